@@ -1,0 +1,35 @@
+"""Errors that a user can mend. The text is one line: what and where, expected, got, next step."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FaceFlowError(Exception):
+    """A mistake in the user's input; entry points print it as one line and exit with 2."""
+
+
+class ConfigError(FaceFlowError, ValueError):
+    """A config key has a value that cannot work."""
+
+
+class DataError(FaceFlowError):
+    """A label file or an image breaks the data contract."""
+
+
+class CheckpointError(FaceFlowError):
+    """A checkpoint or weight file cannot be used."""
+
+
+class ExportError(FaceFlowError):
+    """A network cannot be exported, or an exported file cannot be used."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Name the options closest to a misspelt one, or list the first ten of them."""
+    options = sorted(known)
+    if close := difflib.get_close_matches(name, options, n=3, cutoff=0.55):
+        return "did you mean " + " or ".join(f"'{option}'" for option in close) + "?"
+    shown = ", ".join(options[:10])
+    return f"known: {shown}{', ...' if len(options) > 10 else ''}"
