@@ -1,0 +1,159 @@
+"""Checkpoints: written whole or not at all, read as data only, enough to rebuild the network without the config."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
+
+from faceflow.errors import CheckpointError
+from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.models.weights import load_file
+
+FORMAT = 1
+PAYLOAD = "faceflow"
+
+
+@dataclass(kw_only=True)
+class Payload:
+    """What a checkpoint says of its run, as plain data.
+
+    `thresholds` are tuned on validation; `seen` are the persons of training and validation, which a test leaves
+    out; `protocol` says how data were split and what the labels mean; `config` and `versions` are provenance
+    for people and are never instantiated.
+    """
+
+    spec: NetworkSpec
+    protocol: dict[str, str]
+    seen: list[str]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers."""
+        return {
+            "format": FORMAT,
+            "spec": self.spec.to_dict(),
+            "thresholds": dict(self.thresholds),
+            "protocol": dict(self.protocol),
+            "seen": list(self.seen),
+            "config": self.config,
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Any, *, source: str | Path) -> Payload:
+        """Read the payload of a loaded checkpoint.
+
+        Raises:
+            CheckpointError: not written by FaceFlow, by a newer version, or with unknown content.
+        """
+        raw = checkpoint.get(PAYLOAD) if isinstance(checkpoint, Mapping) else None
+        if not isinstance(raw, Mapping):
+            raise CheckpointError(
+                f"{source}: expected a FaceFlow checkpoint, got a file without its '{PAYLOAD}' entry; "
+                "for weights of a timm network use model.weights"
+            )
+        if raw.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{source}: expected checkpoint format {FORMAT}, got {raw.get('format')!r}; use the version of "
+                "FaceFlow that wrote it"
+            )
+        expected = {"spec": Mapping, "thresholds": Mapping, "protocol": Mapping, "seen": list, "config": Mapping,
+                    "versions": Mapping}  # fmt: skip
+        for key, kind in expected.items():
+            if not isinstance(raw.get(key), kind):
+                raise CheckpointError(f"{source}: expected '{key}' in the checkpoint, got none; the file is damaged")
+        return cls(
+            spec=NetworkSpec.from_dict(raw["spec"]),
+            protocol={str(key): str(value) for key, value in raw["protocol"].items()},
+            seen=[str(person) for person in raw["seen"]],
+            config=dict(raw["config"]),
+            versions={str(key): str(value) for key, value in raw["versions"].items()},
+            thresholds={str(au): float(value) for au, value in raw["thresholds"].items()},
+        )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a full disk never costs the previous one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `checkpoint` to `path`.
+
+        Raises:
+            CheckpointError: the disk is full or the folder cannot be written; `path` is as it was.
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{path}: could not write the checkpoint ({reason}); earlier checkpoints are untouched: free space "
+                "and continue with resume=PATH"
+            ) from error
+
+
+def read_checkpoint(path: str | Path, *, key: str) -> tuple[dict[str, Any], Payload]:
+    """Load a FaceFlow checkpoint and its payload.
+
+    Raises:
+        CheckpointError: see `faceflow.models.weights.load_file` and `Payload.from_checkpoint`.
+    """
+    content = load_file(path, key=key)
+    return content, Payload.from_checkpoint(content, source=path)
+
+
+def network_state(checkpoint: Mapping[str, Any], *, source: str | Path) -> dict[str, Tensor]:
+    """Weights of the network that the run validated: the average where it kept one."""
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{source}: expected 'state_dict' in the checkpoint, got none; the file is damaged")
+    for prefix in ("ema.network.", "network."):
+        if weights := {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}:
+            return weights
+    raise CheckpointError(f"{source}: expected weights of a network in the checkpoint, got none; the file is damaged")
+
+
+def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
+    """Rebuild the network of a checkpoint, in evaluation mode, from the file alone.
+
+    Raises:
+        CheckpointError: the file cannot be used.
+    """
+    checkpoint, payload = read_checkpoint(path, key=key)
+    network = AUNetwork(payload.spec)
+    load_state(network, network_state(checkpoint, source=path), source=path)
+    return network.eval(), payload
+
+
+def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str | Path) -> None:
+    """Load weights, all of them and nothing else.
+
+    Raises:
+        CheckpointError: other names or shapes.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        lines = re.split(r"[\n\t]+", str(error))
+        detail = lines[1] if len(lines) > 1 else lines[0]
+        raise CheckpointError(
+            f"{source}: expected the weights of {network.spec.backbone} with {len(network.spec.aus)} AUs, got others "
+            f"({detail.strip()[:150]}); check model.backbone, aus and levels"
+        ) from error

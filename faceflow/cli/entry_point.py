@@ -1,0 +1,78 @@
+"""What all commands share: built-in configs, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from faceflow.cli.messages import one_line
+from faceflow.config.paths import config_dir
+from faceflow.errors import ConfigError, FaceFlowError
+
+log = logging.getLogger("faceflow")
+
+Task = Callable[[DictConfig], float | None]
+USER_ERROR = 2
+INTERRUPTED = 130
+_MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
+
+
+def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Callable[[Task], Callable[[], None]]:
+    """Turn a task into a command.
+
+    Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted.
+
+    Args:
+        config_name: primary config of the command.
+        extra: optional dependencies that the command needs, for the message where they lack.
+        modules: top-level modules of that extra.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        @functools.wraps(task)
+        def run(cfg: DictConfig) -> float | None:
+            try:
+                _check_installed(config_name, extra, modules)
+                return task(cfg)
+            except _MISTAKES as error:
+                log.error("%s", one_line(error))
+                if HydraConfig.get().mode is RunMode.MULTIRUN:
+                    raise  # SystemExit would keep the remaining jobs from running
+                sys.exit(USER_ERROR)
+
+        command = hydra.main(version_base="1.3", config_path=config_dir(), config_name=config_name)(run)
+
+        @functools.wraps(task)
+        def main() -> None:
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
+            try:
+                command()
+            except _MISTAKES as error:
+                sys.stderr.write(one_line(error) + "\n")
+                sys.exit(USER_ERROR)
+            except KeyboardInterrupt:
+                sys.stderr.write("Interrupted.\n")
+                sys.exit(INTERRUPTED)
+
+        return main
+
+    return decorate
+
+
+def _check_installed(name: str, extra: str, modules: Sequence[str]) -> None:
+    if lacking := [module for module in modules if importlib.util.find_spec(module) is None]:
+        raise ConfigError(
+            f"faceflow-{name}: expected {', '.join(lacking)} to be installed, got none; "
+            f"run: pip install 'faceflow[{extra}]'"
+        )

@@ -1,0 +1,84 @@
+"""One line for every mistake: ours as they are, those of Hydra and OmegaConf in our words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from faceflow.config.paths import config_dir
+from faceflow.errors import FaceFlowError, suggest
+
+_WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
+
+
+def one_line(error: BaseException) -> str:
+    """Name the kind of error and say what to mend."""
+    if isinstance(error, FaceFlowError):
+        return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+    return f"ConfigError: {_explain(error)}"
+
+
+def _without_worker_traceback(text: str) -> str:
+    if not _WORKER_PREFIX.match(text):
+        return " ".join(text.split())
+    return text.strip().splitlines()[-1].partition(": ")[2]
+
+
+def _explain(error: BaseException) -> str:
+    cause = _root(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"'{error.override}': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'"
+    if isinstance(cause, MissingMandatoryValue):
+        key = cause.full_key or re.sub(r".*: (\S+).*", r"\1", text)
+        return f"{key}: expected a value, got none; add {key}=... to the command"
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
+        return _unknown_key(cause)
+    if isinstance(cause, InterpolationKeyError):
+        return f"{cause.full_key}: {' '.join(str(cause.msg).split())}"
+    if match := re.match(r"Could not override '([^']+)'", text):
+        return (
+            f"{match[1]}: expected a config group or key, got an unknown one; {suggest(match[1], _groups_and_keys())}"
+        )
+    return text
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None and isinstance(error.__cause__, OmegaConfBaseException | HydraException):
+        error = error.__cause__
+    return error
+
+
+def _groups_and_keys() -> list[str]:
+    root = Path(config_dir())
+    groups = [str(folder.relative_to(root)) for folder in root.rglob("*") if folder.is_dir()]
+    keys = [line.partition(":")[0] for file in root.glob("*.yaml") for line in file.read_text("utf-8").splitlines()]
+    return groups + [key for key in keys if key.isidentifier()]
+
+
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
+    known = [str(key) for key in error.parent_node] if error.parent_node is not None else []
+    parent, _, name = str(error.full_key).rpartition(".")
+    where = f"in '{parent}'" if parent else "at the top level"
+    return f"{error.full_key}: expected a known key {where}, got '{name}'; {suggest(name, known)}"
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    missing = str(error.missing_cfg_file)
+    group, _, name = missing.rpartition("/")
+    options = [str(option) for option in error.options or []]
+    if not group:
+        return f"{missing}: expected a config file, got none of that name; check --config-name"
+    hint = f", or model.backbone={name} for any other timm network" if group == "model" else ""
+    return f"{group}={name}: expected an option of '{group}'; {suggest(name, options)}{hint}"

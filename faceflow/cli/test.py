@@ -1,0 +1,15 @@
+"""`faceflow-test`: score a checkpoint on a data set."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from faceflow.cli.entry_point import entry_point
+
+
+@entry_point("test", extra="train", modules=["torch", "lightning", "timm", "albumentations", "torchmetrics"])
+def main(cfg: DictConfig) -> float | None:
+    """Test every person that the checkpoint has not seen."""
+    from faceflow.training.run import test
+
+    return test(cfg)

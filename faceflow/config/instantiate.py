@@ -1,0 +1,71 @@
+"""The only caller of `hydra.utils.instantiate`: one place to port to the next Hydra."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate as hydra_instantiate  # noqa: TID251
+from omegaconf import DictConfig, OmegaConf
+
+from faceflow.errors import ConfigError, FaceFlowError, suggest
+
+
+def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: Any) -> Any:
+    """Build the object that a config node describes with `_target_`.
+
+    Args:
+        node: config node or plain dict; nested nodes with a `_target_` are built first.
+        key: config key of the node, for messages.
+        runtime: further arguments that no YAML can hold (tensors, counts).
+
+    Raises:
+        ConfigError: no `_target_`, a target that does not exist, or arguments that it refuses.
+    """
+    plain = plain_dict(node)
+    if not plain.get("_target_"):
+        raise ConfigError(
+            f"{key}: expected a component with a _target_, got keys {sorted(map(str, plain))}; "
+            "an override may belong to another choice of its config group"
+        )
+    try:
+        return hydra_instantiate(plain, _convert_="all", **runtime)
+    except InstantiationException as error:
+        cause = error.__cause__
+        while isinstance(cause, InstantiationException):
+            cause = cause.__cause__
+        if isinstance(cause, FaceFlowError):
+            raise cause from error
+        raise ConfigError(f"{key}: {_explain(plain, cause or error)}") from error
+
+
+def plain_dict(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve a config node to plain Python containers."""
+    if isinstance(node, DictConfig):
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    return dict(node)
+
+
+def _explain(plain: dict[str, Any], cause: BaseException) -> str:
+    target = str(plain["_target_"])
+    module_name, _, name = target.rpartition(".")
+    if isinstance(cause, ImportError | AttributeError) and not _exists(target):
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            return f"expected an importable _target_, got '{target}': no module named '{module_name}'"
+        return f"expected an importable _target_, got '{target}'; {suggest(name, vars(module))}"
+    text = " ".join(str(cause).split())
+    return f"{name} refused its arguments ({text}); compare the keys with its signature"
+
+
+def _exists(target: str) -> bool:
+    module_name, _, name = target.rpartition(".")
+    try:
+        functools.reduce(getattr, [name], importlib.import_module(module_name))
+    except (ImportError, AttributeError):
+        return False
+    return True

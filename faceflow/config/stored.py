@@ -1,0 +1,46 @@
+"""The config that a run keeps beside its results, ready to be run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+_HEADER = """\
+# Repeat this run: faceflow-{task} --config-dir {folder} --config-name config
+defaults:
+  - output@hydra: run
+  - help@hydra.help: {task}
+  - _self_
+
+"""
+
+
+def store_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
+    """Write the resolved config as config.yaml into the run folder.
+
+    Only the run folder itself stays open, so that a repeated run gets a folder of its own.
+
+    Returns:
+        The same as plain containers.
+    """
+    resolved: dict[str, Any] = _reopen(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), str(output))
+    resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
+    text = _HEADER.format(task=cfg.task, folder=output) + OmegaConf.to_yaml(OmegaConf.create(resolved))
+    output.mkdir(parents=True, exist_ok=True)
+    temporary = output / ".config.yaml.tmp"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(output / "config.yaml")
+    return resolved
+
+
+def _reopen(value: Any, output: str) -> Any:
+    """Refer to the run folder by its key again."""
+    if isinstance(value, dict):
+        return {key: _reopen(item, output) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_reopen(item, output) for item in value]
+    if isinstance(value, str) and value.startswith(output):
+        return "${paths.output}" + value.removeprefix(output)
+    return value

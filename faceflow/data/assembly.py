@@ -1,0 +1,145 @@
+"""From the data part of a config to split tables, the AUs to train, and label counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.aus import Kind, check_aus, sort_key
+from faceflow.data.labels import scores_for
+from faceflow.data.sources import FaceTable, SourceConfig, read_source
+from faceflow.data.splits import Tables
+from faceflow.encoding import FACS_MAX, encode
+from faceflow.errors import ConfigError, DataError, suggest
+
+log = logging.getLogger(__name__)
+
+
+def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> list[FaceTable]:
+    """Read all data sets of a config.
+
+    Args:
+        sources: key -> settings, see `SourceConfig`.
+        levels: with several, a column of intensities is taken where a tool wrote occurrences too.
+
+    Raises:
+        ConfigError, DataError: no data set, two of one name, or see `read_source`.
+    """
+    if not sources:
+        raise ConfigError("data.sources: expected at least one data set, got none; choose data=csv or another")
+    prefer: Kind = "intensity" if levels > 1 else "occurrence"
+    by_key = {key: read_source(key, SourceConfig(**settings), prefer=prefer) for key, settings in sources.items()}
+    names = [tables[0].name for tables in by_key.values()]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"data.sources: expected different names, got '{repeated[0]}' twice; set name: for one of them"
+        )
+    return [table for tables in by_key.values() for table in tables]
+
+
+def choose_aus(names: Sequence[str] | None, tables: Sequence[FaceTable]) -> tuple[str, ...]:
+    """AUs of the network: those asked for, or all that the training data label.
+
+    Raises:
+        ConfigError: an AU that no training data set labels.
+    """
+    labelled = {au for table in tables for au in table.columns}
+    if names is None:
+        joined_too = {au for au in labelled if not {f"{au}_L", f"{au}_R"} & labelled}
+        sided = {au for au in labelled if au.endswith(("_L", "_R"))}
+        return check_aus(sorted(joined_too | sided, key=sort_key), key="aus.names")
+    aus = check_aus(names, key="aus.names")
+    for au in aus:
+        if not any(_may_label(au, table) for table in tables):
+            raise ConfigError(
+                f"aus.names: expected AUs that the training data label, got {au}; {suggest(au, labelled)}"
+            )
+    return aus
+
+
+def check_shared(aus: Sequence[str], tables: Sequence[FaceTable]) -> None:
+    """Check that a data set labels at least one AU of a network.
+
+    Raises:
+        DataError: no AU in common.
+    """
+    if not any(_may_label(au, table) for table in tables for au in aus):
+        labelled = sorted({au for table in tables for au in table.columns}, key=sort_key)
+        raise DataError(
+            f"data: expected labels of the checkpoint's AUs ({', '.join(aus)}), got {', '.join(labelled)}; "
+            "test on data that share an AU"
+        )
+
+
+def check_levels(tables: Sequence[FaceTable], *, levels: int) -> float:
+    """Check that the labels support ordinal levels; return the occurrence rule in FACS units.
+
+    Raises:
+        DataError: several levels asked of 0/1 labels, or data sets with different occurrence rules.
+    """
+    rules = {}
+    for table in tables:
+        if levels > 1 and table.scale.binary:
+            raise DataError(
+                f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1; "
+                f"use levels=1, or set data.sources.{table.name}.score_max=5 if they are intensities"
+            )
+        rules[table.name] = table.scale.occurrence_min * FACS_MAX / table.scale.score_max
+    if levels > 1 and len(set(rules.values())) > 1:
+        raise DataError(
+            f"data.sources: expected one occurrence rule for levels={levels}, got "
+            f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set occurrence_min alike"
+        )
+    return next(iter(rules.values()))
+
+
+def count_labels(
+    tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count positives (A, L) and observed labels (A,) of the training split.
+
+    Raises:
+        DataError: an AU without any label, or no positive label at all.
+    """
+    positives, observed = np.zeros((len(aus), max(1, len(points))), np.int64), np.zeros(len(aus), np.int64)
+    for table in tables:
+        scores = scores_for(aus, table.columns, table.scores)
+        positives += encode(scores, table.scale, points).sum(axis=0, dtype=np.int64)
+        observed += np.isfinite(scores).sum(axis=0)
+    if not_labelled := [au for au, count in zip(aus, observed, strict=True) if count == 0]:
+        raise DataError(
+            f"training labels: expected some for every AU, got none of {', '.join(not_labelled)} (all missing); "
+            f"leave it out with aus.names=[...]"
+        )
+    if not positives.any():
+        rules = "; ".join(f"{table.name}: {table.scale}" for table in tables)
+        raise DataError(
+            f"training labels: expected some positive ones, got none ({rules}); lower occurrence_min, or set "
+            "score_max=1 and occurrence_min=1 for 0/1 labels"
+        )
+    for au, count in zip(aus, positives[:, 0], strict=True):
+        if count == 0:
+            log.warning("%s never occurs in the training split; the network cannot learn it", au)
+    return positives, observed
+
+
+def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
+    """Say how the data were split and what the labels mean; printed beside every number."""
+    described = {"split": rule}
+    for split, tables in splits.items():
+        described[split] = ", ".join(
+            f"{table.name} ({len(table)} images, {len(np.unique(table.persons))} "
+            f"{'subjects' if table.has_subjects else 'files without subject'})"
+            for table in tables
+        )
+    scales = {table.name: str(table.scale) for tables in splits.values() for table in tables}
+    described["labels"] = "; ".join(f"{name}: {scale}" for name, scale in scales.items())
+    return described
+
+
+def _may_label(au: str, table: FaceTable) -> bool:
+    return bool(np.isfinite(scores_for([au], table.columns, np.zeros((1, len(table.columns))))).any())

@@ -1,0 +1,70 @@
+"""Rows of label tables as training examples: augmented views, ordinal targets, and the mask of known labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from faceflow.aus import flip_order
+from faceflow.data.images import read_image
+from faceflow.data.labels import scores_for
+from faceflow.data.sampling import Draw
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline
+from faceflow.encoding import encode
+
+
+class FaceDataset(Dataset[dict[str, Tensor]]):
+    """Labelled faces; an item is made from its (row, seed) alone.
+
+    Items hold one uint8 RGB image (3, S, S) per view, `target` (A, L) of 0 and 1, `mask` (A,) True where the AU
+    is labelled, and `index`, the row. All views of an item share one decision to flip, so that the sides of the
+    face agree between them and with the label.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[FaceTable],
+        *,
+        aus: Sequence[str],
+        points: Sequence[float],
+        views: Mapping[str, Pipeline],
+        flip: float,
+    ) -> None:
+        self.views = dict(views)
+        self.flip = flip
+        self.mirror = flip_order(aus) if flip > 0 else list(range(len(aus)))
+        # Bytes in one array: a list of str would be copied into every worker by its reference counts.
+        self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
+        scores = [scores_for(aus, table.columns, table.scores) for table in tables]
+        self.mask = np.isfinite(np.concatenate(scores))
+        self.target = np.concatenate(
+            [encode(rows, table.scale, points) for rows, table in zip(scores, tables, strict=True)]
+        )
+
+    def __len__(self) -> int:
+        """Count of rows."""
+        return len(self.files)
+
+    def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
+        """Decode, flip and augment one row."""
+        row, seed = draw
+        image = read_image(self.files[row].decode("utf-8"))
+        target, mask = self.target[row], self.mask[row]
+        if self.flip > 0 and np.random.default_rng(seed).random() < self.flip:
+            image = np.ascontiguousarray(image[:, ::-1])
+            target, mask = target[self.mirror], mask[self.mirror]
+        views = {
+            view: torch.from_numpy(pipeline(image, seed + 1 + number)).permute(2, 0, 1)
+            for number, (view, pipeline) in enumerate(self.views.items())
+        }
+        return {
+            **views,
+            "target": torch.from_numpy(np.array(target)),
+            "mask": torch.from_numpy(np.array(mask)),
+            "index": torch.tensor(row),
+        }

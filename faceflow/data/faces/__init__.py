@@ -1,0 +1,41 @@
+"""Procedural faces: people, their anatomy under AUs, and the cameras that record them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from faceflow.data.faces.anatomy import doses, half_face
+from faceflow.data.faces.canvas import FRONTAL, Canvas, Image, View
+from faceflow.data.faces.domains import DOMAINS
+from faceflow.data.faces.drawing import paint_face
+from faceflow.data.faces.relief import shade
+from faceflow.data.faces.subject import Subject
+
+
+def draw_face(
+    subject: Subject,
+    aus: Mapping[str, int],
+    *,
+    size: int = 128,
+    domain: str = "studio",
+    view: View = FRONTAL,
+    seed: int | np.random.SeedSequence = 0,
+) -> Image:
+    """Draw one frame of a person with the given AU intensities 0..5; absent AUs are 0.
+
+    Returns:
+        (size, size, 3) RGB image.
+    """
+    session, frame = np.random.default_rng(subject.session), np.random.default_rng(seed)
+    dose = doses(aus)
+    left = half_face(subject, dose, 1.0 + subject.asymmetry)
+    right = half_face(subject, dose, 1.0 - subject.asymmetry)
+    canvas = Canvas(DOMAINS[domain].background(session), size, view)
+    head = paint_face(canvas, subject, left, right)
+    light = shade(canvas, subject, head, left, right, dose)
+    flat = cv2.resize(canvas.pixels, (size, size), interpolation=cv2.INTER_AREA)
+    recorded = DOMAINS[domain].camera(flat * light[:, :, None], session, frame)
+    return np.clip(recorded, 0, 255).astype(np.uint8)

@@ -1,0 +1,51 @@
+"""Binary cross-entropy per label."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from faceflow.losses.checks import require, require_option
+from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
+from faceflow.losses.weighting import inverse_frequency, positive_weight
+
+WEIGHTINGS = ("none", "inverse_frequency", "positive")
+
+
+class BCE(ElementwiseLoss):
+    """Binary cross-entropy with optional weights against imbalance.
+
+    Args:
+        weighting: "none"; "inverse_frequency", one weight per AU with mean 1; or "positive", a weight on the
+            positives of each AU and level, which shifts calibration by its logarithm.
+        max_weight: cap of the weights, at least 1; not used by "none".
+
+    Raises:
+        ConfigError: unknown weighting, or a cap below 1.
+    """
+
+    au_weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(self, *, weighting: str, max_weight: float) -> None:
+        super().__init__()
+        require_option("weighting", weighting, WEIGHTINGS)
+        require(1 <= max_weight < math.inf, "max_weight", "a finite number >= 1", max_weight)
+        self.weighting, self.max_weight = weighting, max_weight
+        self.register_buffer("au_weight", None)
+        self.register_buffer("pos_weight", None)
+
+    def bind(self, counts: LabelCounts) -> None:
+        """Compute the weights: (A, 1) for "inverse_frequency", (A, L) for "positive"."""
+        if self.weighting == "inverse_frequency":
+            self.au_weight = inverse_frequency(counts, self.max_weight)
+        elif self.weighting == "positive":
+            self.pos_weight = positive_weight(counts, self.max_weight)
+
+    def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        bound = self.au_weight is not None or self.pos_weight is not None
+        assert bound or self.weighting == "none", "bind() comes before the first use"
+        entries = F.binary_cross_entropy_with_logits(logits, target, pos_weight=self.pos_weight, reduction="none")
+        return entries if self.au_weight is None else self.au_weight * entries

@@ -1,0 +1,54 @@
+"""Soft Dice next to binary cross-entropy."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from faceflow.losses.checks import require
+from faceflow.losses.elementwise import ElementwiseLoss, fill_missing
+
+
+class Dice(ElementwiseLoss):
+    """bce_share * BCE + (1 - bce_share) * soft Dice, one Dice ratio per AU and level over the batch.
+
+    Dice has no value per entry, so `elementwise`, and with it every consistency term, is the BCE part alone,
+    bce_share included: a consistency term thus never outweighs the same entries of the supervised one.
+
+    Source: Milletari et al. 2016 (V-Net, arXiv:1606.04797); for AUs Shao et al. 2018 (JAA-Net,
+    arXiv:1803.05588).
+
+    Args:
+        epsilon: smoothing of the ratio, in images, above 0.
+        bce_share: share of BCE in (0, 1].
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, *, epsilon: float, bce_share: float) -> None:
+        super().__init__()
+        require(0 < epsilon < math.inf, "epsilon", "a finite number > 0", epsilon)
+        require(0 < bce_share <= 1, "bce_share", "a number in (0, 1]", bce_share)
+        self.epsilon, self.bce_share = epsilon, bce_share
+
+    def forward(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Both parts; 0 without gradient if nothing is observed."""
+        bce = super().forward(logits, target, mask)
+        return bce + (1 - self.bce_share) * self._dice(logits, target, mask)
+
+    def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        return self.bce_share * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+    def _dice(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        target = fill_missing(target, mask)
+        p = logits.float().sigmoid() * mask.unsqueeze(-1)
+        positives = target.sum(dim=0)
+        overlap = (p * target).sum(dim=0)
+        dice = 1 - (2 * overlap + self.epsilon) / (p.sum(dim=0) + positives + self.epsilon)
+        # Without a positive in the batch the ratio is about 1 whatever the logits say.
+        kept = positives > 0
+        return torch.where(kept, dice, 0.0).sum() / kept.sum().clamp(min=1)

@@ -1,0 +1,34 @@
+"""What a training method is: named loss terms over views that share one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.models.network import AUNetwork, NetworkOutput
+
+Outputs = Mapping[str, NetworkOutput]  # "labeled/weak" -> output of those rows
+Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> view, "target", "mask" or "index" -> tensor
+
+
+class Objective(nn.Module):
+    """A paper's training loss.
+
+    The module runs one forward pass over the union of all objectives' views and sums their terms, so objectives
+    combine in YAML. Parameters that an objective owns (a head of its own, MIRO's encoders) are trained at
+    `lr_mult` times the base rate without weight decay.
+    """
+
+    views: ClassVar[frozenset[str]]  # "stream/view" names, for example {"labeled/weak", "unlabeled/strong"}
+    maps: ClassVar[bool] = False  # whether it reads the backbone's feature maps
+    lr_mult: float = 1.0
+
+    def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
+        """Build state that depends on the network or the training labels; before any checkpoint is restored."""
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return scalar terms by name, already weighted."""
+        raise NotImplementedError

@@ -1,0 +1,28 @@
+"""Supervised training on labelled faces."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
+from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.models.network import AUNetwork
+
+
+class Supervised(Objective):
+    """The criterion on weakly augmented labelled images; missing labels are masked."""
+
+    views = frozenset({"labeled/weak"})
+
+    def __init__(self, *, criterion: ElementwiseLoss) -> None:
+        super().__init__()
+        self.criterion = criterion
+
+    def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
+        """Give the criterion the label counts."""
+        self.criterion.bind(counts)
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return the term `supervised`."""
+        labeled = batch["labeled"]
+        return {"supervised": self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])}

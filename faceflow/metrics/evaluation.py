@@ -1,0 +1,126 @@
+"""All metrics of one set of predictions: a column per metric, a row per AU, and the means over AUs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
+from faceflow.metrics.intensity import intensity_metrics
+from faceflow.metrics.occurrence import macro, micro_f1, occurrence_metrics
+from faceflow.metrics.thresholds import tune_thresholds
+
+DEFAULT_THRESHOLD = 0.5
+_AT_THRESHOLD = ("f1", "f1_norm", "precision", "recall", "specificity", "accuracy")
+_ANY_THRESHOLD = ("ap", "auroc", "eer", "eer_threshold")
+_INTENSITY = ("icc", "pcc", "mse", "mae", "rmse", "smape", "wmape", "mape")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Decoded outputs: probability of occurrence (N, A), and FACS intensity (N, A) of ordinal networks."""
+
+    probability: Array
+    intensity: Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Metrics of one data set.
+
+    `columns` hold one value per AU: counts, `f1_0.5` at threshold 0.5, `f1_val` at the threshold tuned on
+    validation, curve metrics, and intensity metrics. `summary` holds their means over valid AUs.
+    """
+
+    aus: tuple[str, ...]
+    rows: int
+    columns: Mapping[str, NDArray[Any]]
+    summary: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, None for undefined, for JSON."""
+        per_au = {
+            au: {name: _plain(values[index]) for name, values in self.columns.items()}
+            for index, au in enumerate(self.aus)
+        }
+        return {"rows": self.rows, "summary": {k: _plain(v) for k, v in self.summary.items()}, "per_au": per_au}
+
+
+def decode(probabilities: Array, points: Sequence[float], occurrence_min: float) -> Prediction:
+    """Turn level probabilities (N, A, L) into occurrence probabilities and, with several levels, intensities."""
+    return Prediction(
+        probability=occurrence_probability(probabilities, points, occurrence_min),
+        intensity=expected_intensity(probabilities, points).clip(0, FACS_MAX) if points else None,
+    )
+
+
+def merge_sides(probabilities: Array, outputs: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Array:
+    """Bring outputs (N, A, L) to the AUs that are scored, (N, A', L); sides join by the larger probability.
+
+    Args:
+        probabilities: P(score >= cutpoint) of every output.
+        outputs: AUs of the network, A of them.
+        groups: scored AU -> the output columns that it joins.
+    """
+    assert probabilities.shape[1] == len(outputs), f"{probabilities.shape} does not match {len(outputs)} outputs"
+    return np.stack([probabilities[:, list(columns)].max(axis=1) for columns in groups.values()], axis=1)
+
+
+def evaluate(
+    prediction: Prediction,
+    *,
+    aus: Sequence[str],
+    occurrence: NDArray[np.bool_],
+    intensity: Array,
+    observed: NDArray[np.bool_],
+    thresholds: Array,
+) -> Evaluation:
+    """Score predictions on a whole set.
+
+    Args:
+        prediction: (N, A) probabilities and perhaps intensities.
+        aus: A names.
+        occurrence: labels, (N, A).
+        observed: which labels exist, (N, A).
+        intensity: (N, A) FACS units, NaN where no intensity is known.
+        thresholds: (A,) tuned on validation, NaN where there is none (its metrics are NaN then).
+    """
+    tuned = np.isfinite(thresholds)
+    half = occurrence_metrics(prediction.probability, occurrence, observed, DEFAULT_THRESHOLD)
+    val = occurrence_metrics(
+        prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD)
+    )
+    columns: dict[str, NDArray[Any]] = {
+        "positives": half["positives"],
+        "observed": half["observed"],
+        "threshold_val": thresholds,
+        **{f"{name}_val": np.where(tuned, val[name], np.nan) for name in _AT_THRESHOLD},
+        **{f"{name}_{DEFAULT_THRESHOLD}": half[name] for name in _AT_THRESHOLD},
+        **{name: half[name] for name in _ANY_THRESHOLD},
+    }
+    graded = observed & np.isfinite(intensity)
+    if prediction.intensity is not None and graded.any():
+        scores = intensity_metrics(prediction.intensity, np.where(graded, intensity, 0.0), graded)
+        columns |= {name: scores[name] for name in _INTENSITY}
+    skipped = ("positives", "observed", "threshold_val", "eer_threshold")
+    summary = {name: macro(values) for name, values in columns.items() if name not in skipped}
+    summary["micro_f1_val"] = micro_f1(
+        prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD)
+    )
+    summary["valid_aus"] = float(np.isfinite(half["auroc"]).sum())
+    return Evaluation(aus=tuple(aus), rows=len(observed), columns=columns, summary=summary)
+
+
+def tuned_thresholds(prediction: Prediction, occurrence: NDArray[np.bool_], observed: NDArray[np.bool_]) -> Array:
+    """Per-AU thresholds (A,) of the best F1; NaN where an AU shows only one class."""
+    return tune_thresholds(prediction.probability, occurrence, observed, np.nan)
+
+
+def _plain(value: Any) -> float | int | None:
+    number = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

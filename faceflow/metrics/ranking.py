@@ -1,0 +1,94 @@
+"""Counts of true and false positives at every distinct score: one sort that all occurrence curves share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class OccurrenceRows:
+    """Checked occurrence arrays, turned to (A, N): one contiguous row per AU, the layout that is fast to scan."""
+
+    prob: FloatArray
+    positive: BoolArray
+    """True where observed and 1."""
+    observed: BoolArray
+
+    @classmethod
+    def check(cls, prob: Array, truth: Array, observed: Array) -> OccurrenceRows:
+        """Assert that (N, A) arrays fit together.
+
+        Only observed entries are looked at: a missing one may hold anything, NaN and -1 included.
+        """
+        assert prob.ndim == 2, f"prob must be (N, A), got {prob.shape}"
+        assert prob.shape == truth.shape == observed.shape, (
+            f"prob, truth and observed must have one shape, got {prob.shape}, {truth.shape}, {observed.shape}"
+        )
+        assert observed.dtype == np.bool_, f"observed must be bool, got {observed.dtype}"
+        positive = (truth == 1) & observed
+        assert np.all(positive | (truth == 0) | ~observed), "an observed truth is neither 0 nor 1"
+        assert np.all(((prob >= 0) & (prob <= 1)) | ~observed), "an observed prob is NaN or outside [0, 1]"
+        return cls(
+            prob=np.ascontiguousarray(prob.T, dtype=np.float64),
+            positive=np.ascontiguousarray(positive.T),
+            observed=np.ascontiguousarray(observed.T),
+        )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The K distinct scores of one AU, highest first, and what predicting `score >= scores[k]` gives.
+
+    Tied frames form one entry, so every metric of a Ranking is exact under ties and independent of row order.
+    """
+
+    scores: FloatArray
+    """(K,) in [0, 1], strictly decreasing."""
+    tp: IntArray
+    """(K,) positives with a score of at least `scores[k]`."""
+    fp: IntArray
+    """(K,) negatives with a score of at least `scores[k]`."""
+
+    @property
+    def positives(self) -> int:
+        """Number of positive frames."""
+        return int(self.tp[-1]) if self.tp.size else 0
+
+    @property
+    def negatives(self) -> int:
+        """Number of negative frames."""
+        return int(self.fp[-1]) if self.fp.size else 0
+
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether precision, recall and the curves are defined."""
+        return self.positives > 0 and self.negatives > 0
+
+
+def rank(score: FloatArray, positive: BoolArray) -> Ranking:
+    """Rank the frames of one AU; both arrays (N,), scores in [0, 1]."""
+    # Non-negative IEEE-754 doubles sort as their bit patterns, and those up to 1.0 leave the top two bits
+    # free: one plain sort of (bits, label) replaces an argsort and two gathers.
+    keys = score.view(np.int64) << 1 | positive
+    keys.sort()
+    descending = keys[::-1]
+    bits = descending >> 1
+    last_of_tie = np.flatnonzero(np.append(bits[1:] != bits[:-1], bits.size > 0))
+    tp = np.cumsum(descending & 1)[last_of_tie]
+    return Ranking(scores=bits[last_of_tie].view(np.float64), tp=tp, fp=last_of_tie + 1 - tp)
+
+
+def rank_each_au(rows: OccurrenceRows) -> Iterator[Ranking]:
+    """Rank the observed frames of one AU after the other."""
+    for score, positive, seen in zip(rows.prob, rows.positive, rows.observed, strict=True):
+        yield rank(score[seen], positive[seen])

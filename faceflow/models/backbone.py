@@ -1,0 +1,152 @@
+"""Any timm network as a backbone: normalises its input, gives pooled features and, on request, feature maps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from faceflow.errors import CheckpointError, ConfigError, suggest
+from faceflow.models.weights import read_weights
+
+log = logging.getLogger(__name__)
+
+# Buffers that timm recomputes for the image size, so that files may lack them.
+_DERIVED = ("relative_position_index", "attn_mask", "num_batches_tracked", "relative_coords_table")
+
+
+class Backbone(nn.Module):
+    """A timm network without its classifier.
+
+    It keeps the network's own last stages (EfficientNet's conv_head, ConvNeXt's norm, ViT's class token), which
+    `features_only` would drop. `dim` is the width of the pooled features, `channels` those of the feature maps.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        drop_path: float = 0.0,
+        pretrained: bool = False,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.model: Any = _create(name, image_size, drop_path, pretrained=pretrained, weights=weights)
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.dim, self.channels = _probe(self, name, image_size)
+
+    def forward(self, images: Tensor, *, maps: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Pooled features, and feature maps if asked for.
+
+        Args:
+            images: RGB in 0..255, uint8 or float, (B, 3, H, W).
+            maps: return the feature map of every stage (of every block in a ViT) too.
+
+        Returns:
+            (B, D), and maps (B, C_i, H_i, W_i), always NCHW.
+        """
+        x = (images.to(self.mean.dtype) - self.mean) / self.std
+        if maps:
+            final, stages = self.model.forward_intermediates(x, output_fmt="NCHW")
+        else:
+            final, stages = self.model.forward_features(x), []
+        return self.model.forward_head(final, pre_logits=True), tuple(stages)
+
+
+def check_backbone(name: str) -> None:
+    """Check that timm knows a model.
+
+    Names with a source such as 'hf-hub:' are refused: `create_model` would fetch what they point to.
+
+    Raises:
+        ConfigError: unknown name, with suggestions.
+    """
+    if not isinstance(name, str) or not timm.is_model(name):
+        raise ConfigError(
+            f"model.backbone: expected the name of a timm model, got '{name}'; {suggest(str(name), timm.list_models())}"
+        )
+
+
+def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation, in 0..1, of the images that the backbone was pretrained on."""
+    config: Any = timm.get_pretrained_cfg(name)
+    return tuple(config.mean), tuple(config.std)
+
+
+def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, weights: str | None) -> nn.Module:
+    check_backbone(name)
+    options: dict[str, Any] = {"num_classes": 0}
+    if drop_path:
+        options["drop_path_rate"] = drop_path
+    config: Any = timm.get_pretrained_cfg(name)
+    if config.fixed_input_size:
+        options["img_size"] = image_size
+    state = _fitting_state(name, options, weights) if weights else None
+    overlay = {"state_dict": state} if state else None
+    try:
+        model: Any = timm.create_model(
+            name, pretrained=pretrained or state is not None, pretrained_cfg_overlay=overlay, **options
+        )
+    except (RuntimeError, ValueError, TypeError, AssertionError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if state is not None:
+            raise CheckpointError(
+                f"model.weights: expected weights of {name}, got other shapes in '{weights}' ({reason}); "
+                "set model.backbone to the network that they come from"
+            ) from error
+        if pretrained:
+            raise ConfigError(
+                f"model.pretrained: could not get weights of {name} from its hub ({reason}); go online, or set "
+                "model.weights=FILE, or model.pretrained=false"
+            ) from error
+        raise ConfigError(
+            f"model.backbone: timm could not build {name} for model.image_size={image_size} ({reason}); "
+            "choose a size that its patches and windows divide"
+        ) from error
+    model.pretrained_cfg.pop("state_dict", None)  # timm would keep the whole file with the model
+    return model  # type: ignore[no-any-return]
+
+
+def _fitting_state(name: str, options: dict[str, Any], weights: str) -> dict[str, Tensor]:
+    """Read weights and check their names; timm itself would load what fits and drop the rest without a word."""
+    state = read_weights(weights, key="model.weights")
+    with torch.device("meta"):
+        wanted = {key for key in timm.create_model(name, **options).state_dict() if not key.endswith(_DERIVED)}
+    if missing := sorted(wanted - state.keys()):
+        raise CheckpointError(
+            f"model.weights: expected weights of {name} in timm naming, got a file without {len(missing)} of its "
+            f"{len(wanted)} tensors ('{missing[0]}', ...): '{weights}'; set model.backbone to the network that they "
+            "come from"
+        )
+    return state
+
+
+def _probe(backbone: Backbone, name: str, image_size: int) -> tuple[int, tuple[int, ...]]:
+    """Run one blank image to learn the widths, which timm states under different names per family."""
+    if not hasattr(backbone.model, "forward_intermediates"):
+        raise ConfigError(f"model.backbone: expected a timm model with forward_intermediates, got {name}; take another")
+    training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            pooled, maps = backbone(torch.zeros(1, 3, image_size, image_size), maps=True)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"model.image_size: {name} does not run on {image_size} px images ({reason}); try another size"
+        ) from error
+    backbone.train(training)
+    if pooled.ndim != 2 or any(stage.ndim != 4 for stage in maps):
+        raise ConfigError(f"model.backbone: expected pooled features and NCHW maps, got another layout from {name}")
+    return pooled.shape[1], tuple(stage.shape[1] for stage in maps)

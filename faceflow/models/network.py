@@ -1,0 +1,122 @@
+"""The network of every method: a timm backbone and a head of ordinal AU logits.
+
+Letters used throughout: B batch, A AUs, L ordinal levels per AU, N rows, D feature width, C/H/W maps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from faceflow.aus import check_aus
+from faceflow.encoding import cutpoints
+from faceflow.errors import CheckpointError, ConfigError
+from faceflow.models.backbone import Backbone, check_backbone
+from faceflow.models.head import AUHead
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """Plain data that fully determines the network and what its outputs mean; part of every checkpoint.
+
+    `cutpoints` are the FACS intensities of the levels (none for one level, which is occurrence);
+    `occurrence_min` is the FACS intensity that counts as occurrence when levels are read as intensities.
+    """
+
+    backbone: str
+    aus: tuple[str, ...]
+    levels: int
+    cutpoints: tuple[float, ...]
+    occurrence_min: float
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Check every field; a spec may come from a stranger's file."""
+        check_backbone(self.backbone)
+        check_aus(self.aus, key="aus.names")
+        cutpoints(self.levels, self.cutpoints or None)
+        if (
+            isinstance(self.image_size, bool)
+            or not isinstance(self.image_size, int)
+            or not 16 <= self.image_size <= 2048
+        ):
+            raise ConfigError(f"model.image_size: expected pixels in 16..2048, got {self.image_size!r}")
+        numbers = (*self.mean, *self.std, self.occurrence_min)
+        finite = all(isinstance(x, int | float) and math.isfinite(x) for x in numbers)
+        if not finite or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(f"model: expected three finite means and deviations, got {self.mean} and {self.std}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for files."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> NetworkSpec:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            CheckpointError: keys or values that this version does not know.
+        """
+        if not isinstance(raw, Mapping) or raw.keys() ^ {field.name for field in fields(cls)}:
+            found = sorted(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
+            raise CheckpointError(f"network spec: expected {[f.name for f in fields(cls)]}, got {found}")
+        plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        try:
+            return cls(**plain)
+        except (ConfigError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"network spec: {error}") from error
+
+
+class NetworkOutput(NamedTuple):
+    """Logits (B, A, L), and feature maps (B, C_i, H_i, W_i) where they were asked for."""
+
+    logits: Tensor
+    maps: tuple[Tensor, ...] = ()
+
+
+class AUNetwork(nn.Module):
+    """Backbone and head; takes RGB images in 0..255, so normalisation travels with the weights."""
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        *,
+        pretrained: bool = False,
+        weights: str | None = None,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for key, value in (("dropout", dropout), ("drop_path", drop_path)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ConfigError(f"model.{key}: expected a probability in [0, 1), got {value!r}")
+        self.spec = spec
+        self.backbone = Backbone(
+            spec.backbone,
+            image_size=spec.image_size,
+            mean=spec.mean,
+            std=spec.std,
+            drop_path=drop_path,
+            pretrained=pretrained,
+            weights=weights,
+        )
+        self.head = AUHead(self.backbone.dim, len(spec.aus), spec.levels, dropout=dropout)
+
+    def forward(self, images: Tensor, *, maps: bool = False) -> NetworkOutput:
+        """Logits of images (B, 3, H, W), uint8 or float in 0..255."""
+        pooled, stages = self.backbone(images, maps=maps)
+        return NetworkOutput(self.head(pooled), stages)
+
+
+def split_rows(output: NetworkOutput, sizes: list[int]) -> list[NetworkOutput]:
+    """Undo a concatenation of batches of these sizes."""
+    logits = torch.split(output.logits, sizes)
+    maps = zip(*(torch.split(stage, sizes) for stage in output.maps), strict=True) if output.maps else [()] * len(sizes)
+    return [NetworkOutput(part, tuple(stages)) for part, stages in zip(logits, maps, strict=True)]

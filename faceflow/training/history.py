@@ -1,0 +1,36 @@
+"""One tidy row per epoch, on disk as soon as the epoch ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+
+from faceflow.report.files import write_table
+
+
+class EpochHistory(L.Callback):
+    """Writes every logged metric of every epoch to a CSV; a resumed run goes on in its own file."""
+
+    def __init__(self, *, path: str) -> None:
+        self.path = Path(path)
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Add the epoch that ends."""
+        if not trainer.is_global_zero:
+            return
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if not key.endswith("_step")}
+        rate = trainer.optimizers[0].param_groups[-1]["lr"]
+        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **metrics})
+        write_table(self.path, pd.DataFrame(self.rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the rows in the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after the rows of the checkpoint."""
+        self.rows = list(state_dict["rows"])

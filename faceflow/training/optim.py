@@ -1,0 +1,86 @@
+"""Optimizer and schedule: one parameter grouping for every method, one learning rate per update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from timm.optim._param_groups import param_groups_layer_decay
+from timm.scheduler.scheduler import Scheduler
+from torch import nn
+from torch.optim import Optimizer
+
+from faceflow.errors import ConfigError
+from faceflow.methods.objective import Objective
+from faceflow.models.network import AUNetwork
+
+Group = dict[str, Any]
+OptimizerFactory = Callable[..., Optimizer]
+
+
+def parameter_groups(
+    network: AUNetwork,
+    objectives: Mapping[str, Objective],
+    *,
+    lr: float,
+    weight_decay: float,
+    layer_decay: float,
+    head_lr_mult: float,
+) -> list[Group]:
+    """Group parameters by learning rate and weight decay.
+
+    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head
+    lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases and what timm
+    lists in `no_weight_decay` are not decayed.
+    """
+    if not 0 < layer_decay <= 1:
+        raise ConfigError(f"layer_decay: expected a factor in (0, 1], 1 = off, got {layer_decay!r}")
+    backbone = network.backbone.model
+    undecayed = set(backbone.no_weight_decay()) if hasattr(backbone, "no_weight_decay") else set()
+    groups: list[Group] = param_groups_layer_decay(
+        backbone, weight_decay=weight_decay, no_weight_decay_list=undecayed, layer_decay=layer_decay
+    )
+    groups += _by_decay(network.head, weight_decay, head_lr_mult)
+    for objective in objectives.values():
+        groups += _by_decay(objective, 0.0, objective.lr_mult)
+    for group in groups:
+        group["lr"] = lr * group["lr_scale"]
+    return groups
+
+
+def build_schedule(factory: Callable[..., Any] | None, optimizer: Optimizer, *, steps: int, warmup: float) -> Any:
+    """Build a timm scheduler over the updates of a run, or None for a constant rate.
+
+    Args:
+        factory: timm scheduler that lacks only the optimizer and its times.
+        optimizer: its groups carry `lr_scale`.
+        steps: optimizer updates of the whole run.
+        warmup: share of them in which the rate rises linearly.
+    """
+    if factory is None:
+        return None
+    if not 0 <= warmup < 1:
+        raise ConfigError(f"scheduler.warmup: expected a share of the run in [0, 1), got {warmup!r}")
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] / group["lr_scale"]  # timm multiplies by lr_scale itself
+    warmup_steps = round(warmup * steps)
+    scheduler: Scheduler = factory(
+        optimizer,
+        t_initial=max(1, steps - warmup_steps),
+        warmup_t=warmup_steps,
+        warmup_prefix=True,
+        t_in_epochs=False,
+    )
+    scheduler.step_update(0)
+    return scheduler
+
+
+def _by_decay(module: nn.Module, weight_decay: float, lr_scale: float) -> list[Group]:
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
+    return [
+        {"params": parameters, "weight_decay": decay, "lr_scale": lr_scale}
+        for parameters, decay in ((matrices, weight_decay), (vectors, 0.0))
+        if parameters
+    ]

@@ -1,0 +1,59 @@
+"""What a number needs to be believed later: versions, code, data, seed and protocol of the run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import faceflow
+from faceflow.data.splits import Tables
+
+_PACKAGES = ("torch", "lightning", "timm", "albumentations", "numpy", "hydra-core", "torchmetrics")
+
+
+def versions() -> dict[str, str]:
+    """Versions of FaceFlow, Python and the packages that numbers depend on."""
+    packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"faceflow": faceflow.__version__, "python": platform.python_version(), **packages}
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that runs, marked `-dirty` when files differ from it; None outside a checkout."""
+    root = Path(faceflow.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, started: float) -> dict[str, Any]:
+    """Collect the record of a run.
+
+    Args:
+        seed: of the run.
+        protocol: how data were split and what labels mean.
+        splits: tables by split; each is fingerprinted.
+        started: time.time() at the start.
+    """
+    fingerprints = {
+        split: {table.name: {"rows": len(table), "sha256": table.fingerprint()} for table in tables}
+        for split, tables in splits.items()
+    }
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
+        "seconds": round(time.time() - started, 1),
+        "seed": seed,
+        "git": git_revision(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "protocol": dict(protocol),
+        "data": fingerprints,
+    }

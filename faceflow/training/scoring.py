@@ -1,0 +1,144 @@
+"""Predictions of a whole epoch against the labels of every data set in a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from faceflow.aus import joined
+from faceflow.data.sources import FaceTable, Truth
+from faceflow.encoding import Array
+from faceflow.metrics.evaluation import (
+    Evaluation,
+    Prediction,
+    decode,
+    evaluate,
+    merge_sides,
+    tuned_thresholds,
+)
+from faceflow.models.network import NetworkSpec
+
+POOLED = "all"
+
+
+class EpochPredictions(Metric):
+    """Collects probabilities (B, A, L) by row number, over steps and processes."""
+
+    full_state_update = False
+    index: list[Tensor]
+    probability: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("index", default=[], dist_reduce_fx="cat")
+        self.add_state("probability", default=[], dist_reduce_fx="cat")
+
+    def update(self, index: Tensor, logits: Tensor) -> None:
+        """Add a batch: row numbers (B,) and logits (B, A, L)."""
+        self.index.append(index)
+        self.probability.append(logits.detach().float().sigmoid())
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Rows seen, each once, and their probabilities: samplers pad epochs by repeating rows."""
+        index, probability = dim_zero_cat(self.index), dim_zero_cat(self.probability)
+        rows, inverse = torch.unique(index, return_inverse=True)
+        first = torch.full_like(rows, len(index)).scatter_reduce_(
+            0, inverse, torch.arange(len(index), device=index.device), "amin"
+        )
+        return rows, probability[first]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSet:
+    """Rows of one data set, or of all pooled, and the AUs on which they can be scored."""
+
+    name: str
+    rows: NDArray[np.intp]
+    groups: Mapping[str, Sequence[int]]  # scored AU -> output columns that it joins
+    truth: Truth
+
+
+class SplitScorer:
+    """Scores the predictions of a split per data set and, with several, pooled.
+
+    A network that tells left from right is scored by side where sides are labelled and on joined AUs elsewhere,
+    which the columns of the data set decide.
+    """
+
+    def __init__(self, tables: Sequence[FaceTable], spec: NetworkSpec) -> None:
+        self.spec = spec
+        starts = np.cumsum([0, *(len(table) for table in tables)])
+        self.total = int(starts[-1])
+        self.sets = [
+            _scored_set(spec, table.name, [table], np.arange(start, start + len(table)))
+            for table, start in zip(tables, starts, strict=False)
+        ]
+        if len(tables) > 1:
+            self.sets.append(_scored_set(spec, POOLED, tables, np.arange(self.total)))
+        self.pooled = self.sets[-1]
+        self.joined = _scored_set(spec, POOLED, tables, np.arange(self.total), join=True)
+
+    def score(
+        self, rows: NDArray[np.intp], probabilities: Array, thresholds: Mapping[str, float]
+    ) -> dict[str, Evaluation]:
+        """Evaluate every set at thresholds that were tuned elsewhere.
+
+        Args:
+            rows: row numbers that were predicted, (M,).
+            probabilities: P(score >= cutpoint), (M, A, L).
+            thresholds: scored AU -> threshold.
+        """
+        return {
+            scored.name: evaluate(
+                self.decode(scored, rows, probabilities)[0],
+                aus=tuple(scored.groups),
+                occurrence=scored.truth.occurrence,
+                intensity=scored.truth.intensity,
+                observed=scored.truth.observed & np.isin(scored.rows, rows)[:, None],
+                thresholds=np.array([thresholds.get(au, np.nan) for au in scored.groups]),
+            )
+            for scored in self.sets
+        }
+
+    def tune(self, rows: NDArray[np.intp], probabilities: Array) -> dict[str, float]:
+        """Thresholds of the best F1 over all data sets, for the AUs scored here and for their joined sides."""
+        thresholds: dict[str, float] = {}
+        for scored in (self.joined, self.pooled):
+            prediction, seen = self.decode(scored, rows, probabilities)
+            cuts = tuned_thresholds(prediction, scored.truth.occurrence, scored.truth.observed & seen)
+            thresholds |= {au: float(cut) for au, cut in zip(scored.groups, cuts, strict=True) if np.isfinite(cut)}
+        return thresholds
+
+    def decode(
+        self, scored: ScoredSet, rows: NDArray[np.intp], probabilities: Array
+    ) -> tuple[Prediction, NDArray[np.bool_]]:
+        """Prediction of every row of a set, and which rows (N, 1) were predicted at all."""
+        everything = np.zeros((self.total, *probabilities.shape[1:]))
+        everything[rows] = probabilities
+        merged = merge_sides(everything[scored.rows], self.spec.aus, scored.groups)
+        seen = np.isin(scored.rows, rows)[:, None]
+        return decode(merged, self.spec.cutpoints, self.spec.occurrence_min), seen
+
+
+def _scored_set(
+    spec: NetworkSpec, name: str, tables: Sequence[FaceTable], rows: NDArray[np.intp], *, join: bool = False
+) -> ScoredSet:
+    unsided = set(map(joined, spec.aus)) if join else set().union(*(table.unsided(spec.aus) for table in tables))
+    groups: dict[str, list[int]] = {}
+    for column, au in enumerate(spec.aus):
+        groups.setdefault(joined(au) if joined(au) in unsided else au, []).append(column)
+    truths = [table.truth(tuple(groups)) for table in tables]
+    truth = Truth(
+        aus=tuple(groups),
+        occurrence=np.concatenate([part.occurrence for part in truths]),
+        intensity=np.concatenate([part.intensity for part in truths]),
+        observed=np.concatenate([part.observed for part in truths]),
+    )
+    return ScoredSet(name=name, rows=rows, groups=groups, truth=truth)

@@ -1,0 +1,33 @@
+"""Counts of every split for the data report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from faceflow.data.sources import FaceTable
+from faceflow.data.splits import Tables
+from faceflow.report.tables import SplitSummary
+
+
+def summarize(splits: Tables, aus: Sequence[str]) -> list[SplitSummary]:
+    """One summary per split and data set."""
+    return [_summary(split, table, aus) for split, tables in splits.items() for table in tables]
+
+
+def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
+    truth = table.truth(aus)
+    valid, positives = truth.observed.sum(axis=0), truth.occurrence.sum(axis=0)
+    return SplitSummary(
+        split=split,
+        dataset=table.name,
+        images=len(table),
+        persons=len(np.unique(table.persons)),
+        subjects_known=table.has_subjects,
+        labels=str(table.scale),
+        duplicates=table.duplicates,
+        skipped=table.skipped,
+        valid={au: int(count) for au, count in zip(aus, valid, strict=True)},
+        positives={au: int(count) for au, count in zip(aus, positives, strict=True)},
+    )

@@ -1,0 +1,138 @@
+"""Testing a network: predict a split once, score it at frozen thresholds, write and show what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.fabric import Fabric
+from rich.console import Console
+from rich.progress import track
+
+from faceflow.artifacts.checkpoint import Payload
+from faceflow.data.datamodule import Loader, evaluation_dataset, make_loader
+from faceflow.data.sampling import EpochSampler
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline
+from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.models.network import AUNetwork
+from faceflow.report.files import per_au_frame, write_json, write_table
+from faceflow.report.picture import results_picture
+from faceflow.report.tables import results_table, show
+from faceflow.training.scoring import EpochPredictions, ScoredSet, SplitScorer
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """Scores per data set, and the decoded predictions of all rows."""
+
+    __test__ = False  # not a pytest class
+
+    evaluations: Mapping[str, Evaluation]
+    pooled: ScoredSet
+    prediction: Prediction
+
+
+def test_network(
+    network: AUNetwork,
+    thresholds: Mapping[str, float],
+    tables: Sequence[FaceTable],
+    *,
+    pipeline: Pipeline,
+    batch_size: int,
+    workers: int,
+    accelerator: str,
+) -> TestResult:
+    """Score a network on tables at thresholds that validation left.
+
+    Runs on one device, so that no row is padded or lost, and in full precision.
+    """
+    spec = network.spec
+    dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
+    sampler = EpochSampler(len(dataset), shuffle=False, seed=0)
+    loader = make_loader(dataset, sampler, batch_size=batch_size, workers=workers, drop_last=False)
+    index, probability = predict(network, loader, Fabric(accelerator=accelerator, devices=1).device)
+    scorer = SplitScorer(tables, spec)
+    prediction, _ = scorer.decode(scorer.pooled, index, probability)
+    return TestResult(
+        evaluations=scorer.score(index, probability, thresholds), pooled=scorer.pooled, prediction=prediction
+    )
+
+
+test_network.__test__ = False  # type: ignore[attr-defined]
+
+
+@torch.inference_mode()
+def predict(network: AUNetwork, loader: Loader, device: torch.device) -> tuple[Any, Any]:
+    """Row numbers (N,) and level probabilities (N, A, L) of a loader, as arrays."""
+    network = network.to(device).eval()
+    collected = EpochPredictions().to(device)
+    for batch in track(loader, "Testing", console=Console(stderr=True), transient=True):
+        images = batch["eval"].to(device, non_blocking=True)
+        collected.update(batch["index"].to(device), network(images).logits)
+    index, probability = collected.compute()
+    return index.cpu().numpy(), probability.double().cpu().numpy()
+
+
+def report_test(
+    result: TestResult,
+    tables: Sequence[FaceTable],
+    payload: Payload,
+    *,
+    title: str,
+    output: Path,
+    extra: Mapping[str, Any],
+) -> None:
+    """Write metrics.json, per_au.csv, predictions.csv and results.png, and print a table per data set.
+
+    Args:
+        result: of `test_network`.
+        tables: that were tested.
+        payload: of the checkpoint; its protocol goes beside every number.
+        title: of the tables.
+        output: folder.
+        extra: further entries of metrics.json.
+    """
+    scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
+    write_json(output / "metrics.json", {**extra, "protocol": payload.protocol, "test": scores})
+    write_table(output / "per_au.csv", per_au_frame(result.evaluations))
+    write_table(output / "predictions.csv", _prediction_frame(result, tables))
+    for name, evaluation in result.evaluations.items():
+        show(results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol))
+    truth, prediction = result.pooled.truth, result.prediction
+    picture = results_picture(
+        output / "results.png",
+        title=title,
+        aus=truth.aus,
+        probability=prediction.probability,
+        truth=truth.occurrence,
+        observed=truth.observed,
+        evaluation=result.evaluations[result.pooled.name],
+        intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+        files=[str(file) for table in tables for file in table.files],
+        protocol=payload.protocol,
+    )
+    show(f"Picture: {picture}", f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+
+
+def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.DataFrame:
+    truth, prediction = result.pooled.truth, result.prediction
+    columns: dict[str, Any] = {
+        "dataset": np.concatenate([np.repeat(table.name, len(table)) for table in tables]),
+        "filename": np.concatenate([table.filenames for table in tables]),
+        "person": np.concatenate([table.persons for table in tables]),
+    }
+    for column, au in enumerate(truth.aus):
+        columns[f"{au}_prob"] = prediction.probability[:, column].round(6)
+        if prediction.intensity is not None:
+            columns[f"{au}_int"] = prediction.intensity[:, column].round(4)
+        occurrence = np.where(truth.observed[:, column], truth.occurrence[:, column].astype(float), np.nan)
+        columns[f"{au}_occurs"] = pd.array(occurrence, dtype="Int8")
+        if np.isfinite(truth.intensity[:, column]).any():
+            columns[au] = truth.intensity[:, column]
+    return pd.DataFrame(columns)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from faceflow.errors import ConfigError
+from faceflow.losses.elementwise import ElementwiseLoss
+
+FOLDER = Path(__file__).parents[3] / "configs" / "loss"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
+
+
+def load(path: Path) -> tuple[type[ElementwiseLoss], dict[str, Any]]:
+    values: Any = OmegaConf.to_container(OmegaConf.load(path))
+    module, _, name = values.pop("_target_").rpartition(".")
+    return getattr(importlib.import_module(module), name), values
+
+
+def test_every_loss_has_a_config() -> None:
+    assert {path.stem for path in CONFIGS} == {
+        "bce",
+        "dice",
+        "distribution_balanced",
+        "focal",
+        "weighted_asymmetric",
+    }
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_holds_every_parameter_and_builds(path: Path) -> None:
+    cls, values = load(path)
+    signature = inspect.signature(cls)
+    signature.bind(**values)
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in signature.parameters.values())
+    assert isinstance(cls(**values), ElementwiseLoss)
+    assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value"),
+    [
+        ("bce", "max_weight", 0.5),
+        ("bce", "max_weight", float("nan")),
+        ("bce", "max_weight", float("inf")),
+        ("weighted_asymmetric", "max_weight", 0.0),
+        ("focal", "gamma", -1.0),
+        ("focal", "alpha", 1.5),
+        ("focal", "alpha", -1.0),
+        ("dice", "epsilon", 0.0),
+        ("dice", "bce_share", 0.0),
+        ("dice", "bce_share", 1.1),
+        ("distribution_balanced", "neg_scale", 0.0),
+        ("distribution_balanced", "init_bias", -0.1),
+        ("distribution_balanced", "map_alpha", -0.1),
+        ("distribution_balanced", "map_beta", 0.0),
+        ("distribution_balanced", "map_gamma", float("nan")),
+        ("distribution_balanced", "focal_gamma", -0.5),
+        ("distribution_balanced", "balance", 0.0),
+    ],
+)
+def test_number_out_of_range_names_its_key(config: str, key: str, value: float) -> None:
+    cls, values = load(FOLDER / f"{config}.yaml")
+    with pytest.raises(ConfigError, match=rf"^loss\.{key}: expected .*got {value!r}$"):
+        cls(**{**values, key: value})
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "options"),
+    [
+        ("bce", "weighting", "inverse_frequency, none, positive"),
+        ("weighted_asymmetric", "weighting", "inverse_frequency, none"),
+        ("distribution_balanced", "neutral_weight", "max, mean"),
+    ],
+)
+def test_unknown_option_lists_the_known_ones(config: str, key: str, options: str) -> None:
+    cls, values = load(FOLDER / f"{config}.yaml")
+    with pytest.raises(ConfigError, match=rf"^loss\.{key}: expected one of {options}, got 'typo'$"):
+        cls(**{**values, key: "typo"})
