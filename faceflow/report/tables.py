@@ -104,23 +104,28 @@ def show(*tables: Table, saved_to: Path | None = None) -> None:
     file_width = max(_FILE_WIDTH, widest)
     # Numbers are never cut: a terminal too narrow for them breaks the lines itself.
     console.width = max(console.width, narrowest) if console.is_terminal else file_width
-    for table in tables:
-        console.print(table)
+    _print(console, tables)
     if saved_to is not None:
         plain = Console(file=io.StringIO(), width=file_width, color_system=None, force_terminal=False)
         with plain.capture() as capture:
-            for table in tables:
-                plain.print(table)
+            _print(plain, tables)
         text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
         with whole_file(saved_to) as partial:
             partial.write_text(text, encoding="utf-8")
+
+
+def _print(console: Console, tables: Sequence[Table]) -> None:
+    for position, table in enumerate(tables):
+        if position:
+            console.print()
+        console.print(table)
 
 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
     unknown = any(not summary.subjects_known for summary in summaries)
     table = _table("Data", "? = no subject column: every image counts as a person of its own" if unknown else "")
     _add_columns(table, ["split", "data set"], "left")
-    _add_columns(table, ["images", "persons", "broken, skipped", "duplicates, dropped"], "right")
+    _add_columns(table, ["images", "persons", "broken,\nskipped", "duplicates,\ndropped"], "right")
     _add_columns(table, ["labels"], "left")
     for summary in summaries:
         cells = [
@@ -155,8 +160,8 @@ def _labels_table(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> Tabl
         for split in splits:
             valid, positives = counts[au, split]
             cells += [
-                Text(str(valid)) if valid else Text("0 !", _WARNING),
-                Text(_percent(positives / valid)) if positives else Text("0.0 % !" if valid else "-", _WARNING),
+                Text(str(valid)) if valid else Text("! 0", _WARNING),
+                Text(_percent(positives / valid)) if positives else Text("! 0.0 %" if valid else "-", _WARNING),
             ]
         table.add_row(*cells)
     return table

@@ -23,8 +23,7 @@ class EpochHistory(L.Callback):
         if not trainer.is_global_zero:
             return
         metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if not key.endswith("_step")}
-        rate = trainer.optimizers[0].param_groups[-1]["lr"]
-        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **metrics})
+        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
         write_table(self.path, pd.DataFrame(self.rows))
 
     def state_dict(self) -> dict[str, Any]:

@@ -86,6 +86,8 @@ class AUModule(L.LightningModule):
         logged = {key: value.detach() for key, value in terms.items()}
         rows = len(images[0])
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
+        rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+        self.log("train/lr", rate, on_step=False, on_epoch=True, batch_size=rows)
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, batch_size=rows)
         return loss
 

@@ -8,11 +8,23 @@ import cv2
 import numpy as np
 
 from faceflow.data.faces.anatomy import doses, half_face
-from faceflow.data.faces.canvas import FRONTAL, Canvas, Image, View
+from faceflow.data.faces.canvas import FRONTAL, Canvas, Image, View, sample_view
 from faceflow.data.faces.domains import DOMAINS
 from faceflow.data.faces.drawing import paint_face
+from faceflow.data.faces.labels import ACTION_UNITS, sample_labels
 from faceflow.data.faces.relief import shade
-from faceflow.data.faces.subject import Subject
+from faceflow.data.faces.subject import Subject, sample_subject
+
+__all__ = [
+    "ACTION_UNITS",
+    "DOMAINS",
+    "Subject",
+    "View",
+    "draw_face",
+    "sample_labels",
+    "sample_subject",
+    "sample_view",
+]
 
 
 def draw_face(
@@ -22,14 +34,16 @@ def draw_face(
     size: int = 128,
     domain: str = "studio",
     view: View = FRONTAL,
-    seed: int | np.random.SeedSequence = 0,
+    rng: np.random.Generator | None = None,
 ) -> Image:
     """Draw one frame of a person with the given AU intensities 0..5; absent AUs are 0.
+
+    `rng` draws exposure and noise; without it they are the same in every call.
 
     Returns:
         (size, size, 3) RGB image.
     """
-    session, frame = np.random.default_rng(subject.session), np.random.default_rng(seed)
+    session, frame = np.random.default_rng(subject.session), rng or np.random.default_rng(0)
     dose = doses(aus)
     left = half_face(subject, dose, 1.0 + subject.asymmetry)
     right = half_face(subject, dose, 1.0 - subject.asymmetry)

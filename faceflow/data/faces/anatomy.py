@@ -7,7 +7,7 @@ face. One half of the face (x >= 0) is modelled; the other is its mirror image.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,7 @@ def _keep_apart(above: Points, below: Points, gap: float) -> None:
     below[inner, 1] = np.maximum(below[inner, 1], above[inner, 1] + gap)
 
 
-@cache
+@lru_cache(maxsize=64)
 def neutral(subject: Subject) -> Points:
     """All landmarks of the relaxed half face, parts one after another in the order of `SIZES`."""
     return _stack({**_eye(subject), **_nose(subject), **_mouth(subject), **_outline(subject)})

@@ -64,7 +64,7 @@ class Canvas:
         self.unit = FACE_SCALE * view.scale * size
         self.origin = np.array([0.5 + view.shift[0], EYE_LEVEL + view.shift[1]]) * size
         side = size * SUPERSAMPLING
-        self.pixels: Image = cv2.resize(background, (side, side), interpolation=cv2.INTER_LINEAR)
+        self.pixels: Image = np.asarray(cv2.resize(background, (side, side)), np.uint8)
         self.creases: NDArray[np.uint8] = np.zeros((side, side), np.uint8)
         cos, sin = math.cos(view.roll), math.sin(view.roll)
         self._rotation = np.array([[cos, sin], [-sin, cos]]) * self.unit
@@ -75,7 +75,8 @@ class Canvas:
         x = points[:, 0]
         turned = points.copy()
         turned[:, 0] = x * self._turn[0] + np.maximum(0.55 - 0.44 * x * x, 0.0) * self._turn[1]
-        return turned @ self._rotation + self.origin
+        placed: Points = turned @ self._rotation + self.origin
+        return placed
 
     def grid(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Face coordinates x, y of all pixels of the result, each (size, size); yaw is left out."""
@@ -120,7 +121,7 @@ class Canvas:
         """Fixed-point pixels of the supersampled image; a pixel's centre lies at a whole number."""
         step = SUPERSAMPLING * 2**FRACTION_BITS
         pixels = self.project(points) * step + (step - 2**FRACTION_BITS) / 2
-        return np.rint(pixels).astype(np.int32)
+        return np.asarray(np.rint(pixels), np.int32)
 
 
 def smooth(points: Points, samples: int = 16) -> Points:
@@ -131,6 +132,11 @@ def smooth(points: Points, samples: int = 16) -> Points:
 def mirror(points: Points) -> Points:
     """Move points to the other half of the face."""
     return points * (-1.0, 1.0)
+
+
+def moved(points: Points, dx: float, dy: float) -> Points:
+    """Move points by one offset."""
+    return np.add(points, (dx, dy))
 
 
 def across(left: Points, right: Points) -> Points:

@@ -64,13 +64,13 @@ def studio_camera(image: Floats, session: np.random.Generator, frame: np.random.
 
 def webcam_camera(image: Floats, session: np.random.Generator, frame: np.random.Generator) -> Floats:
     """Record with a cheap camera: wrong white balance, soft lens, wrong gamma and gain, noise."""
-    warmth, tint = session.uniform(-0.24, 0.24), session.uniform(-0.05, 0.05)
+    warmth, tint = session.uniform(-0.18, 0.18), session.uniform(-0.05, 0.05)
     cast = np.array([1 + warmth, 1 + tint, 1 - warmth], np.float32)
     gamma = session.uniform(0.85, 1.2)
     soft = cv2.GaussianBlur(image, (0, 0), image.shape[0] / 128 * frame.uniform(0.6, 0.9))
     curve = np.float32(255) * (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma)
     toned = curve[np.clip(soft, 0, 255).astype(np.uint8)]
-    return toned * (cast * np.float32(frame.uniform(0.85, 1.1))) + _noise(image, 9.0, frame)
+    return toned * (cast * np.float32(frame.uniform(0.85, 1.1))) + _noise(image, 8.0, frame)
 
 
 def infrared_camera(image: Floats, session: np.random.Generator, frame: np.random.Generator) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from faceflow.data.faces.anatomy import Half, Points
-from faceflow.data.faces.canvas import Canvas, across, mirror, smooth
+from faceflow.data.faces.canvas import Canvas, across, mirror, moved, smooth
 from faceflow.data.faces.subject import Colour, Subject, mix
 
 BLACK: Colour = (16, 12, 12)
@@ -79,12 +79,13 @@ def paint_eye(canvas: Canvas, subject: Subject, half: Half, side: Side) -> None:
     """Paint one eye; lids of flat skin colour cover what the opening does not show."""
     upper, lower = smooth(half["upper_lid"]), smooth(half["lower_lid"])
     canvas.fill(side(np.concatenate([upper, lower[::-1]])), SCLERA)
-    pupil = side(half["upper_lid"][:1] * 0.5 + half["upper_lid"][-1:] * 0.5) + (0.0, -0.015) + canvas.view.gaze
+    middle = (upper[:1] + upper[-1:]) / 2
+    gaze_x, gaze_y = canvas.view.gaze
+    pupil = moved(side(middle), gaze_x, gaze_y - 0.015)
     canvas.disc(pupil, IRIS_RADIUS, mix(subject.iris, BLACK, 0.45))
     canvas.disc(pupil, IRIS_RADIUS * 0.82, subject.iris)
     canvas.disc(pupil, IRIS_RADIUS * 0.42, BLACK)
-    canvas.disc(pupil + (0.035, -0.035), 0.026, (250, 250, 250))
-    middle = (upper[:1] + upper[-1:]) / 2
+    canvas.disc(moved(pupil, 0.035, -0.035), 0.026, (250, 250, 250))
     above = upper * (1.0, 0.4) + middle * (0.0, 0.6) - (0.0, 0.19)
     canvas.fill(side(np.concatenate([upper, above[::-1]])), mix(subject.skin, (120, 60, 50), 0.10))
     canvas.fill(side(np.concatenate([lower, lower[::-1] * (1.0, 0.3) + (0.0, 0.19)])), subject.skin)

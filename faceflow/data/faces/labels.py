@@ -10,12 +10,12 @@ import numpy as np
 ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU9", "AU12", "AU15", "AU17", "AU20", "AU25", "AU26")
 """The 12 AUs of DISFA (Mavadati et al., 2013), in its column order."""
 
-NEUTRAL_RATE = 0.32
-EXTRA_RATE = 0.25
+NEUTRAL_RATE = 0.31
+EXTRA_RATE = 0.35
 TRACE_RATE = 0.4
 
 # Probabilities of the levels A..E of a pattern; each of its AUs stays within one level of it.
-LEVELS = (0.08, 0.18, 0.30, 0.26, 0.18)
+LEVELS = (0.05, 0.17, 0.31, 0.28, 0.19)
 
 
 class Pattern(NamedTuple):
@@ -27,18 +27,21 @@ class Pattern(NamedTuple):
 
 
 PATTERNS = {
-    "smile": Pattern(0.16, ("AU6", "AU12"), {"AU25": 0.5}),
-    "polite smile": Pattern(0.04, ("AU12",), {"AU25": 0.3}),
-    "surprise": Pattern(0.10, ("AU1", "AU2", "AU5", "AU26"), {"AU25": 0.7}),
+    "smile": Pattern(0.15, ("AU6", "AU12"), {"AU25": 0.5}),
+    "polite smile": Pattern(0.03, ("AU12",), {"AU25": 0.3}),
+    "surprise": Pattern(0.11, ("AU1", "AU2", "AU5", "AU26"), {"AU25": 0.7}),
     "sadness": Pattern(0.12, ("AU1", "AU4", "AU15"), {"AU17": 0.5}),
-    "disgust": Pattern(0.13, ("AU9",), {"AU4": 0.4, "AU17": 0.4, "AU6": 0.2}),
-    "fear": Pattern(0.11, ("AU1", "AU2", "AU4", "AU5", "AU20"), {"AU25": 0.5}),
-    "anger": Pattern(0.08, ("AU4",), {"AU5": 0.4, "AU17": 0.4}),
-    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.6}),
-    "doubt": Pattern(0.04, ("AU15", "AU17"), {"AU2": 0.4}),
-    "single": Pattern(0.14, (), {}),
+    "disgust": Pattern(0.14, ("AU9",), {"AU4": 0.3, "AU17": 0.4, "AU6": 0.2}),
+    "fear": Pattern(0.12, ("AU1", "AU2", "AU4", "AU5", "AU20"), {"AU25": 0.5}),
+    "anger": Pattern(0.05, ("AU4",), {"AU5": 0.4, "AU17": 0.4}),
+    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.7, "AU20": 0.2}),
+    "doubt": Pattern(0.05, ("AU15", "AU17"), {"AU2": 0.4}),
+    "single": Pattern(0.15, (), {}),
 }
 """Prototypes after Ekman and Friesen (1978); `single` shows one AU drawn at random."""
+
+# The AUs of several patterns are drawn less often at random, so that none of the others is rare.
+RANDOM_WEIGHTS = np.array([0.3 if unit in ("AU1", "AU2", "AU4", "AU5", "AU25") else 1.0 for unit in ACTION_UNITS])
 
 # Muscles that pull one landmark to opposite sides: a random extra AU never opposes an AU that is there.
 ANTAGONISTS = {
@@ -84,4 +87,4 @@ def _pattern_units(rng: np.random.Generator) -> list[str]:
 
 
 def _any_unit(rng: np.random.Generator) -> str:
-    return ACTION_UNITS[rng.integers(len(ACTION_UNITS))]
+    return ACTION_UNITS[rng.choice(len(ACTION_UNITS), p=RANDOM_WEIGHTS / RANDOM_WEIGHTS.sum())]

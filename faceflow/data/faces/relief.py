@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.data.faces.anatomy import Half, Points
-from faceflow.data.faces.canvas import Canvas, mirror, smooth
+from faceflow.data.faces.canvas import FRACTION_BITS, Canvas, mirror, moved, smooth
 from faceflow.data.faces.drawing import Side, as_is
 from faceflow.data.faces.subject import Subject
 
@@ -26,12 +26,10 @@ def shade(canvas: Canvas, subject: Subject, head: Points, left: Half, right: Hal
     for side, half in ((mirror, left), (as_is, right)):
         press_creases(canvas, subject, half, side, dose)
     press_midline_creases(canvas, subject, right, dose)
-    blobs = [*midline_blobs(right, dose)]
-    for sign, half in ((-1.0, left), (1.0, right)):
-        blobs += [(sign * x, *rest) for x, *rest in half_blobs(subject, half, dose)]
+    mirrored = np.array(half_blobs(subject, left, dose)) * (-1, 1, 1, 1, 1)
+    blobs = np.concatenate([mirrored, half_blobs(subject, right, dose), midline_blobs(right, dose)])
     light = _head_light(canvas) * (1.0 + _sum_blobs(canvas, blobs)) * (1.0 - _creases(canvas))
-    inside = _inside(canvas, head)
-    return 1.0 + inside * (light - 1.0)
+    return np.asarray(1 + _inside(canvas, head) * (light - 1), np.float32)
 
 
 def half_blobs(subject: Subject, half: Half, dose: Mapping[str, float]) -> list[Blob]:
@@ -81,10 +79,10 @@ def press_creases(canvas: Canvas, subject: Subject, half: Half, side: Side, dose
     canvas.crease(side(lid), 0.45, 0.018)
     outer_x, outer_y = half["lower_lid"][-1]
     for rise in (-0.11, 0.0, 0.11):
-        foot = np.array([[0.05, rise * 0.4], [0.13, rise], [0.22, rise * 1.7 + 0.01]]) + (outer_x, outer_y)
-        canvas.crease(side(foot), 0.15 * subject.age + 0.8 * dose["AU6"])
-    pouch = smooth(half["lower_lid"][[0, 2, 4]], 8) * (1.0, 0.9) + (0.0, 0.09)
-    canvas.crease(side(pouch), 0.12 + 0.2 * subject.age + 0.6 * dose["AU6"])
+        foot = np.array([[0.05, rise * 0.4], [0.13, rise], [0.22, rise * 1.7 + 0.01]])
+        canvas.crease(side(moved(foot, outer_x, outer_y)), 0.15 * subject.age + 0.8 * dose["AU6"])
+    pouch = smooth(half["lower_lid"][[0, 2, 4]], 8) * (1.0, 0.9)
+    canvas.crease(side(moved(pouch, 0.0, 0.09)), 0.12 + 0.2 * subject.age + 0.6 * dose["AU6"])
     brow = half["brow"]
     for row in (0.17, 0.28, 0.39):
         lateral = smooth(np.array([brow[2], brow[3], brow[4] + (0.04, 0.06)]), 8) - (0.0, row)
@@ -98,7 +96,7 @@ def press_creases(canvas: Canvas, subject: Subject, half: Half, side: Side, dose
         bracket = np.array([[0.0, -0.1], [0.03, 0.0], [0.0, 0.1]]) * (1.0, 0.6 + 3 * step) + corner + (step, 0.0)
         canvas.crease(side(smooth(bracket, 8)), 0.7 * dose["AU20"])
     for row in range(3):
-        flank = np.array([[0.08, 0.2], [0.14, 0.26]]) + (0.0, 0.09 * row)
+        flank = moved(np.array([[0.08, 0.2], [0.14, 0.26]]), 0.0, 0.09 * row)
         canvas.crease(side(flank), 0.8 * dose["AU9"])
 
 
@@ -106,16 +104,16 @@ def press_midline_creases(canvas: Canvas, subject: Subject, half: Half, dose: Ma
     """Wrinkles across the midline: forehead, glabella, nose bridge and chin."""
     for row in (0.18, 0.29, 0.40):
         arc = np.array([[-0.34, 0.03], [-0.15, -0.02], [0.0, 0.0], [0.15, -0.02], [0.34, 0.03]])
-        canvas.crease(smooth(arc) + (0.0, half["brow"][1, 1] - row), 0.2 * subject.age + 0.7 * dose["AU1"])
+        canvas.crease(moved(smooth(arc), 0.0, half["brow"][1, 1] - row), 0.2 * subject.age + 0.7 * dose["AU1"])
     furrow = np.array([[0.05, -0.40], [0.06, -0.28], [0.045, -0.17]])
     for x in (-1.0, 1.0):
         canvas.crease(furrow * (x, 1.0), 0.1 * subject.age + 0.9 * dose["AU4"], 0.028)
     for row in (-0.08, 0.01, 0.10):
-        bridge = smooth(np.array([[-0.10, 0.03], [0.0, -0.01], [0.10, 0.03]]), 8) + (0.0, row)
-        canvas.crease(bridge, 0.85 * dose["AU9"])
+        bridge = smooth(np.array([[-0.10, 0.03], [0.0, -0.01], [0.10, 0.03]]), 8)
+        canvas.crease(moved(bridge, 0.0, row), 0.85 * dose["AU9"])
     chin = half["chin"][0]
     fold = smooth(np.array([[-0.22, 0.05], [0.0, -0.02], [0.22, 0.05]]), 8)
-    canvas.crease(fold + (0.0, half["lower_lip"][0, 1] + 0.07), 0.12 + 0.7 * dose["AU17"], 0.03)
+    canvas.crease(moved(fold, 0.0, half["lower_lip"][0, 1] + 0.07), 0.12 + 0.7 * dose["AU17"], 0.03)
     for x, y in ((-0.12, 0.0), (-0.05, -0.05), (0.03, 0.01), (0.1, -0.04), (-0.04, 0.07), (0.06, 0.08)):
         pit = np.array([[x - 0.01, y], [x + 0.01, y]]) + chin
         canvas.crease(pit, 0.4 * dose["AU17"], 0.05)
@@ -131,29 +129,26 @@ def _head_light(canvas: Canvas) -> Map:
     return 0.42 + 0.62 * (across * np.float32(light_x) + down * np.float32(light_y) + front * np.float32(facing))
 
 
-def _sum_blobs(canvas: Canvas, blobs: list[Blob]) -> Map:
-    """Sum axis-aligned Gaussians as one product of two (size, K) matrices."""
-    table = np.array(blobs)
-    centres = canvas.project(table[:, :2])
+def _sum_blobs(canvas: Canvas, blobs: Points) -> Map:
+    """Sum K axis-aligned Gaussians, (K, 5), as one product of two (size, K) matrices."""
+    centres, spreads, strengths = canvas.project(blobs[:, :2]), blobs[:, 2:4] * canvas.unit, blobs[:, 4]
     pixels = np.arange(canvas.size)[:, None]
-    spread = table[:, 2:4] * canvas.unit
-    columns = np.exp(-0.5 * ((pixels - centres[:, 0]) / spread[:, 0]) ** 2)
-    rows = np.exp(-0.5 * ((pixels - centres[:, 1]) / spread[:, 1]) ** 2)
-    return np.asarray((rows * table[:, 4]) @ columns.T, dtype=np.float32)
+    columns = np.exp(-0.5 * ((pixels - centres[:, 0]) / spreads[:, 0]) ** 2)
+    rows = np.exp(-0.5 * ((pixels - centres[:, 1]) / spreads[:, 1]) ** 2)
+    return np.asarray((rows * strengths) @ columns.T, np.float32)
 
 
 def _creases(canvas: Canvas) -> Map:
     """Darkness of the creases, with a lit edge below each."""
     soft = cv2.GaussianBlur(canvas.creases, (0, 0), 0.02 * canvas.unit)
-    dark = cv2.resize(soft, (canvas.size, canvas.size), interpolation=cv2.INTER_AREA)
-    depth = dark.astype(np.float32) / 255
-    lit = np.zeros_like(depth)
-    lit[1:] = depth[:-1]
-    return 0.5 * depth - 0.14 * np.maximum(lit - depth, 0)
+    depth = np.float32(1 / 255) * cv2.resize(soft, (canvas.size, canvas.size), interpolation=cv2.INTER_AREA)
+    above = np.zeros_like(depth)
+    above[1:] = depth[:-1]
+    return np.asarray(0.5 * depth - 0.14 * np.maximum(above - depth, 0), np.float32)
 
 
 def _inside(canvas: Canvas, head: Points) -> Map:
     mask = np.zeros((canvas.size, canvas.size), np.uint8)
-    outline = np.rint(canvas.project(head) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, 4)
-    return mask.astype(np.float32) / 255
+    outline = np.rint(canvas.project(head) * 2**FRACTION_BITS).astype(np.int32)
+    cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, FRACTION_BITS)
+    return np.asarray(mask / np.float32(255), np.float32)

@@ -1,0 +1,113 @@
+"""Which faces of a test set show best what a network can and cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.encoding import Array
+from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation
+
+GROUP = 4  # faces of a kind
+_TRIES = 64  # broken or missing files cost no more than this many attempts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth."""
+
+    aus: Sequence[str]
+    probability: Array
+    truth: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
+    evaluation: Evaluation
+    intensity: tuple[Array, Array] | None
+    files: Sequence[str] | None
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        shape = (len(self.observed), len(self.aus))
+        assert self.probability.shape == self.truth.shape == self.observed.shape == shape, f"arrays must be {shape}"
+        assert self.files is None or len(self.files) == len(self.observed), "one file per row"
+        assert tuple(self.aus) == self.evaluation.aus, "the evaluation is of other AUs"
+
+    @property
+    def thresholds(self) -> Array:
+        """Threshold of each AU, (A,): tuned on validation, 0.5 where that was impossible."""
+        tuned = self.evaluation.columns["threshold_val"]
+        return np.where(np.isfinite(tuned), tuned, DEFAULT_THRESHOLD)
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Where there is both a label and a prediction, (N, A)."""
+        return self.observed & np.isfinite(self.probability)
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Where an AU occurs and was predicted on, (N, A)."""
+        return self.judged & self.truth
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Where label and thresholded prediction differ, (N, A)."""
+        return self.judged & ((self.probability >= self.thresholds) != self.truth)
+
+
+@dataclass(frozen=True)
+class Face:
+    """A test image, (H, W, 3) RGB, and its row."""
+
+    row: int
+    image: NDArray[np.uint8]
+
+
+def best_faces(results: Results) -> list[Face]:
+    """Pick up to four faces without an error: most active AUs first, then the clearest decisions.
+
+    Faces with another set of active AUs than those before them go first; ties go to the earlier row.
+    """
+    active = results.active
+    distance = np.where(results.judged, np.abs(results.probability - results.thresholds), np.inf).min(axis=1)
+    order = np.lexsort((-distance, -active.sum(axis=1)))
+    return _readable(order[(active.any(axis=1) & ~results.wrong.any(axis=1))[order]], active, results.files)
+
+
+def worst_faces(results: Results) -> list[Face]:
+    """Pick up to four faces with the most surprising errors: the largest sum of -log P(label) over wrong AUs.
+
+    Faces with another set of wrong AUs than those before them go first; ties go to the earlier row.
+    """
+    wrong = results.wrong
+    likelihood = np.where(results.truth, results.probability, 1 - results.probability)
+    surprise = -np.log(np.where(wrong, likelihood, 1.0).clip(1e-6)).sum(axis=1)
+    order = np.argsort(-surprise, kind="stable")
+    return _readable(order[wrong.any(axis=1)[order]], wrong, results.files)
+
+
+def _readable(rows: NDArray[np.intp], patterns: NDArray[np.bool_], files: Sequence[str] | None) -> list[Face]:
+    if files is None:
+        return []
+    # Neighbouring frames of a video look alike: another pattern of AUs shows more than the next frame.
+    distinct = np.sort(np.unique(patterns[rows], axis=0, return_index=True)[1])
+    faces: list[Face] = []
+    for row in np.concatenate([rows[distinct], np.delete(rows, distinct)])[:_TRIES]:
+        image = _read(files[row])
+        if image is not None:
+            faces.append(Face(int(row), image))
+        if len(faces) == GROUP:
+            break
+    return faces
+
+
+def _read(file: str) -> NDArray[np.uint8] | None:
+    try:
+        # imread would print its own warnings, and on some systems it fails on non-ASCII paths.
+        content = np.fromfile(file, np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if content.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if image is None else np.asarray(image, np.uint8)
