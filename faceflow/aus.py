@@ -56,7 +56,7 @@ DESCRIPTIONS = {
     46: "wink",
 }
 
-_NAME = re.compile(r"AU(\d{1,2})(?:_([LR]))?")
+_NAME = re.compile(r"AU([1-9]\d?)(?:_([LR]))?")
 _ALIAS = re.compile(r"au[ _]?(?P<left>[lr]?)(?P<number>\d{1,2})(?P<right>[lr]?)(?P<suffix>(?:_[a-z]+)*)", re.IGNORECASE)
 _SUFFIX: dict[str, tuple[str, Kind]] = {
     "": ("", "label"),
@@ -87,7 +87,7 @@ def parse_column(header: str) -> Column | None:
     an upper-case `_R` the right side of the face.
     """
     match = _ALIAS.fullmatch(header.strip().strip("'\""))
-    if match is None or int(match["number"]) not in DESCRIPTIONS:
+    if match is None or int(match["number"]) not in DESCRIPTIONS or (match["left"] and match["right"]):
         return None
     suffix = match["suffix"]
     side = (match["left"] or match["right"]).upper()
@@ -109,7 +109,7 @@ def check_aus(names: Iterable[str], *, key: str) -> tuple[str, ...]:
     Raises:
         ConfigError: unknown name, duplicate, empty list, or an AU asked for both joined and by side.
     """
-    aus = tuple(names)
+    aus = (names,) if isinstance(names, str) else tuple(names)
     if not aus:
         raise ConfigError(f"{key}: expected at least one AU, got an empty list; for example {key}=[AU6,AU12]")
     known = [f"AU{number}" for number in DESCRIPTIONS]

@@ -19,6 +19,10 @@ Array = NDArray[np.float64]
 
 FACS_MAX = 5.0  # FACS grades intensity A..E, coded 1..5
 
+# 0.6 computed in float32 by another tool may read 0.59999996, and 3 / 5 may differ from it in the last bit: all mean
+# the same score, and nobody grades finer than this.
+TOLERANCE = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScale:
@@ -47,23 +51,26 @@ def cutpoints(levels: int, names: Sequence[float] | None = None) -> tuple[float,
         names: cutpoints chosen by the user, or None for 1..5 with five levels and equal steps otherwise.
 
     Raises:
-        ConfigError: `levels` below 1, or cutpoints that are not L rising numbers in (0, 5].
+        ConfigError: `levels` below 1, or cutpoints that are not L rising numbers in (0, 5], or given for one level.
     """
     if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
         raise ConfigError(f"levels: expected a whole number >= 1, got {levels!r}; 1 = occurrence, 5 = intensity")
     if levels == 1:
+        if names:
+            raise ConfigError(
+                f"cutpoints: expected null with levels=1, got {list(names)}; one level is occurrence, see occurrence_min"
+            )
         return ()
     if names is None:
         # Equal steps: five levels give 1..5, the only lossless code of FACS intensities; two give 2.5 and 5.
         return tuple(FACS_MAX * level / levels for level in range(1, levels + 1))
-    points = tuple(float(point) for point in names)
-    rising = all(a < b for a, b in itertools.pairwise(points))
-    if len(points) != levels or not rising or points[0] <= 0 or points[-1] > FACS_MAX:
+    numbers = len(names) == levels and all(isinstance(point, int | float) for point in names)
+    if not numbers or not all(a < b for a, b in itertools.pairwise([0, *names, FACS_MAX + TOLERANCE])):
         raise ConfigError(
-            f"cutpoints: expected {levels} rising numbers in (0, 5], got {list(points)}; "
+            f"cutpoints: expected {levels} rising numbers in (0, 5], got {list(names)}; "
             "they are FACS intensities, one per level"
         )
-    return points
+    return tuple(float(point) for point in names)
 
 
 def encode(scores: Array, scale: LabelScale, points: Sequence[float]) -> NDArray[np.float32]:
@@ -81,14 +88,13 @@ def encode(scores: Array, scale: LabelScale, points: Sequence[float]) -> NDArray
         levels = np.asarray(points, np.float64) * (scale.score_max / FACS_MAX)
     else:
         levels = np.asarray([scale.occurrence_min], np.float64)
-    # A score written as 0.6 and a cutpoint computed as 3 / 5 may differ in the last bit; they mean the same.
-    reached = np.asarray(scores, np.float64)[..., None] >= levels - 1e-9
+    reached = np.asarray(scores, np.float64)[..., None] >= levels - TOLERANCE
     return reached.astype(np.float32)
 
 
 def occurs(scores: Array, scale: LabelScale) -> NDArray[np.bool_]:
     """Whether each score counts as occurrence; False where missing."""
-    return np.asarray(scores, np.float64) >= scale.occurrence_min - 1e-9
+    return np.asarray(scores, np.float64) >= scale.occurrence_min - TOLERANCE
 
 
 def to_facs(scores: Array, scale: LabelScale) -> Array:
@@ -115,7 +121,7 @@ def occurrence_probability(probabilities: Array, points: Sequence[float], occurr
     consistent = rank_consistent(probabilities)
     if not points:
         return consistent[..., 0]
-    level = int(np.searchsorted(np.asarray(points) + 1e-9, occurrence_min))
+    level = int(np.searchsorted(np.asarray(points) + TOLERANCE, occurrence_min))
     return consistent[..., min(level, len(points) - 1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
-from faceflow.errors import CheckpointError
+from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import load_file
 
@@ -62,7 +63,7 @@ class Payload:
                 f"{source}: expected a FaceFlow checkpoint, got a file without its '{PAYLOAD}' entry; "
                 "for weights of a timm network use model.weights"
             )
-        if raw.get("format") != FORMAT:
+        if not isinstance(raw.get("format"), int) or raw["format"] != FORMAT:
             raise CheckpointError(
                 f"{source}: expected checkpoint format {FORMAT}, got {raw.get('format')!r}; use the version of "
                 "FaceFlow that wrote it"
@@ -72,14 +73,17 @@ class Payload:
         for key, kind in expected.items():
             if not isinstance(raw.get(key), kind):
                 raise CheckpointError(f"{source}: expected '{key}' in the checkpoint, got none; the file is damaged")
-        return cls(
-            spec=NetworkSpec.from_dict(raw["spec"]),
-            protocol={str(key): str(value) for key, value in raw["protocol"].items()},
-            seen=[str(person) for person in raw["seen"]],
-            config=dict(raw["config"]),
-            versions={str(key): str(value) for key, value in raw["versions"].items()},
-            thresholds={str(au): float(value) for au, value in raw["thresholds"].items()},
-        )
+        try:
+            return cls(
+                spec=NetworkSpec.from_dict(raw["spec"]),
+                protocol={str(key): str(value) for key, value in raw["protocol"].items()},
+                seen=[str(person) for person in raw["seen"]],
+                config=dict(raw["config"]),
+                versions={str(key): str(value) for key, value in raw["versions"].items()},
+                thresholds={str(au): float(value) for au, value in raw["thresholds"].items()},
+            )
+        except (CheckpointError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -101,12 +105,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             temporary.replace(path)
         except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
             raise CheckpointError(
-                f"{path}: could not write the checkpoint ({reason}); earlier checkpoints are untouched: free space "
-                "and continue with resume=PATH"
+                f"{path}: could not write the checkpoint ({_reason(error)}); earlier checkpoints are untouched: free "
+                "space and continue with resume=PATH"
             ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def read_checkpoint(path: str | Path, *, key: str) -> tuple[dict[str, Any], Payload]:
@@ -125,7 +130,7 @@ def network_state(checkpoint: Mapping[str, Any], *, source: str | Path) -> dict[
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{source}: expected 'state_dict' in the checkpoint, got none; the file is damaged")
     for prefix in ("ema.network.", "network."):
-        if weights := {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}:
+        if weights := {k.removeprefix(prefix): v for k, v in state.items() if str(k).startswith(prefix)}:
             return weights
     raise CheckpointError(f"{source}: expected weights of a network in the checkpoint, got none; the file is damaged")
 
@@ -137,7 +142,10 @@ def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
         CheckpointError: the file cannot be used.
     """
     checkpoint, payload = read_checkpoint(path, key=key)
-    network = AUNetwork(payload.spec)
+    try:
+        network = AUNetwork(payload.spec)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     load_state(network, network_state(checkpoint, source=path), source=path)
     return network.eval(), payload
 
@@ -157,3 +165,13 @@ def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str
             f"{source}: expected the weights of {network.spec.backbone} with {len(network.spec.aus)} AUs, got others "
             f"({detail.strip()[:150]}); check model.backbone, aus and levels"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said: torch's writer hides it behind an error of its own when it closes a cut file."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        link = link.__context__
+    return " ".join(str(error).split()) or type(error).__name__

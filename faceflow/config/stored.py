@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def store_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
     resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
     text = _HEADER.format(task=cfg.task, folder=output) + OmegaConf.to_yaml(OmegaConf.create(resolved))
     output.mkdir(parents=True, exist_ok=True)
-    temporary = output / ".config.yaml.tmp"
+    temporary = output / f".config.yaml.{os.getpid()}.tmp"  # every process of a DDP run comes by here
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(output / "config.yaml")
     return resolved

@@ -86,7 +86,7 @@ def check_levels(tables: Sequence[FaceTable], *, levels: int) -> float:
         if levels > 1 and table.scale.binary:
             raise DataError(
                 f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1; "
-                f"use levels=1, or set data.sources.{table.name}.score_max=5 if they are intensities"
+                "use levels=1, or set the score_max=5 of that data set if they are intensities"
             )
         rules[table.name] = table.scale.occurrence_min * FACS_MAX / table.scale.score_max
     if levels > 1 and len(set(rules.values())) > 1:

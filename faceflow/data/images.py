@@ -16,7 +16,8 @@ from faceflow.errors import DataError
 Image = NDArray[np.uint8]
 
 _HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"GIF8")
-_TAIL_BYTES = 64  # some writers pad after the end marker
+_TAIL_BYTES = 64
+_START_OF_SCAN, _END_OF_JPEG, _END_OF_PNG = b"\xff\xda", b"\xff\xd9", b"IEND"
 
 
 def read_image(path: str | Path) -> Image:
@@ -44,14 +45,14 @@ def find_fault(path: str | Path) -> str | None:
             tail = file.read(_TAIL_BYTES)
     except FileNotFoundError:
         return "no such file"
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         return str(error.strerror).lower()
     if size == 0:
         return "a file of zero bytes"
     if not head.startswith(_HEADERS):
         return "a file that is no JPEG, PNG, BMP, WebP or TIFF image"
-    truncated_jpeg = head.startswith(_HEADERS[0]) and b"\xff\xd9" not in tail
-    truncated_png = head.startswith(_HEADERS[1]) and b"IEND" not in tail
+    truncated_jpeg = head.startswith(_HEADERS[0]) and _END_OF_JPEG not in tail and not _jpeg_ends(path)
+    truncated_png = head.startswith(_HEADERS[1]) and _END_OF_PNG not in tail and not _png_ends(path)
     return "a truncated image" if truncated_jpeg or truncated_png else None
 
 
@@ -60,3 +61,14 @@ def find_faults(paths: Sequence[str | Path]) -> dict[int, str]:
     with ThreadPoolExecutor(max_workers=8) as pool:
         faults = pool.map(find_fault, paths, chunksize=256)
         return {position: fault for position, fault in enumerate(faults) if fault}
+
+
+def _jpeg_ends(path: str | Path) -> bool:
+    """Whether the pixels end before other data that a phone or a camera appended."""
+    content = Path(path).read_bytes()
+    # An embedded thumbnail has an end marker too, but the scan of the image comes after it.
+    return content.rfind(_END_OF_JPEG) > content.rfind(_START_OF_SCAN)
+
+
+def _png_ends(path: str | Path) -> bool:
+    return _END_OF_PNG in Path(path).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faceflow.aus import Kind, joined, parse_column, side_of
-from faceflow.encoding import FACS_MAX, Array, LabelScale
+from faceflow.aus import Kind, joined, parse_column, side_of, sort_key
+from faceflow.encoding import FACS_MAX, TOLERANCE, Array, LabelScale
 from faceflow.errors import ConfigError, DataError, suggest
 
+log = logging.getLogger(__name__)
+
+_TEXT_COLUMNS = ("filename", "subject", "domain")
 _MISSING_TEXT = ("", "nan", "na", "n/a", "null", "none")
 _UNKNOWN = -1.0  # the field's code for "not annotated"
-_FIRST_ROW = 2  # line of the first label row, as an editor counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFile:
-    """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns."""
+    """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns.
+
+    `lines` (N,) are the rows' line numbers as an editor counts them.
+    """
 
     path: Path
     frame: pd.DataFrame
@@ -40,26 +46,25 @@ def read_labels(path: str | Path, *, missing_values: Sequence[float], prefer: Ki
     Args:
         path: the CSV.
         missing_values: numbers that mean "not annotated" in this data set, besides -1 and empty cells.
-        prefer: which column to take where a tool wrote both an intensity and an occurrence of one AU.
+        prefer: which columns to take where a tool wrote both intensities and occurrences; their units differ, so the
+            columns of the other kind are left out.
         key: config key of the path, for messages.
 
     Raises:
-        DataError: no such file, no rows, no `filename`, no AU, an AU twice, or text in a label column.
+        DataError: no such file, no rows, no `filename`, no AU, a column twice, or text in a label column.
     """
     path = Path(path).expanduser()
     frame = _read_text(path, key)
     if "filename" not in frame.columns:
-        raise DataError(
-            f"{path}: expected a column 'filename', got {_listed(frame)}; {suggest('filename', map(str, frame.columns))}"
-        )
+        similar = suggest("filename", map(str, frame.columns))
+        raise DataError(f"{path}: expected a column 'filename', got {_listed(frame)}; {similar}")
     chosen = _au_columns(path, frame, prefer)
     if not chosen:
         raise DataError(f"{path}: expected AU columns such as AU12, got {_listed(frame)}; rename the label columns")
     if frame.empty:
         raise DataError(f"{path}: expected label rows, got only a header; add rows or remove the file")
-    scores = np.column_stack([_numbers(path, frame[header], header, missing_values) for header in chosen.values()])
-    lines = np.arange(len(frame), dtype=np.int64) + _FIRST_ROW
-    return LabelFile(path=path, frame=frame, aus=tuple(chosen), scores=scores, lines=lines)
+    scores = np.column_stack([_numbers(path, frame.iloc[:, column], missing_values) for column in chosen.values()])
+    return LabelFile(path=path, frame=frame, aus=tuple(chosen), scores=scores, lines=frame.index.to_numpy(np.int64))
 
 
 def find_scale(
@@ -75,11 +80,13 @@ def find_scale(
     """
     values = np.concatenate([file.scores[np.isfinite(file.scores)] for file in files])
     if score_max is None:
-        only_binary = bool(np.isin(values, (0.0, 1.0)).all()) and (occurrence_min is None or occurrence_min <= 1)
-        normalised = values.max(initial=0.0) <= 1 and (occurrence_min is None or occurrence_min <= 1)
-        score_max = 1.0 if only_binary or normalised else FACS_MAX
-        if occurrence_min is None:
-            occurrence_min = 1.0 if only_binary else 2.0 * score_max / FACS_MAX
+        normalised = values.max(initial=0.0) <= 1 + TOLERANCE and (occurrence_min is None or occurrence_min <= 1)
+        only_binary = normalised and bool(np.isin(values, (0.0, 1.0)).all())
+        score_max = 1.0 if normalised else FACS_MAX
+        if only_binary and (occurrence_min is None or occurrence_min > 0):
+            occurrence_min = 1.0  # any rule says the same of labels that are 0 or 1
+        elif occurrence_min is None:
+            occurrence_min = 2.0 * score_max / FACS_MAX
     elif occurrence_min is None:
         occurrence_min = 1.0 if score_max == 1 and np.isin(values, (0.0, 1.0)).all() else 2.0 * score_max / FACS_MAX
     if not 0 < occurrence_min <= score_max:
@@ -88,7 +95,7 @@ def find_scale(
             "it is the lowest label that counts as occurrence"
         )
     for file in files:
-        outside = (file.scores > score_max + 1e-9) | (file.scores < 0)
+        outside = (file.scores > score_max + TOLERANCE) | (file.scores < 0)
         if outside.any():
             row, column = map(int, np.argwhere(outside)[0])
             raise DataError(
@@ -132,36 +139,64 @@ def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Arr
 
 def _read_text(path: Path, key: str) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        # Without `header=None` pandas renames repeated columns, and shifts them where rows have a cell too many.
+        cells = pd.read_csv(
+            path,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            skip_blank_lines=False,
+        )
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         reason = (error.strerror or "unreadable").lower()
         raise DataError(f"{key}: expected a CSV file, got '{path}' ({reason}); check the path") from error
     except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path}: expected a header and label rows, got an empty file") from error
+        raise DataError(f"{path}:1: expected a header, got an empty line; write AU columns and 'filename'") from error
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: expected a comma-separated UTF-8 file, got '{reason}'; save it as CSV") from error
-    frame.columns = [str(header).strip() for header in frame.columns]
-    if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t"):
-        raise DataError(f"{path}: expected commas between columns, got '{frame.columns[0][:40]}'; save it as CSV")
+    header = [str(name).strip() for name in cells.iloc[0]]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise DataError(f"{path}: expected commas between columns, got '{header[0][:40]}'; save it as CSV")
+    if repeated := [name for name in _TEXT_COLUMNS if header.count(name) > 1]:
+        raise DataError(f"{path}: expected one column '{repeated[0]}', got {header.count(repeated[0])}; remove one")
+    cells.columns, cells.index = pd.Index(header), cells.index + 1
+    rows = cells.iloc[1:]
+    frame = rows[(rows != "").any(axis=1)].copy()
+    for name in set(_TEXT_COLUMNS) & set(header):
+        frame[name] = frame[name].str.strip()
     return frame
 
 
-def _au_columns(path: Path, frame: pd.DataFrame, prefer: Kind) -> dict[str, str]:
-    chosen: dict[str, tuple[str, Kind]] = {}
-    for header in frame.columns:
+def _au_columns(path: Path, frame: pd.DataFrame, prefer: Kind) -> dict[str, int]:
+    """Position of each AU's column; all are of one kind, because one scale must fit all."""
+    found: dict[Kind, dict[str, int]] = {}
+    for position, header in enumerate(frame.columns):
         column = parse_column(header)
         if column is None:
             continue
-        other = chosen.get(column.au)
-        if other and other[1] == column.kind:
-            raise DataError(f"{path}: expected one column for {column.au}, got '{other[0]}' and '{header}'; drop one")
-        if other is None or column.kind == prefer:
-            chosen[column.au] = (header, column.kind)
-    return {au: header for au, (header, _) in chosen.items()}
+        positions = found.setdefault(column.kind, {})
+        if column.au in positions:
+            raise DataError(
+                f"{path}: expected one column for {column.au}, got '{frame.columns[positions[column.au]]}' and "
+                f"'{header}'; drop one"
+            )
+        positions[column.au] = position
+    order: tuple[Kind, ...] = (prefer, "label", "intensity", "occurrence")
+    chosen = next((found[kind] for kind in order if kind in found), {})
+    if lost := {au for positions in found.values() for au in positions} - set(chosen):
+        log.warning(
+            "%s: left out %s, whose only columns are in other units than '%s'",
+            path,
+            ", ".join(sorted(lost, key=sort_key)),
+            frame.columns[next(iter(chosen.values()))],
+        )
+    return chosen
 
 
-def _numbers(path: Path, column: pd.Series[str], header: str, missing_values: Sequence[float]) -> Array:
+def _numbers(path: Path, column: pd.Series[str], missing_values: Sequence[float]) -> Array:
     text = column.str.strip()
     missing = text.str.lower().isin(_MISSING_TEXT)
     numbers = pd.to_numeric(text.where(~missing), errors="coerce").to_numpy(np.float64)
@@ -169,7 +204,7 @@ def _numbers(path: Path, column: pd.Series[str], header: str, missing_values: Se
     if unreadable.any():
         row = int(np.argmax(unreadable))
         raise DataError(
-            f"{path}:{row + _FIRST_ROW}: expected a number in column '{header}', got '{text.iloc[row]}'; "
+            f"{path}:{column.index[row]}: expected a number in column '{column.name}', got '{text.iloc[row]}'; "
             "write the score, or leave the cell empty where it is unknown"
         )
     return np.where(np.isin(numbers, [_UNKNOWN, *missing_values]), np.nan, numbers)

@@ -17,7 +17,7 @@ from faceflow.aus import Kind, joined, side_of
 from faceflow.data.images import find_faults
 from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
-from faceflow.errors import ConfigError, DataError
+from faceflow.errors import ConfigError, DataError, suggest
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
     Raises:
         ConfigError, DataError: settings that contradict, or labels or images that break the contract.
     """
+    _check_settings(key, config)
     paths = _label_paths(key, config)
     files = {
         split: read_labels(
@@ -140,13 +141,32 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
         for split, path in paths.items()
     }
     scale = find_scale(key, list(files.values()), config.score_max, config.occurrence_min)
-    return [_table(key, config, file, scale, split) for split, file in files.items()]
+    name = config.name or (_name_of([file.path for file in files.values()]) if key == "csv" else key)
+    return [_table(key, name, config, file, scale, split) for split, file in files.items()]
+
+
+def _check_settings(key: str, config: SourceConfig) -> None:
+    if config.bad_images not in ("error", "skip"):
+        raise ConfigError(f"data.sources.{key}.bad_images: expected error or skip, got '{config.bad_images}'")
+    for setting in ("score_max", "occurrence_min"):
+        value = getattr(config, setting)
+        if value is not None and not (_is_number(value) and value > 0):
+            raise ConfigError(f"data.sources.{key}.{setting}: expected a number above 0, or null, got {value!r}")
+    if not isinstance(config.missing_values, list) or not all(map(_is_number, config.missing_values)):
+        raise ConfigError(
+            f"data.sources.{key}.missing_values: expected a list of numbers such as [9], got {config.missing_values!r}"
+        )
+    domains = config.domains
+    if domains is not None and not (isinstance(domains, list) and domains and all(isinstance(d, str) for d in domains)):
+        raise ConfigError(f"data.sources.{key}.domains: expected a list of names, or null for all, got {domains!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     parts: dict[str | None, str] = {split: path for split in SPLITS if (path := getattr(config, split))}
-    if config.bad_images not in ("error", "skip"):
-        raise ConfigError(f"data.sources.{key}.bad_images: expected error or skip, got '{config.bad_images}'")
     if config.labels and parts:
         raise ConfigError(f"data.sources.{key}: expected either labels or train/val/test, got both; remove one")
     if not config.labels and not parts:
@@ -154,57 +174,86 @@ def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     return {None: config.labels} if config.labels else parts
 
 
-def _table(key: str, config: SourceConfig, file: LabelFile, scale: LabelScale, split: str | None) -> FaceTable:
-    name = config.name or (_name_of(file.path) if key == "csv" else key)
-    kept = _without_duplicates(file)
-    frame = file.frame.iloc[kept]
+def _table(
+    key: str, name: str, config: SourceConfig, file: LabelFile, scale: LabelScale, split: str | None
+) -> FaceTable:
+    rows = _without_duplicates(file)
+    duplicates = len(file.frame) - len(rows)
     if config.domains is not None:
-        if "domain" not in frame.columns:
-            raise DataError(f"{file.path}: expected a column 'domain' for data.sources.{key}.domains; add it")
-        inside = frame["domain"].isin(config.domains).to_numpy(bool)
-        if absent := sorted(set(config.domains) - set(frame["domain"])):
-            known = ", ".join(sorted(set(frame["domain"]))[:10])
-            raise ConfigError(f"data.sources.{key}.domains: '{absent[0]}' is not in {file.path}; known: {known}")
-        kept, frame = kept[inside], frame[inside]
-    filenames = np.asarray(frame["filename"].str.strip(), np.str_)
+        rows = rows[_in_domains(key, config.domains, file)[rows]]
+    frame = file.frame.iloc[rows]
+    filenames = np.asarray(frame["filename"], np.str_)
     images = Path(config.images).expanduser() if config.images else file.path.parent
-    paths, good = _image_paths(key, config, file, kept, filenames, images)
-    has_subjects = "subject" in frame.columns and bool(frame["subject"].str.strip().ne("").all())
-    persons = frame["subject"].str.strip() if has_subjects else frame["filename"].str.strip()
+    paths, good = _image_paths(key, config, file, rows, filenames, images)
+    has_subjects = _has_subjects(file, rows)
+    persons = frame["subject"] if has_subjects else frame["filename"]
     namespace = config.identities or name
     return FaceTable(
         name=name,
         columns=file.aus,
         scale=scale,
-        scores=file.scores[kept][good],
+        scores=file.scores[rows][good],
         files=paths[good],
         filenames=filenames[good],
         persons=np.asarray([f"{namespace}/{person}" for person in persons], np.str_)[good],
         has_subjects=has_subjects,
         domains=np.asarray(frame["domain"], np.str_)[good] if "domain" in frame.columns else None,
         split=split,
-        duplicates=len(file.frame) - len(_without_duplicates(file)),
+        duplicates=duplicates,
         skipped=int((~good).sum()),
     )
 
 
-def _name_of(path: Path) -> str:
-    """Name a CSV by its file, or by its folder where the file name says nothing."""
-    return path.resolve().parent.name if path.stem.lower() in ("labels", "label", "data", *SPLITS) else path.stem
+def _name_of(paths: Sequence[Path]) -> str:
+    """Name a data set by its CSV, or by their folder where there are several or the file name says nothing."""
+    first = paths[0].resolve()
+    plain = len(paths) > 1 or first.stem.lower() in ("labels", "label", "data", *SPLITS)
+    return first.parent.name if plain and first.parent.name else first.stem
 
 
 def _without_duplicates(file: LabelFile) -> NDArray[np.intp]:
-    """Rows to keep: the first of rows that repeat a file with the same labels."""
-    repeated = file.frame.duplicated("filename").to_numpy(bool)
-    first = {name: row for row, name in reversed(list(enumerate(file.frame["filename"])))} if repeated.any() else {}
-    for row in np.flatnonzero(repeated):
-        other = first[file.frame["filename"].iloc[row]]
-        if not np.array_equal(file.scores[row], file.scores[other], equal_nan=True):
-            raise DataError(
-                f"{file.where(int(row))}: expected one label row per image, got '{file.frame['filename'].iloc[row]}' with "
-                f"other labels than in line {file.lines[other]}; keep the right one"
-            )
-    return np.flatnonzero(~repeated)
+    """Rows to keep: the first of rows that repeat a file and all that is said of it."""
+    names = np.asarray([os.path.normpath(name) for name in file.frame["filename"]], np.str_)
+    _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
+    first = firsts[which]
+    alike = (file.scores == file.scores[first]) | (np.isnan(file.scores) & np.isnan(file.scores[first]))
+    same = alike.all(axis=1)
+    for column in {"subject", "domain"} & set(file.frame.columns):
+        texts = file.frame[column].to_numpy(np.str_)
+        same &= texts == texts[first]
+    if not same.all():
+        row = int(np.argmin(same))
+        raise DataError(
+            f"{file.where(row)}: expected one label row per image, got '{file.frame['filename'].iloc[row]}' with other "
+            f"labels, subject or domain than in line {file.lines[first[row]]}; keep the right one"
+        )
+    return np.flatnonzero(first == np.arange(len(first)))
+
+
+def _in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
+    if "domain" not in file.frame.columns:
+        raise DataError(f"{file.path}: expected a column 'domain' for data.sources.{key}.domains; add it")
+    known = set(file.frame["domain"])
+    if absent := sorted(set(domains) - known):
+        raise ConfigError(
+            f"data.sources.{key}.domains: expected values of the 'domain' column, got '{absent[0]}', which is not in "
+            f"{file.path}; {suggest(absent[0], known)}"
+        )
+    return file.frame["domain"].isin(domains).to_numpy(bool)
+
+
+def _has_subjects(file: LabelFile, rows: NDArray[np.intp]) -> bool:
+    """Whether the rows name their subjects; some without would be split as if they were other persons."""
+    if "subject" not in file.frame.columns:
+        return False
+    named = (file.frame["subject"] != "").to_numpy(bool)[rows]
+    if named.any() and not named.all():
+        row = int(rows[np.argmin(named)])
+        raise DataError(
+            f"{file.where(row)}: expected a subject, got an empty cell; fill in the subject of every row, or "
+            "remove the column"
+        )
+    return bool(named.all())
 
 
 def _image_paths(
@@ -214,9 +263,10 @@ def _image_paths(
     if not images.is_dir():
         raise DataError(f"data.sources.{key}.images: expected a folder, got '{images}'; check the path")
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
+    inside = root.rstrip(os.sep) + os.sep
     paths = [os.path.normpath(os.path.join(root, name)) for name in filenames]  # noqa: PTH118
     for position, path in enumerate(paths):
-        if not path.startswith(root + os.sep):
+        if not path.startswith(inside):
             raise DataError(
                 f"{file.where(int(rows[position]))}: expected a file inside '{images}', got '{filenames[position]}'; "
                 f"write filename relative to data.sources.{key}.images"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from faceflow.data.sources import SPLITS, FaceTable, Texts
+from faceflow.data.sources import SPLITS, FaceTable
 from faceflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -45,23 +46,28 @@ def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, l
 
     A table without a split is divided by person into train, val and test. Where a data set states a training
     file but no validation file, validation persons are taken from the training file; a missing test file
-    means that the data set is not tested.
+    means that the data set is not tested. A person of several tables gets one split for all of them.
 
     Raises:
-        DataError: too few persons, or a person in more than one split.
+        DataError: too few persons, a person in more than one split, or nothing to train on or to validate with.
     """
-    splits: dict[str, list[FaceTable]] = {split: [] for split in SPLITS}
-    stated = {(table.name, table.split) for table in tables}
-    for table in tables:
-        if table.split is None:
-            parts = _divide(table, {"val": config.val, "test": config.test}, config.seed)
-        elif table.split == "train" and (table.name, "val") not in stated:
-            parts = _divide(table, {"val": config.val}, config.seed)
-        else:
-            parts = {table.split: table}
-        for split, part in parts.items():
-            splits[split].append(part)
+    divided = {number: shares for number, table in enumerate(tables) if (shares := _shares(table, tables, config))}
+    placed = {
+        str(person): str(table.split)
+        for number, table in enumerate(tables)
+        if number not in divided
+        for person in table.persons
+    }
+    parts = {number: {str(table.split): table} for number, table in enumerate(tables)}
+    for number in sorted(divided, key=lambda number: _turn(tables[number])):
+        parts[number] = _divide(tables[number], divided[number], config.seed, placed)
+    splits = {
+        split: [parts[number][split] for number in range(len(tables)) if split in parts[number]] for split in SPLITS
+    }
     check_leaks(splits)
+    for split in ("train", "val"):
+        if not splits[split]:
+            raise DataError(f"splits: expected rows in {split}, got none; set data.sources.*.{split} or .labels")
     return splits
 
 
@@ -79,7 +85,8 @@ def check_leaks(splits: Tables) -> None:
             if shared := sorted(seen[first] & seen[second]):
                 raise DataError(
                     f"splits: expected no {kind[:-1]} in two splits, got '{shared[0]}' in {first} and {second} "
-                    f"({len(shared)} shared); move all rows of a {kind[:-1]} to one label file"
+                    f"({len(shared)} shared); move all rows of a {kind[:-1]} to one label file, or give data sets of "
+                    "the same people the same data.sources.*.identities"
                 )
 
 
@@ -88,7 +95,24 @@ def without_persons(table: FaceTable, persons: set[str]) -> FaceTable:
     return table.select(~np.isin(table.persons, sorted(persons)), table.split)
 
 
-def _divide(table: FaceTable, shares: Mapping[str, float], seed: int) -> dict[str, FaceTable]:
+def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, float]:
+    """Shares of the persons to draw from a table; none where the user stated the split."""
+    if table.split is None:
+        return {"val": config.val, "test": config.test} if config.test else {"val": config.val}
+    has_val = any(other.name == table.name and other.split == "val" for other in tables)
+    return {"val": config.val} if table.split == "train" and not has_val else {}
+
+
+def _turn(table: FaceTable) -> tuple[bool, int, str]:
+    """Order of the draws: stated training files first, for none of their persons may become a test person.
+
+    Then the table with the fewest persons, so that each still finds free ones for its own shares.
+    """
+    return table.split is None, len(np.unique(table.persons)), table.name
+
+
+def _divide(table: FaceTable, shares: Mapping[str, float], seed: int, placed: dict[str, str]) -> dict[str, FaceTable]:
+    """Parts of a table by split; persons that `placed` knows stay where they are, the others are added to it."""
     if not table.has_subjects:
         log.warning(
             "%s: no 'subject' column, so images are split at random: one person may be in training and test, and "
@@ -96,18 +120,23 @@ def _divide(table: FaceTable, shares: Mapping[str, float], seed: int) -> dict[st
             table.name,
         )
     persons = np.unique(table.persons)
-    asked = [split for split, share in shares.items() if share > 0]
-    if len(persons) <= len(asked):
+    order = np.random.default_rng(seed).permutation(persons).tolist()
+    free = [person for person in order if person not in placed]
+    if len(free) == len(persons) <= len(shares):
         raise DataError(
-            f"{table.name}: expected at least {len(asked) + 1} persons to split into train, {', '.join(asked)}, got "
+            f"{table.name}: expected at least {len(shares) + 1} persons to split into train, {', '.join(shares)}, got "
             f"{len(persons)}; add subjects, or give each split its own label file"
         )
-    order = np.random.default_rng(seed).permutation(persons)
-    taken: dict[str, Texts] = {}
-    start = 0
-    for split in asked:
-        count = min(max(1, round(shares[split] * len(persons))), len(persons) - start - (len(asked) - len(taken)))
-        taken[split] = order[start : start + count]
-        start += count
-    taken = {"train": order[start:], **taken}
-    return {split: table.select(np.isin(table.persons, members), split) for split, members in taken.items()}
+    there = Counter(placed[person] for person in order if person in placed)
+    waiting = {*shares, "train"}
+    for split, share in shares.items():
+        waiting.remove(split)
+        wanted = max(1, round(share * len(persons))) - there[split]
+        count = max(0, min(wanted, len(free) - sum(not there[other] for other in waiting)))
+        placed |= dict.fromkeys(free[:count], split)
+        free = free[count:]
+    placed |= dict.fromkeys(free, "train")
+    # A stated training row never becomes a test row: where its person is in a test file, that is a leak to report.
+    allowed = SPLITS if table.split is None else ("train", *shares)
+    split_of = np.array([part if (part := placed[person]) in allowed else "train" for person in table.persons.tolist()])
+    return {split: table.select(split_of == split, split) for split in SPLITS if (split_of == split).any()}

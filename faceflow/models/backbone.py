@@ -70,9 +70,9 @@ def check_backbone(name: str) -> None:
     Names with a source such as 'hf-hub:' are refused: `create_model` would fetch what they point to.
 
     Raises:
-        ConfigError: unknown name, with suggestions.
+        ConfigError: unknown name or pretrained tag, with suggestions.
     """
-    if not isinstance(name, str) or not timm.is_model(name):
+    if not isinstance(name, str) or not timm.is_model(name) or not _has_tag(name):
         raise ConfigError(
             f"model.backbone: expected the name of a timm model, got '{name}'; {suggest(str(name), timm.list_models())}"
         )
@@ -84,6 +84,13 @@ def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(config.mean), tuple(config.std)
 
 
+def _has_tag(name: str) -> bool:
+    try:
+        return timm.get_pretrained_cfg(name) is not None
+    except RuntimeError:
+        return False
+
+
 def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, weights: str | None) -> nn.Module:
     check_backbone(name)
     options: dict[str, Any] = {"num_classes": 0}
@@ -92,14 +99,17 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
     config: Any = timm.get_pretrained_cfg(name)
     if config.fixed_input_size:
         options["img_size"] = image_size
-    state = _fitting_state(name, options, weights) if weights else None
-    overlay = {"state_dict": state} if state else None
+    state = None
     try:
+        state = _fitting_state(name, options, weights) if weights else None
+        overlay = {"state_dict": state} if state else None
         model: Any = timm.create_model(
             name, pretrained=pretrained or state is not None, pretrained_cfg_overlay=overlay, **options
         )
     except (RuntimeError, ValueError, TypeError, AssertionError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = _reason(error)
+        if "drop_path_rate" in reason:
+            raise ConfigError(f"model.drop_path: expected 0 for {name}, which has none, got {drop_path}") from error
         if state is not None:
             raise CheckpointError(
                 f"model.weights: expected weights of {name}, got other shapes in '{weights}' ({reason}); "
@@ -123,13 +133,25 @@ def _fitting_state(name: str, options: dict[str, Any], weights: str) -> dict[str
     state = read_weights(weights, key="model.weights")
     with torch.device("meta"):
         wanted = {key for key in timm.create_model(name, **options).state_dict() if not key.endswith(_DERIVED)}
+        known = timm.create_model(name, **{**options, "num_classes": 1}).state_dict().keys()
     if missing := sorted(wanted - state.keys()):
         raise CheckpointError(
             f"model.weights: expected weights of {name} in timm naming, got a file without {len(missing)} of its "
             f"{len(wanted)} tensors ('{missing[0]}', ...): '{weights}'; set model.backbone to the network that they "
             "come from"
         )
+    parts = {key.partition(".")[0] for key in wanted}
+    unknown = [key for key in sorted(state.keys() - known) if not key.endswith(_DERIVED)]
+    if foreign := [key for key in unknown if key.partition(".")[0] in parts]:
+        raise CheckpointError(
+            f"model.weights: expected weights of {name}, got those of a larger network: '{weights}' has {len(foreign)} "
+            f"more tensors ('{foreign[0]}', ...); set model.backbone to the network that they come from"
+        )
     return state
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _probe(backbone: Backbone, name: str, image_size: int) -> tuple[int, tuple[int, ...]]:
@@ -142,9 +164,8 @@ def _probe(backbone: Backbone, name: str, image_size: int) -> tuple[int, tuple[i
         with torch.no_grad():
             pooled, maps = backbone(torch.zeros(1, 3, image_size, image_size), maps=True)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"model.image_size: {name} does not run on {image_size} px images ({reason}); try another size"
+            f"model.image_size: {name} does not run on {image_size} px images ({_reason(error)}); try another size"
         ) from error
     backbone.train(training)
     if pooled.ndim != 2 or any(stage.ndim != 4 for stage in maps):

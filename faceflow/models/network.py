@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflow.aus import check_aus
-from faceflow.encoding import cutpoints
+from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.backbone import Backbone, check_backbone
 from faceflow.models.head import AUHead
@@ -41,17 +41,24 @@ class NetworkSpec:
         """Check every field; a spec may come from a stranger's file."""
         check_backbone(self.backbone)
         check_aus(self.aus, key="aus.names")
-        cutpoints(self.levels, self.cutpoints or None)
+        # Counted first: `levels` of a stranger's file may be huge.
+        counted = self.levels == (len(self.cutpoints) or 1)
+        if not counted or cutpoints(self.levels, self.cutpoints or None) != self.cutpoints:
+            raise ConfigError(
+                f"cutpoints: expected one per level, none for one, got {self.cutpoints} for {self.levels!r} levels"
+            )
         if (
             isinstance(self.image_size, bool)
             or not isinstance(self.image_size, int)
             or not 16 <= self.image_size <= 2048
         ):
             raise ConfigError(f"model.image_size: expected pixels in 16..2048, got {self.image_size!r}")
-        numbers = (*self.mean, *self.std, self.occurrence_min)
-        finite = all(isinstance(x, int | float) and math.isfinite(x) for x in numbers)
-        if not finite or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ConfigError(f"model: expected three finite means and deviations, got {self.mean} and {self.std}")
+        if not _finite(self.occurrence_min) or not 0 < self.occurrence_min <= FACS_MAX:
+            raise ConfigError(f"occurrence_min: expected a FACS intensity in (0, 5], got {self.occurrence_min!r}")
+        if not _finite(*self.mean, *self.std) or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(
+                f"model.mean, model.std: expected three numbers each, deviations > 0, got {self.mean} and {self.std}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for files."""
@@ -70,7 +77,7 @@ class NetworkSpec:
         plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
         try:
             return cls(**plain)
-        except (ConfigError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise CheckpointError(f"network spec: {error}") from error
 
 
@@ -113,6 +120,10 @@ class AUNetwork(nn.Module):
         """Logits of images (B, 3, H, W), uint8 or float in 0..255."""
         pooled, stages = self.backbone(images, maps=maps)
         return NetworkOutput(self.head(pooled), stages)
+
+
+def _finite(*values: object) -> bool:
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def split_rows(output: NetworkOutput, sizes: list[int]) -> list[NetworkOutput]:

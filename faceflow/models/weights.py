@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,18 @@ def load_file(path: str | Path, *, key: str) -> Any:
     Raises:
         CheckpointError: no such file, truncated, not a torch file, or pickled code.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f"{key}: expected a file, got '{path}', which does not exist; check the path")
+    path = _existing(path, key)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it then says so in its error
+            return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
     except pickle.UnpicklingError as error:
         found = "pickled code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "an unreadable file"
         raise CheckpointError(
             f"{path}: expected tensors and plain values only, got {found}; it was not run: use a file that FaceFlow "
             "or `torch.save(state_dict)` wrote"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a torn file fails anywhere in the unpickler: IndexError, struct.error, AssertionError
         raise CheckpointError(
             f"{path}: expected a whole torch file, got a truncated or foreign one; copy it again"
         ) from error
@@ -44,31 +45,35 @@ def read_weights(path: str | Path, *, key: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be read, or holds no tensors.
     """
-    path = Path(path).expanduser()
+    path = _existing(path, key)
     if path.suffix == ".safetensors":
-        return _read_safetensors(path, key)
+        return _read_safetensors(path)
     content = load_file(path, key=key)
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
             break
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(
-        content, dict
-    ) else {}  # fmt: skip
+    items = content.items() if isinstance(content, dict) else ()
+    tensors = {name: value for name, value in items if isinstance(name, str) and isinstance(value, Tensor)}
     if not tensors:
         raise CheckpointError(f"{path}: expected a state dict of tensors, got none; save model.state_dict()")
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    while prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in tensors)), ""):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 
-def _read_safetensors(path: Path, key: str) -> dict[str, Tensor]:
+def _existing(path: str | Path, key: str) -> Path:
+    path = Path(str(path)).expanduser()
+    if not path.is_file():
+        found = "which is a folder" if path.is_dir() else "which does not exist"
+        raise CheckpointError(f"{key}: expected a file, got '{path}', {found}; check the path")
+    return path
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file as load_safetensors
 
-    if not path.is_file():
-        raise CheckpointError(f"{key}: expected a file, got '{path}', which does not exist; check the path")
     try:
         return dict(load_safetensors(path))
     except (SafetensorError, OSError) as error:

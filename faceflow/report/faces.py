@@ -54,7 +54,8 @@ class Results:
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Where label and thresholded prediction differ, (N, A)."""
-        return self.judged & ((self.probability >= self.thresholds) != self.truth)
+        predicted = np.greater_equal(self.probability, self.thresholds)
+        return self.judged & np.not_equal(predicted, self.truth)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def best_faces(results: Results) -> list[Face]:
     active = results.active
     distance = np.where(results.judged, np.abs(results.probability - results.thresholds), np.inf).min(axis=1)
     order = np.lexsort((-distance, -active.sum(axis=1)))
-    return _readable(order[(active.any(axis=1) & ~results.wrong.any(axis=1))[order]], active, results.files)
+    return _readable(order[_any(active)[order] & ~_any(results.wrong)[order]], active, results.files)
 
 
 def worst_faces(results: Results) -> list[Face]:
@@ -85,7 +86,12 @@ def worst_faces(results: Results) -> list[Face]:
     likelihood = np.where(results.truth, results.probability, 1 - results.probability)
     surprise = -np.log(np.where(wrong, likelihood, 1.0).clip(1e-6)).sum(axis=1)
     order = np.argsort(-surprise, kind="stable")
-    return _readable(order[wrong.any(axis=1)[order]], wrong, results.files)
+    return _readable(order[_any(wrong)[order]], wrong, results.files)
+
+
+def _any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows with any flag, (N, A) -> (N,)."""
+    return np.asarray(flags.any(axis=1), np.bool_)
 
 
 def _readable(rows: NDArray[np.intp], patterns: NDArray[np.bool_], files: Sequence[str] | None) -> list[Face]:

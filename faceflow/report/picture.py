@@ -27,13 +27,13 @@ _SMALL, _MEDIUM, _HEADING, _TITLE = 7.5, 8.0, 9.5, 15.0  # points
 
 # Inches.
 _WIDTH, _MARGIN, _TEXT_LINE = 14.0, 0.4, 0.16
-_AU_ROW, _LEAST_PANELS, _ABOVE_PANELS, _BELOW_PANELS = 0.3, 3.9, 0.55, 0.8
+_AU_ROW, _LEAST_PANELS, _ABOVE_PANELS, _BELOW_PANELS = 0.3, 2.7, 0.55, 0.7
 _NAMES, _BARS, _BARS_BESIDE_ICC, _ICC_GAP, _ICC = 2.0, 4.3, 2.7, 0.55, 1.4
 _CURVES, _CURVES_WIDTH = 7.65, 6.0
 _FACE, _FACE_STEP, _FACE_LINE, _GROUP_GAP = 1.45, 1.63, 0.145, 0.25
 
 _DPI = 150
-_PROTOCOL_LETTERS, _PROTOCOL_LINES, _FACE_LINES = 190, 4, 8
+_PROTOCOL_LETTERS, _PROTOCOL_LINES, _FACE_LINES, _FILE_LETTERS = 215, 4, 8, 26
 
 
 def results_picture(
@@ -88,7 +88,8 @@ def draw(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     lines = textwrap.wrap(caption, _PROTOCOL_LETTERS, max_lines=_PROTOCOL_LINES, placeholder=" ...")
     panels = max(_LEAST_PANELS, _AU_ROW * len(results.aus))
     top = _MARGIN + 0.2 + _TEXT_LINE * len(lines) + _ABOVE_PANELS
-    strip = _ABOVE_PANELS + _FACE + _FACE_LINE * (_FACE_LINES + 2) if best or worst else 0.0
+    most_lines = max((len(_face_lines(results, face.row)) for face in best + worst), default=0)
+    strip = 0.55 + _FACE + _FACE_LINE * most_lines if most_lines else 0.0
     page = _Page(Figure(facecolor="white"), top + panels + _BELOW_PANELS + strip)
     page.text(_MARGIN, _MARGIN, textwrap.shorten(title, 100, placeholder=" ..."), _TITLE, bold=True)
     for number, line in enumerate(lines):
@@ -153,7 +154,7 @@ def _draw_bars(page: _Page, results: Results, top: float, height: float) -> None
     )
     for row in np.flatnonzero(~np.isfinite(columns["f1_val"])):
         reason = _missing_class(columns["positives"][row], columns["observed"][row]) or "no validation threshold"
-        axes.text(0.03, row, reason, size=_SMALL, color=_GRAY, va="center", style="italic")
+        axes.text(0.03, float(row), reason, size=_SMALL, color=_GRAY, va="center", style="italic")
     if ordinal:
         left += width + _ICC_GAP
         page.text(left, top - 0.35, f"ICC, mean {_number(summary['icc'])}", _HEADING, bold=True)
@@ -165,6 +166,7 @@ def _bars(page: _Page, place: tuple[float, float, float, float], values: Array, 
     lengths = np.nan_to_num(values)
     axes.barh(np.arange(len(values)), lengths, height=0.66, color=color)
     axes.set(xlim=(min(0.0, lengths.min()), 1), ylim=(len(values) - 0.5, -0.5), axisbelow=True)
+    axes.locator_params(axis="x", nbins=5 if place[2] > 2 else 2)
     axes.grid(axis="x", color=_PALE, lw=0.6)
     for row, value in enumerate(values):
         axes.annotate(
@@ -198,7 +200,7 @@ def _draw_curves(page: _Page, results: Results, top: float, height: float) -> No
     )
     # A panel per AU: in one panel the curves of a dozen AUs would hide each other.
     count = len(results.aus)
-    across = min(range(1, count + 1), key=lambda n: abs(math.log(_CURVES_WIDTH / n / (height / math.ceil(count / n)))))
+    across = _panels_across(count, _CURVES_WIDTH / height)
     wide, high = _CURVES_WIDTH / across, height / math.ceil(count / across)
     for index, au in enumerate(results.aus):
         down, right = divmod(index, across)
@@ -208,6 +210,16 @@ def _draw_curves(page: _Page, results: Results, top: float, height: float) -> No
         axes.set_yticklabels(["0", "", "1"] if right == 0 else [])
         axes.set_title(f"{au}  AP {_number(results.evaluation.columns['ap'][index])}", size=_MEDIUM, pad=2, loc="left")
         _draw_curve(axes, results, index)
+
+
+def _panels_across(count: int, aspect: float) -> int:
+    """Columns of a grid that fills an area of width / height `aspect` with nearly square panels and few gaps."""
+
+    def cost(across: int) -> float:
+        down = math.ceil(count / across)
+        return abs(math.log(aspect * down / across)) + across * down / count
+
+    return min(range(1, count + 1), key=cost)
 
 
 def _draw_curve(axes: Axes, results: Results, index: int) -> None:
@@ -225,13 +237,13 @@ def _draw_curve(axes: Axes, results: Results, index: int) -> None:
 
 def _draw_faces(page: _Page, results: Results, best: list[Face], worst: list[Face], top: float) -> None:
     groups = (
-        (_MARGIN, best, "Best: no error, most AUs", "no face with an active AU is free of errors"),
-        (_MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: the most confident errors", "no errors"),
+        (_MARGIN, best, "Best: no error, most AUs"),
+        (_MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: the most confident errors"),
     )
-    for left, faces, heading, otherwise in groups:
+    for left, faces, heading in groups:
         page.text(left, top, heading, _HEADING, bold=True)
         if not faces:
-            page.text(left, top + 0.4, otherwise, _SMALL, color=_GRAY)
+            page.text(left, top + 0.4, "none", _SMALL, color=_GRAY)
         for position, face in enumerate(faces):
             _draw_face(page, results, face, left + position * _FACE_STEP, top + 0.2)
     units = "AU probability" + (" (predicted / true intensity)" if results.intensity else "")
@@ -248,15 +260,16 @@ def _draw_face(page: _Page, results: Results, face: Face, left: float, top: floa
 
 
 def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
-    """Text and colour of every AU that is true or predicted, errors first, as many as there is room for."""
+    """Text and colour: the file, then every AU that is true or predicted, errors first, as many as there is room."""
     wrong, active = results.wrong[row], results.active[row]
     shown = [*np.flatnonzero(wrong), *np.flatnonzero(active & ~wrong)]
-    lines = []
+    assert results.files is not None, "faces are chosen from files"
+    lines = [(Path(results.files[row]).name[-_FILE_LETTERS:], _GRAY)]
     for index in shown[:_FACE_LINES]:
         text = f"{results.aus[index]} {results.probability[row, index]:.2f}"
         if results.intensity is not None:
             predicted, true = (part[row, index] for part in results.intensity)
-            text += f" ({predicted:.1f} / {true:.0f})" if np.isfinite(true) else f" ({predicted:.1f} / ?)"
+            text += f" ({predicted:.1f} / {f'{true:.2g}' if np.isfinite(true) else '?'})"
         if not wrong[index]:
             lines.append((text, _INK))
         else:

@@ -22,7 +22,7 @@ class EpochHistory(L.Callback):
         """Add the epoch that ends."""
         if not trainer.is_global_zero:
             return
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if not key.endswith("_step")}
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
         write_table(self.path, pd.DataFrame(self.rows))
 

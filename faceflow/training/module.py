@@ -83,12 +83,12 @@ class AUModule(L.LightningModule):
             for term, value in objective(outputs, batch).items()
         }
         loss = torch.stack(list(terms.values())).sum()
-        logged = {key: value.detach() for key, value in terms.items()}
         rows = len(images[0])
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
         rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
-        self.log("train/lr", rate, on_step=False, on_epoch=True, batch_size=rows)
-        self.log("train/loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, batch_size=rows)
+        epoch = {key: value.detach() for key, value in terms.items()}
+        epoch |= {"train/loss": loss.detach(), "train/lr": torch.tensor(rate)}
+        self.log_dict(epoch, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
+        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False, batch_size=rows)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -117,7 +117,8 @@ class AUModule(L.LightningModule):
             logged |= {f"{prefix}/{metric}": value for metric, value in evaluation.summary.items()}
             f1 = zip(evaluation.aus, evaluation.columns["f1_val"], strict=True)
             logged |= {f"{prefix}/f1_val/{au}": float(value) for au, value in f1}
-        self.log_dict({key: value for key, value in logged.items() if np.isfinite(value)})
+        finite = {key: value for key, value in logged.items() if np.isfinite(value)}
+        self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and a schedule that is stepped per update."""

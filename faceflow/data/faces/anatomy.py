@@ -71,48 +71,48 @@ def _shift(dx: Sequence[float] | float, dy: Sequence[float] | float) -> Points:
 
 
 MOVES: dict[str, Half] = {
-    "AU1": {"brow": _shift(0.0, [-0.21, -0.15, -0.06, -0.01, 0.0])},
-    "AU2": {"brow": _shift(0.0, [0.0, -0.03, -0.13, -0.20, -0.18])},
+    "AU1": {"brow": _shift(0.0, [-0.23, -0.17, -0.07, -0.01, 0.0])},
+    "AU2": {"brow": _shift(0.0, [0.0, -0.03, -0.14, -0.22, -0.20])},
     "AU4": {
-        "brow": _shift([-0.09, -0.07, -0.04, -0.02, 0.0], [0.15, 0.13, 0.10, 0.06, 0.03]),
-        "upper_lid": _shift(0.0, [0.0, 0.012, 0.012, 0.008, 0.0]),
+        "brow": _shift([-0.11, -0.09, -0.05, -0.02, 0.0], [0.18, 0.17, 0.14, 0.09, 0.04]),
+        "upper_lid": _shift(0.0, [0.0, 0.02, 0.02, 0.01, 0.0]),
     },
     "AU5": {"upper_lid": _shift(0.0, [-0.01, -0.10, -0.12, -0.10, -0.01])},
     "AU6": {
-        "lower_lid": _shift(0.0, [0.0, -0.05, -0.065, -0.065, -0.015]),
-        "upper_lid": _shift(0.0, [0.0, 0.008, 0.016, 0.018, -0.015]),
-        "cheek": _shift(0.02, -0.12),
+        "lower_lid": _shift(0.0, [0.0, -0.075, -0.10, -0.095, -0.03]),
+        "upper_lid": _shift(0.0, [0.0, 0.01, 0.02, 0.025, -0.03]),
+        "cheek": _shift(0.02, -0.14),
     },
     "AU9": {
-        "brow": _shift([-0.02, -0.01, 0.0, 0.0, 0.0], [0.05, 0.03, 0.01, 0.0, 0.0]),
-        "nose_wing": _shift([0.0, 0.04, 0.02], [-0.08, -0.11, -0.11]),
-        "nostril": _shift(0.01, -0.08),
-        "fold": _shift([0.0, 0.02, 0.01, 0.0], [-0.10, -0.06, -0.02, 0.0]),
-        **_lips((0.0, -0.02), upper_lip=-0.07, upper_mouth=-0.015),
+        "brow": _shift([-0.03, -0.02, 0.0, 0.0, 0.0], [0.06, 0.04, 0.01, 0.0, 0.0]),
+        "nose_wing": _shift([0.02, 0.08, 0.05], [-0.13, -0.17, -0.17]),
+        "nostril": _shift(0.025, -0.13),
+        "fold": _shift([0.03, 0.03, 0.01, 0.0], [-0.14, -0.08, -0.03, 0.0]),
+        **_lips((0.0, -0.02), upper_lip=-0.11, upper_mouth=-0.03),
     },
     "AU12": {
-        **_lips((0.14, -0.19), upper_lip=0.02, upper_mouth=0.01, lower_mouth=0.01, lower_lip=-0.005),
-        "fold": _shift([0.02, 0.08, 0.13, 0.15], [-0.02, -0.05, -0.08, -0.10]),
+        **_lips((0.17, -0.26), upper_lip=0.03, upper_mouth=0.02, lower_mouth=0.02, lower_lip=0.01),
+        "fold": _shift([0.02, 0.09, 0.15, 0.18], [-0.02, -0.06, -0.10, -0.13]),
         "cheek": _shift(0.03, -0.06),
         "jaw": _shift([0.0, 0.0, 0.02, 0.03, 0.01, 0.0, 0.0], 0.0),
     },
-    "AU15": _lips((0.01, 0.17), upper_lip=-0.01, upper_mouth=-0.02, lower_mouth=-0.02, lower_lip=-0.01),
+    "AU15": _lips((0.01, 0.21), upper_lip=-0.01, upper_mouth=-0.02, lower_mouth=-0.02, lower_lip=-0.01),
     "AU17": {
-        **_lips((-0.02, 0.02), upper_lip=-0.045, upper_mouth=-0.06, lower_mouth=-0.06, lower_lip=-0.075),
-        "chin": _shift(0.0, -0.11),
-        "jaw": _shift(0.0, [0.0, 0.0, 0.0, 0.0, -0.01, -0.05, -0.06]),
+        **_lips((-0.05, 0.02), upper_lip=-0.06, upper_mouth=-0.10, lower_mouth=-0.10, lower_lip=-0.085),
+        "chin": _shift(0.0, -0.12),
+        "jaw": _shift(0.0, [0.0, 0.0, 0.0, 0.0, -0.02, -0.07, -0.08]),
     },
     "AU20": {
-        **_lips((0.20, 0.02), upper_lip=0.04, lower_lip=-0.045),
-        "fold": _shift([0.0, 0.03, 0.08, 0.12], 0.0),
+        **_lips((0.27, 0.02), upper_lip=0.055, lower_lip=-0.075),
+        "fold": _shift([0.0, 0.05, 0.13, 0.19], 0.0),
     },
-    "AU25": _lips(upper_lip=-0.03, upper_mouth=-0.04, lower_mouth=0.09, lower_lip=0.075),
+    "AU25": _lips(upper_lip=-0.05, upper_mouth=-0.065, lower_mouth=0.12, lower_lip=0.10),
     "AU26": {
-        **_lips((-0.03, 0.08), upper_lip=0.0, upper_mouth=0.0, lower_mouth=0.25, lower_lip=0.27),
+        **_lips((-0.04, 0.06), upper_lip=0.0, upper_mouth=0.0, lower_mouth=0.29, lower_lip=0.31),
         "fold": _shift([0.0, -0.01, -0.02, -0.02], [0.0, 0.03, 0.07, 0.12]),
-        "chin": _shift(0.0, 0.31),
-        "jaw": _shift([0.0, 0.0, -0.01, -0.03, -0.02, 0.0, 0.0], [0.0, 0.03, 0.12, 0.24, 0.30, 0.31, 0.31]),
-        "lower_teeth": _shift(0.0, 0.29),
+        "chin": _shift(0.0, 0.35),
+        "jaw": _shift([0.0, 0.0, -0.01, -0.03, -0.02, 0.0, 0.0], [0.0, 0.04, 0.14, 0.27, 0.34, 0.35, 0.35]),
+        "lower_teeth": _shift(0.0, 0.33),
     },
 }
 """Displacement of the landmarks at full intensity, after the appearance changes of the FACS manual."""
@@ -137,8 +137,8 @@ def half_face(subject: Subject, dose: Mapping[str, float], gain: float = 1.0) ->
     moved = neutral(subject) + np.tensordot(amounts, _SHAPES, axes=1)
     half = {part: moved[end - SIZES[part] : end] for part, end in _ENDS.items()}
     _keep_apart(half["upper_lid"], half["lower_lid"], 0.03)
-    _keep_apart(half["upper_mouth"], half["lower_mouth"], 0.0)
     _keep_apart(half["upper_lip"], half["upper_mouth"], 0.025)
+    _keep_apart(half["upper_mouth"], half["lower_mouth"], 0.0)
     _keep_apart(half["lower_mouth"], half["lower_lip"], 0.025)
     return half
 
@@ -199,10 +199,10 @@ def _mouth(subject: Subject) -> Half:
 
 def _outline(subject: Subject) -> Half:
     x = np.array([1.0, 1.0, 0.95, 0.83, 0.55, 0.24, 0.0])
-    y = np.array([-0.3, 0.2, 0.62, 1.02, 1.37, 1.52, 1.55])
+    y = np.array([-0.3, 0.2, 0.61, 1.0, 1.34, 1.49, 1.52])
     jaw = 1.0 + (subject.jaw_width - 1.0) * np.array([0.0, 0.1, 0.4, 0.8, 1.0, 1.0, 1.0])
     height = np.where(y > 0, subject.face_height, 1.0)
     return {
         "jaw": np.stack([x * jaw * subject.face_width, y * height], axis=1),
-        "chin": np.array([[0.0, 1.36 * subject.face_height]]),
+        "chin": np.array([[0.0, 1.34 * subject.face_height]]),
     }

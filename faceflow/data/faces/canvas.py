@@ -21,7 +21,7 @@ FRACTION_BITS = 4
 
 # Where the frontal face lies in the image: pixels per face unit and height of the eyes, in shares of the side.
 FACE_SCALE = 0.32
-EYE_LEVEL = 0.40
+EYE_LEVEL = 0.385
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def sample_view(rng: np.random.Generator, unevenness: float) -> View:
     """Draw a head pose of up to 8° roll and a light whose sideways pull grows with `unevenness`."""
     return View(
         roll=math.radians(rng.uniform(-8, 8)),
-        yaw=math.radians(rng.uniform(-14, 14)),
-        scale=float(rng.uniform(0.93, 1.06)),
-        shift=(float(rng.uniform(-0.03, 0.03)), float(rng.uniform(-0.03, 0.03))),
-        light=(float(rng.uniform(-unevenness, unevenness)), float(rng.uniform(-0.4, -0.1))),
+        yaw=math.radians(rng.uniform(-10, 10)),
+        scale=float(rng.uniform(0.94, 1.06)),
+        shift=(float(rng.uniform(-0.025, 0.025)), float(rng.uniform(-0.02, 0.02))),
+        light=(float(rng.uniform(-unevenness, unevenness)), float(rng.uniform(-0.35, -0.15))),
         gaze=(float(rng.uniform(-0.04, 0.04)), float(rng.uniform(-0.012, 0.012))),
     )
 
@@ -62,7 +62,7 @@ class Canvas:
         self.size = size
         self.view = view
         self.unit = FACE_SCALE * view.scale * size
-        self.origin = np.array([0.5 + view.shift[0], EYE_LEVEL + view.shift[1]]) * size
+        self.origin = np.array([0.5 + view.shift[0], EYE_LEVEL + view.shift[1]]) * size - 0.5
         side = size * SUPERSAMPLING
         self.pixels: Image = np.asarray(cv2.resize(background, (side, side)), np.uint8)
         self.creases: NDArray[np.uint8] = np.zeros((side, side), np.uint8)

@@ -11,7 +11,7 @@ ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU9", "AU12", "AU15", "AU17"
 """The 12 AUs of DISFA (Mavadati et al., 2013), in its column order."""
 
 NEUTRAL_RATE = 0.31
-EXTRA_RATE = 0.35
+EXTRA_RATE = 0.5
 TRACE_RATE = 0.4
 
 # Probabilities of the levels A..E of a pattern; each of its AUs stays within one level of it.
@@ -34,7 +34,7 @@ PATTERNS = {
     "disgust": Pattern(0.14, ("AU9",), {"AU4": 0.3, "AU17": 0.4, "AU6": 0.2}),
     "fear": Pattern(0.12, ("AU1", "AU2", "AU4", "AU5", "AU20"), {"AU25": 0.5}),
     "anger": Pattern(0.05, ("AU4",), {"AU5": 0.4, "AU17": 0.4}),
-    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.7, "AU20": 0.2}),
+    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.7, "AU20": 0.3}),
     "doubt": Pattern(0.05, ("AU15", "AU17"), {"AU2": 0.4}),
     "single": Pattern(0.15, (), {}),
 }

@@ -43,13 +43,13 @@ def half_blobs(subject: Subject, half: Half, dose: Mapping[str, float]) -> list[
         (eye_x, -0.19, 0.17, 0.07, -0.10),
         (eye_x - 0.2, -0.03, 0.06, 0.10, -0.12),
         (eye_x, 0.2, 0.16, 0.045, -0.06 - 0.12 * subject.age - 0.16 * dose["AU6"]),
-        (cheek_x, cheek_y, 0.19, 0.12, 0.07 + 0.24 * dose["AU6"] + 0.10 * dose["AU12"]),
+        (cheek_x, cheek_y, 0.19, 0.12, 0.07 + 0.30 * dose["AU6"] + 0.10 * dose["AU12"]),
         (cheek_x + 0.08, cheek_y + 0.36, 0.13, 0.18, -0.05 - 0.10 * dose["AU26"]),
         (0.15, 0.28, 0.05, 0.20, -0.10),
-        (wing_x + 0.03, wing_y + 0.02, 0.04, 0.07, -0.14 - 0.12 * dose["AU9"]),
+        (wing_x + 0.03, wing_y + 0.02, 0.04, 0.07, -0.14 - 0.2 * dose["AU9"]),
         (wing_x - 0.07, wing_y, 0.05, 0.05, 0.08),
         (brow_x, brow_y + 0.09, 0.08, 0.04, -0.16 * dose["AU4"]),
-        (corner_x + 0.05, corner_y, 0.05, 0.06, -0.10 - 0.14 * max(dose["AU12"], dose["AU20"], dose["AU15"])),
+        (corner_x + 0.05, corner_y, 0.05, 0.06, -0.10 - 0.14 * max(dose["AU12"], 1.5 * dose["AU20"], dose["AU15"])),
         (0.62, -0.75, 0.2, 0.14, 0.05),
     ]
 
@@ -66,10 +66,10 @@ def midline_blobs(half: Half, dose: Mapping[str, float]) -> list[Blob]:
         (0.0, tip - 0.08, 0.075, 0.065, 0.20),
         (0.0, tip + 0.05, 0.16, 0.035, -0.22),
         (0.0, philtrum, 0.035, 0.06, -0.09),
-        (0.0, lip + 0.05, 0.16, 0.04, -0.20 - 0.15 * dose["AU17"]),
+        (0.0, lip + 0.05, 0.16, 0.04, -0.20 - 0.2 * dose["AU17"]),
         (0.0, lip - 0.05, 0.12, 0.025, 0.16),
-        (0.0, chin, 0.17, 0.10, 0.08 + 0.22 * dose["AU17"]),
-        (0.0, -0.32, 0.07, 0.08, -0.18 * dose["AU4"]),
+        (0.0, chin, 0.17, 0.10, 0.08 + 0.38 * dose["AU17"]),
+        (0.0, -0.32, 0.07, 0.08, -0.25 * dose["AU4"]),
     ]
 
 
@@ -80,9 +80,9 @@ def press_creases(canvas: Canvas, subject: Subject, half: Half, side: Side, dose
     outer_x, outer_y = half["lower_lid"][-1]
     for rise in (-0.11, 0.0, 0.11):
         foot = np.array([[0.05, rise * 0.4], [0.13, rise], [0.22, rise * 1.7 + 0.01]])
-        canvas.crease(side(moved(foot, outer_x, outer_y)), 0.15 * subject.age + 0.8 * dose["AU6"])
+        canvas.crease(side(moved(foot, outer_x, outer_y)), 0.15 * subject.age + 0.85 * dose["AU6"], 0.026)
     pouch = smooth(half["lower_lid"][[0, 2, 4]], 8) * (1.0, 0.9)
-    canvas.crease(side(moved(pouch, 0.0, 0.09)), 0.12 + 0.2 * subject.age + 0.6 * dose["AU6"])
+    canvas.crease(side(moved(pouch, 0.0, 0.09)), 0.12 + 0.2 * subject.age + 0.65 * dose["AU6"], 0.026)
     brow = half["brow"]
     for row in (0.17, 0.28, 0.39):
         lateral = smooth(np.array([brow[2], brow[3], brow[4] + (0.04, 0.06)]), 8) - (0.0, row)
@@ -93,11 +93,11 @@ def press_creases(canvas: Canvas, subject: Subject, half: Half, side: Side, dose
     droop = np.array([[0.03, 0.03], [0.075, 0.12], [0.08, 0.22]]) + corner
     canvas.crease(side(droop), 0.15 * subject.age + 0.75 * dose["AU15"], 0.024)
     for step in (0.08, 0.15):
-        bracket = np.array([[0.0, -0.1], [0.03, 0.0], [0.0, 0.1]]) * (1.0, 0.6 + 3 * step) + corner + (step, 0.0)
-        canvas.crease(side(smooth(bracket, 8)), 0.7 * dose["AU20"])
+        bracket = np.array([[0.0, -0.1], [0.03, 0.0], [0.0, 0.1]]) * (1.2, 0.8 + 4 * step) + corner + (step, 0.0)
+        canvas.crease(side(smooth(bracket, 8)), 0.9 * dose["AU20"], 0.028)
     for row in range(3):
-        flank = moved(np.array([[0.08, 0.2], [0.14, 0.26]]), 0.0, 0.09 * row)
-        canvas.crease(side(flank), 0.8 * dose["AU9"])
+        flank = moved(np.array([[0.09, 0.16], [0.15, 0.22], [0.18, 0.30]]), 0.0, 0.09 * row)
+        canvas.crease(side(flank), 0.9 * dose["AU9"], 0.03)
 
 
 def press_midline_creases(canvas: Canvas, subject: Subject, half: Half, dose: Mapping[str, float]) -> None:
@@ -107,16 +107,16 @@ def press_midline_creases(canvas: Canvas, subject: Subject, half: Half, dose: Ma
         canvas.crease(moved(smooth(arc), 0.0, half["brow"][1, 1] - row), 0.2 * subject.age + 0.7 * dose["AU1"])
     furrow = np.array([[0.05, -0.40], [0.06, -0.28], [0.045, -0.17]])
     for x in (-1.0, 1.0):
-        canvas.crease(furrow * (x, 1.0), 0.1 * subject.age + 0.9 * dose["AU4"], 0.028)
+        canvas.crease(furrow * (x, 1.0), 0.1 * subject.age + 0.95 * dose["AU4"], 0.034)
     for row in (-0.08, 0.01, 0.10):
-        bridge = smooth(np.array([[-0.10, 0.03], [0.0, -0.01], [0.10, 0.03]]), 8)
-        canvas.crease(moved(bridge, 0.0, row), 0.85 * dose["AU9"])
+        bridge = smooth(np.array([[-0.13, 0.04], [0.0, -0.01], [0.13, 0.04]]), 8)
+        canvas.crease(moved(bridge, 0.0, row), 0.95 * dose["AU9"], 0.03)
     chin = half["chin"][0]
     fold = smooth(np.array([[-0.22, 0.05], [0.0, -0.02], [0.22, 0.05]]), 8)
-    canvas.crease(moved(fold, 0.0, half["lower_lip"][0, 1] + 0.07), 0.12 + 0.7 * dose["AU17"], 0.03)
+    canvas.crease(moved(fold, 0.0, half["lower_lip"][0, 1] + 0.07), 0.12 + 0.85 * dose["AU17"], 0.045)
     for x, y in ((-0.12, 0.0), (-0.05, -0.05), (0.03, 0.01), (0.1, -0.04), (-0.04, 0.07), (0.06, 0.08)):
         pit = np.array([[x - 0.01, y], [x + 0.01, y]]) + chin
-        canvas.crease(pit, 0.4 * dose["AU17"], 0.05)
+        canvas.crease(pit, 0.65 * dose["AU17"], 0.055)
 
 
 def _head_light(canvas: Canvas) -> Map:

@@ -85,9 +85,9 @@ def sample_subject(rng: np.random.Generator) -> Subject:
     hair = HAIR_COLOURS[rng.integers(2 if dark_hair else len(HAIR_COLOURS))]
     iris = IRIS_COLOURS[rng.integers(2 if dark_hair else len(IRIS_COLOURS))]
     return Subject(
-        face_width=factor(0.10),
+        face_width=factor(0.08),
         face_height=factor(0.05),
-        jaw_width=factor(0.14),
+        jaw_width=factor(0.10),
         eye_spacing=factor(0.09),
         eye_width=factor(0.10),
         eye_opening=factor(0.14),

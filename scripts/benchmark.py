@@ -1,0 +1,62 @@
+"""What FaceFlow costs over bare code that does the same work: `python scripts/benchmark.py data|train --help`.
+
+Every figure is a ratio ours / reference. Both are measured in this process, in turn (reference, ours, reference,
+ours, ...), and a line of the table gives the median and the range over these rounds, so that whatever else slows
+the machine down falls on both. One round more, the first, is not counted: it starts workers and fills caches.
+Read the ranges first: where they are wide, or where the load in the caption was not near 0, measure again.
+
+`data`: images/s of the training loader (data set, sampler, collation, worker processes) against one process that
+only decodes and augments the same images with the same random draws.
+    ratio         per worker: rate / (workers * bare rate). Without workers the same per process. At least 0.9 is the
+                  aim; more workers than free cores cannot reach it, as the main process needs one too.
+    memory        of the main process and the workers after each epoch, pages that they share counted once.
+    growth        slope over the epochs; after some 5 epochs it should be near 0, with persistent workers too.
+
+`train`: images/s of `faceflow-train` (its config, loader, Lightning Trainer, logging) against a bare PyTorch loop
+with a copy of the same network, optimizer and clipping on batches that already lie in the device's memory.
+    ratio         0.9 or more is the aim. It needs enough workers, and cores that the network does not use: on a CPU
+                  workers and network share them, so that the ratio says what loading costs there.
+    waiting       share of the time between steps: waiting for the loader, copying the batch, callbacks. A low ratio
+                  with much waiting asks for workers; one with little waiting is the cost of our step.
+    A progress bar is drawn on terminals only, and output of the runs is discarded here: its cost is not in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import data, train
+from benchmarks.report import show, write
+
+from faceflow.errors import FaceFlowError
+
+COMMANDS = (data, train)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        options = command.add_command(commands)
+        options.add_argument("--json", type=Path, metavar="PATH", help="write every measured round to this file")
+        options.set_defaults(measure=command.measure)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        report = arguments.measure(arguments)
+        show(report)
+        if arguments.json:
+            settings = {key: value for key, value in vars(arguments).items() if key not in ("measure", "json")}
+            write(report, arguments.json, settings=settings)
+    except FaceFlowError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

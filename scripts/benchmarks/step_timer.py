@@ -1,0 +1,122 @@
+"""A callback that times steady training steps, and a bare loop over the same network before every epoch."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch.nn import functional as F
+
+from faceflow.errors import ConfigError
+from faceflow.report.files import write_json
+from faceflow.training.module import AUModule
+
+_POOL = 4  # different batches in memory
+_BARE_WARMUP = 3  # steps
+
+
+class BareLoop:
+    """The loop one writes by hand: a copy of the network, its optimizer in one group, batches in memory."""
+
+    def __init__(self, trainer: L.Trainer, module: AUModule, *, batch_size: int, channels_last: bool) -> None:
+        self.network = copy.deepcopy(module.network).train()
+        self.optimizer = module.optimizer_factory(self.network.parameters())
+        self.clip = trainer.gradient_clip_val
+        self.mixed = trainer.precision == "bf16-mixed"
+        self.device = module.device
+        self.batch_size = batch_size
+        spec = module.payload.spec
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        shape = (batch_size, 3, spec.image_size, spec.image_size)
+        self.images = [
+            torch.randint(256, shape, dtype=torch.uint8, device=self.device).contiguous(memory_format=layout)
+            for _ in range(_POOL)
+        ]
+        labels = (_POOL, batch_size, len(spec.aus), spec.levels)
+        self.targets = torch.randint(2, labels, device=self.device).float()
+
+    def rate(self, steps: int) -> float:
+        """Images/s over some steps."""
+        self._run(_BARE_WARMUP)
+        started = _now(self.device)
+        self._run(steps)
+        return steps * self.batch_size / (_now(self.device) - started)
+
+    def _run(self, steps: int) -> None:
+        for step in range(steps):
+            self._step(self.images[step % _POOL], self.targets[step % _POOL])
+
+    def _step(self, images: torch.Tensor, targets: torch.Tensor) -> None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            logits = self.network(images).logits
+        loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        self.optimizer.step()
+
+
+class StepTimer(L.Callback):
+    """Writes images/s of both loops per epoch, the first left out, and the share of time between steps.
+
+    The clock runs from the end of step `warmup` to the end of step `warmup + steps`. The accelerator is waited for
+    at these two moments alone: waiting after each step would forbid the host to run ahead.
+    """
+
+    def __init__(self, *, path: str, warmup: int, steps: int, channels_last: bool) -> None:
+        self.path, self.warmup, self.steps, self.channels_last = Path(path), warmup, steps, channels_last
+        self.rounds: dict[str, list[float]] = {"ours": [], "reference": [], "waiting": []}
+        self.started = self.step_ended = self.waited = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Build the bare loop where the network lies."""
+        assert isinstance(pl_module, AUModule)
+        if trainer.num_training_batches < self.warmup + self.steps:
+            raise ConfigError(
+                f"--steps: expected epochs of at least {self.warmup + self.steps} batches with the warm-up, got "
+                f"{trainer.num_training_batches}; raise --faces, or lower --steps, --batch or --workers"
+            )
+        size = trainer.datamodule.batch_size
+        self.bare = BareLoop(trainer, pl_module, batch_size=size, channels_last=self.channels_last)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Time the bare loop while the workers still sleep."""
+        self._record(trainer, "reference", self.bare.rate(self.steps))
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count what passed since the last step."""
+        self.waited += time.perf_counter() - self.step_ended
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Start or stop the clock."""
+        if batch_idx + 1 == self.warmup:
+            self.started, self.waited = _now(pl_module.device), 0.0
+        elif batch_idx + 1 == self.warmup + self.steps:
+            seconds = _now(pl_module.device) - self.started
+            self._record(trainer, "ours", self.steps * self.bare.batch_size / seconds)
+            self._record(trainer, "waiting", self.waited / seconds)
+        self.step_ended = time.perf_counter()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hand the rounds over."""
+        write_json(self.path, self.rounds)
+
+    def _record(self, trainer: L.Trainer, name: str, value: float) -> None:
+        if trainer.current_epoch > 0:
+            self.rounds[name].append(value)
+
+
+def _now(device: torch.device) -> float:
+    """Time at which all work given to the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,90 @@
+"""`train`: a training run of FaceFlow against a bare PyTorch loop."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.composition import add_data_options, compose_config, whole_numbers
+from benchmarks.report import Comparison, Report, cores
+from benchmarks.step_timer import StepTimer
+from faceflow.training.run import train
+
+_PREFETCHED = 2  # batches that a worker prepares ahead
+
+
+def add_command(commands: Any) -> argparse.ArgumentParser:
+    """Add the subcommand's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser("train", help="the training step and all around it")
+    add_data_options(parser)
+    parser.add_argument("--model", default="resnet18", help="of configs/model, untrained; default: %(default)s")
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
+    parser.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--workers", type=whole_numbers, default=_powers_of_two(), help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=30, help="steps of a round that count; default: %(default)s")
+    parser.add_argument("--warmup", type=int, default=5, help="steps before them; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Compare a run with each number of workers."""
+    title = f"Training, {options.model}, {options.size} px, batches of {options.batch}, {options.precision}"
+    rows = [_compare(options, workers) for workers in options.workers]
+    notes = [
+        f"workers {workers}: with the main process more than the {cores()} cores, so they take turns"
+        for workers in options.workers
+        if workers >= cores()
+    ]
+    return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
+
+
+def _compare(options: argparse.Namespace, workers: int) -> Comparison:
+    with tempfile.TemporaryDirectory(prefix="faceflow-benchmark-") as folder:
+        rounds = Path(folder) / "rounds.json"
+        cfg = compose_config(options, *_overrides(options, workers, folder, rounds))
+        with contextlib.redirect_stdout(io.StringIO()):
+            train(cfg)
+        measured = json.loads(rounds.read_text("utf-8"))
+    return Comparison(
+        case=f"workers {workers}",
+        ours=measured["ours"],
+        reference=measured["reference"],
+        details={"waiting": f"{median(measured['waiting']):.0%}"},
+        series={"waiting": measured["waiting"]},
+    )
+
+
+def _overrides(options: argparse.Namespace, workers: int, folder: str, rounds: Path) -> list[str]:
+    # What the workers prepared while nobody waited would flatter them, so it is used up before the clock starts.
+    warmup = max(options.warmup, _PREFETCHED * workers + 1)
+    timer = {"path": rounds, "warmup": warmup, "steps": options.steps, "channels_last": options.channels_last}
+    return [
+        f"model={options.model}",
+        "model.pretrained=false",
+        f"loader.workers={workers}",
+        f"channels_last={options.channels_last}",
+        f"trainer.precision={options.precision}",
+        f"trainer.max_epochs={options.rounds + 1}",
+        f"trainer.limit_train_batches={warmup + options.steps}",
+        "trainer.limit_val_batches=1",
+        "split.val=0.05",
+        "split.test=0",
+        "test=false",
+        "monitor=loss",  # known even where one batch of validation has no F1
+        "callbacks.last=null",
+        f"paths.output={folder}",
+        f"+callbacks.timer._target_={StepTimer.__module__}.{StepTimer.__name__}",
+        *(f"+callbacks.timer.{key}={value}" for key, value in timer.items()),
+    ]
+
+
+def _powers_of_two() -> str:
+    """Workers from none to one per core."""
+    return ",".join(["0", *(str(2**power) for power in range(cores().bit_length()))])

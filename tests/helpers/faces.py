@@ -1,0 +1,96 @@
+"""Small CSV data sets of real image files, and the settings and tables made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from faceflow.aus import Kind
+from faceflow.data.sources import FaceTable, SourceConfig, read_source
+
+
+def write_csv_dataset(
+    folder: Path,
+    *,
+    aus: Sequence[str],
+    subjects: int,
+    frames: int,
+    size: int = 32,
+    seed: int = 0,
+    domains: Sequence[str] = (),
+    columns: Mapping[str, Sequence[object] | None] | None = None,
+) -> Path:
+    """Write `labels.csv` and `images/<subject>/<frame>.jpg` (odd frames .png) under a folder, and return the folder.
+
+    Scores are FACS intensities 0-5; with two frames or more, every subject shows every AU both below 2 and at 2 or
+    more.
+
+    Args:
+        folder: created where it does not exist.
+        aus: headers of the label columns.
+        subjects, frames: persons s0, s1, ..., and images of each.
+        size: height and width of the images, px.
+        seed: of the pixels.
+        domains: subjects take these in turn; none leaves the column out.
+        columns: further columns, or others in place of the usual ones; None leaves a column out.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for subject in range(subjects):
+        (folder / f"images/s{subject}").mkdir(parents=True, exist_ok=True)
+        for frame in range(frames):
+            filename = f"s{subject}/{frame}.{'png' if frame % 2 else 'jpg'}"
+            write_image(folder / "images" / filename, smooth_image(rng, size))
+            scores = {au: _score(subject, frame, number) for number, au in enumerate(aus)}
+            domain = {"domain": domains[subject % len(domains)]} if domains else {}
+            rows.append({**scores, "filename": filename, "subject": f"s{subject}", **domain})
+    labels = {header: [row[header] for row in rows] for header in rows[0]} | dict(columns or {})
+    kept = {header: values for header, values in labels.items() if values is not None}
+    pd.DataFrame(kept).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+def smooth_image(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:
+    """RGB image of slow random colours, which JPEG keeps and no two images share."""
+    coarse = rng.integers(20, 235, (4, 4, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
+    """Write an RGB image in the format that its file name says."""
+    assert cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+
+def source_settings(**changes: Any) -> dict[str, Any]:
+    """Settings of one data set as `configs/data/source/default.yaml` states them, with changes."""
+    settings: dict[str, Any] = {
+        **dict.fromkeys(("labels", "train", "val", "test", "images", "name", "identities"), None),
+        **dict.fromkeys(("score_max", "occurrence_min", "domains"), None),
+        "missing_values": [],
+        "bad_images": "error",
+    }
+    assert not changes.keys() - settings.keys()
+    return settings | {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}
+
+
+def read_tables_of(key: str = "faces", *, prefer: Kind = "intensity", **settings: Any) -> list[FaceTable]:
+    """Read one data set with the default settings, except those given."""
+    return read_source(key, SourceConfig(**source_settings(**settings)), prefer=prefer)
+
+
+def read_folder(folder: Path, **settings: Any) -> FaceTable:
+    """Table of a folder that `write_csv_dataset` wrote, named by the folder."""
+    labels, images = folder / "labels.csv", folder / "images"
+    (table,) = read_tables_of(folder.name, labels=labels, images=images, **settings)
+    return table
+
+
+def _score(subject: int, frame: int, column: int) -> int:
+    turn = subject + frame
+    return 2 + turn % 4 if (frame + column) % 2 == 0 else turn % 2

@@ -1,0 +1,45 @@
+"""Every family of backbones trains an epoch through the real command, as occurrence and as intensity."""
+
+import json
+
+import pytest
+
+from tests.helpers.commands import run_command
+from tests.helpers.faces import write_csv_dataset
+
+pytestmark = pytest.mark.slow
+
+FAMILIES = {
+    "ResNet": ("resnet18", 64),
+    "EfficientNet": ("tf_efficientnet_lite0", 64),
+    "ConvNeXt V2": ("convnextv2_atto", 64),
+    "ViT": ("vit_tiny_patch16_224", 64),
+    "Swin": ("swin_tiny_patch4_window7_224", 112),
+    "MobileNet": ("mobilenetv4_conv_small", 64),
+}
+
+
+@pytest.mark.parametrize("levels", [1, 5])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_trains_and_is_tested(family, levels, tmp_path):
+    backbone, size = FAMILIES[family]
+    folder = write_csv_dataset(tmp_path / "faces", aus=["AU6", "AU12"], subjects=6, frames=4)
+    output = tmp_path / "run"
+    run_command(
+        "train",
+        "data=csv",
+        f"data.labels={folder / 'labels.csv'}",
+        f"data.images={folder / 'images'}",
+        f"model.backbone={backbone}",
+        "model.pretrained=false",
+        f"model.image_size={size}",
+        f"levels={levels}",
+        "debug=fast",
+        "loader.batch_size=8",
+        "logger=none",
+        f"hydra.run.dir={output}",
+    )
+    scores = json.loads((output / "metrics.json").read_text())["test"]
+    (evaluation,) = scores.values()
+    assert evaluation["rows"] > 0
+    assert ("icc" in evaluation["summary"]) == (levels == 5)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceflow.errors import DataError
+from faceflow.metrics.evaluation import Evaluation, Prediction, evaluate
+from faceflow.report.tables import SplitSummary, data_tables, results_table, show
+
+GRADED = "occurrence = intensity >= 2 on a 0-5 scale"
+
+
+def summary(
+    split: str, dataset: str, valid: dict[str, int], positives: dict[str, int], **other: object
+) -> SplitSummary:
+    fields = {"images": 840, "persons": 28, "subjects_known": True, "labels": GRADED, "duplicates": 3, "skipped": 2}
+    return SplitSummary(split=split, dataset=dataset, valid=valid, positives=positives, **fields | other)  # type: ignore[arg-type]
+
+
+def cells(text: str, start: str) -> list[str]:
+    """Cells of the only line that starts with a text; columns are two spaces apart or more."""
+    (line,) = [line for line in text.splitlines() if line.startswith(start + " ")]
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def occurrence_evaluation(intensity: bool = False) -> Evaluation:
+    """AU1: two of four positive, the second is missed at 0.5; AU12: one label, positive; AU4: no label."""
+    probability = np.array([[0.9, 0.8, 0.1], [0.2, 0.8, 0.1], [0.1, 0.8, 0.1], [0.6, 0.8, 0.1]])
+    occurrence = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]], bool)
+    observed = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0]], bool)
+    grades = np.array([[3.0, 2.0, np.nan], [2.0, np.nan, np.nan], [0.0, np.nan, np.nan], [0.0, np.nan, np.nan]])
+    predicted = np.array([[3.0, 2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    return evaluate(
+        Prediction(probability=probability, intensity=predicted if intensity else None),
+        aus=("AU1", "AU12_L", "AU4"),
+        occurrence=occurrence,
+        intensity=grades,
+        observed=observed,
+        thresholds=np.array([0.2, np.nan, np.nan]),
+    )
+
+
+def test_results_hold_hand_computed_metrics_of_each_au(capsys: pytest.CaptureFixture[str]) -> None:
+    show(
+        results_table(occurrence_evaluation(), title="webcam, test", protocol={"split": "by subject", "labels": "0/1"})
+    )
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].strip() == "webcam, test"
+    header = cells(text, "AU")
+    assert header[:4] == ["AU", "description", "pos/labels", "thr"]
+    assert header[4:] == ["F1@val", "F1@0.5", "Prec@val", "Rec@val", "AP", "AUROC", "EER"]
+    # At 0.2: two hits, one false alarm, no miss. At 0.5: one hit, one false alarm, one miss.
+    # Ranking + - + -: AP = 1/2 (1 + 2/3); 3 of 4 pairs in order; at 0.6 FNR = FPR = 1/2.
+    row = ["AU1", "inner brow raiser", "2/4", "0.20", "0.800", "0.500", "0.667", "1.000", "0.833", "0.750", "0.500"]
+    assert cells(text, "AU1") == row
+    assert cells(text, "AU12_L") == ["AU12_L", "lip corner puller, left", "1/1", *["-"] * 8]
+    assert cells(text, "AU4") == ["AU4", "brow lowerer", "0/0", *["-"] * 8]
+    mean = ["mean", "of 1 of 3 AUs", "0.800", "0.500", "0.667", "1.000", "0.833", "0.750", "0.500"]
+    assert cells(text, "mean") == mean
+    assert text.splitlines()[-1].strip() == "split: by subject; labels: 0/1"
+
+
+def test_intensity_metrics_take_the_place_of_precision_and_recall(capsys: pytest.CaptureFixture[str]) -> None:
+    show(results_table(occurrence_evaluation(intensity=True), title="t", protocol={}))
+    text = capsys.readouterr().out
+    assert cells(text, "AU")[4:] == ["F1@val", "F1@0.5", "AP", "AUROC", "ICC", "PCC", "MSE", "MAE"]
+    # Truth 3 2 0 0 and prediction 3 1 0 2: variances 27/4 and 5, covariance 3.5 (sums of squares about the means).
+    assert cells(text, "AU1")[8:] == ["0.596", "0.602", "1.250", "0.750"]
+    assert cells(text, "AU12_L")[8:] == ["-", "-", "0.000", "0.000"]
+
+
+def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureFixture[str]) -> None:
+    show(results_table(occurrence_evaluation(intensity=True), title="t", protocol={"split": "none"}))
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.endswith("split: none AUs in the mean, where other than 1: MSE 2, MAE 2")
+
+
+def test_sources_show_counts_and_mark_unknown_subjects(capsys: pytest.CaptureFixture[str]) -> None:
+    tables = data_tables(
+        [
+            summary("train", "studio [a]", {"AU1": 10}, {"AU1": 5}),
+            summary("val", "web", {"AU1": 10}, {"AU1": 5}, images=77, persons=77, subjects_known=False, labels="0/1"),
+        ],
+        ["AU1"],
+    )
+    show(tables[0])
+    text = capsys.readouterr().out
+    assert cells(text, "train") == ["train", "studio [a]", "840", "28", "2", "3", GRADED]
+    assert cells(text, "val") == ["val", "web", "77", "?", "2", "3", "0/1"]
+    assert "? = no subject column" in text
+
+
+def test_labels_are_pooled_over_data_sets_and_empty_ones_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    tables = data_tables(
+        [
+            summary("train", "a", {"AU1": 100, "AU4": 50}, {"AU1": 30, "AU4": 0}),
+            summary("train", "b", {"AU1": 300}, {"AU1": 20}),
+            summary("test", "a", {"AU1": 100000, "AU4": 40}, {"AU1": 1, "AU4": 40}),
+        ],
+        ["AU1", "AU4", "AU45"],
+    )
+    show(tables[1])
+    text = capsys.readouterr().out
+    assert cells(text, "AU1") == ["AU1", "inner brow raiser", "400", "12.5 %", "100000", "<0.1 %"]
+    assert cells(text, "AU4") == ["AU4", "brow lowerer", "50", "! 0.0 %", "40", "100.0 %"]
+    assert cells(text, "AU45") == ["AU45", "blink", "! 0", "-", "! 0", "-"]
+    assert "! = no label, or none that is positive" in text
+
+
+def test_nothing_is_explained_that_does_not_appear(capsys: pytest.CaptureFixture[str]) -> None:
+    show(*data_tables([summary("train", "a", {"AU1": 4}, {"AU1": 1})], ["AU1"]))
+    text = capsys.readouterr().out
+    assert "!" not in text
+    assert "?" not in text
+
+
+def test_piped_output_has_no_colour_codes_and_cuts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a-data-set-with-a-rather-long-name-" * 3
+    show(*data_tables([summary("train", name, {}, {})], ["AU1"]))
+    text = capsys.readouterr().out
+    assert cells(text, "train")[1] == name
+    assert GRADED in text
+    assert "\x1b" not in text
+
+
+def test_saved_text_equals_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new" / "results.txt"
+    show(
+        results_table(occurrence_evaluation(), title="one", protocol={}),
+        results_table(occurrence_evaluation(intensity=True), title="two", protocol={"labels": "[0/1]"}),
+        saved_to=path,
+    )
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert path.read_text(encoding="utf-8").splitlines() == printed
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_unwritable_text_file_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected a file that can be written"):
+        show(results_table(occurrence_evaluation(), title="t", protocol={}), saved_to=tmp_path)
+    assert list(tmp_path.iterdir()) == []
