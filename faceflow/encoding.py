@@ -58,7 +58,7 @@ def cutpoints(levels: int, names: Sequence[float] | None = None) -> tuple[float,
     if levels == 1:
         if names:
             raise ConfigError(
-                f"cutpoints: expected null with levels=1, got {list(names)}; one level is occurrence, see occurrence_min"
+                f"cutpoints: expected null with levels=1, got {list(names)}; one level means occurrence"
             )
         return ()
     if names is None:

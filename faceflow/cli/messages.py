@@ -9,14 +9,13 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
-    InterpolationKeyError,
-    MissingMandatoryValue,
     OmegaConfBaseException,
 )
 
 from faceflow.config.paths import config_dir
 from faceflow.errors import FaceFlowError, suggest
 
+_OMEGACONF_DETAIL = re.compile(r"^ +(full_key|object_type|reference_type)[:=].*$", re.MULTILINE)
 _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
 
 
@@ -24,6 +23,8 @@ def one_line(error: BaseException) -> str:
     """Name the kind of error and say what to mend."""
     if isinstance(error, FaceFlowError):
         return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+    if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
+        return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
     return f"ConfigError: {_explain(error)}"
 
 
@@ -35,23 +36,26 @@ def _without_worker_traceback(text: str) -> str:
 
 def _explain(error: BaseException) -> str:
     cause = _root(error)
-    text = " ".join(str(error).split())
+    text = _text(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return f"'{error.override}': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'"
-    if isinstance(cause, MissingMandatoryValue):
-        key = cause.full_key or re.sub(r".*: (\S+).*", r"\1", text)
-        return f"{key}: expected a value, got none; add {key}=... to the command"
+    if missing := re.search(r"Missing mandatory value: (\S+)", str(cause)):  # where an interpolation leads to
+        return f"{missing[1]}: expected a value, got none; add {missing[1]}=... to the command"
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         return _unknown_key(cause)
-    if isinstance(cause, InterpolationKeyError):
-        return f"{cause.full_key}: {' '.join(str(cause.msg).split())}"
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        return f"{cause.full_key}: {_text(cause)}"
     if match := re.match(r"Could not override '([^']+)'", text):
         return (
             f"{match[1]}: expected a config group or key, got an unknown one; {suggest(match[1], _groups_and_keys())}"
         )
     return text
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(_OMEGACONF_DETAIL.sub("", str(error)).split())
 
 
 def _root(error: BaseException) -> BaseException:
@@ -70,8 +74,11 @@ def _groups_and_keys() -> list[str]:
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
     known = [str(key) for key in error.parent_node] if error.parent_node is not None else []
     parent, _, name = str(error.full_key).rpartition(".")
+    if not parent:  # groups without a choice, such as experiment, are no keys
+        known = sorted({*known, *_groups_and_keys()})
     where = f"in '{parent}'" if parent else "at the top level"
-    return f"{error.full_key}: expected a known key {where}, got '{name}'; {suggest(name, known)}"
+    hint = suggest(name, known) if known else f"'{parent}' has no keys"
+    return f"{error.full_key}: expected a known key {where}, got '{name}'; {hint}"
 
 
 def _missing_option(error: MissingConfigException) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from faceflow.config.checks import check_number
 from faceflow.data.sources import SPLITS, FaceTable
 from faceflow.errors import ConfigError, DataError
 
@@ -30,6 +31,7 @@ class SplitConfig:
         for key, share, lowest in (("val", self.val, "more than 0"), ("test", self.test, "0")):
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
                 raise ConfigError(f"split.{key}: expected a share from {lowest} to below 1, got {share!r}")
+        check_number(self.seed, key="split.seed", expected="a whole number >= 0", valid=lambda x: x >= 0, whole=True)
         if self.val == 0 or self.val + self.test >= 1:
             raise ConfigError(
                 f"split: expected val > 0 and val + test < 1, got {self.val:g} and {self.test:g}; "

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
 from faceflow.metrics.intensity import intensity_metrics
 from faceflow.metrics.occurrence import macro, micro_f1, occurrence_metrics
-from faceflow.metrics.thresholds import tune_thresholds
+from faceflow.metrics.thresholds import bagged_thresholds
 
 DEFAULT_THRESHOLD = 0.5
+_RESAMPLES = 50
 _AT_THRESHOLD = ("f1", "f1_norm", "precision", "recall", "specificity", "accuracy")
 _ANY_THRESHOLD = ("ap", "auroc", "eer", "eer_threshold")
 _INTENSITY = ("icc", "pcc", "mse", "mae", "rmse", "smape", "wmape", "mape")
@@ -117,8 +118,8 @@ def evaluate(
 
 
 def tuned_thresholds(prediction: Prediction, occurrence: NDArray[np.bool_], observed: NDArray[np.bool_]) -> Array:
-    """Per-AU thresholds (A,) of the best F1; NaN where an AU shows only one class."""
-    return tune_thresholds(prediction.probability, occurrence, observed, np.nan)
+    """Per-AU thresholds (A,) of the best F1, bagged; NaN where an AU shows only one class."""
+    return bagged_thresholds(prediction.probability, occurrence, observed, resamples=_RESAMPLES, seed=0)
 
 
 def _plain(value: Any) -> float | int | None:

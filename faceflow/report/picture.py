@@ -154,7 +154,7 @@ def _draw_bars(page: _Page, results: Results, top: float, height: float) -> None
     )
     for row in np.flatnonzero(~np.isfinite(columns["f1_val"])):
         reason = _missing_class(columns["positives"][row], columns["observed"][row]) or "no validation threshold"
-        axes.text(0.03, float(row), reason, size=_SMALL, color=_GRAY, va="center", style="italic")
+        axes.text(0.97, float(row), reason, size=_SMALL, color=_GRAY, ha="right", va="center", style="italic")
     if ordinal:
         left += width + _ICC_GAP
         page.text(left, top - 0.35, f"ICC, mean {_number(summary['icc'])}", _HEADING, bold=True)

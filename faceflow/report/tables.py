@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,11 @@ def show(*tables: Table, saved_to: Path | None = None) -> None:
         text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
         with whole_file(saved_to) as partial:
             partial.write_text(text, encoding="utf-8")
+
+
+def say(*lines: str) -> None:
+    """Print lines to stdout as they are, for results that are no table."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def _print(console: Console, tables: Sequence[Table]) -> None:

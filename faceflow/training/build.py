@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from faceflow.artifacts.checkpoint import (
     AtomicCheckpointIO,
@@ -15,16 +17,25 @@ from faceflow.artifacts.checkpoint import (
     network_state,
     read_checkpoint,
 )
+from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
-from faceflow.errors import CheckpointError, ConfigError, suggest
+from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.module import AUModule
+from faceflow.training.scoring import SplitScorer
 
 EVAL = "eval"
+# What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
+_CONTINUED = (
+    *("seed", "levels", "cutpoints", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
+    *("layer_decay", "head_lr_mult", "ema_decay"),
+)
+_LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
+_WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
 
 def build_spec(
@@ -92,33 +103,50 @@ def build_trainer(
     trainer: Mapping[str, Any], *, callbacks: Mapping[str, Any], loggers: Mapping[str, Any], output: Path
 ) -> L.Trainer:
     """Trainer that writes under `output`, checkpoints whole or not at all."""
+    for key, lowest in _WHOLE.items():
+        if trainer.get(key) is not None:
+            check_number(
+                trainer[key],
+                key=f"trainer.{key}",
+                expected=f"a whole number >= {lowest}",
+                valid=lambda value: value >= lowest,  # noqa: B023
+                whole=True,
+            )
+    listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
+    writers = [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
     try:
         return L.Trainer(
             **trainer,
-            callbacks=[instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node],
-            logger=[instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node],
+            callbacks=listeners,
+            logger=writers,
             plugins=[AtomicCheckpointIO()],
             default_root_dir=output,
             use_distributed_sampler=False,  # EpochSampler deals the rows out itself
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
-    except (ValueError, TypeError, RuntimeError) as error:  # MisconfigurationException is a ValueError or RuntimeError
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
 
 
-def check_resume(path: str, module: AUModule, *, method: Mapping[str, Any]) -> None:
+def check_resume(path: str, module: AUModule) -> None:
     """Check that a checkpoint continues this very run.
 
     Raises:
-        CheckpointError: another method, or parameters that this run does not have.
+        CheckpointError: other settings, persons that moved between the splits, or parameters that this run lacks.
     """
     checkpoint, payload = read_checkpoint(path, key="resume")
-    theirs = payload.config.get("method")
-    if isinstance(theirs, Mapping) and sorted(theirs) != sorted(method):
+    for setting in _CONTINUED:
+        if found := _first_difference(setting, payload.config.get(setting), module.payload.config.get(setting)):
+            key, theirs, ours = found
+            raise CheckpointError(
+                f"resume: expected {key}={_short(theirs)} as in '{path}', got {_short(ours)}; repeat the settings of "
+                "that run, or start from its weights with init_weights=PATH"
+            )
+    if payload.seen != module.payload.seen:
         raise CheckpointError(
-            f"resume: expected a run with method {sorted(method)}, got {sorted(theirs)} in '{path}'; resume with that "
-            "method, or start from its network with init_weights=PATH"
+            f"resume: expected the training and validation persons of '{path}', got others; resume with the data and "
+            "the split of that run, or its test persons are no longer unseen"
         )
     if payload.spec == module.payload.spec and (other := checkpoint["state_dict"].keys() ^ module.state_dict().keys()):
         raise CheckpointError(
@@ -127,14 +155,35 @@ def check_resume(path: str, module: AUModule, *, method: Mapping[str, Any]) -> N
         )
 
 
-def check_monitor(monitor: str, logged: Mapping[str, Any]) -> None:
-    """Check that the monitored metric exists.
+def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, Any]) -> None:
+    """Check before training that the monitored metric exists and is defined on the validation labels.
 
     Raises:
-        ConfigError: it was not logged.
+        ConfigError: no metric of that name, or a callback that takes its worst value for the best.
+        DataError: validation labels on which any prediction leaves it undefined.
     """
-    if monitor not in logged:
-        raise ConfigError(f"monitor: expected a logged metric, got '{monitor}'; {suggest(monitor, logged)}")
+    shape = (scorer.total, len(scorer.spec.aus), scorer.spec.levels)
+    guess, rows = np.random.default_rng(0).random(shape), np.arange(scorer.total)
+    known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
+    if monitor not in known:
+        raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
+    mode = "min" if monitor.rpartition("/")[2] in _LOWER_IS_BETTER else "max"
+    for name, node in callbacks.items():
+        if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
+            raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
+    if not np.isfinite(known[monitor]):
+        raise DataError(
+            f"validation labels: expected both classes of at least one AU for monitor={monitor}, got none; take more "
+            "persons with split.val, or others with split.seed"
+        )
+
+
+def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
+    """Dotted key of the first value that differs, and both values; None where all are equal."""
+    if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
+        return None if theirs == ours else (key, theirs, ours)
+    found = (_first_difference(f"{key}.{name}", theirs.get(name), ours.get(name)) for name in [*theirs, *ours])
+    return next(filter(None, found), None)
 
 
 def _short(value: object) -> str:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from faceflow.artifacts.checkpoint import PAYLOAD, Payload
-from faceflow.errors import CheckpointError
+from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Batch, Objective
-from faceflow.models.network import AUNetwork, split_rows
+from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.ema import NetworkEma
 from faceflow.training.optim import OptimizerFactory, build_schedule, parameter_groups
 from faceflow.training.scoring import EpochPredictions, SplitScorer
@@ -75,7 +75,7 @@ class AUModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sum the terms of all objectives over one forward pass."""
         images = [batch[stream][view] for stream, view in (name.split("/") for name in self.views)]
-        output = self.network(torch.cat(images), maps=self.maps)
+        output = self._forward(torch.cat(images))
         outputs = dict(zip(self.views, split_rows(output, [len(rows) for rows in images]), strict=True))
         terms = {
             f"train/{name}/{term}": value
@@ -90,6 +90,19 @@ class AUModule(L.LightningModule):
         self.log_dict(epoch, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
         self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False, batch_size=rows)
         return loss
+
+    def _forward(self, images: Tensor) -> NetworkOutput:
+        try:
+            output: NetworkOutput = self.network(images, maps=self.maps)
+        except ValueError as error:
+            if len(images) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            spec = self.payload.spec
+            raise ConfigError(
+                f"loader.batch_size: expected at least 2 images for the BatchNorm of {spec.backbone} at "
+                f"{spec.image_size} px, got 1; raise it, or model.image_size"
+            ) from error
+        return output
 
     def on_train_epoch_start(self) -> None:
         """Make dropout a function of (seed, epoch, process)."""
@@ -110,14 +123,14 @@ class AUModule(L.LightningModule):
         index, probability = self.collected.compute()
         self.collected.reset()
         rows, probabilities = index.cpu().numpy(), probability.double().cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise ConfigError(
+                f"optimizer.lr: expected finite predictions after epoch {self.current_epoch}, got NaN: the training "
+                "diverged; lower it, or set trainer.gradient_clip_val"
+            )
         self.payload.thresholds = self.scorer.tune(rows, probabilities)
-        logged: dict[str, float] = {}
-        for name, evaluation in self.scorer.score(rows, probabilities, self.payload.thresholds).items():
-            prefix = "val" if name == self.scorer.pooled.name else f"val/{name}"
-            logged |= {f"{prefix}/{metric}": value for metric, value in evaluation.summary.items()}
-            f1 = zip(evaluation.aus, evaluation.columns["f1_val"], strict=True)
-            logged |= {f"{prefix}/f1_val/{au}": float(value) for au, value in f1}
-        finite = {key: value for key, value in logged.items() if np.isfinite(value)}
+        values = self.scorer.named("val", self.scorer.score(rows, probabilities, self.payload.thresholds))
+        finite = {key: value for key, value in values.items() if np.isfinite(value)}
         self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
 
     def configure_optimizers(self) -> Any:
@@ -126,12 +139,15 @@ class AUModule(L.LightningModule):
         groups = parameter_groups(
             self.network,
             {name: objective for name, objective in self.objectives.items() if isinstance(objective, Objective)},
-            lr=keywords["lr"],
+            lr=keywords.get("lr", 0.0),
             weight_decay=keywords.get("weight_decay", 0.0),
             layer_decay=self.layer_decay,
             head_lr_mult=self.head_lr_mult,
         )
-        optimizer = self.optimizer_factory(groups)
+        try:
+            optimizer = self.optimizer_factory(groups)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"optimizer: {' '.join(str(error).split())}; mend the value") from error
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_schedule(self.scheduler_factory, optimizer, steps=steps, warmup=self.warmup)
         if scheduler is None:

@@ -10,7 +10,7 @@ from timm.scheduler.scheduler import Scheduler
 from torch import nn
 from torch.optim import Optimizer
 
-from faceflow.errors import ConfigError
+from faceflow.config.checks import check_number
 from faceflow.methods.objective import Objective
 from faceflow.models.network import AUNetwork
 
@@ -33,8 +33,10 @@ def parameter_groups(
     lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases and what timm
     lists in `no_weight_decay` are not decayed.
     """
-    if not 0 < layer_decay <= 1:
-        raise ConfigError(f"layer_decay: expected a factor in (0, 1], 1 = off, got {layer_decay!r}")
+    check_number(lr, key="optimizer.lr", expected="a number > 0", valid=lambda x: x > 0)
+    check_number(weight_decay, key="optimizer.weight_decay", expected="a number >= 0", valid=lambda x: x >= 0)
+    check_number(layer_decay, key="layer_decay", expected="a factor in (0, 1], 1 = off", valid=lambda x: 0 < x <= 1)
+    check_number(head_lr_mult, key="head_lr_mult", expected="a factor > 0", valid=lambda x: x > 0)
     backbone = network.backbone.model
     undecayed = set(backbone.no_weight_decay()) if hasattr(backbone, "no_weight_decay") else set()
     groups: list[Group] = param_groups_layer_decay(
@@ -59,8 +61,8 @@ def build_schedule(factory: Callable[..., Any] | None, optimizer: Optimizer, *, 
     """
     if factory is None:
         return None
-    if not 0 <= warmup < 1:
-        raise ConfigError(f"scheduler.warmup: expected a share of the run in [0, 1), got {warmup!r}")
+    expected = "a share of the run in [0, 1)"
+    check_number(warmup, key="scheduler.warmup", expected=expected, valid=lambda x: 0 <= x < 1)
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] / group["lr_scale"]  # timm multiplies by lr_scale itself
     warmup_steps = round(warmup * steps)

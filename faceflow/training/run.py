@@ -10,9 +10,12 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from faceflow.artifacts.checkpoint import Payload, load_network
+from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.stored import store_config
 from faceflow.data.assembly import check_levels, check_shared, choose_aus, count_labels, describe_protocol, read_tables
@@ -23,7 +26,7 @@ from faceflow.data.transforms import build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError, DataError
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.report.tables import data_tables, show
+from faceflow.report.tables import data_tables, say, show
 from faceflow.training.build import (
     EVAL,
     build_network,
@@ -60,15 +63,19 @@ def train(cfg: DictConfig) -> float | None:
     split = SplitConfig(**cfg.split)
     objectives = build_objectives(plain_dict(cfg.method))
     views = sorted(set().union(*(objective.views for objective in objectives.values())))
+    expected = "a whole number in 0..4294967295"
+    check_number(cfg.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
+    check_number(cfg.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
     L.seed_everything(cfg.seed, workers=True, verbose=False)
 
     splits = make_splits(_tables(cfg, levels=cfg.levels), split)
     aus = choose_aus(cfg.aus.names, splits["train"])
     rule = check_levels([table for tables in splits.values() for table in tables], levels=cfg.levels)
-    show(*data_tables(summarize(splits, aus), aus), saved_to=output / "data.txt")
+    if rank_zero_only.rank == 0:  # set from the launcher's environment, before there is a trainer
+        show(*data_tables(summarize(splits, aus), aus), saved_to=output / "data.txt")
     if cfg.preview:
         transforms = plain_dict(cfg.transforms)
-        show(f"Picture: {preview_faces(splits['train'], transforms, faces=cfg.preview, folder=output)}")
+        say(f"Picture: {preview_faces(splits['train'], transforms, faces=cfg.preview, folder=output)}")
     if cfg.preview or cfg.report_only:
         return None
     positives, observed = count_labels(splits["train"], aus, points)
@@ -77,12 +84,14 @@ def train(cfg: DictConfig) -> float | None:
     network = build_network(spec, plain_dict(cfg.model), init_weights=cfg.init_weights, channels_last=cfg.channels_last)
     protocol = describe_protocol(splits, rule=str(split))
     seen = {str(person) for name in ("train", "val") for table in splits[name] for person in table.persons}
+    scorer = SplitScorer(splits["val"], spec)
+    check_monitor(cfg.monitor, scorer, callbacks=plain_dict(cfg.callbacks))
     config = store_config(cfg, output)
     module = AUModule(
         network=network,
         objectives=objectives,
         counts=LabelCounts(positives=torch.from_numpy(positives), observed=torch.from_numpy(observed)),
-        scorer=SplitScorer(splits["val"], spec),
+        scorer=scorer,
         optimizer=instantiate(cfg.optimizer, key="optimizer"),
         scheduler=instantiate(cfg.scheduler.factory, key="scheduler") if cfg.scheduler.factory else None,
         warmup=cfg.scheduler.warmup,
@@ -110,9 +119,8 @@ def train(cfg: DictConfig) -> float | None:
         output=output,
     )
     if cfg.resume:
-        check_resume(cfg.resume, module, method=plain_dict(cfg.method))
-    trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
-    check_monitor(cfg.monitor, trainer.callback_metrics)
+        check_resume(cfg.resume, module)
+    _fit(trainer, module, data, resume=cfg.resume)
     if not trainer.is_global_zero:
         return None
     return _finish(cfg, splits, trainer, started=started, output=output)
@@ -151,9 +159,25 @@ def test(cfg: DictConfig) -> float:
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 
+def _fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, *, resume: str | None) -> None:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
+            raise KeyboardInterrupt from stop
+        raise
+
+
 def _finish(cfg: DictConfig, splits: Tables, trainer: L.Trainer, *, started: float, output: Path) -> float:
     """Test the best checkpoint with what `faceflow-test` runs, and close the record."""
     best: Any = trainer.checkpoint_callback
+    if best is None or best.best_model_score is None:
+        raise ConfigError(
+            "trainer: expected a validated epoch, got none; see trainer.max_epochs, trainer.check_val_every_n_epoch, "
+            "trainer.limit_val_batches and callbacks.best"
+        )
     score = float(best.best_model_score)
     extra = {
         "monitor": {"metric": cfg.monitor, "best": score},
@@ -172,7 +196,7 @@ def _finish(cfg: DictConfig, splits: Tables, trainer: L.Trainer, *, started: flo
             accelerator=cfg.trainer.accelerator,
         )
         report_test(result, splits["test"], payload, title="Test", output=output, extra={**extra, "run": record})
-    show(f"Best {cfg.monitor}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
+    say(f"Best {cfg.monitor}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
     return score
 
 
@@ -201,7 +225,7 @@ def _unseen(tables: list[FaceTable], payload: Payload, *, everybody: bool) -> tu
 
 def _eval_steps(cfg: DictConfig, image_size: int) -> dict[str, Any]:
     """Evaluation transform at the size of the checkpoint's network."""
-    sized = OmegaConf.merge(cfg, {"model": {"image_size": image_size}})
+    sized = OmegaConf.merge(OmegaConf.create({"model": {"image_size": image_size}}), cfg)
     assert isinstance(sized, DictConfig)
     return plain_dict(sized.transforms)[EVAL]  # type: ignore[no-any-return]
 
@@ -213,4 +237,5 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message="The dirpath has changed.*")  # of last.ckpt in a resumed run
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -107,6 +107,19 @@ class SplitScorer:
             for scored in self.sets
         }
 
+    def named(self, split: str, evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
+        """Name every mean and the F1 of every AU as they are logged: "val/f1_val", "val/disfa/f1_val/AU12".
+
+        Data sets stand between the split and the metric, except where there is one or all are pooled.
+        """
+        named: dict[str, float] = {}
+        for name, evaluation in evaluations.items():
+            prefix = split if name == self.pooled.name else f"{split}/{name}"
+            named |= {f"{prefix}/{metric}": value for metric, value in evaluation.summary.items()}
+            f1 = zip(evaluation.aus, evaluation.columns["f1_val"], strict=True)
+            named |= {f"{prefix}/f1_val/{au}": float(value) for au, value in f1}
+        return named
+
     def tune(self, rows: NDArray[np.intp], probabilities: Array) -> dict[str, float]:
         """Thresholds of the best F1 over all data sets, for the AUs scored here and for their joined sides."""
         thresholds: dict[str, float] = {}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.progress import track
 
@@ -19,11 +20,12 @@ from faceflow.data.datamodule import Loader, evaluation_dataset, make_loader
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
+from faceflow.errors import ConfigError
 from faceflow.metrics.evaluation import Evaluation, Prediction
 from faceflow.models.network import AUNetwork
 from faceflow.report.files import per_au_frame, write_json, write_table
 from faceflow.report.picture import results_picture
-from faceflow.report.tables import results_table, show
+from faceflow.report.tables import results_table, say, show
 from faceflow.training.scoring import EpochPredictions, ScoredSet, SplitScorer
 
 
@@ -56,12 +58,19 @@ def test_network(
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
     sampler = EpochSampler(len(dataset), shuffle=False, seed=0)
     loader = make_loader(dataset, sampler, batch_size=batch_size, workers=workers, drop_last=False)
-    index, probability = predict(network, loader, Fabric(accelerator=accelerator, devices=1).device)
+    index, probability = predict(network, loader, _device(accelerator))
     scorer = SplitScorer(tables, spec)
     prediction, _ = scorer.decode(scorer.pooled, index, probability)
     return TestResult(
         evaluations=scorer.score(index, probability, thresholds), pooled=scorer.pooled, prediction=prediction
     )
+
+
+def _device(accelerator: str) -> torch.device:
+    try:
+        return Fabric(accelerator=accelerator, devices=1).device
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
@@ -117,7 +126,7 @@ def report_test(
         files=[str(file) for table in tables for file in table.files],
         protocol=payload.protocol,
     )
-    show(f"Picture: {picture}", f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+    say(f"Picture: {picture}", f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
 
 
 def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.DataFrame:

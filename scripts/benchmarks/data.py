@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from benchmarks.composition import add_data_options, compose_config, whole_numbers
 from benchmarks.memory import resident_mib
-from benchmarks.report import Comparison, Report, cores
+from benchmarks.report import Comparison, Report, announced, cores
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.data.assembly import choose_aus, read_tables
 from faceflow.data.datamodule import AUDataModule
@@ -53,7 +53,7 @@ def measure(options: argparse.Namespace) -> Report:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in the workers
     cfg = compose_config(options)
-    rows = [_compare(_data_module(cfg, options.view, workers), options) for workers in options.workers]
+    rows = [_compare(_data_module(cfg, options.view, workers), options) for workers in announced(options.workers)]
     notes = [
         f"workers {workers}: more than the {cores()} cores, so they take turns"
         for workers in options.workers
@@ -126,7 +126,7 @@ def _bare_rate(draws: Sequence[Draw], pipeline: Pipeline) -> float:
 
 
 def _bare_image(draw: Draw, pipeline: Pipeline) -> Any:
-    image = cv2.imread(draw.file, cv2.IMREAD_COLOR_RGB)
+    image: Any = cv2.imread(draw.file, cv2.IMREAD_COLOR_RGB)
     return pipeline(cv2.flip(image, 1) if draw.flipped else image, draw.seed)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -44,6 +45,13 @@ class Report:
     unit: str
     comparisons: Sequence[Comparison]
     notes: Sequence[str] = ()
+
+
+def announced(workers: Sequence[int]) -> Iterator[int]:
+    """Say on stderr which number of workers is measured now."""
+    for number in workers:
+        print(f"measuring with {number} workers", file=sys.stderr, flush=True)
+        yield number
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from torch.nn import functional as F
 
+from faceflow.data.datamodule import AUDataModule
 from faceflow.errors import ConfigError
 from faceflow.report.files import write_json
 from faceflow.training.module import AUModule
@@ -55,7 +56,7 @@ class BareLoop:
             logits = self.network(images).logits
         loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step()
@@ -81,8 +82,8 @@ class StepTimer(L.Callback):
                 f"--steps: expected epochs of at least {self.warmup + self.steps} batches with the warm-up, got "
                 f"{trainer.num_training_batches}; raise --faces, or lower --steps, --batch or --workers"
             )
-        size = trainer.datamodule.batch_size
-        self.bare = BareLoop(trainer, pl_module, batch_size=size, channels_last=self.channels_last)
+        data: AUDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        self.bare = BareLoop(trainer, pl_module, batch_size=data.batch_size, channels_last=self.channels_last)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Time the bare loop while the workers still sleep."""

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.composition import add_data_options, compose_config, whole_numbers
-from benchmarks.report import Comparison, Report, cores
+from benchmarks.report import Comparison, Report, announced, cores
 from benchmarks.step_timer import StepTimer
 from faceflow.training.run import train
 
@@ -36,7 +36,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 def measure(options: argparse.Namespace) -> Report:
     """Compare a run with each number of workers."""
     title = f"Training, {options.model}, {options.size} px, batches of {options.batch}, {options.precision}"
-    rows = [_compare(options, workers) for workers in options.workers]
+    rows = [_compare(options, workers) for workers in announced(options.workers)]
     notes = [
         f"workers {workers}: with the main process more than the {cores()} cores, so they take turns"
         for workers in options.workers
@@ -73,11 +73,9 @@ def _overrides(options: argparse.Namespace, workers: int, folder: str, rounds: P
         f"trainer.precision={options.precision}",
         f"trainer.max_epochs={options.rounds + 1}",
         f"trainer.limit_train_batches={warmup + options.steps}",
-        "trainer.limit_val_batches=1",
         "split.val=0.05",
         "split.test=0",
         "test=false",
-        "monitor=loss",  # known even where one batch of validation has no F1
         "callbacks.last=null",
         f"paths.output={folder}",
         f"+callbacks.timer._target_={StepTimer.__module__}.{StepTimer.__name__}",

@@ -1,14 +1,11 @@
 """Two processes on the CPU: one result, no row counted twice."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import run_command
 from tests.helpers.faces import write_csv_dataset
 
 pytestmark = pytest.mark.slow
@@ -18,8 +15,8 @@ def test_two_processes_train_and_score_every_row_once(tmp_path):
     # 7 subjects x 3 frames: neither the training nor the validation rows divide by two.
     folder = write_csv_dataset(tmp_path / "faces", aus=["AU6", "AU12"], subjects=7, frames=3)
     output = tmp_path / "run"
-    command = [
-        Path(sys.executable).with_name("faceflow-train"),
+    done = run_command(
+        "train",
         "data=csv",
         f"data.labels={folder / 'labels.csv'}",
         f"data.images={folder / 'images'}",
@@ -36,9 +33,7 @@ def test_two_processes_train_and_score_every_row_once(tmp_path):
         "ema_decay=0.9",
         "logger=none",
         f"hydra.run.dir={output}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ, check=False)
-    assert done.returncode == 0, done.stderr
+    )
     predictions = pd.read_csv(output / "predictions.csv")
     assert not predictions["filename"].duplicated().any()
     (evaluation,) = json.loads((output / "metrics.json").read_text())["test"].values()

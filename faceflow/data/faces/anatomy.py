@@ -127,7 +127,13 @@ _SHAPES = np.stack([_stack(MOVES[unit]) for unit in ACTION_UNITS])
 
 
 def doses(aus: Mapping[str, float]) -> dict[str, float]:
-    """Turn intensities 0..5 into shares 0..1 of the full movement, one for each AU; absent AUs are 0."""
+    """Turn intensities 0..5 into shares 0..1 of the full movement, one for each AU; absent AUs are 0.
+
+    Raises:
+        ValueError: an AU that is not drawn.
+    """
+    if unknown := sorted(set(aus) - set(ACTION_UNITS)):
+        raise ValueError(f"expected AUs among {', '.join(ACTION_UNITS)}, got {unknown[0]}")
     return {unit: float(np.interp(aus.get(unit, 0), range(6), RESPONSE)) for unit in ACTION_UNITS}
 
 

@@ -37,7 +37,8 @@ class Subject:
     """One person.
 
     The geometric factors are relative to the mean face (1.0); `mouth_curve` and `brow_tilt` are offsets
-    in units of half a face width. Every neutral difference is smaller than the shift of an AU at level 2.
+    in units of half a face width. Relaxed people differ less than an AU shifts its landmark at level 2, but for
+    the height of the chin.
     """
 
     face_width: float

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import faceflow
 from faceflow.data import synthetic
 from faceflow.data.faces import ACTION_UNITS, DOMAINS, View, draw_face, sample_labels, sample_subject
 from faceflow.data.faces.anatomy import Half, doses, half_face
@@ -88,15 +91,31 @@ def test_interrupted_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_processes_that_write_at_once_end_with_one_data_set(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=small, args=(tmp_path / "faces",)) for _ in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    target = tmp_path / "together" / "faces"
+    code = (
+        "from faceflow.data.synthetic import write_faces; "
+        f"write_faces(folder={str(target)!r}, subjects=2, frames=3, size=48, domains=['studio', 'webcam'], seed=3)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(faceflow.__file__).parents[1])}
+    writers = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert [path.name for path in target.parent.iterdir()] == ["faces"]
+    assert digests(target) == digests(small(tmp_path / "alone"))
+
+
+def test_the_slower_of_two_writers_discards_its_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, finished = synthetic._publish, []
+
+    def publish_second(unfinished: Path, target: Path) -> None:
+        if not finished:
+            finished.append(unfinished)
+            small(target, seed=9)
+        real(unfinished, target)
+
+    monkeypatch.setattr(synthetic, "_publish", publish_second)
+    small(tmp_path / "faces")
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
-    assert digests(tmp_path / "faces") == digests(small(tmp_path / "alone"))
+    assert digests(tmp_path / "faces") == digests(small(tmp_path / "alone", seed=9))
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -125,7 +144,7 @@ def test_wrong_domains_raise(tmp_path: Path, domains: list[str], message: str) -
 
 def test_labels_are_sparse_intensities_with_usable_base_rates() -> None:
     rng = np.random.default_rng(0)
-    labels = pd.DataFrame([sample_labels(rng) for _ in range(6000)])
+    labels = pd.DataFrame([sample_labels(rng) for _ in range(3000)])
     assert list(labels.columns) == list(ACTION_UNITS)
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 5}
     rates = (labels >= 2).mean()
@@ -178,7 +197,7 @@ def test_at_112_px_level_2_moves_a_pixel_and_level_5_changes_the_picture(unit: s
 
 
 def test_smile_and_lip_corner_depressor_pull_to_opposite_sides_and_stretch_stays_level() -> None:
-    rest, smile, depressed, stretched = (lip_corner(half(unit, 4)) for unit in ("none", "AU12", "AU15", "AU20"))
+    rest, smile, depressed, stretched = (lip_corner(half(unit, 4)) for unit in ("AU1", "AU12", "AU15", "AU20"))
     assert smile[1] < rest[1] - 0.1
     assert depressed[1] > rest[1] + 0.1
     assert abs(stretched[1] - rest[1]) < 0.03
@@ -189,9 +208,9 @@ def test_a_dropped_jaw_parts_the_teeth_and_parted_lips_alone_do_not() -> None:
     def teeth_gap(face: Half) -> float:
         return float(face["lower_teeth"][0, 1] - face["upper_teeth"][0, 1])
 
-    assert teeth_gap(half("AU25", 5)) == teeth_gap(half("none", 0))
-    assert teeth_gap(half("AU26", 5)) > teeth_gap(half("none", 0)) + 0.2
-    assert half("AU25", 5)["jaw"][-1, 1] == half("none", 0)["jaw"][-1, 1]
+    assert teeth_gap(half("AU25", 5)) == teeth_gap(half("AU1", 0))
+    assert teeth_gap(half("AU26", 5)) > teeth_gap(half("AU1", 0)) + 0.2
+    assert half("AU25", 5)["jaw"][-1, 1] == half("AU1", 0)["jaw"][-1, 1]
 
 
 def test_lids_and_lips_never_cross() -> None:
@@ -209,10 +228,15 @@ def test_lids_and_lips_never_cross() -> None:
                 assert gaps.min() > -1e-9
 
 
-@pytest.mark.parametrize("unit", ["AU1", "AU2", "AU5", "AU20", "AU26"])
-def test_relaxed_persons_differ_less_than_level_3_moves(unit: str) -> None:
-    relaxed = [MEASURES[unit](half_face(subject, doses({}))) for subject in SUBJECTS]
-    assert 0 < np.std(relaxed) < MEASURES[unit](half(unit, 3)) - MEASURES[unit](half(unit, 0))
+@pytest.mark.parametrize("unit", [unit for unit in ACTION_UNITS if unit != "AU17"])
+def test_relaxed_persons_differ_less_than_level_2_moves(unit: str) -> None:
+    relaxed = np.array([MEASURES[unit](half_face(subject, doses({}))) for subject in SUBJECTS])
+    assert np.abs(relaxed - relaxed.mean()).max() < MEASURES[unit](half(unit, 2)) - MEASURES[unit](half(unit, 0))
+
+
+def test_an_unknown_unit_cannot_be_drawn() -> None:
+    with pytest.raises(ValueError, match=r"expected AUs among AU1, .*, got AU21"):
+        draw_face(SUBJECTS[0], {"AU21": 3}, size=48)
 
 
 def test_domains_look_different() -> None:

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.utilities import CombinedLoader
+from torch import Tensor
+
+from faceflow.data.datamodule import AUDataModule, check_loader, evaluation_dataset
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.errors import ConfigError
+from tests.helpers.faces import read_folder, write_csv_dataset
+
+# Lightning 2.6 with torch 2.15; gone when Lightning asks `is_leaf()`.
+pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning")
+
+AUS = ("AU6", "AU12")
+SIZE = 16
+
+
+def pipeline(**steps: Any) -> Pipeline:
+    resize = {"_target_": "albumentations.Resize", "height": SIZE, "width": SIZE}
+    return build_pipeline({"resize": resize, **steps}, key="transforms.weak")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> FaceTable:
+    folder = write_csv_dataset(tmp_path_factory.mktemp("faces") / "d", aus=AUS, subjects=5, frames=2)
+    return read_folder(folder)
+
+
+def module(table: FaceTable, **changes: Any) -> AUDataModule:
+    turn = {"_target_": "albumentations.Affine", "rotate": [-20, 20], "p": 1.0}
+    settings: dict[str, Any] = {
+        "aus": AUS,
+        "points": (),
+        "views": {"labeled/weak"},
+        "pipelines": {"weak": pipeline(turn=turn), "strong": pipeline(turn=turn), "eval": pipeline()},
+        "flip": 0.5,
+        "batch_size": 4,
+        "workers": 0,
+        "seed": 0,
+    }
+    tables = {"train": [table], "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
+    return AUDataModule(tables, **(settings | changes))
+
+
+def rows_of(loader: Any) -> list[list[int]]:
+    batches = ((batch[0] if isinstance(batch, tuple) else batch) for batch in loader)
+    return [(batch.get("labeled", batch))["index"].tolist() for batch in batches]
+
+
+class TestTraining:
+    def test_a_batch_holds_only_the_views_that_the_method_reads(self, table: FaceTable) -> None:
+        batch, _, _ = next(iter(module(table).train_dataloader()))
+        assert set(batch) == {"labeled"}
+        assert set(batch["labeled"]) == {"weak", "target", "mask", "index"}
+        assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
+        both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
+        assert {"weak", "strong"} < set(both["labeled"])
+
+    @pytest.mark.parametrize(
+        ("batch_size", "sizes"),
+        [
+            (3, [3, 3, 3]),  # a rest of one row has no batch statistics
+            (4, [4, 4]),
+            (5, [5, 5]),
+            (10, [10]),
+            (11, [10]),  # no full batch: the rest is all there is
+            (64, [10]),
+        ],
+    )
+    def test_a_rest_is_dropped_only_where_a_full_batch_exists(
+        self, table: FaceTable, batch_size: int, sizes: list[int]
+    ) -> None:
+        assert [len(rows) for rows in rows_of(module(table, batch_size=batch_size).train_dataloader())] == sizes
+
+    def test_rows_are_shuffled_anew_every_epoch(self, table: FaceTable) -> None:
+        loader = module(table, batch_size=5).train_dataloader()
+        sampler = loader.iterables["labeled"].sampler
+        epochs = []
+        for number in range(2):
+            sampler.set_epoch(number)
+            epochs.append([row for rows in rows_of(loader) for row in rows])
+        assert all(sorted(rows) == list(range(10)) for rows in epochs)
+        assert epochs[0] != epochs[1]
+
+    def test_the_seed_decides_order_and_pixels_not_the_number_of_workers(self, table: FaceTable) -> None:
+        def first_epoch(**changes: Any) -> list[dict[str, Tensor]]:
+            return [batch["labeled"] for batch, _, _ in module(table, **changes).train_dataloader()]
+
+        here, there, other = first_epoch(), first_epoch(workers=2), first_epoch(seed=1)
+        for first, second in zip(here, there, strict=True):
+            assert all(torch.equal(first[key], second[key]) for key in first)
+        assert not torch.equal(here[0]["index"], other[0]["index"])
+
+
+class TestValidation:
+    def test_all_rows_come_in_order_the_last_one_too(self, table: FaceTable) -> None:
+        assert rows_of(module(table).val_dataloader()) == [[0, 1, 2, 3], [4]]
+
+    def test_faces_are_neither_flipped_nor_augmented(self, table: FaceTable) -> None:
+        data = module(table, flip=1.0)
+        batch = next(iter(data.val_dataloader()))
+        assert set(batch) == {"eval", "target", "mask", "index"}
+        expected = evaluation_dataset([table], AUS, (), pipeline())
+        for row in range(4):
+            assert torch.equal(batch["eval"][row], expected[row, 99]["eval"])
+
+
+class Recorder(L.LightningModule):
+    """Notes the rows of every training step and trains nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seen: list[tuple[int, list[int]]] = []
+        self.validated: list[int] = []
+
+    def training_step(self, batch: dict[str, dict[str, Tensor]]) -> None:
+        self.seen.append((self.current_epoch, batch["labeled"]["index"].tolist()))
+
+    def validation_step(self, batch: dict[str, Tensor]) -> None:
+        self.validated += batch["index"].tolist()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1.0)
+
+
+def test_lightning_moves_the_epoch_on_and_keeps_the_samplers(table: FaceTable, tmp_path: Path) -> None:
+    recorder = Recorder()
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=tmp_path,
+        log_every_n_steps=1,
+    )
+    data = module(table, batch_size=5, workers=1)
+    trainer.fit(recorder, datamodule=data)
+    epochs = [[row for epoch, rows in recorder.seen if epoch == number for row in rows] for number in range(2)]
+    assert all(sorted(rows) == list(range(10)) for rows in epochs)
+    assert epochs[0] != epochs[1]
+    loader: CombinedLoader = data.train_dataloader()
+    sampler = loader.iterables["labeled"].sampler
+    sampler.set_epoch(1)
+    assert [row for row, _ in sampler] == epochs[1]
+    assert recorder.validated == [0, 1, 2, 3, 4] * 2
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "workers", "message"),
+    [
+        (0, 0, r"loader\.batch_size: expected a whole number >= 1, got 0"),
+        (2.5, 0, r"loader\.batch_size: .* got 2\.5"),
+        (True, 0, r"loader\.batch_size: .* got True"),
+        (8, -1, r"loader\.workers: expected a whole number >= 0, got -1"),
+        (8, "auto", r"loader\.workers: .* got 'auto'"),
+    ],
+)
+def test_a_wrong_loader_setting_is_named(batch_size: int, workers: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_loader(batch_size, workers)
+
+
+@pytest.mark.parametrize("flip", [-0.1, 1.1, "half", float("nan"), None])
+def test_flip_is_a_probability(table: FaceTable, flip: object) -> None:
+    with pytest.raises(ConfigError, match=r"flip: expected a probability in \[0, 1\], got"):
+        module(table, flip=flip)

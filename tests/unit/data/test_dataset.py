@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from faceflow.data.dataset import FaceDataset
+from faceflow.data.images import read_image
+from faceflow.data.sampling import EpochSampler
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.errors import ConfigError, DataError
+from tests.helpers.faces import read_folder, smooth_image, write_csv_dataset, write_image
+
+AUS = ("AU12", "AU6_L", "AU6_R")
+NAN = float("nan")
+SIZE = 16
+
+
+def resize() -> Pipeline:
+    step = {"_target_": "albumentations.Resize", "height": SIZE, "width": SIZE, "interpolation": 3}
+    return build_pipeline({"resize": step}, key="transforms.eval")
+
+
+def noisy() -> Pipeline:
+    steps = {
+        "resize": {"_target_": "albumentations.Resize", "height": SIZE, "width": SIZE},
+        "affine": {"_target_": "albumentations.Affine", "rotate": [-20, 20], "p": 1.0},
+        "color": {"_target_": "albumentations.ColorJitter", "p": 1.0},
+    }
+    return build_pipeline(steps, key="transforms.strong")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FaceTable:
+    folder = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=3, frames=2)
+    return read_folder(folder)
+
+
+def dataset(*tables: FaceTable, flip: float = 0.0, points: tuple[float, ...] = (), **views: Pipeline) -> FaceDataset:
+    return FaceDataset(tables, aus=AUS, points=points, views=views or {"eval": resize()}, flip=flip)
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def as_image(view: Tensor) -> npt.NDArray[np.uint8]:
+    return np.asarray(view.permute(1, 2, 0).numpy())
+
+
+class TestItems:
+    def test_an_item_holds_the_image_target_mask_and_row(self, table: FaceTable) -> None:
+        item = dataset(table)[3, 0]
+        assert set(item) == {"eval", "target", "mask", "index"}
+        np.testing.assert_array_equal(as_image(item["eval"]), resize()(read_image(table.files[3]), 0))
+        assert item["eval"].dtype == torch.uint8
+        # frame 1 of s1: AU12 1 < 2 and AU6_L at 2 + 2, AU6_R (1 + 1) % 2 = 0
+        assert item["target"].tolist() == [[0], [1], [0]]
+        assert item["target"].dtype == torch.float32
+        assert item["mask"].tolist() == [True] * 3
+        assert item["index"].item() == 3
+
+    def test_levels_make_ordinal_targets(self, table: FaceTable) -> None:
+        item = dataset(table, points=(1, 2, 3, 4, 5))[3, 0]
+        assert item["target"].tolist() == [[0, 0, 0, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+
+    def test_a_missing_label_is_zero_and_masked(self, tmp_path: Path) -> None:
+        folder = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=2, frames=1, columns={"AU12": ["", 5]})
+        faces = dataset(read_folder(folder))
+        assert [faces[row, 0]["mask"].tolist() for row in (0, 1)] == [[False, True, True], [True, True, True]]
+        assert faces[0, 0]["target"][0].tolist() == [0]
+        assert faces[1, 0]["target"][0].tolist() == [1]
+
+    def test_tables_follow_one_another_each_in_its_own_units(self, table: FaceTable, tmp_path: Path) -> None:
+        folder = write_csv_dataset(tmp_path / "unit", aus=["AU12"], subjects=2, frames=1, columns={"AU12": [0.4, 0.2]})
+        faces = dataset(table, read_folder(folder), points=(1, 2, 3, 4, 5))
+        assert len(faces) == 6 + 2
+        item = faces[6, 0]
+        assert item["target"].tolist() == [[1, 1, 0, 0, 0], [0] * 5, [0] * 5]
+        assert item["mask"].tolist() == [True, False, False]
+        np.testing.assert_array_equal(as_image(item["eval"]), resize()(read_image(folder / "images/s0/0.jpg"), 0))
+
+    def test_file_names_may_hold_any_letter(self, tmp_path: Path) -> None:
+        folder = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=1, frames=2)
+        (folder / "images/s0/0.jpg").rename(folder / "images/s0/jürgen 微笑.jpg")
+        labels = (folder / "labels.csv").read_text("utf-8").replace("0.jpg", "jürgen 微笑.jpg")
+        (folder / "labels.csv").write_text(labels, "utf-8")
+        assert dataset(read_folder(folder))[0, 0]["eval"].shape == (3, SIZE, SIZE)
+
+    def test_changing_an_item_does_not_change_the_data_set(self, table: FaceTable) -> None:
+        faces = dataset(table)
+        item = faces[3, 0]
+        item["target"] += 1
+        item["mask"][:] = False
+        assert faces[3, 0]["target"].tolist() == [[0], [1], [0]]
+        assert faces[3, 0]["mask"].tolist() == [True] * 3
+
+    def test_an_image_that_vanished_is_an_error_that_names_it(self, table: FaceTable) -> None:
+        Path(table.files[0]).unlink()
+        with pytest.raises(DataError, match=r"s0/0\.jpg: expected an image, got no such file"):
+            dataset(table)[0, 0]
+
+
+class TestFlip:
+    def test_a_flip_mirrors_the_image_and_swaps_the_sides(self, table: FaceTable) -> None:
+        plain, flipped = dataset(table)[3, 0], dataset(table, flip=1)[3, 0]
+        mirror = read_image(table.files[3])[:, ::-1]
+        np.testing.assert_array_equal(as_image(flipped["eval"]), resize()(np.ascontiguousarray(mirror), 0))
+        assert not torch.equal(plain["eval"], flipped["eval"])
+        assert plain["target"].tolist() == [[0], [1], [0]]
+        assert flipped["target"].tolist() == [[0], [0], [1]]
+
+    def test_a_flip_swaps_the_mask_too(self, tmp_path: Path) -> None:
+        folder = write_csv_dataset(
+            tmp_path / "d", aus=AUS, subjects=1, frames=2, columns={"AU6_L": [4, 4], "AU6_R": ["", ""]}
+        )
+        table = read_folder(folder)
+        plain, flipped = dataset(table)[0, 0], dataset(table, flip=1)[0, 0]
+        assert plain["mask"].tolist() == [True, True, False]
+        assert flipped["mask"].tolist() == [True, False, True]
+        assert flipped["target"][:, 0].tolist() == [plain["target"][0, 0].item(), 0, 1]
+
+    def test_all_views_share_the_decision(self, table: FaceTable) -> None:
+        faces = dataset(table, flip=0.5, weak=resize(), strong=resize())
+        flips = set()
+        for seed in range(30):
+            item = faces[3, seed]
+            assert torch.equal(item["weak"], item["strong"])
+            flipped = item["target"][2].item() == 1
+            straight = dataset(table)[3, 0]["eval"]
+            assert torch.equal(item["weak"], straight) is not flipped
+            flips.add(flipped)
+        assert flips == {True, False}
+
+    def test_flips_come_as_often_as_asked(self, table: FaceTable) -> None:
+        faces = dataset(table, flip=0.25)
+        flipped = sum(faces[3, seed]["target"][2].item() for seed in range(400))
+        assert 60 < flipped < 140  # mean 100, deviation 8.7
+
+    def test_one_side_alone_cannot_be_flipped(self, table: FaceTable) -> None:
+        with pytest.raises(ConfigError, match="expected both sides of AU6, got only AU6_L"):
+            FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0.5)
+        FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0)
+
+
+class TestDeterminism:
+    def test_an_item_depends_on_its_row_and_seed_alone(self, table: FaceTable) -> None:
+        faces = dataset(table, flip=0.5, weak=noisy(), strong=noisy())
+        first = faces[2, 11]
+        np.random.seed(5)
+        torch.manual_seed(5)
+        for row, seed in ((0, 11), (2, 12), (5, 0)):
+            faces[row, seed]
+        assert same(faces[2, 11], first)
+        assert same(dataset(table, flip=0.5, weak=noisy(), strong=noisy())[2, 11], first)
+        assert not torch.equal(faces[2, 12]["weak"], first["weak"])
+
+    def test_views_of_an_item_are_augmented_differently(self, table: FaceTable) -> None:
+        item = dataset(table, weak=noisy(), strong=noisy())[2, 11]
+        assert not torch.equal(item["weak"], item["strong"])
+
+    def test_a_pickled_data_set_makes_the_same_items(self, table: FaceTable) -> None:
+        faces = dataset(table, flip=0.5, weak=noisy())
+        copy = pickle.loads(pickle.dumps(faces))  # what a spawned worker gets
+        assert same(copy[2, 11], faces[2, 11])
+
+    # A spawned worker imports torch anew, which takes seconds.
+    @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+    def test_worker_processes_make_the_same_items(self, table: FaceTable, method: str) -> None:
+        if method not in multiprocessing.get_all_start_methods():
+            pytest.skip(f"no {method} here")
+        faces = dataset(table, flip=0.5, weak=noisy())
+        settings: dict[str, Any] = {"batch_size": 2, "sampler": EpochSampler(len(faces), shuffle=True, seed=4)}
+        here = list(DataLoader(faces, **settings))
+        there = list(DataLoader(faces, **settings, num_workers=2, multiprocessing_context=method))
+        assert len(here) == len(there) == 3
+        assert all(same(first, second) for first, second in zip(here, there, strict=True))
+
+
+class CountingPipeline(Pipeline):
+    """A real pipeline that counts its calls."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline, self.calls = pipeline, 0
+
+    def __call__(self, image: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
+        self.calls += 1
+        return self.pipeline(image, seed)
+
+
+class TestViews:
+    def test_every_view_is_computed_once(self, table: FaceTable) -> None:
+        weak, strong = CountingPipeline(resize()), CountingPipeline(resize())
+        item = dataset(table, weak=weak, strong=strong)[0, 0]
+        assert {"weak", "strong"} < set(item)
+        assert (weak.calls, strong.calls) == (1, 1)
+
+    def test_images_of_any_size_become_one(self, table: FaceTable, tmp_path: Path) -> None:
+        write_image(Path(table.files[1]), smooth_image(np.random.default_rng(1), 50)[:20])
+        batch = next(iter(DataLoader(dataset(table), batch_size=6, sampler=EpochSampler(6, shuffle=False, seed=0))))
+        assert batch["eval"].shape == (6, 3, SIZE, SIZE)
+        assert batch["target"].shape == (6, 3, 1)
+        assert batch["mask"].shape == (6, 3)
+        assert batch["index"].tolist() == list(range(6))

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from faceflow.aus import Kind
+from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
+from faceflow.encoding import LabelScale
+from faceflow.errors import ConfigError, DataError
+
+NAN = float("nan")
+
+
+def csv(folder: Path, text: str, name: str = "labels.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read(path: Path, *, missing: tuple[float, ...] = (), prefer: Kind = "intensity") -> LabelFile:
+    return read_labels(path, missing_values=missing, prefer=prefer, key="data.sources.faces.labels")
+
+
+def read_text(folder: Path, text: str, **settings: Any) -> LabelFile:
+    return read(csv(folder, text), **settings)
+
+
+def column(folder: Path, *cells: str, **settings: Any) -> npt.NDArray[np.float64]:
+    rows = "".join(f"{cell},{number}.jpg\n" for number, cell in enumerate(cells))
+    return read_text(folder, f"AU12,filename\n{rows}", **settings).scores[:, 0]
+
+
+def error_of(folder: Path, text: str) -> str:
+    path = csv(folder, text)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "; " in message
+    return message.replace(str(path), "labels.csv")
+
+
+class TestReading:
+    def test_a_plain_file_gives_numbers_names_and_line_numbers(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "AU6,filename,AU12,subject\n0,a.jpg,3,s1\n5,b.jpg,,s2\n")
+        assert file.aus == ("AU6", "AU12")
+        np.testing.assert_array_equal(file.scores, [[0, 3], [5, NAN]])
+        assert file.lines.tolist() == [2, 3]
+        assert file.where(1) == f"{file.path}:3"
+        assert file.frame["filename"].tolist() == ["a.jpg", "b.jpg"]
+
+    def test_spaces_and_quotes_do_not_matter(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, ' "AU6" , filename, AU12_r, subject \n 1 , a.jpg , "2", "s 1"\n')
+        assert file.aus == ("AU12",)  # a file that names a column intensity gives its intensities
+        assert file.scores.tolist() == [[2]]
+        assert file.frame["filename"].tolist() == ["a.jpg"]
+        assert file.frame["subject"].tolist() == ["s 1"]
+
+    def test_a_byte_order_mark_of_excel_does_not_matter(self, tmp_path: Path) -> None:
+        path = tmp_path / "excel.csv"
+        path.write_bytes(b"\xef\xbb\xbfAU12,filename\r\n3,a.jpg\r\n")
+        assert read(path).aus == ("AU12",)
+
+    def test_other_columns_are_kept_as_text(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "AU12,filename,subject,frame\n1,a.jpg,007,0001\n")
+        assert file.frame["subject"].tolist() == ["007"]
+        assert file.frame["frame"].tolist() == ["0001"]
+
+    def test_home_is_expanded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        csv(tmp_path, "AU12,filename\n1,a.jpg\n")
+        assert read(Path("~/labels.csv")).path == tmp_path / "labels.csv"
+
+    def test_empty_lines_are_skipped_and_still_counted(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "AU12,filename\n\n1,a.jpg\n,\n2,b.jpg\n\n\n")
+        assert file.scores.tolist() == [[1], [2]]
+        assert file.lines.tolist() == [3, 5]
+
+    def test_a_row_that_ends_early_lacks_its_last_labels(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "filename,AU6,AU12\na.jpg,1\nb.jpg,1,2\n")
+        np.testing.assert_array_equal(file.scores, [[1, NAN], [1, 2]])
+
+
+class TestMissingLabels:
+    @pytest.mark.parametrize("cell", ["", " ", "-1", "-1.0", "NaN", "nan", "N/A", "n/a", "NA", "null", "None"])
+    def test_a_missing_code_is_nan(self, tmp_path: Path, cell: str) -> None:
+        np.testing.assert_array_equal(column(tmp_path, cell, "0", "3"), [NAN, 0, 3])
+
+    def test_nine_is_missing_only_where_the_data_set_says_so(self, tmp_path: Path) -> None:
+        np.testing.assert_array_equal(column(tmp_path, "9", "1", "-1", missing=(9,)), [NAN, 1, NAN])
+        np.testing.assert_array_equal(column(tmp_path, "9", "1"), [9, 1])
+
+    def test_several_codes_may_mean_missing(self, tmp_path: Path) -> None:
+        np.testing.assert_array_equal(column(tmp_path, "9", "999", "2", missing=(9, 999)), [NAN, NAN, 2])
+
+
+class TestColumnsOfOtherTools:
+    OPENFACE = "filename,AU01_r,AU12_r,AU01_c,AU12_c,AU28_c\na.jpg,1.5,3.2,1,1,0\n"
+
+    def test_openface_intensities_when_intensity_is_learnt(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, self.OPENFACE, prefer="intensity")
+        assert file.aus == ("AU1", "AU12")
+        assert file.scores.tolist() == [[1.5, 3.2]]
+
+    def test_openface_occurrences_when_occurrence_is_learnt(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, self.OPENFACE, prefer="occurrence")
+        assert file.aus == ("AU1", "AU12", "AU28")
+        assert file.scores.tolist() == [[1, 1, 0]]
+
+    def test_an_au_in_other_units_is_left_out_aloud(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            read_text(tmp_path, self.OPENFACE, prefer="intensity")
+        assert "left out AU28, whose only columns are in other units than 'AU01_r'" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("prefer", "aus", "scores"), [("occurrence", ("AU12", "AU7"), [1, 0]), ("intensity", ("AU12", "AU5"), [3.5, 2])]
+    )
+    def test_libreface_units_never_mix(
+        self, tmp_path: Path, prefer: Kind, aus: tuple[str, ...], scores: list[float]
+    ) -> None:
+        text = "filename,au_12,au_7,au_12_intensity,au_5_intensity\na.jpg,1,0,3.5,2\n"
+        file = read_text(tmp_path, text, prefer=prefer)
+        assert file.aus == aus
+        assert file.scores.tolist() == [scores]
+
+    def test_a_plain_column_goes_before_the_kind_that_is_not_asked_for(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "filename,AU12_c,AU12\na.jpg,1,4\n", prefer="intensity")
+        assert file.scores.tolist() == [[4]]
+
+    def test_sides_stay_apart(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "filename,AU12_L,AU12_R,AUL2\na.jpg,1,4,2\n")
+        assert file.aus == ("AU12_L", "AU12_R", "AU2_L")
+
+
+class TestBrokenFiles:
+    def test_a_missing_file_names_the_config_key_and_the_path(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            DataError, match=r"data\.sources\.faces\.labels: expected a CSV file, got '.*nope\.csv' \(no"
+        ):
+            read(tmp_path / "nope.csv")
+
+    def test_a_folder_is_no_file(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            DataError, match=r"data\.sources\.faces\.labels: expected a CSV file, .* \(is a directory\)"
+        ):
+            read(tmp_path)
+
+    @pytest.mark.parametrize("text", ["", "\n\n"])
+    def test_an_empty_file(self, tmp_path: Path, text: str) -> None:
+        assert error_of(tmp_path, text).startswith("labels.csv:1: expected a header, got an empty line")
+
+    def test_only_a_header(self, tmp_path: Path) -> None:
+        assert error_of(tmp_path, "AU12,filename\n").startswith("labels.csv: expected label rows, got only a header")
+
+    def test_no_filename_column_suggests_the_likely_one(self, tmp_path: Path) -> None:
+        message = error_of(tmp_path, "AU12,file_name,subject\n1,a.jpg,s\n")
+        assert message.startswith("labels.csv: expected a column 'filename', got AU12, file_name, subject")
+        assert "did you mean 'file_name'?" in message
+
+    def test_no_au_column(self, tmp_path: Path) -> None:
+        message = error_of(tmp_path, "smile,filename\n1,a.jpg\n")
+        assert message.startswith("labels.csv: expected AU columns such as AU12, got smile, filename")
+
+    def test_only_the_first_ten_columns_are_listed(self, tmp_path: Path) -> None:
+        header = ",".join(f"c{number}" for number in range(12))
+        assert "c9, ...;" in error_of(tmp_path, f"{header}\n")
+
+    @pytest.mark.parametrize("cell", ["smile", "1,5", "inf", "0x3", "?"])
+    def test_text_in_a_label_cell_names_its_line_and_column(self, tmp_path: Path, cell: str) -> None:
+        message = error_of(tmp_path, f'filename,AU12\na.jpg,1\nb.jpg,"{cell}"\n')
+        assert message.startswith(f"labels.csv:3: expected a number in column 'AU12', got '{cell}'")
+
+    def test_the_line_is_right_after_an_empty_line(self, tmp_path: Path) -> None:
+        assert error_of(tmp_path, "filename,AU12\na.jpg,1\n\nb.jpg,x\n").startswith("labels.csv:4: ")
+
+    @pytest.mark.parametrize("mark", [";", "\t"])
+    def test_other_separators(self, tmp_path: Path, mark: str) -> None:
+        message = error_of(tmp_path, f"AU12{mark}filename\n1{mark}a.jpg\n")
+        assert message.startswith(f"labels.csv: expected commas between columns, got 'AU12{mark}filename'")
+
+    def test_semicolons_with_decimal_commas(self, tmp_path: Path) -> None:
+        message = error_of(tmp_path, "AU12;filename\n1,5;a.jpg\n")
+        assert message.startswith("labels.csv: expected a comma-separated UTF-8 file, got ")
+
+    def test_a_cell_too_many_names_the_line_and_shifts_nothing(self, tmp_path: Path) -> None:
+        message = error_of(tmp_path, "AU6,AU12,filename\n1,2,a.jpg,\n1,2,b.jpg,\n")
+        assert "Expected 3 fields in line 2, saw 4" in message
+
+    @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+    def test_other_encodings(self, tmp_path: Path, encoding: str) -> None:
+        path = tmp_path / "labels.csv"
+        path.write_bytes("AU12,filename\n1,jürgen.jpg\n".encode(encoding))
+        with pytest.raises(DataError, match=r"labels\.csv: expected a comma-separated UTF-8 file, got .*; save it"):
+            read(path)
+
+    @pytest.mark.parametrize("header", ["AU12,AU12,filename", "AU12,au12,filename", "AU12,AU 12,filename"])
+    def test_an_au_twice(self, tmp_path: Path, header: str) -> None:
+        first, second, _ = header.split(",")
+        message = error_of(tmp_path, f"{header}\n1,2,a.jpg\n")
+        assert message.startswith(f"labels.csv: expected one column for AU12, got '{first}' and '{second}'")
+
+    def test_a_file_name_column_twice(self, tmp_path: Path) -> None:
+        message = error_of(tmp_path, "AU12,filename,filename\n1,a.jpg,b.jpg\n")
+        assert message.startswith("labels.csv: expected one column 'filename', got 2")
+
+
+def labelled(*scores: float) -> LabelFile:
+    numbers = np.array(scores, np.float64)[:, None]
+    lines = np.arange(len(scores), dtype=np.int64) + 2
+    return LabelFile(path=Path("a.csv"), frame=pd.DataFrame(), aus=("AU12",), scores=numbers, lines=lines)
+
+
+class TestScale:
+    @pytest.mark.parametrize(
+        ("scores", "score_max", "occurrence_min"),
+        [
+            ((0, 1, 1, NAN), 1, 1),
+            ((0, 0), 1, 1),
+            ((NAN,), 1, 1),
+            ((0, 0.6, 1), 1, 0.4),
+            ((0.2, 0.2), 1, 0.4),
+            ((0, 0.6, 1.0000001), 1, 0.4),
+            ((0, 1, 2), 5, 2),
+            ((0, 5), 5, 2),
+            ((0, 1.5), 5, 2),
+        ],
+    )
+    def test_what_is_left_open_is_read_off_the_labels(
+        self, scores: tuple[float, ...], score_max: float, occurrence_min: float
+    ) -> None:
+        scale = find_scale("x", [labelled(*scores)], None, None)
+        assert scale == LabelScale(score_max=score_max, occurrence_min=occurrence_min)
+
+    def test_all_files_of_a_data_set_share_a_scale(self) -> None:
+        scale = find_scale("x", [labelled(0, 1), labelled(0, 4)], None, None)
+        assert scale == LabelScale(score_max=5, occurrence_min=2)
+
+    @pytest.mark.parametrize(
+        ("given", "scores", "expected"),
+        [
+            ((5, None), (0, 1), (5, 2)),
+            ((5, 1), (0, 1, 3), (5, 1)),
+            ((1, None), (0, 1), (1, 1)),
+            ((1, None), (0, 0.5), (1, 0.4)),
+            ((10, None), (0, 7), (10, 4)),
+            ((None, 3), (0, 4), (5, 3)),
+            ((None, 0.2), (0, 0.6), (1, 0.2)),
+            ((None, 2), (0, 1), (5, 2)),
+            ((None, 1), (0, 1, 2), (5, 1)),
+        ],
+    )
+    def test_what_the_user_says_counts(
+        self, given: tuple[float | None, float | None], scores: tuple[float, ...], expected: tuple[float, float]
+    ) -> None:
+        scale = find_scale("x", [labelled(*scores)], *given)
+        assert (scale.score_max, scale.occurrence_min) == expected
+
+    def test_zero_one_labels_are_no_intensities_whatever_the_rule(self) -> None:
+        assert find_scale("x", [labelled(0, 1)], None, 0.5).binary
+
+    def test_a_label_above_the_scale_names_its_line_and_the_keys(self) -> None:
+        with pytest.raises(DataError) as caught:
+            find_scale("bp4d", [labelled(0, 1), labelled(1, 3, 9)], None, None)
+        message = str(caught.value)
+        assert message.startswith("a.csv:4: expected AU12 in 0..5, got 9; ")
+        assert "data.sources.bp4d.score_max" in message
+        assert "data.sources.bp4d.missing_values=[9]" in message
+
+    def test_a_negative_label_names_its_line(self) -> None:
+        with pytest.raises(DataError, match=r"a\.csv:3: expected AU12 in 0\.\.5, got -2; "):
+            find_scale("x", [labelled(0, -2, 4)], None, None)
+
+    @pytest.mark.parametrize(("score_max", "occurrence_min"), [(5, 6), (1, 2)])
+    def test_the_rule_must_lie_on_the_scale(self, score_max: float, occurrence_min: float) -> None:
+        with pytest.raises(ConfigError, match=r"data\.sources\.x\.occurrence_min: expected a label in \(0, "):
+            find_scale("x", [labelled(0, 1)], score_max, occurrence_min)
+
+
+class TestSides:
+    @pytest.mark.parametrize(
+        ("left", "right", "expected"),
+        [
+            (1, 3, 3),
+            (3, 1, 3),
+            (0, 0, 0),
+            (NAN, NAN, NAN),
+            (0, NAN, NAN),  # the other side may be active
+            (NAN, 0, NAN),
+            (2, NAN, 2),
+            (NAN, 2, 2),
+        ],
+    )
+    def test_sides_join_by_their_maximum(self, left: float, right: float, expected: float) -> None:
+        got = scores_for(["AU12"], ["AU12_L", "AU12_R"], np.array([[left, right]]))
+        np.testing.assert_array_equal(got, [[expected]])
+
+    def test_one_labelled_side_proves_activity_only(self) -> None:
+        got = scores_for(["AU12"], ["AU12_L"], np.array([[0.0], [2.0], [NAN]]))
+        np.testing.assert_array_equal(got, [[NAN], [2], [NAN]])
+
+    def test_a_joined_label_says_of_the_sides_only_that_both_are_neutral(self) -> None:
+        got = scores_for(["AU12_L", "AU12_R"], ["AU12"], np.array([[0.0], [2.0], [NAN]]))
+        np.testing.assert_array_equal(got, [[0, 0], [NAN, NAN], [NAN, NAN]])
+
+    def test_a_column_of_its_own_goes_before_any_inference(self) -> None:
+        got = scores_for(["AU12", "AU6_L"], ["AU12_R", "AU12", "AU6_L", "AU6"], np.array([[5.0, 1.0, 2.0, 0.0]]))
+        assert got.tolist() == [[1, 2]]
+
+    def test_the_order_asked_for_counts_and_absent_aus_are_missing(self) -> None:
+        got = scores_for(["AU6", "AU1", "AU12"], ["AU12", "AU6"], np.array([[1.0, 2.0], [3.0, 4.0]]))
+        np.testing.assert_array_equal(got, [[2, NAN, 1], [4, NAN, 3]])

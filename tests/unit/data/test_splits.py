@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceflow.data.sources import FaceTable
+from faceflow.data.splits import SplitConfig, check_leaks, make_splits, without_persons
+from faceflow.encoding import LabelScale
+from faceflow.errors import ConfigError, DataError
+from tests.helpers.faces import read_tables_of, write_csv_dataset
+
+CONFIG = SplitConfig(val=0.15, test=0.25, seed=0)
+Splits = Mapping[str, Sequence[FaceTable]]
+
+
+def table(
+    persons: Iterable[object],
+    *,
+    name: str = "faces",
+    identities: str | None = None,
+    split: str | None = None,
+    frames: int = 2,
+) -> FaceTable:
+    """Rows of some persons, `frames` each, interleaved as videos of a study would not be."""
+    names = [str(person) for person in persons] * frames
+    files = np.array([f"/{name}/{split}/{row}.jpg" for row in range(len(names))])
+    return FaceTable(
+        name=name,
+        columns=("AU12",),
+        scale=LabelScale(score_max=5, occurrence_min=2),
+        scores=np.arange(len(names), dtype=np.float64)[:, None] % 6,
+        files=files,
+        filenames=files,
+        persons=np.array([f"{identities or name}/{person}" for person in names]),
+        has_subjects=True,
+        domains=None,
+        split=split,
+        duplicates=0,
+        skipped=0,
+    )
+
+
+def persons(splits: Splits, split: str, name: str | None = None) -> set[str]:
+    parts = [part for part in splits[split] if name in (None, part.name)]
+    return {str(person) for part in parts for person in part.persons}
+
+
+def rows(splits: Splits) -> list[str]:
+    return sorted(str(file) for parts in splits.values() for part in parts for file in part.files)
+
+
+def placement(splits: Splits) -> dict[str, str]:
+    return {person: split for split in splits for person in persons(splits, split)}
+
+
+class TestShares:
+    @pytest.mark.parametrize(
+        ("val", "test", "message"),
+        [
+            (0, 0.2, "split: expected val > 0"),
+            (0.5, 0.5, "val \\+ test < 1, got 0.5 and 0.5"),
+            (1, 0, "split.val: expected a share from more than 0 to below 1, got 1"),
+            (-0.1, 0, "split.val: "),
+            (0.2, 1.0, "split.test: expected a share from 0 to below 1"),
+            (True, 0, "split.val: .* got True"),
+            ("0.2", 0, "split.val: .* got '0.2'"),
+            (float("nan"), 0, "split.val: .* got nan"),
+        ],
+    )
+    def test_shares_leave_something_to_train_on_and_to_validate(self, val: float, test: float, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            SplitConfig(val=val, test=test, seed=0)
+
+    def test_no_test_share_is_fine(self) -> None:
+        splits = make_splits([table(range(10))], SplitConfig(val=0.2, test=0, seed=0))
+        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [8, 2, 0]
+        assert splits["test"] == []
+
+    def test_a_config_says_itself(self) -> None:
+        assert str(CONFIG) == "val 15% and test 25% of the persons, seed 0"
+
+
+class TestOneTable:
+    def test_shares_count_persons(self) -> None:
+        splits = make_splits([table(range(20))], CONFIG)
+        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [12, 3, 5]
+
+    def test_every_person_is_in_exactly_one_split_and_no_row_is_lost(self) -> None:
+        whole = table(range(27), frames=5)
+        splits = make_splits([whole], CONFIG)
+        for first, second in itertools.combinations(splits, 2):
+            assert not persons(splits, first) & persons(splits, second)
+        assert rows(splits) == sorted(whole.files.tolist())
+        assert all(part.split == split for split, parts in splits.items() for part in parts)
+
+    def test_the_seed_decides_alone(self) -> None:
+        first, again, other = (
+            placement(make_splits([table(range(27))], SplitConfig(val=0.15, test=0.25, seed=seed)))
+            for seed in (0, 0, 1)
+        )
+        assert first == again
+        assert first != other
+
+    def test_rows_and_their_order_do_not_move_persons(self) -> None:
+        base = placement(make_splits([table(range(20))], CONFIG))
+        assert placement(make_splits([table(range(20), frames=7)], CONFIG)) == base
+        assert placement(make_splits([table(reversed(range(20)))], CONFIG)) == base
+        fewer = table(range(20), frames=3)
+        fewer = fewer.select(np.arange(len(fewer)) != 5, None)
+        assert placement(make_splits([fewer], CONFIG)) == base
+
+    def test_three_persons_go_one_to_each_split(self) -> None:
+        splits = make_splits([table("abc")], SplitConfig(val=0.45, test=0.45, seed=3))
+        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [1, 1, 1]
+
+    @pytest.mark.parametrize(("count", "test", "needed"), [(2, 0.25, 3), (1, 0, 2)])
+    def test_too_few_persons(self, count: int, test: float, needed: int) -> None:
+        with pytest.raises(
+            DataError, match=rf"^faces: expected at least {needed} persons .* got {count}; add subjects"
+        ):
+            make_splits([table(range(count))], SplitConfig(val=0.15, test=test, seed=0))
+
+    def test_images_without_subjects_are_split_with_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        unknown = dataclasses.replace(table(range(10)), has_subjects=False)
+        with caplog.at_level(logging.WARNING):
+            make_splits([unknown], CONFIG)
+        assert "faces: no 'subject' column, so images are split at random" in caplog.text
+
+    def test_subjects_raise_no_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            make_splits([table(range(10))], CONFIG)
+        assert not caplog.records
+
+
+class TestStatedSplits:
+    def test_stated_splits_are_kept(self) -> None:
+        stated = [table("abc", split="train"), table("d", split="val"), table("ef", split="test")]
+        splits = make_splits(stated, CONFIG)
+        assert {split: len(parts[0]) for split, parts in splits.items()} == {"train": 6, "val": 2, "test": 4}
+        assert all(splits[str(part.split)][0] is part for part in stated)
+
+    def test_without_a_validation_file_persons_are_taken_from_training(self) -> None:
+        splits = make_splits([table(range(20), split="train"), table("xy", split="test")], CONFIG)
+        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [17, 3, 2]
+        assert persons(splits, "test") == {"faces/x", "faces/y"}
+
+    def test_without_a_test_file_a_data_set_is_not_tested(self) -> None:
+        splits = make_splits([table("abc", split="train"), table("d", split="val")], CONFIG)
+        assert splits["test"] == []
+
+    def test_another_data_set_does_not_stand_in_for_the_validation_file(self) -> None:
+        other = [table("pq", name="other", split="train"), table("r", name="other", split="val")]
+        splits = make_splits([table(range(10), split="train"), *other], CONFIG)
+        assert len(persons(splits, "val", "faces")) == 2
+        assert persons(splits, "val", "other") == {"other/r"}
+
+    @pytest.mark.parametrize("pair", [("train", "val"), ("train", "test"), ("val", "test")])
+    def test_a_person_in_two_files_is_an_error_that_names_one(self, pair: tuple[str, str]) -> None:
+        people = {"train": ["a", "b"], "val": ["c", "d"], "test": ["e", "f"]}
+        people[pair[1]].append(people[pair[0]][0])
+        stated = [table(names, split=split) for split, names in people.items()]
+        with pytest.raises(DataError) as caught:
+            make_splits(stated, CONFIG)
+        leaked = people[pair[0]][0]
+        assert f"got 'faces/{leaked}' in {pair[0]} and {pair[1]} (1 shared)" in str(caught.value)
+
+    def test_a_training_person_in_the_test_file_is_not_moved_there_in_silence(self) -> None:
+        stated = [table(range(20), split="train"), table([3, "x"], split="test")]
+        with pytest.raises(DataError, match=r"got 'faces/3' in train and test \(1 shared\)"):
+            make_splits(stated, CONFIG)
+
+    def test_an_image_in_two_files_is_an_error_that_names_it(self) -> None:
+        train = dataclasses.replace(table("ab", split="train"), files=np.array(["/x/1", "/x/2", "/x/3", "/x/4"]))
+        val = dataclasses.replace(table("c", split="val"), files=np.array(["/x/4", "/x/5"]))
+        with pytest.raises(DataError, match=r"expected no file in two splits, got '/x/4' in train and val"):
+            check_leaks({"train": [train], "val": [val], "test": []})
+
+    @pytest.mark.parametrize("split", ["val", "test"])
+    def test_nothing_to_train_on_is_an_error(self, split: str) -> None:
+        with pytest.raises(DataError, match=r"splits: expected rows in train, got none; set data\.sources\.\*\.train"):
+            make_splits([table("abc", split=split)], CONFIG)
+
+    def test_real_files_of_the_splits_are_told_to_leak(self, tmp_path: Path) -> None:
+        parts = {
+            split: write_csv_dataset(tmp_path / folder, aus=["AU12"], subjects=subjects, frames=2)
+            for split, folder, subjects in (("train", "a", 3), ("test", "b", 2))
+        }
+        files = {split: (folder / "labels.csv").rename(tmp_path / f"{split}_a.csv") for split, folder in parts.items()}
+        tables = read_tables_of("csv", images=tmp_path / "a/images", **files)
+        with pytest.raises(DataError, match=r"/s[01]' in (train|val) and test"):
+            make_splits(tables, CONFIG)
+
+
+class TestSharedPeople:
+    """DISFA and DISFA+, say: 27 persons, 9 of whom are in both."""
+
+    PEOPLE = tuple(f"SN{number:03d}" for number in range(27))
+
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_person_of_two_data_sets_gets_one_split(self, seed: int, order: int) -> None:
+        disfa = table(self.PEOPLE, name="disfa", identities="people")
+        plus = table(self.PEOPLE[:9], name="disfa_plus", identities="people", frames=3)
+        splits = make_splits([disfa, plus][::order], SplitConfig(val=0.15, test=0.25, seed=seed))
+        for first, second in itertools.combinations(splits, 2):
+            assert not persons(splits, first) & persons(splits, second)
+        # round(27 * (.15, .25)) = 4, 7; round(9 * ...) = 1, 2
+        assert [len(persons(splits, split, "disfa")) for split in ("train", "val", "test")] == [16, 4, 7]
+        assert [len(persons(splits, split, "disfa_plus")) for split in ("train", "val", "test")] == [6, 1, 2]
+        assert [part.name for part in splits["train"]] == ["disfa", "disfa_plus"][::order]
+        assert rows(splits) == sorted([*disfa.files.tolist(), *plus.files.tolist()])
+
+    def test_the_order_of_the_data_sets_does_not_matter(self) -> None:
+        pair = [table(range(10), name=name, identities="people") for name in ("a", "b")]
+        assert placement(make_splits(pair, CONFIG)) == placement(make_splits(pair[::-1], CONFIG))
+
+    def test_a_data_set_follows_the_stated_splits_of_another(self) -> None:
+        stated = [
+            table(people, name="disfa", identities="people", split=split)
+            for split, people in (("train", self.PEOPLE[:15]), ("val", self.PEOPLE[15:18]), ("test", self.PEOPLE[18:]))
+        ]
+        plus = table(self.PEOPLE[10:20], name="disfa_plus", identities="people")
+        splits = make_splits([plus, *stated], CONFIG)
+        assert persons(splits, "train", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[10:15]}
+        assert persons(splits, "val", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[15:18]}
+        assert persons(splits, "test", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[18:20]}
+
+    def test_training_persons_of_one_never_become_test_persons_of_another(self) -> None:
+        stated = table(range(12), name="stated", identities="people", split="train")
+        small = table(range(5), name="small", identities="people")
+        splits = make_splits([small, stated], CONFIG)
+        assert persons(splits, "test") == set()
+        assert persons(splits, "train") | persons(splits, "val") == {f"people/{number}" for number in range(12)}
+
+    def test_a_few_persons_that_are_all_placed_need_no_split_of_their_own(self) -> None:
+        stated = [
+            table(people, name="big", identities="people", split=split)
+            for split, people in (("train", "abc"), ("val", "d"), ("test", "e"))
+        ]
+        splits = make_splits([*stated, table("e", name="small", identities="people")], CONFIG)
+        assert persons(splits, "test", "small") == {"people/e"}
+        assert not persons(splits, "train", "small")
+
+    def test_without_a_common_namespace_equal_names_are_other_people(self) -> None:
+        alone = placement(make_splits([table(range(10), name="a")], CONFIG))
+        both = placement(make_splits([table(range(10), name="a"), table(range(4), name="b")], CONFIG))
+        assert {person: split for person, split in both.items() if person.startswith("a/")} == alone
+        assert sorted(split for person, split in both.items() if person.startswith("b/")) == [
+            *["test", "train", "train", "val"]
+        ]
+
+    def test_the_same_images_under_two_names_point_at_identities(self) -> None:
+        first = table(range(10), name="a")
+        second = dataclasses.replace(table(range(10), name="b"), files=first.files[::-1])
+        with pytest.raises(DataError, match=r"expected no file in two splits.*data\.sources\.\*\.identities"):
+            make_splits([first, second], CONFIG)
+
+
+class TestLeavingOut:
+    def test_rows_of_some_persons_are_left_out(self) -> None:
+        kept = without_persons(table("abc"), {"faces/a", "faces/c", "other/b"})
+        assert set(kept.persons.tolist()) == {"faces/b"}
+        assert len(kept) == 2
+
+    def test_nobody_or_everybody(self) -> None:
+        assert len(without_persons(table("abc"), set())) == 6
+        assert len(without_persons(table("ab"), {"faces/a", "faces/b"})) == 0
