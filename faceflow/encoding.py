@@ -55,11 +55,11 @@ def cutpoints(levels: int, names: Sequence[float] | None = None) -> tuple[float,
     """
     if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
         raise ConfigError(f"levels: expected a whole number >= 1, got {levels!r}; 1 = occurrence, 5 = intensity")
+    if isinstance(names, int | float):
+        raise ConfigError(f"cutpoints: expected a list such as [1,3,5], got {names!r}")
     if levels == 1:
         if names:
-            raise ConfigError(
-                f"cutpoints: expected null with levels=1, got {list(names)}; one level means occurrence"
-            )
+            raise ConfigError(f"cutpoints: expected null with levels=1, got {list(names)}; one level means occurrence")
         return ()
     if names is None:
         # Equal steps: five levels give 1..5, the only lossless code of FACS intensities; two give 2.5 and 5.

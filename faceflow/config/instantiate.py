@@ -55,8 +55,8 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
     if isinstance(cause, ImportError | AttributeError) and not _exists(target):
         try:
             module = importlib.import_module(module_name)
-        except ImportError:
-            return f"expected an importable _target_, got '{target}': no module named '{module_name}'"
+        except (ImportError, ValueError):  # ValueError: a name without a dot
+            return f"expected an importable _target_, got '{target}': no module named '{module_name or target}'"
         return f"expected an importable _target_, got '{target}'; {suggest(name, vars(module))}"
     text = " ".join(str(cause).split())
     return f"{name} refused its arguments ({text}); compare the keys with its signature"
@@ -66,6 +66,6 @@ def _exists(target: str) -> bool:
     module_name, _, name = target.rpartition(".")
     try:
         functools.reduce(getattr, [name], importlib.import_module(module_name))
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):
         return False
     return True

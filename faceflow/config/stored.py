@@ -42,6 +42,6 @@ def _reopen(value: Any, output: str) -> Any:
         return {key: _reopen(item, output) for key, item in value.items()}
     if isinstance(value, list):
         return [_reopen(item, output) for item in value]
-    if isinstance(value, str) and value.startswith(output):
+    if isinstance(value, str) and (value == output or value.startswith(output + os.sep)):
         return "${paths.output}" + value.removeprefix(output)
     return value

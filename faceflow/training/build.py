@@ -51,8 +51,8 @@ def build_spec(
         cutpoints=cutpoints(levels, points),
         occurrence_min=occurrence_min,
         image_size=model["image_size"],
-        mean=tuple(model["mean"] or mean),
-        std=tuple(model["std"] or std),
+        mean=_statistics(model, "mean", mean),
+        std=_statistics(model, "std", std),
     )
 
 
@@ -178,14 +178,23 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
         )
 
 
+def _statistics(model: Mapping[str, Any], key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    chosen = default if model[key] is None else model[key]
+    if not isinstance(chosen, list | tuple):
+        raise ConfigError(f"model.{key}: expected three numbers [R,G,B] in 0..1, or null, got {chosen!r}")
+    return tuple(chosen)
+
+
 def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
     """Dotted key of the first value that differs, and both values; None where all are equal."""
     if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         return None if theirs == ours else (key, theirs, ours)
-    found = (_first_difference(f"{key}.{name}", theirs.get(name), ours.get(name)) for name in [*theirs, *ours])
-    return next(filter(None, found), None)
+    shared = [name for name in theirs if name in ours]
+    found = (_first_difference(f"{key}.{name}", theirs[name], ours[name]) for name in shared)
+    named = None if theirs.keys() == ours.keys() else (key, tuple(theirs), tuple(ours))
+    return next(filter(None, found), named)
 
 
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = "null" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from faceflow.config.checks import check_number
+from faceflow.errors import ConfigError
 from faceflow.methods.objective import Objective
 from faceflow.models.network import AUNetwork
 
@@ -43,7 +44,8 @@ def parameter_groups(
         backbone, weight_decay=weight_decay, no_weight_decay_list=undecayed, layer_decay=layer_decay
     )
     groups += _by_decay(network.head, weight_decay, head_lr_mult)
-    for objective in objectives.values():
+    for name, objective in objectives.items():
+        check_number(objective.lr_mult, key=f"method.{name}.lr_mult", expected="a factor > 0", valid=lambda x: x > 0)
         groups += _by_decay(objective, 0.0, objective.lr_mult)
     for group in groups:
         group["lr"] = lr * group["lr_scale"]
@@ -66,13 +68,17 @@ def build_schedule(factory: Callable[..., Any] | None, optimizer: Optimizer, *, 
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] / group["lr_scale"]  # timm multiplies by lr_scale itself
     warmup_steps = round(warmup * steps)
-    scheduler: Scheduler = factory(
-        optimizer,
-        t_initial=max(1, steps - warmup_steps),
-        warmup_t=warmup_steps,
-        warmup_prefix=True,
-        t_in_epochs=False,
-    )
+    try:
+        scheduler: Scheduler = factory(
+            optimizer,
+            t_initial=max(1, steps - warmup_steps),
+            warmup_t=warmup_steps,
+            warmup_prefix=True,
+            t_in_epochs=False,
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split()) or "a value out of range"
+        raise ConfigError(f"scheduler.factory: expected values that it accepts, got {reason}; mend them") from error
     scheduler.step_update(0)
     return scheduler
 

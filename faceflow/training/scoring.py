@@ -12,9 +12,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from faceflow.aus import joined
+from faceflow.aus import joined, side_of
 from faceflow.data.sources import FaceTable, Truth
 from faceflow.encoding import Array
+from faceflow.errors import ConfigError
 from faceflow.metrics.evaluation import (
     Evaluation,
     Prediction,
@@ -81,9 +82,13 @@ class SplitScorer:
             for table, start in zip(tables, starts, strict=False)
         ]
         if len(tables) > 1:
+            if any(table.name == POOLED for table in tables):
+                raise ConfigError(f"data.sources: expected no name '{POOLED}', which means the pool of all; set name:")
             self.sets.append(_scored_set(spec, POOLED, tables, np.arange(self.total)))
         self.pooled = self.sets[-1]
-        self.joined = _scored_set(spec, POOLED, tables, np.arange(self.total), join=True)
+        self.tuned = [_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set(map(joined, spec.aus)))]
+        if any(map(side_of, spec.aus)):
+            self.tuned.append(_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set()))
 
     def score(
         self, rows: NDArray[np.intp], probabilities: Array, thresholds: Mapping[str, float]
@@ -121,9 +126,9 @@ class SplitScorer:
         return named
 
     def tune(self, rows: NDArray[np.intp], probabilities: Array) -> dict[str, float]:
-        """Thresholds of the best F1 over all data sets, for the AUs scored here and for their joined sides."""
+        """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""
         thresholds: dict[str, float] = {}
-        for scored in (self.joined, self.pooled):
+        for scored in self.tuned:
             prediction, seen = self.decode(scored, rows, probabilities)
             cuts = tuned_thresholds(prediction, scored.truth.occurrence, scored.truth.observed & seen)
             thresholds |= {au: float(cut) for au, cut in zip(scored.groups, cuts, strict=True) if np.isfinite(cut)}
@@ -141,17 +146,26 @@ class SplitScorer:
 
 
 def _scored_set(
-    spec: NetworkSpec, name: str, tables: Sequence[FaceTable], rows: NDArray[np.intp], *, join: bool = False
+    spec: NetworkSpec,
+    name: str,
+    tables: Sequence[FaceTable],
+    rows: NDArray[np.intp],
+    *,
+    unsided: set[str] | None = None,
 ) -> ScoredSet:
-    unsided = set(map(joined, spec.aus)) if join else set().union(*(table.unsided(spec.aus) for table in tables))
+    """Labels of tables; `unsided` AUs are joined, by default those that any of the tables labels without sides."""
+    if unsided is None:
+        unsided = set().union(*(table.unsided(spec.aus) for table in tables))
     groups: dict[str, list[int]] = {}
     for column, au in enumerate(spec.aus):
         groups.setdefault(joined(au) if joined(au) in unsided else au, []).append(column)
     truths = [table.truth(tuple(groups)) for table in tables]
+    # A table without sides knows where a side is absent, never where it is present: half a truth to score it by.
+    known = [[joined(au) not in table.unsided(tuple(groups)) for au in groups] for table in tables]
     truth = Truth(
         aus=tuple(groups),
         occurrence=np.concatenate([part.occurrence for part in truths]),
         intensity=np.concatenate([part.intensity for part in truths]),
-        observed=np.concatenate([part.observed for part in truths]),
+        observed=np.concatenate([part.observed & mask for part, mask in zip(truths, known, strict=True)]),
     )
     return ScoredSet(name=name, rows=rows, groups=groups, truth=truth)

@@ -69,7 +69,7 @@ def test_network(
 def _device(accelerator: str) -> torch.device:
     try:
         return Fabric(accelerator=accelerator, devices=1).device
-    except (ValueError, TypeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
 
 

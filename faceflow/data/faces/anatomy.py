@@ -91,7 +91,7 @@ MOVES: dict[str, Half] = {
         **_lips((0.0, -0.02), upper_lip=-0.11, upper_mouth=-0.03),
     },
     "AU12": {
-        **_lips((0.17, -0.26), upper_lip=0.03, upper_mouth=0.02, lower_mouth=0.02, lower_lip=0.01),
+        **_lips((0.17, -0.28), upper_lip=0.03, upper_mouth=0.02, lower_mouth=0.02, lower_lip=0.01),
         "fold": _shift([0.02, 0.09, 0.15, 0.18], [-0.02, -0.06, -0.10, -0.13]),
         "cheek": _shift(0.03, -0.06),
         "jaw": _shift([0.0, 0.0, 0.02, 0.03, 0.01, 0.0, 0.0], 0.0),
@@ -103,7 +103,7 @@ MOVES: dict[str, Half] = {
         "jaw": _shift(0.0, [0.0, 0.0, 0.0, 0.0, -0.02, -0.07, -0.08]),
     },
     "AU20": {
-        **_lips((0.27, 0.02), upper_lip=0.055, lower_lip=-0.075),
+        **_lips((0.29, 0.02), upper_lip=0.055, lower_lip=-0.075),
         "fold": _shift([0.0, 0.05, 0.13, 0.19], 0.0),
     },
     "AU25": _lips(upper_lip=-0.05, upper_mouth=-0.065, lower_mouth=0.12, lower_lip=0.10),

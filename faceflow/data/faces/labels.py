@@ -27,14 +27,14 @@ class Pattern(NamedTuple):
 
 
 PATTERNS = {
-    "smile": Pattern(0.15, ("AU6", "AU12"), {"AU25": 0.5}),
+    "smile": Pattern(0.17, ("AU6", "AU12"), {"AU25": 0.5}),
     "polite smile": Pattern(0.03, ("AU12",), {"AU25": 0.3}),
     "surprise": Pattern(0.11, ("AU1", "AU2", "AU5", "AU26"), {"AU25": 0.7}),
     "sadness": Pattern(0.12, ("AU1", "AU4", "AU15"), {"AU17": 0.5}),
     "disgust": Pattern(0.14, ("AU9",), {"AU4": 0.3, "AU17": 0.4, "AU6": 0.2}),
-    "fear": Pattern(0.12, ("AU1", "AU2", "AU4", "AU5", "AU20"), {"AU25": 0.5}),
+    "fear": Pattern(0.14, ("AU1", "AU2", "AU4", "AU5", "AU20"), {"AU25": 0.5}),
     "anger": Pattern(0.05, ("AU4",), {"AU5": 0.4, "AU17": 0.4}),
-    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.7, "AU20": 0.3}),
+    "speech": Pattern(0.08, ("AU25",), {"AU26": 0.7, "AU20": 0.4}),
     "doubt": Pattern(0.05, ("AU15", "AU17"), {"AU2": 0.4}),
     "single": Pattern(0.15, (), {}),
 }

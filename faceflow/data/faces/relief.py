@@ -87,14 +87,14 @@ def press_creases(canvas: Canvas, subject: Subject, half: Half, side: Side, dose
     for row in (0.17, 0.28, 0.39):
         lateral = smooth(np.array([brow[2], brow[3], brow[4] + (0.04, 0.06)]), 8) - (0.0, row)
         canvas.crease(side(lateral), 0.2 * subject.age + 0.7 * dose["AU2"])
-    deep = max(dose["AU12"], 0.75 * dose["AU9"], 0.3 * dose["AU20"], 0.35 * dose["AU6"])
+    deep = max(dose["AU12"], 0.75 * dose["AU9"], 0.45 * dose["AU20"], 0.35 * dose["AU6"])
     canvas.crease(side(smooth(half["fold"])), 0.12 + 0.22 * subject.age + 0.62 * deep, 0.028)
     corner = half["upper_lip"][-1]
     droop = np.array([[0.03, 0.03], [0.075, 0.12], [0.08, 0.22]]) + corner
     canvas.crease(side(droop), 0.15 * subject.age + 0.75 * dose["AU15"], 0.024)
     for step in (0.08, 0.15):
         bracket = np.array([[0.0, -0.1], [0.035, 0.0], [0.0, 0.1]]) * (1.0, 0.8 + 3 * step) + corner
-        canvas.crease(side(moved(smooth(bracket, 8), step, 0.0)), 0.75 * dose["AU20"], 0.028)
+        canvas.crease(side(moved(smooth(bracket, 8), step, 0.0)), 0.85 * dose["AU20"], 0.03)
     for row in range(3):
         flank = moved(np.array([[0.09, 0.16], [0.15, 0.22], [0.18, 0.30]]), 0.0, 0.09 * row)
         canvas.crease(side(flank), 0.9 * dose["AU9"], 0.03)

@@ -99,7 +99,7 @@ def sample_subject(rng: np.random.Generator) -> Subject:
         brow_tilt=offset(0.02),
         nose_width=factor(0.18),
         nose_length=factor(0.06),
-        mouth_width=factor(0.10),
+        mouth_width=factor(0.08),
         mouth_curve=offset(0.025),
         upper_lip=factor(0.25),
         lower_lip=factor(0.25),

@@ -131,6 +131,9 @@ def test_faults_of_many_files_are_keyed_by_position(tmp_path: Path) -> None:
     written(tmp_path / "zero.jpg", b"")
     paths = [tmp_path / "good.png", tmp_path / "zero.jpg", tmp_path / "good.png", tmp_path / "nope.jpg"]
     assert find_faults(paths) == {1: "a file of zero bytes", 3: "no such file"}
+    many = find_faults(paths * 200)
+    assert list(many) == [position for position in range(800) if position % 2]
+    assert many[601] == "a file of zero bytes"
     assert find_faults([]) == {}
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,12 +36,12 @@ def face(name: str, score: object = 3, **more: object) -> Row:
     return {"AU12": score, "filename": name, **more}
 
 
-def read(folder: Path, rows: Sequence[Row], **settings: object) -> FaceTable:
+def read(folder: Path, rows: Sequence[Row], **settings: Any) -> FaceTable:
     (table,) = read_tables_of("faces", labels=csv(folder, rows), **settings)
     return table
 
 
-def error_of(folder: Path, rows: Sequence[Row], **settings: object) -> str:
+def error_of(folder: Path, rows: Sequence[Row], **settings: Any) -> str:
     path = csv(folder, rows)
     with pytest.raises((ConfigError, DataError)) as caught:
         read_tables_of("faces", labels=path, **settings)
@@ -118,7 +119,7 @@ class TestNames:
         assert read(folder, [face("a.png")], name="mine").name == "mine"
 
     def test_the_files_of_the_splits_are_one_data_set_and_share_its_people(self, folder: Path) -> None:
-        files = {
+        files: dict[str, Any] = {
             split: csv(folder, [face(f"{letter}.png", subject="s1")], name=f"{letter}.csv")
             for split, letter in zip(("train", "val", "test"), "abc", strict=True)
         }

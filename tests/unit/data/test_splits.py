@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,7 +192,9 @@ class TestStatedSplits:
             split: write_csv_dataset(tmp_path / folder, aus=["AU12"], subjects=subjects, frames=2)
             for split, folder, subjects in (("train", "a", 3), ("test", "b", 2))
         }
-        files = {split: (folder / "labels.csv").rename(tmp_path / f"{split}_a.csv") for split, folder in parts.items()}
+        files: dict[str, Any] = {
+            split: (folder / "labels.csv").rename(tmp_path / f"{split}_a.csv") for split, folder in parts.items()
+        }
         tables = read_tables_of("csv", images=tmp_path / "a/images", **files)
         with pytest.raises(DataError, match=r"/s[01]' in (train|val) and test"):
             make_splits(tables, CONFIG)
