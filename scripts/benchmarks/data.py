@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -50,6 +51,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Report:
     """Compare each number of workers with one bare process."""
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in the workers
     cfg = compose_config(options)

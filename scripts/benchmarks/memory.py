@@ -1,4 +1,4 @@
-"""Resident memory of this process and its loader workers."""
+"""Memory of this process and its loader workers."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import multiprocessing
 import os
 from pathlib import Path
 
-# Pages that workers share with the main process count once in Pss, and a page that a worker comes to own adds to
-# it: only so does it show when reference counts slowly unshare what was forked.
-_SOURCES = (("smaps_rollup", "Pss:"), ("status", "VmRSS:"))
+# Pages that the workers share with the main process count once in Pss, and a page that a worker comes to own adds to
+# it: only so does it show when reference counts slowly unshare what was forked. Mapped files (libraries, images) are
+# left out, because strangers' processes share them too.
+_SOURCES = {"smaps_rollup": ("Pss_Anon:", "Pss_Shmem:"), "status": ("RssAnon:", "RssShmem:")}
 
 
 def resident_mib() -> float:
-    """MiB of the process tree; NaN where there is no /proc."""
+    """MiB of the process tree in RAM, without mapped files; NaN where there is no /proc."""
     workers = [child.pid for child in multiprocessing.active_children() if child.pid]
     return sum(map(_process_mib, [os.getpid(), *workers]))
 
 
 def _process_mib(pid: int) -> float:
-    for name, key in _SOURCES:
+    for name, keys in _SOURCES.items():
         try:
-            lines = Path(f"/proc/{pid}/{name}").read_text("ascii").splitlines()
+            lines = Path(f"/proc/{pid}/{name}").read_text("ascii", errors="replace").splitlines()
         except OSError:
             continue
-        for line in lines:
-            if line.startswith(key):
-                return int(line.split()[1]) / 1024
+        if found := [int(line.split()[1]) for line in lines if line.startswith(keys)]:
+            return sum(found) / 1024
     return float("nan")

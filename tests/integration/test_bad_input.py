@@ -312,7 +312,11 @@ def test_batches_of_one_train_with_batch_norm(override: str, tmp_path: Path) -> 
     rows = faces.read()
     parts(train=range(3), val=range(3, 4))(faces)
     faces.write(rows[:17], "train.csv")  # 2 x 8 + 1
-    splits = ("data=csv_splits", f"data.images={faces.images}", *(f"data.{n}={faces.folder}/{n}.csv" for n in ("train", "val")))
+    splits = (
+        "data=csv_splits",
+        f"data.images={faces.images}",
+        *(f"data.{n}={faces.folder}/{n}.csv" for n in ("train", "val")),
+    )
     outcome = train(tmp_path / "run", *splits, "model.image_size=64", override)
     history = outcome.table("metrics.csv")
     assert history["step"].tolist() == [2 if override.endswith("8") else 17]

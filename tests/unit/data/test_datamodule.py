@@ -62,6 +62,8 @@ class TestTraining:
         assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
         both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
         assert {"weak", "strong"} < set(both["labeled"])
+        other, _, _ = next(iter(module(table, views={"labeled/weak", "unlabeled/strong"}).train_dataloader()))
+        assert "strong" not in other["labeled"]
 
     @pytest.mark.parametrize(
         ("batch_size", "sizes"),

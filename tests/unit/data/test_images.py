@@ -146,6 +146,7 @@ def test_faults_of_many_files_are_keyed_by_position(tmp_path: Path) -> None:
         (encoded(".png")[:400], "a truncated image"),
         (b"\x89PNG\r\n\x1a\n" + b"IEND" * 20, "an image that OpenCV cannot decode"),
     ],
+    ids=["missing", "zero", "text", "truncated", "garbage"],
 )
 def test_an_unreadable_image_is_an_error_that_names_it_and_why(
     tmp_path: Path, content: bytes | None, reason: str

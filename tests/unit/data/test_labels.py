@@ -272,9 +272,10 @@ class TestScale:
         assert "data.sources.bp4d.score_max" in message
         assert "data.sources.bp4d.missing_values=[9]" in message
 
-    def test_a_negative_label_names_its_line(self) -> None:
-        with pytest.raises(DataError, match=r"a\.csv:3: expected AU12 in 0\.\.5, got -2; "):
-            find_scale("x", [labelled(0, -2, 4)], None, None)
+    @pytest.mark.parametrize("score", [-2, -0.5])
+    def test_a_negative_label_names_its_line(self, score: float) -> None:
+        with pytest.raises(DataError, match=rf"a\.csv:3: expected AU12 in 0\.\.5, got {score:g}; "):
+            find_scale("x", [labelled(0, score, 4)], None, None)
 
     @pytest.mark.parametrize(("score_max", "occurrence_min"), [(5, 6), (1, 2)])
     def test_the_rule_must_lie_on_the_scale(self, score_max: float, occurrence_min: float) -> None:

@@ -117,7 +117,7 @@ class TestOneTable:
         assert placement(make_splits([fewer], CONFIG)) == base
 
     def test_three_persons_go_one_to_each_split(self) -> None:
-        splits = make_splits([table("abc")], SplitConfig(val=0.45, test=0.45, seed=3))
+        splits = make_splits([table("abc")], SplitConfig(val=0.6, test=0.35, seed=3))
         assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [1, 1, 1]
 
     @pytest.mark.parametrize(("count", "test", "needed"), [(2, 0.25, 3), (1, 0, 2)])
