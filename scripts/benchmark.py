@@ -9,7 +9,8 @@ Read the ranges first: where they are wide, or where the load in the caption was
 only decodes and augments the same images with the same random draws.
     ratio         per worker: rate / (workers * bare rate). Without workers the same per process. At least 0.9 is the
                   aim; more workers than free cores cannot reach it, as the main process needs one too.
-    memory        of the main process and the workers after each epoch, pages that they share counted once.
+    memory        of the main process and the workers after each epoch, without mapped files (libraries); pages that
+                  they share are counted once.
     growth        slope over the epochs; after some 5 epochs it should be near 0, with persistent workers too.
 
 `train`: images/s of `faceflow-train` (its config, loader, Lightning Trainer, logging) against a bare PyTorch loop

@@ -47,6 +47,8 @@ def _explain(error: BaseException) -> str:
         return _unknown_key(cause)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         return f"{cause.full_key}: {_text(cause)}"
+    if match := re.match(r"Could not override '([^']+)'. Did you mean to override (?:one of )?(.+?)\?", text):
+        return f"{match[1]}: expected the place of the group as well; use {match[2].replace(', ', ' or ')}"
     if match := re.match(r"Could not override '([^']+)'", text):
         return (
             f"{match[1]}: expected a config group or key, got an unknown one; {suggest(match[1], _groups_and_keys())}"
@@ -84,8 +86,9 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
 def _missing_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
-    options = [str(option) for option in error.options or []]
     if not group:
         return f"{missing}: expected a config file, got none of that name; check --config-name"
+    # Hydra leaves the options out for an entry of a list, as in data=[disfa,bp4d].
+    options = error.options or [path.stem for path in (Path(config_dir()) / group).glob("*.yaml")]
     hint = f", or model.backbone={name} for any other timm network" if group == "model" else ""
     return f"{group}={name}: expected an option of '{group}'; {suggest(name, options)}{hint}"

@@ -18,6 +18,8 @@ from faceflow.errors import ConfigError, DataError, suggest
 
 log = logging.getLogger(__name__)
 
+POOLED = "all"  # how results name all data sets together
+
 
 def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> list[FaceTable]:
     """Read all data sets of a config.
@@ -34,6 +36,10 @@ def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> lis
     prefer: Kind = "intensity" if levels > 1 else "occurrence"
     by_key = {key: read_source(key, SourceConfig(**settings), prefer=prefer) for key, settings in sources.items()}
     names = [tables[0].name for tables in by_key.values()]
+    if POOLED in names:
+        raise ConfigError(
+            f"data.sources: expected a name other than '{POOLED}', which results use for all data together"
+        )
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"data.sources: expected different names, got '{repeated[0]}' twice; set name: for one of them"

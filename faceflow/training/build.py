@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ProgressBar
 
 from faceflow.artifacts.checkpoint import (
     AtomicCheckpointIO,
@@ -113,6 +114,8 @@ def build_trainer(
                 whole=True,
             )
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
+    if not trainer["enable_progress_bar"]:
+        listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
     writers = [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
     try:
         return L.Trainer(

@@ -20,9 +20,10 @@ class EpochHistory(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch that ends."""
+        # Reading them gathers over processes, so every process must do it.
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
         if not trainer.is_global_zero:
             return
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
         write_table(self.path, pd.DataFrame(self.rows))
 

@@ -32,7 +32,7 @@ class AUModule(L.LightningModule):
         scheduler: timm scheduler factory, or None for a constant rate.
         warmup, layer_decay, head_lr_mult: see `faceflow.training.optim`.
         ema_decay: of the averaged network, or None.
-        seed: of dropout and drop path, anew in every epoch, so that a resumed run repeats an unbroken one.
+        seed: of dropout and drop path, anew in every step, so that a resumed run repeats an unbroken one.
         payload: what checkpoints say of the run.
     """
 
@@ -105,9 +105,13 @@ class AUModule(L.LightningModule):
             ) from error
         return output
 
-    def on_train_epoch_start(self) -> None:
-        """Make dropout a function of (seed, epoch, process)."""
-        torch.manual_seed(hash((self.seed, self.current_epoch, self.global_rank)) % 2**31)
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make dropout a function of (seed, epoch, step, process).
+
+        Once an epoch would not do: Lightning draws from the generator between the start of the epoch and the first
+        step, but not where a run was resumed.
+        """
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**31)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Follow the network with its average, once per optimizer step."""

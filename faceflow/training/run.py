@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 import warnings
@@ -71,7 +72,7 @@ def train(cfg: DictConfig) -> float | None:
     splits = make_splits(_tables(cfg, levels=cfg.levels), split)
     aus = choose_aus(cfg.aus.names, splits["train"])
     rule = check_levels([table for tables in splits.values() for table in tables], levels=cfg.levels)
-    if rank_zero_only.rank == 0:  # set from the launcher's environment, before there is a trainer
+    if not getattr(rank_zero_only, "rank", 0):  # from the launcher's environment, before there is a trainer
         show(*data_tables(summarize(splits, aus), aus), saved_to=output / "data.txt")
     if cfg.preview:
         transforms = plain_dict(cfg.transforms)
@@ -140,6 +141,7 @@ def test(cfg: DictConfig) -> float:
         raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
     network, payload = load_network(cfg.checkpoint, key="checkpoint")
     tables, note = _unseen(_tables(cfg, levels=network.spec.levels), payload, everybody=cfg.subset == "all")
+    tables = _by_split(tables)
     check_shared(network.spec.aus, tables)
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
     splits = {"test": tables}
@@ -223,6 +225,15 @@ def _unseen(tables: list[FaceTable], payload: Payload, *, everybody: bool) -> tu
     return kept, {"caution": "includes persons seen in training or validation"} if overlap else {}
 
 
+def _by_split(tables: list[FaceTable]) -> list[FaceTable]:
+    """Tell the label files of one data set apart, where it has one per split."""
+    names = [table.name for table in tables]
+    return [
+        dataclasses.replace(table, name=f"{table.name}:{table.split}") if names.count(table.name) > 1 else table
+        for table in tables
+    ]
+
+
 def _eval_steps(cfg: DictConfig, image_size: int) -> dict[str, Any]:
     """Evaluation transform at the size of the checkpoint's network."""
     sized = OmegaConf.merge(OmegaConf.create({"model": {"image_size": image_size}}), cfg)
@@ -235,6 +246,7 @@ def _quiet() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("timm").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the average is meant to be
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message="The dirpath has changed.*")  # of last.ckpt in a resumed run

@@ -13,6 +13,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from faceflow.aus import joined, side_of
+from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable, Truth
 from faceflow.encoding import Array
 from faceflow.errors import ConfigError
@@ -26,8 +27,6 @@ from faceflow.metrics.evaluation import (
 )
 from faceflow.models.network import NetworkSpec
 
-POOLED = "all"
-
 
 class EpochPredictions(Metric):
     """Collects probabilities (B, A, L) by row number, over steps and processes."""
@@ -36,8 +35,8 @@ class EpochPredictions(Metric):
     index: list[Tensor]
     probability: list[Tensor]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, sync_on_compute: bool = True) -> None:
+        super().__init__(sync_on_compute=sync_on_compute)
         self.add_state("index", default=[], dist_reduce_fx="cat")
         self.add_state("probability", default=[], dist_reduce_fx="cat")
 

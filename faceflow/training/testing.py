@@ -80,7 +80,8 @@ test_network.__test__ = False  # type: ignore[attr-defined]
 def predict(network: AUNetwork, loader: Loader, device: torch.device) -> tuple[Any, Any]:
     """Row numbers (N,) and level probabilities (N, A, L) of a loader, as arrays."""
     network = network.to(device).eval()
-    collected = EpochPredictions().to(device)
+    # After DDP training one process tests alone; the others have gone.
+    collected = EpochPredictions(sync_on_compute=False).to(device)
     for batch in track(loader, "Testing", console=Console(stderr=True), transient=True):
         images = batch["eval"].to(device, non_blocking=True)
         collected.update(batch["index"].to(device), network(images).logits)

@@ -52,6 +52,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 def measure(options: argparse.Namespace) -> Report:
     """Compare each number of workers with one bare process."""
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
+    warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")  # a note says it
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in the workers
     cfg = compose_config(options)

@@ -80,7 +80,7 @@ def test_the_record_says_what_made_the_numbers(trained: Outcome, faces: Faces) -
     metrics = trained.metrics()
     record = metrics["run"]
     assert record["seed"] == 0
-    assert record["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(record["versions"]["torch"])
     assert {split: sets["faces"]["rows"] for split, sets in record["data"].items()} == {
         "train": 20,
         "val": 12,
@@ -244,7 +244,7 @@ def test_data_sets_with_different_aus_train_together_and_are_scored_apart_and_po
 
 
 def test_sides_are_trained_apart_and_scored_joined_where_labels_name_no_side(tmp_path: Path) -> None:
-    sided = make_faces(tmp_path / "faces", aus=("AU6", "AU12_L", "AU12_R"))
+    sided = make_faces(tmp_path / "faces", aus=("AU12_L", "AU6", "AU12_R"))
     outcome = train(tmp_path / "run", *sided.overrides)
     assert outcome.table("per_au.csv")["au"].tolist() == ["AU6", "AU12_L", "AU12_R"]
     labels = sided.read()

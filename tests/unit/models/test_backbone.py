@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from faceflow.errors import CheckpointError, ConfigError
+from faceflow.models.backbone import Backbone, check_backbone, input_statistics
+from tests.helpers.networks import random_images
+
+FAMILIES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]
+
+
+def backbone(name: str, size: int = 64, *, weights: Path | None = None, drop_path: float = 0.0) -> Backbone:
+    half = (0.5, 0.5, 0.5)
+    file = None if weights is None else str(weights)
+    return Backbone(name, image_size=size, mean=half, std=half, weights=file, drop_path=drop_path).eval()
+
+
+def save_weights(path: Path, name: str, **changes: torch.Tensor) -> Path:
+    state = timm.create_model(name).state_dict() | changes
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "stages"),
+    [
+        ("test_resnet", 64, [(32, 32), (32, 16), (48, 8), (192, 4), (96, 2)]),
+        ("test_vit", 64, [(64, 4)] * 6),
+        ("test_mambaout", 64, [(16, 16), (32, 8), (48, 4), (64, 2)]),  # works in NHWC inside
+        ("swin_tiny_patch4_window7_224", 32, [(96, 8), (192, 4), (384, 2), (768, 1)]),  # so does Swin
+    ],
+)
+def test_maps_are_nchw_whatever_the_network_uses_inside(name: str, size: int, stages: list[tuple[int, int]]) -> None:
+    network = backbone(name, size)
+    _, maps = network(random_images(2, size), maps=True)
+    assert [stage.shape for stage in maps] == [(2, width, side, side) for width, side in stages]
+    assert network.channels == tuple(width for width, _ in stages)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_in_timm_naming_reproduce_the_source_model_bit_for_bit(tmp_path: Path, name: str, suffix: str) -> None:
+    source = timm.create_model(name, num_classes=7).eval()
+    size = source.default_cfg["input_size"][-1]
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}, path)
+    else:
+        save_file(source.state_dict(), path)
+    images = random_images(2, size)
+    pooled, _ = backbone(name, size, weights=path)(images)
+    with torch.no_grad():
+        features = source.forward_features((images.float() - 127.5) / 127.5)
+        assert torch.equal(pooled, source.forward_head(features, pre_logits=True))
+
+
+def test_pooled_features_keep_the_layers_that_features_only_would_drop() -> None:
+    assert backbone("test_efficientnet").dim == 256  # conv_head; the last map has 64 channels
+
+
+def test_position_embedding_of_another_image_size_is_resampled(tmp_path: Path) -> None:
+    path = save_weights(tmp_path / "vit.pth", "test_vit")
+    assert backbone("test_vit", 64, weights=path).model.pos_embed.shape == (1, 1 + 4 * 4, 64)
+
+
+def test_weights_may_carry_a_head_of_their_own(tmp_path: Path) -> None:
+    path = save_weights(tmp_path / "face.pth", "test_resnet", **{"arcface.weight": torch.zeros(3, 96)})
+    assert backbone("test_resnet", weights=path).dim == 96
+
+
+def test_weights_are_not_kept_twice(tmp_path: Path) -> None:
+    path = save_weights(tmp_path / "resnet.pth", "test_resnet")
+    assert "state_dict" not in backbone("test_resnet", weights=path).model.pretrained_cfg
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "found"),
+    [
+        ("test_resnet", "test_vit", "a file without 7[0-9] of its 78 tensors"),
+        ("resnet34", "resnet18", "those of a larger network: .* has 80 more tensors"),
+        ("test_convnext2", "test_convnext3", "other shapes|a file without|those of a larger network"),
+    ],
+)
+def test_weights_of_another_architecture_are_refused(tmp_path: Path, source: str, target: str, found: str) -> None:
+    path = save_weights(tmp_path / "weights.safetensors", source)
+    with pytest.raises(CheckpointError, match=rf"^model\.weights: expected weights of {target}.*({found})") as caught:
+        backbone(target, 96, weights=path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    path = save_weights(tmp_path / "weights.pth", "test_resnet", **{"layer1.0.conv1.weight": torch.zeros(3, 3, 3, 3)})
+    with pytest.raises(CheckpointError, match="got other shapes .*size mismatch for layer1.0.conv1.weight") as caught:
+        backbone("test_resnet", weights=path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("resnt18", "resnet18"), ("resnet18.typo_in1k", "resnet18")])
+def test_unknown_name_or_tag_suggests_known_ones(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^model\.backbone: expected .* got '{name}'; did you mean '{hint}'"):
+        check_backbone(name)
+
+
+def test_size_that_the_network_cannot_take_names_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"^model\.image_size: test_vit does not run on 50 px images .*patch size"):
+        backbone("test_vit", 50)
+
+
+def test_drop_path_of_a_network_without_it_names_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"^model\.drop_path: expected 0 for vgg11, which has none, got 0\.1"):
+        backbone("vgg11", drop_path=0.1)
+
+
+def test_pretrained_network_that_nobody_has_trained_is_no_silent_random_start() -> None:
+    half = (0.5, 0.5, 0.5)
+    with pytest.raises(ConfigError, match=r"^model\.pretrained: could not get weights of test_vit4 .*No pretrained"):
+        Backbone("test_vit4", image_size=64, mean=half, std=half, pretrained=True)
+
+
+def test_statistics_are_those_of_the_pretraining() -> None:
+    assert input_statistics("vit_small_patch16_224") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert input_statistics("resnet18") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

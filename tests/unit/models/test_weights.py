@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from faceflow.errors import CheckpointError
+from faceflow.models.weights import load_file, read_weights
+
+STATE = {"conv.weight": torch.arange(12.0).reshape(3, 4), "bn.running_mean": torch.ones(3)}
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = str(target)
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.target, "w")
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        read_weights(path, key="model.weights")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        STATE,
+        {"state_dict": STATE, "epoch": 3},
+        {"model": STATE, "optimizer": {"lr": 0.1}},
+        {"state_dict_ema": STATE, "state_dict": {"conv.weight": torch.zeros(3, 4)}},
+        {f"module.{key}": value for key, value in STATE.items()},
+        {f"_orig_mod.module.{key}": value for key, value in STATE.items()},
+        {f"module._orig_mod.{key}": value for key, value in STATE.items()},
+        {**STATE, 7: torch.ones(1), "epoch": 3},
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_state_dict_is_found_under_what_trainers_wrap_around_it(
+    tmp_path: Path, wrapped: dict[Any, Any], zipped: bool
+) -> None:
+    torch.save(wrapped, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    found = read_weights(tmp_path / "w.pth", key="model.weights")
+    assert found.keys() == STATE.keys()
+    assert all(torch.equal(found[name], value) for name, value in STATE.items())
+
+
+def test_safetensors_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(save(STATE))
+    found = read_weights(tmp_path / "w.safetensors", key="model.weights")
+    assert all(torch.equal(found[name], value) for name, value in STATE.items())
+
+
+@pytest.mark.parametrize("wrapper", ["torch", "pickle"])
+def test_pickled_code_is_refused_and_never_run(tmp_path: Path, wrapper: str) -> None:
+    target, path = tmp_path / "exploded", tmp_path / "bomb.pth"
+    if wrapper == "torch":
+        torch.save({"state_dict": STATE, "hook": Bomb(target)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(target)))
+    assert "it was not run" in refusal(path)
+    assert not target.exists()
+
+
+def test_pickled_code_in_a_torch_file_is_called_so(tmp_path: Path) -> None:
+    torch.save({"hook": Bomb(tmp_path / "exploded")}, tmp_path / "bomb.pth")
+    with pytest.raises(CheckpointError, match=r"expected tensors and plain values only, got pickled code"):
+        load_file(tmp_path / "bomb.pth", key="checkpoint")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_file_cut_anywhere_is_refused_in_one_line(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "w.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 1 + len(whole) // 60):
+        path.write_bytes(whole[:length])
+        assert refusal(path).startswith(str(path))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_bytes_never_surface_as_an_error_of_the_unpickler(tmp_path: Path, zipped: bool) -> None:
+    path, rng = tmp_path / "w.pth", random.Random(0)
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for position in rng.sample(range(min(len(whole), 400)), 3):
+            damaged[position] = rng.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_weights(path, key="model.weights")
+        except CheckpointError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 50
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    "content", [b"", b"AU1,filename\n1,a.png\n", b"\x80\x02}q\x00.", bytes(range(256)), b"\x89PNG"]
+)
+def test_foreign_file_is_refused(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    assert refusal(path).startswith(str(path))
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [torch.ones(1)], torch.ones(1), {1: torch.ones(1)}, None])
+def test_file_without_named_tensors_is_refused(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    assert "expected a state dict of tensors" in refusal(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_missing_file_and_folder_are_told_apart(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    message = f"model.weights: expected a file, got '{path}', which {{}}; check the path"
+    assert refusal(path) == message.format("does not exist")
+    path.mkdir()
+    assert refusal(path) == message.format("is a folder")
+
+
+def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", os.fspath(tmp_path))
+    torch.save(STATE, tmp_path / "w.pth")
+    assert read_weights("~/w.pth", key="model.weights").keys() == STATE.keys()
