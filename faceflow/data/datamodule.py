@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from faceflow.data.dataset import FaceDataset
+from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
@@ -55,6 +55,7 @@ class AUDataModule(L.LightningDataModule):
         self.views = sorted(views)
         self.pipelines, self.flip = pipelines, flip
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.first_epoch = 0
 
     def train_dataloader(self) -> CombinedLoader:
         """One loader per stream; the longest stream sets the length of an epoch."""
@@ -69,12 +70,22 @@ class AUDataModule(L.LightningDataModule):
         dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines["eval"])
         return self._loader(dataset, shuffle=False, drop_last=False)
 
+    def state_dict(self) -> dict[str, int]:
+        """Say which epoch comes next."""
+        assert self.trainer is not None, "Lightning asks while it trains"
+        return {"next_epoch": self.trainer.fit_loop.epoch_progress.current.ready}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Start with that epoch: loader processes fetch their first rows before Lightning sets the epoch."""
+        self.first_epoch = state_dict["next_epoch"]
+
     def _named_views(self) -> list[tuple[str, str]]:
         return [(stream, view) for stream, _, view in (name.partition("/") for name in self.views)]
 
     def _loader(self, dataset: FaceDataset, *, shuffle: bool, drop_last: bool) -> Loader:
         rank = self.trainer.global_rank if self.trainer else 0
         sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=self._world_size())
+        sampler.set_epoch(self.first_epoch)
         return make_loader(dataset, sampler, batch_size=self.batch_size, workers=self.workers, drop_last=drop_last)
 
     def _world_size(self) -> int:
@@ -97,6 +108,7 @@ def make_loader(
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
+        collate_fn=collate,
         worker_init_fn=_start_worker,
         drop_last=drop_last,
         pin_memory=torch.cuda.is_available(),

@@ -125,9 +125,8 @@ class AUModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Tune thresholds on the whole epoch, score it and log it."""
-        index, probability = self.collected.compute()
+        rows, probabilities = self.collected.compute()
         self.collected.reset()
-        rows, probabilities = index.cpu().numpy(), probability.double().cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise ConfigError(
                 f"optimizer.lr: expected finite predictions after epoch {self.current_epoch}, got NaN: the training "

@@ -45,14 +45,17 @@ class EpochPredictions(Metric):
         self.index.append(index)
         self.probability.append(logits.detach().float().sigmoid())
 
-    def compute(self) -> tuple[Tensor, Tensor]:
-        """Rows seen, each once, and their probabilities: samplers pad epochs by repeating rows."""
+    def compute(self) -> tuple[NDArray[np.intp], Array]:
+        """Rows seen, each once, and their probabilities: samplers pad epochs by repeating rows.
+
+        Arrays, because torchmetrics would squeeze tensors of one element.
+        """
         index, probability = dim_zero_cat(self.index), dim_zero_cat(self.probability)
         rows, inverse = torch.unique(index, return_inverse=True)
         first = torch.full_like(rows, len(index)).scatter_reduce_(
             0, inverse, torch.arange(len(index), device=index.device), "amin"
         )
-        return rows, probability[first]
+        return rows.cpu().numpy(), probability[first].double().cpu().numpy()
 
 
 @dataclass(frozen=True, kw_only=True)

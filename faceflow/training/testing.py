@@ -85,8 +85,7 @@ def predict(network: AUNetwork, loader: Loader, device: torch.device) -> tuple[A
     for batch in track(loader, "Testing", console=Console(stderr=True), transient=True):
         images = batch["eval"].to(device, non_blocking=True)
         collected.update(batch["index"].to(device), network(images).logits)
-    index, probability = collected.compute()
-    return index.cpu().numpy(), probability.double().cpu().numpy()
+    return collected.compute()
 
 
 def report_test(

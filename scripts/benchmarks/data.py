@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import random
 import time
 import warnings
 from collections.abc import Sequence
@@ -136,7 +137,7 @@ def _bare_image(draw: Draw, pipeline: Pipeline) -> Any:
 def _draws(dataset: FaceDataset, sampler: EpochSampler) -> list[Draw]:
     """Decide before the clock starts what the data set decides for each image."""
     return [
-        Draw(dataset.files[row].decode("utf-8"), np.random.default_rng(seed).random() < dataset.flip, seed + 1)
+        Draw(dataset.files[row].decode("utf-8"), random.Random(seed).random() < dataset.flip, seed + 1)
         for row, seed in sampler
     ]
 

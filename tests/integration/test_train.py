@@ -210,15 +210,18 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(workers: int, faces: F
     interrupt = (f"+callbacks.stop._target_={__name__}.InterruptIn", "+callbacks.stop.epoch=2")
     broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
     assert (broken.code, broken.stderr) == (130, "Interrupted.\n")
-    resumed = train(tmp_path / "resumed", *settings, f"resume={broken.checkpoint('last')}")
-    for name in ("best", "last"):
-        ours, theirs = load(resumed.checkpoint(name)), load(whole.checkpoint(name))
-        for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
-            assert_equal(ours[part], theirs[part], part)
-        assert ours["faceflow"]["thresholds"] == theirs["faceflow"]["thresholds"]
-    assert any(key.startswith("ema.network.") for key in ours["state_dict"])
-    assert (resumed.folder / "metrics.csv").read_text() == (whole.folder / "metrics.csv").read_text()
-    assert resumed.stdout.splitlines()[-2] == whole.stdout.splitlines()[-2]  # "Best val/f1_val: ..."
+    assert any(key.startswith("ema.network.") for key in load(broken.checkpoint("last"))["state_dict"])
+    for source in ("last", "best"):
+        resumed = train(tmp_path / source, *settings, f"resume={broken.checkpoint(source)}")
+        for name in ("best", "last"):
+            ours, theirs = load(resumed.checkpoint(name)), load(whole.checkpoint(name))
+            for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+                assert_equal(ours[part], theirs[part], part)
+            assert ours["faceflow"]["thresholds"] == theirs["faceflow"]["thresholds"]
+        assert resumed.stdout.splitlines()[-2] == whole.stdout.splitlines()[-2]  # "Best val/f1_val: ..."
+        unbroken, history = whole.table("metrics.csv"), resumed.table("metrics.csv")
+        pd.testing.assert_frame_equal(history[-1:], unbroken[-1:], check_exact=True)
+        assert history["epoch"].tolist() == [0, 1, 2]
 
 
 def test_a_finished_run_that_is_resumed_keeps_its_best_checkpoint(

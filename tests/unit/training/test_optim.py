@@ -61,11 +61,11 @@ def test_matrices_decay_and_vectors_do_not(backbone: str) -> None:
 
 
 def test_layer_decay_falls_by_one_factor_per_block_below_the_top() -> None:
-    network = AUNetwork(network_spec("test_vit"))  # embedding, six blocks, norm
+    network = AUNetwork(network_spec("test_vit"))  # embedding, six blocks; the norm counts to the last block
     groups, model = groups_of(network, layer_decay=0.5), network.backbone.model
     rates = [group_of(groups, block.attn.qkv.weight)["lr"] for block in model.blocks]
-    assert rates == pytest.approx([0.1 * 0.5**depth for depth in (6, 5, 4, 3, 2, 1)])
-    assert group_of(groups, model.patch_embed.proj.weight)["lr"] == pytest.approx(0.1 * 0.5**7)
+    assert rates == pytest.approx([0.1 * 0.5**depth for depth in (5, 4, 3, 2, 1, 0)])
+    assert group_of(groups, model.patch_embed.proj.weight)["lr"] == pytest.approx(0.1 * 0.5**6)
     assert group_of(groups, model.norm.weight)["lr"] == pytest.approx(0.1)
     assert group_of(groups, network.head.linear.weight)["lr"] == pytest.approx(0.1)
 

@@ -1,0 +1,190 @@
+"""Mistakes of users, each with the one line that it must print."""
+# ruff: noqa: E501 (a row of the table is a line)
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from tests.integration.command import Faces
+
+CSV = ("data=csv", "data.labels={csv}", "data.images={images}")
+SPLITS = ("data=csv_splits", "data.images={images}")
+MORE = ("+data/source@data.sources.more=default", "data.sources.more.labels={csv}", "data.sources.more.images={images}")
+OTHER_METHOD = (
+    "~method.supervised",
+    "+method.other._target_=faceflow.methods.supervised.Supervised",
+    "+method.other.criterion=${{loss}}",
+)
+FIRST = "s0/0.jpg"  # image of line 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A mistake and the line that it prints; `*` stands for any text, {names} for the paths of `places`."""
+
+    name: str
+    line: str
+    overrides: tuple[str, ...] = ()
+    damage: Callable[[Faces], object] | None = None
+    data: tuple[str, ...] = CSV
+    command: str = "train"
+
+
+def cell(line: int, column: str, value: str) -> Callable[[Faces], object]:
+    def damage(faces: Faces) -> None:
+        frame = faces.read()
+        frame.loc[line - 2, column] = value
+        faces.write(frame)
+
+    return damage
+
+
+def table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Faces], object]:
+    return lambda faces: faces.write(change(faces.read()))
+
+
+def text(content: str) -> Callable[[Faces], object]:
+    return lambda faces: faces.csv.write_text(content, encoding="utf-8")
+
+
+def image(change: Callable[[bytes], bytes]) -> Callable[[Faces], object]:
+    path = Path("images") / FIRST
+    return lambda faces: (faces.folder / path).write_bytes(change((faces.folder / path).read_bytes()))
+
+
+def parts(**subjects: range) -> Callable[[Faces], object]:
+    """Write NAME.csv with some of the subjects."""
+
+    def damage(faces: Faces) -> None:
+        frame = faces.read()
+        for name, chosen in subjects.items():
+            faces.write(frame[frame["subject"].isin([f"s{number}" for number in chosen])], f"{name}.csv")
+
+    return damage
+
+
+def halve(faces: Faces, subject: str) -> None:
+    """Give one subject's odd frames to a.csv and the others to b.csv: the person leaks, the images do not."""
+    for name, kept in (("a.csv", "png"), ("b.csv", "jpg")):
+        frame = pd.read_csv(faces.folder / name, dtype=str)
+        other = (frame["subject"] == subject) & ~frame["filename"].str.endswith(kept)
+        faces.write(frame[~other], name)
+
+
+# fmt: off
+LABELS = [
+    Case("no such CSV", "DataError: data.sources.csv.labels: expected a CSV file, got '/no.csv' (no such file or directory); check the path", ("data.labels=/no.csv",)),
+    Case("no path", "ConfigError: data.labels: expected a value, got none; add data.labels=... to the command", data=("data=csv",)),
+    Case("no filename", "DataError: {csv}: expected a column 'filename', got AU1, AU6, AU12, subject; known: *", (), table(lambda f: f.drop(columns="filename"))),
+    Case("no AU", "DataError: {csv}: expected AU columns such as AU12, got filename, subject; rename the label columns", (), table(lambda f: f[["filename", "subject"]])),
+    Case("AU twice", "DataError: {csv}: expected one column for AU1, got 'AU1' and 'AU01'; drop one", (), table(lambda f: f.assign(AU01="0"))),
+    Case("AU without labels", "ConfigError: aus.names: expected AUs that the training data label, got AU9; did you mean *", ("aus.names=[AU9]",)),
+    Case("unknown AU", "ConfigError: aus.names: expected FACS names like AU12 or AU12_L, got 'AU99'; did you mean *", ("aus.names=[AU99]",)),
+    Case("label above the scale", "DataError: {csv}:5: expected AU1 in 0..5, got 7; correct the label, or set data.sources.csv.score_max, or data.sources.csv.missing_values=[7]", (), cell(5, "AU1", "7")),
+    Case("label below zero", "DataError: {csv}:5: expected AU1 in 0..5, got -2; *", (), cell(5, "AU1", "-2")),
+    Case("text as a label", "DataError: {csv}:5: expected a number in column 'AU6', got 'high'; write the score, or leave the cell empty where it is unknown", (), cell(5, "AU6", "high")),
+    Case("CSV of zero bytes", "DataError: {csv}:1: expected a header, got an empty line; write AU columns and 'filename'", (), text("")),
+    Case("only a header", "DataError: {csv}: expected label rows, got only a header; add rows or remove the file", (), text("AU1,filename\n")),
+    Case("semicolons", "DataError: {csv}: expected commas between columns, got 'AU1;filename'; save it as CSV", (), text("AU1;filename\n0;a.png\n")),
+    Case("AU never labelled", "DataError: training labels: expected some for every AU, got none of AU6 (all missing); leave it out with aus.names=[...]", (), table(lambda f: f.assign(AU6=""))),
+    Case("identical classes in validation", "DataError: validation labels: expected both classes of at least one AU for monitor=val/f1_val, got none; *", ("data.train={folder}/train.csv", "data.val={folder}/val.csv"), lambda faces: (parts(train=range(5), val=range(5, 8))(faces), faces.write(pd.read_csv(faces.folder / "val.csv", dtype=str).assign(AU1="0", AU6="0", AU12="0"), "val.csv")), SPLITS),
+    Case("levels of 0/1 labels", "DataError: faces: expected graded intensities for levels=5, got labels that are all 0 or 1; use levels=1, or set * if they are intensities", ("levels=5",), table(lambda f: f.assign(AU1="1", AU6="0", AU12="1"))),
+    Case("same image, other labels", "DataError: {csv}:42: expected one label row per image, got 's0/0.jpg' with other labels, subject or domain than in line 2; keep the right one", (), table(lambda f: pd.concat([f, f[:1].assign(AU1="3")]))),
+]
+IMAGES = [
+    Case("no such image", "DataError: {csv}:2: expected an image, got no such file: '{images}/s0/0.jpg'; mend it, or leave such rows out with data.sources.csv.bad_images=skip", (), lambda faces: (faces.images / FIRST).unlink()),
+    Case("truncated image", "DataError: {csv}:2: expected an image, got a truncated image: '{images}/s0/0.jpg'; *", (), image(lambda content: content[: len(content) // 2])),
+    Case("image of zero bytes", "DataError: {csv}:2: expected an image, got a file of zero bytes: '{images}/s0/0.jpg'; *", (), image(lambda _: b"")),
+    Case("not an image", "DataError: {csv}:2: expected an image, got a file that is no JPEG, *: '{images}/s0/0.jpg'; *", (), image(lambda _: b"dear diary, today I trained")),
+    Case("broken inside", "DataError: {images}/s0/0.jpg: expected an image, got an image that OpenCV cannot decode; *", (), image(lambda _: b"\xff\xd8\xff" + b"x" * 200 + b"\xff\xd9")),
+    Case("broken inside, read by a worker", "DataError: {images}/s0/0.jpg: expected an image, got an image that OpenCV cannot decode; *", ("loader.workers=1",), image(lambda _: b"\xff\xd8\xff" + b"x" * 200 + b"\xff\xd9")),
+    Case("path out of the folder", "DataError: {csv}:5: expected a file inside '{images}', got '../a.png'; write filename relative to data.sources.csv.images", (), cell(5, "filename", "../a.png")),
+    Case("absolute path", "DataError: {csv}:5: expected a file inside '{images}', got '/etc/passwd'; *", (), cell(5, "filename", "/etc/passwd")),
+    Case("no images folder", "DataError: data.sources.csv.images: expected a folder, got '/no'; check the path", ("data.images=/no",)),
+]
+PERSONS = [
+    Case("too few subjects", "DataError: faces: expected at least 3 persons to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
+    Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
+    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'faces/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), lambda faces: (parts(a=range(6), b=range(5, 10))(faces), halve(faces, "s5")), SPLITS),
+    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'faces/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), lambda faces: (parts(a=range(6), b=range(5, 10))(faces), halve(faces, "s5")), SPLITS),
+    Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),
+    Case("two data sets of one name", "ConfigError: data.sources: expected different names, got 'csv' twice; *", (*MORE, "data.sources.more.name=csv", "data.sources.csv.name=csv")),
+]
+KEYS = [
+    Case("typo in a key", "ConfigError: loader.batch_sise: expected a known key in 'loader', got 'batch_sise'; did you mean 'batch_size'?", ("loader.batch_sise=4",)),
+    Case("typo in a group", "ConfigError: mdoel: expected *; did you mean 'model'?", ("mdoel=resnet18",)),
+    Case("typo in an option", "ConfigError: loss=focall: expected an option of 'loss'; did you mean 'focal'?", ("loss=focall",)),
+    Case("typo in a model option", "ConfigError: model=resnet81: expected an option of 'model'; did you mean 'resnet18' or 'resnet50'?, or model.backbone=resnet81 for any other timm network", ("model=resnet81",)),
+    Case("typo in a loss key", "ConfigError: loss.gama: expected a known key in 'loss', got 'gama'; did you mean 'gamma'?", ("loss=focal", "loss.gama=1")),
+    Case("added loss key", "ConfigError: method.supervised: * got an unexpected keyword argument 'gama'*", ("+loss.gama=1",)),
+    Case("added augmentation argument", "ConfigError: transforms.weak.affine: Affine has no argument 'rotat'; did you mean 'rotate'*", ("+transforms.weak.affine.rotat=1",)),
+    Case("value of an augmentation", "ConfigError: transforms.weak.affine.p: Input should be less than or equal to 1, got 2", ("transforms.weak.affine.p=2",)),
+    Case("no resize step", "ConfigError: transforms.weak: expected steps that make square uint8 RGB images of one size, *", ("transforms.weak.resize=null",)),
+    Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
+    Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'", ("epochs",)),
+    Case("run folder", "FileNotFoundError: /proc/no: No such file or directory; check the path, its rights and the disk", ("hydra.run.dir=/proc/no",)),
+]
+NUMBERS = [
+    Case("batch size", "ConfigError: loader.batch_size: expected a whole number >= 1, got 0", ("loader.batch_size=0",)),
+    Case("batch of one at 1x1 maps", "ConfigError: loader.batch_size: expected at least 2 images for the BatchNorm of test_resnet at 32 px, got 1; raise it, or model.image_size", ("loader.batch_size=1",)),
+    Case("workers", "ConfigError: loader.workers: expected a whole number >= 0, got -1", ("loader.workers=-1",)),
+    Case("flip", "ConfigError: flip: expected a probability in [0, 1], got 2", ("flip=2",)),
+    Case("split", "ConfigError: split: expected val > 0 and val + test < 1, got 0.9 and 0.5; *", ("split.val=0.9", "split.test=0.5")),
+    Case("seed of the split", "ConfigError: split.seed: expected a whole number >= 0, got -1", ("split.seed=-1",)),
+    Case("seed", "ConfigError: seed: expected a whole number in 0..4294967295, got 'abc'", ("seed=abc",)),
+    Case("EMA", "ConfigError: ema_decay: expected a number in (0, 1), or null for no average, got 2", ("ema_decay=2",)),
+    Case("levels", "ConfigError: levels: expected a whole number >= 1, got 0; 1 = occurrence, 5 = intensity", ("levels=0",)),
+    Case("count of cutpoints", "ConfigError: cutpoints: expected 5 rising numbers in (0, 5], got [1, 2]; *", ("levels=5", "cutpoints=[1,2]")),
+    Case("order of cutpoints", "ConfigError: cutpoints: expected 2 rising numbers in (0, 5], got [4, 2]; *", ("levels=2", "cutpoints=[4,2]")),
+    Case("cutpoints as a number", "ConfigError: cutpoints: expected a list such as [1,3,5], got 3", ("levels=2", "cutpoints=3")),
+    Case("layer decay", "ConfigError: layer_decay: expected a factor in (0, 1], 1 = off, got 0", ("layer_decay=0",)),
+    Case("learning rate below 0", "ConfigError: optimizer.lr: expected a number > 0, got -1", ("optimizer.lr=-1",)),
+    Case("learning rate as text", "ConfigError: optimizer.lr: expected a number > 0, got 'fast'", ("optimizer.lr=fast",)),
+    Case("learning rate that diverges", "ConfigError: optimizer.lr: expected finite predictions after epoch 0, got NaN: the training diverged; *", ("optimizer.lr=1e9",)),
+    Case("betas", "ConfigError: optimizer: Invalid beta parameter at index 0: 3*", ("optimizer.betas=[3,0.9]",)),
+    Case("warm-up", "ConfigError: scheduler.warmup: expected a share of the run in [0, 1), got 2", ("scheduler.warmup=2",)),
+    Case("image size", "ConfigError: model.image_size: expected pixels in 16..2048, got 5", ("model.image_size=5",)),
+    Case("dropout", "ConfigError: model.dropout: expected a probability in [0, 1), got 1.5", ("model.dropout=1.5",)),
+    Case("loss", "ConfigError: loss.max_weight: expected a finite number >= 1, got 0", ("loss.max_weight=0",)),
+    Case("monitor", "ConfigError: monitor: expected a validation metric, got 'val/nonsense'; *", ("monitor=val/nonsense",)),
+    Case("monitor in the wrong direction", "ConfigError: callbacks.best.mode: expected min for monitor=val/eer, got max", ("monitor=val/eer",)),
+    Case("precision", "ConfigError: trainer: Precision 'nonsense' is invalid. *", ("trainer.precision=nonsense",)),
+    Case("epochs", "ConfigError: trainer.max_epochs: expected a whole number >= -1, got 'abc'", ("trainer.max_epochs=abc",)),
+    Case("no epoch at all", "ConfigError: trainer: expected a validated epoch, got none; see trainer.max_epochs, *", ("trainer.max_epochs=0",)),
+    Case("preview", "ConfigError: preview: expected a count of faces, got -1", ("preview=-1",)),
+    Case("score_max", "ConfigError: data.sources.csv.score_max: expected a number above 0, or null, got 'abc'", ("data.sources.csv.score_max=abc",)),
+]
+FILES = [
+    Case("unknown backbone", "ConfigError: model.backbone: expected the name of a timm model, got 'resnet81'; did you mean 'resnet18' or *", ("model.backbone=resnet81",)),
+    Case("backbone from a hub", "ConfigError: model.backbone: expected the name of a timm model, got 'hf-hub:timm/resnet18'; did you mean 'resnet18'*", ("model.backbone=hf-hub:timm/resnet18",)),
+    Case("no such weights", "CheckpointError: model.weights: expected a file, got '/no.pth', which does not exist; check the path", ("model.weights=/no.pth",)),
+    Case("weights of another architecture", "CheckpointError: model.weights: expected weights of test_resnet in timm naming, got a file without 75 of its 75 tensors ('bn1.bias', ...): '{files}/vit.pth'; set model.backbone to the network that they come from", ("model.weights={files}/vit.pth",)),
+    Case("weights of other shapes", "CheckpointError: model.weights: expected weights of test_resnet, got other shapes in '{files}/shapes.pth' (*); set model.backbone to the network that they come from", ("model.weights={files}/shapes.pth",)),
+    Case("weights that are code", "CheckpointError: {files}/code.pth: expected tensors and plain values only, got pickled code; it was not run: *", ("model.weights={files}/code.pth",)),
+    Case("resume: code", "CheckpointError: {files}/code.pth: expected tensors and plain values only, got pickled code; *", ("resume={files}/code.pth",)),
+    Case("resume: truncated", "CheckpointError: {files}/truncated.ckpt: expected a whole torch file, got a truncated or foreign one; copy it again", ("resume={files}/truncated.ckpt",)),
+    Case("resume: other AUs", "CheckpointError: resume: expected a checkpoint of this network, got another aus: ['AU1', 'AU6', 'AU12'] instead of ['AU1', 'AU6']; *", ("resume={last}", "aus.names=[AU1,AU6]")),
+    Case("resume: other backbone", "CheckpointError: resume: expected a checkpoint of this network, got another backbone: test_resnet instead of test_efficientnet; *", ("resume={last}", "model.backbone=test_efficientnet")),
+    Case("resume: other method", "CheckpointError: resume: expected method=supervised as in '{last}', got other; *", ("resume={last}", *OTHER_METHOD)),
+    Case("resume: other loss", "CheckpointError: resume: expected method.supervised.criterion._target_=faceflow.losses.bce.BCE as in '{last}', got faceflow.losses.focal.Focal; *", ("resume={last}", "loss=focal")),
+    Case("resume: other learning rate", "CheckpointError: resume: expected optimizer.lr=0.0001 as in '{last}', got 0.01; *", ("resume={last}", "optimizer.lr=0.01")),
+    Case("resume: EMA added", "CheckpointError: resume: expected ema_decay=null as in '{last}', got 0.9; *", ("resume={last}", "ema_decay=0.9")),
+    Case("resume: other persons", "CheckpointError: resume: expected the training and validation persons of '{last}', got others; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
+    Case("init_weights: other backbone", "CheckpointError: init_weights: expected a network with backbone test_efficientnet, got test_resnet in '{best}'; set this run to the same", ("init_weights={best}", "model.backbone=test_efficientnet")),
+    Case("init_weights: other AUs", "CheckpointError: init_weights: expected a network with aus AU1, got AU1, AU6, AU12 in '{best}'; set this run to the same", ("init_weights={best}", "aus.names=[AU1]")),
+    Case("init_weights: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; for weights of a timm network use model.weights", ("init_weights={files}/foreign.pth",)),
+    Case("test: no checkpoint", "ConfigError: checkpoint: expected a value, got none; add checkpoint=... to the command", command="test"),
+    Case("test: truncated", "CheckpointError: {files}/truncated.ckpt: expected a whole torch file, got a truncated or foreign one; copy it again", ("checkpoint={files}/truncated.ckpt",), command="test"),
+    Case("test: code", "CheckpointError: {files}/code.pth: expected tensors and plain values only, got pickled code; *", ("checkpoint={files}/code.pth",), command="test"),
+    Case("test: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; *", ("checkpoint={files}/foreign.pth",), command="test"),
+    Case("test: other AUs", "DataError: data: expected labels of the checkpoint's AUs (AU1, AU6, AU12), got AU9; test on data that share an AU", ("checkpoint={best}",), table(lambda f: f.assign(AU9=f["AU1"]).drop(columns=["AU1", "AU6", "AU12"]).assign(subject=lambda g: "x" + g["subject"])), command="test"),
+    Case("test: nobody unseen", "DataError: data: expected persons that the checkpoint has not seen, got none (* images of training and validation persons left out); *", ("checkpoint={best}", "data.sources.csv.name=faces"), table(lambda f: f[f["subject"] == "s0"]), command="test"),
+    Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'", ("checkpoint={best}", "subset=nonsense"), command="test"),
+    Case("test: accelerator", "ConfigError: accelerator: You selected an invalid accelerator name*", ("checkpoint={best}", "accelerator=nonsense"), command="test"),
+]
+# fmt: on
+CASES = [*LABELS, *IMAGES, *PERSONS, *KEYS, *NUMBERS, *FILES]

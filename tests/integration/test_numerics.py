@@ -1,0 +1,24 @@
+"""Guards the numbers of training: nobody changes them without noticing.
+
+A failure means that the same config, seed and data train another network than before. If that is wanted, copy the
+losses that the failure prints into golden_losses.json and say so under "Numerics" in CHANGELOG.md: published results
+no longer repeat. The tolerance covers processors and releases of torch, whose sums differ in the last digits.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command import Faces, train
+
+GOLDEN = Path(__file__).with_name("golden_losses.json")
+
+
+def test_training_losses_are_those_on_record(faces: Faces, tmp_path: Path) -> None:
+    settings = ("trainer.max_epochs=2", "optimizer.lr=0.01", "model.dropout=0.2", "ema_decay=0.9", "test=false")
+    found = train(tmp_path, *faces.overrides, *settings).table("metrics.csv")["train/loss"].tolist()
+    recorded = json.loads(GOLDEN.read_text("utf-8"))["train/loss"]
+    assert found == pytest.approx(recorded, abs=1e-4)

@@ -1,0 +1,198 @@
+"""Every config of `configs/` against the Python it configures. YAML holds all defaults; Python holds none."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from faceflow.config.paths import config_dir
+from faceflow.data.sources import SourceConfig
+from faceflow.data.splits import SplitConfig
+
+ROOT = Path(config_dir())
+ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
+# Placed elsewhere than in their group's own key, as the defaults list of the entry says.
+PLACES = {"transforms": "transforms@transforms.eval", "output": "output@hydra", "help": "help@hydra.help"}
+NEEDED = {  # what a user must give
+    "train": ["paths.output=/out", "model.backbone=test_resnet", "+data.labels=a.csv", "+data.train=a.csv"],
+    "test": ["paths.output=/out", "checkpoint=a.ckpt", "+model.image_size=64", "+data.labels=a.csv", "+data.train=a.csv"],
+}
+RESERVED = {"_target_", "_partial_", "_recursive_", "_convert_"}
+Node = dict[str, Any]
+
+
+def groups() -> dict[str, list[str]]:
+    """Options by group. `data/source` is reached through `data`."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(ROOT.rglob("*/*.yaml")):
+        found.setdefault(str(path.parent.relative_to(ROOT)), []).append(path.stem)
+    return found
+
+
+def rounds(entry: str) -> Iterator[list[str]]:
+    """Overrides that together choose every option of every group of an entry once, in few compositions."""
+    text = (ROOT / f"{entry}.yaml").read_text("utf-8")
+    chosen = {name: options for name, options in groups().items() if f"  - {name}" in text}
+    for turn in range(max(map(len, chosen.values()))):
+        yield [f"{PLACES.get(name, name)}={options[turn]}" for name, options in chosen.items() if turn < len(options)]
+
+
+@pytest.fixture(scope="module")
+def composed() -> dict[str, list[Node]]:
+    """Resolved configs by entry."""
+    configs: dict[str, list[Node]] = {}
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        for entry in ENTRIES:
+            for overrides in rounds(entry):
+                # ++: some options have these keys, others do not
+                needed = [f"++{needed.lstrip('+')}" for needed in NEEDED[entry]]
+                cfg = compose(entry, overrides=[*overrides, *needed])
+                plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+                configs.setdefault(entry, []).append(plain)
+    return configs
+
+
+def components(value: Any, key: str = "") -> Iterator[tuple[str, Node]]:
+    """All nodes with a `_target_` below a value, with their dotted keys."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield key, value
+        for name, item in value.items():
+            yield from components(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from components(item, f"{key}[{position}]")
+
+
+def all_components(composed: dict[str, list[Node]]) -> list[tuple[str, Node]]:
+    return [(f"{entry}: {key}", node) for entry, configs in composed.items() for c in configs for key, node in components(c)]
+
+
+def matches(value: Any, annotation: Any) -> bool:
+    """Whether a YAML value has an annotated type. A component's value is what it builds, so any type may be it."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(value, dict) and "_target_" in value or annotation is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(matches(value, argument) for argument in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, typing.Sequence)):
+        return isinstance(value, list) and all(matches(item, arguments[0]) for item in value)
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(matches(item, arguments[1]) for item in value.values())
+    if annotation in (bool, str):
+        return isinstance(value, annotation)
+    if annotation in (int, float):
+        return isinstance(value, int | annotation) and not isinstance(value, bool)
+    if annotation in (None, type(None)):
+        return value is None
+    return annotation is Path and isinstance(value, str)
+
+
+def wrong_types(target: Callable[..., Any], arguments: Node) -> dict[str, Any]:
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    return {name: value for name, value in arguments.items() if not matches(value, hints[name])}
+
+
+def test_every_file_is_composed_by_some_entry() -> None:
+    reached = {override for entry in ENTRIES for overrides in rounds(entry) for override in overrides}
+    everything = {f"{PLACES.get(name, name)}={option}" for name, options in groups().items() for option in options}
+    assert everything - reached == {"data/source=default"}  # reached through data
+    assert set(NEEDED) == set(ENTRIES)
+
+
+def test_every_target_can_be_imported(composed: dict[str, list[Node]]) -> None:
+    targets = {node["_target_"] for _, node in all_components(composed)}
+    assert len(targets) > 20
+    assert all(callable(get_object(target)) for target in targets)
+
+
+def test_no_parameter_that_yaml_sets_has_a_default_in_python(composed: dict[str, list[Node]]) -> None:
+    checked = 0
+    for key, node in all_components(composed):
+        if node["_target_"].startswith("faceflow."):
+            checked += 1
+            parameters = inspect.signature(get_object(node["_target_"])).parameters.values()
+            loose = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY or p.default is not p.empty]
+            assert loose == [], f"{key}: {node['_target_']}"
+    assert checked > 20
+
+
+def test_every_component_binds_to_its_signature(composed: dict[str, list[Node]]) -> None:
+    for key, node in all_components(composed):
+        signature = inspect.signature(get_object(node["_target_"]))
+        arguments = {name: value for name, value in node.items() if name not in RESERVED}
+        bind = signature.bind_partial if node.get("_partial_") else signature.bind
+        try:
+            bind(**arguments)
+        except TypeError as error:
+            pytest.fail(f"{key}: {node['_target_']}: {error}")
+
+
+def test_every_value_has_the_type_that_python_annotates(composed: dict[str, list[Node]]) -> None:
+    for key, node in all_components(composed):
+        if node["_target_"].startswith("faceflow."):
+            arguments = {name: value for name, value in node.items() if name not in RESERVED}
+            assert wrong_types(get_object(node["_target_"]), arguments) == {}, key
+
+
+@pytest.mark.parametrize("kind", [SourceConfig, SplitConfig])
+def test_plain_sections_have_exactly_the_fields_of_their_class(kind: Any, composed: dict[str, list[Node]]) -> None:
+    fields = dataclasses.fields(kind)
+    assert all(f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING for f in fields)
+    sections = [config["split"] for config in composed["train"]]
+    if kind is SourceConfig:
+        configs = [config for entry in ENTRIES for config in composed[entry]]
+        sections = [source for config in configs for source in config["data"]["sources"].values()]
+    for section in sections:
+        assert section.keys() == {field.name for field in fields}
+        assert wrong_types(kind, section) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "expected"),
+    [
+        (1, float, True),
+        (1.0, int, False),
+        (True, int, False),
+        (True, float, False),
+        ("maybe", bool, False),
+        (None, float | None, True),
+        ("x", float | None, False),
+        ([1.0, 2], list[float], True),
+        (["a"], list[float], False),
+        ({"_target_": "x"}, object, True),
+        ("studio", str | Path, True),
+    ],
+)
+def test_type_check_of_this_file_can_fail(value: Any, annotation: Any, expected: bool) -> None:
+    assert matches(value, annotation) is expected
+
+
+@pytest.mark.parametrize("entry", ["train", "test"])
+def test_help_names_every_group_and_option(entry: str) -> None:
+    command = [sys.executable, "-c", f"from faceflow.cli.{entry} import main; main()", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    listed = dict(line.split(": ", 1) for line in done.stdout.splitlines() if line.count(": ") == 1)
+    for group, options in groups().items():
+        assert listed[group].split(", ") == options
+
+
+def test_every_file_says_what_it_is_for_or_inherits_one_that_does() -> None:
+    for path in ROOT.rglob("*.yaml"):
+        lines = path.read_text("utf-8").splitlines()
+        inherits = lines[0] == "defaults: [default]" or path.parent.name in ("help", "logger")
+        assert lines[0].startswith("# ") or inherits, path
