@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.helpers.faces import write_csv_dataset
@@ -56,6 +57,11 @@ class Outcome:
 
     def checkpoint(self, name: str = "best") -> Path:
         return self.folder / "checkpoints" / f"{name}.ckpt"
+
+    def files(self) -> set[str]:
+        """Paths below the run folder, without Hydra's own records."""
+        files = {path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()}
+        return {str(path) for path in files if path.parts[0] != ".hydra"}
 
     def metrics(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text("utf-8"))
@@ -101,6 +107,7 @@ def run(command: str, folder: Path, *overrides: str) -> Outcome:
     stdout, stderr = io.StringIO(), io.StringIO()
     main: Callable[[], None] = importlib.import_module(f"faceflow.cli.{command}").main
     with pytest.MonkeyPatch.context() as patch, _own_process_state():
+        patch.setattr(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # same parser, in C
         patch.setattr("sys.argv", [f"faceflow-{command}", f"hydra.run.dir={folder}", *overrides])
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
             code = _exit_code(main)
@@ -110,6 +117,14 @@ def run(command: str, folder: Path, *overrides: str) -> Outcome:
 def train(folder: Path, *overrides: str) -> Outcome:
     """Run faceflow-train with small settings and expect it to succeed."""
     outcome = run("train", folder, *SMALL, *overrides)
+    assert outcome.code == 0, outcome.stderr
+    return outcome
+
+
+def evaluate(trained: Outcome, folder: Path, *overrides: str) -> Outcome:
+    """Run faceflow-test on the best checkpoint of a run and expect it to succeed."""
+    where = ("accelerator=cpu", "loader.workers=0", f"checkpoint={trained.checkpoint()}")
+    outcome = run("test", folder, *where, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome
 

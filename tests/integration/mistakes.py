@@ -67,12 +67,18 @@ def parts(**subjects: range) -> Callable[[Faces], object]:
     return damage
 
 
-def halve(faces: Faces, subject: str) -> None:
-    """Give one subject's odd frames to a.csv and the others to b.csv: the person leaks, the images do not."""
-    for name, kept in (("a.csv", "png"), ("b.csv", "jpg")):
+def leak(faces: Faces) -> None:
+    """Give the odd frames of s5 to b.csv and the others to a.csv: the person leaks, the images do not."""
+    parts(a=range(6), b=range(5, 10))(faces)
+    for name, dropped in (("a.csv", "png"), ("b.csv", "jpg")):
         frame = pd.read_csv(faces.folder / name, dtype=str)
-        other = (frame["subject"] == subject) & ~frame["filename"].str.endswith(kept)
-        faces.write(frame[~other], name)
+        faces.write(frame[(frame["subject"] != "s5") | ~frame["filename"].str.endswith(dropped)], name)
+
+
+def one_class_in_validation(faces: Faces) -> None:
+    parts(a=range(5), b=range(5, 8))(faces)
+    frame = pd.read_csv(faces.folder / "b.csv", dtype=str)
+    faces.write(frame.assign(AU1="0", AU6="0", AU12="0"), "b.csv")
 
 
 # fmt: off
@@ -91,7 +97,7 @@ LABELS = [
     Case("only a header", "DataError: {csv}: expected label rows, got only a header; add rows or remove the file", (), text("AU1,filename\n")),
     Case("semicolons", "DataError: {csv}: expected commas between columns, got 'AU1;filename'; save it as CSV", (), text("AU1;filename\n0;a.png\n")),
     Case("AU never labelled", "DataError: training labels: expected some for every AU, got none of AU6 (all missing); leave it out with aus.names=[...]", (), table(lambda f: f.assign(AU6=""))),
-    Case("identical classes in validation", "DataError: validation labels: expected both classes of at least one AU for monitor=val/f1_val, got none; *", ("data.train={folder}/train.csv", "data.val={folder}/val.csv"), lambda faces: (parts(train=range(5), val=range(5, 8))(faces), faces.write(pd.read_csv(faces.folder / "val.csv", dtype=str).assign(AU1="0", AU6="0", AU12="0"), "val.csv")), SPLITS),
+    Case("one class in validation", "DataError: validation labels: expected both classes of at least one AU for monitor=val/f1_val, got none; *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), one_class_in_validation, SPLITS),
     Case("levels of 0/1 labels", "DataError: faces: expected graded intensities for levels=5, got labels that are all 0 or 1; use levels=1, or set * if they are intensities", ("levels=5",), table(lambda f: f.assign(AU1="1", AU6="0", AU12="1"))),
     Case("same image, other labels", "DataError: {csv}:42: expected one label row per image, got 's0/0.jpg' with other labels, subject or domain than in line 2; keep the right one", (), table(lambda f: pd.concat([f, f[:1].assign(AU1="3")]))),
 ]
@@ -109,8 +115,8 @@ IMAGES = [
 PERSONS = [
     Case("too few subjects", "DataError: faces: expected at least 3 persons to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
     Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
-    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'faces/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), lambda faces: (parts(a=range(6), b=range(5, 10))(faces), halve(faces, "s5")), SPLITS),
-    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'faces/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), lambda faces: (parts(a=range(6), b=range(5, 10))(faces), halve(faces, "s5")), SPLITS),
+    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'faces/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
+    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'faces/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
     Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),
     Case("two data sets of one name", "ConfigError: data.sources: expected different names, got 'csv' twice; *", (*MORE, "data.sources.more.name=csv", "data.sources.csv.name=csv")),
 ]
@@ -126,7 +132,7 @@ KEYS = [
     Case("no resize step", "ConfigError: transforms.weak: expected steps that make square uint8 RGB images of one size, *", ("transforms.weak.resize=null",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'", ("epochs",)),
-    Case("run folder", "FileNotFoundError: /proc/no: No such file or directory; check the path, its rights and the disk", ("hydra.run.dir=/proc/no",)),
+    Case("run folder", "NotADirectoryError: {csv}/run: Not a directory; check the path, its rights and the disk", ("hydra.run.dir={csv}/run",)),
 ]
 NUMBERS = [
     Case("batch size", "ConfigError: loader.batch_size: expected a whole number >= 1, got 0", ("loader.batch_size=0",)),

@@ -80,7 +80,7 @@ def test_a_missing_gpu_is_named_in_one_line(faces: Faces, trained: Outcome, tmp_
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line_of_the_installed_command(faces: Faces, tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("faceflow-train"), f"hydra.run.dir={tmp_path / 'run'}"]
+    command = [str(Path(sys.executable).with_name("faceflow-train")), f"hydra.run.dir={tmp_path / 'run'}"]
     done = subprocess.run(
         [*command, *SMALL, *faces.overrides, "model.backbone=resnet18", "model.pretrained=true"],
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},
@@ -128,14 +128,14 @@ def test_gray_transparent_and_16_bit_images_and_repeated_rows_train(tmp_path: Pa
     for frame, unusual in (("1", pixels[..., 0] // 256), ("3", pixels)):
         assert cv2.imwrite(str(faces.images / f"s0/{frame}.png"), unusual)
     assert cv2.imwrite(str(faces.images / "s1/1.png"), (pixels // 256).astype(np.uint8))
-    frame = faces.read()
-    faces.write(pd.concat([frame, frame[:2]]))
+    rows = faces.read()
+    faces.write(pd.concat([rows, rows[:2]]))
     outcome = train(tmp_path / "run", *faces.overrides)
     assert outcome.stderr.strip() == ""
-    rows = re.findall(r"^(?:train|val|test) +faces +(\d+) +\d+ +0 +(\d+) ", outcome.stdout, re.MULTILINE)
-    assert [int(images) for images, _ in rows] == [20, 12, 8]
+    counts = re.findall(r"^(?:train|val|test) +faces +(\d+) +\d+ +0 +(\d+) ", outcome.stdout, re.MULTILINE)
+    assert [int(images) for images, _ in counts] == [20, 12, 8]
     assert (outcome.folder / "data.txt").read_text("utf-8").count("duplicates,") == 1
-    assert {duplicates for _, duplicates in rows} == {"2"}
+    assert {duplicates for _, duplicates in counts} == {"2"}
 
 
 @pytest.mark.parametrize("override", ["loader.batch_size=8", "loader.batch_size=1"])

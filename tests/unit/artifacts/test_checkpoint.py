@@ -93,9 +93,7 @@ def test_newer_format_asks_for_the_version_that_wrote_it(tmp_path: Path) -> None
     content = checkpoint()
     content[PAYLOAD]["format"] = 2
     path = write(tmp_path / "best.ckpt", content)
-    assert refusal(path) == (
-        f"{path}: expected checkpoint format 1, got 2; use the version of FaceFlow that wrote it"
-    )
+    assert refusal(path) == (f"{path}: expected checkpoint format 1, got 2; use the version of FaceFlow that wrote it")
 
 
 def in_payload(**changes: Any) -> Callable[[dict[str, Any]], Any]:

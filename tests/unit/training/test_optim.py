@@ -27,7 +27,9 @@ class Regularizer(Objective):
         self.frozen = nn.Linear(2, 2).requires_grad_(False)
 
 
-def groups_of(network: AUNetwork, objectives: dict[str, Objective] | None = None, **changes: Any) -> list[dict[str, Any]]:
+def groups_of(
+    network: AUNetwork, objectives: dict[str, Objective] | None = None, **changes: Any
+) -> list[dict[str, Any]]:
     settings = {"lr": 0.1, "weight_decay": 0.05, "layer_decay": 1.0, "head_lr_mult": 1.0} | changes
     return parameter_groups(network, objectives or {}, **settings)
 

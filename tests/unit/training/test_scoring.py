@@ -149,7 +149,7 @@ def test_a_data_set_without_sides_does_not_cost_the_others_their_side_thresholds
     sided = label_table("sided", {"AU12_L": [5.0, 0, 0, 5], "AU12_R": [0.0, 5, 0, 0]})
     whole = label_table("whole", {"AU12": [5.0, 5, 0, 0]})
     scorer, rows = SplitScorer([sided, whole], SIDED), np.arange(8)
-    predicted = probabilities(LEFT + [0.95, 0.2, 0.9, 0.9], RIGHT + [0.95, 0.9, 0.9, 0.9])
+    predicted = probabilities([*LEFT, 0.95, 0.2, 0.9, 0.9], [*RIGHT, 0.95, 0.9, 0.9, 0.9])
     cuts = scorer.tune(rows, predicted)
     alone = SplitScorer([sided], SIDED).tune(np.arange(4), probabilities(LEFT, RIGHT))
     # `whole` knows that a side is absent, never that it is present: its negatives must not move the cuts.

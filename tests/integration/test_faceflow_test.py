@@ -1,0 +1,106 @@
+"""faceflow-test: the same numbers as training, on unseen persons, checked against scikit-learn and by brute force."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from faceflow.artifacts.checkpoint import load_network
+from faceflow.data.splits import SplitConfig, make_splits
+from tests.helpers.faces import read_folder
+from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, train
+
+
+def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    tested = evaluate(trained, tmp_path, *faces.overrides)
+    assert (
+        tested.stderr.strip() == "WARNING left out 32 images of persons that the checkpoint was trained or validated on"
+    )
+    assert tested.metrics()["protocol"]["left out"] == "32 images of seen persons"
+    for metric, value in trained.metrics()["test"]["faces"]["summary"].items():
+        assert tested.metrics()["test"]["faces"]["summary"][metric] == pytest.approx(value, abs=1e-9)
+    pd.testing.assert_frame_equal(tested.table("per_au.csv"), trained.table("per_au.csv"), atol=1e-9)
+    assert not set(tested.table("predictions.csv")["person"]) & set(load_network(trained.checkpoint(), key="")[1].seen)
+    assert tested.files() == {
+        *("metrics.json", "per_au.csv", "predictions.csv", "results.png", "data.txt", "test.log"),
+    }
+
+
+def test_metrics_agree_with_scikit_learn_on_all_persons_and_say_who_was_seen(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    tested = evaluate(trained, tmp_path, *faces.overrides, "subset=all")
+    assert tested.metrics()["protocol"]["caution"] == "includes persons seen in training or validation"
+    assert "includes persons seen in training or validation" in " ".join(tested.stdout.split())
+    predictions, per_au = tested.table("predictions.csv"), tested.table("per_au.csv").set_index("au")
+    assert len(predictions) == 40
+    expected = {
+        au: {
+            "f1_0.5": f1_score(predictions[f"{au}_occurs"], predictions[f"{au}_prob"] >= 0.5),
+            "f1_val": f1_score(
+                predictions[f"{au}_occurs"], predictions[f"{au}_prob"] >= per_au.loc[au, "threshold_val"]
+            ),
+            "ap": average_precision_score(predictions[f"{au}_occurs"], predictions[f"{au}_prob"]),
+            "auroc": roc_auc_score(predictions[f"{au}_occurs"], predictions[f"{au}_prob"]),
+        }
+        for au in AUS
+    }
+    for au, metric in itertools.product(AUS, ("f1_0.5", "f1_val", "ap", "auroc")):
+        assert per_au.loc[au, metric] == pytest.approx(expected[au][metric], abs=1e-9), (au, metric)
+    summary = tested.metrics()["test"]["faces"]["summary"]
+    for metric in ("f1_0.5", "f1_val", "ap", "auroc"):
+        assert summary[metric] == pytest.approx(np.mean([expected[au][metric] for au in AUS]), abs=1e-9)
+
+
+def test_thresholds_are_the_best_ones_on_the_validation_persons(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
+    (val,) = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0))["val"]
+    frame = faces.read().set_index("filename")
+    csv = Faces(tmp_path).write(frame.loc[val.filenames.tolist()].reset_index())
+    overrides = ("data=csv", f"data.labels={csv}", f"data.images={faces.images}", "subset=all")
+    predictions = evaluate(trained, tmp_path / "run", *overrides).table("predictions.csv")
+    stored = load_network(trained.checkpoint(), key="")[1].thresholds
+    for au in AUS:
+        probability, truth = predictions[f"{au}_prob"].to_numpy(), predictions[f"{au}_occurs"].to_numpy()
+        assert stored[au] == pytest.approx(bagged_by_brute_force(probability, truth), abs=2e-6)
+
+
+def bagged_by_brute_force(probability: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over the frames and 50 resamples of them of the cut with the best F1, the one nearest 0.5 of several."""
+    rng = np.random.default_rng(0)
+    draws = [np.arange(len(truth)), *(rng.integers(0, len(truth), len(truth)) for _ in range(50))]
+    cuts = []
+    for rows in draws:
+        scores = np.unique(np.append(probability[rows], 0.0))
+        if len(set(truth[rows])) == 2:
+            between = (scores[1:] + scores[:-1]) / 2
+            rated = [(f1_score(truth[rows], probability[rows] >= cut), -abs(cut - 0.5), cut) for cut in between]
+            best = max(f1 for f1, _, _ in rated)
+            cuts.append(max((near, cut) for f1, near, cut in rated if math.isclose(f1, best))[1])
+    return float(np.mean(cuts))
+
+
+def test_sides_are_trained_apart_and_scored_joined_where_labels_name_no_side(tmp_path: Path) -> None:
+    sided = make_faces(tmp_path / "faces", aus=("AU12_L", "AU6", "AU12_R"))
+    outcome = train(tmp_path / "run", *sided.overrides)
+    assert outcome.table("per_au.csv")["au"].tolist() == ["AU6", "AU12_L", "AU12_R"]
+    labels = sided.read()
+    strongest = labels[["AU12_L", "AU12_R"]].astype(int).max(axis=1)
+    sided.write(labels.drop(columns=["AU12_L", "AU12_R"]).assign(AU12=strongest), "joined.csv")
+    by_side = evaluate(outcome, tmp_path / "by_side", *sided.overrides, "subset=all").table("predictions.csv")
+    joined = evaluate(
+        outcome, tmp_path / "joined", *sided.overrides, f"data.labels={sided.folder}/joined.csv", "subset=all"
+    )
+    assert joined.table("per_au.csv")["au"].tolist() == ["AU6", "AU12"]
+    predictions = joined.table("predictions.csv")
+    assert predictions["AU12_prob"].tolist() == by_side[["AU12_L_prob", "AU12_R_prob"]].max(axis=1).tolist()
+    assert predictions["AU12"].tolist() == strongest.tolist()
+    threshold = load_network(outcome.checkpoint(), key="")[1].thresholds["AU12"]
+    assert joined.table("per_au.csv").set_index("au").loc["AU12", "threshold_val"] == pytest.approx(threshold, abs=1e-9)

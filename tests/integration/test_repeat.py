@@ -1,0 +1,91 @@
+"""Runs repeat bit for bit, and go on after an interruption as if there had been none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import pytest
+import torch
+
+from tests.integration.command import SMALL, Faces, Outcome, run, train
+
+
+def load(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def assert_equal(first: Any, second: Any, key: str = "") -> None:
+    """Compare nested containers of tensors bit for bit."""
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), key
+        for name in first:
+            assert_equal(first[name], second[name], f"{key}.{name}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), key
+        for number, (a, b) in enumerate(zip(first, second, strict=True)):
+            assert_equal(a, b, f"{key}.{number}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), key
+    else:
+        assert first == second, key
+
+
+def test_the_stored_config_repeats_the_run_bit_for_bit_and_another_seed_does_not(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    again = run("train", tmp_path / "again", "--config-dir", str(trained.folder), "--config-name", "config")
+    assert again.code == 0, again.stderr
+    for name in ("best", "last"):
+        assert_equal(load(again.checkpoint(name))["state_dict"], load(trained.checkpoint(name))["state_dict"])
+    assert again.metrics()["test"] == trained.metrics()["test"]
+    assert (again.folder / "metrics.csv").read_text() == (trained.folder / "metrics.csv").read_text()
+    other = train(tmp_path / "other", *faces.overrides, "trainer.max_epochs=2", "seed=1", "test=false")
+    assert (other.table("metrics.csv")["train/loss"] != trained.table("metrics.csv")["train/loss"]).all()
+
+
+class InterruptIn(L.Callback):
+    """Stops a run in the middle of an epoch, as Ctrl-C does."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(workers: int, faces: Faces, tmp_path: Path) -> None:
+    settings = (
+        *faces.overrides,
+        *("trainer.max_epochs=3", "ema_decay=0.9", "model.dropout=0.5", "optimizer.lr=0.01", "test=false"),
+        f"loader.workers={workers}",
+    )
+    whole = train(tmp_path / "whole", *settings)
+    interrupt = (f"+callbacks.stop._target_={__name__}.InterruptIn", "+callbacks.stop.epoch=2")
+    broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
+    assert (broken.code, broken.stderr) == (130, "Interrupted.\n")
+    assert any(key.startswith("ema.network.") for key in load(broken.checkpoint("last"))["state_dict"])
+    for source in ("last", "best"):
+        resumed = train(tmp_path / source, *settings, f"resume={broken.checkpoint(source)}")
+        for name in ("best", "last"):
+            ours, theirs = load(resumed.checkpoint(name)), load(whole.checkpoint(name))
+            for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+                assert_equal(ours[part], theirs[part], part)
+            assert ours["faceflow"]["thresholds"] == theirs["faceflow"]["thresholds"]
+        assert resumed.stdout.splitlines()[-2] == whole.stdout.splitlines()[-2]  # "Best val/f1_val: ..."
+        unbroken, history = whole.table("metrics.csv"), resumed.table("metrics.csv")
+        pd.testing.assert_frame_equal(history[-1:], unbroken[-1:], check_exact=True)
+        assert history["epoch"].tolist() == [0, 1, 2]
+
+
+def test_a_finished_run_that_is_resumed_keeps_its_best_checkpoint(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    again = train(tmp_path, *faces.overrides, "trainer.max_epochs=2", f"resume={trained.checkpoint('last')}")
+    assert again.checkpoint().read_bytes() == trained.checkpoint().read_bytes()
+    assert again.metrics()["test"] == trained.metrics()["test"]

@@ -1,0 +1,149 @@
+"""The shape of the package: which layer may import which, how long a file is, and what starts without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "faceflow").rglob("*.py"))
+TORCH_FREE = {"torch", "torchvision", "torchmetrics", "lightning", "timm"}
+FRAMEWORK = {"lightning", "hydra", "omegaconf"}
+LEAVES = {"errors", "aus", "encoding"}
+DATA, MODELS = {"config", "data"}, {"models", "losses", "metrics"}
+# What a layer may import from faceflow, and which third parties it must not. Nothing imports training or cli.
+ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "aus": {"errors"},
+    "encoding": {"errors"},
+    "config": {"errors", "aus"},
+    "data": LEAVES | {"config"},
+    "models": LEAVES,
+    "losses": LEAVES,
+    "metrics": LEAVES,
+    "methods": {"models", "losses", "errors"},
+    "artifacts": {"models", "inference", "errors"},
+    "report": LEAVES | {"metrics"},
+    "inference": LEAVES,
+    "preprocess": LEAVES,
+    "training": LEAVES | DATA | MODELS | {"methods", "artifacts", "report", "inference"},
+    "cli": {"errors", "config"},  # the rest inside the task function
+}
+FORBIDDEN: dict[str, set[str]] = {
+    "__init__": TORCH_FREE | FRAMEWORK | {"pandas", "numpy", "cv2"},
+    **dict.fromkeys(LEAVES, TORCH_FREE | FRAMEWORK | {"pandas", "cv2"}),
+    "config": TORCH_FREE | {"pandas", "cv2"},
+    "data": {"timm", "hydra", "omegaconf", "torchmetrics", "matplotlib"},
+    "models": FRAMEWORK | {"pandas", "cv2", "albumentations"},
+    "losses": FRAMEWORK | {"timm", "pandas"},
+    "metrics": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "methods": FRAMEWORK | {"timm", "pandas", "cv2", "albumentations"},
+    "artifacts": {"hydra", "omegaconf", "pandas", "albumentations"},
+    "report": TORCH_FREE | FRAMEWORK,
+    "inference": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "preprocess": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "cli": TORCH_FREE | {"numpy", "pandas", "cv2"},
+}
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(ROOT / "faceflow").parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Imported modules with their line; for the command line only those that run at import."""
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if layer_of(path) == "cli" else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            names = [f"faceflow.{a.name}" for a in node.names] if node.module == "faceflow" else [str(node.module)]
+            yield from ((name, node.lineno) for name in names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+
+
+def test_layers_import_only_what_lies_below_them() -> None:
+    wrong = []
+    for path in FILES:
+        layer = layer_of(path)
+        for module, line in imports(path):
+            package, _, rest = module.partition(".")
+            target = rest.partition(".")[0]
+            own = target == layer
+            if package == "faceflow" and target and not own and target not in ALLOWED[layer]:
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {layer} imports {target}")
+            if package in FORBIDDEN.get(layer, set()):
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {layer} imports {package}")
+    assert wrong == []
+
+
+def test_every_layer_is_in_the_table() -> None:
+    assert {layer_of(path) for path in FILES} <= ALLOWED.keys()
+
+
+def test_only_data_modules_of_the_data_layer_know_lightning() -> None:
+    knowing = {path.name for path in FILES if layer_of(path) == "data" and "lightning" in dict(imports(path))}
+    assert knowing <= {"datamodule.py"}
+
+
+def test_hydra_builds_objects_in_one_place_and_torch_reads_files_in_one_place() -> None:
+    calls = {
+        f"{ast.unparse(node.func)} in {path.name}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "hydra_instantiate", "eval", "exec")
+    }
+    assert calls == {"torch.load in weights.py", "hydra_instantiate in instantiate.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_and_named_for_what_they_hold(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+    assert not {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"} & {
+        part.removesuffix(".py") for part in path.relative_to(ROOT).parts
+    }
+
+
+def test_empty_packages_import_nothing() -> None:
+    for path in FILES:
+        if path.name == "__init__.py" and path.parent.name != "faces":
+            assert list(imports(path)) == [], path
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules that a piece of code loads in a fresh interpreter."""
+    code = f"import sys\n{code}\nsys.stderr.write(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, cwd=ROOT
+    )
+    return {name.partition(".")[0] for name in done.stderr.split()}
+
+
+def test_importing_the_package_is_free() -> None:
+    assert not loaded_by("import faceflow") & {*TORCH_FREE, "numpy", "pandas", "cv2", "hydra"}
+
+
+@pytest.mark.parametrize("command", sorted(path.stem for path in (ROOT / "faceflow/cli").glob("*.py")))
+def test_command_line_starts_without_the_heavy_libraries(command: str) -> None:
+    assert not loaded_by(f"import faceflow.cli.{command}") & {*TORCH_FREE, "pandas", "cv2", "albumentations"}
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
+def test_help_and_config_are_shown_without_the_heavy_libraries(command: str, arguments: list[str]) -> None:
+    run = f"""
+from faceflow.cli.{command} import main
+sys.argv = ["faceflow-{command}", *{arguments!r}]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code
+"""
+    assert not loaded_by(run) & {*TORCH_FREE, "pandas", "cv2", "albumentations"}
