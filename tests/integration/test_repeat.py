@@ -58,8 +58,10 @@ class InterruptIn(L.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(workers: int, faces: Faces, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "sources"), [(0, ["last"]), (2, ["last", "best"])])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    workers: int, sources: list[str], faces: Faces, tmp_path: Path
+) -> None:
     settings = (
         *faces.overrides,
         *("trainer.max_epochs=3", "ema_decay=0.9", "model.dropout=0.5", "optimizer.lr=0.01", "test=false"),
@@ -70,7 +72,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(workers: int, faces: F
     broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
     assert (broken.code, broken.stderr) == (130, "Interrupted.\n")
     assert any(key.startswith("ema.network.") for key in load(broken.checkpoint("last"))["state_dict"])
-    for source in ("last", "best"):
+    for source in sources:
         resumed = train(tmp_path / source, *settings, f"resume={broken.checkpoint(source)}")
         for name in ("best", "last"):
             ours, theirs = load(resumed.checkpoint(name)), load(whole.checkpoint(name))

@@ -26,14 +26,8 @@ ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
 # Placed elsewhere than in their group's own key, as the defaults list of the entry says.
 PLACES = {"transforms": "transforms@transforms.eval", "output": "output@hydra", "help": "help@hydra.help"}
 NEEDED = {  # what a user must give
-    "train": ["paths.output=/out", "model.backbone=test_resnet", "+data.labels=a.csv", "+data.train=a.csv"],
-    "test": [
-        "paths.output=/out",
-        "checkpoint=a.ckpt",
-        "+model.image_size=64",
-        "+data.labels=a.csv",
-        "+data.train=a.csv",
-    ],
+    "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
+    "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
 }
 RESERVED = {"_target_", "_partial_", "_recursive_", "_convert_"}
 Node = dict[str, Any]
@@ -62,8 +56,7 @@ def composed() -> dict[str, list[Node]]:
     with initialize_config_dir(str(ROOT), version_base="1.3"):
         for entry in ENTRIES:
             for overrides in rounds(entry):
-                # ++: some options have these keys, others do not
-                needed = [f"++{needed.lstrip('+')}" for needed in NEEDED[entry]]
+                needed = [f"++{value}" for value in NEEDED[entry]]  # ++: not every option has these keys
                 cfg = compose(entry, overrides=[*overrides, *needed])
                 plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
                 configs.setdefault(entry, []).append(plain)
@@ -83,9 +76,8 @@ def components(value: Any, key: str = "") -> Iterator[tuple[str, Node]]:
 
 
 def all_components(composed: dict[str, list[Node]]) -> list[tuple[str, Node]]:
-    return [
-        (f"{entry}: {key}", node) for entry, configs in composed.items() for c in configs for key, node in components(c)
-    ]
+    configs = [(entry, config) for entry, found in composed.items() for config in found]
+    return [(f"{entry}: {key}", node) for entry, config in configs for key, node in components(config)]
 
 
 def written_here(target: str) -> bool:

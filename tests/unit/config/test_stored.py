@@ -55,8 +55,9 @@ def test_result_is_plain_and_says_what_the_file_says(tmp_path: Path) -> None:
 
 
 def test_only_the_whole_file_is_left_in_the_folder(tmp_path: Path) -> None:
+    cfg = composed(tmp_path / "run")
     for _ in range(2):
-        store_config(composed(tmp_path / "run"), tmp_path / "run")
+        store_config(cfg, tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.yaml"]
 
 
