@@ -19,6 +19,9 @@ with a copy of the same network, optimizer and clipping on batches that already 
                   workers and network share them, so that the ratio says what loading costs there.
     waiting       share of the time between steps: waiting for the loader, copying the batch, callbacks. A low ratio
                   with much waiting asks for workers; one with little waiting is the cost of our step.
+    methods       --methods supervised,fixmatch,miro: the bare loop makes the passes that the method asks for
+                  (unlabelled rows in the same pass or apart, MIRO's oracle), images/s counts labelled images, and notes
+                  below the table give the cost of each method over supervised training.
     A progress bar is drawn on terminals only, and output of the runs is discarded here: its cost is not in.
 """
 

@@ -129,7 +129,7 @@ def network_state(checkpoint: Mapping[str, Any], *, source: str | Path) -> dict[
     state = checkpoint.get("state_dict")
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{source}: expected 'state_dict' in the checkpoint, got none; the file is damaged")
-    for prefix in ("ema.network.", "network."):
+    for prefix in ("average.network.", "network."):
         if weights := {k.removeprefix(prefix): v for k, v in state.items() if str(k).startswith(prefix)}:
             return weights
     raise CheckpointError(f"{source}: expected weights of a network in the checkpoint, got none; the file is damaged")

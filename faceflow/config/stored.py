@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from faceflow.errors import ConfigError
 
 _HEADER = """\
 # Repeat this run: faceflow-{task} --config-dir {folder} --config-name config
@@ -26,14 +29,36 @@ def store_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
     Returns:
         The same as plain containers.
     """
-    resolved: dict[str, Any] = _reopen(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), str(output))
-    resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
+    resolved = resolved_config(cfg, output)
     text = _HEADER.format(task=cfg.task, folder=output) + OmegaConf.to_yaml(OmegaConf.create(resolved))
     output.mkdir(parents=True, exist_ok=True)
     temporary = output / f".config.yaml.{os.getpid()}.tmp"  # every process of a DDP run comes by here
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(output / "config.yaml")
     return resolved
+
+
+def resolved_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
+    """Resolve a config as `store_config` writes it, without the file."""
+    resolved: dict[str, Any] = _reopen(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), str(output))
+    resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
+    return resolved
+
+
+def read_config(output: Path) -> dict[str, Any]:
+    """Read what `store_config` wrote into a run folder.
+
+    Raises:
+        ConfigError: no config.yaml, or one that is damaged.
+    """
+    path = output / "config.yaml"
+    try:
+        stored: Any = OmegaConf.to_container(OmegaConf.load(path))
+        return {key: value for key, value in stored.items() if key != "defaults"}
+    except (OSError, YAMLError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: expected the config of an earlier run, got none that can be read; remove '{output}' to start anew"
+        ) from error
 
 
 def _reopen(value: Any, output: str) -> Any:

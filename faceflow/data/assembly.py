@@ -142,7 +142,8 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
             f"{'subjects' if table.has_subjects else 'files without subject'})"
             for table in tables
         )
-    scales = {table.name: str(table.scale) for tables in splits.values() for table in tables}
+    labelled = [table for split, tables in splits.items() if split != "unlabeled" for table in tables]
+    scales = {table.name: str(table.scale) for table in labelled}
     described["labels"] = "; ".join(f"{name}: {scale}" for name, scale in scales.items())
     return described
 

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from faceflow.config.checks import check_number
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
@@ -20,17 +21,27 @@ from faceflow.errors import ConfigError
 
 Loader = DataLoader[dict[str, Tensor]]
 
+_ALONE = {"rank": 0, "world_size": 1}
+
 
 class AUDataModule(L.LightningDataModule):
     """Training streams and the validation loader over tables that are already split.
 
+    A batch holds one entry per stream that the method reads: `batch_size` rows of "labeled", `mu` times as many of
+    "unlabeled". Without `steps_per_epoch` the stream that takes more steps is seen once in an epoch; the other
+    one goes on where it stopped, and begins anew where it ends.
+
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: "stream/view" names that the method reads, for example "labeled/weak"; no other is computed.
+        views: "stream/view" names that the method reads, for example "labeled/weak"; no other is computed, and
+            no other stream is opened.
         pipelines: view -> augmentation, and "eval".
         flip: probability of a horizontal flip in training.
-        batch_size, workers: rows a step and loader processes, per device.
+        batch_size: labelled rows a step, per device.
+        mu: unlabelled rows per labelled one.
+        steps_per_epoch: steps of an epoch, or None.
+        workers: loader processes per device, shared among the streams by what they load.
         seed: of the order of rows and of every augmentation.
     """
 
@@ -44,31 +55,43 @@ class AUDataModule(L.LightningDataModule):
         pipelines: Mapping[str, Pipeline],
         flip: float,
         batch_size: int,
+        mu: int,
+        steps_per_epoch: int | None,
         workers: int,
         seed: int,
     ) -> None:
         super().__init__()
         check_loader(batch_size, workers)
+        check_number(mu, key="loader.mu", expected="a whole number >= 1", valid=lambda x: x >= 1, whole=True)
+        if steps_per_epoch is not None:
+            key, expected = "loader.steps_per_epoch", "a whole number >= 1, or null"
+            check_number(steps_per_epoch, key=key, expected=expected, valid=lambda x: x >= 1, whole=True)
         if not isinstance(flip, int | float) or not 0 <= flip <= 1:
             raise ConfigError(f"flip: expected a probability in [0, 1], got {flip!r}")
         self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
-        self.views = sorted(views)
+        self.views: dict[str, list[str]] = {}
+        for stream, _, view in sorted(name.partition("/") for name in set(views)):
+            self.views.setdefault(stream, []).append(view)
         self.pipelines, self.flip = pipelines, flip
-        self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
+        self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed
         self.first_epoch = 0
 
     def train_dataloader(self) -> CombinedLoader:
-        """One loader per stream; the longest stream sets the length of an epoch."""
-        views = {view: self.pipelines[view] for stream, view in self._named_views() if stream == "labeled"}
-        labeled = FaceDataset(self.tables["train"], aus=self.aus, points=self.points, views=views, flip=self.flip)
-        # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
-        loader = self._loader(labeled, shuffle=True, drop_last=len(labeled) >= self.batch_size * self._world_size())
-        return CombinedLoader({"labeled": loader}, mode="max_size_cycle")
+        """One loader per stream; all make the same number of steps."""
+        datasets = {stream: self._dataset(stream) for stream in self.views}
+        steps = self.steps_per_epoch
+        if steps is None and len(datasets) > 1:
+            steps = max(self._full_batches(stream, dataset) for stream, dataset in datasets.items())
+        loaders = {stream: self._train_loader(stream, dataset, steps) for stream, dataset in datasets.items()}
+        return CombinedLoader(loaders, mode="max_size_cycle")
 
     def val_dataloader(self) -> Loader:
         """All validation rows in order; the rows of a data set follow one another."""
         dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines["eval"])
-        return self._loader(dataset, shuffle=False, drop_last=False)
+        sampler = EpochSampler(len(dataset), shuffle=False, seed=self.seed, **self._place())
+        size = self.batch_sizes["labeled"]
+        return make_loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
 
     def state_dict(self) -> dict[str, int]:
         """Say which epoch comes next."""
@@ -79,17 +102,33 @@ class AUDataModule(L.LightningDataModule):
         """Start with that epoch: loader processes fetch their first rows before Lightning sets the epoch."""
         self.first_epoch = state_dict["next_epoch"]
 
-    def _named_views(self) -> list[tuple[str, str]]:
-        return [(stream, view) for stream, _, view in (name.partition("/") for name in self.views)]
+    def _dataset(self, stream: str) -> FaceDataset:
+        views = {view: self.pipelines[view] for view in self.views[stream]}
+        tables = self.tables["train" if stream == "labeled" else stream]
+        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip)
 
-    def _loader(self, dataset: FaceDataset, *, shuffle: bool, drop_last: bool) -> Loader:
-        rank = self.trainer.global_rank if self.trainer else 0
-        sampler = EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=self._world_size())
+    def _full_batches(self, stream: str, dataset: FaceDataset) -> int:
+        return max(1, len(dataset) // (self.batch_sizes[stream] * self._place()["world_size"]))
+
+    def _train_loader(self, stream: str, dataset: FaceDataset, steps: int | None) -> Loader:
+        place, size = self._place(), self.batch_sizes[stream]
+        together = size * place["world_size"]
+        draws = None if steps is None else steps * together
+        seed = (self.seed,) if stream == "labeled" else (self.seed, 1)
+        sampler = EpochSampler(len(dataset), shuffle=True, seed=seed, draws=draws, **place)
         sampler.set_epoch(self.first_epoch)
-        return make_loader(dataset, sampler, batch_size=self.batch_size, workers=self.workers, drop_last=drop_last)
+        # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
+        drop_last = sampler.draws >= together
+        return make_loader(dataset, sampler, batch_size=size, workers=self._workers(stream), drop_last=drop_last)
 
-    def _world_size(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
+    def _workers(self, stream: str) -> int:
+        """Processes in proportion to the images that a stream augments."""
+        load = {name: self.batch_sizes[name] * len(views) for name, views in self.views.items()}
+        return min(self.workers, max(1, round(self.workers * load[stream] / sum(load.values()))))
+
+    def _place(self) -> dict[str, int]:
+        trainer = self.trainer
+        return {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else _ALONE
 
 
 def evaluation_dataset(

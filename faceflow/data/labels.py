@@ -54,7 +54,7 @@ def read_labels(path: str | Path, *, missing_values: Sequence[float], prefer: Ki
         DataError: no such file, no rows, no `filename`, no AU, a column twice, or text in a label column.
     """
     path = Path(path).expanduser()
-    frame = _read_text(path, key)
+    frame = read_text(path, key)
     if "filename" not in frame.columns:
         similar = suggest("filename", map(str, frame.columns))
         raise DataError(f"{path}: expected a column 'filename', got {_listed(frame)}; {similar}")
@@ -137,7 +137,12 @@ def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Arr
     return wanted
 
 
-def _read_text(path: Path, key: str) -> pd.DataFrame:
+def read_text(path: Path, key: str) -> pd.DataFrame:
+    """Read the cells of a CSV as text, indexed by line number; empty rows are left out.
+
+    Raises:
+        DataError: no such file, or one that is no comma-separated UTF-8 table.
+    """
     try:
         # Without `header=None` pandas renames repeated columns, and shifts them where rows have a cell too many.
         cells = pd.read_csv(

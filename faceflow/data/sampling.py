@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 Draw = tuple[int, int]  # row, seed of its augmentation
@@ -16,10 +17,28 @@ class EpochSampler(Sampler[Draw]):
     Neither the number of workers nor a resumed run changes what the network sees: Lightning calls `set_epoch`
     with the true epoch. Across processes the rows are dealt out in turn, padded by wrapping round so that all
     processes make the same number of steps; metrics drop the padding by row number.
+
+    Args:
+        rows: of the data set.
+        shuffle: a new order in every pass over the rows, or rows in order with the same seeds every time.
+        seed: number or numbers; streams of one run differ in them.
+        draws: rows of an epoch over all processes; None is one pass. With another number an epoch goes on in the
+            pass where the last one stopped, so that all rows are seen equally often.
+        rank, world_size: of this process.
     """
 
-    def __init__(self, rows: int, *, shuffle: bool, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.rows, self.shuffle, self.seed = rows, shuffle, seed
+    def __init__(
+        self,
+        rows: int,
+        *,
+        shuffle: bool,
+        seed: int | Sequence[int],
+        draws: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.rows, self.shuffle, self.draws = rows, shuffle, rows if draws is None else draws
+        self.seed = (seed,) if isinstance(seed, int) else tuple(seed)
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
 
@@ -29,13 +48,24 @@ class EpochSampler(Sampler[Draw]):
 
     def __len__(self) -> int:
         """Rows that this process sees in an epoch."""
-        return -(-self.rows // self.world_size)
+        return -(-self.draws // self.world_size)
 
     def __iter__(self) -> Iterator[Draw]:
         """Yield (row, seed) of this process's share of the epoch."""
-        rng = np.random.default_rng((self.seed, self.epoch if self.shuffle else 0))
+        order, seeds = self._epoch()
+        places = np.arange(len(self) * self.world_size) % self.draws
+        for place in places[self.rank :: self.world_size].tolist():
+            yield int(order[place]), int(seeds[place])
+
+    def _epoch(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the epoch and their seeds, cut out of the endless sequence of passes."""
+        first, start = divmod(self.epoch * self.draws, self.rows)
+        passes = [self._pass(number) for number in range(first, first - (-(start + self.draws) // self.rows))]
+        order, seeds = (np.concatenate(parts) for parts in zip(*passes, strict=True))
+        return order[start : start + self.draws], seeds[start : start + self.draws]
+
+    def _pass(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rng = np.random.default_rng((*self.seed, number if self.shuffle else 0))
         order = rng.permutation(self.rows) if self.shuffle else np.arange(self.rows)
         seeds = rng.integers(0, 2**31 - 1, size=self.rows)
-        padded = np.resize(order, len(self) * self.world_size)
-        for row in padded[self.rank :: self.world_size].tolist():
-            yield row, int(seeds[row])
+        return order, seeds[order]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,20 +18,16 @@ from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
 from faceflow.errors import ConfigError, DataError, suggest
 
-log = logging.getLogger(__name__)
-
 Texts = NDArray[np.str_]
+Rows = NDArray[np.intp]
 SPLITS = ("train", "val", "test")
+UNLABELED = "unlabeled"  # split of the faces whose labels training does not see
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceConfig:
-    """One data set as its config states it; `configs/data/source/default.yaml` explains every key."""
+class TableConfig:
+    """What the configs of labelled and of unlabelled data sets share."""
 
-    labels: str | None
-    train: str | None
-    val: str | None
-    test: str | None
     images: str | None
     name: str | None
     identities: str | None
@@ -41,6 +36,16 @@ class SourceConfig:
     missing_values: list[float]
     domains: list[str] | None
     bad_images: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig(TableConfig):
+    """One data set as its config states it; `configs/data/source/default.yaml` explains every key."""
+
+    labels: str | None
+    train: str | None
+    val: str | None
+    test: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True)
 class FaceTable:
-    """N labelled face crops of one data set.
+    """N face crops of one data set; C = 0 label columns where it has none.
 
     `scores` (N, C) are in label units with NaN = missing; `persons` identify who must stay in one split: the
     subject where the data set names it, else the file.
@@ -78,7 +83,7 @@ class FaceTable:
         """Count of rows."""
         return len(self.files)
 
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp], split: str | None) -> FaceTable:
+    def select(self, rows: NDArray[np.bool_] | Rows, split: str | None) -> FaceTable:
         """Keep some rows, as part of a split."""
         return dataclasses.replace(
             self,
@@ -129,36 +134,70 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
     Raises:
         ConfigError, DataError: settings that contradict, or labels or images that break the contract.
     """
-    _check_settings(key, config)
-    paths = _label_paths(key, config)
+    where = f"data.sources.{key}"
+    check_settings(where, config)
+    paths = _label_paths(where, config)
     files = {
         split: read_labels(
-            path,
-            missing_values=config.missing_values,
-            prefer=prefer,
-            key=f"data.sources.{key}.{split or 'labels'}",
+            path, missing_values=config.missing_values, prefer=prefer, key=f"{where}.{split or 'labels'}"
         )
         for split, path in paths.items()
     }
     scale = find_scale(key, list(files.values()), config.score_max, config.occurrence_min)
     name = config.name or (_name_of([file.path for file in files.values()]) if key == "csv" else key)
-    return [_table(key, name, config, file, scale, split) for split, file in files.items()]
+    tables = []
+    for split, file in files.items():
+        table, rows = list_faces(where, config, file, name=name, scale=scale, split=split)
+        tables.append(_with_images(where, config, file, table, rows))
+    return tables
 
 
-def _check_settings(key: str, config: SourceConfig) -> None:
+def check_settings(key: str, config: TableConfig) -> None:
+    """Check what labelled and unlabelled data sets share; `key` is the full config key."""
     if config.bad_images not in ("error", "skip"):
-        raise ConfigError(f"data.sources.{key}.bad_images: expected error or skip, got '{config.bad_images}'")
+        raise ConfigError(f"{key}.bad_images: expected error or skip, got '{config.bad_images}'")
     for setting in ("score_max", "occurrence_min"):
         value = getattr(config, setting)
         if value is not None and not (_is_number(value) and value > 0):
-            raise ConfigError(f"data.sources.{key}.{setting}: expected a number above 0, or null, got {value!r}")
-    if not isinstance(config.missing_values, list) or not all(map(_is_number, config.missing_values)):
-        raise ConfigError(
-            f"data.sources.{key}.missing_values: expected a list of numbers such as [9], got {config.missing_values!r}"
-        )
-    domains = config.domains
+            raise ConfigError(f"{key}.{setting}: expected a number above 0, or null, got {value!r}")
+    missing, domains = config.missing_values, config.domains
+    if not isinstance(missing, list) or not all(map(_is_number, missing)):
+        raise ConfigError(f"{key}.missing_values: expected a list of numbers such as [9], got {missing!r}")
     if domains is not None and not (isinstance(domains, list) and domains and all(isinstance(d, str) for d in domains)):
-        raise ConfigError(f"data.sources.{key}.domains: expected a list of names, or null for all, got {domains!r}")
+        raise ConfigError(f"{key}.domains: expected a list of names, or null for all, got {domains!r}")
+
+
+def images_folder(config: TableConfig, file: LabelFile) -> Path:
+    """Folder that the file names of a CSV are relative to."""
+    return Path(config.images).expanduser() if config.images else file.path.parent
+
+
+def list_faces(
+    key: str, config: TableConfig, file: LabelFile, *, name: str, scale: LabelScale, split: str | None
+) -> tuple[FaceTable, Rows]:
+    """Make a table of a CSV without opening its images, and say which row of the CSV each of its rows is."""
+    rows = _without_duplicates(file)
+    duplicates = len(file.frame) - len(rows)
+    if config.domains is not None:
+        rows = rows[_in_domains(key, config.domains, file)[rows]]
+    frame = file.frame.iloc[rows]
+    has_subjects = _has_subjects(file, rows)
+    persons = frame["subject"] if has_subjects else frame["filename"]
+    namespace = config.identities or name
+    return FaceTable(
+        name=name,
+        columns=file.aus,
+        scale=scale,
+        scores=file.scores[rows],
+        files=_image_paths(key, file, rows, images_folder(config, file)),
+        filenames=np.asarray(frame["filename"], np.str_),
+        persons=np.asarray([f"{namespace}/{person}" for person in persons], np.str_),
+        has_subjects=has_subjects,
+        domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
+        split=split,
+        duplicates=duplicates,
+        skipped=0,
+    ), rows
 
 
 def _is_number(value: object) -> bool:
@@ -168,40 +207,10 @@ def _is_number(value: object) -> bool:
 def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     parts: dict[str | None, str] = {split: path for split in SPLITS if (path := getattr(config, split))}
     if config.labels and parts:
-        raise ConfigError(f"data.sources.{key}: expected either labels or train/val/test, got both; remove one")
+        raise ConfigError(f"{key}: expected either labels or train/val/test, got both; remove one")
     if not config.labels and not parts:
-        raise ConfigError(f"data.sources.{key}.labels: expected the path of a CSV, got nothing; set it")
+        raise ConfigError(f"{key}.labels: expected the path of a CSV, got nothing; set it")
     return {None: config.labels} if config.labels else parts
-
-
-def _table(
-    key: str, name: str, config: SourceConfig, file: LabelFile, scale: LabelScale, split: str | None
-) -> FaceTable:
-    rows = _without_duplicates(file)
-    duplicates = len(file.frame) - len(rows)
-    if config.domains is not None:
-        rows = rows[_in_domains(key, config.domains, file)[rows]]
-    frame = file.frame.iloc[rows]
-    filenames = np.asarray(frame["filename"], np.str_)
-    images = Path(config.images).expanduser() if config.images else file.path.parent
-    paths, good = _image_paths(key, config, file, rows, filenames, images)
-    has_subjects = _has_subjects(file, rows)
-    persons = frame["subject"] if has_subjects else frame["filename"]
-    namespace = config.identities or name
-    return FaceTable(
-        name=name,
-        columns=file.aus,
-        scale=scale,
-        scores=file.scores[rows][good],
-        files=paths[good],
-        filenames=filenames[good],
-        persons=np.asarray([f"{namespace}/{person}" for person in persons], np.str_)[good],
-        has_subjects=has_subjects,
-        domains=np.asarray(frame["domain"], np.str_)[good] if "domain" in frame.columns else None,
-        split=split,
-        duplicates=duplicates,
-        skipped=int((~good).sum()),
-    )
 
 
 def _name_of(paths: Sequence[Path]) -> str:
@@ -211,7 +220,7 @@ def _name_of(paths: Sequence[Path]) -> str:
     return first.parent.name if plain and first.parent.name else first.stem
 
 
-def _without_duplicates(file: LabelFile) -> NDArray[np.intp]:
+def _without_duplicates(file: LabelFile) -> Rows:
     """Rows to keep: the first of rows that repeat a file and all that is said of it."""
     names = np.asarray([os.path.normpath(name) for name in file.frame["filename"]], np.str_)
     _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
@@ -232,17 +241,17 @@ def _without_duplicates(file: LabelFile) -> NDArray[np.intp]:
 
 def _in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
     if "domain" not in file.frame.columns:
-        raise DataError(f"{file.path}: expected a column 'domain' for data.sources.{key}.domains; add it")
+        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains; add it")
     known = set(file.frame["domain"])
     if absent := sorted(set(domains) - known):
         raise ConfigError(
-            f"data.sources.{key}.domains: expected values of the 'domain' column, got '{absent[0]}', which is not in "
+            f"{key}.domains: expected values of the 'domain' column, got '{absent[0]}', which is not in "
             f"{file.path}; {suggest(absent[0], known)}"
         )
     return file.frame["domain"].isin(domains).to_numpy(bool)
 
 
-def _has_subjects(file: LabelFile, rows: NDArray[np.intp]) -> bool:
+def _has_subjects(file: LabelFile, rows: Rows) -> bool:
     """Whether the rows name their subjects; some without would be split as if they were other persons."""
     if "subject" not in file.frame.columns:
         return False
@@ -256,31 +265,36 @@ def _has_subjects(file: LabelFile, rows: NDArray[np.intp]) -> bool:
     return bool(named.all())
 
 
-def _image_paths(
-    key: str, config: SourceConfig, file: LabelFile, rows: NDArray[np.intp], filenames: Texts, images: Path
-) -> tuple[Texts, NDArray[np.bool_]]:
-    """Absolute path of every image, and which of them are there and whole."""
+def _image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
+    """Absolute path of the image of every row."""
     if not images.is_dir():
-        raise DataError(f"data.sources.{key}.images: expected a folder, got '{images}'; check the path")
+        raise DataError(f"{key}.images: expected a folder, got '{images}'; check the path")
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
-    paths = [os.path.normpath(os.path.join(root, name)) for name in filenames]  # noqa: PTH118
-    for position, path in enumerate(paths):
+    names = file.frame["filename"].iloc[rows].tolist()
+    paths = [os.path.normpath(os.path.join(root, name)) for name in names]  # noqa: PTH118
+    for row, name, path in zip(rows, names, paths, strict=True):
         if not path.startswith(inside):
             raise DataError(
-                f"{file.where(int(rows[position]))}: expected a file inside '{images}', got '{filenames[position]}'; "
-                f"write filename relative to data.sources.{key}.images"
+                f"{file.where(int(row))}: expected a file inside '{images}', got '{name}'; "
+                f"write filename relative to {key}.images"
             )
-    faults = find_faults(paths)
+    return np.asarray(paths, np.str_)
+
+
+def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTable, rows: Rows) -> FaceTable:
+    """The rows of a table whose images are there and whole."""
+    faults = find_faults(table.files.tolist())
     if faults and config.bad_images == "error":
         position, fault = min(faults.items())
         others = f" (and {len(faults) - 1} more broken files)" if len(faults) > 1 else ""
         raise DataError(
-            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{paths[position]}'{others}; "
-            f"mend it, or leave such rows out with data.sources.{key}.bad_images=skip"
+            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}; "
+            f"mend it, or leave such rows out with {key}.bad_images=skip"
         )
-    good = np.ones(len(paths), np.bool_)
-    good[list(faults)] = False
-    if not good.any():
+    if len(faults) == len(table):
+        images = images_folder(config, file)
         raise DataError(f"{file.path}: expected images in '{images}', got none that can be read; check both paths")
-    return np.asarray(paths, np.str_), good
+    good = np.ones(len(table), np.bool_)
+    good[list(faults)] = False
+    return dataclasses.replace(table.select(good, table.split), skipped=len(faults))

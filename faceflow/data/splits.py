@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import logging
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from faceflow.config.checks import check_number
-from faceflow.data.sources import SPLITS, FaceTable
+from faceflow.data.sources import SPLITS, UNLABELED, FaceTable
 from faceflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -20,17 +23,22 @@ Tables = Mapping[str, list[FaceTable]]  # split -> one table per data set
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Shares of the persons that go to validation and test, and the seed of the draw."""
+    """Shares of the persons that go to validation and test, and the seed of the draw.
+
+    `labeled` is the share of each data set's training persons that keep their labels.
+    """
 
     val: float
     test: float
     seed: int
+    labeled: float
 
     def __post_init__(self) -> None:
         """Check that something is left to train on."""
         for key, share, lowest in (("val", self.val, "more than 0"), ("test", self.test, "0")):
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
                 raise ConfigError(f"split.{key}: expected a share from {lowest} to below 1, got {share!r}")
+        check_number(self.labeled, key="split.labeled", expected="a share in (0, 1]", valid=lambda x: 0 < x <= 1)
         check_number(self.seed, key="split.seed", expected="a whole number >= 0", valid=lambda x: x >= 0, whole=True)
         if self.val == 0 or self.val + self.test >= 1:
             raise ConfigError(
@@ -40,7 +48,8 @@ class SplitConfig:
 
     def __str__(self) -> str:
         """Say it the way a result table does."""
-        return f"val {self.val:.0%} and test {self.test:.0%} of the persons, seed {self.seed}"
+        labels = "" if self.labeled == 1 else f", labels of {100 * self.labeled:g}% of the training persons"
+        return f"val {self.val:.0%} and test {self.test:.0%} of the persons, seed {self.seed}{labels}"
 
 
 def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, list[FaceTable]]:
@@ -95,6 +104,39 @@ def check_leaks(splits: Tables) -> None:
 def without_persons(table: FaceTable, persons: set[str]) -> FaceTable:
     """Leave out the rows of some persons."""
     return table.select(~np.isin(table.persons, sorted(persons)), table.split)
+
+
+def hide_labels(train: Sequence[FaceTable], config: SplitConfig) -> tuple[list[FaceTable], list[FaceTable]]:
+    """Draw the training persons that keep their labels, for methods that learn from faces without labels.
+
+    Every data set draws its share of persons, at least one. The draw of a larger share contains that of a smaller
+    one, and no other data set changes it; a person of several data sets keeps the labels in all if one draws them.
+
+    Returns:
+        Tables with labels, and the same tables' other rows in the split `UNLABELED`.
+    """
+    if config.labeled == 1:
+        return list(train), []
+    chosen: set[str] = set()
+    for name in {table.name for table in train}:
+        persons = {person for table in train if table.name == name for person in table.persons.tolist()}
+        order = sorted(persons, key=lambda person: hashlib.sha256(f"{config.seed} {person}".encode()).digest())
+        chosen.update(order[: max(1, round(config.labeled * len(order)))])
+    kept = [np.isin(table.persons, sorted(chosen)) for table in train]
+    labelled = [table.select(rows, table.split) for table, rows in zip(train, kept, strict=True) if rows.any()]
+    hidden = [table.select(~rows, UNLABELED) for table, rows in zip(train, kept, strict=True) if not rows.all()]
+    return labelled, hidden
+
+
+def real_paths(files: Iterable[str]) -> list[str]:
+    """Paths with all links followed; folders only once each, because a path costs a system call per part."""
+    folder_of = functools.cache(os.path.realpath)
+    paths = []
+    for file in files:
+        folder, name = os.path.split(file)
+        path = os.path.join(folder_of(folder), name)  # noqa: PTH118  (Path objects would cost more than the call)
+        paths.append(os.path.realpath(path) if os.path.islink(path) else path)  # noqa: PTH114
+    return paths
 
 
 def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, float]:

@@ -13,6 +13,8 @@ from faceflow.models.network import AUNetwork, NetworkOutput
 Outputs = Mapping[str, NetworkOutput]  # "labeled/weak" -> output of those rows
 Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> view, "target", "mask" or "index" -> tensor
 
+TEACHER = "teacher:"  # before a view: the same rows as the teacher sees them, without a gradient
+
 
 class Objective(nn.Module):
     """A paper's training loss.
@@ -20,11 +22,17 @@ class Objective(nn.Module):
     The module runs one forward pass over the union of all objectives' views and sums their terms, so objectives
     combine in YAML. Parameters that an objective owns (a head of its own, MIRO's encoders) are trained at
     `lr_mult` times the base rate without weight decay.
+
+    A view "teacher:unlabeled/weak" serves pseudo-labels alone: no gradient flows into it. The `teacher` is the
+    network itself, or its average.
     """
 
-    views: ClassVar[frozenset[str]]  # "stream/view" names, for example {"labeled/weak", "unlabeled/strong"}
+    views: frozenset[str]  # "stream/view" names, for example {"labeled/weak", "teacher:unlabeled/weak"}
     maps: ClassVar[bool] = False  # whether it reads the backbone's feature maps
     lr_mult: float = 1.0
+    teacher: str = "student"  # or "ema"
+    freeze_batch_norm: bool = False  # keep the backbone's batch statistics as they are
+    progress: float = 0.0  # share of the run's updates that are done; set before every step
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Build state that depends on the network or the training labels; before any checkpoint is restored."""
@@ -32,3 +40,7 @@ class Objective(nn.Module):
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return scalar terms by name, already weighted."""
         raise NotImplementedError
+
+    def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
+        """Values of the epoch that ends, by name, for the log; they start anew. Runs in all processes."""
+        return {}

@@ -23,6 +23,6 @@ class Supervised(Objective):
         self.criterion.bind(counts)
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the term `supervised`."""
+        """Return `task_loss`."""
         labeled = batch["labeled"]
-        return {"supervised": self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])}
+        return {"task_loss": self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])}

@@ -23,7 +23,8 @@ class Backbone(nn.Module):
     """A timm network without its classifier.
 
     It keeps the network's own last stages (EfficientNet's conv_head, ConvNeXt's norm, ViT's class token), which
-    `features_only` would drop. `dim` is the width of the pooled features, `channels` those of the feature maps.
+    `features_only` would drop. `dim` is the width of the pooled features, `channels` those of the feature maps;
+    `pretrained` says whether the weights came from the hub or a file.
     """
 
     mean: Tensor
@@ -42,6 +43,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.model: Any = _create(name, image_size, drop_path, pretrained=pretrained, weights=weights)
+        self.pretrained = pretrained or weights is not None
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.dim, self.channels = _probe(self, name, image_size)
@@ -56,12 +58,28 @@ class Backbone(nn.Module):
         Returns:
             (B, D), and maps (B, C_i, H_i, W_i), always NCHW.
         """
-        x = (images.to(self.mean.dtype) - self.mean) / self.std
+        x = self._normalized(images)
         if maps:
             final, stages = self.model.forward_intermediates(x, output_fmt="NCHW")
         else:
             final, stages = self.model.forward_features(x), []
         return self.model.forward_head(final, pre_logits=True), tuple(stages)
+
+    def feature_maps(self, images: Tensor, indices: Sequence[int] | None = None) -> tuple[Tensor, ...]:
+        """Feature maps as `forward` gives them, without the layers behind the last one.
+
+        Args:
+            images: as in `forward`.
+            indices: which maps, in ascending order; None is all.
+        """
+        chosen = None if indices is None else list(indices)
+        stages = self.model.forward_intermediates(
+            self._normalized(images), indices=chosen, output_fmt="NCHW", intermediates_only=True
+        )
+        return tuple(stages)
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
 def check_backbone(name: str) -> None:

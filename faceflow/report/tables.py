@@ -21,6 +21,7 @@ from faceflow.metrics.evaluation import Evaluation
 from faceflow.report.files import whole_file
 
 _FILE_WIDTH = 110
+_UNLABELED = "unlabeled"  # split whose labels, if any, training does not see
 _WARNING = "bold red"
 _OCCURRENCE = {
     "F1@val": "f1_val",
@@ -63,9 +64,21 @@ class SplitSummary:
     positives: Mapping[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoldScores:
+    """What the test of one fold gave: `aus` that have a score, and metric -> mean over them, NaN where undefined."""
+
+    name: str
+    images: int
+    persons: int
+    aus: int
+    scores: Mapping[str, float]
+
+
 def data_tables(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> list[Table]:
     """Describe the data: a table of splits and data sets, and one of label counts and base rates per AU."""
-    return [_sources_table(summaries), _labels_table(summaries, aus)]
+    labelled = [summary for summary in summaries if summary.split != _UNLABELED]
+    return [_sources_table(summaries), _labels_table(labelled, aus)]
 
 
 def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, str]) -> Table:
@@ -92,6 +105,39 @@ def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, 
     means = [_number(evaluation.summary[name]) for name in shown.values()]
     _add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
     return table
+
+
+def folds_table(folds: Sequence[FoldScores], *, title: str, unit: str, caption: str) -> Table:
+    """Show one row per fold, and the mean and standard deviation over folds.
+
+    Args:
+        folds: with the same metrics in all.
+        title: of the table.
+        unit: what the name of a fold names.
+        caption: below the table.
+    """
+    headers = {name: header for header, name in (_OCCURRENCE | _INTENSITY).items()}
+    table = _table(title, caption)
+    _add_columns(table, [unit], "left")
+    _add_columns(table, ["images", "persons", "AUs", *(headers.get(name, name) for name in folds[0].scores)], "right")
+    for fold in folds:
+        counts = [str(fold.images), str(fold.persons), str(fold.aus)]
+        _add_row(table, [fold.name, *counts, *map(_number, fold.scores.values())])
+    table.add_section()
+    for label, scores in spread(folds).items():
+        _add_row(table, [label, "", "", "", *map(_number, scores.values())], style="bold" if label == "mean" else "")
+    return table
+
+
+def spread(folds: Sequence[FoldScores]) -> dict[str, dict[str, float]]:
+    """Mean and sample standard deviation ("std") of every metric over the folds where it is defined; else NaN."""
+    defined = {
+        name: [fold.scores[name] for fold in folds if np.isfinite(fold.scores[name])] for name in folds[0].scores
+    }
+    return {
+        "mean": {name: float(np.mean(values)) if values else np.nan for name, values in defined.items()},
+        "std": {name: float(np.std(values, ddof=1)) if len(values) > 1 else np.nan for name, values in defined.items()},
+    }
 
 
 def show(*tables: Table, saved_to: Path | None = None) -> None:

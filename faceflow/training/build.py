@@ -33,7 +33,7 @@ EVAL = "eval"
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
 _CONTINUED = (
     *("seed", "levels", "cutpoints", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
-    *("layer_decay", "head_lr_mult", "ema_decay"),
+    *("layer_decay", "head_lr_mult", "average"),
 )
 _LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
@@ -80,6 +80,7 @@ def build_network(
                     f"'{init_weights}'; set this run to the same"
                 )
         load_state(network, network_state(checkpoint, source=init_weights), source=init_weights)
+        network.backbone.pretrained = True
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
@@ -154,7 +155,7 @@ def check_resume(path: str, module: AUModule) -> None:
     if payload.spec == module.payload.spec and (other := checkpoint["state_dict"].keys() ^ module.state_dict().keys()):
         raise CheckpointError(
             f"resume: expected the parameters of this run, got others in '{path}' ('{min(other)}', ...); "
-            "resume with the settings of that run (ema_decay, method)"
+            "resume with the settings of that run (average, method)"
         )
 
 
@@ -190,7 +191,7 @@ def _statistics(model: Mapping[str, Any], key: str, default: tuple[float, ...]) 
 
 def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
     """Dotted key of the first value that differs, and both values; None where all are equal."""
-    if not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
+    if not theirs or not ours or not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         return None if theirs == ours else (key, theirs, ours)
     shared = [name for name in theirs if name in ours]
     found = (_first_difference(f"{key}.{name}", theirs[name], ours[name]) for name in shared)
@@ -199,5 +200,7 @@ def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] 
 
 
 def _short(value: object) -> str:
+    if isinstance(value, Mapping):  # a component, or a group without one
+        value = value.get("_target_", "none").rpartition(".")[2]
     text = "null" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

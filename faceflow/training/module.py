@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,14 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceflow.artifacts.checkpoint import PAYLOAD, Payload
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.methods.objective import Batch, Objective
+from faceflow.methods.objective import TEACHER, Batch, Objective
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
-from faceflow.training.ema import NetworkEma
+from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.optim import OptimizerFactory, build_schedule, parameter_groups
 from faceflow.training.scoring import EpochPredictions, SplitScorer
 
@@ -31,7 +33,7 @@ class AUModule(L.LightningModule):
         optimizer: factory that takes parameter groups; it carries `lr` and perhaps `weight_decay`.
         scheduler: timm scheduler factory, or None for a constant rate.
         warmup, layer_decay, head_lr_mult: see `faceflow.training.optim`.
-        ema_decay: of the averaged network, or None.
+        average: of the network's weights, which is then validated and exported, or None.
         seed: of dropout and drop path, anew in every step, so that a resumed run repeats an unbroken one.
         payload: what checkpoints say of the run.
     """
@@ -48,7 +50,7 @@ class AUModule(L.LightningModule):
         warmup: float,
         layer_decay: float,
         head_lr_mult: float,
-        ema_decay: float | None,
+        average: NetworkAverage | None,
         seed: int,
         payload: Payload,
     ) -> None:
@@ -59,38 +61,89 @@ class AUModule(L.LightningModule):
         self.objectives = nn.ModuleDict(objectives)
         for objective in objectives.values():
             objective.bind(network, counts)
-        self.ema = NetworkEma(network, ema_decay) if ema_decay is not None else None
-        self.views = sorted(set().union(*(objective.views for objective in objectives.values())))
+        self.average = average
+        if average is not None:
+            average.bind(network)
+        views = set().union(*(objective.views for objective in objectives.values()))
+        self.views = sorted(view for view in views if not view.startswith(TEACHER))
+        self.taught = sorted(view.removeprefix(TEACHER) for view in views if view.startswith(TEACHER))
+        self.teacher = _teacher(objectives, average)
+        self.freeze_batch_norm = any(objective.freeze_batch_norm for objective in objectives.values())
+        statistics = not self.freeze_batch_norm and any(isinstance(part, _BatchNorm) for part in network.modules())
+        same_pass = self.taught if self.teacher == "student" and statistics else []
+        self.taught_here = [view for view in same_pass if view not in self.views]
         self.maps = any(objective.maps for objective in objectives.values())
         self.scorer = scorer
         self.collected = EpochPredictions()
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
         self.layer_decay, self.head_lr_mult = layer_decay, head_lr_mult
         self.seed, self.payload = seed, payload
+        self.steps = math.inf
+        self.train()
+
+    def train(self, mode: bool = True) -> AUModule:
+        """Switch modes; frozen batch statistics stay in evaluation."""
+        super().train(mode)
+        if self.freeze_batch_norm:
+            for part in self.network.modules():
+                if isinstance(part, _BatchNorm):
+                    part.eval()
+        return self
 
     @property
     def evaluated(self) -> AUNetwork:
         """The network that is validated and exported: the average where there is one."""
-        return self.network if self.ema is None else self.ema.network
+        return self.network if self.average is None else self.average.network
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sum the terms of all objectives over one forward pass."""
-        images = [batch[stream][view] for stream, view in (name.split("/") for name in self.views)]
-        output = self._forward(torch.cat(images))
-        outputs = dict(zip(self.views, split_rows(output, [len(rows) for rows in images]), strict=True))
+        for objective in self._by_name.values():
+            objective.progress = self._progress
+        outputs = self._outputs(batch)
         terms = {
             f"train/{name}/{term}": value
-            for name, objective in self.objectives.items()
+            for name, objective in self._by_name.items()
             for term, value in objective(outputs, batch).items()
         }
         loss = torch.stack(list(terms.values())).sum()
-        rows = len(images[0])
-        rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+        rows = len(batch["labeled"]["index"])
+        rate = max(group["lr"] / group["lr_scale"] for group in self.trainer.optimizers[0].param_groups)
         epoch = {key: value.detach() for key, value in terms.items()}
         epoch |= {"train/loss": loss.detach(), "train/lr": torch.tensor(rate)}
         self.log_dict(epoch, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
         self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False, batch_size=rows)
         return loss
+
+    @property
+    def _by_name(self) -> dict[str, Objective]:
+        return {name: objective for name, objective in self.objectives.items() if isinstance(objective, Objective)}
+
+    @property
+    def _progress(self) -> float:
+        """Share of the run's updates that are done; 0 in a run without end."""
+        return min(1.0, self.trainer.global_step / self.steps)
+
+    def _outputs(self, batch: Batch) -> dict[str, NetworkOutput]:
+        """Outputs of all views: one pass over those that get a gradient, and the teacher's.
+
+        Where the network has batch statistics, a teacher that is the student sees its rows in that same pass, so
+        that they are those of all rows, as in the references; elsewhere it keeps no activations.
+        """
+        shared = [*self.views, *self.taught_here]
+        images = [_rows(batch, view) for view in shared]
+        parts = split_rows(self._forward(torch.cat(images)), [len(rows) for rows in images])
+        outputs = dict(zip(shared, parts, strict=True))
+        for view in self.taught:
+            if self.teacher == "student" and view in outputs:
+                outputs[TEACHER + view] = NetworkOutput(outputs[view].logits.detach())
+        if apart := [view for view in self.taught if TEACHER + view not in outputs]:
+            images = [_rows(batch, view) for view in apart]
+            teacher = self.network if self.average is None or self.teacher == "student" else self.average.network
+            with torch.no_grad():
+                logits = teacher(torch.cat(images)).logits
+            for view, part in zip(apart, torch.split(logits, [len(rows) for rows in images]), strict=True):
+                outputs[TEACHER + view] = NetworkOutput(part)
+        return outputs
 
     def _forward(self, images: Tensor) -> NetworkOutput:
         try:
@@ -114,10 +167,14 @@ class AUModule(L.LightningModule):
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**31)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Follow the network with its average, once per optimizer step."""
+        """Follow the network with its average, once per optimizer step; close the epoch's statistics."""
         stepped = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch
-        if self.ema is not None and stepped:
-            self.ema.update(self.network)
+        if self.average is not None and stepped:
+            self.average.update(self.network, self._progress)
+        if self.trainer.is_last_batch:
+            for name, objective in self._by_name.items():
+                values = objective.statistics(self.payload.spec.aus)
+                self.log_dict({f"train/{name}/{key}": value for key, value in values.items()}, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Collect predictions."""
@@ -142,7 +199,7 @@ class AUModule(L.LightningModule):
         keywords: Mapping[str, Any] = getattr(self.optimizer_factory, "keywords", {})
         groups = parameter_groups(
             self.network,
-            {name: objective for name, objective in self.objectives.items() if isinstance(objective, Objective)},
+            self._by_name,
             lr=keywords.get("lr", 0.0),
             weight_decay=keywords.get("weight_decay", 0.0),
             layer_decay=self.layer_decay,
@@ -152,8 +209,8 @@ class AUModule(L.LightningModule):
             optimizer = self.optimizer_factory(groups)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"optimizer: {' '.join(str(error).split())}; mend the value") from error
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = build_schedule(self.scheduler_factory, optimizer, steps=steps, warmup=self.warmup)
+        self.steps = self.trainer.estimated_stepping_batches
+        scheduler = build_schedule(self.scheduler_factory, optimizer, steps=int(self.steps), warmup=self.warmup)
         if scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -177,3 +234,17 @@ class AUModule(L.LightningModule):
                 f"{ours[key]}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
         self.payload.thresholds = found.thresholds
+
+
+def _rows(batch: Batch, view: str) -> Tensor:
+    stream, _, name = view.partition("/")
+    return batch[stream][name]
+
+
+def _teacher(objectives: Mapping[str, Objective], average: NetworkAverage | None) -> str:
+    teachers = {objective.teacher for objective in objectives.values() if any(TEACHER in v for v in objective.views)}
+    if len(teachers) > 1:
+        raise ConfigError("method: expected one teacher for all objectives, got student and ema; set them alike")
+    if "ema" in teachers and not isinstance(average, EMA):
+        raise ConfigError("method: teacher=ema needs the network's average, got none; add average=ema")
+    return teachers.pop() if teachers else "student"

@@ -34,6 +34,14 @@ def git_revision() -> str | None:
         return None
 
 
+def fingerprints(splits: Tables) -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows and fingerprint of every data set in every split."""
+    return {
+        split: {table.name: {"rows": len(table), "sha256": table.fingerprint()} for table in tables}
+        for split, tables in splits.items()
+    }
+
+
 def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, started: float) -> dict[str, Any]:
     """Collect the record of a run.
 
@@ -43,10 +51,6 @@ def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, starte
         splits: tables by split; each is fingerprinted.
         started: time.time() at the start.
     """
-    fingerprints = {
-        split: {table.name: {"rows": len(table), "sha256": table.fingerprint()} for table in tables}
-        for split, tables in splits.items()
-    }
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
         "seconds": round(time.time() - started, 1),
@@ -55,5 +59,5 @@ def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, starte
         "versions": versions(),
         "platform": platform.platform(),
         "protocol": dict(protocol),
-        "data": fingerprints,
+        "data": fingerprints(splits),
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from faceflow.data.sources import FaceTable
+from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.report.tables import SplitSummary
 
@@ -25,9 +25,16 @@ def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
         images=len(table),
         persons=len(np.unique(table.persons)),
         subjects_known=table.has_subjects,
-        labels=str(table.scale),
+        labels=_labels(table),
         duplicates=table.duplicates,
         skipped=table.skipped,
         valid={au: int(count) for au, count in zip(aus, valid, strict=True)},
         positives={au: int(count) for au, count in zip(aus, positives, strict=True)},
     )
+
+
+def _labels(table: FaceTable) -> str:
+    """Say what the labels mean, and whether training sees them: it does where labelled faces join the unlabelled."""
+    if table.split != UNLABELED:
+        return str(table.scale)
+    return f"hidden: {table.scale}" if table.columns else "none"

@@ -107,8 +107,6 @@ def report_test(
         output: folder.
         extra: further entries of metrics.json.
     """
-    scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
-    write_json(output / "metrics.json", {**extra, "protocol": payload.protocol, "test": scores})
     write_table(output / "per_au.csv", per_au_frame(result.evaluations))
     write_table(output / "predictions.csv", _prediction_frame(result, tables))
     for name, evaluation in result.evaluations.items():
@@ -126,6 +124,9 @@ def report_test(
         files=[str(file) for table in tables for file in table.files],
         protocol=payload.protocol,
     )
+    scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
+    # Last, because it marks a finished run.
+    write_json(output / "metrics.json", {**extra, "protocol": payload.protocol, "test": scores})
     say(f"Picture: {picture}", f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceflow.data.datamodule import AUDataModule
 from faceflow.errors import ConfigError
+from faceflow.methods.miro import MIRO
 from faceflow.report.files import write_json
 from faceflow.training.module import AUModule
 
@@ -21,27 +24,40 @@ _BARE_WARMUP = 3  # steps
 
 
 class BareLoop:
-    """The loop one writes by hand: a copy of the network, its optimizer in one group, batches in memory."""
+    """The loop one writes by hand: a copy of the network, its optimizer in one group, batches in memory.
 
-    def __init__(self, trainer: L.Trainer, module: AUModule, *, batch_size: int, channels_last: bool) -> None:
+    It makes the passes that the method's views ask for and no other: rows with a gradient in one pass, a teacher's
+    rows apart from it without one, and MIRO's oracle with the difference of its feature maps.
+    """
+
+    def __init__(self, trainer: L.Trainer, module: AUModule, data: AUDataModule, *, channels_last: bool) -> None:
         self.network = copy.deepcopy(module.network).train()
         self.optimizer = module.optimizer_factory(self.network.parameters())
         self.clip = trainer.gradient_clip_val
         self.mixed = trainer.precision == "bf16-mixed"
         self.device = module.device
-        self.batch_size = batch_size
+        self.batch_size = data.batch_sizes["labeled"]
+        shared = [*module.views, *module.taught_here]
+        self.trained_rows = _row_count(shared, data)
+        taught_rows = _row_count([view for view in module.taught if view not in shared], data)
+        self.oracle = next((part.oracle for part in module.objectives.values() if isinstance(part, MIRO)), None)
+        self.frozen = module.freeze_batch_norm
         spec = module.payload.spec
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        shape = (batch_size, 3, spec.image_size, spec.image_size)
+        shape = (self.trained_rows + taught_rows, 3, spec.image_size, spec.image_size)
         self.images = [
             torch.randint(256, shape, dtype=torch.uint8, device=self.device).contiguous(memory_format=layout)
             for _ in range(_POOL)
         ]
-        labels = (_POOL, batch_size, len(spec.aus), spec.levels)
+        labels = (_POOL, self.trained_rows, len(spec.aus), spec.levels)
         self.targets = torch.randint(2, labels, device=self.device).float()
+        if self.frozen:
+            for part in self.network.modules():
+                if isinstance(part, _BatchNorm):
+                    part.eval()
 
     def rate(self, steps: int) -> float:
-        """Images/s over some steps."""
+        """Labelled images/s over some steps."""
         self._run(_BARE_WARMUP)
         started = _now(self.device)
         self._run(steps)
@@ -52,14 +68,27 @@ class BareLoop:
             self._step(self.images[step % _POOL], self.targets[step % _POOL])
 
     def _step(self, images: torch.Tensor, targets: torch.Tensor) -> None:
+        trained, taught = images[: self.trained_rows], images[self.trained_rows :]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            logits = self.network(images).logits
-        loss = F.binary_cross_entropy_with_logits(logits.float(), targets)
+            if len(taught):
+                with torch.no_grad():
+                    self.network(taught)
+            output = self.network(trained, maps=self.oracle is not None)
+            loss = F.binary_cross_entropy_with_logits(output.logits.float(), targets)
+            if self.oracle is not None:
+                loss = loss + self._distance(trained[: self.batch_size], output.maps)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         self.optimizer.step()
+
+    def _distance(self, images: torch.Tensor, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        assert self.oracle is not None
+        with torch.no_grad():
+            _, targets = self.oracle(images, maps=True)
+        pairs = zip(maps, targets, strict=True)
+        return torch.stack([F.mse_loss(map_[: len(images)].float(), target.float()) for map_, target in pairs]).sum()
 
 
 class StepTimer(L.Callback):
@@ -83,7 +112,7 @@ class StepTimer(L.Callback):
                 f"{trainer.num_training_batches}; raise --faces, or lower --steps, --batch or --workers"
             )
         data: AUDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        self.bare = BareLoop(trainer, pl_module, batch_size=data.batch_size, channels_last=self.channels_last)
+        self.bare = BareLoop(trainer, pl_module, data, channels_last=self.channels_last)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Time the bare loop while the workers still sleep."""
@@ -114,6 +143,10 @@ class StepTimer(L.Callback):
     def _record(self, trainer: L.Trainer, name: str, value: float) -> None:
         if trainer.current_epoch > 0:
             self.rounds[name].append(value)
+
+
+def _row_count(views: Sequence[str], data: AUDataModule) -> int:
+    return sum(data.batch_sizes[view.partition("/")[0]] for view in views)
 
 
 def _now(device: torch.device) -> float:

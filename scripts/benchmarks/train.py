@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from benchmarks.report import Comparison, Report, announced, cores
 from benchmarks.step_timer import StepTimer
 from faceflow.training.run import train
 
+_BASELINE = "supervised"
 _PREFETCHED = 2  # batches that a worker prepares ahead
 
 
@@ -24,6 +26,9 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser("train", help="the training step and all around it")
     add_data_options(parser)
     parser.add_argument("--model", default="resnet18", help="of configs/model, untrained; default: %(default)s")
+    parser.add_argument(
+        "--methods", default="supervised", help="of configs/method, divided by commas; default: %(default)s"
+    )
     parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--workers", type=whole_numbers, default=_powers_of_two(), help="default: %(default)s")
@@ -34,26 +39,38 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Compare a run with each number of workers."""
+    """Compare a run of each method with each number of workers."""
     title = f"Training, {options.model}, {options.size} px, batches of {options.batch}, {options.precision}"
-    rows = [_compare(options, workers) for workers in announced(options.workers)]
+    methods = options.methods.split(",")
+    rows = {(method, n): _compare(options, method, n) for method in methods for n in announced(options.workers)}
     notes = [
         f"workers {workers}: with the main process more than the {cores()} cores, so they take turns"
         for workers in options.workers
         if workers >= cores()
     ]
-    return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
+    return Report(title=title, unit="images/s", comparisons=list(rows.values()), notes=[*_costs(rows), *notes])
 
 
-def _compare(options: argparse.Namespace, workers: int) -> Comparison:
+def _costs(rows: Mapping[tuple[str, int], Comparison]) -> list[str]:
+    """Step time of every method over that of supervised training at the same labelled batch."""
+    costs = []
+    for (method, workers), row in rows.items():
+        base = rows.get((_BASELINE, workers))
+        if base and method != _BASELINE:
+            ours, bare = (median(getattr(base, rates)) / median(getattr(row, rates)) for rates in ("ours", "reference"))
+            costs.append(f"{row.case}: a step takes {ours:.2f} times a supervised one (bare loops: {bare:.2f})")
+    return costs
+
+
+def _compare(options: argparse.Namespace, method: str, workers: int) -> Comparison:
     with tempfile.TemporaryDirectory(prefix="faceflow-benchmark-") as folder:
         rounds = Path(folder) / "rounds.json"
-        cfg = compose_config(options, *_overrides(options, workers, folder, rounds))
+        cfg = compose_config(options, *_overrides(options, method, workers, folder, rounds))
         with contextlib.redirect_stdout(io.StringIO()):
             train(cfg)
         measured = json.loads(rounds.read_text("utf-8"))
     return Comparison(
-        case=f"workers {workers}",
+        case=f"{method}, workers {workers}",
         ours=measured["ours"],
         reference=measured["reference"],
         details={"waiting": f"{median(measured['waiting']):.0%}"},
@@ -61,11 +78,12 @@ def _compare(options: argparse.Namespace, workers: int) -> Comparison:
     )
 
 
-def _overrides(options: argparse.Namespace, workers: int, folder: str, rounds: Path) -> list[str]:
+def _overrides(options: argparse.Namespace, method: str, workers: int, folder: str, rounds: Path) -> list[str]:
     # What the workers prepared while nobody waited would flatter them, so it is used up before the clock starts.
     warmup = max(options.warmup, _PREFETCHED * workers + 1)
     timer = {"path": rounds, "warmup": warmup, "steps": options.steps, "channels_last": options.channels_last}
     return [
+        f"method={method}",
         f"model={options.model}",
         "model.pretrained=false",
         f"loader.workers={workers}",

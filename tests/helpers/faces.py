@@ -79,6 +79,20 @@ def source_settings(**changes: Any) -> dict[str, Any]:
     return settings | {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}
 
 
+def unlabeled_settings(path: Path | str | Sequence[Path] | None, **changes: Any) -> dict[str, Any]:
+    """Settings of one set as `configs/data/unlabeled/default.yaml` states them, with changes."""
+    settings: dict[str, Any] = {
+        **dict.fromkeys(("images", "name", "identities", "domains", "score_max", "occurrence_min"), None),
+        "path": path if path is None or isinstance(path, str | Path) else [str(part) for part in path],
+        "exclude": [],
+        "missing_values": [],
+        "bad_images": "skip",
+    }
+    assert not changes.keys() - settings.keys()
+    settings |= changes
+    return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+
+
 def read_tables_of(key: str = "faces", *, prefer: Kind = "intensity", **settings: Any) -> list[FaceTable]:
     """Read one data set with the default settings, except those given."""
     return read_source(key, SourceConfig(**source_settings(**settings)), prefer=prefer)

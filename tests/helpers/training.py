@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -40,7 +41,7 @@ def make_module(*, spec: NetworkSpec | None = None, **changes: Any) -> AUModule:
         "warmup": 0.0,
         "layer_decay": 1.0,
         "head_lr_mult": 1.0,
-        "ema_decay": None,
+        "average": None,
         "seed": 0,
         "payload": Payload(spec=spec, protocol={}, seen=[], config={}, versions={}),
     }
@@ -69,12 +70,14 @@ def fit(
     validation: Sequence[Any] = (),
     before_step: Callable[..., Any] | None = None,
     after_batch: Callable[..., Any] | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    resume: Path | None = None,
     **trainer_settings: Any,
 ) -> L.Trainer:
     """Train on ready batches for one epoch on the CPU.
 
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
-    module's own hook of that name.
+    module's own hook of that name. Both come after the same hooks of `callbacks`.
     """
     settings: dict[str, Any] = {"max_epochs": 1, "log_every_n_steps": 1} | trainer_settings
     with warnings.catch_warnings():
@@ -88,9 +91,9 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            callbacks=[_Watch(before_step, after_batch)],
+            callbacks=[*callbacks, _Watch(before_step, after_batch)],
             **settings,
         )
         loaders = [DataLoader(list(rows), batch_size=None) for rows in (batches, validation)]
-        trainer.fit(module, loaders[0], loaders[1] if validation else None)
+        trainer.fit(module, loaders[0], loaders[1] if validation else None, ckpt_path=resume, weights_only=True)
     return trainer

@@ -81,6 +81,20 @@ def one_class_in_validation(faces: Faces) -> None:
     faces.write(frame.assign(AU1="0", AU6="0", AU12="0"), "b.csv")
 
 
+def broken_folder(faces: Faces) -> None:
+    folder = faces.folder / "broken"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).touch()
+
+
+def held_out(faces: Faces) -> None:
+    """Train on s0 alone of ten subjects; b.csv holds the others, without labels."""
+    faces.write(faces.read(), "all.csv")
+    frame = faces.read()
+    faces.write(frame[["filename", "subject"]], "b.csv")
+
+
 # fmt: off
 LABELS = [
     Case("no such CSV", "DataError: data.sources.csv.labels: expected a CSV file, got '/no.csv' (no such file or directory); check the path", ("data.labels=/no.csv",)),
@@ -142,7 +156,10 @@ NUMBERS = [
     Case("split", "ConfigError: split: expected val > 0 and val + test < 1, got 0.9 and 0.5; *", ("split.val=0.9", "split.test=0.5")),
     Case("seed of the split", "ConfigError: split.seed: expected a whole number >= 0, got -1", ("split.seed=-1",)),
     Case("seed", "ConfigError: seed: expected a whole number in 0..4294967295, got 'abc'", ("seed=abc",)),
-    Case("EMA", "ConfigError: ema_decay: expected a number in (0, 1), or null for no average, got 2", ("ema_decay=2",)),
+    Case("EMA", "ConfigError: average.decay: expected a number in (0, 1), got 2", ("average=ema", "average.decay=2")),
+    Case("SWA", "ConfigError: average.start: expected a share of the run in [0, 1), got 1", ("average=swa", "average.start=1")),
+    Case("WiSE-FT", "ConfigError: average.alpha: expected a share in (0, 1], got 0", ("average=wise_ft", "average.alpha=0")),
+    Case("linear probe", "ConfigError: callbacks.linear_probe.share: expected a share of the run in (0, 1], got 0", ("callbacks=[default,linear_probe]", "callbacks.linear_probe.share=0")),
     Case("levels", "ConfigError: levels: expected a whole number >= 1, got 0; 1 = occurrence, 5 = intensity", ("levels=0",)),
     Case("count of cutpoints", "ConfigError: cutpoints: expected 5 rising numbers in (0, 5], got [1, 2]; *", ("levels=5", "cutpoints=[1,2]")),
     Case("order of cutpoints", "ConfigError: cutpoints: expected 2 rising numbers in (0, 5], got [4, 2]; *", ("levels=2", "cutpoints=[4,2]")),
@@ -178,7 +195,7 @@ FILES = [
     Case("resume: other method", "CheckpointError: resume: expected method=supervised as in '{last}', got other; *", ("resume={last}", *OTHER_METHOD)),
     Case("resume: other loss", "CheckpointError: resume: expected method.supervised.criterion._target_=faceflow.losses.bce.BCE as in '{last}', got faceflow.losses.focal.Focal; *", ("resume={last}", "loss=focal")),
     Case("resume: other learning rate", "CheckpointError: resume: expected optimizer.lr=0.0001 as in '{last}', got 0.01; *", ("resume={last}", "optimizer.lr=0.01")),
-    Case("resume: EMA added", "CheckpointError: resume: expected ema_decay=null as in '{last}', got 0.9; *", ("resume={last}", "ema_decay=0.9")),
+    Case("resume: EMA added", "CheckpointError: resume: expected average=none as in '{last}', got EMA; *", ("resume={last}", "average=ema")),
     Case("resume: other persons", "CheckpointError: resume: expected the training and validation persons of '{last}', got others; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
     Case("init_weights: other backbone", "CheckpointError: init_weights: expected a network with backbone test_efficientnet, got test_resnet in '{best}'; set this run to the same", ("init_weights={best}", "model.backbone=test_efficientnet")),
     Case("init_weights: other AUs", "CheckpointError: init_weights: expected a network with aus AU1, got AU1, AU6, AU12 in '{best}'; set this run to the same", ("init_weights={best}", "aus.names=[AU1]")),
@@ -192,5 +209,23 @@ FILES = [
     Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'", ("checkpoint={best}", "subset=nonsense"), command="test"),
     Case("test: accelerator", "ConfigError: accelerator: You selected an invalid accelerator name*", ("checkpoint={best}", "accelerator=nonsense"), command="test"),
 ]
+FIXMATCH = ("method=fixmatch", "unlabeled={images}")
+METHODS = [
+    Case("no unlabelled faces", "ConfigError: unlabeled: expected unlabelled faces, which this method learns from, got none; set unlabeled=FOLDER *", ("method=fixmatch",)),
+    Case("no such folder", "DataError: data.unlabeled.own.*: expected *, got '/no'*", ("method=fixmatch", "unlabeled=/no")),
+    Case("no images in the folder", "DataError: data.unlabeled.own.path: expected images (.jpg, *) in '{files}', got none of * files", ("method=fixmatch", "unlabeled={files}")),
+    Case("only broken unlabelled images", "DataError: data.unlabeled.own.path: expected images in '{folder}/broken', got none of 2 files, 0 excluded and 2 broken: 'a.jpg' (a file of zero bytes), *", ("method=fixmatch", "unlabeled={folder}/broken"), broken_folder),
+    Case("exclusion that excludes nothing", "ConfigError: data.unlabeled.own.exclude: expected patterns and lists that exclude some image, got 's77/*', which fits none of 40 paths such as 's0/0.jpg'; correct it", (*FIXMATCH, "data.unlabeled.own.exclude=[s77/*]")),
+    Case("only held-out faces", "DataError: data.unlabeled: expected faces of persons that are not in val or test, got none of *", ("method=fixmatch", "data.labels={folder}/all.csv", "unlabeled={folder}/b.csv", "data.unlabeled.own.images={images}", "data.unlabeled.own.identities=all", "split.val=0.5", "split.test=0.4"), held_out),
+    Case("cutoff", "ConfigError: method.fixmatch.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "method.fixmatch.p_cutoff=0.5")),
+    Case("lambda below 0", "ConfigError: method.fixmatch.lambda_u: expected a weight >= 0, got -1", (*FIXMATCH, "method.fixmatch.lambda_u=-1")),
+    Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; above it right predictions of labelled faces are pushed away without bound", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
+    Case("mu", "ConfigError: loader.mu: expected a whole number >= 1, got 0", (*FIXMATCH, "loader.mu=0")),
+    Case("steps of an epoch", "ConfigError: loader.steps_per_epoch: expected a whole number >= 1, or null, got 0", (*FIXMATCH, "loader.steps_per_epoch=0")),
+    Case("share of labelled persons", "ConfigError: split.labeled: expected *, got 0", ("split.labeled=0",)),
+    Case("teacher without an average", "ConfigError: method: teacher=ema needs the network's average, got none; add average=ema", (*FIXMATCH, "method.fixmatch.teacher=ema")),
+    Case("weight of MIRO", "ConfigError: method.miro.weight: expected a number >= 0, got -1", ("method=miro", "method.miro.weight=-1")),
+    Case("resume: FixMatch after supervised", "CheckpointError: resume: expected method=supervised as in '{last}', got fixmatch; *", ("resume={last}", *FIXMATCH)),
+]
 # fmt: on
-CASES = [*LABELS, *IMAGES, *PERSONS, *KEYS, *NUMBERS, *FILES]
+CASES = [*METHODS, *LABELS, *IMAGES, *PERSONS, *KEYS, *NUMBERS, *FILES]

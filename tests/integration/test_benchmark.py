@@ -43,7 +43,7 @@ def benchmark(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "cases"),
-    [(DATA, ["workers 0", "workers 1"]), ((*TRAIN, "--steps", "2"), ["workers 0"])],
+    [(DATA, ["workers 0", "workers 1"]), ((*TRAIN, "--steps", "2"), ["supervised, workers 0"])],
     ids=["data", "train"],
 )
 def test_every_round_is_a_ratio_to_a_reference_of_its_own(benchmark, source, tmp_path, capsys, arguments, cases):

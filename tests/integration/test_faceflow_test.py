@@ -61,7 +61,7 @@ def test_metrics_agree_with_scikit_learn_on_all_persons_and_say_who_was_seen(
 
 
 def test_thresholds_are_the_best_ones_on_the_validation_persons(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
-    (val,) = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0))["val"]
+    (val,) = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0, labeled=1.0))["val"]
     frame = faces.read().set_index("filename")
     csv = Faces(tmp_path).write(frame.loc[val.filenames.tolist()].reset_index())
     overrides = ("data=csv", f"data.labels={csv}", f"data.images={faces.images}", "subset=all")

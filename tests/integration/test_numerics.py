@@ -18,7 +18,8 @@ GOLDEN = Path(__file__).with_name("golden_losses.json")
 
 
 def test_training_losses_are_those_on_record(faces: Faces, tmp_path: Path) -> None:
-    settings = ("trainer.max_epochs=2", "optimizer.lr=0.01", "model.dropout=0.2", "ema_decay=0.9", "test=false")
-    found = train(tmp_path, *faces.overrides, *settings).table("metrics.csv")["train/loss"].tolist()
+    settings = ("trainer.max_epochs=2", "optimizer.lr=0.01", "model.dropout=0.2", "test=false")
+    average = ("average=ema", "average.decay=0.9")
+    found = train(tmp_path, *faces.overrides, *settings, *average).table("metrics.csv")["train/loss"].tolist()
     recorded = json.loads(GOLDEN.read_text("utf-8"))["train/loss"]
     assert found == pytest.approx(recorded, abs=1e-4)

@@ -64,14 +64,15 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
 ) -> None:
     settings = (
         *faces.overrides,
-        *("trainer.max_epochs=3", "ema_decay=0.9", "model.dropout=0.5", "optimizer.lr=0.01", "test=false"),
+        *("trainer.max_epochs=3", "model.dropout=0.5", "optimizer.lr=0.01", "test=false"),
+        *("average=ema", "average.decay=0.9"),
         f"loader.workers={workers}",
     )
     whole = train(tmp_path / "whole", *settings)
     interrupt = (f"+callbacks.stop._target_={__name__}.InterruptIn", "+callbacks.stop.epoch=2")
     broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
     assert (broken.code, broken.stderr) == (130, "Interrupted.\n")
-    assert any(key.startswith("ema.network.") for key in load(broken.checkpoint("last"))["state_dict"])
+    assert any(key.startswith("average.network.") for key in load(broken.checkpoint("last"))["state_dict"])
     for source in sources:
         resumed = train(tmp_path / source, *settings, f"resume={broken.checkpoint(source)}")
         for name in ("best", "last"):

@@ -46,7 +46,7 @@ def test_the_record_says_what_made_the_numbers(trained: Outcome, faces: Faces) -
         "val": 12,
         "test": 8,
     }
-    splits = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0))
+    splits = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0, labeled=1.0))
     fingerprints = {split: tables[0].fingerprint() for split, tables in splits.items()}
     assert {split: sets["faces"]["sha256"] for split, sets in record["data"].items()} == fingerprints
     assert metrics["protocol"]["split"] == "val 30% and test 20% of the persons, seed 0"

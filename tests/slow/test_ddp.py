@@ -30,7 +30,8 @@ def test_two_processes_train_and_score_every_row_once(tmp_path):
         "trainer.enable_progress_bar=false",
         "loader.batch_size=4",
         "loader.workers=0",
-        "ema_decay=0.9",
+        "average=ema",
+        "average.decay=0.9",
         "logger=none",
         f"hydra.run.dir={output}",
     )

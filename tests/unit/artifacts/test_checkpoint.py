@@ -71,8 +71,8 @@ def test_checkpoint_is_plain_data(tmp_path: Path) -> None:
 def test_average_is_taken_where_the_run_kept_one(tmp_path: Path) -> None:
     content = checkpoint()
     average = AUNetwork(SPEC).eval()
-    content["state_dict"] |= {f"ema.network.{name}": value for name, value in average.state_dict().items()}
-    content["state_dict"] |= {"ema.updates": torch.tensor(5), "objectives.miro.b": torch.ones(1)}
+    content["state_dict"] |= {f"average.network.{name}": value for name, value in average.state_dict().items()}
+    content["state_dict"] |= {"average._extra_state": torch.tensor(5), "objectives.miro.b": torch.ones(1)}
     network, _ = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
     assert torch.equal(network(random_images(1)).logits, average(random_images(1)).logits)
 

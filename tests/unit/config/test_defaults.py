@@ -20,11 +20,17 @@ from omegaconf import OmegaConf
 from faceflow.config.paths import config_dir
 from faceflow.data.sources import SourceConfig
 from faceflow.data.splits import SplitConfig
+from faceflow.data.unlabeled import UnlabeledConfig
 
 ROOT = Path(config_dir())
 ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
 # Placed elsewhere than in their group's own key, as the defaults list of the entry says.
-PLACES = {"transforms": "transforms@transforms.eval", "output": "output@hydra", "help": "help@hydra.help"}
+PLACES = {
+    "transforms": "transforms@transforms.eval",
+    "output": "output@hydra",
+    "help": "help@hydra.help",
+    "data/unlabeled": "data/unlabeled@data.unlabeled.own",
+}
 NEEDED = {  # what a user must give
     "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
@@ -116,7 +122,7 @@ def wrong_types(target: Callable[..., Any], arguments: Node) -> dict[str, Any]:
 def test_every_file_is_composed_by_some_entry() -> None:
     reached = {override for entry in ENTRIES for overrides in rounds(entry) for override in overrides}
     everything = {f"{PLACES.get(name, name)}={option}" for name, options in groups().items() for option in options}
-    assert everything - reached == {"data/source=default"}  # reached through data
+    assert everything - reached == {"data/source=default", "method/term=miro"}  # reached through data and method
     assert set(NEEDED) == set(ENTRIES)
 
 
@@ -153,7 +159,7 @@ def test_every_value_has_the_type_that_python_annotates(composed: dict[str, list
             assert wrong_types(get_object(node["_target_"]), arguments) == {}, key
 
 
-@pytest.mark.parametrize("kind", [SourceConfig, SplitConfig])
+@pytest.mark.parametrize("kind", [SourceConfig, SplitConfig, UnlabeledConfig])
 def test_plain_sections_have_exactly_the_fields_of_their_class(kind: Any, composed: dict[str, list[Node]]) -> None:
     fields = dataclasses.fields(kind)
     assert all(f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING for f in fields)
@@ -161,6 +167,8 @@ def test_plain_sections_have_exactly_the_fields_of_their_class(kind: Any, compos
     if kind is SourceConfig:
         configs = [config for entry in ENTRIES for config in composed[entry]]
         sections = [source for config in configs for source in config["data"]["sources"].values()]
+    elif kind is UnlabeledConfig:
+        sections = [part for config in composed["train"] for part in config["data"]["unlabeled"].values()]
     for section in sections:
         assert section.keys() == {field.name for field in fields}
         assert wrong_types(kind, section) == {}

@@ -42,10 +42,13 @@ def module(table: FaceTable, **changes: Any) -> AUDataModule:
         "pipelines": {"weak": pipeline(turn=turn), "strong": pipeline(turn=turn), "eval": pipeline()},
         "flip": 0.5,
         "batch_size": 4,
+        "mu": 2,
+        "steps_per_epoch": None,
         "workers": 0,
         "seed": 0,
     }
-    tables = {"train": [table], "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
+    pool = changes.pop("unlabeled", [])
+    tables = {"train": [table], "unlabeled": pool, "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
     return AUDataModule(tables, **(settings | changes))
 
 
@@ -62,8 +65,43 @@ class TestTraining:
         assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
         both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
         assert {"weak", "strong"} < set(both["labeled"])
-        other, _, _ = next(iter(module(table, views={"labeled/weak", "unlabeled/strong"}).train_dataloader()))
-        assert "strong" not in other["labeled"]
+
+    def test_streams_have_their_own_views_and_the_unlabelled_one_mu_times_the_rows(self, table: FaceTable) -> None:
+        data = module(table, views={"labeled/weak", "unlabeled/strong"}, unlabeled=[table], batch_size=2, mu=3)
+        batch, _, _ = next(iter(data.train_dataloader()))
+        assert "strong" not in batch["labeled"]
+        assert "weak" not in batch["unlabeled"]
+        assert (len(batch["labeled"]["weak"]), len(batch["unlabeled"]["strong"])) == (2, 6)
+
+    @pytest.mark.parametrize(("steps", "expected"), [(None, 5), (3, 3), (8, 8)])
+    def test_steps_are_those_asked_for_or_of_the_stream_that_takes_more(
+        self, table: FaceTable, steps: int | None, expected: int
+    ) -> None:
+        views = {"labeled/weak", "unlabeled/strong"}
+        data = module(table, views=views, unlabeled=[table], batch_size=2, mu=3, steps_per_epoch=steps)
+        sizes = [
+            (len(batch["labeled"]["index"]), len(batch["unlabeled"]["index"]))
+            for batch, _, _ in data.train_dataloader()
+        ]
+        assert sizes == [(2, 6)] * expected
+
+    def test_streams_draw_other_rows_and_other_flips(self, table: FaceTable) -> None:
+        data = module(table, views={"labeled/weak", "unlabeled/weak"}, unlabeled=[table], batch_size=5, mu=1)
+        labeled, unlabeled = zip(*[(b["labeled"], b["unlabeled"]) for b, _, _ in data.train_dataloader()], strict=True)
+        rows = [torch.cat([part["index"] for part in stream]).tolist() for stream in (labeled, unlabeled)]
+        assert sorted(rows[0]) == sorted(rows[1]) == list(range(10))
+        assert rows[0] != rows[1]
+
+    @pytest.mark.parametrize(("key", "value"), [("mu", 0), ("mu", 1.5), ("steps_per_epoch", 0)])
+    def test_counts_are_checked(self, table: FaceTable, key: str, value: float) -> None:
+        with pytest.raises(ConfigError, match=rf"loader\.{key}: expected a whole number >= 1"):
+            module(table, **{key: value})
+
+    @pytest.mark.filterwarnings("ignore:This DataLoader will create 6 worker processes:UserWarning")
+    def test_workers_are_shared_by_what_the_streams_augment(self, table: FaceTable) -> None:
+        views = {"labeled/weak", "unlabeled/strong", "unlabeled/weak"}
+        loaders = module(table, views=views, unlabeled=[table], workers=7, mu=3).train_dataloader().iterables
+        assert (loaders["labeled"].num_workers, loaders["unlabeled"].num_workers) == (1, 6)
 
     @pytest.mark.parametrize(
         ("batch_size", "sizes"),

@@ -87,3 +87,28 @@ def test_a_row_has_one_seed_whoever_draws_it() -> None:
     dealt = shares(13, 3)
     seeds = dict(epoch(0, rows=13))
     assert all(seeds[row] == seed for share in dealt for row, seed in share)
+
+
+def test_epochs_of_other_lengths_see_all_rows_equally_often() -> None:
+    sampler = EpochSampler(5, shuffle=True, seed=(0, 1), draws=12)
+    seen: list[Draw] = []
+    for number in range(5):
+        sampler.set_epoch(number)
+        assert len(list(sampler)) == len(sampler) == 12
+        seen += sampler
+    assert Counter(row for row, _ in seen) == dict.fromkeys(range(5), 12)
+    assert len({seed for _, seed in seen}) == 60  # another augmentation every time
+    sampler.set_epoch(3)
+    assert list(sampler) == seen[36:48]
+
+
+def test_processes_share_the_draws_of_an_epoch() -> None:
+    whole = list(EpochSampler(5, shuffle=True, seed=0, draws=8))
+    parts = [list(EpochSampler(5, shuffle=True, seed=0, draws=8, rank=rank, world_size=2)) for rank in range(2)]
+    assert [draw for pair in zip(*parts, strict=True) for draw in pair] == whole
+
+
+def test_streams_of_one_seed_differ() -> None:
+    labeled, unlabeled = (list(EpochSampler(50, shuffle=True, seed=seed)) for seed in ((0,), (0, 1)))
+    assert labeled == epoch(0)
+    assert [row for row, _ in labeled] != [row for row, _ in unlabeled]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from faceflow.data.sources import FaceTable
-from faceflow.data.splits import SplitConfig, check_leaks, make_splits, without_persons
+from faceflow.data.splits import SplitConfig, check_leaks, hide_labels, make_splits, without_persons
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 from tests.helpers.faces import read_tables_of, write_csv_dataset
 
-CONFIG = SplitConfig(val=0.15, test=0.25, seed=0)
+CONFIG = SplitConfig(val=0.15, test=0.25, seed=0, labeled=1.0)
 Splits = Mapping[str, Sequence[FaceTable]]
 
 
@@ -45,6 +45,14 @@ def table(
         duplicates=0,
         skipped=0,
     )
+
+
+def sharing(labeled: float, seed: int = 0) -> SplitConfig:
+    return SplitConfig(val=0.15, test=0.25, seed=seed, labeled=labeled)
+
+
+def people(tables: Iterable[FaceTable]) -> set[str]:
+    return {str(person) for part in tables for person in part.persons}
 
 
 def persons(splits: Splits, split: str, name: str | None = None) -> set[str]:
@@ -76,15 +84,22 @@ class TestShares:
     )
     def test_shares_leave_something_to_train_on_and_to_validate(self, val: float, test: float, message: str) -> None:
         with pytest.raises(ConfigError, match=message):
-            SplitConfig(val=val, test=test, seed=0)
+            SplitConfig(val=val, test=test, seed=0, labeled=1.0)
 
     def test_no_test_share_is_fine(self) -> None:
-        splits = make_splits([table(range(10))], SplitConfig(val=0.2, test=0, seed=0))
+        splits = make_splits([table(range(10))], SplitConfig(val=0.2, test=0, seed=0, labeled=1.0))
         assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [8, 2, 0]
         assert splits["test"] == []
 
     def test_a_config_says_itself(self) -> None:
         assert str(CONFIG) == "val 15% and test 25% of the persons, seed 0"
+        assert str(sharing(0.07)) == "val 15% and test 25% of the persons, seed 0, labels of 7% of the training persons"
+        assert str(sharing(0.005)).endswith("labels of 0.5% of the training persons")
+
+    @pytest.mark.parametrize("share", [0, -0.1, 1.5, True, "0.5", None, float("nan")])
+    def test_a_share_of_labels_is_above_zero_and_at_most_one(self, share: Any) -> None:
+        with pytest.raises(ConfigError, match=rf"^split\.labeled: expected a share in \(0, 1\], got {share!r}$"):
+            sharing(share)
 
 
 class TestOneTable:
@@ -102,7 +117,7 @@ class TestOneTable:
 
     def test_the_seed_decides_alone(self) -> None:
         first, again, other = (
-            placement(make_splits([table(range(27))], SplitConfig(val=0.15, test=0.25, seed=seed)))
+            placement(make_splits([table(range(27))], SplitConfig(val=0.15, test=0.25, seed=seed, labeled=1.0)))
             for seed in (0, 0, 1)
         )
         assert first == again
@@ -117,7 +132,7 @@ class TestOneTable:
         assert placement(make_splits([fewer], CONFIG)) == base
 
     def test_three_persons_go_one_to_each_split(self) -> None:
-        splits = make_splits([table("abc")], SplitConfig(val=0.6, test=0.35, seed=3))
+        splits = make_splits([table("abc")], SplitConfig(val=0.6, test=0.35, seed=3, labeled=1.0))
         assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [1, 1, 1]
 
     @pytest.mark.parametrize(("count", "test", "needed"), [(2, 0.25, 3), (1, 0, 2)])
@@ -125,7 +140,7 @@ class TestOneTable:
         with pytest.raises(
             DataError, match=rf"^faces: expected at least {needed} persons .* got {count}; add subjects"
         ):
-            make_splits([table(range(count))], SplitConfig(val=0.15, test=test, seed=0))
+            make_splits([table(range(count))], SplitConfig(val=0.15, test=test, seed=0, labeled=1.0))
 
     def test_images_without_subjects_are_split_with_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
         unknown = dataclasses.replace(table(range(10)), has_subjects=False)
@@ -210,7 +225,7 @@ class TestSharedPeople:
     def test_a_person_of_two_data_sets_gets_one_split(self, seed: int, order: int) -> None:
         disfa = table(self.PEOPLE, name="disfa", identities="people")
         plus = table(self.PEOPLE[:9], name="disfa_plus", identities="people", frames=3)
-        splits = make_splits([disfa, plus][::order], SplitConfig(val=0.15, test=0.25, seed=seed))
+        splits = make_splits([disfa, plus][::order], SplitConfig(val=0.15, test=0.25, seed=seed, labeled=1.0))
         for first, second in itertools.combinations(splits, 2):
             assert not persons(splits, first) & persons(splits, second)
         # round(27 * (.15, .25)) = 4, 7; round(9 * ...) = 1, 2
@@ -274,3 +289,67 @@ class TestLeavingOut:
     def test_nobody_or_everybody(self) -> None:
         assert len(without_persons(table("abc"), set())) == 6
         assert len(without_persons(table("ab"), {"faces/a", "faces/b"})) == 0
+
+
+class TestHiddenLabels:
+    def test_all_labels_are_kept_by_a_share_of_one(self) -> None:
+        train = [table(range(5), split="train")]
+        labelled, hidden = hide_labels(train, sharing(1))
+        assert labelled == train
+        assert hidden == []
+
+    def test_rows_go_by_person_and_none_is_lost(self) -> None:
+        whole = table(range(20), split="train", frames=3)
+        (labelled,), (hidden,) = hide_labels([whole], sharing(0.3))
+        assert (len(people([labelled])), len(people([hidden]))) == (6, 14)
+        assert not people([labelled]) & people([hidden])
+        assert (len(labelled), len(hidden)) == (18, 42)
+        assert sorted([*labelled.files.tolist(), *hidden.files.tolist()]) == sorted(whole.files.tolist())
+        assert (labelled.split, hidden.split) == ("train", "unlabeled")
+        assert hidden.columns == ("AU12",)
+        label_of = dict(zip(whole.files.tolist(), whole.scores.tolist(), strict=True))
+        assert hidden.scores.tolist() == [label_of[file] for file in hidden.files.tolist()]
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_larger_shares_contain_the_smaller_ones(self, seed: int) -> None:
+        train = [
+            table(range(23), name="a", identities="people", split="train"),
+            table(range(9, 50), name="b", identities="people", split="train"),
+        ]
+        shares = (0.01, 0.1, 0.3, 0.31, 0.5, 0.9)
+        chosen = [people(hide_labels(train, sharing(share, seed))[0]) for share in shares]
+        assert all(small <= large for small, large in itertools.pairwise(chosen))
+        assert len(chosen[0]) < len(chosen[2]) < len(chosen[-1])
+
+    def test_the_seed_and_the_persons_decide_alone(self) -> None:
+        def chosen(*train: FaceTable, seed: int = 0) -> set[str]:
+            return people(part for part in hide_labels(train, sharing(0.3, seed))[0] if part.name == "faces")
+
+        base = chosen(table(range(30)))
+        assert chosen(table(reversed(range(30)), frames=5)) == base
+        assert chosen(table(range(7), name="other"), table(range(30))) == base
+        assert chosen(table(range(30)), seed=1) != base
+
+    def test_every_data_set_keeps_a_labelled_person(self) -> None:
+        train = [table(range(30), name="a"), table("xy", name="b"), table("z", name="c")]
+        labelled, hidden = hide_labels(train, sharing(0.1))
+        assert {part.name: len(people([part])) for part in labelled} == {"a": 3, "b": 1, "c": 1}
+        assert {part.name: len(people([part])) for part in hidden} == {"a": 27, "b": 1}
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_person_of_two_data_sets_is_labelled_in_both_or_in_none(self, seed: int) -> None:
+        train = [
+            table(range(27), name="disfa", identities="people"),
+            table(range(9), name="disfa_plus", identities="people"),
+        ]
+        labelled, hidden = hide_labels(train, sharing(0.2, seed))
+        assert not people(labelled) & people(hidden)
+        assert people(labelled) | people(hidden) == {f"people/{number}" for number in range(27)}
+        # round(0.2 * 27) = 5 and round(0.2 * 9) = 2, which may be among the 5
+        assert 5 <= len(people(labelled)) <= 7
+
+    def test_without_subjects_files_are_drawn(self) -> None:
+        files = [f"{number}.jpg" for number in range(40)]
+        unknown = dataclasses.replace(table(files, frames=1), has_subjects=False)
+        (labelled,), (hidden,) = hide_labels([unknown], sharing(0.25))
+        assert (len(labelled), len(hidden)) == (10, 30)

@@ -45,6 +45,24 @@ def test_maps_are_nchw_whatever_the_network_uses_inside(name: str, size: int, st
     assert network.channels == tuple(width for width, _ in stages)
 
 
+@pytest.mark.parametrize(
+    "name", [*FAMILIES, "test_mambaout", "test_nfnet", "test_byobnet", "regnetz_005", "resnetv2_18"]
+)
+def test_maps_without_the_head_are_those_of_the_forward_pass_bit_for_bit(name: str) -> None:
+    network, images = backbone(name), random_images(2)
+    with torch.no_grad():
+        _, maps = network(images, maps=True)
+        assert all(map(torch.equal, maps, network.feature_maps(images)))
+        chosen = network.feature_maps(images, (1, len(maps) - 1))
+    assert len(chosen) == 2
+    assert all(map(torch.equal, chosen, (maps[1], maps[-1])))
+
+
+def test_backbone_knows_whether_it_was_pretrained(tmp_path: Path) -> None:
+    assert backbone("test_resnet").pretrained is False
+    assert backbone("test_resnet", weights=save_weights(tmp_path / "resnet.pth", "test_resnet")).pretrained is True
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_weights_in_timm_naming_reproduce_the_source_model_bit_for_bit(tmp_path: Path, name: str, suffix: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from faceflow.errors import DataError
 from faceflow.metrics.evaluation import Evaluation, Prediction, evaluate
 from faceflow.report.tables import SplitSummary, data_tables, results_table, show
+from faceflow.training.summary import summarize
+from tests.helpers.networks import label_table
 
 GRADED = "occurrence = intensity >= 2 on a 0-5 scale"
 
@@ -107,6 +110,37 @@ def test_labels_are_pooled_over_data_sets_and_empty_ones_are_marked(capsys: pyte
     assert cells(text, "AU4") == ["AU4", "brow lowerer", "50", "! 0.0 %", "40", "100.0 %"]
     assert cells(text, "AU45") == ["AU45", "blink", "! 0", "-", "! 0", "-"]
     assert "! = no label, or none that is positive" in text
+
+
+def test_unlabelled_faces_are_listed_but_their_labels_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    tables = data_tables(
+        [
+            summary("train", "a", {"AU1": 100}, {"AU1": 30}),
+            summary("unlabeled", "web", {"AU1": 0}, {"AU1": 0}, subjects_known=False, labels="none"),
+        ],
+        ["AU1"],
+    )
+    show(tables[0])
+    assert cells(capsys.readouterr().out, "unlabeled") == ["unlabeled", "web", "840", "?", "2", "3", "none"]
+    show(tables[1])
+    text = capsys.readouterr().out
+    assert cells(text, "AU1") == ["AU1", "inner brow raiser", "100", "30.0 %"]
+    assert "unlabeled" not in text
+    assert "!" not in text
+
+
+def test_labels_that_training_does_not_see_are_called_hidden() -> None:
+    def labels(columns: tuple[str, ...], split: str) -> str:
+        scores = {au: [0.0, 5.0] for au in columns} or {"AU1": [0.0]}
+        table = dataclasses.replace(label_table("faces", scores), columns=columns, split=split)
+        table = dataclasses.replace(table, scores=table.scores[:, : len(columns)])
+        (row,) = summarize({"unlabeled": [table]}, ["AU1"])
+        assert (row.split, row.images) == ("unlabeled", len(table))
+        return row.labels
+
+    assert labels(("AU1",), "unlabeled") == f"hidden: {GRADED}"
+    assert labels((), "unlabeled") == "none"
+    assert labels(("AU1",), "train") == GRADED  # a labelled face that joins the unlabelled ones
 
 
 def test_nothing_is_explained_that_does_not_appear(capsys: pytest.CaptureFixture[str]) -> None:

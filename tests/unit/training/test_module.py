@@ -15,6 +15,7 @@ from faceflow.artifacts.checkpoint import PAYLOAD
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.methods.objective import Batch, Objective, Outputs
 from faceflow.models.network import AUNetwork
+from faceflow.training.averages import EMA
 from faceflow.training.scoring import SplitScorer
 from tests.helpers.networks import label_counts, label_table, network_spec, random_images
 from tests.helpers.training import fit, make_module
@@ -34,7 +35,8 @@ class TwoViews(Objective):
 def labeled(rows: int = 2, *, seed: int = 0, size: int = 64, aus: int = 2, levels: int = 1) -> dict[str, Any]:
     target = torch.randint(0, 2, (rows, aus, levels), generator=torch.Generator().manual_seed(seed)).float()
     mask = torch.ones(rows, aus, dtype=torch.bool)
-    return {"labeled": {"weak": random_images(rows, size, seed), "target": target, "mask": mask}}
+    weak = random_images(rows, size, seed)
+    return {"labeled": {"weak": weak, "target": target, "mask": mask, "index": torch.arange(rows)}}
 
 
 def test_two_views_of_different_length_share_one_pass_that_equals_separate_ones() -> None:
@@ -78,8 +80,8 @@ def test_warm_start_keeps_the_bias_that_its_head_has_learned() -> None:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_average_equals_the_lerp_by_hand_over_optimizer_steps(accumulate: int) -> None:
-    module = make_module(ema_decay=0.15, optimizer=partial(torch.optim.SGD, lr=0.5))
-    assert module.ema is not None
+    module = make_module(average=EMA(decay=0.15), optimizer=partial(torch.optim.SGD, lr=0.5))
+    assert isinstance(module.average, EMA)
     by_hand = [p.detach().clone() for p in module.network.parameters()]
     states: list[list[Tensor]] = []
     batches = [labeled(seed=seed) for seed in range(5)]
@@ -93,18 +95,18 @@ def test_average_equals_the_lerp_by_hand_over_optimizer_steps(accumulate: int) -
     for count, state in enumerate(steps):
         decay = min(0.15, (1 + count) / (10 + count))
         by_hand = [decay * old + (1 - decay) * new for old, new in zip(by_hand, state, strict=True)]
-    assert int(module.ema.updates) == len(steps)
-    for average, expected in zip(module.ema.network.parameters(), by_hand, strict=True):
+    assert module.average.count == len(steps)
+    for average, expected in zip(module.average.network.parameters(), by_hand, strict=True):
         torch.testing.assert_close(average, expected)
 
 
 def test_average_is_evaluated_and_never_optimised() -> None:
-    module = make_module(ema_decay=0.9)
-    assert module.ema is not None
+    module = make_module(average=EMA(decay=0.9))
+    assert isinstance(module.average, EMA)
     trainer = fit(module, [labeled()])
     optimised = {id(p) for group in trainer.optimizers[0].param_groups for p in group["params"]}
     assert optimised == {id(p) for p in module.network.parameters()}
-    assert module.evaluated is module.ema.network
+    assert module.evaluated is module.average.network
     assert make_module().evaluated.training is True
 
 

@@ -1,0 +1,297 @@
+"""Unlabelled faces: folders and CSVs of images, without what the user excludes and without the people of val and test.
+
+A test face among the unlabelled ones would flatter every number, so files are compared by their real path, and an
+exclusion that excludes nothing is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import logging
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from faceflow.aus import Kind, parse_column
+from faceflow.data.images import find_faults
+from faceflow.data.labels import LabelFile, find_scale, read_labels, read_text
+from faceflow.data.sources import UNLABELED, FaceTable, TableConfig, check_settings, images_folder, list_faces
+from faceflow.data.splits import Tables, real_paths
+from faceflow.encoding import LabelScale
+from faceflow.errors import ConfigError, DataError, FaceFlowError, suggest
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_NO_LABELS = LabelScale(score_max=1, occurrence_min=1)  # a table needs some scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlabeledConfig(TableConfig):
+    """One set as its config states it; `configs/data/unlabeled/default.yaml` explains every key."""
+
+    path: str | list[str] | None
+    exclude: list[str]
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """What one path of a set holds: `below` and `real` are where each image lies below `root`, and with links followed.
+
+    `root` ends with a slash.
+    """
+
+    root: str
+    table: FaceTable
+    below: list[str]
+    real: list[str]
+
+
+def read_unlabeled(sets: Mapping[str, Mapping[str, Any]], *, prefer: Kind) -> list[FaceTable]:
+    """Read all sets of unlabelled faces; those without a path are left out.
+
+    A file that is found twice, in one set or in two, is kept where it is found first.
+
+    Args:
+        sets: key under `data.unlabeled` -> settings, see `UnlabeledConfig`.
+        prefer: column to take where a tool wrote both intensity and occurrence as hidden labels.
+
+    Returns:
+        One table per path, in the split `UNLABELED`; without AU columns `scores` is (N, 0).
+
+    Raises:
+        ConfigError, DataError: a path without images, or an exclusion that excludes nothing.
+    """
+    tables = [table for key, settings in sets.items() for table in _read_set(key, UnlabeledConfig(**settings), prefer)]
+    names = [table.name for table in tables]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: of a set, or remove a path"
+        )
+    return _without_repeats(tables)
+
+
+def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[FaceTable]:
+    """Leave out every unlabelled face whose person or file is in val or test.
+
+    Raises:
+        DataError: no face is left.
+    """
+    held_out = [table for split in ("val", "test") for table in splits.get(split, ())]
+    persons = {person for table in held_out for person in table.persons.tolist()}
+    files = {path for table in held_out for path in real_paths(table.files.tolist())}
+    left = []
+    for table in unlabeled:
+        pairs = zip(table.persons.tolist(), real_paths(table.files.tolist()), strict=True)
+        free = table.select(_mask(person not in persons and path not in files for person, path in pairs), table.split)
+        lost = len(table) - len(free)
+        if lost:
+            log.warning("%s: left out %d of %d unlabelled faces, in val or test", table.name, lost, len(table))
+        if len(free):
+            left.append(free)
+    if unlabeled and not left:
+        raise DataError(
+            "data.unlabeled: expected faces of persons that are not in val or test, got none of "
+            f"{sum(map(len, unlabeled))} faces; add other faces"
+        )
+    return left
+
+
+def _read_set(key: str, config: UnlabeledConfig, prefer: Kind) -> list[FaceTable]:
+    """One table per path, all in the units that fit the hidden labels of all paths."""
+    where = f"data.unlabeled.{key}"
+    paths = _checked_paths(where, config)
+    listings = [_read_listing(where, path, config, prefer) for path in paths]
+    scale = _hidden_scale(key, [file for file in listings if file.aus], config)
+    found = [_find_faces(where, key, config, file, scale) for file in listings]
+    kept = _without_excluded(where, config.exclude, found)
+    names = _table_names(config.name or key, paths)
+    return [
+        _without_broken(where, config, path, dataclasses.replace(table, name=name), len(faces.real))
+        for path, name, faces, table in zip(paths, names, found, kept, strict=True)
+    ]
+
+
+def _checked_paths(where: str, config: UnlabeledConfig) -> list[Path]:
+    check_settings(where, config)
+    paths = [config.path] if isinstance(config.path, str) else config.path or []
+    for key, texts in (("path", paths), ("exclude", config.exclude)):
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+            raise ConfigError(f"{where}.{key}: expected a list of texts, got {getattr(config, key)!r}")
+    return [Path(path).expanduser() for path in paths]
+
+
+def _table_names(name: str, paths: Sequence[Path]) -> list[str]:
+    """Name of each path's table: that of the set, and which folder or file it is where there are several."""
+    if len(paths) == 1:
+        return [name]
+    short = [path.resolve().name if path.is_dir() else path.stem for path in paths]
+    return [f"{name}:{path if short.count(part) > 1 else part}" for path, part in zip(paths, short, strict=True)]
+
+
+def _read_listing(where: str, path: Path, config: UnlabeledConfig, prefer: Kind) -> LabelFile:
+    """Rows of a CSV, or those of the CSV that would list the images of a folder."""
+    if path.is_dir():
+        frame = pd.DataFrame({"filename": _image_names(where, path)}, dtype=object)
+    else:
+        frame = _read_rows(path, f"{where}.path")
+        if any(map(parse_column, frame.columns)):
+            return read_labels(path, missing_values=config.missing_values, prefer=prefer, key=f"{where}.path")
+    lines = frame.index.to_numpy(np.int64)
+    return LabelFile(path=path, frame=frame, aus=(), scores=np.empty((len(frame), 0)), lines=lines)
+
+
+def _read_rows(path: Path, key: str) -> pd.DataFrame:
+    """A CSV that may have no AU column."""
+    frame = read_text(path, key)
+    if "filename" not in frame.columns:
+        raise DataError(f"{path}: expected a column 'filename', got others; {suggest('filename', map(str, frame))}")
+    if frame.empty:
+        raise DataError(f"{path}: expected rows that name images, got only a header; add rows or remove the file")
+    return frame
+
+
+def _image_names(where: str, folder: Path) -> list[str]:
+    """Paths of all images below a folder, in order; hidden files and folders are passed over."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(f"{where}.path: expected a folder that can be read, got '{error.filename}' ({error.strerror})")
+
+    names: list[str] = []
+    others = 0
+    for current, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(current, name)]
+        visible = [name for name in files if not name.startswith(".")]
+        images = [name for name in visible if name.lower().endswith(SUFFIXES)]
+        others += len(visible) - len(images)
+        below = os.path.relpath(current, folder)
+        names += [name if below == "." else f"{below}/{name}" for name in images]
+    if not names:
+        endings = ", ".join(SUFFIXES)
+        raise DataError(f"{where}.path: expected images ({endings}) in '{folder}', got none of {others} files")
+    if others:
+        log.info("%s: left out %d files of '%s' that are no images by their suffix", where, others, folder)
+    return sorted(names)
+
+
+def _leads_back(folder: str, name: str) -> bool:
+    """Whether a folder is a link to one that it lies in, which would never end."""
+    link = Path(folder, name)
+    return link.is_symlink() and Path(folder).resolve().is_relative_to(link.resolve())
+
+
+def _hidden_scale(key: str, files: Sequence[LabelFile], config: UnlabeledConfig) -> LabelScale:
+    if not files:
+        return _NO_LABELS
+    try:
+        return find_scale(key, files, config.score_max, config.occurrence_min)
+    except FaceFlowError as error:  # it names the settings of a labelled data set
+        raise type(error)(str(error).replace("data.sources.", "data.unlabeled.")) from error
+
+
+def _find_faces(where: str, key: str, config: UnlabeledConfig, file: LabelFile, scale: LabelScale) -> _Faces:
+    if file.path.is_dir():
+        config = dataclasses.replace(config, images=str(file.path))
+    scale = scale if file.aus else _NO_LABELS
+    table, _ = list_faces(where, config, file, name=config.name or key, scale=scale, split=UNLABELED)
+    root = os.path.join(os.path.abspath(images_folder(config, file)), "")  # noqa: PTH100, PTH118  (links stay links)
+    files = table.files.tolist()
+    return _Faces(root, table, below=[path[len(root) :] for path in files], real=real_paths(files))
+
+
+def _without_excluded(where: str, entries: Sequence[str], found: Sequence[_Faces]) -> list[FaceTable]:
+    """Leave out the images that the entries name, under all paths that lead to them."""
+    excluded: set[str] = set()
+    for entry in entries if found else ():
+        path = Path(entry).expanduser()
+        is_list = path.suffix.lower() in (".txt", ".csv") and path.is_file()
+        hits = _listed(where, path, found) if is_list else _matching(str(path), found)
+        if not hits:
+            raise ConfigError(
+                f"{where}.exclude: expected patterns and lists that exclude some image, got '{entry}', which fits none "
+                f"of {sum(len(faces.real) for faces in found)} paths such as '{found[0].below[0]}'; correct it"
+            )
+        excluded |= hits
+    return [faces.table.select(_mask(path not in excluded for path in faces.real), UNLABELED) for faces in found]
+
+
+def _matching(pattern: str, found: Sequence[_Faces]) -> set[str]:
+    """Real paths of the images that a pattern fits, by their path below the folder or, if it is absolute, all of it."""
+    fits = re.compile(fnmatch.translate(posixpath.normpath(pattern))).match
+    hits = set()
+    for faces in found:
+        for below, real in zip(faces.below, faces.real, strict=True):
+            if (fits(faces.root + below) or fits(real)) if posixpath.isabs(pattern) else fits(below):
+                hits.add(real)
+    return hits
+
+
+def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
+    """Real paths of the images that a file lists; a relative path may be below any folder of the set."""
+    if path.suffix.lower() == ".csv":
+        lines = _read_rows(path, f"{where}.exclude")["filename"].tolist()
+    else:
+        try:
+            lines = path.read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{where}.exclude: expected a UTF-8 file of paths, got '{path}' ({error})") from error
+    lines = [line.strip().replace("\\", "/") for line in lines if line.strip()]
+    known = {real for faces in found for real in faces.real}
+    hits = {
+        (line, real)
+        for root in {faces.root for faces in found}
+        for line, real in zip(lines, real_paths(os.path.join(root, line) for line in lines), strict=True)  # noqa: PTH118
+        if real in known
+    }
+    if hits and (lost := sorted(set(lines) - {line for line, _ in hits})):
+        log.warning("%s.exclude: '%s' lists %d files that are not there, as '%s'", where, path, len(lost), lost[0])
+    return {real for _, real in hits}
+
+
+def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: FaceTable, files: int) -> FaceTable:
+    """Leave out images that are missing or broken, and say which."""
+    faults = find_faults(table.files.tolist())
+    named = [f"'{table.filenames[position]}' ({fault})" for position, fault in sorted(faults.items())[:3]]
+    broken = ", ".join(named) + (f" and {len(faults) - 3} more" if len(faults) > 3 else "")
+    if faults and config.bad_images == "error":
+        skip = f"{where}.bad_images=skip"
+        raise DataError(f"{where}.path: expected whole images, got {broken}; mend them, or leave them out with {skip}")
+    if len(faults) == len(table):
+        raise DataError(
+            f"{where}.path: expected images in '{path}', got none of {files} files, {files - len(table)} excluded and "
+            f"{len(faults)} broken{': ' if faults else ''}{broken}; check {where}.path and {where}.exclude"
+        )
+    if faults:
+        log.warning("%s: left out %d broken images: %s", where, len(faults), broken)
+    whole = table.select(_mask(position not in faults for position in range(len(table))), UNLABELED)
+    return dataclasses.replace(whole, skipped=len(faults))
+
+
+def _without_repeats(tables: Sequence[FaceTable]) -> list[FaceTable]:
+    """Keep every file once, where it comes first."""
+    seen: set[str] = set()
+    kept = []
+    for table in tables:
+        new = []
+        for path in real_paths(table.files.tolist()):
+            new.append(path not in seen)
+            seen.add(path)
+        duplicates = table.duplicates + new.count(False)
+        if any(new):
+            kept.append(dataclasses.replace(table.select(_mask(new), UNLABELED), duplicates=duplicates))
+        else:
+            log.warning("%s: left out, for the sets before it have all of its %d files", table.name, len(table))
+    return kept
+
+
+def _mask(flags: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.fromiter(flags, np.bool_)

@@ -1,0 +1,40 @@
+"""DeFixMatch: FixMatch whose consistency on labelled faces is subtracted, so that its mean is the supervised risk."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from faceflow.methods.fixmatch import FixMatch
+from faceflow.methods.objective import TEACHER, Batch, Outputs
+
+
+class DeFixMatch(FixMatch):
+    """Debiased FixMatch (Schmutz et al. 2023, arXiv:2203.07512, eq. 5 and appendix L).
+
+    risk = 1/2 [L(weak, y) + L(strong, y)] + lambda_u (H(unlabelled) - H(labelled)), with one and the same H: teacher
+    labels of the weak view against the strong view, true labels never used. In expectation the two H cancel, as
+    long as both streams show the same population. A confident and right entry of a labelled strong view weighs
+    1/2 - lambda_u, so above 1/2 the loss would be unbounded below.
+
+    Raises:
+        ConfigError: `lambda_u` above 1/2, or as in `FixMatch`.
+    """
+
+    views = FixMatch.views | {"labeled/strong", f"{TEACHER}labeled/weak"}
+    supervised_views = frozenset({"labeled/weak", "labeled/strong"})
+    highest_lambda = 0.5
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return `task_loss`, `consistency_loss` and `debias_loss`; their sum may be negative."""
+        # Before the parent moves adaptive cutoffs: both H need the same ones.
+        terms: dict[str, Tensor] = {}
+        if self.lambda_u:
+            terms["debias_loss"] = -self.weight * self.consistency(outputs, "labeled", batch)
+        return super().forward(outputs, batch) | terms
+
+    def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Mean loss of the weak and the strong view: without the latter training is unstable (appendix L.2)."""
+        labeled = batch["labeled"]
+        views = [outputs[f"labeled/{view}"].logits for view in ("weak", "strong")]
+        weak, strong = (self.criterion(logits, labeled["target"], labeled["mask"]) for logits in views)
+        return (weak + strong) / 2  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""FixMatch: weak views of unlabelled faces give pseudo-labels, strong views must agree with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from faceflow.errors import ConfigError
+from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
+from faceflow.methods.consistency import consistency, pseudo_labels
+from faceflow.methods.cutoffs import CutoffRule, check_share
+from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
+from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
+from faceflow.models.network import AUNetwork
+
+TEACHERS = ("student", "ema")
+
+
+class FixMatch(Objective):
+    """FixMatch for Action Units: one sigmoid per label, cutoffs on both sides.
+
+    Source: Sohn et al. 2020, arXiv:2001.07685, eq. 2-4. `lambda_u=0` is supervised training: no unlabelled face is
+    opened.
+
+    Args:
+        criterion: loss of the labelled faces, and per entry that of the unlabelled ones.
+        p_cutoff: confidence that makes a pseudo-label, one or per AU, see `CutoffRule`.
+        coverage: None, or the share of entries to pseudo-label at the labelled base rates, see `CutoffRule`.
+        cutoff_step: of adaptive cutoffs, in logits.
+        rank_consistent: whether pseudo-labels of several levels must be ordinal, see `pseudo_labels`.
+        lambda_u: weight of the consistency term.
+        ramp_up: share of the run in which that weight rises linearly from 0.
+        teacher: "student", or "ema" for the network's average.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    views = frozenset({"labeled/weak", "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
+    supervised_views = frozenset({"labeled/weak"})  # what is read with lambda_u = 0
+    highest_lambda: ClassVar[float] = math.inf
+
+    def __init__(
+        self,
+        *,
+        criterion: ElementwiseLoss,
+        p_cutoff: float | Mapping[str, float],
+        coverage: float | None,
+        cutoff_step: float,
+        rank_consistent: bool,
+        lambda_u: float,
+        ramp_up: float,
+        teacher: str,
+    ) -> None:
+        super().__init__()
+        self.key = f"method.{type(self).__name__.lower()}"
+        self.criterion = criterion
+        self.cutoffs = CutoffRule(p_cutoff, coverage=coverage, step=cutoff_step, key=self.key)
+        if not isinstance(rank_consistent, bool):
+            raise ConfigError(f"{self.key}.rank_consistent: expected true or false, got {rank_consistent!r}")
+        self._check_weight(lambda_u)
+        if ramp_up != 0:
+            check_share(ramp_up, key=f"{self.key}.ramp_up", lowest=0, expected="a share of the run in [0, 1]")
+        if teacher not in TEACHERS:
+            raise ConfigError(f"{self.key}.teacher: expected student or ema, got '{teacher}'")
+        self.rank_consistent, self.lambda_u, self.ramp_up = rank_consistent, lambda_u, ramp_up
+        self.teacher = teacher if lambda_u else "student"
+        if not lambda_u:
+            self.views = self.supervised_views
+
+    def _check_weight(self, lambda_u: object) -> None:
+        number = isinstance(lambda_u, int | float) and not isinstance(lambda_u, bool) and math.isfinite(lambda_u)
+        if not number or lambda_u < 0:  # type: ignore[operator]
+            raise ConfigError(f"{self.key}.lambda_u: expected a weight >= 0, got {lambda_u!r}")
+        if lambda_u > self.highest_lambda:  # type: ignore[operator]
+            raise ConfigError(
+                f"{self.key}.lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
+                "predictions of labelled faces are pushed away without bound"
+            )
+
+    def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
+        """Give the criterion the label counts, and lay out cutoffs and statistics."""
+        self.criterion.bind(counts)
+        aus = network.spec.aus
+        prior = counts.positives / counts.observed.clamp(min=1).unsqueeze(1)
+        self.cutoffs.bind(aus, prior)
+        self.base_rate = float(prior.mean())
+        self.pseudo_statistics = PseudoLabelStatistics(len(aus))
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return `task_loss` and, weighted, `consistency_loss`."""
+        terms = {"task_loss": self.task_loss(outputs, batch)}
+        if self.lambda_u:
+            terms["consistency_loss"] = self.weight * self.consistency(outputs, "unlabeled", batch)
+            self.cutoffs.follow(outputs[f"{TEACHER}unlabeled/weak"].logits)
+        return terms
+
+    def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Loss of the labelled faces."""
+        labeled = batch["labeled"]
+        return self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
+
+    @property
+    def weight(self) -> float:
+        """Weight of the consistency terms in this step."""
+        return self.lambda_u * min(1.0, self.progress / self.ramp_up) if self.ramp_up else self.lambda_u
+
+    def consistency(self, outputs: Outputs, stream: str, batch: Batch) -> Tensor:
+        """Unweighted consistency of a stream; that of the unlabelled one is counted for the log."""
+        weak, strong = outputs[f"{TEACHER}{stream}/weak"].logits, outputs[f"{stream}/strong"].logits
+        labels = pseudo_labels(weak, self.cutoffs.current(), rank_consistent=self.rank_consistent)
+        if stream == "unlabeled":
+            self.pseudo_statistics.update(labels, batch[stream]["target"], batch[stream]["mask"])
+        return consistency(self.criterion, strong, labels)
+
+    def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
+        """Mask rates, pseudo-positive rate beside the labelled base rate, and quality where labels are hidden."""
+        if not self.pseudo_statistics.update_called:
+            return {}
+        named = named_rates(self.pseudo_statistics.compute(), aus)
+        self.pseudo_statistics.reset()
+        return named | {"labeled_positive_rate": self.base_rate, "weight": self.weight}

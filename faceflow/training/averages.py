@@ -1,0 +1,154 @@
+"""Averages of the network's weights: what is validated, checkpointed and exported when one is on."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterable
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from faceflow.config.checks import check_number
+from faceflow.models.network import AUNetwork
+
+log = logging.getLogger(__name__)
+
+
+class NetworkAverage(nn.Module):
+    """A frozen copy of the network, in evaluation mode, whose weights are made of those that training passes through.
+
+    `network` is the copy; whatever else an average keeps in its state serves only to resume.
+    """
+
+    network: AUNetwork
+
+    def bind(self, network: AUNetwork) -> None:
+        """Copy the network as training finds it; before any checkpoint is restored."""
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    def update(self, network: AUNetwork, progress: float) -> None:
+        """Follow the network after an optimizer step.
+
+        Args:
+            network: what is trained.
+            progress: share of the run's optimizer steps that are done, in [0, 1], this one included.
+        """
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
+class RunningAverage(NetworkAverage):
+    """An average of weights after optimizer steps; `count` of them are in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0  # not a buffer: reading one back would wait for the GPU
+
+    def get_extra_state(self) -> Tensor:
+        """Keep the count in the checkpoint."""
+        return torch.tensor(self.count)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from the count of the checkpoint."""
+        self.count = int(state)
+
+
+class EMA(RunningAverage):
+    """Exponential moving average: average <- decay * average + (1 - decay) * parameter.
+
+    Buffers (BatchNorm statistics) are copied, as in the FixMatch references; averaging them would lag behind.
+    In the first updates the decay is lower, (1 + t) / (10 + t), so that the random start is soon forgotten
+    (TensorFlow's ExponentialMovingAverage).
+    """
+
+    def __init__(self, *, decay: float) -> None:
+        super().__init__()
+        check_number(decay, key="average.decay", expected="a number in (0, 1)", valid=lambda x: 0 < x < 1)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: AUNetwork, progress: float) -> None:
+        """Follow the network after an optimizer step."""
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        _lerp(self.network.parameters(), network.parameters(), 1 - decay)
+        _copy(self.network.buffers(), network.buffers())
+        self.count += 1
+
+
+class SWA(RunningAverage):
+    """Stochastic weight averaging: the plain mean over the steps from share `start` of the run on.
+
+    Until then it is the network itself (Izmailov et al. 2018, arXiv:1803.05407; taken after every step as in ERM++,
+    Teterwak et al. 2023, arXiv:2304.01973). BatchNorm statistics are averaged with the weights; the paper measures
+    them anew in a pass over the training images.
+    """
+
+    def __init__(self, *, start: float) -> None:
+        super().__init__()
+        check_number(start, key="average.start", expected="a share of the run in [0, 1)", valid=lambda x: 0 <= x < 1)
+        self.start = start
+
+    @torch.no_grad()
+    def update(self, network: AUNetwork, progress: float) -> None:
+        """Follow the network after an optimizer step."""
+        # A run that is resumed for more epochs may be before its start again.
+        self.count = self.count + 1 if progress >= self.start else 0
+        _lerp(_floats(self.network), _floats(network), 1 / max(1, self.count))
+        _copy(_integers(self.network), _integers(network))
+
+
+class WiseFT(NetworkAverage):
+    """WiSE-FT: a backbone between the one that training started from and the current one, with the current head.
+
+    backbone = (1 - alpha) * start + alpha * current, for parameters and BatchNorm statistics (Wortsman et al. 2022,
+    arXiv:2109.01903, eq. 1). `start` is kept to resume; it is no part of `network`.
+    """
+
+    def __init__(self, *, alpha: float) -> None:
+        super().__init__()
+        check_number(alpha, key="average.alpha", expected="a share in (0, 1]", valid=lambda x: 0 < x <= 1)
+        self.alpha = alpha
+
+    def bind(self, network: AUNetwork) -> None:
+        """Keep the starting backbone, and warn where it has nothing to offer."""
+        super().bind(network)
+        self.start = copy.deepcopy(self.network.backbone)
+        if not network.backbone.pretrained:
+            log.warning(
+                "average=wise_ft: the backbone starts from random weights, and half-way to those is no network; "
+                "set model.pretrained=true, model.weights or init_weights"
+            )
+
+    @torch.no_grad()
+    def update(self, network: AUNetwork, progress: float) -> None:
+        """Follow the network after an optimizer step."""
+        ours = self.network
+        _copy(_tensors(ours), _tensors(network))
+        _lerp(_floats(ours.backbone), _floats(self.start), 1 - self.alpha)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _floats(module: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in _tensors(module) if tensor.is_floating_point()]
+
+
+def _integers(module: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in _tensors(module) if not tensor.is_floating_point()]
+
+
+def _lerp(averages: Iterable[Tensor], values: Iterable[Tensor], weight: float) -> None:
+    """Move every average towards its value, by a share of the way."""
+    torch._foreach_lerp_([average.data for average in averages], [value.data for value in values], weight)
+
+
+def _copy(averages: Iterable[Tensor], values: Iterable[Tensor]) -> None:
+    for average, value in zip(averages, values, strict=True):
+        average.copy_(value)

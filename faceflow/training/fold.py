@@ -1,0 +1,264 @@
+"""One fold of a protocol: look at its data, train on it, test the best checkpoint."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_only
+from omegaconf import DictConfig
+
+from faceflow.artifacts.checkpoint import Payload, load_network
+from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.stored import store_config
+from faceflow.data.assembly import check_levels, choose_aus, count_labels, describe_protocol
+from faceflow.data.datamodule import AUDataModule
+from faceflow.data.protocols import Fold
+from faceflow.data.sources import UNLABELED
+from faceflow.data.splits import SplitConfig, Tables
+from faceflow.data.streams import training_streams
+from faceflow.data.transforms import build_pipeline
+from faceflow.encoding import cutpoints
+from faceflow.errors import ConfigError
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.models.network import NetworkSpec
+from faceflow.report.files import write_json
+from faceflow.report.tables import data_tables, say, show
+from faceflow.training.build import (
+    EVAL,
+    build_network,
+    build_objectives,
+    build_pipelines,
+    build_spec,
+    build_trainer,
+    check_monitor,
+    check_resume,
+)
+from faceflow.training.module import AUModule
+from faceflow.training.preview import preview_faces
+from faceflow.training.record import run_record, versions
+from faceflow.training.scoring import SplitScorer
+from faceflow.training.summary import summarize
+from faceflow.training.testing import report_test, test_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldRun:
+    """What a training run needs of its fold.
+
+    `cfg.paths.output` is the fold's own folder; `streams` hold its splits and the unlabelled pool; `name` is None
+    where the protocol has one fold only.
+    """
+
+    cfg: DictConfig
+    name: str | None
+    views: Sequence[str]
+    streams: Tables
+    aus: tuple[str, ...]
+    occurrence_min: float
+    protocol: dict[str, str]
+
+    @property
+    def output(self) -> Path:
+        """Folder of the results."""
+        return Path(self.cfg.paths.output)
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Cut points of the levels."""
+        return cutpoints(self.cfg.levels, self.cfg.cutpoints)
+
+    @functools.cached_property
+    def counts(self) -> LabelCounts:
+        """Label counts of the training faces."""
+        positives, observed = count_labels(self.streams["train"], self.aus, self.points)
+        return LabelCounts(positives=torch.from_numpy(positives), observed=torch.from_numpy(observed))
+
+    @functools.cached_property
+    def spec(self) -> NetworkSpec:
+        """What the network must be like."""
+        model, cfg = plain_dict(self.cfg.model), self.cfg
+        return build_spec(
+            model, aus=self.aus, levels=cfg.levels, points=cfg.cutpoints, occurrence_min=self.occurrence_min
+        )
+
+    @functools.cached_property
+    def scorer(self) -> SplitScorer:
+        """Scorer of the validation faces."""
+        return SplitScorer(self.streams["val"], self.spec)
+
+    def check(self) -> None:
+        """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
+
+        Raises:
+            ConfigError, DataError: see `count_labels`, `build_spec` and `check_monitor`.
+        """
+        assert len(self.counts.observed) == len(self.aus), "one count per AU"
+        check_monitor(self.cfg.monitor, self.scorer, callbacks=plain_dict(self.cfg.callbacks))
+
+
+def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequence[str]) -> FoldRun:
+    """Choose the AUs of a fold and open its training streams.
+
+    Raises:
+        ConfigError, DataError: see `choose_aus`, `check_levels` and `training_streams`.
+    """
+    aus = choose_aus(cfg.aus.names, fold.splits["train"])
+    rule = check_levels([table for tables in fold.splits.values() for table in tables], levels=cfg.levels)
+    streams = training_streams(
+        fold.splits,
+        split,
+        views=views,
+        sets=plain_dict(cfg.data).get(UNLABELED, {}),
+        include_labeled=cfg.include_labeled,
+        prefer="intensity" if cfg.levels > 1 else "occurrence",
+    )
+    return FoldRun(
+        cfg=cfg,
+        name=fold.name,
+        views=views,
+        streams=streams,
+        aus=aus,
+        occurrence_min=rule,
+        protocol=describe_protocol(streams, rule=fold.rule),
+    )
+
+
+def report_data(run: FoldRun) -> None:
+    """Show what is in the data and, if `preview` asks for it, draw what the transforms do to some faces."""
+    if speaks():
+        show(*data_tables(summarize(run.streams, run.aus), run.aus), saved_to=run.output / "data.txt")
+    if run.cfg.preview:
+        transforms, faces = plain_dict(run.cfg.transforms), run.cfg.preview
+        say(f"Picture: {preview_faces(run.streams['train'], transforms, faces=faces, folder=run.output)}")
+
+
+def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | None:
+    """Train, then test the best checkpoint with what `faceflow-test` runs.
+
+    Args:
+        run: from `prepare_fold`, checked.
+        started: time.time() when the work on it began.
+        resume: checkpoint of an interrupted run to go on from.
+
+    Returns:
+        The best value of `monitor`; None in all processes but the first.
+    """
+    cfg = run.cfg
+    L.seed_everything(cfg.seed, workers=True, verbose=False)
+    module, data = _module(run), _data(run)
+    trainer = build_trainer(
+        plain_dict(cfg.trainer),
+        callbacks=plain_dict(cfg.callbacks),
+        loggers=plain_dict(cfg.logger),
+        output=run.output,
+    )
+    if resume:
+        check_resume(resume, module)
+    _fit(trainer, module, data, resume=resume)
+    return _finish(run, trainer, started=started) if trainer.is_global_zero else None
+
+
+def speaks() -> bool:
+    """Whether this process prints results: the first of the run, by the launcher's environment."""
+    return not getattr(rank_zero_only, "rank", 0)
+
+
+def _module(run: FoldRun) -> AUModule:
+    cfg, model = run.cfg, plain_dict(run.cfg.model)
+    objectives = build_objectives(plain_dict(cfg.method))
+    network = build_network(run.spec, model, init_weights=cfg.init_weights, channels_last=cfg.channels_last)
+    trained = [table for split, tables in run.streams.items() if split != "test" for table in tables]
+    return AUModule(
+        network=network,
+        objectives=objectives,
+        counts=run.counts,
+        scorer=run.scorer,
+        optimizer=instantiate(cfg.optimizer, key="optimizer"),
+        scheduler=instantiate(cfg.scheduler.factory, key="scheduler") if cfg.scheduler.factory else None,
+        warmup=cfg.scheduler.warmup,
+        layer_decay=cfg.layer_decay,
+        head_lr_mult=cfg.head_lr_mult,
+        average=instantiate(cfg.average, key="average") if cfg.average else None,
+        seed=cfg.seed,
+        payload=Payload(
+            spec=run.spec,
+            protocol=run.protocol,
+            seen=sorted({str(person) for table in trained for person in table.persons}),
+            config=store_config(cfg, run.output),
+            versions=versions(),
+        ),
+    )
+
+
+def _data(run: FoldRun) -> AUDataModule:
+    cfg = run.cfg
+    return AUDataModule(
+        run.streams,
+        aus=run.aus,
+        points=run.points,
+        views=run.views,
+        pipelines=build_pipelines(plain_dict(cfg.transforms), run.views),
+        flip=cfg.flip,
+        batch_size=cfg.loader.batch_size,
+        mu=cfg.loader.mu,
+        steps_per_epoch=cfg.loader.steps_per_epoch,
+        workers=cfg.loader.workers,
+        seed=cfg.seed,
+    )
+
+
+def _fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, *, resume: str | None) -> None:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
+            raise KeyboardInterrupt from stop
+        raise
+
+
+def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
+    """Test the best checkpoint and close the record."""
+    cfg, best = run.cfg, _best(trainer)
+    score = float(best.best_model_score)
+    network, payload = load_network(best.best_model_path, key="checkpoint")
+    record: dict[str, Any] = {
+        "monitor": {"metric": cfg.monitor, "best": score},
+        "checkpoint": best.best_model_path,
+        "run": run_record(seed=cfg.seed, protocol=payload.protocol, splits=run.streams, started=started),
+    }
+    tables = run.streams["test"]
+    if cfg.test and tables:
+        result = test_network(
+            network,
+            payload.thresholds,
+            tables,
+            pipeline=build_pipeline(plain_dict(cfg.transforms)[EVAL], key=f"transforms.{EVAL}"),
+            batch_size=cfg.loader.batch_size,
+            workers=cfg.loader.workers,
+            accelerator=cfg.trainer.accelerator,
+        )
+        title = "Test" if run.name is None else f"Test of {run.name}"
+        report_test(result, tables, payload, title=title, output=run.output, extra=record)
+    elif run.name is not None:  # the summary over folds reads it
+        write_json(run.output / "metrics.json", {**record, "protocol": payload.protocol})
+    say(f"Best {cfg.monitor}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
+    return score
+
+
+def _best(trainer: L.Trainer) -> Any:
+    best: Any = trainer.checkpoint_callback
+    if best is None or best.best_model_score is None:
+        raise ConfigError(
+            "trainer: expected a validated epoch, got none; see trainer.max_epochs, trainer.check_val_every_n_epoch, "
+            "trainer.limit_val_batches and callbacks.best"
+        )
+    return best

@@ -1,0 +1,100 @@
+"""All folds of a protocol, one after another: each in a folder of its own, then one table over them."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from faceflow.config.stored import store_config
+from faceflow.data.protocols import EvaluationProtocol, Fold
+from faceflow.data.splits import SplitConfig
+from faceflow.errors import ConfigError, DataError
+from faceflow.report.tables import say
+from faceflow.training.earlier import Earlier, find_earlier
+from faceflow.training.fold import FoldRun, prepare_fold, report_data, speaks, train_fold
+from faceflow.training.fold_scores import report_folds
+
+
+def train_folds(
+    cfg: DictConfig, protocol: EvaluationProtocol, split: SplitConfig, folds: Sequence[Fold], views: Sequence[str]
+) -> float | None:
+    """Train and test all folds, or only report their data.
+
+    All data are looked at before the first fold trains. In a folder where an earlier start was interrupted, finished
+    folds are kept and an unfinished one goes on from its last checkpoint.
+
+    Returns:
+        The mean of the folds' best values of `monitor`; None after a report, and in all processes but the first.
+
+    Raises:
+        ConfigError, DataError: `resume` is set, two folds would share a folder, or see `prepare_fold`,
+            `find_earlier` and `train_fold`.
+    """
+    started, output = time.time(), Path(cfg.paths.output)
+    if cfg.resume:
+        raise ConfigError(
+            f"resume: expected null with a training per {protocol.unit}, got '{cfg.resume}'; repeat the command with "
+            "hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
+        )
+    titles = [f"Fold {number} of {len(folds)}, {protocol.unit} {fold.name}" for number, fold in enumerate(folds, 1)]
+    runs, found, only_look = [], [], cfg.preview or cfg.report_only
+    for title, fold, folder in zip(titles, folds, _folders(output, folds), strict=True):
+        _announce(f"{title}: data")
+        run = prepare_fold(_own_config(cfg, fold, folder), fold, split, views)
+        if not only_look:
+            found.append(find_earlier(run))
+        report_data(run)
+        runs.append(run)
+    if only_look:
+        return None
+    for run in runs:
+        run.check()
+    store_config(cfg, output)
+    _announce(f"After an interruption, the same command with hydra.run.dir={output} goes on.")
+    for title, run, earlier in zip(titles, runs, found, strict=True):
+        _train(title, run, earlier)
+    if not speaks():
+        return None
+    return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
+
+
+def _announce(line: str) -> None:
+    if speaks():
+        say("", line)
+
+
+def _train(title: str, run: FoldRun, earlier: Earlier) -> None:
+    if earlier.finished:
+        _announce(f"{title}: finished earlier, kept")
+        return
+    _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
+    train_fold(run, started=time.time(), resume=earlier.checkpoint)
+    gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
+
+
+def _own_config(cfg: DictConfig, fold: Fold, folder: Path) -> DictConfig:
+    """Config that trains this fold alone, in its folder."""
+    own = copy.deepcopy(cfg)
+    own.paths.output = str(folder)
+    for key, value in fold.alone.items():
+        own.protocol[key] = value
+    return own
+
+
+def _folders(output: Path, folds: Sequence[Fold]) -> list[Path]:
+    """Folder of every fold: its name, as far as every file system can write it."""
+    names = [re.sub(r"[^\w.-]+", "_", str(fold.name)).strip(".") or "_" for fold in folds]
+    alike = [name.casefold() for name in names]
+    for position, name in enumerate(alike):
+        if name in alike[:position]:
+            first, second = folds[alike.index(name)].name, folds[position].name
+            raise DataError(
+                f"protocol: expected names whose folders differ, got '{first}' and '{second}'; rename one in the labels"
+            )
+    return [output / name for name in names]

@@ -1,0 +1,55 @@
+"""Linear probing before fine-tuning (LP-FT)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+
+from faceflow.config.checks import check_number
+from faceflow.models.backbone import Backbone
+from faceflow.models.network import AUNetwork
+
+
+class LinearProbe(L.Callback):
+    """Trains only the head, and what the objectives own, in the first share of the run's optimizer steps.
+
+    The gradients of a head that still is random would distort the features of a pretrained backbone (Kumar et al.
+    2022, arXiv:2202.10054). Meanwhile the backbone stays as it is to the last bit: the optimizer skips parameters
+    without a gradient, weight decay included, and evaluation mode keeps batch statistics and drop path still.
+
+    Args:
+        share: of the run's optimizer steps; 1 is linear probing alone.
+    """
+
+    def __init__(self, *, share: float) -> None:
+        expected = "a share of the run in (0, 1]"
+        check_number(share, key="callbacks.linear_probe.share", expected=expected, valid=lambda x: 0 < x <= 1)
+        self.share = share
+        self.probing = False
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Decide by the step alone, so that a resumed run goes on in the phase in which it stopped."""
+        was_probing = self.probing
+        self.probing = trainer.global_step < self.share * trainer.estimated_stepping_batches
+        if self.probing:
+            _backbone(pl_module).eval()
+        elif was_probing:
+            # By the module itself, not by its backbone: it may keep the backbone's BatchNorm in evaluation mode.
+            pl_module.train()
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Drop the backbone's gradients, after DDP has exchanged them and before they count in the clipped norm."""
+        if self.probing:
+            _backbone(pl_module).zero_grad(set_to_none=True)
+
+
+def _backbone(module: L.LightningModule) -> Backbone:
+    network = module.network
+    assert isinstance(network, AUNetwork)
+    return network.backbone

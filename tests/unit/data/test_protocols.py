@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceflow.data.protocols import Fold, Holdout, LeaveOneDomainOut, apart_by_split
+from faceflow.data.sources import FaceTable
+from faceflow.data.splits import SplitConfig, make_splits
+from faceflow.data.streams import training_streams
+from faceflow.encoding import LabelScale
+from faceflow.errors import ConfigError, DataError
+from tests.helpers.faces import read_folder, unlabeled_settings, write_csv_dataset
+
+SPLIT = SplitConfig(val=0.3, test=0.25, seed=0, labeled=1.0)
+EVERY = LeaveOneDomainOut(domains=None)
+
+
+def table(
+    name: str,
+    people: Mapping[str, Iterable[int]] | Iterable[int],
+    *,
+    identities: str | None = None,
+    split: str | None = None,
+    folder: str | None = None,
+) -> FaceTable:
+    """Two images of every person; `people` are persons by domain, or persons of a table without the column."""
+    grouped = people if isinstance(people, Mapping) else {"": people}
+    rows = [(domain, person) for domain, persons in grouped.items() for person in persons for _ in range(2)]
+    files = np.array([f"/{folder or name}/{split}/{row}.jpg" for row in range(len(rows))])
+    return FaceTable(
+        name=name,
+        columns=("AU12",),
+        scale=LabelScale(score_max=5, occurrence_min=2),
+        scores=np.arange(len(rows), dtype=np.float64)[:, None] % 6,
+        files=files,
+        filenames=files,
+        persons=np.array([f"{identities or name}/{person}" for _, person in rows]),
+        has_subjects=True,
+        domains=np.array([domain for domain, _ in rows]) if isinstance(people, Mapping) else None,
+        split=split,
+        duplicates=0,
+        skipped=0,
+    )
+
+
+def persons(fold: Fold, *splits: str) -> set[str]:
+    return {str(person) for split in splits for part in fold.splits[split] for person in part.persons}
+
+
+def named(name: str, numbers: Iterable[int]) -> set[str]:
+    return {f"{name}/{number}" for number in numbers}
+
+
+CAMERAS = table("faces", {"studio": range(6), "webcam": range(6, 10), "infrared": range(10, 14)})
+
+
+def test_each_domain_is_tested_whole_by_a_fold_that_trains_on_the_others() -> None:
+    folds = EVERY.folds([CAMERAS], SPLIT)
+    assert [fold.name for fold in folds] == ["studio", "webcam", "infrared"]
+    tested = [range(6), range(6, 10), range(10, 14)]
+    for fold, numbers in zip(folds, tested, strict=True):
+        others = named("faces", set(range(14)) - set(numbers))
+        assert persons(fold, "test") == named("faces", numbers)
+        assert persons(fold, "train") | persons(fold, "val") == others
+        assert not persons(fold, "train") & persons(fold, "val")
+        assert len(persons(fold, "val")) == round(0.3 * len(others))
+        assert sum(len(part) for parts in fold.splits.values() for part in parts) == 28
+        (test,) = fold.splits["test"]
+        assert test.domains is not None
+        assert (set(test.domains), test.split) == ({fold.name}, "test")
+
+
+def test_the_test_share_changes_nothing_and_the_rule_says_so() -> None:
+    usual, other = (EVERY.folds([CAMERAS], dataclasses.replace(SPLIT, test=share)) for share in (0.25, 0.5))
+    for first, second in zip(usual, other, strict=True):
+        assert [persons(first, split) for split in first.splits] == [persons(second, split) for split in second.splits]
+    assert usual[1].rule == (
+        "leave one domain out: test on all faces of it, val 30% of the persons of the other domains, seed 0; "
+        "split.test is not used; left out: webcam"
+    )
+    few = EVERY.describe(dataclasses.replace(SPLIT, labeled=0.1))
+    assert "labels of 10% of the training persons" in few
+
+
+def test_data_sets_without_the_column_are_domains_beside_those_that_the_column_names() -> None:
+    bare, blank = table("office", range(5)), table("car", {"": range(5)})
+    cameras = table("faces", {"studio": range(4), "webcam": range(4, 8)})
+    folds = EVERY.folds([bare, cameras, blank], SPLIT)
+    assert [fold.name for fold in folds] == ["office", "studio", "webcam", "car"]
+    assert persons(folds[0], "test") == named("office", range(5))
+    assert persons(folds[1], "test") == named("faces", range(4))
+    assert persons(folds[1], "train", "val") == (
+        named("office", range(5)) | named("faces", range(4, 8)) | named("car", range(5))
+    )
+    assert {part.name for part in folds[1].splits["train"]} == {"office", "faces", "car"}
+
+
+def test_one_value_in_two_data_sets_is_one_domain() -> None:
+    first = table("first", {"webcam": range(4), "studio": range(4, 8)})
+    second = table("second", {"webcam": range(4), "car": range(4, 8)})
+    folds = {fold.name: fold for fold in EVERY.folds([first, second, table("car", range(3))], SPLIT)}
+    assert list(folds) == ["webcam", "studio", "car"]
+    assert persons(folds["webcam"], "test") == named("first", range(4)) | named("second", range(4))
+    assert [part.name for part in folds["car"].splits["test"]] == ["second", "car"]
+
+
+def test_a_person_of_the_left_out_domain_is_in_no_other_split(caplog: pytest.LogCaptureFixture) -> None:
+    indoors = table("indoors", range(6), identities="study")
+    outdoors = table("outdoors", range(4, 10), identities="study")
+    with caplog.at_level(logging.WARNING):
+        first, second = EVERY.folds([indoors, outdoors], SPLIT)
+    assert persons(first, "test") == named("study", range(6))
+    assert persons(first, "train", "val") == named("study", range(6, 10))
+    assert persons(second, "train", "val") == named("study", range(4))
+    assert caplog.messages == [
+        f"{domain} left out: 2 of its persons are in other domains too; their 4 images there are in no split"
+        for domain in ("indoors", "outdoors")
+    ]
+
+
+def test_nobody_left_to_train_on_is_refused() -> None:
+    sides = [table(name, range(6), identities="study") for name in ("left", "right")]
+    with pytest.raises(DataError, match=r"^protocol: expected persons outside of the domain 'left'.*\(6 persons"):
+        EVERY.folds(sides, SPLIT)
+
+
+@pytest.mark.parametrize("tables", [[table("faces", range(6))], [table("faces", {"studio": range(6)})]])
+def test_one_domain_is_refused_with_both_ways_to_get_more(tables: list[FaceTable]) -> None:
+    with pytest.raises(DataError, match=r"^protocol: expected at least two domains.*'domain' column.*data=\[a,b\]"):
+        EVERY.folds(tables, SPLIT)
+
+
+def test_domains_chooses_which_are_left_out_and_all_others_still_train() -> None:
+    chosen = LeaveOneDomainOut(domains=["infrared", "studio"]).folds([CAMERAS], SPLIT)
+    every = {fold.name: fold for fold in EVERY.folds([CAMERAS], SPLIT)}
+    assert [fold.name for fold in chosen] == ["infrared", "studio"]
+    for fold in chosen:
+        for split in ("train", "val", "test"):
+            assert persons(fold, split) == persons(every[fold.name], split)
+
+
+def test_the_settings_of_a_fold_make_that_fold_alone() -> None:
+    for fold in EVERY.folds([CAMERAS], SPLIT):
+        (alone,) = LeaveOneDomainOut(**fold.alone).folds([CAMERAS], SPLIT)
+        assert (alone.name, alone.rule) == (fold.name, fold.rule)
+        assert persons(alone, "val") == persons(fold, "val")
+
+
+@pytest.mark.parametrize(
+    ("domains", "message"),
+    [
+        (["webcan"], r"expected domains of the data, got 'webcan'; did you mean 'webcam'\?"),
+        (["studio", "studio"], "expected every domain once, got 'studio' twice"),
+        ([], "expected a list of names, or null"),
+        ("studio", "expected a list of names, or null"),
+        ([1], "expected a list of names, or null"),
+    ],
+)
+def test_wrong_domains_are_refused(domains: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^protocol.domains: {message}"):
+        LeaveOneDomainOut(domains=domains).folds([CAMERAS], SPLIT)
+
+
+def test_rows_without_a_domain_among_others_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^faces: expected a domain in every row, or in none.*'/faces/None/4.jpg'"):
+        EVERY.folds([table("faces", {"studio": range(2), "": range(2, 4)})], SPLIT)
+
+
+def test_given_splits_are_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    given = [table("faces", range(5), split="train"), table("faces", range(5, 8), split="test"), table("car", range(4))]
+    first, second = EVERY.folds(given, SPLIT)
+    assert persons(first, "test") == named("faces", range(8))
+    assert persons(first, "train", "val") == named("car", range(4))
+    assert persons(second, "train", "val") == named("faces", range(8))
+    assert [part.name for part in first.splits["test"]] == ["faces:train", "faces:test"]
+    assert caplog.messages == ["faces: protocol=leave_one_domain_out ignores the given train, val and test"]
+
+
+def test_an_image_that_two_data_sets_share_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^splits: expected no file in two splits, got '/shared/None/0.jpg'"):
+        EVERY.folds([table(name, range(4), folder="shared") for name in ("a", "b")], SPLIT)
+
+
+def test_no_unlabelled_face_of_the_left_out_people_is_in_the_pool(tmp_path: Path) -> None:
+    folder = write_csv_dataset(tmp_path / "faces", aus=("AU12",), subjects=8, frames=2, domains=("studio", "webcam"))
+    sets = {"own": unlabeled_settings(folder / "labels.csv", images=folder / "images", identities="faces")}
+    for fold in EVERY.folds([read_folder(folder)], SPLIT):
+        views, settings = ["unlabeled/weak"], {"include_labeled": False, "prefer": "intensity"}
+        streams = training_streams(fold.splits, SPLIT, views=views, sets=sets, **settings)  # type: ignore[arg-type]
+        pool = {str(person) for part in streams["unlabeled"] for person in part.persons}
+        assert pool == persons(fold, "train")
+        assert len(pool) == 3
+
+
+def test_holdout_is_the_usual_split() -> None:
+    (fold,) = Holdout().folds([CAMERAS], SPLIT)
+    expected = make_splits([CAMERAS], SPLIT)
+    assert (fold.name, fold.rule) == (None, "val 30% and test 25% of the persons, seed 0")
+    for split, parts in expected.items():
+        assert persons(fold, split) == {str(person) for part in parts for person in part.persons}
+
+
+def test_only_tables_of_one_name_are_renamed_by_their_split() -> None:
+    tables = [table("a", range(2), split="train"), table("a", range(2), split="val"), table("b", range(2))]
+    assert [part.name for part in apart_by_split(tables)] == ["a:train", "a:val", "b"]
