@@ -44,6 +44,7 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
     protocol = {"split": rule, "labels": runs[0].protocol["labels"]}
     caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
     caption += f"\nmean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
+    say("")
     show(folds_table(folds, title=f"Test by {unit}", unit=unit, caption=caption), saved_to=output / "folds.txt")
     write_table(output / "folds.csv", _frame(folds, summary, unit))
     content = {

@@ -106,7 +106,7 @@ class AUModule(L.LightningModule):
             for term, value in objective(outputs, batch).items()
         }
         loss = torch.stack(list(terms.values())).sum()
-        rows = len(batch["labeled"]["index"])
+        rows = len(next(iter(batch["labeled"].values())))
         rate = max(group["lr"] / group["lr_scale"] for group in self.trainer.optimizers[0].param_groups)
         epoch = {key: value.detach() for key, value in terms.items()}
         epoch |= {"train/loss": loss.detach(), "train/lr": torch.tensor(rate)}

@@ -70,7 +70,7 @@ def test_objective_may_own_a_head_that_is_trained_at_its_rate_without_decay() ->
 def test_terms_of_all_objectives_are_summed_and_logged_by_name() -> None:
     module = make_module(objectives=two_heads(weight=0.5))
     logged = fit(module, [one_batch()]).callback_metrics
-    parts = logged["train/supervised/supervised"] + logged["train/visible/visible"]
+    parts = logged["train/supervised/task_loss"] + logged["train/visible/visible"]
     assert logged["train/loss"].item() == pytest.approx(parts.item(), rel=1e-5)
 
 
