@@ -112,13 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     work = options.output.absolute()
     _write_label_files(options.data, work)
-    tables = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for part in parts(work, options):
-            tables.append(_table(part, options, _study(part, options, work, pool)))
-    text = "\n\n".join(tables)
-    (work / "study.md").write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+            table = _table(part, options, _study(part, options, work, pool))
+            (work / f"{part.name}.md").write_text(f"{table}\n", encoding="utf-8")
+            sys.stdout.write(f"{table}\n\n")
     return 0
 
 

@@ -29,7 +29,10 @@ class CutoffRule(nn.Module):
     approximation of a quantile (Robbins and Monro 1951).
 
     Args:
-        p_cutoff: probability in (0.5, 1], or one per AU: {AU12: 0.9, others: 0.95}; where the adaptive ones start.
+        p_cutoff: confidence in (0.5, 1] that makes a label on, or one per AU: {AU12: 0.9, others: 0.95}; where the
+            adaptive ones start.
+        n_cutoff: confidence that makes a label off; None is `p_cutoff`. Of a rare AU nearly every face is off with
+            a probability of 0.95, whatever it shows.
         coverage: share of the entries in (0, 1] that get a pseudo-label, or None for fixed cutoffs.
         step: of adaptive cutoffs, in logits, above 0.
         key: config key of the method, for messages.
@@ -39,33 +42,45 @@ class CutoffRule(nn.Module):
     negative: Tensor
     prior: Tensor
 
-    def __init__(self, p_cutoff: float | Mapping[str, float], *, coverage: float | None, step: float, key: str) -> None:
+    def __init__(
+        self,
+        *,
+        p_cutoff: float | Mapping[str, float],
+        n_cutoff: float | Mapping[str, float] | None,
+        coverage: float | None,
+        step: float,
+        key: str,
+    ) -> None:
         super().__init__()
-        named = p_cutoff if isinstance(p_cutoff, Mapping) else {OTHERS: p_cutoff}
-        for au, value in named.items():
-            place = f"{key}.p_cutoff" if au == OTHERS else f"{key}.p_cutoff.{au}"
-            check_share(value, key=place, lowest=0.5, expected="a probability in (0.5, 1]")
+        self.confidence = {"p_cutoff": _by_au(p_cutoff, f"{key}.p_cutoff")}
+        self.confidence["n_cutoff"] = (
+            self.confidence["p_cutoff"] if n_cutoff is None else _by_au(n_cutoff, f"{key}.n_cutoff")
+        )
         if coverage is not None:
             check_share(coverage, key=f"{key}.coverage", lowest=0, expected="a share in (0, 1], or null")
         check_share(step, key=f"{key}.cutoff_step", lowest=0, expected="logits in (0, 1]")
-        self.named, self.coverage, self.step, self.key = dict(named), coverage, step, key
+        self.coverage, self.step, self.key = coverage, step, key
 
     def bind(self, aus: Sequence[str], prior: Tensor) -> None:
         """Lay out the cutoffs; `prior` are the base rates of the labelled faces, (A, L)."""
-        if unknown := sorted(self.named.keys() - {*aus, OTHERS}):
+        self.register_buffer("positive", self._logits("p_cutoff", aus).expand(prior.shape).clone())
+        self.register_buffer("negative", -self._logits("n_cutoff", aus).expand(prior.shape))
+        self.register_buffer("prior", prior.float().clamp(_RAREST, 1 - _RAREST), persistent=False)
+
+    def _logits(self, name: str, aus: Sequence[str]) -> Tensor:
+        """Cutoffs of all AUs, (A, 1)."""
+        values = self.confidence[name]
+        if unknown := sorted(values.keys() - {*aus, OTHERS}):
             raise ConfigError(
-                f"{self.key}.p_cutoff: expected AUs of the network, got '{unknown[0]}'; "
+                f"{self.key}.{name}: expected AUs of the network, got '{unknown[0]}'; "
                 f"{suggest(unknown[0], [*aus, OTHERS])}"
             )
-        if missing := [au for au in aus if au not in self.named and OTHERS not in self.named]:
+        if missing := [au for au in aus if au not in values and OTHERS not in values]:
             raise ConfigError(
-                f"{self.key}.p_cutoff: expected a value for {missing[0]}, got none; add it, or {OTHERS}: 0.95"
+                f"{self.key}.{name}: expected a value for {missing[0]}, got none; add it, or {OTHERS}: 0.95"
             )
-        wanted = [self.named[au] if au in self.named else self.named[OTHERS] for au in aus]
-        start = torch.tensor(wanted, dtype=torch.float64).unsqueeze(1).expand(prior.shape).clone()
-        self.register_buffer("positive", torch.logit(start).float())
-        self.register_buffer("negative", torch.logit(1 - start).float())
-        self.register_buffer("prior", prior.float().clamp(_RAREST, 1 - _RAREST), persistent=False)
+        wanted = [values[au] if au in values else values[OTHERS] for au in aus]
+        return torch.logit(torch.tensor(wanted, dtype=torch.float64)).float().unsqueeze(1)
 
     def current(self) -> Cutoffs:
         """Cutoffs of this step."""
@@ -92,3 +107,11 @@ def check_share(value: object, *, key: str, lowest: float, expected: str) -> Non
     """Raise ConfigError unless `lowest` < value <= 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest < value <= 1:
         raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+
+
+def _by_au(confidence: float | Mapping[str, float], key: str) -> dict[str, float]:
+    """Check confidences and name them by AU."""
+    values = dict(confidence) if isinstance(confidence, Mapping) else {OTHERS: confidence}
+    for au, value in values.items():
+        check_share(value, key=key if au == OTHERS else f"{key}.{au}", lowest=0.5, expected="a probability in (0.5, 1]")
+    return values

@@ -27,7 +27,7 @@ class FixMatch(Objective):
 
     Args:
         criterion: loss of the labelled faces, and per entry that of the unlabelled ones.
-        p_cutoff: confidence that makes a pseudo-label, one or per AU, see `CutoffRule`.
+        p_cutoff, n_cutoff: confidence that makes a pseudo-label on or off, one or per AU, see `CutoffRule`.
         coverage: None, or the share of entries to pseudo-label at the labelled base rates, see `CutoffRule`.
         cutoff_step: of adaptive cutoffs, in logits.
         rank_consistent: whether pseudo-labels of several levels must be ordinal, see `pseudo_labels`.
@@ -48,6 +48,7 @@ class FixMatch(Objective):
         *,
         criterion: ElementwiseLoss,
         p_cutoff: float | Mapping[str, float],
+        n_cutoff: float | Mapping[str, float] | None,
         coverage: float | None,
         cutoff_step: float,
         rank_consistent: bool,
@@ -58,7 +59,9 @@ class FixMatch(Objective):
         super().__init__()
         self.key = f"method.{type(self).__name__.lower()}"
         self.criterion = criterion
-        self.cutoffs = CutoffRule(p_cutoff, coverage=coverage, step=cutoff_step, key=self.key)
+        self.cutoffs = CutoffRule(
+            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, step=cutoff_step, key=self.key
+        )
         if not isinstance(rank_consistent, bool):
             raise ConfigError(f"{self.key}.rank_consistent: expected true or false, got {rank_consistent!r}")
         self._check_weight(lambda_u)

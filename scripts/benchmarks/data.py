@@ -87,6 +87,8 @@ def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
         pipelines=build_pipelines(transforms, views),
         flip=cfg.flip,
         batch_size=cfg.loader.batch_size,
+        mu=cfg.loader.mu,
+        steps_per_epoch=None,
         workers=workers,
         seed=cfg.seed,
     )
@@ -100,7 +102,7 @@ def _compare(data: AUDataModule, options: argparse.Namespace) -> Comparison:
     ours, reference, memory = [], [], []
     for epoch in range(options.epochs + 1):
         sampler.set_epoch(epoch)
-        reference.append(_bare_rate(_draws(dataset, sampler)[: len(loader) * data.batch_size], pipeline))
+        reference.append(_bare_rate(_draws(dataset, sampler)[: len(loader) * data.batch_sizes["labeled"]], pipeline))
         ours.append(_loader_rate(combined))
         memory.append(resident_mib())
     del combined, loader

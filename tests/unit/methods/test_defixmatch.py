@@ -23,6 +23,7 @@ def method(kind: type[FixMatch] = DeFixMatch, **changes: Any) -> FixMatch:
     settings: dict[str, Any] = {
         "criterion": BCE(weighting="none", max_weight=1.0),
         "p_cutoff": 0.95,
+        "n_cutoff": None,
         "coverage": None,
         "cutoff_step": 0.1,
         "rank_consistent": True,

@@ -39,6 +39,7 @@ def fixmatch(**changes: Any) -> FixMatch:
     settings: dict[str, Any] = {
         "criterion": bce(),
         "p_cutoff": 0.95,
+        "n_cutoff": None,
         "coverage": None,
         "cutoff_step": 0.1,
         "rank_consistent": True,
@@ -49,6 +50,10 @@ def fixmatch(**changes: Any) -> FixMatch:
     objective = FixMatch(**(settings | changes))
     objective.bind(NETWORK, label_counts([[2], [5]], [10, 10]))
     return objective
+
+
+def cutoff_rule(p_cutoff: Any, *, n_cutoff: Any = None, coverage: float | None, step: float) -> CutoffRule:
+    return CutoffRule(p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, step=step, key="method.fixmatch")
 
 
 def outputs(**logits: Tensor) -> dict[str, NetworkOutput]:
@@ -212,14 +217,21 @@ def test_quality_is_left_out_without_hidden_labels() -> None:
 
 
 def test_cutoffs_per_au() -> None:
-    rule = CutoffRule({"AU12": 0.8, "others": 0.95}, coverage=None, step=0.1, key="method.fixmatch")
+    rule = cutoff_rule({"AU12": 0.8, "others": 0.95}, coverage=None, step=0.1)
     rule.bind(("AU1", "AU12"), torch.full((2, 1), 0.1))
     torch.testing.assert_close(rule.current().positive.sigmoid(), torch.tensor([[0.95], [0.8]]))
     torch.testing.assert_close(rule.current().negative.sigmoid(), torch.tensor([[0.05], [0.2]]))
 
 
+def test_cutoffs_of_absent_aus_may_be_stricter() -> None:
+    rule = cutoff_rule(0.8, n_cutoff={"AU12": 0.98, "others": 0.9}, coverage=None, step=0.1)
+    rule.bind(("AU1", "AU12"), torch.full((2, 5), 0.1))
+    torch.testing.assert_close(rule.current().positive.sigmoid(), torch.full((2, 5), 0.8))
+    torch.testing.assert_close(rule.current().negative.sigmoid()[:, 4], torch.tensor([0.1, 0.02]))
+
+
 def test_an_adaptive_step_by_hand() -> None:
-    rule = CutoffRule(0.9, coverage=0.8, step=0.1, key="method.fixmatch")
+    rule = cutoff_rule(0.9, coverage=0.8, step=0.1)
     rule.bind(("AU1",), torch.tensor([[0.25]]))
     rule.follow(probabilities([[[0.95]], [[0.92]], [[0.05]], [[0.6]], [[0.4]]]))
     # on: 2/5 found, 0.8 * 0.25 = 1/5 wanted, so the cutoff rises; off: 1/5 found, 0.8 * 0.75 = 3/5 wanted
@@ -231,7 +243,7 @@ def test_an_adaptive_step_by_hand() -> None:
 def test_adaptive_cutoffs_find_the_shares_of_the_base_rate(base_rate: float) -> None:
     generator = torch.Generator().manual_seed(0)
     z = 3 * torch.randn(20_000, 1, 1, generator=generator) - 1
-    rule = CutoffRule(0.95, coverage=0.6, step=0.02, key="method.fixmatch")
+    rule = cutoff_rule(0.95, coverage=0.6, step=0.02)
     rule.bind(("AU1",), torch.tensor([[base_rate]]))
     for rows in z[:16_000].split(16):
         rule.follow(rows)
@@ -242,7 +254,7 @@ def test_adaptive_cutoffs_find_the_shares_of_the_base_rate(base_rate: float) -> 
 
 
 def test_adaptive_cutoffs_stay_on_their_side_of_one_half() -> None:
-    rule = CutoffRule(0.95, coverage=1.0, step=1.0, key="method.fixmatch")
+    rule = cutoff_rule(0.95, coverage=1.0, step=1.0)
     rule.bind(("AU1",), torch.tensor([[0.5]]))
     for _ in range(20):
         rule.follow(torch.zeros(4, 1, 1))
@@ -251,7 +263,7 @@ def test_adaptive_cutoffs_stay_on_their_side_of_one_half() -> None:
 
 
 def test_fixed_cutoffs_do_not_move() -> None:
-    rule = CutoffRule(0.95, coverage=None, step=1.0, key="method.fixmatch")
+    rule = cutoff_rule(0.95, coverage=None, step=1.0)
     rule.bind(("AU1",), torch.tensor([[0.5]]))
     rule.follow(torch.full((4, 1, 1), 9.0))
     assert rule.current().positive.item() == pytest.approx(logit(0.95))
@@ -265,6 +277,7 @@ def test_fixed_cutoffs_do_not_move() -> None:
         ({"p_cutoff": {"AU12": 0.3}}, r"p_cutoff\.AU12: .*, got 0.3"),
         ({"p_cutoff": {"AU12": 0.9}}, "expected a value for AU1"),
         ({"p_cutoff": {"AU99": 0.9, "others": 0.9}}, "expected AUs of the network, got 'AU99'"),
+        ({"n_cutoff": 0.4}, r"method\.fixmatch\.n_cutoff: expected a probability in \(0.5, 1\], got 0.4"),
         ({"coverage": 0}, r"coverage: expected a share in \(0, 1\]"),
         ({"cutoff_step": 0}, r"cutoff_step: expected logits in \(0, 1\]"),
         ({"lambda_u": -1}, "lambda_u: expected a weight >= 0, got -1"),
