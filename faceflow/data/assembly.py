@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceflow.aus import Kind, check_aus, sort_key
 from faceflow.data.labels import scores_for
-from faceflow.data.sources import FaceTable, SourceConfig, read_source
+from faceflow.data.sources import UNLABELED, FaceTable, SourceConfig, read_source
 from faceflow.data.splits import Tables
 from faceflow.encoding import FACS_MAX, encode
 from faceflow.errors import ConfigError, DataError, suggest
@@ -142,7 +142,7 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
             f"{'subjects' if table.has_subjects else 'files without subject'})"
             for table in tables
         )
-    labelled = [table for split, tables in splits.items() if split != "unlabeled" for table in tables]
+    labelled = [table for split, tables in splits.items() if split != UNLABELED for table in tables]
     scales = {table.name: str(table.scale) for table in labelled}
     described["labels"] = "; ".join(f"{name}: {scale}" for name, scale in scales.items())
     return described

@@ -92,10 +92,9 @@ class LeaveOneDomainOut(EvaluationProtocol):
 
     def describe(self, split: SplitConfig) -> str:
         """Say what is tested, and that `split.test` is not used."""
-        labels = "" if split.labeled == 1 else f", labels of {100 * split.labeled:g}% of the training persons"
         return (
             f"leave one domain out: test on all faces of it, val {split.val:.0%} of the persons of the other domains, "
-            f"seed {split.seed}{labels}; split.test is not used"
+            f"{split.draw}; split.test is not used"
         )
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:

@@ -48,8 +48,13 @@ class SplitConfig:
 
     def __str__(self) -> str:
         """Say it the way a result table does."""
+        return f"val {self.val:.0%} and test {self.test:.0%} of the persons, {self.draw}"
+
+    @property
+    def draw(self) -> str:
+        """Say which seed draws the persons and, unless it is all of them, how many keep their labels."""
         labels = "" if self.labeled == 1 else f", labels of {100 * self.labeled:g}% of the training persons"
-        return f"val {self.val:.0%} and test {self.test:.0%} of the persons, seed {self.seed}{labels}"
+        return f"seed {self.seed}{labels}"
 
 
 def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, list[FaceTable]]:
