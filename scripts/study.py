@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -46,10 +47,11 @@ class Part:
     methods: Mapping[str, Sequence[Sequence[str]]]
 
 
-def parts(work: Path, options: argparse.Namespace) -> list[Part]:
+def parts(options: argparse.Namespace) -> list[Part]:
     """Both questions."""
+    work = options.output
     ema, medium, weights = ("average=ema", "average.decay=0.99"), "transforms@transforms.weak=medium", (0.01, 0.1)
-    cutoffs = (0.8, 0.65)
+    cutoffs = ({"coverage": 0.15, "cutoff_step": 0.2}, {"p_cutoff": 0.8, "n_cutoff": 0.98})
     labels = [f"data.images={options.data}", *(f"data.sources.csv.{label}" for label in LABELS)]
     target = [f"unlabeled={work / 'targets_unlabeled.csv'}", f"data.unlabeled.own.images={options.data}"]
     target += [f"data.unlabeled.own.{label}" for label in LABELS]
@@ -72,8 +74,8 @@ def parts(work: Path, options: argparse.Namespace) -> list[Part]:
         [],
         {
             BASELINE: [(*ema, medium), (*ema, medium, "optimizer.lr=5e-4")],
-            "fixmatch": [unlabelled("fixmatch", p_cutoff=cutoff) for cutoff in cutoffs],
-            "defixmatch": [unlabelled("defixmatch", p_cutoff=cutoff) for cutoff in cutoffs],
+            "fixmatch": [unlabelled("fixmatch", **cutoff) for cutoff in cutoffs],
+            "defixmatch": [unlabelled("defixmatch", **cutoff) for cutoff in cutoffs],
         },
     )
     shift = Part(
@@ -83,9 +85,9 @@ def parts(work: Path, options: argparse.Namespace) -> list[Part]:
         {
             BASELINE: [(*ema, medium), (*ema, "transforms@transforms.weak=strong")],
             "miro": [("method=miro", *ema, medium, f"method.miro.weight={weight}") for weight in weights],
-            "fixmatch": [unlabelled("fixmatch", *target, p_cutoff=cutoff) for cutoff in cutoffs],
+            "fixmatch": [unlabelled("fixmatch", *target, **cutoff) for cutoff in cutoffs],
             "fixmatch_miro": [
-                (*unlabelled("fixmatch_miro", *target, p_cutoff=0.65), f"method.miro.weight={weight}")
+                (*unlabelled("fixmatch_miro", *target, **cutoffs[0]), f"method.miro.weight={weight}")
                 for weight in weights
             ],
         },
@@ -102,73 +104,76 @@ class Run:
     candidate: int
     seed: int
 
-    def folder(self, work: Path) -> Path:
-        """Where it is kept."""
-        return work / self.part.name / f"{self.method}_{self.candidate}_s{self.seed}"
+    def overrides(self, options: argparse.Namespace) -> list[str]:
+        """Settings of its faceflow-train."""
+        return [
+            *("optimizer.lr=1e-3", "+optimizer.fused=true", "layer_decay=0.9", "monitor=val/ap", "logger=none"),
+            *self.part.train,
+            *self.part.methods[self.method][self.candidate],
+            f"model={options.model}",
+            *([f"model.weights={options.weights}"] if options.weights else []),
+            f"model.image_size={options.size}",
+            *(f"trainer.max_epochs={EPOCHS}", f"loader.steps_per_epoch={-(-options.steps // EPOCHS)}"),
+            *("loader.batch_size=16", "loader.mu=2", f"loader.workers={options.workers}"),
+            *(f"seed={self.seed}", f"split.seed={self.seed}", f"trainer={options.trainer}"),
+            *options.overrides,
+        ]
+
+    def folder(self, options: argparse.Namespace) -> Path:
+        """Where it is kept; other settings have another folder."""
+        settings = hashlib.sha256("\n".join(self.overrides(options)).encode()).hexdigest()[:8]
+        return Path(options.output) / self.part.name / f"{self.method}_s{self.seed}_{settings}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing and print the tables."""
     options = _options(argv)
-    work = options.output.absolute()
+    work = options.output
     _write_label_files(options.data, work)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for part in parts(work, options):
-            table = _table(part, options, _study(part, options, work, pool))
+        for part in parts(options):
+            table = _table(part, options, _study(part, options, pool))
             (work / f"{part.name}.md").write_text(f"{table}\n", encoding="utf-8")
             sys.stdout.write(f"{table}\n\n")
     return 0
 
 
-def _study(part: Part, options: argparse.Namespace, work: Path, pool: ThreadPoolExecutor) -> pd.DataFrame:
+def _study(part: Part, options: argparse.Namespace, pool: ThreadPoolExecutor) -> pd.DataFrame:
     """Choose the candidates on the first seed, then train and test them on all."""
     tuned = [Run(part, method, number, 0) for method, found in part.methods.items() for number in range(len(found))]
-    scores = dict(zip(tuned, pool.map(lambda run: _train(run, options, work)["ap"], tuned), strict=True))
+    scores = dict(zip(tuned, pool.map(lambda run: _train(run, options)["ap"], tuned), strict=True))
     chosen = []
     for method in part.methods:
         best = max((run for run in tuned if run.method == method), key=scores.__getitem__)
         tried = ", ".join(f"{scores[run]:.3f}" for run in tuned if run.method == method)
         _say(f"{part.name} {method}: validation AP of the candidates {tried}; take {best.candidate}")
         chosen += [dataclasses.replace(best, seed=seed) for seed in range(options.seeds)]
-    rows = pool.map(lambda run: _rows(run, options, work), chosen)
+    rows = pool.map(lambda run: _rows(run, options), chosen)
     return pd.DataFrame([row for found in rows for row in found])
 
 
-def _rows(run: Run, options: argparse.Namespace, work: Path) -> list[dict[str, Any]]:
-    trained = _train(run, options, work)
+def _rows(run: Run, options: argparse.Namespace) -> list[dict[str, Any]]:
+    trained = _train(run, options)
     about = {"method": run.method, "candidate": run.candidate, "seed": run.seed, "seconds": trained["seconds"]}
-    tests = _tests(run, options, work).items()
+    tests = _tests(run, options).items()
     return [about | {"test": name} | {score: test[score] for score in SCORES} for name, test in tests]
 
 
-def _train(run: Run, options: argparse.Namespace, work: Path) -> dict[str, Any]:
-    folder, part = run.folder(work), run.part
+def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
+    folder = run.folder(options)
     done = folder / "done.json"
     if not done.exists():
         last, started = folder / "checkpoints/last.ckpt", time.monotonic()
-        _command(
-            "train",
-            options.jobs,
-            *("optimizer.lr=1e-3", "+optimizer.fused=true", "layer_decay=0.9", "monitor=val/ap", "logger=none"),
-            *part.train,
-            *part.methods[run.method][run.candidate],
-            f"model={options.model}",
-            *([f"model.weights={options.weights}"] if options.weights else []),
-            f"model.image_size={options.size}",
-            *(f"trainer.max_epochs={EPOCHS}", f"loader.steps_per_epoch={-(-options.steps // EPOCHS)}"),
-            *("loader.batch_size=16", "loader.mu=2", f"loader.workers={options.workers}"),
-            *(f"seed={run.seed}", f"split.seed={run.seed}", f"trainer={options.trainer}", f"hydra.run.dir={folder}"),
-            *([f"resume={last}"] if last.exists() else []),
-            *options.overrides,
-        )
+        resume = [f"resume={last}"] if last.exists() else []
+        _command("train", options.jobs, *run.overrides(options), *resume, f"hydra.run.dir={folder}")
         result = {"ap": pd.read_csv(folder / "metrics.csv")["val/ap"].max(), "seconds": time.monotonic() - started}
         done.write_text(json.dumps(result), encoding="utf-8")
     found: dict[str, Any] = json.loads(done.read_text("utf-8"))
     return found
 
 
-def _tests(run: Run, options: argparse.Namespace, work: Path) -> dict[str, dict[str, float]]:
-    folder = run.folder(work)
+def _tests(run: Run, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    folder = run.folder(options)
     if not run.part.tests:
         return {"studio": _summary(folder / "metrics.json")}
     for name in run.part.tests:
@@ -177,7 +182,7 @@ def _tests(run: Run, options: argparse.Namespace, work: Path) -> dict[str, dict[
                 "test",
                 options.jobs,
                 f"checkpoint={folder / 'checkpoints/best.ckpt'}",
-                *("data=csv", f"data.labels={work / name}.csv", f"data.images={options.data}"),
+                *("data=csv", f"data.labels={options.output / name}.csv", f"data.images={options.data}"),
                 *(f"data.sources.csv.{label}" for label in LABELS),
                 *(f"loader.workers={options.workers}", f"hydra.run.dir={folder / name}"),
             )
@@ -269,7 +274,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--trainer", default="auto", help="of configs/trainer; default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of every faceflow-train")
     options = parser.parse_intermixed_args(argv)
-    options.data = options.data.absolute()
+    options.data, options.output = options.data.absolute(), options.output.absolute()
     return options
 
 

@@ -42,7 +42,9 @@ def _explain(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
         return f"'{error.override}': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'"
     if missing := re.search(r"Missing mandatory value: (\S+)", str(cause)):  # where an interpolation leads to
-        return f"{missing[1]}: expected a value, got none; add {missing[1]}=... to the command"
+        whole = str(getattr(cause, "full_key", None) or "")
+        key = whole if whole.endswith(f".{missing[1]}") else missing[1]  # of a part of the config: its own name only
+        return f"{key}: expected a value, got none; add {key}=... to the command"
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         return _unknown_key(cause)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
@@ -90,5 +92,5 @@ def _missing_option(error: MissingConfigException) -> str:
         return f"{missing}: expected a config file, got none of that name; check --config-name"
     # Hydra leaves the options out for an entry of a list, as in data=[disfa,bp4d].
     options = error.options or [path.stem for path in (Path(config_dir()) / group).glob("*.yaml")]
-    hint = f", or model.backbone={name} for any other timm network" if group == "model" else ""
+    hint = f", or model=default model.backbone={name} for any other timm network" if group == "model" else ""
     return f"{group}={name}: expected an option of '{group}'; {suggest(name, options)}{hint}"

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch._utils import ExceptionWrapper
 
 from faceflow.cli.messages import one_line
+from faceflow.config.instantiate import plain_dict
 from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError, DataError
 
@@ -70,7 +71,7 @@ def resolve(cfg: DictConfig) -> Any:
         (
             "model=resnt18",
             "ConfigError: model=resnt18: expected an option of 'model'; did you mean 'resnet18' or 'resnet50'?, "
-            "or model.backbone=resnt18 for any other timm network",
+            "or model=default model.backbone=resnt18 for any other timm network",
         ),
         (
             "data=[disfa,bpd4]",
@@ -101,6 +102,12 @@ def test_override_that_does_not_fit(override: str, line: str) -> None:
     [
         ("test", [], lambda cfg: cfg.checkpoint, "checkpoint"),
         ("train", ["model=default"], lambda cfg: cfg.model.backbone, "model.backbone"),
+        (
+            "train",
+            ["model=default"],
+            lambda cfg: plain_dict(cfg.model),
+            "model.backbone",
+        ),  # met in a part of the config
         ("train", ["data=csv"], resolve, "data.labels"),  # met through an interpolation
         ("train", ["data=csv"], lambda cfg: cfg.data.sources.csv.labels, "data.labels"),
         ("train", ["data=csv_splits"], lambda cfg: cfg.data.sources.csv.train, "data.train"),
