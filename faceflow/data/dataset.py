@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceflow.aus import flip_order
-from faceflow.data.images import read_image
 from faceflow.data.labels import scores_for
 from faceflow.data.sampling import Draw
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.encoding import encode
+from faceflow.images import read_image
 
 
 class FaceDataset(Dataset[dict[str, Tensor]]):

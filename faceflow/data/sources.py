@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, side_of
-from faceflow.data.images import find_faults
 from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
 from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.images import find_faults
 
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]

@@ -22,12 +22,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, parse_column
-from faceflow.data.images import find_faults
 from faceflow.data.labels import LabelFile, find_scale, read_labels, read_text
 from faceflow.data.sources import UNLABELED, FaceTable, TableConfig, check_settings, images_folder, list_faces
 from faceflow.data.splits import Tables, real_paths
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError, FaceFlowError, suggest
+from faceflow.images import find_faults
 
 log = logging.getLogger(__name__)
 

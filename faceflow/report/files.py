@@ -1,12 +1,11 @@
-"""Result files: JSON and CSV, whole or not at all."""
+"""Result files: JSON and CSV."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,8 @@ import numpy as np
 import pandas as pd
 
 from faceflow.aus import description
-from faceflow.errors import DataError
+from faceflow.files import whole_file
 from faceflow.metrics.evaluation import Evaluation
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it when the block ends well; missing folders are made.
-
-    Raises:
-        DataError: the file cannot be written; what was there before is untouched.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{path}: expected a file that can be written, got '{reason}'; check disk and path") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

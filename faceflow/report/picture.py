@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.encoding import Array
+from faceflow.files import whole_file
 from faceflow.metrics.evaluation import Evaluation
 from faceflow.report.faces import GROUP, Face, Results, best_faces, worst_faces
-from faceflow.report.files import whole_file
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 _BLUE, _SKY, _ORANGE, _GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"

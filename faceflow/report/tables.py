@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from faceflow.aus import description
+from faceflow.files import whole_file
 from faceflow.metrics.evaluation import Evaluation
-from faceflow.report.files import whole_file
 
 _FILE_WIDTH = 110
 _UNLABELED = "unlabeled"  # split whose labels, if any, training does not see

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from faceflow.data.images import read_image
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import build_pipeline
+from faceflow.images import read_image
 from faceflow.report.contact_sheet import contact_sheet
 
 _DRAWS = 2  # of each random pipeline

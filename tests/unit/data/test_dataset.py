@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from faceflow.data.dataset import FaceDataset
-from faceflow.data.images import read_image
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.errors import ConfigError, DataError
+from faceflow.images import read_image
 from tests.helpers.faces import read_folder, smooth_image, write_csv_dataset, write_image
 
 AUS = ("AU12", "AU6_L", "AU6_R")

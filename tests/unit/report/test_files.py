@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from faceflow.errors import DataError
+from faceflow.files import whole_file
 from faceflow.metrics.evaluation import Evaluation
-from faceflow.report.files import per_au_frame, whole_file, write_json, write_table
+from faceflow.report.files import per_au_frame, write_json, write_table
 
 
 def evaluation(aus: tuple[str, ...], **columns: list[float]) -> Evaluation:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from faceflow.data.images import find_fault, find_faults, read_image
 from faceflow.errors import DataError
+from faceflow.images import find_fault, find_faults, read_image
 from tests.helpers.faces import smooth_image, write_image
 
 RGB = smooth_image(np.random.default_rng(0), 40)[:30]  # 30 high, 40 wide
