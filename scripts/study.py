@@ -50,8 +50,17 @@ class Part:
 def parts(options: argparse.Namespace) -> list[Part]:
     """Both questions."""
     work = options.output
-    ema, medium, weights = ("average=ema", "average.decay=0.99"), "transforms@transforms.weak=medium", (0.01, 0.1)
-    cutoffs = ({"coverage": 0.15, "cutoff_step": 0.2}, {"p_cutoff": 0.8, "n_cutoff": 0.98})
+    ema, medium = ("average=ema", "average.decay=0.99"), "transforms@transforms.weak=medium"
+    cutoffs = (
+        {"coverage": 0.15, "cutoff_step": 0.2},
+        {"p_cutoff": 0.8, "n_cutoff": 0.98},
+        {"coverage": 0.3, "cutoff_step": 0.2},
+    )
+    regularizers = (
+        ("method.miro.weight=0.01",),
+        ("method.miro.weight=0.1",),
+        ("method.miro.weight=0.01", "method.miro.freeze_batch_norm=false"),
+    )
     labels = [f"data.images={options.data}", *(f"data.sources.csv.{label}" for label in LABELS)]
     target = [f"unlabeled={work / 'targets_unlabeled.csv'}", f"data.unlabeled.own.images={options.data}"]
     target += [f"data.unlabeled.own.{label}" for label in LABELS]
@@ -73,7 +82,7 @@ def parts(options: argparse.Namespace) -> list[Part]:
         ],
         [],
         {
-            BASELINE: [(*ema, medium), (*ema, medium, "optimizer.lr=5e-4")],
+            BASELINE: [(*ema, medium), (*ema, medium, "optimizer.lr=5e-4"), ema],
             "fixmatch": [unlabelled("fixmatch", **cutoff) for cutoff in cutoffs],
             "defixmatch": [unlabelled("defixmatch", **cutoff) for cutoff in cutoffs],
         },
@@ -83,12 +92,15 @@ def parts(options: argparse.Namespace) -> list[Part]:
         ["data=csv", f"data.labels={work / 'source.csv'}", *labels, "split.val=0.15", "split.test=0"],
         [f"{domain}_test" for domain in TARGETS],
         {
-            BASELINE: [(*ema, medium), (*ema, "transforms@transforms.weak=strong")],
-            "miro": [("method=miro", *ema, medium, f"method.miro.weight={weight}") for weight in weights],
+            BASELINE: [
+                (*ema, medium),
+                (*ema, "transforms@transforms.weak=strong"),
+                (*ema, medium, "optimizer.lr=5e-4"),
+            ],
+            "miro": [("method=miro", *ema, medium, *settings) for settings in regularizers],
             "fixmatch": [unlabelled("fixmatch", *target, **cutoff) for cutoff in cutoffs],
             "fixmatch_miro": [
-                (*unlabelled("fixmatch_miro", *target, **cutoffs[0]), f"method.miro.weight={weight}")
-                for weight in weights
+                (*unlabelled("fixmatch_miro", *target, **cutoffs[0]), *settings) for settings in regularizers
             ],
         },
     )
