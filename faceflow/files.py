@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from faceflow.errors import DataError
+
+_LEFTOVER = re.compile(r"\..+\.\d+")
 
 
 @contextlib.contextmanager
@@ -17,7 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the file cannot be written; what was there before is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")  # as _LEFTOVER finds it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -28,3 +32,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, *, older_than_s: float) -> None:
+    """Remove what killed processes left of files below a folder that `whole_file` had begun."""
+    for path in folder.rglob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file() and time.time() - path.stat().st_mtime > older_than_s:
+            path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from faceflow.errors import ConfigError
 _HEADER = """\
 # Repeat this run: faceflow-{task} --config-dir {folder} --config-name config
 defaults:
-  - output@hydra: run
+  - layout@hydra: run
   - help@hydra.help: {task}
   - _self_
 

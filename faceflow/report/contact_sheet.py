@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+
+from faceflow.files import whole_file
 
 _DPI = 100
 _GAP = 4  # pixels between tiles
@@ -80,8 +81,6 @@ def _fit(image: Image, tile: int) -> Image:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(partial, format="png", dpi=_DPI)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DPI)
     return path

@@ -140,6 +140,14 @@ def spread(folds: Sequence[FoldScores]) -> dict[str, dict[str, float]]:
     }
 
 
+def plain_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Empty table in the common style; columns of texts are on the left, those of numbers on the right."""
+    table = _table(title, "")
+    _add_columns(table, texts, "left")
+    _add_columns(table, numbers, "right")
+    return table
+
+
 def show(*tables: Table, saved_to: Path | None = None) -> None:
     """Print tables to stdout and, if asked, write the same as plain text.
 

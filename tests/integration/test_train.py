@@ -139,7 +139,7 @@ def test_help_lists_every_group_without_loading_torch(command: str) -> None:
 
 
 def all_groups() -> set[str]:
-    return {path.name for path in Path(config_dir()).iterdir() if path.is_dir()} - {"help", "output", "local"}
+    return {path.name for path in Path(config_dir()).iterdir() if path.is_dir()} - {"help", "layout", "local"}
 
 
 def listed_groups(text: str) -> set[str]:

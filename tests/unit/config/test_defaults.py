@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import subprocess
 import sys
 import types
@@ -21,18 +22,22 @@ from faceflow.config.paths import config_dir
 from faceflow.data.sources import SourceConfig
 from faceflow.data.splits import SplitConfig
 from faceflow.data.unlabeled import UnlabeledConfig
+from faceflow.preprocess.align import RECIPES
+from faceflow.preprocess.run import Shard
+from faceflow.preprocess.video import FrameRange
 
 ROOT = Path(config_dir())
 ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
 # Placed elsewhere than in their group's own key, as the defaults list of the entry says.
 PLACES = {
     "transforms": "transforms@transforms.eval",
-    "output": "output@hydra",
+    "layout": "layout@hydra",
     "help": "help@hydra.help",
     "data/unlabeled": "data/unlabeled@data.unlabeled.own",
 }
 NEEDED = {  # what a user must give
     "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
+    "crop": ["output=/out", "root=/data"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
 }
 RESERVED = {"_target_", "_partial_", "_recursive_", "_convert_"}
@@ -50,7 +55,7 @@ def groups() -> dict[str, list[str]]:
 def rounds(entry: str) -> Iterator[list[str]]:
     """Overrides that together choose every option of every group of an entry once, in few compositions."""
     text = (ROOT / f"{entry}.yaml").read_text("utf-8")
-    chosen = {name: options for name, options in groups().items() if f"  - {name}" in text}
+    chosen = {name: options for name, options in groups().items() if re.search(rf"^  - {name}[@:]", text, re.M)}
     for turn in range(max(map(len, chosen.values()))):
         yield [f"{PLACES.get(name, name)}={options[turn]}" for name, options in chosen.items() if turn < len(options)]
 
@@ -159,17 +164,27 @@ def test_every_value_has_the_type_that_python_annotates(composed: dict[str, list
             assert wrong_types(get_object(node["_target_"]), arguments) == {}, key
 
 
-@pytest.mark.parametrize("kind", [SourceConfig, SplitConfig, UnlabeledConfig])
+def sections(kind: Any, composed: dict[str, list[Node]]) -> list[Node]:
+    """The plain sections of all configs that a class describes."""
+    if kind is SourceConfig:
+        faces = [config["data"] for entry in ("train", "test") for config in composed[entry]]
+        return [source for data in faces for source in data["sources"].values()]
+    if kind is UnlabeledConfig:
+        return [part for config in composed["train"] for part in config["data"]["unlabeled"].values()]
+    if kind in RECIPES.values():
+        recipes = [dict(config["align"]) for config in composed["crop"]]
+        return [recipe for recipe in recipes if recipe.pop("preset") == kind.preset]
+    entry, name = {SplitConfig: ("train", "split"), FrameRange: ("crop", "frames"), Shard: ("crop", "shard")}[kind]
+    return [config[name] for config in composed[entry]]
+
+
+@pytest.mark.parametrize("kind", [SourceConfig, SplitConfig, UnlabeledConfig, FrameRange, Shard, *RECIPES.values()])
 def test_plain_sections_have_exactly_the_fields_of_their_class(kind: Any, composed: dict[str, list[Node]]) -> None:
     fields = dataclasses.fields(kind)
     assert all(f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING for f in fields)
-    sections = [config["split"] for config in composed["train"]]
-    if kind is SourceConfig:
-        configs = [config for entry in ENTRIES for config in composed[entry]]
-        sections = [source for config in configs for source in config["data"]["sources"].values()]
-    elif kind is UnlabeledConfig:
-        sections = [part for config in composed["train"] for part in config["data"]["unlabeled"].values()]
-    for section in sections:
+    found = sections(kind, composed)
+    assert found
+    for section in found:
         assert section.keys() == {field.name for field in fields}
         assert wrong_types(kind, section) == {}
 
@@ -194,7 +209,7 @@ def test_type_check_of_this_file_can_fail(value: Any, annotation: Any, expected:
     assert matches(value, annotation) is expected
 
 
-@pytest.mark.parametrize("entry", ["train", "test"])
+@pytest.mark.parametrize("entry", ENTRIES)
 def test_help_names_every_group_and_option(entry: str) -> None:
     command = [sys.executable, "-c", f"from faceflow.cli.{entry} import main; main()", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -1,0 +1,16 @@
+"""`faceflow-crop`: cut faces out of videos and photographs, all aligned alike."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from faceflow.cli.entry_point import entry_point
+
+
+@entry_point("crop", extra="crop", modules=["mediapipe"])
+def main(cfg: DictConfig) -> None:
+    """Crop what `source` or `dataset` names."""
+    from faceflow.config.instantiate import plain_dict
+    from faceflow.preprocess.crop import crop
+
+    crop(plain_dict(cfg))

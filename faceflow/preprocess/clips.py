@@ -1,0 +1,135 @@
+"""What is cropped: videos and folders of images, each with a name of its own below the crops."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os.path import commonpath
+from pathlib import Path
+
+from faceflow.errors import DataError
+from faceflow.preprocess.datasets.dataset import File, Recording
+from faceflow.preprocess.video import VIDEO_SUFFIXES
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_NUMBERED = "{:06d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A video, or the images of one folder.
+
+    `name` is the folder of its crops, unique and "/"-separated, empty for images at the top. `images` are its files by
+    frame number, None for a video. Frames of a `sequence` follow each other in time, so faces are tracked through it;
+    photographs have nothing to do with each other. `recording` is what a data set says about it.
+    """
+
+    name: str
+    file: File
+    images: Mapping[int, Path] | None
+    sequence: bool
+    recording: Recording | None = None
+
+    def frame_name(self, number: int) -> str:
+        """Name of a frame's crops, without extension: the number, or that of a photograph's file."""
+        if self.sequence or self.images is None:
+            return _NUMBERED.format(number)
+        path = self.images[number]
+        return path.stem if self._stems[path.stem] == 1 else path.name
+
+    @cached_property
+    def _stems(self) -> Counter[str]:
+        return Counter(path.stem for path in self.images.values()) if self.images else Counter()
+
+    def frame_file(self, number: int) -> str:
+        """File that a frame comes from."""
+        return str(self.images[number] if self.images is not None else self.file)
+
+
+def find_clips(sources: Sequence[str]) -> list[Clip]:
+    """Find videos and images: files, globs, and folders searched to the bottom.
+
+    Raises:
+        DataError: a source that does not exist, or that holds neither.
+    """
+    videos: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
+    images: dict[str, list[Path]] = {}
+    for source in sources:
+        files, top = _files(source)
+        known = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+        if not known:
+            others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
+            found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"
+            raise DataError(
+                f"source: expected images ({_words(IMAGE_SUFFIXES)}) or videos ({_words(VIDEO_SUFFIXES)}), got {found} "
+                f"in '{source}'; check the path"
+            )
+        for path in known:
+            relative = path.relative_to(top)
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                videos[_free(relative.as_posix(), videos, path)] = path
+            else:
+                folder = _free(_folder(relative), folders, path.parent)
+                folders[folder] = path.parent
+                images.setdefault(folder, []).append(path)
+    clips = [Clip(name=name, file=path, images=None, sequence=True) for name, path in _short_names(videos, images)]
+    for folder, paths in images.items():
+        numbered = dict(enumerate(sorted(set(paths)), start=1))
+        clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
+    return sorted(clips, key=lambda clip: clip.name)
+
+
+def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
+    """Turn the recordings of a data set into clips."""
+    return [
+        Clip(name=item.name, file=item.file, images=item.frames, sequence=True, recording=item) for item in recordings
+    ]
+
+
+def _files(source: str) -> tuple[list[Path], Path]:
+    """Files of a source, sorted, and the folder that their names are relative to."""
+    path = Path(source)
+    if path.is_dir():
+        return [found for found in _walk(path) if found.is_file()], path
+    if path.exists():
+        return [path], path.parent
+    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  (absolute patterns)
+    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
+    if not files:
+        raise DataError(f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path")
+    top = Path(commonpath([file.parent for file in files]))
+    return files, top
+
+
+def _walk(folder: Path) -> list[Path]:
+    """Everything below a folder but what is hidden."""
+    found = folder.rglob("*")
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _folder(relative: Path) -> str:
+    parent = relative.parent.as_posix()
+    return "" if parent == "." else parent
+
+
+def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:
+    """Two sources may hold files of one name: the second one is named with its folder's path."""
+    return name if taken.get(name, path) == path else path.absolute().relative_to("/").as_posix()
+
+
+def _short_names(videos: Mapping[str, Path], images: Mapping[str, object]) -> list[tuple[str, Path]]:
+    """Names without extension, but where two clips would share one."""
+    stems = Counter(str(Path(name).with_suffix("")) for name in videos)
+    named = []
+    for name, path in videos.items():
+        stem = Path(name).with_suffix("").as_posix()
+        named.append((stem if stems[stem] == 1 and stem not in images else name, path))
+    return named
+
+
+def _words(suffixes: Iterable[str]) -> str:
+    return " ".join(sorted(suffix.lstrip(".") for suffix in suffixes))

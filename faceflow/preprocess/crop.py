@@ -1,0 +1,113 @@
+"""The crop command from plain values of its config: what to crop, cropping it, tables and pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import faceflow
+from faceflow.config.checks import check_number
+from faceflow.config.instantiate import instantiate
+from faceflow.errors import ConfigError, DataError
+from faceflow.preprocess.align import Recipe
+from faceflow.preprocess.clips import Clip, clips_of, find_clips
+from faceflow.preprocess.cropping import CropSettings, rows_file
+from faceflow.preprocess.datasets.dataset import Dataset
+from faceflow.preprocess.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
+from faceflow.preprocess.rows import read_rows
+from faceflow.preprocess.run import Shard, crop_clips, store_recipe
+from faceflow.preprocess.summary import Failure, draw_crops, draw_failures, statuses, summary_table
+from faceflow.preprocess.video import FrameRange
+from faceflow.report.tables import say, show
+
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # of the clips that a message is about
+
+
+def crop(cfg: Mapping[str, Any]) -> None:
+    """Crop what a config names.
+
+    Raises:
+        ConfigError, DataError: a setting out of range, nothing to crop, no face in it, or a result that cannot be
+            written.
+    """
+    output = Path(cfg["output"])
+    settings = CropSettings(
+        recipe=Recipe.from_dict(cfg["align"]),
+        **cfg["selection"],
+        frames=FrameRange(**cfg["frames"]),
+        **cfg["image"],
+    )
+    shard = Shard(**cfg["shard"])
+    check_number(cfg["sheet"], key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+    dataset, clips = _what(cfg)
+    folds = _folds(cfg["folds"], dataset, clips)
+    detector = instantiate(cfg["detector"], key="detector")
+    store_recipe(output, settings, detector, faceflow.__version__)
+    if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
+        return
+    crops, failures = _summarize(output, clips)
+    if dataset is not None:
+        _write_labels(output, clips, folds)
+    draw_crops(output, crops, cfg["sheet"], output / "contact_sheet.png")
+    draw_failures(failures, cfg["sheet"], output / "failures.png")
+    say(f"Crops: {output / 'crops'}", f"Every frame: {output / 'crops.csv'}")
+    if cfg["sheet"]:
+        say(f"Look at: {output / 'contact_sheet.png'}" + (f" and {output / 'failures.png'}" if failures else ""))
+    if not crops:
+        raise DataError(
+            f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
+        )
+
+
+def _what(cfg: Mapping[str, Any]) -> tuple[Dataset | None, list[Clip]]:
+    if cfg["dataset"]:
+        if cfg["source"] is not None:
+            raise ConfigError("source: expected either source or dataset, got both; drop one of them")
+        dataset: Dataset = instantiate(cfg["dataset"], key="dataset")
+        return dataset, clips_of(dataset.recordings())
+    if cfg["source"] is None:
+        raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
+    sources = [cfg["source"]] if isinstance(cfg["source"], str) else list(cfg["source"])
+    return None, find_clips(sources)
+
+
+def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[str, list[str]]:
+    if wanted is not None and dataset is None:
+        raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
+    subjects = [clip.recording.subject for clip in clips if clip.recording]
+    return choose_folds(wanted, dataset.folds if dataset else {}, subjects)
+
+
+def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[str], list[Failure]]:
+    counts: list[tuple[str, Counter[str]]] = []
+    failures: list[Failure] = []
+    for clip in clips:
+        found, failed = statuses(output, clip)
+        counts.append((clip.name, found))
+        failures += failed
+    show(summary_table(counts))
+    return [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]], failures
+
+
+def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Sequence[str]]) -> None:
+    joined = [labelled_crops(clip, rows_file(output, clip)) for clip in clips]
+    crops = [crop for found, _ in joined for crop in found]
+    counts = [count for _, count in joined]
+    aus = annotated_aus(clips)
+    write_labels(output / "labels.csv", crops, aus)
+    write_folds(output / "folds", folds, crops, aus)
+    if mismatches := [text for count in counts if (text := count.mismatch)]:
+        shown = "; ".join(mismatches[:_NAMED])
+        log.warning("labels and frames differ in number: %s (%d of %d clips)", shown, len(mismatches), len(counts))
+    labelled, excluded = sum(count.labelled for count in counts), sum(count.excluded for count in counts)
+    say(
+        f"Labels: {output / 'labels.csv'}: {len(crops)} crops of {labelled} labelled frames"
+        + (f", {excluded} excluded as bad frames" if excluded else "")
+    )
+    for name, tested in folds.items():
+        say(f"Fold {name} tests {', '.join(tested)}")

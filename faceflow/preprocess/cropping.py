@@ -1,0 +1,197 @@
+"""One clip: its frames are read, searched, chosen from, aligned and written, in one pass with bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from faceflow.config.checks import check_number
+from faceflow.errors import ConfigError, DataError
+from faceflow.files import whole_file
+from faceflow.images import Image
+from faceflow.preprocess.align import Recipe
+from faceflow.preprocess.clips import Clip
+from faceflow.preprocess.datasets.dataset import ZipMember
+from faceflow.preprocess.detection_log import DetectionLog
+from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.prefetch import prefetch
+from faceflow.preprocess.rows import FaceRow, write_rows
+from faceflow.preprocess.selection import Face, Selector
+from faceflow.preprocess.smoothing import smooth
+from faceflow.preprocess.video import Frame, FrameRange, read_images, read_video
+
+log = logging.getLogger(__name__)
+
+CROPS, PROGRESS = "crops", ".progress"
+FORMATS = ("jpg", "png")
+_AHEAD = 4  # frames decoded before they are searched
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    """How faces are chosen, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`."""
+
+    recipe: Recipe
+    policy: str
+    hold: int
+    smooth: int
+    frames: FrameRange
+    format: str
+    quality: int
+
+    def __post_init__(self) -> None:
+        """Check the values before anything is read."""
+        Selector(policy=self.policy, hold=self.hold, min_score=0.0)
+        smooth([], radius=self.smooth)
+        if self.format not in FORMATS:
+            raise ConfigError(f"image.format: expected {' or '.join(FORMATS)}, got {self.format!r}")
+        check_number(
+            self.quality,
+            key="image.quality",
+            expected="a whole number 1..100",
+            valid=lambda n: 0 < n <= 100,
+            whole=True,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data by config key."""
+        return {
+            "align": self.recipe.to_dict(),
+            "selection": {"policy": self.policy, "hold": self.hold, "smooth": self.smooth},
+            "frames": dataclasses.asdict(self.frames),
+            "image": {"format": self.format, "quality": self.quality},
+        }
+
+
+def rows_file(output: Path, clip: Clip) -> Path:
+    """Where the rows of a clip lie; it is there when the clip is finished."""
+    return output / PROGRESS / clip.name / "rows.csv"
+
+
+def crop_clip(
+    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
+) -> None:
+    """Crop a clip; what an interrupted run detected and wrote of it is used, and the result is the same.
+
+    Args:
+        clip: a file that cannot be read gets a row that says so.
+        settings: see `CropSettings`.
+        detector: an open one.
+        output: folder of all results.
+        tell: called with the number of frames done since the last call.
+
+    Raises:
+        DataError: a result cannot be written.
+    """
+    done = rows_file(output, clip)
+    rows: list[FaceRow] = []
+    with _local_file(clip, done.parent) as file, DetectionLog(done.with_name("detections.jsonl")) as known:
+        try:
+            frames = prefetch(_frames(clip, file, settings.frames), _AHEAD)
+            searched = _searched(frames, settings, detector, known, sequence=clip.sequence)
+            for frame, faces in smooth(searched, radius=settings.smooth if clip.sequence else 0):
+                rows += [_crop(clip, frame, face, settings, output) for face in faces]
+                tell(1)
+        except UnreadableClipError as error:
+            log.warning("%s", error)
+            rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+    write_rows(done, rows)
+    known.path.unlink(missing_ok=True)
+
+
+class UnreadableClipError(DataError):
+    """A file that gives no frame; the other files go on."""
+
+
+def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
+    if clip.images is not None:
+        yield from read_images({n: path for n, path in clip.images.items() if not (n - 1) % frames.every})
+        return
+    try:
+        yield from read_video(file, frames)
+    except DataError as error:
+        raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
+
+
+def _searched(
+    frames: Iterator[Frame], settings: CropSettings, detector: FaceDetector, known: DetectionLog, *, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    def selector() -> Selector:
+        return Selector(policy=settings.policy, hold=settings.hold, min_score=detector.min_score)
+
+    chooser = selector()
+    for frame in frames:
+        if frame.image is None:
+            yield frame, [Face(number=None, status="decode_error", detection=None)]
+            continue
+        found = known.get(frame.number)
+        if found is None:
+            found = detector.detect(frame.image)
+            known.add(frame.number, found)
+        if not sequence:
+            chooser = selector()
+        height, width = frame.image.shape[:2]
+        yield frame, chooser.choose(found, width=width, height=height)
+
+
+def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path) -> FaceRow:
+    row = FaceRow(file=clip.frame_file(frame.number), frame=frame.number, time_s=frame.time_s, status=face.status)
+    detection = face.detection
+    if detection is None or frame.image is None:
+        return row
+    score = None if math.isnan(detection.score) else detection.score
+    row = dataclasses.replace(row, face=face.number, score=score, box=detection.box, points=detection.points)
+    if face.status not in ("ok", "tracked"):
+        return row
+    suffix = f"_f{face.number}" if settings.policy == "all" else ""
+    name = f"{clip.frame_name(frame.number)}{suffix}.{settings.format}"
+    crop = f"{clip.name}/{name}" if clip.name else name
+    affine = settings.recipe.affine(detection)
+    path = output / CROPS / crop
+    if not path.exists():
+        _write_image(path, settings.recipe.warp(frame.image, affine), settings)
+    return dataclasses.replace(row, affine=affine, crop=crop)
+
+
+def _write_image(path: Path, pixels: Image, settings: CropSettings) -> None:
+    options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality] if settings.format == "jpg" else []
+    encoded, content = cv2.imencode(f".{settings.format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    assert encoded, "OpenCV encodes every 8-bit RGB image"
+    with whole_file(path) as partial:
+        partial.write_bytes(content.tobytes())
+
+
+@contextlib.contextmanager
+def _local_file(clip: Clip, folder: Path) -> Iterator[Path]:
+    """Path of a clip's file; a video in a zip archive is unpacked for as long as it is read."""
+    if isinstance(clip.file, Path):
+        yield clip.file
+        return
+    member: ZipMember = clip.file
+    unpacked = folder / member.name
+    with whole_file(unpacked) as partial:
+        try:
+            with (
+                zipfile.ZipFile(member.archive) as archive,
+                archive.open(member.member) as packed,
+                partial.open("wb") as file,
+            ):
+                shutil.copyfileobj(packed, file)
+        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+            raise DataError(
+                f"{member}: expected a file in a zip archive, got '{error}'; replace the archive"
+            ) from error
+    try:
+        yield unpacked
+    finally:
+        unpacked.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""What a parser of a published data set hands over, whatever the layout of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from faceflow.errors import ConfigError, suggest
+
+Labels = Mapping[int, Mapping[str, float]]
+"""Frame number -> AU (`AU12`) -> score; what was not annotated is absent."""
+
+Folds = Mapping[str, Mapping[str, Sequence[str]]]
+"""Published protocol -> fold -> subjects that it tests on; it trains on the others."""
+
+
+@dataclass(frozen=True)
+class ZipMember:
+    """A file inside a zip archive."""
+
+    archive: Path
+    member: str
+
+    @property
+    def name(self) -> str:
+        """Last part of its path, as of a `Path`."""
+        return PurePosixPath(self.member).name
+
+    def __str__(self) -> str:
+        """Name it in messages."""
+        return f"{self.archive}/{self.member}"
+
+
+File = Path | ZipMember
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One video, or one folder of images, of one person, with the labels of its frames.
+
+    `name` is unique, "/"-separated and without extension, so it can name the folder of the crops. `file` is the video
+    or the folder; `frames` are the images by frame number, None for a video, whose frames count from 1. `domain` is
+    what differs beside the person, for example the camera, and "" where nothing does. `excluded` gives frames that
+    a preset of bad frames leaves out of the labels, with the reason.
+    """
+
+    name: str
+    file: File
+    frames: Mapping[int, Path] | None
+    subject: str
+    domain: str
+    labels: Labels
+    excluded: Mapping[int, str]
+
+
+class Dataset(Protocol):
+    """What a config of `configs/dataset/` builds."""
+
+    @property
+    def name(self) -> str:
+        """Name in results and paths."""
+
+    @property
+    def score_max(self) -> int:
+        """Highest label: 5 for FACS intensities, 1 for occurrence."""
+
+    @property
+    def folds(self) -> Folds:
+        """Published folds by protocol."""
+
+    def recordings(self) -> list[Recording]:
+        """List the recordings, sorted by name; videos and images are found but not opened.
+
+        Raises:
+            DataError: nothing found, or a label file that breaks its format.
+        """
+
+
+def check_choice(key: str, value: object, known: Sequence[str | None]) -> None:
+    """Refuse a setting that is none of the known words, of which None is written null.
+
+    Raises:
+        ConfigError: names the config key and the words.
+    """
+    if value not in known:
+        words = ["null" if word is None else word for word in known]
+        raise ConfigError(f"{key}: expected {' or '.join(words)}, got {value!r}; {suggest(str(value), words)}")

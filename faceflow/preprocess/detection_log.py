@@ -1,0 +1,60 @@
+"""What was detected in the frames so far, kept on disk so that an interrupted clip never detects twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from faceflow.preprocess.detector import Detection
+
+
+class DetectionLog:
+    """One JSON line per frame, appended as soon as the frame was searched. Numbers come back bit for bit.
+
+    Args:
+        path: the file; what an earlier process wrote to it is read, but for a last line that it did not finish.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frames: dict[int, list[Detection]] = {}
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self._read() if self.path.exists() else 0
+        self._file = self.path.open("ab")
+        self._file.truncate(whole)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def get(self, frame: int) -> list[Detection] | None:
+        """Faces of a frame that was searched before, or None."""
+        return self.frames.pop(frame, None)
+
+    def add(self, frame: int, faces: list[Detection]) -> None:
+        """Keep the faces of a frame."""
+        found = [[face.score, *face.box.tolist(), *face.points.ravel().tolist()] for face in faces]
+        self._file.write(json.dumps([frame, found]).encode() + b"\n")
+        self._file.flush()
+
+    def _read(self) -> int:
+        """Length of the file up to its last whole line."""
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        for line in content[:whole].splitlines():
+            frame, faces = json.loads(line)
+            self.frames[frame] = [_face(numbers) for numbers in faces]
+        return whole
+
+
+def _face(numbers: list[float]) -> Detection:
+    values = np.array(numbers[1:], np.float64)
+    return Detection(box=values[:4], points=values[4:].reshape(5, 2), score=numbers[0])

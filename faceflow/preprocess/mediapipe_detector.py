@@ -1,0 +1,195 @@
+"""MediaPipe Tasks as face detectors: with 478 landmarks, or boxes alone, both from one model file."""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import zipfile
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from faceflow.config.checks import check_number
+from faceflow.errors import ConfigError
+from faceflow.images import Image
+from faceflow.preprocess.assets import file_hash, find_model
+from faceflow.preprocess.detector import Array, Detection
+from faceflow.preprocess.landmarks import points_of_mesh
+from faceflow.preprocess.native_log import native_lines_logged
+
+_BOX_MODEL = "face_detector.tflite"  # inside the .task file
+_BLANK = np.zeros((128, 128, 3), np.uint8)
+
+
+class MediaPipeDetector(abc.ABC):
+    """What both detectors share: the model file, opening and closing.
+
+    Args:
+        model: model file; None finds or downloads MediaPipe's own.
+        cache: folder for downloaded models.
+        max_faces: at most so many faces per image.
+        min_score: confidence in 0..1 from which on a face counts.
+    """
+
+    name: str
+
+    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float) -> None:
+        check_number(
+            max_faces, key="detector.max_faces", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
+        )
+        _check_share(min_score, "detector.min_score")
+        self.model = model
+        self.cache = cache
+        self.max_faces = max_faces
+        self.min_score = min_score
+        self._mediapipe: Any = None
+        self._task: Any = None
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the model file; fetches the file where it is not yet there."""
+        return file_hash(self._path)
+
+    @abc.abstractmethod
+    def detect(self, image: Image) -> list[Detection]:
+        """Faces of an RGB image (H, W, 3)."""
+
+    def __enter__(self) -> Self:
+        path = self._path
+        self._mediapipe = _import("mediapipe")
+        with native_lines_logged():
+            try:
+                self._task = self._open(path, _import("mediapipe.tasks.python"))
+            except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise ConfigError(
+                    f"detector.model: expected a MediaPipe face landmarker (.task), got '{path}', which does not open "
+                    f"({reason}); null finds or downloads the usual one"
+                ) from error
+            self.detect(_BLANK)  # the first image is slow, and prints
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with native_lines_logged():
+            self._task.close()
+        self._task = None
+
+    @abc.abstractmethod
+    def _open(self, path: Path, tasks: Any) -> Any:
+        """Create the native task."""
+
+    @cached_property
+    def _path(self) -> Path:
+        return find_model(self.model, cache=Path(self.cache))
+
+    def _run(self, image: Image) -> Any:
+        assert self._task is not None, "detect() outside of `with detector:`"
+        pixels = np.ascontiguousarray(image)
+        frame = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=pixels)
+        return self._task.detect(frame)
+
+
+class MediaPipeLandmarker(MediaPipeDetector):
+    """FaceLandmarker on single images: 478 landmarks per face, boxes around them, no score (NaN).
+
+    `min_score` holds for finding a face and for its landmarks; a face below it is not found.
+    """
+
+    name = "mediapipe_landmarks"
+
+    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float) -> None:
+        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score)
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Faces of an RGB image (H, W, 3)."""
+        found = self._run(image).face_landmarks
+        return [_detection_of_mesh(_pixels(landmarks, image)) for landmarks in found]
+
+    def _open(self, path: Path, tasks: Any) -> Any:
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_path=str(path)),
+            num_faces=self.max_faces,
+            min_face_detection_confidence=self.min_score,
+            min_face_presence_confidence=self.min_score,
+        )
+        return tasks.vision.FaceLandmarker.create_from_options(options)
+
+
+class MediaPipeBoxes(MediaPipeDetector):
+    """FaceDetector (BlazeFace, short range) on single images: box, score, eyes and nose; mouth corners are NaN.
+
+    It is five times as fast as landmarks and finds eyes less exactly.
+
+    Args:
+        model: as above; a bare .tflite file will do.
+        cache: as above.
+        max_faces: as above; the best ones are kept.
+        min_score: as above.
+        min_candidate_score: weaker faces than this are not handed over at all.
+    """
+
+    name = "mediapipe_boxes"
+
+    def __init__(
+        self, *, model: str | None, cache: str, max_faces: int, min_score: float, min_candidate_score: float
+    ) -> None:
+        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score)
+        _check_share(min_candidate_score, "detector.min_candidate_score")
+        self.min_candidate_score = min_candidate_score
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Faces of an RGB image (H, W, 3), best first."""
+        found = [_detection_of_box(face, image) for face in self._run(image).detections]
+        return sorted(found, key=lambda face: -face.score)[: self.max_faces]
+
+    def _open(self, path: Path, tasks: Any) -> Any:
+        options = tasks.vision.FaceDetectorOptions(
+            base_options=tasks.BaseOptions(model_asset_buffer=_box_model(path)),
+            min_detection_confidence=min(self.min_candidate_score, self.min_score),
+        )
+        return tasks.vision.FaceDetector.create_from_options(options)
+
+
+def _check_share(value: float, key: str) -> None:
+    check_number(value, key=key, expected="a number in 0..1", valid=lambda number: 0 <= number <= 1)
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"detector: expected mediapipe to be installed, got '{error}'; pip install 'faceflow[crop]'"
+        ) from error
+
+
+def _box_model(path: Path) -> bytes:
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(_BOX_MODEL)
+
+
+def _pixels(points: Any, image: Image) -> Array:
+    """Pixel coordinates of normalised ones, which run from edge to edge: the first pixel's centre is 0.5 / W."""
+    height, width = image.shape[:2]
+    return np.array([(point.x * width, point.y * height) for point in points], np.float64) - 0.5
+
+
+def _detection_of_mesh(landmarks: Array) -> Detection:
+    box = np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)])
+    return Detection(box=box, points=points_of_mesh(landmarks), score=float("nan"), landmarks=landmarks)
+
+
+def _detection_of_box(face: Any, image: Image) -> Detection:
+    corner = face.bounding_box
+    box = np.array([corner.origin_x, corner.origin_y, corner.origin_x + corner.width, corner.origin_y + corner.height])
+    landmarks = _pixels(face.keypoints, image)  # eyes, nose tip, mouth centre, ears
+    points = np.full((5, 2), np.nan)
+    points[:3] = landmarks[:3]
+    return Detection(box=box - 0.5, points=points, score=float(face.categories[0].score), landmarks=landmarks)

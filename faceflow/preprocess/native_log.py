@@ -1,0 +1,44 @@
+"""Lines that native libraries print are logged instead."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import IO
+
+log = logging.getLogger(__name__)
+
+_STDERR = 2
+_one_at_a_time = threading.Lock()
+
+
+@contextlib.contextmanager
+def native_lines_logged() -> Iterator[None]:
+    """Log, at level DEBUG, what is printed to file descriptor 2 while the block runs.
+
+    MediaPipe's logger has no switch that works: neither its flags nor the environment variables of glog, Abseil and
+    TensorFlow silence it. Python's own `sys.stderr` is caught too, so blocks should be short.
+    """
+    with _one_at_a_time, tempfile.TemporaryFile() as printed:
+        sys.stderr.flush()
+        terminal = os.dup(_STDERR)
+        os.dup2(printed.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, _STDERR)
+            os.close(terminal)
+            _log_lines(printed)
+
+
+def _log_lines(printed: IO[bytes]) -> None:
+    printed.seek(0)
+    for line in printed.read().decode(errors="replace").splitlines():
+        if line.strip():
+            log.debug("%s", line)

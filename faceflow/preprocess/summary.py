@@ -1,0 +1,117 @@
+"""What a crop run says at its end: a table of clips and statuses, and pictures of crops and failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.table import Table
+
+from faceflow.errors import DataError
+from faceflow.images import Image, read_image
+from faceflow.preprocess.clips import Clip
+from faceflow.preprocess.cropping import CROPS, rows_file
+from faceflow.preprocess.rows import STATUSES, read_rows
+from faceflow.report.contact_sheet import contact_sheet
+from faceflow.report.tables import plain_table
+
+_WORST = 10  # clips on the table
+_PER_ROW = 6
+_FAILED = ("no_face", "low_confidence", "decode_error")
+_SEED = 0  # the same crops give the same picture
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A frame without a crop."""
+
+    clip: Clip
+    frame: int
+    status: str
+
+
+def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
+    """Rows of a clip by status, and its frames without a crop."""
+    counts: Counter[str] = Counter()
+    failures = []
+    for row in read_rows(rows_file(output, clip)):
+        counts[row["status"]] += 1
+        if row["status"] in _FAILED:
+            failures.append(Failure(clip, int(row["frame"]), row["status"]))
+    return counts, failures
+
+
+def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
+    """Rows by status: of the clips with the largest share of failures, and of all.
+
+    Args:
+        counts: name and statuses of every clip.
+    """
+    table = plain_table("Crops", ["clip"], ["rows", *STATUSES, "without a crop"])
+    worst = sorted(counts, key=lambda item: (-_failed_share(item[1]), item[0]))[:_WORST]
+    for name, found in worst:
+        table.add_row(name or "(images at the top)", *_cells(found))
+    if len(counts) > len(worst):
+        table.add_row(f"... {len(counts) - len(worst)} more with fewer failures", *[""] * (len(STATUSES) + 2))
+    table.add_section()
+    total = sum((found for _, found in counts), Counter[str]())
+    table.add_row(f"all {len(counts)}", *_cells(total), style="bold")
+    return table
+
+
+def draw_crops(output: Path, crops: Sequence[str], count: int, path: Path) -> None:
+    """Draw `count` crops, chosen at random, on one sheet."""
+    chosen = sorted(np.random.default_rng(_SEED).permutation(len(crops))[:count])
+    _draw([(read_image(output / CROPS / crops[i]), Path(crops[i]).stem) for i in chosen], path)
+
+
+def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
+    """Draw `count` frames without a crop, chosen at random, on one sheet; those that do not decode are left out."""
+    order = np.random.default_rng(_SEED).permutation(len(failures))
+    drawn: list[tuple[Image, str]] = []
+    for failure in (failures[i] for i in order[: 4 * count]):
+        image = _frame_image(failure)
+        if image is not None and len(drawn) < count:
+            drawn.append((image, f"{Path(failure.clip.name).name} {failure.frame}: {failure.status}"))
+    _draw(drawn, path)
+
+
+def _frame_image(failure: Failure) -> Image | None:
+    clip = failure.clip
+    if clip.images is not None:
+        try:
+            return read_image(clip.images[failure.frame])
+        except (DataError, KeyError):
+            return None
+    if not isinstance(clip.file, Path) or failure.status == "decode_error":
+        return None
+    capture = cv2.VideoCapture(str(clip.file))
+    try:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, failure.frame - 1)  # near enough for a picture
+        decoded, pixels = capture.read()
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if decoded else None
+    finally:
+        capture.release()
+
+
+def _draw(images: Sequence[tuple[Image, str]], path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if not images:
+        return
+    width = min(_PER_ROW, len(images))
+    blank = np.full((8, 8, 3), 255, np.uint8)
+    padded = [image for image, _ in images] + [blank] * (-len(images) % width)
+    rows = [padded[start : start + width] for start in range(0, len(padded), width)]
+    contact_sheet(rows, path=path, columns=[""] * width, tile=160)
+
+
+def _failed_share(found: Counter[str]) -> float:
+    return sum(found[status] for status in _FAILED) / max(found.total(), 1)
+
+
+def _cells(found: Counter[str]) -> list[str]:
+    return [str(found.total()), *(str(found[status]) for status in STATUSES), f"{100 * _failed_share(found):.1f} %"]
