@@ -11,7 +11,7 @@ from pathlib import Path
 
 from faceflow.errors import DataError
 
-_LEFTOVER = re.compile(r"\..+\.\d+")
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the file cannot be written; what was there before is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")  # as _LEFTOVER finds it
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as _LEFTOVER finds it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -37,5 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 def remove_leftovers(folder: Path, *, older_than_s: float) -> None:
     """Remove what killed processes left of files below a folder that `whole_file` had begun."""
     for path in folder.rglob(".*"):
-        if _LEFTOVER.fullmatch(path.name) and path.is_file() and time.time() - path.stat().st_mtime > older_than_s:
-            path.unlink(missing_ok=True)
+        if _LEFTOVER.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):  # its process may be alive, and just renamed it
+                if path.is_file() and time.time() - path.stat().st_mtime >= older_than_s:
+                    path.unlink()

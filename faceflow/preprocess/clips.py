@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os.path import commonpath
+from os.path import abspath, commonpath
 from pathlib import Path
 
 from faceflow.errors import DataError
@@ -38,28 +39,39 @@ class Clip:
         if self.sequence or self.images is None:
             return _NUMBERED.format(number)
         path = self.images[number]
-        return path.stem if self._stems[path.stem] == 1 else path.name
+        return path.stem if self._stems[path.stem] == 1 and path.stem not in self._names else path.name
 
     @cached_property
     def _stems(self) -> Counter[str]:
         return Counter(path.stem for path in self.images.values()) if self.images else Counter()
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {path.name for path in self.images.values()} if self.images else set()
 
     def frame_file(self, number: int) -> str:
         """File that a frame comes from."""
         return str(self.images[number] if self.images is not None else self.file)
 
 
-def find_clips(sources: Sequence[str]) -> list[Clip]:
-    """Find videos and images: files, globs, and folders searched to the bottom.
+def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
+    """Find videos and images: files, globs, and folders searched to the bottom. No file is taken twice.
+
+    Args:
+        sources: paths and patterns.
+        skip: files, and folders with all that is in them, that are no sources: results of an earlier run.
 
     Raises:
         DataError: a source that does not exist, or that holds neither.
     """
+    skipped = {_absolute(path) for path in skip}
+    taken: set[Path] = set()
     videos: dict[str, Path] = {}
     folders: dict[str, Path] = {}
     images: dict[str, list[Path]] = {}
     for source in sources:
         files, top = _files(source)
+        files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
         known = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
         if not known:
             others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
@@ -69,6 +81,10 @@ def find_clips(sources: Sequence[str]) -> list[Clip]:
                 f"in '{source}'; check the path"
             )
         for path in known:
+            if _absolute(path) in taken:
+                continue
+            taken.add(_absolute(path))
+            _check_name(path)
             relative = path.relative_to(top)
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 videos[_free(relative.as_posix(), videos, path)] = path
@@ -78,15 +94,16 @@ def find_clips(sources: Sequence[str]) -> list[Clip]:
                 images.setdefault(folder, []).append(path)
     clips = [Clip(name=name, file=path, images=None, sequence=True) for name, path in _short_names(videos, images)]
     for folder, paths in images.items():
-        numbered = dict(enumerate(sorted(set(paths)), start=1))
+        numbered = dict(enumerate(sorted(paths), start=1))
         clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
     return sorted(clips, key=lambda clip: clip.name)
 
 
 def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
-    """Turn the recordings of a data set into clips."""
+    """Turn the recordings of a data set into clips; what shows nobody in particular is a folder of photographs."""
     return [
-        Clip(name=item.name, file=item.file, images=item.frames, sequence=True, recording=item) for item in recordings
+        Clip(name=item.name, file=item.file, images=item.frames, sequence=bool(item.subject), recording=item)
+        for item in recordings
     ]
 
 
@@ -118,17 +135,29 @@ def _folder(relative: Path) -> str:
 
 def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:
     """Two sources may hold files of one name: the second one is named with its folder's path."""
-    return name if taken.get(name, path) == path else path.absolute().relative_to("/").as_posix()
+    return name if taken.get(name, path) == path else _absolute(path).as_posix().lstrip("/")
 
 
 def _short_names(videos: Mapping[str, Path], images: Mapping[str, object]) -> list[tuple[str, Path]]:
     """Names without extension, but where two clips would share one."""
-    stems = Counter(str(Path(name).with_suffix("")) for name in videos)
+    stems = Counter(Path(name).with_suffix("").as_posix() for name in videos)
     named = []
     for name, path in videos.items():
         stem = Path(name).with_suffix("").as_posix()
-        named.append((stem if stems[stem] == 1 and stem not in images else name, path))
+        free = stems[stem] == 1 and stem not in images and stem not in videos
+        named.append((stem if free else name, path))
     return named
+
+
+def _absolute(path: Path) -> Path:
+    return Path(abspath(path))  # noqa: PTH100  (removes "..", but follows no links)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it") from error
 
 
 def _words(suffixes: Iterable[str]) -> str:

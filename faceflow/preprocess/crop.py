@@ -14,7 +14,7 @@ from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError, DataError
 from faceflow.preprocess.align import Recipe
 from faceflow.preprocess.clips import Clip, clips_of, find_clips
-from faceflow.preprocess.cropping import CropSettings, rows_file
+from faceflow.preprocess.cropping import CROPS, CropSettings, rows_file
 from faceflow.preprocess.datasets.dataset import Dataset
 from faceflow.preprocess.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
 from faceflow.preprocess.rows import read_rows
@@ -25,6 +25,7 @@ from faceflow.report.tables import say, show
 
 log = logging.getLogger(__name__)
 
+_PICTURES = ("contact_sheet.png", "failures.png")
 _NAMED = 5  # of the clips that a message is about
 
 
@@ -35,7 +36,9 @@ def crop(cfg: Mapping[str, Any]) -> None:
         ConfigError, DataError: a setting out of range, nothing to crop, no face in it, or a result that cannot be
             written.
     """
-    output = Path(cfg["output"])
+    if cfg["output"] is None:
+        raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
+    output = Path(str(cfg["output"]))
     settings = CropSettings(
         recipe=Recipe.from_dict(cfg["align"]),
         **cfg["selection"],
@@ -44,36 +47,55 @@ def crop(cfg: Mapping[str, Any]) -> None:
     )
     shard = Shard(**cfg["shard"])
     check_number(cfg["sheet"], key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
-    dataset, clips = _what(cfg)
+    dataset, clips = _what(cfg, output)
     folds = _folds(cfg["folds"], dataset, clips)
+    _check_use(settings, dataset, clips)
     detector = instantiate(cfg["detector"], key="detector")
     store_recipe(output, settings, detector, faceflow.__version__)
     if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
         return
     crops, failures = _summarize(output, clips)
     if dataset is not None:
-        _write_labels(output, clips, folds)
-    draw_crops(output, crops, cfg["sheet"], output / "contact_sheet.png")
-    draw_failures(failures, cfg["sheet"], output / "failures.png")
-    say(f"Crops: {output / 'crops'}", f"Every frame: {output / 'crops.csv'}")
-    if cfg["sheet"]:
-        say(f"Look at: {output / 'contact_sheet.png'}" + (f" and {output / 'failures.png'}" if failures else ""))
+        _write_labels(output, clips, folds, settings.frames)
+    pictures = [output / name for name in _PICTURES]
+    draw_crops(output, crops, cfg["sheet"], pictures[0])
+    draw_failures(failures, cfg["sheet"], pictures[1])
+    say(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
+    if drawn := [str(path) for path in pictures if path.exists()]:
+        say(f"Look at: {' and '.join(drawn)}")
     if not crops:
         raise DataError(
             f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
         )
 
 
-def _what(cfg: Mapping[str, Any]) -> tuple[Dataset | None, list[Clip]]:
+def _what(cfg: Mapping[str, Any], output: Path) -> tuple[Dataset | None, list[Clip]]:
     if cfg["dataset"]:
         if cfg["source"] is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
         dataset: Dataset = instantiate(cfg["dataset"], key="dataset")
         return dataset, clips_of(dataset.recordings())
-    if cfg["source"] is None:
+    sources = cfg["source"] if isinstance(cfg["source"], list) else [cfg["source"]]
+    if not sources or None in sources:
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
-    sources = [cfg["source"]] if isinstance(cfg["source"], str) else list(cfg["source"])
-    return None, find_clips(sources)
+    if cfg["root"] is not None:
+        raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
+    results = [output / name for name in (CROPS, *_PICTURES)]
+    return None, find_clips([str(source) for source in sources], skip=results)
+
+
+def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:
+    if dataset is not None and settings.policy == "all":
+        raise ConfigError(
+            "selection.policy: expected largest, center or track with a data set, whose labels are those of one person "
+            "in the frame, got 'all'"
+        )
+    frames = settings.frames
+    images = [str(clip.file) for clip in clips if clip.images is not None]
+    if images and (frames.start_s > 0 or frames.end_s is not None):
+        log.warning(
+            "frames.start_s, frames.end_s: images have no times, so all are cropped: %s", ", ".join(images[:_NAMED])
+        )
 
 
 def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[str, list[str]]:
@@ -94,8 +116,8 @@ def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[str], list[Fai
     return [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]], failures
 
 
-def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Sequence[str]]) -> None:
-    joined = [labelled_crops(clip, rows_file(output, clip)) for clip in clips]
+def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Sequence[str]], frames: FrameRange) -> None:
+    joined = [labelled_crops(clip, rows_file(output, clip), frames) for clip in clips]
     crops = [crop for found, _ in joined for crop in found]
     counts = [count for _, count in joined]
     aus = annotated_aus(clips)

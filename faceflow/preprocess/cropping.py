@@ -8,6 +8,7 @@ import logging
 import math
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from faceflow.preprocess.prefetch import prefetch
 from faceflow.preprocess.rows import FaceRow, write_rows
 from faceflow.preprocess.selection import Face, Selector
 from faceflow.preprocess.smoothing import smooth
+from faceflow.preprocess.source_state import store_source
 from faceflow.preprocess.video import Frame, FrameRange, read_images, read_video
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,10 @@ def rows_file(output: Path, clip: Clip) -> Path:
     return output / PROGRESS / clip.name / "rows.csv"
 
 
+def _log_file(output: Path, clip: Clip) -> Path:
+    return rows_file(output, clip).with_name("detections.jsonl")
+
+
 def crop_clip(
     clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
 ) -> None:
@@ -94,19 +100,30 @@ def crop_clip(
         DataError: a result cannot be written.
     """
     done = rows_file(output, clip)
+    begun = store_source(clip, done.parent)
     rows: list[FaceRow] = []
-    with _local_file(clip, done.parent) as file, DetectionLog(done.with_name("detections.jsonl")) as known:
-        try:
-            frames = prefetch(_frames(clip, file, settings.frames), _AHEAD)
-            searched = _searched(frames, settings, detector, known, sequence=clip.sequence)
+    try:
+        with (
+            _local_file(clip, done.parent) as file,
+            DetectionLog(_log_file(output, clip)) as known,
+            contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD)) as frames,
+        ):
+            searched = _searched(_reported(clip, frames), settings, detector, known, sequence=clip.sequence)
             for frame, faces in smooth(searched, radius=settings.smooth if clip.sequence else 0):
-                rows += [_crop(clip, frame, face, settings, output) for face in faces]
+                rows += [_crop(clip, frame, face, settings, output, begun) for face in faces]
                 tell(1)
-        except UnreadableClipError as error:
-            log.warning("%s", error)
-            rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+    except UnreadableClipError as error:
+        log.warning("%s", error)
+        rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+    if not rows:
+        log.warning("%s: expected frames from frames.start_s to frames.end_s, got none: it is shorter", clip.file)
     write_rows(done, rows)
-    known.path.unlink(missing_ok=True)
+    tidy(clip, output)
+
+
+def tidy(clip: Clip, output: Path) -> None:
+    """Remove what a finished clip needs no more; it may have been killed just before."""
+    _log_file(output, clip).unlink(missing_ok=True)
 
 
 class UnreadableClipError(DataError):
@@ -115,12 +132,24 @@ class UnreadableClipError(DataError):
 
 def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
     if clip.images is not None:
-        yield from read_images({n: path for n, path in clip.images.items() if not (n - 1) % frames.every})
+        every = frames.every if clip.sequence else 1  # photographs are no frames
+        yield from read_images({n: path for n, path in clip.images.items() if not (n - 1) % every})
         return
     try:
         yield from read_video(file, frames)
     except DataError as error:
         raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
+
+
+def _reported(clip: Clip, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Warn of frames that do not decode, of a kind once per file."""
+    said = set()
+    for frame in frames:
+        line = f"{clip.frame_file(frame.number)}: {frame.fault}"
+        if frame.fault and line not in said:
+            said.add(line)
+            log.warning("%s; such rows have the status decode_error", line)
+        yield frame
 
 
 def _searched(
@@ -144,7 +173,7 @@ def _searched(
         yield frame, chooser.choose(found, width=width, height=height)
 
 
-def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path) -> FaceRow:
+def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path, begun: int) -> FaceRow:
     row = FaceRow(file=clip.frame_file(frame.number), frame=frame.number, time_s=frame.time_s, status=face.status)
     detection = face.detection
     if detection is None or frame.image is None:
@@ -158,9 +187,17 @@ def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: 
     crop = f"{clip.name}/{name}" if clip.name else name
     affine = settings.recipe.affine(detection)
     path = output / CROPS / crop
-    if not path.exists():
+    if not _was_written(path, begun):
         _write_image(path, settings.recipe.warp(frame.image, affine), settings)
     return dataclasses.replace(row, affine=affine, crop=crop)
+
+
+def _was_written(crop: Path, begun: int) -> bool:
+    """Whether an earlier run wrote a crop of this state of the file."""
+    try:
+        return crop.stat().st_mtime_ns >= begun
+    except OSError:
+        return False
 
 
 def _write_image(path: Path, pixels: Image, settings: CropSettings) -> None:
@@ -179,18 +216,18 @@ def _local_file(clip: Clip, folder: Path) -> Iterator[Path]:
         return
     member: ZipMember = clip.file
     unpacked = folder / member.name
-    with whole_file(unpacked) as partial:
-        try:
-            with (
-                zipfile.ZipFile(member.archive) as archive,
-                archive.open(member.member) as packed,
-                partial.open("wb") as file,
-            ):
-                shutil.copyfileobj(packed, file)
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
-            raise DataError(
-                f"{member}: expected a file in a zip archive, got '{error}'; replace the archive"
-            ) from error
+    try:
+        with (
+            zipfile.ZipFile(member.archive) as archive,
+            archive.open(member.member) as packed,
+            whole_file(unpacked) as partial,
+            partial.open("wb") as file,
+        ):
+            shutil.copyfileobj(packed, file)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:  # the last: encrypted
+        raise UnreadableClipError(
+            f"{member}: expected a file in a zip archive, got '{error}'; replace the archive or leave it out"
+        ) from error
     try:
         yield unpacked
     finally:

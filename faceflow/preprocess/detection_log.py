@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from faceflow.errors import DataError
 from faceflow.preprocess.detector import Detection
 
 
@@ -16,7 +18,10 @@ class DetectionLog:
     """One JSON line per frame, appended as soon as the frame was searched. Numbers come back bit for bit.
 
     Args:
-        path: the file; what an earlier process wrote to it is read, but for a last line that it did not finish.
+        path: the file; what an earlier process wrote to it is read, up to a line that it did not finish.
+
+    Raises:
+        DataError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,16 +29,20 @@ class DetectionLog:
         self.frames: dict[int, list[Detection]] = {}
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._read() if self.path.exists() else 0
-        self._file = self.path.open("ab")
-        self._file.truncate(whole)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            whole = self._read() if self.path.exists() else 0
+            self._file = self.path.open("ab")
+            self._file.truncate(whole)
+        except OSError as error:
+            raise self._unwritable(error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is not yet written has been complained about
+            self._file.close()
 
     def get(self, frame: int) -> list[Detection] | None:
         """Faces of a frame that was searched before, or None."""
@@ -42,17 +51,30 @@ class DetectionLog:
     def add(self, frame: int, faces: list[Detection]) -> None:
         """Keep the faces of a frame."""
         found = [[face.score, *face.box.tolist(), *face.points.ravel().tolist()] for face in faces]
-        self._file.write(json.dumps([frame, found]).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps([frame, found]).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def _read(self) -> int:
         """Length of the file up to its last whole line."""
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        for line in content[:whole].splitlines():
-            frame, faces = json.loads(line)
-            self.frames[frame] = [_face(numbers) for numbers in faces]
+        whole = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                try:
+                    frame, faces = json.loads(line)
+                    self.frames[frame] = [_face(numbers) for numbers in faces]
+                except (ValueError, TypeError, IndexError):  # a crash of the machine may leave anything
+                    break
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
         return whole
+
+    def _unwritable(self, error: OSError) -> DataError:
+        reason = error.strerror or str(error)
+        return DataError(f"{self.path}: expected a file that can be written, got '{reason}'; check disk and path")
 
 
 def _face(numbers: list[float]) -> Detection:

@@ -41,8 +41,10 @@ def download(url: str, target: Path) -> None:
         except (_BrokenOffError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
             log.info("%s: attempt %d of %d: %s", url, attempt, _ATTEMPTS, error)
             reason = f"broke off {_ATTEMPTS} times, at last: {error}"
+        except urllib.error.HTTPError as error:
+            raise FetchError(str(error)) from error
         except urllib.error.URLError as error:
-            raise FetchError(str(getattr(error, "reason", error))) from error
+            raise FetchError(str(error.reason)) from error
         else:
             return
     raise FetchError(reason)

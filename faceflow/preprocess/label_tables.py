@@ -14,6 +14,7 @@ from faceflow.files import whole_file
 from faceflow.preprocess.clips import Clip
 from faceflow.preprocess.datasets.dataset import Folds
 from faceflow.preprocess.rows import read_rows
+from faceflow.preprocess.video import FrameRange
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +44,24 @@ class LabelCount:
     decoded: int
     kept: int
     excluded: int
+    every: int
 
     @property
     def mismatch(self) -> str | None:
         """Say that labels and video differ in length, or None."""
-        if self.last_label == self.decoded or not self.labelled:
+        if not self.labelled or self.decoded <= self.last_label < self.decoded + self.every:
             return None
         return f"{self.name}: labels up to frame {self.last_label}, but {self.decoded} frames in the video"
 
 
-def labelled_crops(clip: Clip, rows: Path) -> tuple[list[LabelledCrop], LabelCount]:
-    """Join the crops of a recording with its labels; frame n of the labels is the n-th frame of the video."""
+def labelled_crops(clip: Clip, rows: Path, frames: FrameRange) -> tuple[list[LabelledCrop], LabelCount]:
+    """Join the crops of a recording with its labels; frame n of the labels is the n-th frame of the video.
+
+    Args:
+        clip: of a data set.
+        rows: of its frames.
+        frames: that were read; the length of a video that is not read to its end is unknown.
+    """
     recording = clip.recording
     assert recording is not None, "only recordings have labels"
     crops, decoded = [], 0
@@ -68,14 +76,15 @@ def labelled_crops(clip: Clip, rows: Path) -> tuple[list[LabelledCrop], LabelCou
             )
     labelled = recording.labels.keys()
     excluded = len(labelled & recording.excluded.keys())
-    last = max(labelled, default=0) if clip.images is None else decoded
-    return crops, LabelCount(recording.name, len(labelled), last, decoded, len(crops), excluded)
+    known = clip.images is None and frames.end_s is None
+    last = max(labelled, default=0) if known else decoded
+    return crops, LabelCount(recording.name, len(labelled), last, decoded, len(crops), excluded, frames.every)
 
 
 def write_labels(path: Path, crops: Sequence[LabelledCrop], aus: Sequence[str]) -> None:
     """Write crops with labels in FaceFlow's CSV format; AUs that were not annotated are empty."""
     known = {name for crop in crops for name in ABOUT if getattr(crop, name) != ""}
-    about = [name for name in ABOUT if name in known]
+    about = [name for name in ABOUT if name in known or not crops]
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*aus, *about])
@@ -111,7 +120,7 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise ConfigError(f"folds: expected {PUBLISHED}, a whole number >= 2, or null, got {folds!r}")
     if folds > len(here):
-        raise ConfigError(f"folds: expected at most as many folds as persons ({len(here)}), got {folds}")
+        raise ConfigError(f"folds: expected at most as many folds as persons ({len(here)}), got {folds}; lower it")
     return {f"{folds}fold_{number + 1}": here[number::folds] for number in range(folds)}
 
 

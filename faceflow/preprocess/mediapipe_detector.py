@@ -13,15 +13,19 @@ from typing import Any, Self
 import numpy as np
 
 from faceflow.config.checks import check_number
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, suggest
 from faceflow.images import Image
 from faceflow.preprocess.assets import file_hash, find_model
 from faceflow.preprocess.detector import Array, Detection
 from faceflow.preprocess.landmarks import points_of_mesh
 from faceflow.preprocess.native_log import native_lines_logged
+from faceflow.preprocess.tiling import detect_in_tiles, merged
 
 _BOX_MODEL = "face_detector.tflite"  # inside the .task file
-_BLANK = np.zeros((128, 128, 3), np.uint8)
+_INPUT = 128  # pixels: the detector shrinks every image to this
+_BLANK = np.zeros((_INPUT, _INPUT, 3), np.uint8)
+_TILES_ACROSS = 2
+_SMALL_FACES = ("never", "if_none", "always")
 
 
 class MediaPipeDetector(abc.ABC):
@@ -32,19 +36,27 @@ class MediaPipeDetector(abc.ABC):
         cache: folder for downloaded models.
         max_faces: at most so many faces per image.
         min_score: confidence in 0..1 from which on a face counts.
+        small_faces: whether the image is also searched in nine tiles, which finds faces of half the size: never,
+            if_none (where the whole image shows no face), always.
     """
 
     name: str
 
-    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float) -> None:
+    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float, small_faces: str) -> None:
         check_number(
             max_faces, key="detector.max_faces", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
         )
         _check_share(min_score, "detector.min_score")
+        if small_faces not in _SMALL_FACES:
+            raise ConfigError(
+                f"detector.small_faces: expected {', '.join(_SMALL_FACES)}, got {small_faces!r}; "
+                f"{suggest(str(small_faces), _SMALL_FACES)}"
+            )
         self.model = model
         self.cache = cache
         self.max_faces = max_faces
         self.min_score = min_score
+        self.small_faces = small_faces
         self._mediapipe: Any = None
         self._task: Any = None
 
@@ -53,9 +65,18 @@ class MediaPipeDetector(abc.ABC):
         """SHA-256 of the model file; fetches the file where it is not yet there."""
         return file_hash(self._path)
 
-    @abc.abstractmethod
     def detect(self, image: Image) -> list[Detection]:
-        """Faces of an RGB image (H, W, 3)."""
+        """Faces of an RGB image (H, W, 3), best first where there are scores."""
+        faces = self._find(image)
+        certain = any(not face.score < self.min_score for face in faces)  # NaN counts as certain
+        search = self.small_faces == "always" or (self.small_faces == "if_none" and not certain)
+        if search and max(image.shape) >= _TILES_ACROSS * _INPUT:
+            faces = merged([*faces, *detect_in_tiles(self._find, image, across=_TILES_ACROSS)])
+        return sorted(faces, key=lambda face: -face.score)[: self.max_faces]
+
+    @abc.abstractmethod
+    def _find(self, image: Image) -> list[Detection]:
+        """Faces that the native task finds in an image."""
 
     def __enter__(self) -> Self:
         path = self._path
@@ -102,11 +123,7 @@ class MediaPipeLandmarker(MediaPipeDetector):
 
     name = "mediapipe_landmarks"
 
-    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float) -> None:
-        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score)
-
-    def detect(self, image: Image) -> list[Detection]:
-        """Faces of an RGB image (H, W, 3)."""
+    def _find(self, image: Image) -> list[Detection]:
         found = self._run(image).face_landmarks
         return [_detection_of_mesh(_pixels(landmarks, image)) for landmarks in found]
 
@@ -128,24 +145,30 @@ class MediaPipeBoxes(MediaPipeDetector):
     Args:
         model: as above; a bare .tflite file will do.
         cache: as above.
-        max_faces: as above; the best ones are kept.
+        max_faces: as above.
         min_score: as above.
         min_candidate_score: weaker faces than this are not handed over at all.
+        small_faces: as above.
     """
 
     name = "mediapipe_boxes"
 
     def __init__(
-        self, *, model: str | None, cache: str, max_faces: int, min_score: float, min_candidate_score: float
+        self,
+        *,
+        model: str | None,
+        cache: str,
+        max_faces: int,
+        min_score: float,
+        min_candidate_score: float,
+        small_faces: str,
     ) -> None:
-        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score)
+        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score, small_faces=small_faces)
         _check_share(min_candidate_score, "detector.min_candidate_score")
         self.min_candidate_score = min_candidate_score
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Faces of an RGB image (H, W, 3), best first."""
-        found = [_detection_of_box(face, image) for face in self._run(image).detections]
-        return sorted(found, key=lambda face: -face.score)[: self.max_faces]
+    def _find(self, image: Image) -> list[Detection]:
+        return [_detection_of_box(face, image) for face in self._run(image).detections]
 
     def _open(self, path: Path, tasks: Any) -> Any:
         options = tasks.vision.FaceDetectorOptions(

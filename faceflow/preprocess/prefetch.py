@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Yield `items` in order, with up to `depth` of them made ahead in a thread.
 
-    An error of `items` is raised where its item would have come. A consumer that stops early stops the thread.
+    An error of `items` is raised where its item would have come. A consumer that stops early
+    and closes this stops the thread, which closes `items`.
     """
     ready: queue.Queue[object] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -36,6 +37,9 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
             put(_END)
         except BaseException as error:
             put(_Failure(error))
+        finally:
+            if isinstance(items, Generator):
+                items.close()
 
     thread = threading.Thread(target=produce, name="prefetch", daemon=True)
     thread.start()

@@ -6,9 +6,11 @@ import contextlib
 import json
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
@@ -24,9 +26,10 @@ from faceflow.config.checks import check_number
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.preprocess.clips import Clip
-from faceflow.preprocess.cropping import CropSettings, crop_clip, rows_file
+from faceflow.preprocess.cropping import CropSettings, crop_clip, rows_file, tidy
 from faceflow.preprocess.detector import FaceDetector
 from faceflow.preprocess.rows import join_rows
+from faceflow.preprocess.source_state import check_source
 from faceflow.preprocess.video import count_frames
 
 log = logging.getLogger(__name__)
@@ -65,13 +68,13 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     wanted = {"detector": {"name": detector.name, "sha256": detector.identity}} | settings.to_dict()
     if path.exists():
         try:
-            stored = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
+            theirs = dict(_flat(json.loads(path.read_text("utf-8"))))
+        except (ValueError, AttributeError) as error:
             raise DataError(
-                f"{path}: expected the settings of these crops, got no JSON; take another output"
+                f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
             ) from error
-        ours, theirs = dict(_flat(wanted)), dict(_flat(stored))
-        for key in ours.keys() | theirs.keys() - {"format", "faceflow"}:
+        ours = dict(_flat(wanted))
+        for key in sorted(ours.keys() | theirs.keys() - {"format", "faceflow"}):
             if ours.get(key) != theirs.get(key):
                 raise ConfigError(
                     f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
@@ -104,6 +107,8 @@ def crop_clips(
     """
     check_number(workers, key="workers", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
     mine = clips[shard.index :: shard.count]
+    for clip in mine:
+        check_source(clip, rows_file(output, clip).parent)
     left = [clip for clip in mine if not rows_file(output, clip).exists()]
     if len(left) < len(mine):
         log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
@@ -116,6 +121,8 @@ def crop_clips(
     if waiting := [path for path in rows if not path.exists()]:
         log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
         return False
+    for clip in clips:
+        tidy(clip, output)
     remove_leftovers(output, older_than_s=_SHARD_WRITES_S if shard.count > 1 else 0)
     join_rows(rows, output / "crops.csv")
     return True
@@ -141,16 +148,19 @@ def _crop_in_workers(
     context = multiprocessing.get_context("spawn")
     done = context.Value("Q", 0)
     told = 0
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(detector, done))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(detector, done, log.getEffectiveLevel())
+    )
     try:
-        running: set[Future[None]] = {pool.submit(_crop_in_worker, clip, settings, output) for clip in clips}
+        running = {pool.submit(_crop_in_worker, clip, settings, output) for clip in clips}
         while running:
             finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            count = int(done.value)
+            count = int(done.get_obj().value)  # a worker that was killed may hold the lock for ever
             advance(count - told)
             told = count
             for future in finished:
-                future.result()
+                for level, line in future.result():
+                    log.log(level, "%s", line)
         pool.shutdown()
     except BrokenProcessPool as error:
         raise DataError(
@@ -168,21 +178,47 @@ class _Worker:
     """State of a worker process."""
 
     detector: FaceDetector
+    is_open: bool
     done: Synchronized[int]
+    lines: list[tuple[int, str]]
 
 
-def _start_worker(detector: FaceDetector, done: Synchronized[int]) -> None:
+class _Keep(logging.Handler):
+    """Keeps what is logged in a worker, which has no terminal of its own, for the parent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _Worker.lines.append((record.levelno, record.getMessage()))
+
+
+def _start_worker(detector: FaceDetector, done: Synchronized[int], level: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends workers without a traceback; the parent reports
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=level, handlers=[_Keep()])
     cv2.setNumThreads(1)
-    _Worker.detector, _Worker.done = detector.__enter__(), done
+    _Worker.detector, _Worker.is_open, _Worker.done, _Worker.lines = detector, False, done, []
 
 
-def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> None:
+def _end_with_parent() -> None:
+    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tuple[int, str]]:
+    """Crop a clip; returns level and text of what was logged."""
+
     def tell(frames: int) -> None:
         with _Worker.done.get_lock():
             _Worker.done.value += frames
 
+    if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
+        _Worker.detector.__enter__()
+        _Worker.is_open = True
+    _Worker.lines = []
     crop_clip(clip, settings, _Worker.detector, output, tell)
+    return _Worker.lines
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -196,15 +232,24 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 @contextlib.contextmanager
 def _progress_bar(clips: Sequence[Clip], every: int) -> Iterator[Callable[[int], None]]:
     """Show frames, frames per second and the time left; yields what is called with the frames done."""
-    announced = sum(len(clip.images) if clip.images is not None else _announced(clip) for clip in clips)
+    console = Console(stderr=True)
+    if not clips or not console.is_terminal:
+        yield lambda frames: None
+        return
+    announced = sum(_announced(clip, every) for clip in clips)
     columns = (TextColumn("Cropping"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not clips) as progress:
-        task = progress.add_task("", total=-(-announced // every) or None)
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=announced or None)
         yield lambda frames: progress.advance(task, frames)
 
 
-def _announced(clip: Clip) -> int:
-    return count_frames(clip.file) if isinstance(clip.file, Path) else 0
+def _announced(clip: Clip, every: int) -> int:
+    if clip.images is not None and not clip.sequence:
+        return len(clip.images)
+    frames = len(clip.images) if clip.images is not None else 0
+    if clip.images is None and isinstance(clip.file, Path):
+        frames = count_frames(clip.file)
+    return -(-frames // every)
 
 
 class _Speed(ProgressColumn):

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from faceflow.errors import DataError
 from faceflow.images import Image, read_image
@@ -21,7 +22,9 @@ from faceflow.report.tables import plain_table
 
 _WORST = 10  # clips on the table
 _PER_ROW = 6
+_LETTERS = 25  # of a caption
 _FAILED = ("no_face", "low_confidence", "decode_error")
+_TILE, _CAPTION = 160, 16  # pixels
 _SEED = 0  # the same crops give the same picture
 
 
@@ -54,7 +57,7 @@ def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
     table = plain_table("Crops", ["clip"], ["rows", *STATUSES, "without a crop"])
     worst = sorted(counts, key=lambda item: (-_failed_share(item[1]), item[0]))[:_WORST]
     for name, found in worst:
-        table.add_row(name or "(images at the top)", *_cells(found))
+        table.add_row(Text(name or "(images at the top)"), *_cells(found))  # brackets are no markup
     if len(counts) > len(worst):
         table.add_row(f"... {len(counts) - len(worst)} more with fewer failures", *[""] * (len(STATUSES) + 2))
     table.add_section()
@@ -104,9 +107,23 @@ def _draw(images: Sequence[tuple[Image, str]], path: Path) -> None:
         return
     width = min(_PER_ROW, len(images))
     blank = np.full((8, 8, 3), 255, np.uint8)
-    padded = [image for image, _ in images] + [blank] * (-len(images) % width)
+    padded = [_captioned(image, text) for image, text in images] + [blank] * (-len(images) % width)
     rows = [padded[start : start + width] for start in range(0, len(padded), width)]
-    contact_sheet(rows, path=path, columns=[""] * width, tile=160)
+    contact_sheet(rows, path=path, columns=[""] * width, tile=_TILE)
+
+
+def _captioned(image: Image, text: str) -> Image:
+    """Scale an image into a white tile with a line of text below; OpenCV has no letters beyond ASCII."""
+    room = _TILE - _CAPTION
+    scale = room / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    tile = np.full((_TILE, _TILE, 3), 255, np.uint8)
+    top, left = (room - height) // 2, (_TILE - width) // 2
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    tile[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=method)
+    shown = text if len(text) <= _LETTERS else f"...{text[3 - _LETTERS :]}"
+    cv2.putText(tile, shown, (2, _TILE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (0, 0, 0), 1, cv2.LINE_AA)
+    return tile
 
 
 def _failed_share(found: Counter[str]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".m
 class Frame:
     """A decoded frame: `number` from 1, seconds from the start, RGB pixels (H, W, 3).
 
-    `image` is None where it could not be decoded; `fault` then says why.
+    `image` is None where it could not be decoded; `fault` then says what was expected and what it is.
     """
 
     number: int
@@ -51,40 +52,47 @@ class FrameRange:
                 valid=lambda value: value > self.start_s,
             )
 
+    def includes(self, number: int, time_s: float) -> bool:
+        """Whether a frame is read."""
+        in_time = self.start_s <= time_s and (self.end_s is None or time_s <= self.end_s)
+        return in_time and (number - 1) % self.every == 0
+
 
 def read_video(path: Path, frames: FrameRange) -> Iterator[Frame]:
     """Decode a video; frame n is the n-th one that the decoder gives, whatever the container says.
 
-    A frame that the container announces and the decoder does not reach is yielded without pixels, so that a truncated
-    file is seen. Sideways phone videos are turned upright.
+    A broken frame, and one that the container announces and the file does not hold, is yielded without pixels, so that
+    a damaged or truncated file is seen. Sideways phone videos are turned upright.
 
     Raises:
         DataError: not a video, or one without a frame.
     """
-    capture = cv2.VideoCapture(str(path))
+    capture = _open(path)
     try:
         if not capture.isOpened():
             raise DataError(f"{path}: expected a video, got {_why_unreadable(path)}; replace the file or leave it out")
-        announced = announced_frames(capture)
-        number = 0
-        while capture.grab():
-            number += 1
+        announced, rate = announced_frames(capture), capture.get(cv2.CAP_PROP_FPS)
+        seconds = 1 / rate if rate > 0 else 0.0
+        number = lost = 0
+        while True:
+            if not capture.grab():
+                lost += 1  # perhaps one broken frame: FFmpeg goes on behind it
+                if number + lost >= announced:
+                    break
+                continue
+            fault = "expected a whole video, got a frame that cannot be decoded: later numbers may be off"
+            yield from _missing(range(number + 1, number + lost + 1), seconds, frames, fault)
+            number, lost = number + lost + 1, 0
             time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if frames.end_s is not None and time_s > frames.end_s:
                 return
-            if time_s < frames.start_s or (number - 1) % frames.every:
-                continue
-            decoded, pixels = capture.retrieve()
-            if decoded:
-                yield Frame(number, time_s, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
-            else:
-                yield Frame(number, time_s, None, "a frame that cannot be decoded")
+            if frames.includes(number, time_s):
+                yield _retrieved(capture, number, time_s)
         if number == 0:
             raise DataError(f"{path}: expected a video, got one without a frame; replace the file or leave it out")
-        if announced - number > _slack(announced):
-            for missing in range(number + 1, announced + 1):
-                if not (missing - 1) % frames.every:
-                    yield Frame(missing, None, None, f"the video ends after frame {number} of {announced}")
+        if lost > _slack(announced):
+            fault = f"expected {announced} frames, got a video that ends after frame {number}"
+            yield from _missing(range(number + 1, announced + 1), seconds, frames, fault)
     finally:
         capture.release()
 
@@ -97,7 +105,7 @@ def announced_frames(capture: cv2.VideoCapture) -> int:
 
 def count_frames(path: Path) -> int:
     """Frames that the container promises, for a progress bar; 0 where it does not say."""
-    capture = cv2.VideoCapture(str(path))
+    capture = _open(path)
     try:
         return announced_frames(capture)
     finally:
@@ -105,12 +113,32 @@ def count_frames(path: Path) -> int:
 
 
 def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
-    """Read numbered image files in their order; one that cannot be read is yielded without pixels."""
+    """Read numbered image files in their order; one that is broken or cut short is yielded without pixels."""
     for number in sorted(images):
+        fault = find_fault(images[number])  # OpenCV fills up a truncated JPEG with grey
         try:
-            yield Frame(number, None, read_image(images[number]))
+            image = None if fault else read_image(images[number])
         except DataError:
-            yield Frame(number, None, None, find_fault(images[number]) or "an image that OpenCV cannot decode")
+            image, fault = None, "an image that OpenCV cannot decode"
+        yield Frame(number, None, image, fault and f"expected an image, got {fault}")
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    # FFmpeg would write a line to the terminal for every block of a broken frame; the first capture reads this.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    return cv2.VideoCapture(str(path))
+
+
+def _retrieved(capture: cv2.VideoCapture, number: int, time_s: float) -> Frame:
+    decoded, pixels = capture.retrieve()
+    if not decoded:
+        return Frame(number, time_s, None, "expected a whole video, got a frame that cannot be decoded")
+    return Frame(number, time_s, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
+
+
+def _missing(numbers: range, seconds: float, frames: FrameRange, fault: str) -> Iterator[Frame]:
+    """Frames without pixels, those of the range that would show at their times; `seconds` lie between frames."""
+    return (Frame(n, None, None, fault) for n in numbers if frames.includes(n, (n - 1) * seconds))
 
 
 def _slack(announced: int) -> int:
@@ -119,6 +147,8 @@ def _slack(announced: int) -> int:
 
 
 def _why_unreadable(path: Path) -> str:
-    if not path.exists():
-        return "no such file"
-    return "a file of zero bytes" if path.stat().st_size == 0 else "a file that OpenCV cannot decode"
+    try:
+        with path.open("rb") as file:
+            return "a file that OpenCV cannot decode" if file.read(1) else "a file of zero bytes"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()

@@ -1,0 +1,48 @@
+"""Files of published data sets as tests write them, and their parsers as the configs build them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from faceflow.config.instantiate import instantiate
+from faceflow.errors import ConfigError, DataError
+from faceflow.preprocess.datasets.dataset import Dataset, Recording
+
+CONFIGS = Path(__file__).parents[2] / "configs/dataset"
+
+
+def write_file(path: Path, content: bytes = b"never opened") -> Path:
+    """Write a file and the folders it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def build(name: str, root: Path | None, **options: Any) -> Dataset:
+    """Build a data set as `faceflow-crop dataset=NAME root=ROOT dataset.OPTION=...` does."""
+    config = OmegaConf.load(CONFIGS / f"{name}.yaml")
+    settings = OmegaConf.create({"root": None if root is None else str(root), "dataset": config})
+    merged = OmegaConf.merge(settings, {"dataset": options})
+    dataset: Dataset = instantiate(merged.dataset, key="dataset")
+    return dataset
+
+
+def read(name: str, root: Path, **options: Any) -> dict[str, Recording]:
+    """Recordings of a data set by name; they come sorted, each name once."""
+    found = build(name, root, **options).recordings()
+    names = [recording.name for recording in found]
+    assert names == sorted(set(names))
+    return {recording.name: recording for recording in found}
+
+
+def error_of(name: str, root: Path | None, **options: Any) -> str:
+    """One-line message of the error that reading a data set ends with; the root is written ROOT."""
+    with pytest.raises((ConfigError, DataError)) as caught:
+        build(name, root, **options).recordings()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(str(root), "ROOT")
