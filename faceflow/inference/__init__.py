@@ -1,0 +1,1 @@
+"""Inference from an exported model, without torch."""

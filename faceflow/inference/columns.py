@@ -1,0 +1,161 @@
+"""The columns of predictions: ours, or those that scripts for OpenFace or Py-Feat expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from faceflow.aus import joined, side_of
+from faceflow.errors import ConfigError, suggest
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.decision import threshold_of
+from faceflow.inference.faces import CUT
+from faceflow.inference.pipeline import FacePrediction, FramePrediction
+
+ALIASES = ("none", "openface", "pyfeat")
+
+_DIGITS = 6  # float32 has seven
+
+Cell = str | int | float | None
+Kind = Literal["text", "whole", "number"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: its name, what its cells hold, and how a cell is made."""
+
+    name: str
+    kind: Kind
+    cell: Callable[[FramePrediction, FacePrediction], Cell]
+
+
+class Table:
+    """The columns of a run.
+
+    Where there is no face, or none that was cut, cells of AUs are empty.
+
+    Args:
+        contract: names AUs and thresholds.
+        alias: none (ours), or names of another tool:
+            openface: frame, face_id, timestamp, confidence, success (1 where a face was scored), `AU01_r` (intensity
+            0-5, of models with levels only) and `AU01_c` (0 or 1), then ours under their own names. OpenFace writes 0
+            where there is no face; here the cell is empty.
+            pyfeat: FaceRectX, Y, Width, Height, FaceScore, `AU01` (probability), input, frame (from 0), approx_time
+            (MM:SS), Identity; then ours, with the decision as `AU01_occ`.
+        suffixes: of the estimates, "" first.
+
+    Raises:
+        ConfigError: unknown alias.
+    """
+
+    def __init__(self, contract: ModelContract, *, alias: str, suffixes: Sequence[str]) -> None:
+        if alias not in ALIASES:
+            raise ConfigError(f"alias: expected {', '.join(ALIASES)}, got {alias!r}; {suggest(str(alias), ALIASES)}")
+        self.contract = contract
+        self.suffixes = tuple(suffixes)
+        theirs, names = _THEIRS[alias]
+        aus = [self._au_column(index, kind, suffix) for suffix in suffixes for index, kind in self._kinds()]
+        if alias != "none":
+            renamed = {_name(au) + ours: _name(au) + other for au in contract.aus for ours, other in names.items()}
+            aus = [Column(name=renamed.get(item.name, item.name), kind=item.kind, cell=item.cell) for item in aus]
+        taken = {column.name for column in theirs}
+        self.columns = (*theirs, *(column for column in _OURS if column.name not in taken), *aus)
+
+    def cells(self, frame: FramePrediction) -> Iterator[list[Cell]]:
+        """A row for each face of a frame; None is an empty cell."""
+        for face in frame.faces:
+            yield [_finite(column.cell(frame, face)) for column in self.columns]
+
+    def _kinds(self) -> Iterator[tuple[int, str]]:
+        for index in range(len(self.contract.aus)):
+            yield index, "_prob"
+            if self.contract.levels > 1:
+                yield index, "_int"
+            yield index, ""
+
+    def _au_column(self, index: int, kind: str, suffix: str) -> Column:
+        au = self.contract.aus[index]
+        threshold = threshold_of(self.contract, au)
+
+        def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
+            found = face.estimates.get(suffix)
+            if found is None:
+                return None
+            if kind == "_int":
+                return None if found.intensity is None else round(float(found.intensity[index]), _DIGITS)
+            probability = float(found.probability[index])
+            return round(probability, _DIGITS) if kind == "_prob" else int(probability >= threshold)
+
+        return Column(name=f"{_name(au)}{kind}{suffix}", kind="number" if kind else "whole", cell=cell)
+
+
+def _name(au: str) -> str:
+    """Name that sorts and that other tools share: AU1 -> AU01, AU12_L -> AU12_L."""
+    return f"AU{int(joined(au)[2:]):02d}" + (f"_{side_of(au)}" if side_of(au) else "")
+
+
+def _box(index: int) -> Callable[[FramePrediction, FacePrediction], Cell]:
+    return lambda frame, face: None if face.face.detection is None else float(face.face.detection.box[index])
+
+
+def _side(index: int) -> Callable[[FramePrediction, FacePrediction], Cell]:
+    """Width or height of the box."""
+
+    def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
+        found = face.face.detection
+        return None if found is None else float(found.box[index + 2] - found.box[index])
+
+    return cell
+
+
+def _score(frame: FramePrediction, face: FacePrediction) -> Cell:
+    return None if face.face.detection is None else float(face.face.detection.score)
+
+
+def _clock(frame: FramePrediction, face: FacePrediction) -> Cell:
+    return None if frame.time_s is None else f"{int(frame.time_s // 60):02d}:{int(frame.time_s % 60):02d}"
+
+
+def _person(frame: FramePrediction, face: FacePrediction) -> Cell:
+    return None if face.face.number is None else f"Person_{face.face.number}"
+
+
+def _finite(cell: Cell) -> Cell:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+_OURS = (
+    Column(name="file", kind="text", cell=lambda frame, face: frame.file),
+    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number),
+    Column(name="time_s", kind="number", cell=lambda frame, face: frame.time_s),
+    Column(name="face", kind="whole", cell=lambda frame, face: face.face.number),
+    Column(name="status", kind="text", cell=lambda frame, face: face.face.status),
+    Column(name="det_score", kind="number", cell=_score),
+    *(Column(name=name, kind="number", cell=_box(index)) for index, name in enumerate(("x1", "y1", "x2", "y2"))),
+)
+_OPENFACE = (
+    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number),
+    Column(name="face_id", kind="whole", cell=lambda frame, face: face.face.number),
+    Column(name="timestamp", kind="number", cell=lambda frame, face: frame.time_s),
+    Column(name="confidence", kind="number", cell=_score),
+    Column(name="success", kind="whole", cell=lambda frame, face: int(face.face.status in CUT)),
+)
+_PYFEAT = (
+    *(
+        Column(name=f"FaceRect{name}", kind="number", cell=cell)
+        for name, cell in (("X", _box(0)), ("Y", _box(1)), ("Width", _side(0)), ("Height", _side(1)))
+    ),
+    Column(name="FaceScore", kind="number", cell=_score),
+    Column(name="input", kind="text", cell=lambda frame, face: frame.file),
+    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number - 1),
+    Column(name="approx_time", kind="text", cell=_clock),
+    Column(name="Identity", kind="text", cell=_person),
+)
+# Columns of the other tool, and the endings of AU columns that change: ours -> theirs.
+_THEIRS: dict[str, tuple[tuple[Column, ...], dict[str, str]]] = {
+    "none": ((), {}),
+    "openface": (_OPENFACE, {"_int": "_r", "": "_c"}),
+    "pyfeat": (_PYFEAT, {"_prob": "", "": "_occ"}),
+}

@@ -1,0 +1,91 @@
+"""The file beside a table of predictions: which model made it, of what, and what its columns mean."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import faceflow
+from faceflow.files import whole_file
+from faceflow.inference.columns import Table
+from faceflow.inference.decision import threshold_of
+from faceflow.inference.frames import Source
+from faceflow.inference.session import OnnxModel
+
+FORMAT = 1
+
+_PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-contrib-python", "numpy", "mediapipe")
+_MEANINGS = {
+    "frame": "number of the decoded frame, from 1; of a picture, its number in its folder",
+    "status": "ok; tracked: the face was missed, its last place was scored; no_face; low_confidence: found but not "
+    "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and tracked",
+    "AU.._prob": "probability that the AU occurs",
+    "AU.._int": "intensity, 0-5",
+    "AU..": "1 where the probability reaches the threshold",
+    "_cal": "after calibration to the person",
+    "_smooth": "mean over neighbouring frames",
+}
+
+
+def describe(
+    model: OnnxModel, table: Table, sources: Sequence[Source], settings: Mapping[str, Any], *, rows: int, complete: bool
+) -> dict[str, Any]:
+    """Everything that somebody needs who finds the table alone.
+
+    Args:
+        model: that made it.
+        table: its columns.
+        sources: what was read.
+        settings: of this run, plain data.
+        rows: written.
+        complete: whether the run came to its end.
+    """
+    contract = model.contract
+    return {
+        "format": FORMAT,
+        "model": {
+            "file": model.path.name,
+            "sha256": model.identity,
+            **{key: getattr(contract, key) for key in ("backbone", "precision", "image_size", "run", "licence")},
+            "training_data": contract.training_data,
+            "metrics": contract.metrics,
+            "protocol": contract.protocol,
+        },
+        "aus": list(contract.aus),
+        "label_meaning": contract.label_meaning,
+        "levels": contract.levels,
+        "thresholds": {au: threshold_of(contract, au) for au in contract.aus},
+        "sources": [{"name": source.name, "fps": source.fps, "frames": source.count or None} for source in sources],
+        "settings": settings,
+        "columns": [column.name for column in table.columns],
+        "meaning": _MEANINGS,
+        "rows": rows,
+        "complete": complete,
+        "provider": model.provider,
+        "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **_versions()},
+    }
+
+
+def write_description(path: Path, content: Mapping[str, Any]) -> None:
+    """Write it as JSON.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with whole_file(path) as partial:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=dict)
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,128 @@
+"""From frames to what the network sees: faces found, chosen and cut as `faceflow-crop` does, or crops as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from faceflow.images import Image
+from faceflow.inference.session import fit
+from faceflow.preprocess.align import Recipe
+from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.selection import Face, Selector
+from faceflow.preprocess.smoothing import smooth
+from faceflow.preprocess.video import Frame
+
+CUT = ("ok", "tracked")  # statuses with a crop, and so with AUs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CutFace:
+    """A face of a frame; `pixels` (S, S, 3) is None where there is nothing to score."""
+
+    face: Face
+    pixels: Image | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """What a rendered video shows of a frame, `scale` times its size."""
+
+    pixels: Image
+    scale: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CutFrame:
+    """A frame and its faces, at least one row; `picture` is there while a video is rendered."""
+
+    number: int
+    time_s: float | None
+    picture: Picture | None
+    faces: Sequence[CutFace]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which faces, and how steady: `policy` and `hold` as in `Selector`, `smooth` as in `preprocess.smoothing`.
+
+    `smooth` None stands for that of the model's training crops.
+    """
+
+    policy: str
+    hold: int
+    smooth: int | None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        Selector(policy=self.policy, hold=self.hold, min_score=0.0)
+        if self.smooth is not None:
+            smooth([], radius=self.smooth)
+
+
+def whole_pictures(
+    frames: Iterable[Frame], size: int, *, picture: Callable[[Image], Picture] | None = None
+) -> Iterator[CutFrame]:
+    """Frames that are crops already, of any size.
+
+    Args:
+        frames: to score.
+        size: side of the network's input S, pixels.
+        picture: what a rendered video shows of a frame; None: nothing is kept.
+    """
+    for frame in frames:
+        pixels = None if frame.image is None else fit(frame.image, size)
+        face = Face(number=0, status="ok", detection=None) if pixels is not None else _BROKEN
+        yield CutFrame(
+            number=frame.number,
+            time_s=frame.time_s,
+            picture=picture(frame.image) if picture and frame.image is not None else None,
+            faces=[CutFace(face=face, pixels=pixels)],
+        )
+
+
+def aligned_faces(
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    recipe: Recipe,
+    selection: Selection,
+    size: int,
+    *,
+    sequence: bool,
+    picture: Callable[[Image], Picture] | None = None,
+) -> Iterator[CutFrame]:
+    """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `preprocess.cropping`."""
+    searched = _searched(frames, detector, selection, sequence=sequence)
+    for frame, faces in smooth(searched, radius=(selection.smooth or 0) if sequence else 0):
+        yield CutFrame(
+            number=frame.number,
+            time_s=frame.time_s,
+            picture=picture(frame.image) if picture and frame.image is not None else None,
+            faces=[CutFace(face=face, pixels=_cut(frame, face, recipe, size)) for face in faces],
+        )
+
+
+def _searched(
+    frames: Iterable[Frame], detector: FaceDetector, selection: Selection, *, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    def selector() -> Selector:
+        return Selector(policy=selection.policy, hold=selection.hold, min_score=detector.min_score)
+
+    chooser = selector()
+    for frame in frames:
+        if frame.image is None:
+            yield frame, [_BROKEN]
+            continue
+        if not sequence:
+            chooser = selector()
+        height, width = frame.image.shape[:2]
+        yield frame, chooser.choose(detector.detect(frame.image), width=width, height=height)
+
+
+def _cut(frame: Frame, face: Face, recipe: Recipe, size: int) -> Image | None:
+    if face.status not in CUT or face.detection is None or frame.image is None:
+        return None
+    return fit(recipe.warp(frame.image, recipe.affine(face.detection)), size)
+
+
+_BROKEN = Face(number=None, status="decode_error", detection=None)

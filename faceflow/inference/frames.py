@@ -1,0 +1,183 @@
+"""What is predicted: videos, pictures, a camera or arrays, each as a stream of frames."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.images import Image
+from faceflow.preprocess.clips import Clip, find_clips
+from faceflow.preprocess.native_log import native_lines_logged
+from faceflow.preprocess.video import Frame, FrameRange, count_frames, read_images, read_video
+
+log = logging.getLogger(__name__)
+
+_CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """A stream of frames.
+
+    Frames of a `sequence` follow each other in time, so faces are followed through it; `live` has no end of its own.
+    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, and `fps`
+    the rate of those that are read.
+    """
+
+    name: str
+    read: Callable[[], Iterator[Frame]]
+    file: Callable[[int], str]
+    sequence: bool
+    count: int
+    fps: float | None
+    live: bool = False
+
+
+def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> list[Source]:
+    """Find what a user names: paths and patterns (of videos, pictures, folders), one camera's index, or arrays.
+
+    Args:
+        wanted: one of them or a list; arrays are uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
+        frames: which frames of videos are read.
+        skip: files that are no sources: results of an earlier run.
+
+    Raises:
+        DataError: nothing there, or a camera that does not open.
+        ConfigError: no source, or kinds that cannot be together.
+    """
+    many = isinstance(wanted, Sequence) and not isinstance(wanted, str)
+    items = list(wanted) if many or (isinstance(wanted, np.ndarray) and wanted.ndim == 4) else [wanted]
+    if not items or any(item is None for item in items):
+        raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
+    if all(isinstance(item, np.ndarray) for item in items):
+        return [_arrays(items)]
+    if any(isinstance(item, int) for item in items):
+        if len(items) > 1:
+            raise ConfigError(f"source: expected one camera alone, got {len(items)} sources; predict them in turn")
+        return [_camera(items[0], frames)]
+    if strange := [item for item in items if not isinstance(item, str | Path)]:
+        raise ConfigError(f"source: expected paths, one camera or images, got {type(strange[0]).__name__}")
+    return [_clip(clip, frames) for clip in find_clips([str(item) for item in items], skip=skip)]
+
+
+def reported(source: Source, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Warn of frames that do not decode, of a kind once per file."""
+    said = set()
+    for frame in frames:
+        line = f"{source.file(frame.number)}: {frame.fault}"
+        if frame.fault and line not in said:
+            said.add(line)
+            log.warning("%s; such rows have the status decode_error", line)
+        yield frame
+
+
+def _clip(clip: Clip, frames: FrameRange) -> Source:
+    if clip.images is not None:
+        images: Mapping[int, Path] = clip.images
+        return Source(
+            name=str(clip.file),
+            read=lambda: read_images(images),
+            file=clip.frame_file,
+            sequence=False,
+            count=len(images),
+            fps=None,
+        )
+    assert isinstance(clip.file, Path), "only data sets have videos in archives"
+    path = clip.file
+    announced, rate = count_frames(path), _rate(path)
+    if rate and frames.end_s is not None:
+        announced = min(announced, int(frames.end_s * rate) + 1)
+    if rate:
+        announced = max(0, announced - int(frames.start_s * rate))
+    return Source(
+        name=str(path),
+        read=lambda: _video(path, frames),
+        file=clip.frame_file,
+        sequence=True,
+        count=-(-announced // frames.every),
+        fps=rate and rate / frames.every,
+    )
+
+
+def _rate(path: Path) -> float | None:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        return rate if 0 < rate < 1000 else None
+    finally:
+        capture.release()
+
+
+def _video(path: Path, frames: FrameRange) -> Iterator[Frame]:
+    """Frames of a video; one that cannot be opened is a frame without pixels, so that other files go on."""
+    try:
+        yield from read_video(path, frames)
+    except DataError as error:
+        yield Frame(0, None, None, str(error).removeprefix(f"{path}: "))
+
+
+def _arrays(images: Sequence[Any]) -> Source:
+    for position, image in enumerate(images):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise DataError(
+                f"images[{position}]: expected RGB of type uint8 and shape (H, W, 3), "
+                f"got {image.dtype} of shape {image.shape}; convert it"
+            )
+    checked: Sequence[Image] = images
+    return Source(
+        name="images",
+        read=lambda: (Frame(number, None, image) for number, image in enumerate(checked, start=1)),
+        file=lambda number: "",
+        sequence=False,
+        count=len(images),
+        fps=None,
+    )
+
+
+def _camera(index: int, frames: FrameRange) -> Source:
+    with native_lines_logged():  # the drivers that OpenCV asks print a line each
+        capture = cv2.VideoCapture(index)
+        opened = capture.isOpened()
+        rate = float(capture.get(cv2.CAP_PROP_FPS)) if opened else 0.0
+    if not opened:
+        capture.release()
+        raise DataError(
+            f"source: expected camera {index} to open, got no answer; check that it is connected, that no other "
+            "program uses it, and its number (0, 1, ...); a file is source=PATH"
+        )
+    fps = rate if 0 < rate < 1000 else _CAMERA_FPS
+    return Source(
+        name=f"camera {index}",
+        read=lambda: _shots(capture, frames),
+        file=lambda number: f"camera {index}",
+        sequence=True,
+        count=0,
+        fps=fps / frames.every,
+        live=True,
+    )
+
+
+def _shots(capture: Any, frames: FrameRange) -> Iterator[Frame]:
+    """Frames of a camera with the seconds since the first one, until it is unplugged or `end_s`."""
+    started: float | None = None
+    number = 0
+    try:
+        while True:
+            taken, pixels = capture.read()
+            now = time.monotonic()
+            started = now if started is None else started
+            if not taken or (frames.end_s is not None and now - started > frames.end_s):
+                return
+            number += 1
+            if frames.includes(number, now - started):
+                yield Frame(number, now - started, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
+    finally:
+        capture.release()

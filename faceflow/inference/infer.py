@@ -1,0 +1,156 @@
+"""The infer command from plain values of its config: a table, and if asked a rendered video and a timeline."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.inference.description import describe, write_description
+from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.interruption import stop_on_interrupt
+from faceflow.inference.output import STDOUT, RowFile, partial_name, row_file
+from faceflow.inference.predictor import Predictor
+from faceflow.inference.progress import progress_bar
+from faceflow.inference.render import Renderer, shown
+from faceflow.inference.summary import Tally
+from faceflow.inference.traces import Traces
+from faceflow.report.tables import say, show
+from faceflow.report.timeline import check_timeline, draw_timeline
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """Where results go; `table` and `description` are None where the table goes to stdout, others if not asked for."""
+
+    table: Path | None
+    description: Path | None
+    render: Path | None
+    plot: Path | None
+
+    @property
+    def all(self) -> dict[str, Path]:
+        """Those that are written, by config key."""
+        keys = {"output": self.table, "output, its description": self.description}
+        found = {**keys, "render": self.render, "plot": self.plot}
+        return {key: path for key, path in found.items() if path is not None}
+
+
+def infer(cfg: Mapping[str, Any]) -> None:
+    """Predict what a config names and write it.
+
+    Raises:
+        ConfigError, ExportError, DataError: a setting, a model or a source that cannot work, no face anywhere, or a
+            result that cannot be written.
+        KeyboardInterrupt: interrupted; what was predicted is written under another name.
+    """
+    files = _choose_files(cfg)
+    with Predictor(cfg) as predictor:
+        sources = find_sources(cfg["source"], predictor.frames, skip=[*files.all.values()])
+        for key in ("render", "plot"):
+            if cfg[key] is not None:
+                _check_one_video(key, sources)
+        contract = predictor.model.contract
+        renderer = None if files.render is None else Renderer(files.render, contract, sources[0].fps)
+        traces = None if files.plot is None else Traces(contract, Path(sources[0].name).name)
+        rows = row_file(str(cfg["output"]), predictor.table.columns)
+        tally = Tally(contract)
+        log.info("Running %s on %s", predictor.model.path, predictor.model.provider)
+
+        def describe_rows(path: Path | None, *, complete: bool) -> None:
+            if path is not None:
+                settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
+                content = describe(
+                    predictor.model, predictor.table, sources, settings, rows=rows.rows, complete=complete
+                )
+                write_description(path, content)
+
+        try:
+            with rows, renderer or contextlib.nullcontext(), stop_on_interrupt() as stop:
+                _predict(predictor, sources, rows, renderer, traces, tally, stop)
+                if stop.is_set() and not sources[0].live:
+                    raise KeyboardInterrupt
+        except BaseException:
+            if rows.rows and files.description is not None:
+                describe_rows(partial_name(files.description), complete=False)
+                log.warning("Ended early: %d complete rows are in %s", rows.rows, rows.partial)
+            raise
+        describe_rows(files.description, complete=True)
+        if traces is not None and files.plot is not None and tally.scored:
+            draw_timeline(files.plot, traces.timeline())
+        _report(files, tally)
+        if not tally.scored:
+            raise DataError(
+                f"source: expected a face in some frame, got none in {tally.frames} frames ({tally.counted()}); "
+                "if pictures are face crops already, add crops=true"
+            )
+
+
+def _predict(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    rows: RowFile,
+    renderer: Renderer | None,
+    traces: Traces | None,
+    tally: Tally,
+    stop: threading.Event,
+) -> None:
+    total = sum(source.count for source in sources) if all(source.count for source in sources) else 0
+    visible = rows.path != Path(STDOUT) or not sys.stdout.isatty()
+    with progress_bar(total, visible=visible) as advance:
+        for source in sources:
+            if stop.is_set():
+                return
+            picture, watch = (shown, renderer.draw) if renderer is not None else (None, None)
+            for frame in predictor.stream(source, stop=stop, picture=picture, watch=watch):
+                for cells in predictor.table.cells(frame):
+                    rows.write(cells)
+                if traces is not None:
+                    traces.add(frame)
+                tally.add(frame)
+                advance()
+
+
+def _choose_files(cfg: Mapping[str, Any]) -> _Files:
+    output = str(cfg["output"])
+    row_file(output, [])  # an unknown format
+    table = None if output == STDOUT else Path(output)
+    render, plot = (None if cfg[key] is None else Path(str(cfg[key])) for key in ("render", "plot"))
+    description = None if table is None else table.with_suffix(".json")
+    files = _Files(table=table, description=description, render=render, plot=plot)
+    if plot is not None:
+        check_timeline(plot)
+    if not isinstance(cfg["overwrite"], bool):
+        raise ConfigError(f"overwrite: expected true or false, got {cfg['overwrite']!r}")
+    for key, path in files.all.items():
+        if path.is_dir():
+            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
+        if path.exists() and not cfg["overwrite"]:
+            raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")
+    return files
+
+
+def _check_one_video(key: str, sources: Sequence[Source]) -> None:
+    if len(sources) > 1 or not sources[0].sequence:
+        kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
+        raise ConfigError(f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video")
+
+
+def _report(files: _Files, tally: Tally) -> None:
+    to_stderr = files.table is None
+    with contextlib.redirect_stdout(sys.stderr) if to_stderr else contextlib.nullcontext():
+        if tally.scored:
+            show(tally.table())
+        say(tally.line())
+        if files.table is not None:
+            say(f"Rows: {files.table}; what they mean: {files.description}")
+        if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
+            say(f"Look at: {' and '.join(drawn)}")

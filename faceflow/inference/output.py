@@ -1,0 +1,202 @@
+"""Rows written as they come, so that a run that ends early leaves a table that can be read."""
+
+from __future__ import annotations
+
+import abc
+import csv
+import importlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, ClassVar, Self
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.inference.columns import Cell, Column
+
+STDOUT = "-"
+
+_ROWS_AT_ONCE = 500
+
+
+def partial_name(path: Path) -> Path:
+    """Where results lie until they are complete: `faces.csv` is `faces.partial.csv`."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+class RowFile(abc.ABC):
+    """A table that grows by whole rows under `partial_name`, and gets its own name when the block ends well.
+
+    Otherwise what was written stays where it is, complete rows only, unless that is nothing.
+
+    Args:
+        path: the file.
+        columns: of the table.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self.path = path
+        self.partial = partial_name(path)
+        self.columns = columns
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close()
+            if kind is None:
+                self.partial.replace(self.path)
+            elif self.rows == 0:
+                self.partial.unlink(missing_ok=True)
+        except OSError as failure:
+            if kind is None:
+                raise self._unwritable(failure) from failure
+
+    def write(self, cells: Sequence[Cell]) -> None:
+        """Add a row; None is an empty cell."""
+        try:
+            self._write(cells)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self.rows += 1
+
+    @abc.abstractmethod
+    def _open(self) -> None: ...
+
+    @abc.abstractmethod
+    def _write(self, cells: Sequence[Cell]) -> None: ...
+
+    @abc.abstractmethod
+    def _close(self) -> None: ...
+
+    def _unwritable(self, error: OSError) -> DataError:
+        reason = error.strerror or str(error)
+        return DataError(f"{self.path}: expected a file that can be written, got '{reason}'; check disk and path")
+
+
+class CsvRows(RowFile):
+    """Comma-separated values with a header."""
+
+    file: IO[str]
+
+    def _open(self) -> None:
+        self.file = self.partial.open("w", encoding="utf-8", newline="", buffering=1)  # whole lines reach the disk
+        self._begin()
+
+    def _begin(self) -> None:
+        self._writer = csv.writer(self.file, lineterminator="\n")
+        self._writer.writerow([column.name for column in self.columns])
+
+    def _write(self, cells: Sequence[Cell]) -> None:
+        self._writer.writerow([_text(cell) for cell in cells])
+
+    def _close(self) -> None:
+        self.file.close()
+
+
+class StdoutRows(CsvRows):
+    """CSV for the next program of a pipe."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__(Path(STDOUT), columns)
+
+    def __enter__(self) -> Self:
+        self.file = sys.stdout
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.flush()
+
+
+class JsonRows(RowFile):
+    """A JSON object per line; empty cells are null."""
+
+    def _open(self) -> None:
+        self._file = self.partial.open("w", encoding="utf-8", buffering=1)
+        self._names = [column.name for column in self.columns]
+
+    def _write(self, cells: Sequence[Cell]) -> None:
+        row = dict(zip(self._names, map(_rounded, cells), strict=True))
+        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _close(self) -> None:
+        self._file.close()
+
+
+class ParquetRows(RowFile):
+    """Parquet in groups of rows. A file whose process was killed cannot be read, as its index comes last."""
+
+    _TYPES: ClassVar[Mapping[str, str]] = {"text": "string", "whole": "int64", "number": "float64"}
+
+    def _open(self) -> None:
+        try:
+            self._arrow: Any = importlib.import_module("pyarrow")
+            parquet: Any = importlib.import_module("pyarrow.parquet")
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"output: expected pyarrow for '{self.path.name}', which is not installed; pip install pyarrow, or "
+                "choose .csv or .jsonl"
+            ) from error
+        fields = [(column.name, self._arrow.type_for_alias(self._TYPES[column.kind])) for column in self.columns]
+        self._schema = self._arrow.schema(fields)
+        self._writer = parquet.ParquetWriter(str(self.partial), self._schema)
+        self._waiting: list[Sequence[Cell]] = []
+
+    def _write(self, cells: Sequence[Cell]) -> None:
+        self._waiting.append(cells)
+        if len(self._waiting) >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            arrays = [
+                self._arrow.array(values, field.type)
+                for values, field in zip(zip(*self._waiting, strict=True), self._schema, strict=True)
+            ]
+            self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []
+
+    def _close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+FORMATS: dict[str, type[RowFile]] = {".csv": CsvRows, ".jsonl": JsonRows, ".parquet": ParquetRows}
+
+
+def row_file(output: str, columns: Sequence[Column]) -> RowFile:
+    """Choose the format of the table by its name.
+
+    Raises:
+        ConfigError: no known suffix.
+    """
+    if output == STDOUT:
+        return StdoutRows(columns)
+    path = Path(output)
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"output: expected a file that ends in {', '.join(FORMATS)}, or -, got '{output}'")
+    return FORMATS[path.suffix.lower()](path, columns)
+
+
+def _text(cell: Cell) -> Cell:
+    return "" if cell is None else f"{cell:.8g}" if isinstance(cell, float) else cell
+
+
+def _rounded(cell: Cell) -> Cell:
+    return float(f"{cell:.8g}") if isinstance(cell, float) else cell

@@ -1,0 +1,129 @@
+"""Reading, finding faces and scoring them, each in a thread of its own with short queues between them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.inference.faces import CutFace, CutFrame, Picture
+from faceflow.inference.frames import Source, reported
+from faceflow.inference.session import OnnxModel, Scores
+from faceflow.preprocess.prefetch import prefetch
+from faceflow.preprocess.selection import Face
+from faceflow.preprocess.video import Frame
+
+_FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
+
+Cut = Callable[[Iterator[Frame]], Iterator[CutFrame]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimates:
+    """What is estimated of one face, in the order of the model's AUs, float32.
+
+    `probability` (A,); `intensity` (A,) in FACS units 0-5, None where the model has no levels.
+    """
+
+    probability: NDArray[np.float32]
+    intensity: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FacePrediction:
+    """A face and its estimates by the suffix of their columns: "" as the model gives them, others derived from these.
+
+    There are none where no face was cut.
+    """
+
+    face: Face
+    estimates: Mapping[str, Estimates]
+
+    def with_estimates(self, suffix: str, estimates: Estimates) -> FacePrediction:
+        """The same with further estimates."""
+        return replace(self, estimates={**self.estimates, suffix: estimates})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FramePrediction:
+    """A frame with one row per face, at least one; `picture` is there while a video is rendered."""
+
+    file: str
+    number: int
+    time_s: float | None
+    picture: Picture | None
+    faces: Sequence[FacePrediction]
+
+
+def predict(
+    source: Source, cut: Cut, model: OnnxModel, *, batch_size: int, stop: threading.Event
+) -> Iterator[FramePrediction]:
+    """Score the faces of a source, in its order and in bounded memory.
+
+    Args:
+        source: to read.
+        cut: frames to faces, see `faces`.
+        model: to score them.
+        batch_size: faces scored at once; a camera's frames do not wait for each other.
+        stop: when it is set no further frame is read; what was read is finished.
+    """
+    with contextlib.ExitStack() as open_stages:
+        frames = prefetch(_until(stop, reported(source, source.read())), _FRAMES_AHEAD)
+        open_stages.enter_context(contextlib.closing(frames))
+        found = prefetch(cut(frames), _FRAMES_AHEAD)
+        open_stages.enter_context(contextlib.closing(found))
+        scored = prefetch(_scored(found, model, 1 if source.live else batch_size), _FRAMES_AHEAD)
+        open_stages.enter_context(contextlib.closing(scored))
+        for frame, faces in scored:
+            yield FramePrediction(
+                file=source.file(frame.number) if frame.number else source.name,
+                number=frame.number,
+                time_s=frame.time_s,
+                picture=frame.picture,
+                faces=faces,
+            )
+
+
+def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
+    for frame in frames:
+        if stop.is_set():
+            return
+        yield frame
+
+
+def _scored(
+    frames: Iterable[CutFrame], model: OnnxModel, batch_size: int
+) -> Iterator[tuple[CutFrame, list[FacePrediction]]]:
+    waiting: list[CutFrame] = []
+    faces = 0
+    for frame in frames:
+        waiting.append(frame)
+        faces += sum(face.pixels is not None for face in frame.faces)
+        if faces >= batch_size or len(waiting) >= 2 * batch_size:
+            yield from _score(waiting, model, batch_size)
+            waiting, faces = [], 0
+    yield from _score(waiting, model, batch_size)
+
+
+def _score(
+    frames: Sequence[CutFrame], model: OnnxModel, batch_size: int
+) -> Iterator[tuple[CutFrame, list[FacePrediction]]]:
+    pixels = [face.pixels for frame in frames for face in frame.faces if face.pixels is not None]
+    batches = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
+    estimates = (estimate for batch in batches for estimate in _split(model.run(np.stack(batch))))
+    for frame in frames:
+        yield frame, [_prediction(face, estimates) for face in frame.faces]
+
+
+def _prediction(face: CutFace, estimates: Iterator[Estimates]) -> FacePrediction:
+    return FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+
+
+def _split(scores: Scores) -> Iterator[Estimates]:
+    for row, probability in enumerate(scores.probability):
+        intensity = None if scores.intensity is None else scores.intensity[row]
+        yield Estimates(probability=probability, intensity=intensity)

@@ -1,0 +1,218 @@
+"""A model with all that running it on pictures and videos takes: the Python interface of inference."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from faceflow.config.checks import check_number
+from faceflow.config.composition import compose_config
+from faceflow.errors import ConfigError, DataError
+from faceflow.images import Image, read_image
+from faceflow.inference.calibration import SUFFIX as CALIBRATED
+from faceflow.inference.calibration import calibrated_to, calibrated_to_median
+from faceflow.inference.columns import Table
+from faceflow.inference.faces import CutFrame, Picture, Selection, aligned_faces, whole_pictures
+from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.pipeline import Estimates, FramePrediction, predict
+from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
+from faceflow.inference.session import OnnxModel
+from faceflow.inference.smoothing import SUFFIX as SMOOTHED
+from faceflow.inference.smoothing import smoothed
+from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.video import Frame, FrameRange
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_DTYPES = {"text": "string", "whole": "Int64", "number": "float64"}
+
+
+class Predictor:
+    """Predicts AUs of whatever `faceflow-infer` takes; `load` makes one.
+
+    The face detector opens when it is first needed and stays open until `close()`, or the end of `with predictor:`.
+
+    Args:
+        cfg: plain values of `configs/infer.yaml`.
+
+    Raises:
+        ExportError, ConfigError: the model or a setting cannot work.
+    """
+
+    def __init__(self, cfg: Mapping[str, Any]) -> None:
+        selection = Selection(**cfg["selection"])
+        self.frames = FrameRange(**cfg["frames"])
+        self.batch_size: int = cfg["batch_size"]
+        self.crops: bool = cfg["crops"]
+        self.calibrate: str = str(cfg["calibrate"] or "none")
+        self.neutral_probability: float = cfg["neutral_probability"]
+        self.smooth: int = cfg["smooth"]
+        self._check_settings()
+        self.model = OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"])
+        contract = self.model.contract
+        self.table = Table(contract, alias=cfg["alias"], suffixes=self._suffixes())
+        self.selection = choose_selection(contract, selection)
+        self.recipe = None if self.crops else choose_recipe(contract, cfg.get("align"))
+        self._detector = None if self.crops else choose_detector(contract, cfg["detector"], same=cfg["same_detector"])
+        self._opened = ExitStack()
+
+    def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
+        """Predict pictures and videos.
+
+        Args:
+            source: RGB images of type uint8, (H, W, 3) each, of any sizes, one, a list or an array (N, H, W, 3); or a
+                path, a folder or a pattern of pictures and videos, or a list of them.
+
+        Returns:
+            A row for each frame and face, also where no face was found, with the columns of `faceflow-infer`;
+            `frame` counts from 1.
+
+        Raises:
+            DataError, ConfigError: nothing to predict, or no detector.
+        """
+        import pandas as pd
+
+        rows = [
+            cells
+            for found in find_sources(source, self.frames)
+            for frame in self.stream(found)
+            for cells in self.table.cells(frame)
+        ]
+        data = {
+            column.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[column.kind])
+            for place, column in enumerate(self.table.columns)
+        }
+        return pd.DataFrame(data)
+
+    def stream(
+        self,
+        source: Source,
+        *,
+        stop: threading.Event | None = None,
+        picture: Callable[[Image], Picture] | None = None,
+        watch: Callable[[Iterator[FramePrediction]], Iterator[FramePrediction]] | None = None,
+    ) -> Iterator[FramePrediction]:
+        """Predict one source frame by frame, in bounded memory (but see `calibrated_to_median`).
+
+        Args:
+            source: see `find_sources`.
+            stop: ends it early, see `pipeline.predict`.
+            picture: what to keep of a frame for `watch`.
+            watch: sees every frame as soon as it is scored, before calibration and smoothing.
+        """
+        if self.calibrate == "median" and not source.sequence:
+            raise ConfigError(
+                f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
+                "set calibrate=FILE, a picture of the neutral face"
+            )
+        if self._detector is not None:
+            _ = self._open_detector  # here and not in the thread that uses it: what it prints is caught
+        neutral = self._neutral if self.calibrate not in ("none", "median") else None
+        frames = predict(
+            source,
+            lambda read: self._cut(read, sequence=source.sequence, picture=picture),
+            self.model,
+            batch_size=self.batch_size,
+            stop=stop or threading.Event(),
+        )
+        if watch is not None:
+            frames = watch(frames)
+        if neutral is not None:
+            frames = calibrated_to(frames, neutral, neutral_probability=self.neutral_probability)
+        elif self.calibrate == "median":
+            frames = calibrated_to_median(frames, neutral_probability=self.neutral_probability)
+        return smoothed(frames, radius=self.smooth if source.sequence else 0) if self.smooth else frames
+
+    def close(self) -> None:
+        """Close the detector, if it was opened."""
+        self._opened.close()
+        self.__dict__.pop("_open_detector", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _open_detector(self) -> FaceDetector:
+        assert self._detector is not None, "crops need no detector"
+        return self._opened.enter_context(self._detector)
+
+    def _check_settings(self) -> None:
+        check_number(
+            self.batch_size, key="batch_size", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
+        )
+        check_number(
+            self.smooth, key="smooth", expected="frames on either side >= 0", valid=lambda n: n >= 0, whole=True
+        )
+        check_number(
+            self.neutral_probability,
+            key="neutral_probability",
+            expected="a probability in 0..1, neither 0 nor 1",
+            valid=lambda p: 0 < p < 1,
+        )
+        if not isinstance(self.crops, bool):
+            raise ConfigError(f"crops: expected true or false, got {self.crops!r}")
+        if self.calibrate not in ("none", "median") and not Path(self.calibrate).is_file():
+            raise ConfigError(
+                f"calibrate: expected none, median, or a picture of a neutral face, got '{self.calibrate}', which is "
+                "no file; check the path"
+            )
+
+    def _suffixes(self) -> list[str]:
+        suffixes = ["", *([CALIBRATED] if self.calibrate != "none" else [])]
+        return suffixes + ([suffix + SMOOTHED for suffix in suffixes] if self.smooth else [])
+
+    def _cut(
+        self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None
+    ) -> Iterator[CutFrame]:
+        size = self.model.contract.image_size
+        if self.recipe is None:
+            return whole_pictures(frames, size, picture=picture)
+        return aligned_faces(
+            frames, self._open_detector, self.recipe, self.selection, size, sequence=sequence, picture=picture
+        )
+
+    @cached_property
+    def _neutral(self) -> Estimates:
+        """Estimates of the neutral picture."""
+        image = read_image(self.calibrate)
+        (source,) = find_sources([image], self.frames)
+        cut = predict(
+            source,
+            lambda read: self._cut(read, sequence=False, picture=None),
+            self.model,
+            batch_size=1,
+            stop=threading.Event(),
+        )
+        faces = [face.estimates[""] for frame in cut for face in frame.faces if face.estimates]
+        if len(faces) != 1:
+            raise DataError(
+                f"calibrate: expected one face in '{self.calibrate}', got {len(faces) or 'none'}; use a picture of one "
+                "person"
+            )
+        return faces[0]
+
+
+def load(path: str | Path, *overrides: str) -> Predictor:
+    """Load an exported model.
+
+    Args:
+        path: file of `faceflow-export`.
+        overrides: settings as on the command line of `faceflow-infer`, such as "selection.policy=all".
+
+    Raises:
+        ExportError, ConfigError: the model or a setting cannot work.
+    """
+    onnx = f"onnx={json.dumps(str(path), ensure_ascii=False)}"
+    return Predictor(compose_config("infer", [onnx, "output=-", *overrides]))

@@ -1,0 +1,65 @@
+"""How faces are found and cut: as the user says, else as those that the model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from faceflow.config.instantiate import instantiate
+from faceflow.errors import ConfigError
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.faces import Selection
+from faceflow.preprocess.align import Recipe
+from faceflow.preprocess.detector import FaceDetector
+
+
+def trained_with(contract: ModelContract, part: str) -> Mapping[str, Any]:
+    """What the model says of its training crops: `align`, `detector` or `selection`; empty where it says nothing."""
+    found = contract.crop.get(part) if isinstance(contract.crop, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def choose_selection(contract: ModelContract, selection: Selection) -> Selection:
+    """Settle `smooth`: as the user says, else as the model was trained, else none."""
+    if selection.smooth is not None:
+        return selection
+    return replace(selection, smooth=trained_with(contract, "selection").get("smooth", 0))
+
+
+def choose_recipe(contract: ModelContract, align: Mapping[str, Any] | None) -> Recipe:
+    """How faces are cut: as the user says, else as the model was trained.
+
+    Raises:
+        ConfigError: neither says, or what is said cannot be.
+    """
+    stored = trained_with(contract, "align")
+    if align is not None:
+        return Recipe.from_dict(align)
+    if not stored:
+        raise ConfigError(
+            "align: expected a model that says how its faces were cut, got one that does not; add align=eyes, box or "
+            "jaanet, as the training crops were made, or crops=true if pictures are crops already"
+        )
+    return Recipe.from_dict(stored)
+
+
+def choose_detector(contract: ModelContract, config: Mapping[str, Any], *, same: bool) -> FaceDetector:
+    """Build the detector of a config, not yet open.
+
+    Args:
+        contract: of the model.
+        config: node with a `_target_`.
+        same: insist on the detector that found the training faces, as others find eyes and boxes elsewhere.
+
+    Raises:
+        ConfigError: another detector, or settings that cannot be.
+    """
+    found: FaceDetector = instantiate(config, key="detector")
+    trained = trained_with(contract, "detector").get("name", found.name)
+    if same and trained != found.name:
+        raise ConfigError(
+            f"detector: expected {trained}, which found the faces that the model was trained on, got {found.name}; "
+            f"add detector={trained}, or same_detector=false"
+        )
+    return found

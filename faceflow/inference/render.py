@@ -1,0 +1,182 @@
+"""A video that shows what was estimated: boxes around the faces, and a bar for each AU beside the frame."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+
+from faceflow.aus import description
+from faceflow.encoding import FACS_MAX
+from faceflow.errors import ConfigError, DataError
+from faceflow.images import Image
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.decision import threshold_of
+from faceflow.inference.faces import Picture
+from faceflow.inference.output import partial_name
+from faceflow.inference.pipeline import FacePrediction, FramePrediction
+
+_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
+_FPS = 25.0  # where the source does not say
+_LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
+_ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 340, 12, 9  # pixels; a panel of _HEAD, then rows
+_PAPER, _INK, _GRAY, _PALE = (24, 24, 27), (240, 240, 240), (150, 150, 155), (62, 62, 68)
+_ACTIVE, _PASSIVE, _THRESHOLD = (230, 140, 40), (86, 160, 214), (255, 255, 255)
+_STATUS = {"ok": (110, 220, 120), "tracked": (240, 200, 70)}
+_UNSURE = (235, 90, 80)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def shown(image: Image) -> Picture:
+    """Frame at the size of the video: at least readable, at most Full HD, even sides as codecs want them."""
+    height, width = image.shape[:2]
+    scale = min(max(_LOWEST / height, 1.0), _HIGHEST / height)
+    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized = image if size == (width, height) else cv2.resize(image, size, interpolation=method)
+    return Picture(pixels=np.asarray(resized, np.uint8), scale=size[0] / width)
+
+
+class Renderer:
+    """Writes frames as a video, under `partial_name` until it is complete.
+
+    Bars are those of the first face of a frame; boxes are those of all.
+
+    Args:
+        path: .mp4 (MPEG-4), .mkv or .avi (Motion JPEG).
+        contract: names AUs and thresholds.
+        fps: frames per second; None where the source does not say.
+
+    Raises:
+        ConfigError: another suffix.
+        DataError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, contract: ModelContract, fps: float | None) -> None:
+        if path.suffix.lower() not in _CODECS:
+            raise ConfigError(f"render: expected a video that ends in {', '.join(_CODECS)}, got '{path}'")
+        self.path = path
+        self.contract = contract
+        self.fps = fps or _FPS
+        self._writer: Any = None
+        self._size: tuple[int, int] | None = None  # of the frame, width and height
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            if kind is None:
+                with contextlib.suppress(OSError):
+                    partial_name(self.path).replace(self.path)
+
+    def draw(self, frames: Iterator[FramePrediction]) -> Iterator[FramePrediction]:
+        """Write frames, with pictures as `shown` makes them, and hand them on without; a broken frame is blank."""
+        for frame in frames:
+            if frame.picture is not None and self._size is None:
+                self._open(frame.picture.pixels)
+            if self._size is not None:
+                self._write(frame)
+            yield replace(frame, picture=None)
+
+    def _open(self, picture: Image) -> None:
+        height, width = picture.shape[:2]
+        self._size = width, height
+        self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.aus)) // 2 * 2
+        code: Any = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        target = str(partial_name(self.path))
+        self._writer = cv2.VideoWriter(target, code, self.fps, (width + _PANEL, self._height))
+        if not self._writer.isOpened():
+            raise DataError(f"render: expected a file that can be written, got '{self.path}'; check disk and path")
+
+    def _write(self, frame: FramePrediction) -> None:
+        assert self._size is not None
+        canvas = np.full((self._height, self._size[0] + _PANEL, 3), _PAPER, np.uint8)
+        if frame.picture is not None and frame.picture.pixels.shape[1::-1] == self._size:
+            picture = frame.picture.pixels.copy()
+            for face in frame.faces:
+                _draw_box(picture, face, frame.picture.scale, several=len(frame.faces) > 1)
+            canvas[: self._size[1], : self._size[0]] = picture
+        _draw_panel(canvas, self._size[0], frame, self.contract)
+        self._writer.write(cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))
+
+
+def _draw_box(picture: Image, face: FacePrediction, scale: float, *, several: bool) -> None:
+    found = face.face.detection
+    if found is None:
+        return
+    x1, y1, x2, y2 = (round((float(value) + 0.5) * scale) for value in found.box)
+    colour = _STATUS.get(face.face.status, _UNSURE)
+    cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2, cv2.LINE_AA)
+    words = [f"face {face.face.number}"] if several else []
+    words += [] if face.face.status == "ok" else [face.face.status.replace("_", " ")]
+    if words:
+        _text(picture, ", ".join(words), (x1 + 2, max(14, y1 - 6)), 0.5, colour)
+
+
+def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: ModelContract) -> None:
+    time = "" if frame.time_s is None else f"   {frame.time_s:.2f} s"
+    _text(canvas, f"frame {frame.number}{time}", (left + _EDGE, 24), 0.5, _INK)
+    face = frame.faces[0]
+    if face.face.status != "ok":
+        _text(canvas, face.face.status.replace("_", " "), (left + 210, 24), 0.5, _STATUS.get(face.face.status, _UNSURE))
+    row = min(_ROW, (canvas.shape[0] - _HEAD - _EDGE) // len(contract.aus))
+    for index, au in enumerate(contract.aus):
+        _draw_bar(canvas, (left + _EDGE, _HEAD + index * row), row, face, contract, index, au)
+
+
+def _draw_bar(
+    canvas: Image,
+    corner: tuple[int, int],
+    row: int,
+    face: FacePrediction,
+    contract: ModelContract,
+    index: int,
+    au: str,
+) -> None:
+    left, top = corner
+    width = _PANEL - 2 * _EDGE
+    estimates = face.estimates.get("")
+    threshold = threshold_of(contract, au)
+    probability = float(estimates.probability[index]) if estimates is not None else None
+    active = probability is not None and probability >= threshold
+    roomy = row >= 24
+    ink = _GRAY if estimates is None else (_ACTIVE if active else _INK)
+    label = f"{au} {description(au)}" if roomy else au
+    _text(canvas, label, (left, top + 12), 0.42, ink)
+    if roomy:
+        start, length, bar_top, bar = left, width, top + 16, min(_BAR, row - 20)
+    else:
+        start, length, bar_top, bar = left + 64, width - 64 - 84, top + 5, 6
+    cv2.rectangle(canvas, (start, bar_top), (start + length, bar_top + bar), _PALE, -1)
+    if estimates is not None and probability is not None:
+        share, value = _share(probability, estimates.intensity, index)
+        colour = _ACTIVE if active else _PASSIVE
+        cv2.rectangle(canvas, (start, bar_top), (start + round(share * length), bar_top + bar), colour, -1)
+        size = cv2.getTextSize(value, _FONT, 0.42, 1)[0][0]
+        _text(canvas, value, (left + width - size, top + 12), 0.42, ink)
+        if estimates.intensity is not None:
+            return
+    mark = start + round(threshold * length)
+    cv2.line(canvas, (mark, bar_top - 2), (mark, bar_top + bar + 2), _THRESHOLD, 1)
+
+
+def _share(probability: float, intensity: Sequence[float] | Any, index: int) -> tuple[float, str]:
+    """Share of the bar that is filled, and its number."""
+    if intensity is None:
+        return probability, f"{probability:.2f}"
+    return float(intensity[index]) / FACS_MAX, f"{float(intensity[index]):.1f}  p {probability:.2f}"
+
+
+def _text(canvas: Image, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
+    cv2.putText(canvas, text, place, _FONT, size, colour, 1, cv2.LINE_AA)

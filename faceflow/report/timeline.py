@@ -1,0 +1,152 @@
+"""AUs over the time of a video: one curve per AU and face, what counts as active, and gaps where there is no face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.aus import description
+from faceflow.encoding import FACS_MAX
+from faceflow.errors import ConfigError
+from faceflow.files import whole_file
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+INK, GRAY, PALE, GAP, ACTIVE = "#222222", "#707070", "#DDDDDD", "#F1F1F1", "#FBE3D3"
+
+_WIDTH, _ROW, _ABOVE, _BELOW, _LEFT, _RIGHT = 13.0, 0.62, 0.75, 0.6, 2.25, 0.45  # inches
+_DPI = 130
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Timeline:
+    """Estimates of a video.
+
+    `values` are by face, (N, A), NaN where it was not seen; `active` says where they count as occurrence. They are
+    probabilities with `thresholds` by AU, or intensities 0-5 (then `intensity`), whose decision hangs on a probability
+    that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts.
+    """
+
+    title: str
+    aus: Sequence[str]
+    time: NDArray[np.float64]
+    unit: str
+    values: Mapping[int, NDArray[np.float32]]
+    active: Mapping[int, NDArray[np.bool_]]
+    thresholds: Mapping[str, float]
+    intensity: bool
+
+    @property
+    def top(self) -> float:
+        """Highest value of the scale."""
+        return FACS_MAX if self.intensity else 1.0
+
+    @property
+    def step(self) -> float:
+        """Time between two frames."""
+        return float(np.median(np.diff(self.time))) if len(self.time) > 1 else 1.0
+
+    @property
+    def caption(self) -> str:
+        """What is drawn, in words."""
+        line = "intensity 0-5" if self.intensity else "probability, dashed: threshold"
+        faces = f"; {len(self.values)} faces, each a colour" if len(self.values) > 1 else ""
+        return f"{line}{faces}; shaded: active; grey: no face"
+
+    def gaps(self) -> list[tuple[float, float]]:
+        """Times from and to which no face was seen."""
+        seen = np.zeros(len(self.time), np.bool_)
+        for values in self.values.values():
+            seen |= np.isfinite(values[:, 0])
+        return self.spans(~seen)
+
+    def spans(self, flags: NDArray[np.bool_]) -> list[tuple[float, float]]:
+        """Times from and to which flags (N,) hold; a frame lasts until the next one."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+        half = self.step / 2
+        return [(self.time[a] - half, self.time[b - 1] + half) for a, b in edges.reshape(-1, 2)]
+
+
+def draw_timeline(path: Path, timeline: Timeline) -> None:
+    """Draw a timeline as PNG or as a page (HTML), by the suffix of the file.
+
+    Raises:
+        ConfigError: another suffix, or matplotlib is not installed.
+        DataError: the file cannot be written.
+    """
+    if check_timeline(path) == ".html":
+        from faceflow.report.timeline_html import timeline_page
+
+        with whole_file(path) as partial:
+            partial.write_text(timeline_page(timeline), encoding="utf-8")
+        return
+    with whole_file(path) as partial:
+        _figure(timeline).savefig(partial, format="png", dpi=_DPI)  # type: ignore[attr-defined]
+
+
+def check_timeline(path: Path) -> str:
+    """Suffix of a timeline's file, once it is clear that it can be drawn; raises as `draw_timeline`."""
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".html"):
+        raise ConfigError(f"plot: expected a file that ends in .png or .html, got '{path}'")
+    if suffix == ".png":
+        try:
+            import matplotlib.figure  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"plot: expected matplotlib for '{path}', which is not installed; pip install matplotlib, or choose "
+                "a name that ends in .html"
+            ) from error
+    return suffix
+
+
+def _figure(timeline: Timeline) -> object:
+    from matplotlib.figure import Figure
+
+    rows = len(timeline.aus)
+    height = _ABOVE + rows * _ROW + _BELOW
+    figure = Figure(figsize=(_WIDTH, height))
+    panels = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
+    figure.subplots_adjust(
+        left=_LEFT / _WIDTH, right=1 - _RIGHT / _WIDTH, top=1 - _ABOVE / height, bottom=_BELOW / height, hspace=0.22
+    )
+    figure.text(0.15 / _WIDTH, 1 - 0.3 / height, timeline.title, size=13, weight="bold", color=INK, parse_math=False)
+    figure.text(0.15 / _WIDTH, 1 - 0.55 / height, timeline.caption, size=9, color=GRAY)
+    half = timeline.step / 2
+    for index, (axes, au) in enumerate(zip(panels, timeline.aus, strict=True)):
+        axes.set(xlim=(timeline.time[0] - half, timeline.time[-1] + half), ylim=(0, timeline.top))
+        axes.set_yticks([0, timeline.top], ["0", f"{timeline.top:g}"], size=7, color=GRAY)
+        axes.tick_params(length=2, color=PALE)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(PALE)
+        axes.text(
+            -0.02, 0.5, f"{au}  {description(au)}", transform=axes.transAxes, ha="right", va="center", size=9, color=INK
+        )
+        for start, end in timeline.gaps():
+            axes.axvspan(start, end, color=GAP, lw=0)
+        for face, color in zip(timeline.values, _cycled(len(timeline.values)), strict=True):
+            for start, end in timeline.spans(timeline.active[face][:, index]):
+                axes.axvspan(start, end, color=ACTIVE, lw=0)
+            lonely = _lonely(timeline.values[face][:, index])
+            axes.plot(timeline.time, timeline.values[face][:, index], color=color, lw=1.1, clip_on=False)
+            axes.plot(timeline.time[lonely], timeline.values[face][lonely, index], ".", color=color, ms=3)
+        if not timeline.intensity:
+            axes.axhline(timeline.thresholds[au], color=INK, lw=0.8, ls=(0, (4, 3)))
+    panels[-1].set_xlabel("time, s" if timeline.unit == "s" else "frame", size=9, color=INK)
+    panels[-1].tick_params(axis="x", labelsize=8, length=3)
+    return figure
+
+
+def _lonely(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Values between two gaps, which a line does not show."""
+    seen = np.concatenate([[False], np.isfinite(values), [False]])
+    alone: NDArray[np.bool_] = seen[1:-1] & ~seen[:-2] & ~seen[2:]
+    return alone
+
+
+def _cycled(count: int) -> list[str]:
+    return [COLORS[index % len(COLORS)] for index in range(count)]
