@@ -32,7 +32,14 @@ _MEANINGS = {
 
 
 def describe(
-    model: OnnxModel, table: Table, sources: Sequence[Source], settings: Mapping[str, Any], *, rows: int, complete: bool
+    model: OnnxModel,
+    table: Table,
+    sources: Sequence[Source],
+    *,
+    crop: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    rows: int,
+    complete: bool,
 ) -> dict[str, Any]:
     """Everything that somebody needs who finds the table alone.
 
@@ -40,6 +47,7 @@ def describe(
         model: that made it.
         table: its columns.
         sources: what was read.
+        crop: how faces were found, chosen and cut; None where pictures were crops already.
         settings: of this run, plain data.
         rows: written.
         complete: whether the run came to its end.
@@ -60,6 +68,7 @@ def describe(
         "levels": contract.levels,
         "thresholds": {au: threshold_of(contract, au) for au in contract.aus},
         "sources": [{"name": source.name, "fps": source.fps, "frames": source.count or None} for source in sources],
+        "crop": crop,
         "settings": settings,
         "columns": [column.name for column in table.columns],
         "meaning": _MEANINGS,

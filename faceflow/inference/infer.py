@@ -69,7 +69,13 @@ def infer(cfg: Mapping[str, Any]) -> None:
             if path is not None:
                 settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
                 content = describe(
-                    predictor.model, predictor.table, sources, settings, rows=rows.rows, complete=complete
+                    predictor.model,
+                    predictor.table,
+                    sources,
+                    crop=predictor.crop,
+                    settings=settings,
+                    rows=rows.rows,
+                    complete=complete,
                 )
                 write_description(path, content)
 
@@ -110,13 +116,14 @@ def _predict(
             if stop.is_set():
                 return
             picture, watch = (shown, renderer.draw) if renderer is not None else (None, None)
-            for frame in predictor.stream(source, stop=stop, picture=picture, watch=watch):
-                for cells in predictor.table.cells(frame):
-                    rows.write(cells)
-                if traces is not None:
-                    traces.add(frame)
-                tally.add(frame)
-                advance()
+            with contextlib.closing(predictor.stream(source, stop=stop, picture=picture, watch=watch)) as frames:
+                for frame in frames:
+                    for cells in predictor.table.cells(frame):
+                        rows.write(cells)
+                    if traces is not None:
+                        traces.add(frame)
+                    tally.add(frame)
+                    advance()
 
 
 def _choose_files(cfg: Mapping[str, Any]) -> _Files:

@@ -6,6 +6,7 @@ import abc
 import csv
 import importlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from faceflow.inference.columns import Cell, Column
 STDOUT = "-"
 
 _ROWS_AT_ONCE = 500
+_READER_GONE = 141  # exit code of a shell command that SIGPIPE ended
 
 
 def partial_name(path: Path) -> Path:
@@ -108,7 +110,7 @@ class CsvRows(RowFile):
 
 
 class StdoutRows(CsvRows):
-    """CSV for the next program of a pipe."""
+    """CSV for the next program of a pipe, row by row; ends quietly when that one has read enough."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__(Path(STDOUT), columns)
@@ -121,7 +123,15 @@ class StdoutRows(CsvRows):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.file.flush()
+        pass
+
+    def _write(self, cells: Sequence[Cell]) -> None:
+        try:
+            super()._write(cells)
+            self.file.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # Python flushes once more at its end
+            raise SystemExit(_READER_GONE) from None
 
 
 class JsonRows(RowFile):

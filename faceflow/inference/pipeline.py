@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,7 +61,7 @@ class FramePrediction:
 
 def predict(
     source: Source, cut: Cut, model: OnnxModel, *, batch_size: int, stop: threading.Event
-) -> Iterator[FramePrediction]:
+) -> Generator[FramePrediction, None, None]:
     """Score the faces of a source, in its order and in bounded memory.
 
     Args:

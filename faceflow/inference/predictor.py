@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.images import Image, read_image
 from faceflow.inference.calibration import SUFFIX as CALIBRATED
 from faceflow.inference.calibration import calibrated_to, calibrated_to_median
-from faceflow.inference.columns import Table
+from faceflow.inference.columns import Cell, Table
 from faceflow.inference.faces import CutFrame, Picture, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
@@ -79,12 +80,10 @@ class Predictor:
         """
         import pandas as pd
 
-        rows = [
-            cells
-            for found in find_sources(source, self.frames)
-            for frame in self.stream(found)
-            for cells in self.table.cells(frame)
-        ]
+        rows: list[list[Cell]] = []
+        for found in find_sources(source, self.frames):
+            with closing(self.stream(found)) as frames:
+                rows += [cells for frame in frames for cells in self.table.cells(frame)]
         data = {
             column.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[column.kind])
             for place, column in enumerate(self.table.columns)
@@ -98,8 +97,10 @@ class Predictor:
         stop: threading.Event | None = None,
         picture: Callable[[Image], Picture] | None = None,
         watch: Callable[[Iterator[FramePrediction]], Iterator[FramePrediction]] | None = None,
-    ) -> Iterator[FramePrediction]:
+    ) -> Generator[FramePrediction, None, None]:
         """Predict one source frame by frame, in bounded memory (but see `calibrated_to_median`).
+
+        Close what it returns, as its threads use the detector.
 
         Args:
             source: see `find_sources`.
@@ -115,20 +116,23 @@ class Predictor:
         if self._detector is not None:
             _ = self._open_detector  # here and not in the thread that uses it: what it prints is caught
         neutral = self._neutral if self.calibrate not in ("none", "median") else None
-        frames = predict(
-            source,
-            lambda read: self._cut(read, sequence=source.sequence, picture=picture),
-            self.model,
-            batch_size=self.batch_size,
-            stop=stop or threading.Event(),
-        )
-        if watch is not None:
-            frames = watch(frames)
-        if neutral is not None:
-            frames = calibrated_to(frames, neutral, neutral_probability=self.neutral_probability)
-        elif self.calibrate == "median":
-            frames = calibrated_to_median(frames, neutral_probability=self.neutral_probability)
-        return smoothed(frames, radius=self.smooth if source.sequence else 0) if self.smooth else frames
+        with closing(self._predict(source, stop=stop, picture=picture, batch_size=self.batch_size)) as frames:
+            derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
+            if neutral is not None:
+                derived = calibrated_to(derived, neutral, neutral_probability=self.neutral_probability)
+            elif self.calibrate == "median":
+                derived = calibrated_to_median(derived, neutral_probability=self.neutral_probability)
+            if self.smooth:
+                derived = smoothed(derived, radius=self.smooth if source.sequence else 0)
+            yield from derived
+
+    @property
+    def crop(self) -> dict[str, Any] | None:
+        """How faces are found, chosen and cut, as in crops.json; None where pictures are crops already."""
+        if self.recipe is None or self._detector is None:
+            return None
+        detector = {"name": self._detector.name, "sha256": self._detector.identity}
+        return {"detector": detector, "align": self.recipe.to_dict(), "selection": asdict(self.selection)}
 
     def close(self) -> None:
         """Close the detector, if it was opened."""
@@ -173,29 +177,36 @@ class Predictor:
         suffixes = ["", *([CALIBRATED] if self.calibrate != "none" else [])]
         return suffixes + ([suffix + SMOOTHED for suffix in suffixes] if self.smooth else [])
 
-    def _cut(
-        self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None
-    ) -> Iterator[CutFrame]:
-        size = self.model.contract.image_size
-        if self.recipe is None:
-            return whole_pictures(frames, size, picture=picture)
-        return aligned_faces(
-            frames, self._open_detector, self.recipe, self.selection, size, sequence=sequence, picture=picture
-        )
+    def _predict(
+        self,
+        source: Source,
+        *,
+        stop: threading.Event | None = None,
+        picture: Callable[[Image], Picture] | None = None,
+        batch_size: int,
+    ) -> Generator[FramePrediction, None, None]:
+        def cut(frames: Iterator[Frame]) -> Iterator[CutFrame]:
+            size = self.model.contract.image_size
+            if self.recipe is None:
+                return whole_pictures(frames, size, picture=picture)
+            return aligned_faces(
+                frames,
+                self._open_detector,
+                self.recipe,
+                self.selection,
+                size,
+                sequence=source.sequence,
+                picture=picture,
+            )
+
+        return predict(source, cut, self.model, batch_size=batch_size, stop=stop or threading.Event())
 
     @cached_property
     def _neutral(self) -> Estimates:
         """Estimates of the neutral picture."""
-        image = read_image(self.calibrate)
-        (source,) = find_sources([image], self.frames)
-        cut = predict(
-            source,
-            lambda read: self._cut(read, sequence=False, picture=None),
-            self.model,
-            batch_size=1,
-            stop=threading.Event(),
-        )
-        faces = [face.estimates[""] for frame in cut for face in frame.faces if face.estimates]
+        (source,) = find_sources([read_image(self.calibrate)], self.frames)
+        with closing(self._predict(source, batch_size=1)) as frames:
+            faces = [face.estimates[""] for frame in frames for face in frame.faces if face.estimates]
         if len(faces) != 1:
             raise DataError(
                 f"calibrate: expected one face in '{self.calibrate}', got {len(faces) or 'none'}; use a picture of one "

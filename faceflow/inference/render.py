@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,17 +20,19 @@ from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.faces import Picture
 from faceflow.inference.output import partial_name
-from faceflow.inference.pipeline import FacePrediction, FramePrediction
+from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _FPS = 25.0  # where the source does not say
 _LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
-_ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 340, 12, 9  # pixels; a panel of _HEAD, then rows
+_ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 400, 12, 9  # pixels; a panel of _HEAD, then rows
+_NAME, _VALUE = 180, 86  # pixels for them, where a row is low
 _PAPER, _INK, _GRAY, _PALE = (24, 24, 27), (240, 240, 240), (150, 150, 155), (62, 62, 68)
 _ACTIVE, _PASSIVE, _THRESHOLD = (230, 140, 40), (86, 160, 214), (255, 255, 255)
 _STATUS = {"ok": (110, 220, 120), "tracked": (240, 200, 70)}
 _UNSURE = (235, 90, 80)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+_ROOMY = 24  # pixels of a row from which on name and bar lie below each other
 
 
 def shown(image: Image) -> Picture:
@@ -125,57 +127,61 @@ def _draw_box(picture: Image, face: FacePrediction, scale: float, *, several: bo
 
 
 def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: ModelContract) -> None:
-    time = "" if frame.time_s is None else f"   {frame.time_s:.2f} s"
-    _text(canvas, f"frame {frame.number}{time}", (left + _EDGE, 24), 0.5, _INK)
     face = frame.faces[0]
+    words = [f"frame {frame.number}"]
+    words += [] if frame.time_s is None else [f"{frame.time_s:.2f} s"]
+    words += [f"face {face.face.number}"] if len(frame.faces) > 1 else []
+    _text(canvas, "   ".join(words), (left + _EDGE, 24), 0.5, _INK)
     if face.face.status != "ok":
-        _text(canvas, face.face.status.replace("_", " "), (left + 210, 24), 0.5, _STATUS.get(face.face.status, _UNSURE))
+        status, colour = face.face.status.replace("_", " "), _STATUS.get(face.face.status, _UNSURE)
+        _text(canvas, status, (left + _PANEL - _EDGE - _width(status, 0.5), 24), 0.5, colour)
     row = min(_ROW, (canvas.shape[0] - _HEAD - _EDGE) // len(contract.aus))
     for index, au in enumerate(contract.aus):
-        _draw_bar(canvas, (left + _EDGE, _HEAD + index * row), row, face, contract, index, au)
+        corner = (left + _EDGE, _HEAD + index * row)
+        _draw_bar(canvas, corner, row, face.estimates.get(""), index, f"{au} {description(au)}", contract)
 
 
 def _draw_bar(
     canvas: Image,
     corner: tuple[int, int],
     row: int,
-    face: FacePrediction,
-    contract: ModelContract,
+    estimates: Estimates | None,
     index: int,
-    au: str,
+    name: str,
+    contract: ModelContract,
 ) -> None:
     left, top = corner
     width = _PANEL - 2 * _EDGE
-    estimates = face.estimates.get("")
-    threshold = threshold_of(contract, au)
-    probability = float(estimates.probability[index]) if estimates is not None else None
-    active = probability is not None and probability >= threshold
-    roomy = row >= 24
+    threshold = threshold_of(contract, contract.aus[index])
+    active = estimates is not None and float(estimates.probability[index]) >= threshold
     ink = _GRAY if estimates is None else (_ACTIVE if active else _INK)
-    label = f"{au} {description(au)}" if roomy else au
-    _text(canvas, label, (left, top + 12), 0.42, ink)
-    if roomy:
+    _text(canvas, name, (left, top + 12), _SIZE, ink)
+    if row >= _ROOMY:  # the bar below its name
         start, length, bar_top, bar = left, width, top + 16, min(_BAR, row - 20)
     else:
-        start, length, bar_top, bar = left + 64, width - 64 - 84, top + 5, 6
+        start, length, bar_top, bar = left + _NAME, width - _NAME - _VALUE, top + 5, 6
     cv2.rectangle(canvas, (start, bar_top), (start + length, bar_top + bar), _PALE, -1)
-    if estimates is not None and probability is not None:
-        share, value = _share(probability, estimates.intensity, index)
+    if estimates is not None:
+        share, value = _share(estimates, index)
         colour = _ACTIVE if active else _PASSIVE
         cv2.rectangle(canvas, (start, bar_top), (start + round(share * length), bar_top + bar), colour, -1)
-        size = cv2.getTextSize(value, _FONT, 0.42, 1)[0][0]
-        _text(canvas, value, (left + width - size, top + 12), 0.42, ink)
-        if estimates.intensity is not None:
-            return
-    mark = start + round(threshold * length)
-    cv2.line(canvas, (mark, bar_top - 2), (mark, bar_top + bar + 2), _THRESHOLD, 1)
+        _text(canvas, value, (left + width - _width(value, _SIZE), top + 12), _SIZE, ink)
+    if contract.levels == 1:  # the bar is the probability
+        mark = start + round(threshold * length)
+        cv2.line(canvas, (mark, bar_top - 2), (mark, bar_top + bar + 2), _THRESHOLD, 1)
 
 
-def _share(probability: float, intensity: Sequence[float] | Any, index: int) -> tuple[float, str]:
+def _share(estimates: Estimates, index: int) -> tuple[float, str]:
     """Share of the bar that is filled, and its number."""
-    if intensity is None:
+    probability = float(estimates.probability[index])
+    if estimates.intensity is None:
         return probability, f"{probability:.2f}"
-    return float(intensity[index]) / FACS_MAX, f"{float(intensity[index]):.1f}  p {probability:.2f}"
+    intensity = float(estimates.intensity[index])
+    return intensity / FACS_MAX, f"{intensity:.1f}  p {probability:.2f}"
+
+
+def _width(text: str, size: float) -> int:
+    return int(cv2.getTextSize(text, _FONT, size, 1)[0][0])
 
 
 def _text(canvas: Image, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:

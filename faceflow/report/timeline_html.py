@@ -24,7 +24,7 @@ text {{ font-size: 12px; fill: {ink} }} text.small {{ font-size: 10px; fill: {gr
 path {{ fill: none; stroke-width: 1.3; stroke-linejoin: round; stroke-linecap: round }}
 </style></head><body>
 <h1>{title}</h1><p>{caption}</p>
-<svg viewBox="0 0 {width} {height}" width="100%" role="img" aria-label="{title}">
+<svg viewBox="0 -4 {width} {height}" width="100%" role="img" aria-label="{title}">
 {panels}
 <line id="now" y1="0" y2="{bottom}" stroke="{ink}" stroke-width="1" visibility="hidden"/>
 </svg>
@@ -64,7 +64,7 @@ def timeline_page(timeline: Timeline) -> str:
         panels="\n".join([*_panels(timeline), *_axis(timeline, bottom)]),
         data=_script(_numbers(timeline)),
         width=_LEFT + _WIDTH + _RIGHT,
-        height=bottom + 40,
+        height=bottom + 44,
         bottom=bottom - _GAP,
         left=_LEFT,
         plot=_WIDTH,
@@ -133,7 +133,7 @@ def _ticks(start: float, end: float) -> Iterator[float]:
     span = max(end - start, 1e-6)
     step = float(10 ** np.floor(np.log10(span)))
     step = next((step / part for part in (1, 2, 5, 10) if span / (step / part) >= 5), step / 10)
-    yield from np.arange(np.ceil(start / step - 1e-9) * step, end + 1e-9, step).round(6)
+    yield from np.arange(np.ceil(start / step - 1e-9) * step, end + 1e-9, step).round(6) + 0.0  # no -0
 
 
 def _x(timeline: Timeline, time: float) -> float:
