@@ -26,14 +26,14 @@ from faceflow.inference.pipeline import Estimates, FramePrediction
 
 SUFFIX = "_cal"
 
-_SMALLEST = 1e-7  # of a probability: keeps logits finite in float32
+_SMALLEST = 1e-7  # of a probability at rest: keeps its logit finite
 
 
 def calibrate(estimates: Estimates, neutral: Estimates, *, neutral_probability: float) -> Estimates:
     """Take the estimates of a neutral face from others of the same person."""
     excess = np.maximum(_logit(neutral.probability) - _logit(np.float32(neutral_probability)), 0)
-    probability = 1 / (1 + np.exp(excess - _logit(estimates.probability)))
-    probability = np.where(excess > 0, probability, estimates.probability)
+    raw = estimates.probability.astype(np.float64)
+    probability = np.where(excess > 0, raw / (raw + (1 - raw) * np.exp(excess)), raw)
     intensity = None
     if estimates.intensity is not None and neutral.intensity is not None:
         intensity = np.clip(estimates.intensity - neutral.intensity, 0, FACS_MAX).astype(np.float32)

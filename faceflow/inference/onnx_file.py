@@ -45,7 +45,7 @@ def read_metadata(path: Path, *, key: str) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             if not file.read(1):
-                raise ExportError(f"{key}: expected an ONNX model, got a file of zero bytes: '{path}'")
+                raise ExportError(f"{key}: expected an ONNX model, got a file of zero bytes: '{path}'; export it again")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as data:
                 metadata, locations = _read(path, data, key)
     except OSError as error:
