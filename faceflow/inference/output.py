@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import csv
 import importlib
 import json
@@ -96,7 +97,12 @@ class CsvRows(RowFile):
 
     def _open(self) -> None:
         self.file = self.partial.open("w", encoding="utf-8", newline="", buffering=1)  # whole lines reach the disk
-        self._begin()
+        try:
+            self._begin()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.file.close()
+            raise
 
     def _begin(self) -> None:
         self._writer = csv.writer(self.file, lineterminator="\n")

@@ -1,0 +1,116 @@
+"""Columns by name and cell, ours and those of other tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faceflow.errors import ConfigError
+from faceflow.inference.columns import Table
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.pipeline import FramePrediction
+from tests.helpers.exported import contract, intensity_contract
+from tests.helpers.predictions import BROKEN, NOBODY, estimates, face, frame
+
+PLACE = ["file", "frame", "time_s", "face", "status", "det_score", "x1", "y1", "x2", "y2"]
+FOUND = frame(62, face((0.25, 0.5, 0.5), (1.5, 0, 5)), time_s=61.5)
+
+
+def row(says: ModelContract, found: FramePrediction, alias: str = "none") -> dict[str, Any]:
+    table = Table(says, alias=alias, suffixes=[""])
+    (cells,) = table.cells(found)
+    return dict(zip([column.name for column in table.columns], cells, strict=True))
+
+
+def test_our_columns_say_place_probability_intensity_and_decision() -> None:
+    cells = row(intensity_contract(), FOUND)
+    assert list(cells) == [
+        *PLACE,
+        *("AU01_prob", "AU01_int", "AU01", "AU04_prob", "AU04_int", "AU04", "AU12_L_prob", "AU12_L_int", "AU12_L"),
+    ]
+    assert list(cells.values())[:10] == ["a.mp4", 62, 61.5, 0, "ok", 0.75, 10, 20, 40, 60]
+    # Thresholds are 0.25 of AU1, 0.75 of AU4 and, as none was tuned, 0.5 of AU12_L; reaching one is enough.
+    assert list(cells.values())[10:] == [0.25, 1.5, 1, 0.5, 0, 0, 0.5, 5, 1]
+
+
+def test_a_model_of_occurrence_has_no_column_of_intensity() -> None:
+    cells = row(contract(), FOUND)
+    assert [name for name in cells if name.startswith("AU")] == [
+        *("AU01_prob", "AU01", "AU04_prob", "AU04", "AU12_L_prob", "AU12_L")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nothing", "status"), [(NOBODY, "no_face"), (BROKEN, "decode_error"), (face(None, status="low_confidence"), None)]
+)
+def test_where_nothing_was_scored_aus_are_empty(nothing: Any, status: str | None) -> None:
+    cells = row(contract(), frame(3, nothing))
+    assert cells["frame"] == 3
+    assert cells["time_s"] is None
+    assert cells["status"] == (status or "low_confidence")
+    assert (cells["x1"] is None) == (status is not None)
+    assert all(cells[name] is None for name in cells if name.startswith("AU"))
+
+
+def test_an_unknown_score_is_an_empty_cell() -> None:
+    assert row(contract(), frame(1, face((0, 0, 0), score=float("nan"))))["det_score"] is None
+
+
+def test_faces_of_a_frame_are_rows() -> None:
+    table = Table(contract(), alias="none", suffixes=[""])
+    both = list(table.cells(frame(1, face((0, 0, 0)), face((1, 1, 1), number=4))))
+    assert [cells[3] for cells in both] == [0, 4]
+    assert [cells[10] for cells in both] == [0, 1]
+
+
+def test_derived_estimates_have_columns_of_their_own() -> None:
+    table = Table(contract(), alias="none", suffixes=["", "_cal", "_smooth", "_cal_smooth"])
+    names = [column.name for column in table.columns]
+    assert names[10:16] == ["AU01_prob", "AU01", "AU04_prob", "AU04", "AU12_L_prob", "AU12_L"]
+    assert names[16:19] == ["AU01_prob_cal", "AU01_cal", "AU04_prob_cal"]
+    assert names[-1] == "AU12_L_cal_smooth"
+    found = face((0.5, 0.5, 0.5)).with_estimates("_cal", estimates((0.1, 0.1, 0.1)))
+    (cells,) = table.cells(frame(1, found))
+    assert cells[10:12] == [0.5, 1]
+    assert cells[16:18] == [pytest.approx(0.1), 0]
+    assert set(cells[22:]) == {None}
+
+
+def test_names_of_openface() -> None:
+    cells = row(intensity_contract(), FOUND, "openface")
+    theirs = {"frame": 62, "face_id": 0, "timestamp": 61.5, "confidence": 0.75, "success": 1}
+    assert list(cells.items())[:5] == list(theirs.items())
+    assert (cells["AU01_r"], cells["AU01_c"], cells["AU01_prob"]) == (1.5, 1, 0.25)
+    assert cells["file"] == "a.mp4"
+    assert not {"AU01", "AU01_int"} & cells.keys()
+    assert row(contract(), frame(1), "openface")["success"] == 0
+
+
+def test_names_of_pyfeat() -> None:
+    cells = row(contract(), FOUND, "pyfeat")
+    theirs = {"FaceRectX": 10, "FaceRectY": 20, "FaceRectWidth": 30, "FaceRectHeight": 40, "FaceScore": 0.75}
+    assert list(cells.items())[:5] == list(theirs.items())
+    assert (cells["input"], cells["frame"], cells["approx_time"], cells["Identity"]) == (
+        "a.mp4",
+        61,
+        "01:01",
+        "Person_0",
+    )
+    assert (cells["AU01"], cells["AU01_occ"], cells["AU04"], cells["AU04_occ"]) == (0.25, 1, 0.5, 0)
+    empty = row(contract(), frame(1), "pyfeat")
+    assert {empty[name] for name in ("FaceRectWidth", "FaceScore", "approx_time", "Identity", "AU01")} == {None}
+
+
+@pytest.mark.parametrize("alias", ["none", "openface", "pyfeat"])
+@pytest.mark.parametrize("says", [contract(), intensity_contract()])
+def test_no_name_comes_twice(alias: str, says: ModelContract) -> None:
+    names = [column.name for column in Table(says, alias=alias, suffixes=["", "_cal"]).columns]
+    assert len(set(names)) == len(names)
+
+
+def test_an_unknown_alias_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="alias: expected none, openface, pyfeat, got 'pyfaet'; did you mean 'pyfeat'"
+    ):
+        Table(contract(), alias="pyfaet", suffixes=[""])
