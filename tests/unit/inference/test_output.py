@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ def write(path: Path | str, rows: Any = ROWS) -> None:
     with row_file(str(path), COLUMNS) as table:
         for row in rows:
             table.write(row)
+
+
+def interrupted() -> Iterator[Any]:
+    yield from ROWS
+    raise KeyboardInterrupt
 
 
 def test_csv_reads_as_it_was_written(tmp_path: Path) -> None:
@@ -71,10 +77,8 @@ def test_an_early_end_leaves_complete_rows_under_another_name(tmp_path: Path, na
     path.write_text("what was there before", encoding="utf-8")
     whole = tmp_path / f"whole{path.suffix}"
     write(whole)
-    with pytest.raises(KeyboardInterrupt), row_file(str(path), COLUMNS) as table:
-        for row in ROWS:
-            table.write(row)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write(path, interrupted())
     assert path.read_text("utf-8") == "what was there before"
     assert partial_name(path) == tmp_path / f"a.partial{path.suffix}"
     assert partial_name(path).read_bytes() == whole.read_bytes()
