@@ -103,7 +103,8 @@ def _scored(
     for frame in frames:
         waiting.append(frame)
         faces += sum(face.pixels is not None for face in frame.faces)
-        if faces >= batch_size or len(waiting) >= 2 * batch_size:
+        # Frames without a face do not fill a batch, but wait no longer than it takes to read two of them.
+        if faces >= batch_size or len(waiting) >= 2 * batch_size - 1:
             yield from _score(waiting, model, batch_size)
             waiting, faces = [], 0
     yield from _score(waiting, model, batch_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +77,10 @@ class Renderer:
         if self._writer is not None:
             self._writer.release()
             if kind is None:
-                with contextlib.suppress(OSError):
+                try:
                     partial_name(self.path).replace(self.path)
+                except OSError as failure:
+                    raise self._unwritable() from failure
 
     def draw(self, frames: Iterator[FramePrediction]) -> Iterator[FramePrediction]:
         """Write frames, with pictures as `shown` makes them, and hand them on without; a broken frame is blank."""
@@ -95,11 +96,17 @@ class Renderer:
         self._size = width, height
         self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.aus)) // 2 * 2
         code: Any = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable() from error
         target = str(partial_name(self.path))
         self._writer = cv2.VideoWriter(target, code, self.fps, (width + _PANEL, self._height))
         if not self._writer.isOpened():
-            raise DataError(f"render: expected a file that can be written, got '{self.path}'; check disk and path")
+            raise self._unwritable()
+
+    def _unwritable(self) -> DataError:
+        return DataError(f"render: expected a file that can be written, got '{self.path}'; check disk and path")
 
     def _write(self, frame: FramePrediction) -> None:
         assert self._size is not None

@@ -1,0 +1,79 @@
+"""What is kept of frames for a timeline, and what is counted of them."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from faceflow.inference.summary import Tally
+from faceflow.inference.traces import Traces
+from faceflow.report.timeline import Timeline
+from tests.helpers.exported import contract, intensity_contract
+from tests.helpers.predictions import BROKEN, NOBODY, face, frame
+
+FRAMES = [
+    frame(1, face((0.25, 0.2, 0.5)), time_s=0.0),
+    frame(2, NOBODY, time_s=0.1),
+    frame(3, BROKEN),
+    frame(4, face((1, 0.75, 0.4)), face((0, 0, 0), number=5), time_s=0.3),
+]
+
+
+def collect() -> Timeline:
+    traces = Traces(contract(), "a.mp4")
+    for item in FRAMES:
+        traces.add(item)
+    return traces.timeline()
+
+
+def test_every_face_has_a_row_per_frame() -> None:
+    found = collect()
+    nothing = [np.nan] * 3
+    expected = {0: [[0.25, 0.2, 0.5], nothing, nothing, [1, 0.75, 0.4]], 5: [nothing, nothing, nothing, [0, 0, 0]]}
+    assert {face: values.tolist() for face, values in found.values.items()} == {
+        face: [pytest.approx(row, nan_ok=True) for row in rows] for face, rows in expected.items()
+    }
+    # Thresholds: 0.25, 0.75, 0.5.
+    assert found.active[0].tolist() == [[True, False, True], [False] * 3, [False] * 3, [True, True, False]]
+    assert not found.active[5].any()
+    assert found.thresholds == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
+
+
+def test_a_frame_without_a_time_lies_between_its_neighbours() -> None:
+    assert collect().time == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert collect().unit == "s"
+
+
+def test_intensities_are_drawn_where_the_model_has_them() -> None:
+    traces = Traces(intensity_contract(), "a")
+    traces.add(frame(3, face((0.2, 0.9, 0.9), (1, 2, 3))))
+    found = traces.timeline()
+    assert found.values[0].tolist() == [[1, 2, 3]]
+    assert found.active[0].tolist() == [[False, True, True]]
+    assert (found.unit, found.time.tolist(), found.top) == ("frame", [3], 5)
+
+
+def test_the_tally_counts_frames_statuses_and_aus() -> None:
+    tally = Tally(contract())
+    for item in FRAMES:
+        tally.add(item)
+    assert (tally.frames, tally.scored) == (4, 3)
+    assert tally.counted() == "3 ok, 1 no_face, 1 decode_error"
+    assert tally.line().startswith("4 frames: 3 ok, 1 no_face, 1 decode_error; ")
+    console = Console(file=io.StringIO(), width=120)
+    with console.capture() as capture:
+        console.print(tally.table())
+    rows = [line.split() for line in capture.get().splitlines() if re.match(r"AU\d", line)]
+    assert rows == [
+        ["AU1", "inner", "brow", "raiser", "66.7", "%", "0.42", "1.00"],
+        ["AU4", "brow", "lowerer", "33.3", "%", "0.32", "0.75"],
+        ["AU12_L", "lip", "corner", "puller,", "left", "33.3", "%", "0.30", "0.50"],
+    ]
+
+
+def test_nothing_at_all_is_said_so() -> None:
+    assert Tally(contract()).counted() == "none"
