@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.config.instantiate import plain_dict
 from faceflow.config.paths import config_dir
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, suggest
+
+_UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 
 
 def compose_config(entry: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -20,8 +24,25 @@ def compose_config(entry: str, overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: an override that does not fit.
     """
-    try:
-        with initialize_config_dir(config_dir(), version_base="1.3"):
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        try:
             return plain_dict(compose(entry, overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        except (HydraException, OmegaConfBaseException) as error:
+            text = " ".join(str(error).split())
+            if unknown := _UNKNOWN_KEY.match(text):
+                hint = suggest(unknown[1], _keys(compose(entry)))
+                text = f"{unknown[1]}: expected a known key, got an unknown one; {hint}"
+            raise ConfigError(text) from error
+
+
+def _keys(cfg: DictConfig) -> list[str]:
+    """Dotted names of all values."""
+
+    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[str]:
+        for name, value in node.items():
+            yield f"{prefix}{name}"
+            if isinstance(value, Mapping):
+                yield from walk(value, f"{prefix}{name}.")
+
+    plain: Any = OmegaConf.to_container(cfg)
+    return list(walk(plain, ""))
