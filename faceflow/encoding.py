@@ -118,11 +118,14 @@ def occurrence_probability(probabilities: Array, points: Sequence[float], occurr
     Returns:
         (...,): between two cutpoints the nearest cutpoint at or above the rule; the last one if all lie below it.
     """
-    consistent = rank_consistent(probabilities)
+    return rank_consistent(probabilities)[..., occurrence_level(points, occurrence_min)]
+
+
+def occurrence_level(points: Sequence[float], occurrence_min: float) -> int:
+    """Level that `occurrence_probability` reads; arguments as there."""
     if not points:
-        return consistent[..., 0]
-    level = int(np.searchsorted(np.asarray(points) + TOLERANCE, occurrence_min))
-    return consistent[..., min(level, len(points) - 1)]
+        return 0
+    return min(int(np.searchsorted(np.asarray(points) + TOLERANCE, occurrence_min)), len(points) - 1)
 
 
 def expected_intensity(probabilities: Array, points: Sequence[float]) -> Array:

@@ -28,7 +28,9 @@ class Payload:
 
     `thresholds` are tuned on validation; `seen` are the persons of training and validation, which a test leaves
     out; `protocol` says how data were split and what the labels mean; `config` and `versions` are provenance
-    for people and are never instantiated.
+    for people and are never instantiated. `crop` is the recipe by which the training faces were cut, None where
+    nobody said; `training_data` are the fingerprints of the training sets by name, `run` the id and the code's
+    revision. Older checkpoints lack these three.
     """
 
     spec: NetworkSpec
@@ -37,6 +39,9 @@ class Payload:
     config: dict[str, Any]
     versions: dict[str, str]
     thresholds: dict[str, float] = field(default_factory=dict)
+    crop: dict[str, Any] | None = None
+    training_data: dict[str, str] = field(default_factory=dict)
+    run: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers."""
@@ -48,6 +53,9 @@ class Payload:
             "seen": list(self.seen),
             "config": self.config,
             "versions": dict(self.versions),
+            "crop": self.crop,
+            "training_data": dict(self.training_data),
+            "run": dict(self.run),
         }
 
     @classmethod
@@ -81,8 +89,11 @@ class Payload:
                 config=dict(raw["config"]),
                 versions={str(key): str(value) for key, value in raw["versions"].items()},
                 thresholds={str(au): float(value) for au, value in raw["thresholds"].items()},
+                crop=None if raw.get("crop") is None else dict(raw["crop"]),
+                training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
+                run={str(key): str(value) for key, value in raw.get("run", {}).items()},
             )
-        except (CheckpointError, TypeError, ValueError) as error:
+        except (CheckpointError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
 
 

@@ -60,16 +60,24 @@ def decode(probabilities: Array, points: Sequence[float], occurrence_min: float)
     )
 
 
-def merge_sides(probabilities: Array, outputs: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Array:
-    """Bring outputs (N, A, L) to the AUs that are scored, (N, A', L); sides join by the larger probability.
+def merge_sides(prediction: Prediction, outputs: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Prediction:
+    """Bring outputs (N, A) to the AUs that are scored, (N, A'); sides join by the larger value, as labels do.
 
     Args:
-        probabilities: P(score >= cutpoint) of every output.
+        prediction: of every output.
         outputs: AUs of the network, A of them.
         groups: scored AU -> the output columns that it joins.
     """
-    assert probabilities.shape[1] == len(outputs), f"{probabilities.shape} does not match {len(outputs)} outputs"
-    return np.stack([probabilities[:, list(columns)].max(axis=1) for columns in groups.values()], axis=1)
+    shape = prediction.probability.shape
+    assert shape[1] == len(outputs), f"{shape} does not match {len(outputs)} outputs"
+
+    def largest(values: Array) -> Array:
+        return np.stack([values[:, list(columns)].max(axis=1) for columns in groups.values()], axis=1)
+
+    intensity = prediction.intensity
+    return Prediction(
+        probability=largest(prediction.probability), intensity=None if intensity is None else largest(intensity)
+    )
 
 
 def evaluate(

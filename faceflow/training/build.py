@@ -167,7 +167,7 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
         DataError: validation labels on which any prediction leaves it undefined.
     """
     shape = (scorer.total, len(scorer.spec.aus), scorer.spec.levels)
-    guess, rows = np.random.default_rng(0).random(shape), np.arange(scorer.total)
+    guess, rows = scorer.decode(np.random.default_rng(0).random(shape)), np.arange(scorer.total)
     known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
     if monitor not in known:
         raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")

@@ -40,9 +40,11 @@ from faceflow.training.build import (
     check_monitor,
     check_resume,
 )
+from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.module import AUModule
+from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
-from faceflow.training.record import run_record, versions
+from faceflow.training.record import fingerprints, git_revision, run_record, versions
 from faceflow.training.scoring import SplitScorer
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
@@ -193,8 +195,17 @@ def _module(run: FoldRun) -> AUModule:
             seen=sorted({str(person) for table in trained for person in table.persons}),
             config=store_config(cfg, run.output),
             versions=versions(),
+            crop=find_crop_recipe(run.streams["train"]),
+            training_data={name: data["sha256"] for name, data in fingerprints(run.streams)["train"].items()},
+            run=_provenance(run),
         ),
     )
+
+
+def _provenance(run: FoldRun) -> dict[str, str]:
+    folder = run.output.resolve()
+    name = folder.name if run.name is None else f"{folder.parent.name}/{folder.name}"
+    return {"id": name, "git": git_revision() or "unknown"}
 
 
 def _data(run: FoldRun) -> AUDataModule:
@@ -238,13 +249,12 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
     tables = run.streams["test"]
     if cfg.test and tables:
         result = test_network(
-            network,
+            TorchPredictor(network, accelerator=cfg.trainer.accelerator),
             payload.thresholds,
             tables,
             pipeline=build_pipeline(plain_dict(cfg.transforms)[EVAL], key=f"transforms.{EVAL}"),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
-            accelerator=cfg.trainer.accelerator,
         )
         title = "Test" if run.name is None else f"Test of {run.name}"
         report_test(result, tables, payload, title=title, output=run.output, extra=record)

@@ -189,8 +189,9 @@ class AUModule(L.LightningModule):
                 f"optimizer.lr: expected finite predictions after epoch {self.current_epoch}, got NaN: the training "
                 "diverged; lower it, or set trainer.gradient_clip_val"
             )
-        self.payload.thresholds = self.scorer.tune(rows, probabilities)
-        values = self.scorer.named("val", self.scorer.score(rows, probabilities, self.payload.thresholds))
+        prediction = self.scorer.decode(probabilities)
+        self.payload.thresholds = self.scorer.tune(rows, prediction)
+        values = self.scorer.named("val", self.scorer.score(rows, prediction, self.payload.thresholds))
         finite = {key: value for key, value in values.items() if np.isfinite(value)}
         self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
 

@@ -92,19 +92,23 @@ class SplitScorer:
         if any(map(side_of, spec.aus)):
             self.tuned.append(_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set()))
 
+    def decode(self, probabilities: Array) -> Prediction:
+        """Read level probabilities (M, A, L) as the network's levels mean them."""
+        return decode(probabilities, self.spec.cutpoints, self.spec.occurrence_min)
+
     def score(
-        self, rows: NDArray[np.intp], probabilities: Array, thresholds: Mapping[str, float]
+        self, rows: NDArray[np.intp], prediction: Prediction, thresholds: Mapping[str, float]
     ) -> dict[str, Evaluation]:
         """Evaluate every set at thresholds that were tuned elsewhere.
 
         Args:
             rows: row numbers that were predicted, (M,).
-            probabilities: P(score >= cutpoint), (M, A, L).
+            prediction: of these rows, (M, A).
             thresholds: scored AU -> threshold.
         """
         return {
             scored.name: evaluate(
-                self.decode(scored, rows, probabilities)[0],
+                self.merged(scored, rows, prediction)[0],
                 aus=tuple(scored.groups),
                 occurrence=scored.truth.occurrence,
                 intensity=scored.truth.intensity,
@@ -127,24 +131,30 @@ class SplitScorer:
             named |= {f"{prefix}/f1_val/{au}": float(value) for au, value in f1}
         return named
 
-    def tune(self, rows: NDArray[np.intp], probabilities: Array) -> dict[str, float]:
+    def tune(self, rows: NDArray[np.intp], prediction: Prediction) -> dict[str, float]:
         """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""
         thresholds: dict[str, float] = {}
         for scored in self.tuned:
-            prediction, seen = self.decode(scored, rows, probabilities)
-            cuts = tuned_thresholds(prediction, scored.truth.occurrence, scored.truth.observed & seen)
+            merged, seen = self.merged(scored, rows, prediction)
+            cuts = tuned_thresholds(merged, scored.truth.occurrence, scored.truth.observed & seen)
             thresholds |= {au: float(cut) for au, cut in zip(scored.groups, cuts, strict=True) if np.isfinite(cut)}
         return thresholds
 
-    def decode(
-        self, scored: ScoredSet, rows: NDArray[np.intp], probabilities: Array
+    def merged(
+        self, scored: ScoredSet, rows: NDArray[np.intp], prediction: Prediction
     ) -> tuple[Prediction, NDArray[np.bool_]]:
-        """Prediction of every row of a set, and which rows (N, 1) were predicted at all."""
-        everything = np.zeros((self.total, *probabilities.shape[1:]))
-        everything[rows] = probabilities
-        merged = merge_sides(everything[scored.rows], self.spec.aus, scored.groups)
-        seen = np.isin(scored.rows, rows)[:, None]
-        return decode(merged, self.spec.cutpoints, self.spec.occurrence_min), seen
+        """Prediction of every row of a set on its AUs, and which rows (N, 1) were predicted at all."""
+
+        def placed(values: Array) -> Array:
+            everything = np.zeros((self.total, values.shape[1]))
+            everything[rows] = values
+            return everything[scored.rows]
+
+        intensity = prediction.intensity
+        whole = Prediction(
+            probability=placed(prediction.probability), intensity=None if intensity is None else placed(intensity)
+        )
+        return merge_sides(whole, self.spec.aus, scored.groups), np.isin(scored.rows, rows)[:, None]
 
 
 def _scored_set(

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
@@ -20,13 +18,12 @@ from faceflow.data.datamodule import Loader, evaluation_dataset, make_loader
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError
 from faceflow.metrics.evaluation import Evaluation, Prediction
-from faceflow.models.network import AUNetwork
 from faceflow.report.files import per_au_frame, write_json, write_table
 from faceflow.report.picture import results_picture
 from faceflow.report.tables import results_table, say, show
-from faceflow.training.scoring import EpochPredictions, ScoredSet, SplitScorer
+from faceflow.training.predictors import Predictor
+from faceflow.training.scoring import ScoredSet, SplitScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,51 +38,42 @@ class TestResult:
 
 
 def test_network(
-    network: AUNetwork,
+    predictor: Predictor,
     thresholds: Mapping[str, float],
     tables: Sequence[FaceTable],
     *,
     pipeline: Pipeline,
     batch_size: int,
     workers: int,
-    accelerator: str,
 ) -> TestResult:
     """Score a network on tables at thresholds that validation left.
 
-    Runs on one device, so that no row is padded or lost, and in full precision.
+    Runs on one device, so that no row is padded or lost.
     """
-    spec = network.spec
+    spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
     sampler = EpochSampler(len(dataset), shuffle=False, seed=0)
     loader = make_loader(dataset, sampler, batch_size=batch_size, workers=workers, drop_last=False)
-    index, probability = predict(network, loader, _device(accelerator))
+    rows, outputs = predict(predictor, loader)
     scorer = SplitScorer(tables, spec)
-    prediction, _ = scorer.decode(scorer.pooled, index, probability)
-    return TestResult(
-        evaluations=scorer.score(index, probability, thresholds), pooled=scorer.pooled, prediction=prediction
-    )
-
-
-def _device(accelerator: str) -> torch.device:
-    try:
-        return Fabric(accelerator=accelerator, devices=1).device
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
+    prediction, _ = scorer.merged(scorer.pooled, rows, outputs)
+    return TestResult(evaluations=scorer.score(rows, outputs, thresholds), pooled=scorer.pooled, prediction=prediction)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
 
 
-@torch.inference_mode()
-def predict(network: AUNetwork, loader: Loader, device: torch.device) -> tuple[Any, Any]:
-    """Row numbers (N,) and level probabilities (N, A, L) of a loader, as arrays."""
-    network = network.to(device).eval()
-    # After DDP training one process tests alone; the others have gone.
-    collected = EpochPredictions(sync_on_compute=False).to(device)
+def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Prediction]:
+    """Row numbers (N,) and predictions (N, A) of a loader."""
+    rows, predictions = [], []
     for batch in track(loader, "Testing", console=Console(stderr=True), transient=True):
-        images = batch["eval"].to(device, non_blocking=True)
-        collected.update(batch["index"].to(device), network(images).logits)
-    return collected.compute()
+        rows.append(batch["index"].numpy())
+        predictions.append(predictor(batch["eval"]))
+    intensities = [part.intensity for part in predictions if part.intensity is not None]
+    return np.concatenate(rows), Prediction(
+        probability=np.concatenate([part.probability for part in predictions]),
+        intensity=np.concatenate(intensities) if intensities else None,
+    )
 
 
 def report_test(

@@ -1,4 +1,4 @@
-"""Every family of backbones trains an epoch through the real command, as occurrence and as intensity."""
+"""Every family of backbones trains an epoch and is exported by the real commands, as occurrence and as intensity."""
 
 import json
 
@@ -21,7 +21,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("levels", [1, 5])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_trains_and_is_tested(family, levels, tmp_path):
+def test_a_family_trains_is_tested_and_exported(family, levels, tmp_path):
     backbone, size = FAMILIES[family]
     folder = write_csv_dataset(tmp_path / "faces", aus=["AU6", "AU12"], subjects=6, frames=4)
     output = tmp_path / "run"
@@ -43,3 +43,8 @@ def test_a_family_trains_and_is_tested(family, levels, tmp_path):
     (evaluation,) = scores.values()
     assert evaluation["rows"] > 0
     assert ("icc" in evaluation["summary"]) == (levels == 5)
+    model = tmp_path / "model.onnx"
+    exported = run_command("export", f"checkpoint={output}/checkpoints/best.ckpt", f"output={model}")
+    assert "7 random and 7 real pictures" in exported.stdout  # compared with torch, or the command had failed
+    assert model.stat().st_size > 1_000_000
+    assert len(list(tmp_path.glob("*.onnx*"))) == 1  # no weights beside it

@@ -35,6 +35,9 @@ def payload() -> Payload:
         config={"seed": 3, "method": {"supervised": {"_target_": "os.system", "criterion": None}}},
         versions={"torch": "2"},
         thresholds={"AU1": 0.25, "AU12": 0.5},
+        crop={"align": {"preset": "eyes", "size": 224}},
+        training_data={"faces": "47e2"},
+        run={"id": "2026-11-24_10-00-00", "git": "d7a7"},
     )
 
 
@@ -66,6 +69,15 @@ def test_checkpoint_is_plain_data(tmp_path: Path) -> None:
     content, _ = read_checkpoint(write(tmp_path / "best.ckpt", checkpoint()), key="checkpoint")
     assert content["epoch"] == 1
     assert content[PAYLOAD]["config"]["method"]["supervised"]["_target_"] == "os.system"  # read, never called
+
+
+def test_checkpoint_from_before_crop_recipes_were_stored_still_loads(tmp_path: Path) -> None:
+    content = checkpoint()
+    for key in ("crop", "training_data", "run"):
+        del content[PAYLOAD][key]
+    _, found = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
+    assert (found.crop, found.training_data, found.run) == (None, {}, {})
+    assert found.thresholds == payload().thresholds
 
 
 def test_average_is_taken_where_the_run_kept_one(tmp_path: Path) -> None:
@@ -120,6 +132,9 @@ def in_state(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         in_payload(seen="s1"),
         in_payload(config="text"),
         in_payload(versions=1),
+        in_payload(crop="eyes"),
+        in_payload(training_data=["faces"]),
+        in_payload(run=1),
         in_spec(backbone="hf-hub:x/y"),
         in_spec(backbone="local-dir:/x"),
         in_spec(backbone="test_vit", image_size=50),

@@ -39,6 +39,8 @@ NEEDED = {  # what a user must give
     "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
     "crop": ["output=/out", "root=/data"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
+    "export": ["output=a.onnx", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
+    "infer": ["onnx=a.onnx", "source=a.mp4", "output=a.csv"],
 }
 RESERVED = {"_target_", "_partial_", "_recursive_", "_convert_"}
 Node = dict[str, Any]
@@ -167,7 +169,7 @@ def test_every_value_has_the_type_that_python_annotates(composed: dict[str, list
 def sections(kind: Any, composed: dict[str, list[Node]]) -> list[Node]:
     """The plain sections of all configs that a class describes."""
     if kind is SourceConfig:
-        faces = [config["data"] for entry in ("train", "test") for config in composed[entry]]
+        faces = [config["data"] for entry in ("train", "test", "export") for config in composed[entry]]
         return [source for data in faces for source in data["sources"].values()]
     if kind is UnlabeledConfig:
         return [part for config in composed["train"] for part in config["data"]["unlabeled"].values()]

@@ -114,10 +114,14 @@ def test_decode_of_one_level_is_occurrence_alone() -> None:
     assert prediction.intensity is None
 
 
-def test_sides_join_by_the_larger_probability_of_every_level() -> None:
-    levels = np.array([[[0.9, 0.1], [0.5, 0.5], [0.2, 0.6]]])
-    merged = merge_sides(levels, ("AU12_L", "AU4", "AU12_R"), {"AU4": [1], "AU12": [0, 2]})
-    assert merged.tolist() == [[[0.5, 0.5], [0.9, 0.6]]]
+def test_sides_join_by_the_larger_probability_and_the_larger_intensity() -> None:
+    both = Prediction(probability=np.array([[0.9, 0.5, 0.2]]), intensity=np.array([[1.5, 2.0, 3.5]]))
+    merged = merge_sides(both, ("AU12_L", "AU4", "AU12_R"), {"AU4": [1], "AU12": [0, 2]})
+    assert merged.probability.tolist() == [[0.5, 0.9]]
+    assert merged.intensity is not None
+    assert merged.intensity.tolist() == [[2.0, 3.5]]
+    alone = merge_sides(Prediction(probability=both.probability, intensity=None), ("a", "b", "c"), {"a": [0]})
+    assert (alone.probability.tolist(), alone.intensity) == ([[0.9]], None)
 
 
 def test_tuned_threshold_separates_the_classes_and_is_undefined_for_one_class() -> None:

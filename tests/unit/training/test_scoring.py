@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +8,16 @@ import torch
 from sklearn.metrics import f1_score
 
 from faceflow.errors import ConfigError
+from faceflow.metrics.evaluation import Prediction
 from faceflow.training.scoring import EpochPredictions, SplitScorer
 from tests.helpers.networks import label_table, network_spec
 
 NAN = math.nan
 
 
-def probabilities(*columns: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(N, A, 1) from one list per AU."""
-    return np.array(columns, np.float64).T[:, :, None]
+def probabilities(*columns: list[float]) -> Prediction:
+    """Occurrence probabilities (N, A) from one list per AU."""
+    return Prediction(probability=np.array(columns, np.float64).T, intensity=None)
 
 
 def collect(*batches: tuple[list[int], list[float]]) -> tuple[list[int], list[float]]:
@@ -129,7 +129,7 @@ def test_sides_are_scored_apart_where_they_are_labelled() -> None:
 def test_sides_join_by_the_larger_probability_where_labels_do_not_tell_them() -> None:
     table = label_table("joined", {"AU12": [5.0, 5, 0, 0]})
     scorer = SplitScorer([table], SIDED)
-    prediction, _ = scorer.decode(scorer.pooled, np.arange(4), probabilities(LEFT, RIGHT))
+    prediction, _ = scorer.merged(scorer.pooled, np.arange(4), probabilities(LEFT, RIGHT))
     assert prediction.probability[:, 0].tolist() == [0.9, 0.8, 0.2, 0.4]
     found = scorer.score(np.arange(4), probabilities(LEFT, RIGHT), {"AU12": 0.5, "AU12_L": 0.01})["joined"]
     assert found.aus == ("AU12",)
@@ -192,6 +192,6 @@ def test_ordinal_network_is_scored_on_intensity_too() -> None:
     spec = network_spec(aus=("AU12",), levels=5)
     scorer = SplitScorer([label_table("faces", {"AU12": [0.0, 2, 5]})], spec)
     codes = np.array([[0, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 0.5]], np.float64)[:, None, :]
-    evaluation = scorer.score(np.arange(3), codes, {"AU12": 0.5})["faces"]
+    evaluation = scorer.score(np.arange(3), scorer.decode(codes), {"AU12": 0.5})["faces"]
     assert evaluation.columns["mae"].tolist() == pytest.approx([0.5 / 3])
     assert evaluation.summary["f1_val"] == 1.0

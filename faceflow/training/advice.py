@@ -1,0 +1,23 @@
+"""What libraries tell their developers, kept away from the user's results."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+_ADVICE = (
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15
+    ".*in eval mode at the start of training.*",  # the average is meant to be
+    ".*does not have many workers.*",
+    ".*number of training batches.*smaller than the logging interval.*",
+    "The dirpath has changed.*",  # of last.ckpt in a resumed run
+    ".*Checkpoint directory .* exists and is not empty.*",
+)
+
+
+def silence_advice() -> None:
+    """Silence advertisements and advice of Lightning and timm in this process."""
+    for library in ("lightning.pytorch", "timm"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    for message in _ADVICE:
+        warnings.filterwarnings("ignore", message=message)

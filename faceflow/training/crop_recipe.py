@@ -1,0 +1,69 @@
+"""How the faces of a data set were cut: the recipe that `faceflow-crop` leaves beside its crops."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceflow.data.sources import FaceTable
+from faceflow.errors import DataError
+
+log = logging.getLogger(__name__)
+
+_CROPS, _RECIPE = "crops", "crops.json"
+_KEPT = ("align", "detector", "selection")  # what cutting further faces alike takes
+
+
+def read_crop_recipe(path: str | Path, *, key: str) -> dict[str, Any]:
+    """Read the parts of a crops.json that say how a face is found, chosen and cut.
+
+    Raises:
+        DataError: no such file, or not one of `faceflow-crop`.
+    """
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a file that is no JSON"
+        raise DataError(f"{key}: expected a crops.json of faceflow-crop, got '{path}' ({reason}); check it") from error
+    parts = {name: content.get(name) for name in _KEPT} if isinstance(content, Mapping) else {}
+    if not parts or not all(isinstance(part, Mapping) for part in parts.values()):
+        raise DataError(
+            f"{key}: expected a crops.json of faceflow-crop, got '{path}' without {', '.join(_KEPT)}; name the file "
+            "that lies beside its folder of crops"
+        )
+    return parts
+
+
+def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
+    """Recipe by which the faces of tables were cut; None where it is not known of all, or differs."""
+    recipes: dict[str, dict[str, Any] | None] = {}
+    for table in tables:
+        path = _recipe_file(table)
+        try:
+            recipes[table.name] = read_crop_recipe(path, key=table.name) if path else None
+        except DataError as error:
+            log.warning("%s", error)
+            recipes[table.name] = None
+    known = list(recipes.values())
+    if all(recipe == known[0] for recipe in known):
+        return known[0]
+    log.warning(
+        "%s were cut in different ways, or it is not known how; an exported model will not say how to cut faces: give "
+        "it with faceflow-export crop=FILE",
+        ", ".join(recipes),
+    )
+    return None
+
+
+def _recipe_file(table: FaceTable) -> Path | None:
+    """The crops.json beside the folder of crops that holds all files of a table."""
+    files = table.files.tolist()
+    shared = Path(os.path.commonpath([min(files), max(files)]))
+    for folder in (shared, *shared.parents):
+        if folder.name == _CROPS and (path := folder.parent / _RECIPE).is_file():
+            return path
+    return None
