@@ -53,8 +53,13 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
         simplify: fold constants and fuse operators with the optimizer of onnxscript, which torch brings in.
 
     Raises:
-        ExportError: torch cannot export this backbone.
+        ExportError: torch cannot export this backbone, or it does not fit into one file.
     """
+    if (weights := sum(tensor.nbytes for tensor in network.state_dict().values())) > _LARGEST:
+        raise ExportError(
+            f"model.backbone: expected weights below 2 GB, which one ONNX file can hold, got {weights / 1e9:.1f} GB of "
+            f"{network.spec.backbone}; train a smaller backbone"
+        )
     size = network.spec.image_size
     images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     outputs = (PROBABILITY, INTENSITY)[: 1 if network.spec.levels == 1 else 2]
@@ -84,19 +89,10 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
 
 
 def write_model(path: Path, model: onnx.ModelProto, contract: ModelContract) -> None:
-    """Write a model with its metadata, all in one file.
-
-    Raises:
-        ExportError: more than 2 GB, which one ONNX file cannot hold.
-    """
+    """Write a model with its metadata, all in one file."""
     onnx.helper.set_model_props(model, {KEY: contract.to_json()})
     model.producer_name, model.producer_version = "faceflow", contract.run.get("faceflow", "")
     model.graph.name = "faceflow"
-    if model.ByteSize() > _LARGEST:
-        raise ExportError(
-            f"output: expected a model below 2 GB, got {model.ByteSize() / 1e9:.1f} GB of {contract.backbone}; set "
-            "precision=fp16, or train a smaller backbone"
-        )
     path.write_bytes(model.SerializeToString())
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
+from rich.console import Console
 
 from faceflow.artifacts.checkpoint import Payload, load_network
 from faceflow.artifacts.onnx import build_graph, write_model
@@ -22,7 +25,7 @@ from faceflow.data.assembly import check_shared
 from faceflow.data.datamodule import check_loader
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError, DataError, ExportError, suggest
+from faceflow.errors import ConfigError, ExportError, suggest
 from faceflow.files import whole_file
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, ModelContract
@@ -33,9 +36,9 @@ from faceflow.training.advice import silence_advice
 from faceflow.training.crop_recipe import read_crop_recipe
 from faceflow.training.evaluation_data import eval_pipeline, read_faces, unseen_faces
 from faceflow.training.model_card import describe_model
-from faceflow.training.predictors import OnnxPredictor, Predictor, TorchPredictor
+from faceflow.training.precision_cost import PrecisionCost, check_cost, measure_cost
+from faceflow.training.predictors import OnnxPredictor, TorchPredictor
 from faceflow.training.sample_faces import load_faces, spread, training_faces
-from faceflow.training.testing import test_network
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +50,6 @@ class _Faces:
     unseen: list[FaceTable]
     calibration: list[FaceTable]
     pipeline: Pipeline
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Drop:
-    """What reduced precision costs: a mean over AUs before and after."""
-
-    metric: str
-    before: float
-    after: float
-    where: str
-
-    @property
-    def loss(self) -> float:
-        return self.before - self.after
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.before:.4f} -> {self.after:.4f} (drop {self.loss:.4f}) on {self.where}"
 
 
 def export(cfg: DictConfig) -> None:
@@ -84,25 +70,28 @@ def export(cfg: DictConfig) -> None:
         payload, Path(cfg.checkpoint), precision=cfg.precision, crop=crop, licence=str(cfg.licence)
     )
     pictures = _pictures(faces, payload, pipeline)
-    model = build_graph(network, simplify=cfg.simplify)
+    with _shown(f"Exporting {network.spec.backbone}"):
+        model = build_graph(network, simplify=cfg.simplify)
     with whole_file(output) as partial:
-        write_model(partial, model, dataclasses.replace(contract, precision=FP32))
-        difference = _check_parity(network, partial, pictures)
-        drop, reduced_difference = None, None
+        with _shown("Comparing with torch"):
+            write_model(partial, model, dataclasses.replace(contract, precision=FP32))
+            difference = _check_parity(network, partial, pictures)
+        cost, reduced_difference = None, None
         if cfg.precision != FP32:
-            calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
-            model = reduced(model, cfg.precision, faces=calibration)
-            write_model(partial, model, contract)
-            reduced_difference = _difference(network, partial, pictures)
-            drop = _measure_drop(cfg, network, partial, payload, faces)
-            if drop is not None:
-                protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {cfg.precision}: {drop}"}
-                contract = dataclasses.replace(contract, protocol=protocol)
+            with _shown(f"Converting to {cfg.precision}"):
+                calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
+                model = reduced(model, cfg.precision, faces=calibration)
                 write_model(partial, model, contract)
+                reduced_difference = _difference(network, partial, pictures)
+            cost = _measure_cost(cfg, network, partial, payload, faces)
+        if cost is not None:
+            protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {cfg.precision}: {cost}"}
+            contract = dataclasses.replace(contract, protocol=protocol)
+            write_model(partial, model, contract)
     facts = {
         "largest difference": _parity_text(difference, pictures),
         **({} if reduced_difference is None else {f"of {cfg.precision}": f"{reduced_difference:.1e}, same pictures"}),
-        **({} if cfg.precision == FP32 else {"costs": str(drop or "not measured; add data=csv data.labels=...")}),
+        **({} if cfg.precision == FP32 else {"costs": str(cost or "not measured; add data=csv data.labels=...")}),
     }
     _report(output, contract, facts)
 
@@ -185,14 +174,9 @@ def _check_parity(network: AUNetwork, path: Path, pictures: Mapping[str, Image])
     return difference
 
 
-def _measure_drop(
+def _measure_cost(
     cfg: DictConfig, network: AUNetwork, path: Path, payload: Payload, faces: _Faces | None
-) -> _Drop | None:
-    """Compare both networks on labelled faces.
-
-    Raises:
-        ExportError: the loss is above the limit.
-    """
+) -> PrecisionCost | None:
     if faces is None:
         log.warning(
             "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked against "
@@ -200,29 +184,25 @@ def _measure_drop(
             cfg.precision,
         )
         return None
+    cost = measure_cost(
+        TorchPredictor(network, accelerator="cpu"),
+        OnnxPredictor(_open(path)),
+        payload.thresholds,
+        faces.unseen,
+        pipeline=faces.pipeline,
+        batch_size=cfg.loader.batch_size,
+        workers=cfg.loader.workers,
+    )
+    check_cost(cost, cfg.precision, cfg.max_drop)
+    return cost
 
-    def scores(predictor: Predictor) -> Mapping[str, float]:
-        size, workers = cfg.loader.batch_size, cfg.loader.workers
-        result = test_network(
-            predictor, payload.thresholds, faces.unseen, pipeline=faces.pipeline, batch_size=size, workers=workers
-        )
-        return result.evaluations[result.pooled.name].summary
 
-    before, after = scores(TorchPredictor(network, accelerator="cpu")), scores(OnnxPredictor(_open(path)))
-    metric = "icc" if "icc" in before else "f1_val"
-    if not np.isfinite(before[metric]) or not np.isfinite(after[metric]):
-        raise DataError(
-            f"data: expected labels on which {metric} is defined to measure what {cfg.precision} costs, got none; take "
-            "more faces, of both classes"
-        )
-    where = ", ".join(f"{table.name} ({len(table)} images)" for table in faces.unseen)
-    drop = _Drop(metric=metric, before=before[metric], after=after[metric], where=where)
-    if cfg.max_drop is not None and drop.loss > cfg.max_drop:
-        raise ExportError(
-            f"max_drop: expected {cfg.precision} to cost at most {cfg.max_drop:g}, got {drop}; take another precision, "
-            "or allow it with max_drop"
-        )
-    return drop
+@contextlib.contextmanager
+def _shown(text: str) -> Iterator[None]:
+    """Show on a terminal what is being done, while it is."""
+    # The file by name: exporters are silenced by another sys.stderr.
+    with Console(file=sys.stderr).status(f"{text} ..."):
+        yield
 
 
 def _parity_text(difference: float, pictures: Mapping[str, Image]) -> str:
