@@ -23,12 +23,11 @@ class ModelContract:
     """The metadata of an exported model.
 
     `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
-    `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of
-    joined sides among them. Images are squares of `image_size`
-    pixels; `mean` and `std` are applied inside the graph and kept for people. `crop` is the recipe (`align` and
-    `detector` of crops.json) by which training faces were cut, None where nobody said. The rest is provenance:
-    `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name -> fingerprint), `metrics` with their
-    `protocol`, `precision` (fp32, fp16, int8, int8_static) and a `licence` note.
+    `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them.
+    Images are squares of `image_size` pixels; `mean` and `std` are applied inside the graph and kept for people. `crop`
+    is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces were cut, None where
+    nobody said. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name
+    -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16, int8, int8_static), a `licence` note.
     """
 
     aus: tuple[str, ...]
