@@ -1,4 +1,4 @@
-"""What FaceFlow costs over bare code that does the same work: `python scripts/benchmark.py data|train --help`.
+"""What FaceFlow costs over bare code that does the same work: `python scripts/benchmark.py data|train|infer --help`.
 
 Every figure is a ratio ours / reference. Both are measured in this process, in turn (reference, ours, reference,
 ours, ...), and a line of the table gives the median and the range over these rounds, so that whatever else slows
@@ -23,6 +23,12 @@ with a copy of the same network, optimizer and clipping on batches that already 
                   (unlabelled rows in the same pass or apart, MIRO's oracle), images/s counts labelled images, and notes
                   below the table give the cost of each method over supervised training.
     A progress bar is drawn on terminals only, and output of the runs is discarded here: its cost is not in.
+
+`infer`: frames/s of `faceflow-infer` from a video to rows on disk against the slowest of its parts alone: decoding, the
+face detector, the network in ONNX Runtime.
+    ratio         0.85 or more is the aim. It needs a core for each part that takes much of the time; the columns
+                  decode, detector and network are what each part does alone.
+    growth        of the memory, slope over the rounds; it should be near 0, however long a video is.
 """
 
 from __future__ import annotations
@@ -33,12 +39,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import data, train
+from benchmarks import data, infer, train
 from benchmarks.report import show, write
 
 from faceflow.errors import FaceFlowError
 
-COMMANDS = (data, train)
+COMMANDS = (data, train, infer)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Reading, finding faces and scoring them, each in a thread of its own with short queues between them."""
+"""Reading, finding faces, and cutting and scoring them, each in a thread of its own with short queues between them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.inference.faces import CutFace, CutFrame, Picture
+from faceflow.inference.faces import FRAMES_AHEAD, CutFace, CutFrame, Picture
 from faceflow.inference.frames import Source, reported
 from faceflow.inference.session import OnnxModel, Scores
 from faceflow.preprocess.prefetch import prefetch
 from faceflow.preprocess.selection import Face
 from faceflow.preprocess.video import Frame
 
-_FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
-
-Cut = Callable[[Iterator[Frame]], Iterator[CutFrame]]
+Cut = Callable[[Iterator[Frame]], Generator[CutFrame, None, None]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,11 +70,11 @@ def predict(
         stop: when it is set no further frame is read; what was read is finished.
     """
     with contextlib.ExitStack() as open_stages:
-        frames = prefetch(_until(stop, reported(source, source.read())), _FRAMES_AHEAD)
+        frames = prefetch(_until(stop, reported(source, source.read())), FRAMES_AHEAD)
         open_stages.enter_context(contextlib.closing(frames))
-        found = prefetch(cut(frames), _FRAMES_AHEAD)
+        found = cut(frames)
         open_stages.enter_context(contextlib.closing(found))
-        scored = prefetch(_scored(found, model, 1 if source.live else batch_size), _FRAMES_AHEAD)
+        scored = prefetch(_scored(found, model, 1 if source.live else batch_size), FRAMES_AHEAD)
         open_stages.enter_context(contextlib.closing(scored))
         for frame, faces in scored:
             yield FramePrediction(

@@ -114,7 +114,7 @@ class Predictor:
                 "set calibrate=FILE, a picture of the neutral face"
             )
         if self._detector is not None:
-            _ = self._open_detector  # here and not in the thread that uses it: what it prints is caught
+            _ = self.detector  # here and not in the thread that uses it: what it prints is caught
         neutral = self._neutral if self.calibrate not in ("none", "median") else None
         with closing(self._predict(source, stop=stop, picture=picture, batch_size=self.batch_size)) as frames:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
@@ -134,10 +134,27 @@ class Predictor:
         detector = {"name": self._detector.name, "sha256": self._detector.identity}
         return {"detector": detector, "align": self.recipe.to_dict(), "selection": asdict(self.selection)}
 
+    def cut(
+        self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None = None
+    ) -> Generator[CutFrame, None, None]:
+        """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `aligned_faces`."""
+        size = self.model.contract.image_size
+        if self.recipe is None:
+            return whole_pictures(frames, size, picture=picture)
+        return aligned_faces(
+            frames, self.detector, self.recipe, self.selection, size, sequence=sequence, picture=picture
+        )
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """The face detector, open."""
+        assert self._detector is not None, "crops need no detector"
+        return self._opened.enter_context(self._detector)
+
     def close(self) -> None:
         """Close the detector, if it was opened."""
         self._opened.close()
-        self.__dict__.pop("_open_detector", None)
+        self.__dict__.pop("detector", None)
 
     def __enter__(self) -> Self:
         return self
@@ -146,11 +163,6 @@ class Predictor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @cached_property
-    def _open_detector(self) -> FaceDetector:
-        assert self._detector is not None, "crops need no detector"
-        return self._opened.enter_context(self._detector)
 
     def _check_settings(self) -> None:
         check_number(
@@ -185,19 +197,8 @@ class Predictor:
         picture: Callable[[Image], Picture] | None = None,
         batch_size: int,
     ) -> Generator[FramePrediction, None, None]:
-        def cut(frames: Iterator[Frame]) -> Iterator[CutFrame]:
-            size = self.model.contract.image_size
-            if self.recipe is None:
-                return whole_pictures(frames, size, picture=picture)
-            return aligned_faces(
-                frames,
-                self._open_detector,
-                self.recipe,
-                self.selection,
-                size,
-                sequence=source.sequence,
-                picture=picture,
-            )
+        def cut(frames: Iterator[Frame]) -> Generator[CutFrame, None, None]:
+            return self.cut(frames, sequence=source.sequence, picture=picture)
 
         return predict(source, cut, self.model, batch_size=batch_size, stop=stop or threading.Event())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def grey_frames(count: int) -> Iterator[Frame]:
     return (Frame(n, n / 10, picture(n)) for n in range(count))
 
 
-def crowd(frames: Iterator[Frame]) -> Iterator[CutFrame]:
+def crowd(frames: Iterator[Frame]) -> Generator[CutFrame]:
     """Frame n has n % 4 faces, of grey levels n, n + 1, n + 2."""
     for frame in frames:
         count = frame.number % 4
@@ -75,7 +75,7 @@ def test_only_few_frames_are_read_ahead(model: OnnxModel) -> None:
             read += 1
             yield frame
 
-    def whole(frames: Iterator[Frame]) -> Iterator[CutFrame]:
+    def whole(frames: Iterator[Frame]) -> Generator[CutFrame]:
         return whole_pictures(frames, SIZE)
 
     with contextlib.closing(
@@ -121,7 +121,7 @@ def test_an_error_in_a_thread_is_raised_after_the_frames_before_it(model: OnnxMo
         if where == "source":
             raise RuntimeError("broken")
 
-    def cut(read: Iterator[Frame]) -> Iterator[CutFrame]:
+    def cut(read: Iterator[Frame]) -> Generator[CutFrame]:
         yield from crowd(read)
         raise RuntimeError("broken")
 

@@ -1,0 +1,129 @@
+"""`infer`: `faceflow-infer` on a video against the slowest of its parts alone."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.memory import resident_mib
+from benchmarks.report import Comparison, Report
+from faceflow.config.composition import compose_config
+from faceflow.images import Image
+from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.output import row_file
+from faceflow.inference.predictor import Predictor
+from faceflow.preprocess.video import Frame
+
+_KEPT = 200  # frames and faces in memory, on which detector and network are timed
+_PARTS = ("decode", "detector", "network")
+
+
+def add_command(commands: Any) -> argparse.ArgumentParser:
+    """Add the subcommand's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser("infer", help="inference, and its memory")
+    parser.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="file of faceflow-export")
+    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="read again and again")
+    parser.add_argument("--frames", type=int, default=300, help="per round; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-infer")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Time every part alone, then all of them, in turn."""
+    onnx, video = (json.dumps(str(path), ensure_ascii=False) for path in (options.onnx, options.source))
+    cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
+    rates: dict[str, list[float]] = {part: [] for part in _PARTS}
+    ours, memory = [], []
+    with Predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
+        (found,) = find_sources(cfg["source"], predictor.frames)
+        source = _repeated(found, options.frames)
+        frames = [frame.image for frame in itertools.islice(source.read(), _KEPT) if frame.image is not None]
+        faces = _faces(predictor, found)
+        for _ in range(options.rounds + 1):
+            rates["decode"].append(_decode_rate(source))
+            rates["detector"].append(_detector_rate(predictor, frames))
+            rates["network"].append(_network_rate(predictor, faces, options.frames))
+            ours.append(_whole_rate(predictor, source, Path(folder) / "rows.csv"))
+            memory.append(resident_mib())
+        provider = predictor.model.provider
+    counted = {part: values[1:] for part, values in rates.items()}
+    slowest = [min(values) for values in zip(*counted.values(), strict=True)]
+    growth = float(np.polyfit(range(options.rounds), memory[1:], 1)[0]) if options.rounds > 1 else float("nan")
+    row = Comparison(
+        case=provider,
+        ours=ours[1:],
+        reference=slowest,
+        details={part: f"{np.median(values):.0f}" for part, values in counted.items()}
+        | {"MiB": f"{memory[-1]:.0f}", "MiB/round": f"{growth:+.2f}"},
+        series={**counted, "memory_mib": memory[1:]},
+    )
+    height, width = frames[0].shape[:2]
+    title = f"Inference, {width} x {height}, {options.frames} frames a round, batches of {cfg['batch_size']}"
+    return Report(title=title, unit="frames/s", comparisons=[row])
+
+
+def _repeated(source: Source, count: int) -> Source:
+    def read() -> Iterator[Frame]:
+        passes = (source.read() for _ in itertools.count())
+        for number, frame in enumerate(itertools.islice(itertools.chain.from_iterable(passes), count), start=1):
+            yield dataclasses.replace(frame, number=number)
+
+    return dataclasses.replace(source, read=read, count=count)
+
+
+def _faces(predictor: Predictor, source: Source) -> list[Image]:
+    """Faces as the network gets them."""
+    kept = []
+    for frame in itertools.islice(predictor.cut(source.read(), sequence=True), _KEPT):
+        kept += [face.pixels for face in frame.faces if face.pixels is not None]
+    return kept
+
+
+def _decode_rate(source: Source) -> float:
+    started = time.perf_counter()
+    count = sum(1 for _ in source.read())
+    return count / (time.perf_counter() - started)
+
+
+def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
+    if predictor.crops:
+        return float("inf")
+    started = time.perf_counter()
+    for image in frames:
+        predictor.detector.detect(image)
+    return len(frames) / (time.perf_counter() - started)
+
+
+def _network_rate(predictor: Predictor, faces: list[Image], count: int) -> float:
+    size = predictor.batch_size
+    batches = [np.stack(faces[start : start + size]) for start in range(0, len(faces), size)]
+    started = time.perf_counter()
+    done = 0
+    for batch in itertools.cycle(batches):
+        predictor.model.run(batch)
+        done += len(batch)
+        if done >= count:
+            return done / (time.perf_counter() - started)
+    raise AssertionError("no face in the video")
+
+
+def _whole_rate(predictor: Predictor, source: Source, path: Path) -> float:
+    started = time.perf_counter()
+    with row_file(str(path), predictor.table.columns) as rows, contextlib.closing(predictor.stream(source)) as stream:
+        count = 0
+        for frame in stream:
+            for cells in predictor.table.cells(frame):
+                rows.write(cells)
+            count += 1
+    return count / (time.perf_counter() - started)
