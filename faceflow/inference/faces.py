@@ -7,16 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from faceflow.images import Image
+from faceflow.inference.parallel import map_in_order
 from faceflow.inference.session import fit
 from faceflow.preprocess.align import Recipe
-from faceflow.preprocess.detector import FaceDetector
-from faceflow.preprocess.prefetch import prefetch
+from faceflow.preprocess.detector import Detection, FaceDetector
 from faceflow.preprocess.selection import Face, Selector
 from faceflow.preprocess.smoothing import smooth
 from faceflow.preprocess.video import Frame
 
 CUT = ("ok", "tracked")  # statuses with a crop, and so with AUs
-FRAMES_AHEAD = 4  # of every thread; a frame of 4K video takes 25 MB
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,7 +85,7 @@ def whole_pictures(
 
 def aligned_faces(
     frames: Iterable[Frame],
-    detector: FaceDetector,
+    detectors: Sequence[FaceDetector],
     recipe: Recipe,
     selection: Selection,
     size: int,
@@ -96,12 +95,11 @@ def aligned_faces(
 ) -> Generator[CutFrame, None, None]:
     """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `preprocess.cropping`.
 
-    Faces are sought in a thread of its own.
+    Every one of the `detectors`, which are alike and open, searches a frame at a time.
     """
-    searched = _searched(frames, detector, selection, sequence=sequence)
-    steady = smooth(searched, radius=(selection.smooth or 0) if sequence else 0)
-    with contextlib.closing(prefetch(steady, FRAMES_AHEAD)) as found:
-        for frame, faces in found:
+    with contextlib.closing(map_in_order(_search, detectors, frames)) as searched:
+        chosen = _chosen(searched, selection, detectors[0].min_score, sequence=sequence)
+        for frame, faces in smooth(chosen, radius=(selection.smooth or 0) if sequence else 0):
             yield CutFrame(
                 number=frame.number,
                 time_s=frame.time_s,
@@ -110,21 +108,25 @@ def aligned_faces(
             )
 
 
-def _searched(
-    frames: Iterable[Frame], detector: FaceDetector, selection: Selection, *, sequence: bool
+def _search(detector: FaceDetector, frame: Frame) -> tuple[Frame, list[Detection]]:
+    return frame, [] if frame.image is None else detector.detect(frame.image)
+
+
+def _chosen(
+    searched: Iterable[tuple[Frame, list[Detection]]], selection: Selection, min_score: float, *, sequence: bool
 ) -> Iterator[tuple[Frame, Sequence[Face]]]:
     def selector() -> Selector:
-        return Selector(policy=selection.policy, hold=selection.hold, min_score=detector.min_score)
+        return Selector(policy=selection.policy, hold=selection.hold, min_score=min_score)
 
     chooser = selector()
-    for frame in frames:
+    for frame, detections in searched:
         if frame.image is None:
             yield frame, [_BROKEN]
             continue
         if not sequence:
             chooser = selector()
         height, width = frame.image.shape[:2]
-        yield frame, chooser.choose(detector.detect(frame.image), width=width, height=height)
+        yield frame, chooser.choose(detections, width=width, height=height)
 
 
 def _cut(frame: Frame, face: Face, recipe: Recipe, size: int) -> Image | None:

@@ -1,4 +1,4 @@
-"""Reading, finding faces, and cutting and scoring them, each in a thread of its own with short queues between them."""
+"""Reading, finding and cutting faces, and scoring them, in threads of their own with short queues between them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.inference.faces import FRAMES_AHEAD, CutFace, CutFrame, Picture
+from faceflow.inference.faces import CutFace, CutFrame, Picture
 from faceflow.inference.frames import Source, reported
 from faceflow.inference.session import OnnxModel, Scores
 from faceflow.preprocess.prefetch import prefetch
 from faceflow.preprocess.selection import Face
 from faceflow.preprocess.video import Frame
+
+_FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
 
 Cut = Callable[[Iterator[Frame]], Generator[CutFrame, None, None]]
 
@@ -69,12 +71,14 @@ def predict(
         batch_size: faces scored at once; a camera's frames do not wait for each other.
         stop: when it is set no further frame is read; what was read is finished.
     """
+    at_once = 1 if source.live else batch_size
     with contextlib.ExitStack() as open_stages:
-        frames = prefetch(_until(stop, reported(source, source.read())), FRAMES_AHEAD)
+        frames = prefetch(_until(stop, reported(source, source.read())), _FRAMES_AHEAD)
         open_stages.enter_context(contextlib.closing(frames))
-        found = cut(frames)
+        # While a batch is scored the next one is cut, and the last one is written: room for one between the stages.
+        found = prefetch(cut(frames), at_once)
         open_stages.enter_context(contextlib.closing(found))
-        scored = prefetch(_scored(found, model, 1 if source.live else batch_size), FRAMES_AHEAD)
+        scored = prefetch(_scored(found, model, at_once), at_once)
         open_stages.enter_context(contextlib.closing(scored))
         for frame, faces in scored:
             yield FramePrediction(

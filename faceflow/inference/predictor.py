@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -32,6 +34,7 @@ from faceflow.preprocess.video import Frame, FrameRange
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_MOST_DETECTORS = 4  # that are opened unasked: each takes 50 MB
 _DTYPES = {"text": "string", "whole": "Int64", "number": "float64"}
 
 
@@ -55,13 +58,14 @@ class Predictor:
         self.calibrate: str = str(cfg["calibrate"] or "none")
         self.neutral_probability: float = cfg["neutral_probability"]
         self.smooth: int = cfg["smooth"]
-        self._check_settings()
+        self._check_settings(cfg)
         self.model = OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"])
         contract = self.model.contract
         self.table = Table(contract, alias=cfg["alias"], suffixes=self._suffixes())
         self.selection = choose_selection(contract, selection)
         self.recipe = None if self.crops else choose_recipe(contract, cfg.get("align"))
         self._detector = None if self.crops else choose_detector(contract, cfg["detector"], same=cfg["same_detector"])
+        self._searched_at_once: int = cfg["detectors"] or min(_cores(), _MOST_DETECTORS)
         self._opened = ExitStack()
 
     def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
@@ -114,7 +118,7 @@ class Predictor:
                 "set calibrate=FILE, a picture of the neutral face"
             )
         if self._detector is not None:
-            _ = self.detector  # here and not in the thread that uses it: what it prints is caught
+            _ = self.detectors  # here and not in the thread that uses it: what it prints is caught
         neutral = self._neutral if self.calibrate not in ("none", "median") else None
         with closing(self._predict(source, stop=stop, picture=picture, batch_size=self.batch_size)) as frames:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
@@ -142,19 +146,20 @@ class Predictor:
         if self.recipe is None:
             return whole_pictures(frames, size, picture=picture)
         return aligned_faces(
-            frames, self.detector, self.recipe, self.selection, size, sequence=sequence, picture=picture
+            frames, self.detectors, self.recipe, self.selection, size, sequence=sequence, picture=picture
         )
 
     @cached_property
-    def detector(self) -> FaceDetector:
-        """The face detector, open."""
+    def detectors(self) -> Sequence[FaceDetector]:
+        """Face detectors, open, one for each frame that is searched at once."""
         assert self._detector is not None, "crops need no detector"
-        return self._opened.enter_context(self._detector)
+        copies = [copy.deepcopy(self._detector) for _ in range(self._searched_at_once)]
+        return [self._opened.enter_context(detector) for detector in copies]
 
     def close(self) -> None:
         """Close the detector, if it was opened."""
         self._opened.close()
-        self.__dict__.pop("detector", None)
+        self.__dict__.pop("detectors", None)
 
     def __enter__(self) -> Self:
         return self
@@ -164,9 +169,12 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _check_settings(self) -> None:
+    def _check_settings(self, cfg: Mapping[str, Any]) -> None:
         check_number(
             self.batch_size, key="batch_size", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
+        )
+        check_number(
+            cfg["detectors"], key="detectors", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True
         )
         check_number(
             self.smooth, key="smooth", expected="frames on either side >= 0", valid=lambda n: n >= 0, whole=True
@@ -214,6 +222,11 @@ class Predictor:
                 "person"
             )
         return faces[0]
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load(path: str | Path, *overrides: str) -> Predictor:

@@ -116,7 +116,7 @@ def crop_clip(
         log.warning("%s", error)
         rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
     if not rows:
-        log.warning("%s: expected frames from frames.start_s to frames.end_s, got none: it is shorter", clip.file)
+        log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.file)
     write_rows(done, rows)
     tidy(clip, output)
 

@@ -62,12 +62,12 @@ class DetectionLog:
         whole = 0
         with self.path.open("rb") as file:
             for line in file:
+                if not line.endswith(b"\n"):
+                    break
                 try:
                     frame, faces = json.loads(line)
                     self.frames[frame] = [_face(numbers) for numbers in faces]
                 except (ValueError, TypeError, IndexError):  # a crash of the machine may leave anything
-                    break
-                if not line.endswith(b"\n"):
                     break
                 whole += len(line)
         return whole

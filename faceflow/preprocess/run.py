@@ -213,10 +213,10 @@ def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tu
         with _Worker.done.get_lock():
             _Worker.done.value += frames
 
+    _Worker.lines = []
     if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
         _Worker.detector.__enter__()
         _Worker.is_open = True
-    _Worker.lines = []
     crop_clip(clip, settings, _Worker.detector, output, tell)
     return _Worker.lines
 

@@ -33,8 +33,8 @@ class PrecisionCost:
         return self.before - self.after
 
     def __str__(self) -> str:
-        change = f"{self.metric} {self.before:.4f} -> {self.after:.4f} (drop {self.drop:.4f}"
-        return f"{change}; most: {self.worst} {self.worst_drop:.4f}) on {self.faces}"
+        change = f"{self.metric} {self.before:.4f} -> {self.after:.4f} (drop {self.drop:z.4f}"
+        return f"{change}; most: {self.worst} {self.worst_drop:z.4f}) on {self.faces}"
 
     @classmethod
     def between(cls, full: Evaluation, low: Evaluation, *, faces: str) -> Self:

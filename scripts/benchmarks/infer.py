@@ -101,7 +101,7 @@ def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
         return float("inf")
     started = time.perf_counter()
     for image in frames:
-        predictor.detector.detect(image)
+        predictor.detectors[0].detect(image)
     return len(frames) / (time.perf_counter() - started)
 
 

@@ -133,7 +133,7 @@ def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
 
     Args:
         folder: may hold foreign files.
-        labeled: frames with labels; at least one must be there.
+        labeled: frames with labels; if there are any, at least one must have an image.
 
     Raises:
         DataError: two images with one number, or no image of any labelled frame.
@@ -143,7 +143,7 @@ def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
         number = image_number(path.name)
         if number is not None and images.setdefault(number, path) != path:
             raise DataError(f"{path}: expected one image of frame {number}, got also '{images[number]}'; remove one")
-    if images.keys().isdisjoint(labeled):
+    if labeled and images.keys().isdisjoint(labeled):
         got = f"{min(images)} to {max(images)}" if images else "no images"
         raise DataError(
             f"{folder}: expected images of the labelled frames {min(labeled)} to {max(labeled)}, got {got}; "

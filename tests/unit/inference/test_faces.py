@@ -46,9 +46,9 @@ def crops_of(path: Path, output: Path, selection: Selection) -> list[dict[str, s
 def cut(path: Path, selection: Selection, size: int) -> list[CutFrame]:
     (source,) = find_sources(path, ALL)
     recipe = Recipe.from_dict(EYES)
-    return list(
-        aligned_faces(source.read(), MarkerDetector(), recipe, selection, size, sequence=source.sequence, picture=None)
-    )
+    alike = [MarkerDetector(), MarkerDetector()]
+    cut_frames = aligned_faces(source.read(), alike, recipe, selection, size, sequence=source.sequence)
+    return list(cut_frames)
 
 
 def two_people() -> list[Any]:

@@ -71,6 +71,11 @@ class TestOccurrence:
         assert task.labels == {2440: expected, 2441: expected}
         assert (task.name, task.subject, task.domain, task.excluded) == ("F001/T1", "F001", "", {})
 
+    def test_a_task_of_which_nothing_was_annotated_has_no_frames(self, root: Path) -> None:
+        write_wide(root / "AUCoding/AU_OCC/M009_T8.csv", {9: {}, 10: {}})
+        task = read(root)["M009/T8"]
+        assert (task.labels, task.frames) == ({}, {})
+
     @pytest.mark.parametrize(
         "header", ["1,1,2,4,12", "0,1,2,4,12", "frame,AU01,AU02,AU04,AU12", '"0","1","2","4","12"']
     )
