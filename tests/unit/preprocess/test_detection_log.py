@@ -78,7 +78,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "detections.jsonl"
     with DetectionLog(path) as log:
         log._file.close()
-        log._file = Path("/dev/full").open("ab")
+        log._file = Path("/dev/full").open("ab")  # noqa: SIM115
         with pytest.raises(DataError) as caught:
             log.add(1, faces(1, 1))
     assert str(caught.value).startswith(f"{path}: expected a file that can be written, got 'No space left on device'; ")
