@@ -1,0 +1,92 @@
+"""faceflow-crop killed again and again ends with the same bytes as a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
+
+ROOT = Path(__file__).parents[2]
+KILLS = 5
+FRAMES = (210, 150, 90, 120)
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number, count in enumerate(FRAMES):
+        images = moving_faces(count)
+        images[40:43] = [blank()] * 3  # tracked, then lost
+        images[60:70] = [blank()] * 10
+        write_video(folder / f"{number}.avi", images)
+    return folder
+
+
+def start(source: Path, output: Path, *overrides: str) -> subprocess.Popen[str]:
+    code = "from faceflow.cli.crop import main; main()"
+    command = [f"source={source}", f"output={output}", "selection.hold=2", *MARKERS, *overrides]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(source: Path, output: Path, *overrides: str) -> None:
+    process = start(source, output, *overrides)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("workers", "kill"), [(1, os.kill), (2, os.killpg), (2, os.kill)], ids=["alone", "with its workers", "before them"]
+)
+def test_killed_five_times_it_ends_as_if_undisturbed(
+    clips: Path, tmp_path: Path, workers: int, kill: Callable[[int, int], None]
+) -> None:
+    finish(clips, tmp_path / "whole")
+    moments = random.Random(workers)
+    output, slow = tmp_path / "out", (f"workers={workers}", f"+detector.delay={0.02 * workers}")
+    crops = [0]
+    for _ in range(KILLS):
+        process = start(clips, output, *slow)
+        _wait_for_more(output, crops[-1])
+        time.sleep(moments.uniform(0.0, 1.0))
+        assert process.poll() is None, "it ended before it was killed"
+        kill(process.pid, signal.SIGKILL)
+        process.communicate()  # its workers hold stderr: this waits for their end too
+        crops.append(_crops(output))
+    assert crops == sorted(set(crops)), "every start went on where the last one stopped"
+    assert not (output / "crops.csv").exists()
+    finish(clips, output, *slow)
+    assert tree(output) == tree(tmp_path / "whole")
+
+
+def _crops(output: Path) -> int:
+    return sum(1 for _ in output.rglob("*.jpg"))
+
+
+def _wait_for_more(output: Path, crops: int) -> None:
+    """Wait until more crops are there than before, so that each kill finds other work half done."""
+    until = time.monotonic() + 60
+    while _crops(output) <= crops and time.monotonic() < until:
+        time.sleep(0.01)
