@@ -98,7 +98,7 @@ class MediaPipeDetector(abc.ABC):
     ) -> None:
         with native_lines_logged():
             self._task.close()
-        self._task = None
+        self._task = self._mediapipe = None  # so that it can be pickled again
 
     @abc.abstractmethod
     def _open(self, path: Path, tasks: Any) -> Any:

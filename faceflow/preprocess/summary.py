@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -35,6 +35,13 @@ class Failure:
     clip: Clip
     frame: int
     status: str
+
+    @property
+    def caption(self) -> str:
+        """Which frame it is: a number in a video, the name of a photograph."""
+        clip = self.clip
+        name = f"{Path(clip.name).name} {self.frame}" if clip.sequence else Path(clip.frame_file(self.frame)).name
+        return f"{name}: {self.status}"
 
 
 def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
@@ -69,7 +76,7 @@ def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
 def draw_crops(output: Path, crops: Sequence[str], count: int, path: Path) -> None:
     """Draw `count` crops, chosen at random, on one sheet."""
     chosen = sorted(np.random.default_rng(_SEED).permutation(len(crops))[:count])
-    _draw([(read_image(output / CROPS / crops[i]), Path(crops[i]).stem) for i in chosen], path)
+    _draw([(read_image(output / CROPS / crops[i]), str(PurePosixPath(crops[i]).with_suffix(""))) for i in chosen], path)
 
 
 def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
@@ -79,7 +86,7 @@ def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
     for failure in (failures[i] for i in order[: 4 * count]):
         image = _frame_image(failure)
         if image is not None and len(drawn) < count:
-            drawn.append((image, f"{Path(failure.clip.name).name} {failure.frame}: {failure.status}"))
+            drawn.append((image, failure.caption))
     _draw(drawn, path)
 
 

@@ -65,6 +65,16 @@ def test_config_builds_a_detector_of_its_name_without_opening_anything(name: str
     assert pickle.loads(pickle.dumps(built)).model == "/nowhere/face.task"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_that_was_open_can_go_to_workers(name: str, photograph: Image) -> None:
+    built = needing_mediapipe(name)
+    with built:
+        before = built.detect(photograph)
+    with pickle.loads(pickle.dumps(built)) as again:
+        (found,) = again.detect(photograph)
+    np.testing.assert_array_equal(found.points, before[0].points)
+
+
 @pytest.mark.skipif(INSTALLED, reason="mediapipe is installed")
 def test_without_mediapipe_the_install_command_is_named(tmp_path: Path) -> None:
     (tmp_path / "face.task").write_bytes(b"")

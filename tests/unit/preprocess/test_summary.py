@@ -69,6 +69,25 @@ def test_crops_are_drawn_with_their_names(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_crops_of_one_number_are_told_apart_by_their_clips(tmp_path: Path) -> None:
+    crops = [f"{clip}/000001.png" for clip in "ab"]
+    for crop in crops:
+        write_photo(tmp_path / "crops" / crop, blank(64, 64))
+    sheets = []
+    for crop in crops:
+        draw_crops(tmp_path, [crop], 1, tmp_path / "sheet.png")
+        sheets.append((tmp_path / "sheet.png").read_bytes())
+    assert sheets[0] != sheets[1]
+
+
+def test_failures_are_named_by_frame_or_by_photograph(tmp_path: Path) -> None:
+    write_video(tmp_path / "in/b/film.avi", [blank()])
+    write_photo(tmp_path / "in/last.png", blank())
+    photographs, video = find_clips([str(tmp_path / "in")])
+    assert Failure(video, 7, "no_face").caption == "film 7: no_face"
+    assert Failure(photographs, 1, "no_face").caption == "last.png: no_face"
+
+
 def test_failures_are_drawn_from_videos_and_photographs(tmp_path: Path) -> None:
     colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
     frames = [np.full((64, 96, 3), colour, np.uint8) for colour in colours]
