@@ -1,4 +1,4 @@
-"""What FaceFlow costs over bare code that does the same work: `python scripts/benchmark.py data|train|infer --help`.
+"""What FaceFlow costs over bare code that does the same work: `scripts/benchmark.py data|train|crop|infer --help`.
 
 Every figure is a ratio ours / reference. Both are measured in this process, in turn (reference, ours, reference,
 ours, ...), and a line of the table gives the median and the range over these rounds, so that whatever else slows
@@ -24,6 +24,12 @@ with a copy of the same network, optimizer and clipping on batches that already 
                   below the table give the cost of each method over supervised training.
     A progress bar is drawn on terminals only, and output of the runs is discarded here: its cost is not in.
 
+`crop`: frames/s of `faceflow-crop` from a video to crops and rows on disk against the slower of decoding and the face
+detector alone, on the same frames.
+    ratio         per worker; 0.85 or more is the aim with one. Each worker needs a core, and decoding part of another.
+    start         what the command takes for one frame of each video; it is taken off.
+    memory        of the main process without mapped files, while it crops one long video; a row is kept per frame.
+
 `infer`: frames/s of `faceflow-infer` from a video to rows on disk against the slowest of its parts alone: decoding, the
 face detector, the network in ONNX Runtime.
     ratio         0.85 or more is the aim. It needs a core for each part that takes much of the time; the columns
@@ -39,12 +45,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import data, infer, train
+from benchmarks import crop, data, infer, train
 from benchmarks.report import show, write
 
 from faceflow.errors import FaceFlowError
 
-COMMANDS = (data, train, infer)
+COMMANDS = (data, train, crop, infer)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,164 @@
+"""`crop`: `faceflow-crop` on a video against the slower of decoding and detecting alone."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.composition import whole_numbers
+from benchmarks.memory import resident_mib
+from benchmarks.report import Comparison, Report, announced
+from faceflow.config.composition import compose_config
+from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.errors import DataError
+from faceflow.images import Image
+from faceflow.preprocess.align import Recipe
+from faceflow.preprocess.clips import find_clips
+from faceflow.preprocess.cropping import CropSettings, crop_clip
+from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.video import FrameRange, read_video
+
+_ALL = FrameRange(every=1, start_s=0.0, end_s=None)
+_COMMAND = "from faceflow.cli.crop import main; main()"
+_KEPT = 200  # frames in memory, on which the detector is timed
+
+
+def add_command(commands: Any) -> argparse.ArgumentParser:
+    """Add the subcommand's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser("crop", help="cropping of videos, and its memory")
+    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="its frames, again and again")
+    parser.add_argument("--frames", type=int, default=500, help="per video, a video per worker; default: %(default)s")
+    parser.add_argument("--workers", type=whole_numbers, default="1,2", metavar="N,N", help="default: 1,2")
+    parser.add_argument("--rounds", type=int, default=3, help="that count; default: %(default)s")
+    parser.add_argument(
+        "--memory", type=whole_numbers, default="1000,5000", metavar="N,N", help="frames after which it is measured"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-crop")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """Time decoding and detecting alone, then cropping, in turn; then follow the memory through one long video."""
+    cfg = plain_dict(compose_config("crop", [f"source={_quoted(options.source)}", "output=-", *options.overrides]))
+    settings = CropSettings(recipe=Recipe.from_dict(cfg["align"]), **cfg["selection"], frames=_ALL, **cfg["image"])
+    detector: FaceDetector = instantiate(cfg["detector"], key="detector")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shape = _write(folder / "0.avi", options.source, options.frames)
+        rows = [_compare(folder, detector, workers, options) for workers in announced(options.workers)]
+        notes = _memory(folder, settings, detector, options)
+    title = f"Cropping, {shape[1]} x {shape[0]}, {options.frames} frames a video, a video per worker, {detector.name}"
+    return Report(title=title, unit="frames/s", comparisons=rows, notes=notes)
+
+
+def _compare(folder: Path, detector: FaceDetector, workers: int, options: argparse.Namespace) -> Comparison:
+    videos = [folder / f"{n}.avi" for n in range(workers)]
+    for copy in videos[1:]:
+        shutil.copy(videos[0], copy)
+    frames = [frame.image for frame in itertools.islice(read_video(videos[0], _ALL), _KEPT) if frame.image is not None]
+    given = (f"workers={workers}", *options.overrides)
+    series: dict[str, list[float]] = {"ours": [], "decode": [], "detector": [], "start_s": []}
+    for _ in range(options.rounds + 1):
+        series["decode"].append(_decode_rate(videos[0]))
+        series["detector"].append(_detector_rate(detector, frames))
+        start = _seconds(videos, folder, *given, "frames.end_s=0.001")
+        series["start_s"].append(start)
+        series["ours"].append(workers * (options.frames - 1) / (_seconds(videos, folder, *given) - start))
+    counted = {name: values[1:] for name, values in series.items()}
+    return Comparison(
+        case=f"workers {workers}",
+        ours=counted.pop("ours"),
+        reference=[min(rates) for rates in zip(counted["decode"], counted["detector"], strict=True)],
+        per=workers,
+        details={
+            "decode": f"{np.median(counted['decode']):.0f}",
+            "detector": f"{np.median(counted['detector']):.0f}",
+            "start, s": f"{np.median(counted['start_s']):.1f}",
+        },
+        series=counted,
+    )
+
+
+def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, options: argparse.Namespace) -> list[str]:
+    """What this process holds while it crops one video, in lines."""
+    if not options.memory:
+        return []
+    _write(folder / "long.avi", options.source, max(options.memory))
+    (clip,) = find_clips([str(folder / "long.avi")])
+    done, lines = itertools.count(1), []
+
+    def tell(frames: int) -> None:
+        number = next(done)
+        if number in options.memory:
+            lines.append(f"memory after {number} frames of one video: {resident_mib():.0f} MiB")
+
+    with detector:
+        crop_clip(clip, settings, detector, folder / "long", tell)
+    return lines
+
+
+def _write(path: Path, source: Path, count: int) -> tuple[int, ...]:
+    """Write the frames of a video, again and again, as motion JPEG; returns the shape of one."""
+    with closing(_endless(source)) as frames:
+        first = next(frames)
+        height, width = first.shape[:2]
+        code: Any = cv2.VideoWriter.fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(path), code, 25, (width, height))
+        for image in itertools.chain([first], itertools.islice(frames, count - 1)):
+            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        writer.release()
+    return first.shape
+
+
+def _endless(source: Path) -> Generator[Image, None, None]:
+    while True:
+        images = (frame.image for frame in read_video(source, _ALL) if frame.image is not None)
+        first = next(images, None)
+        if first is None:
+            raise DataError(f"--source: expected a video, got one of which no frame decodes: '{source}'")
+        yield first
+        yield from images
+
+
+def _decode_rate(video: Path) -> float:
+    started = time.perf_counter()
+    count = sum(1 for _ in read_video(video, _ALL))
+    return count / (time.perf_counter() - started)
+
+
+def _detector_rate(detector: FaceDetector, frames: list[Image]) -> float:
+    with detector:
+        started = time.perf_counter()
+        for image in frames:
+            detector.detect(image)
+        return len(frames) / (time.perf_counter() - started)
+
+
+def _seconds(videos: Sequence[Path], folder: Path, *overrides: str) -> float:
+    """What the command takes in a process of its own: workers start by importing the main module, here this script."""
+    output = folder / "out"
+    given = [f"source=[{','.join(map(_quoted, videos))}]", f"output={_quoted(output)}", *overrides]
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", _COMMAND, *given], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise DataError(f"faceflow-crop: expected it to succeed, got: {done.stderr.strip()}")
+    shutil.rmtree(output)
+    return seconds
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)
