@@ -1,4 +1,4 @@
-"""The benchmark script: both subcommands run, pair every round with its reference and write what they measured."""
+"""The benchmark script: subcommands run, pair every round with its reference and write what they measured."""
 
 import importlib
 import json
@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from faceflow.data.synthetic import write_faces
+from tests.helpers.markers import MARKERS, moving_faces, write_video
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 COMMON = ("--size", "32", "--batch", "4")
@@ -66,6 +67,20 @@ def test_every_round_is_a_ratio_to_a_reference_of_its_own(benchmark, source, tmp
         assert f" {row['median_ratio']:.2f} ({min(ratios):.2f}-{max(ratios):.2f})" in next(
             line for line in out if line.strip().startswith(row["case"])
         )
+
+
+def test_cropping_is_held_against_the_slower_of_its_parts(benchmark, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(SCRIPTS.parent)  # the command finds the detector of the tests there
+    video, path = write_video(tmp_path / "in put.avi", moving_faces(5)), tmp_path / "figures.json"
+    short = ("--frames", "80", "--rounds", "1", "--workers", "1", "--memory", "3,7")
+    slow = "+detector.delay=0.01"
+    assert benchmark(["crop", "--source", str(video), "--json", str(path), *short, *MARKERS, slow]) == 0
+    (row,) = json.loads(path.read_text("utf-8"))["rows"]
+    assert row["reference"] == row["series"]["detector"]
+    assert 0 < row["ours"][0] < 100 < row["series"]["decode"][0]
+    assert row["ratio"] == pytest.approx([row["ours"][0] / row["reference"][0]])
+    notes = [line.split(":")[0].strip() for line in capsys.readouterr().out.splitlines() if "MiB" in line]
+    assert notes == [f"memory after {n} frames of one video" for n in (3, 7)]
 
 
 def test_more_steps_than_the_data_have_are_refused_in_one_line(benchmark, source, capsys):
