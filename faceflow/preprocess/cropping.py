@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 CROPS, PROGRESS = "crops", ".progress"
 FORMATS = ("jpg", "png")
-_AHEAD = 4  # frames decoded before they are searched
+_AHEAD = 4  # frames decoded before they are searched, and searched before they are written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,10 @@ def crop_clip(
             _local_file(clip, done.parent) as file,
             DetectionLog(_log_file(output, clip)) as known,
             contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD)) as frames,
+            contextlib.closing(
+                prefetch(_searched(_reported(clip, frames), settings, detector, known, sequence=clip.sequence), _AHEAD)
+            ) as searched,  # crops are written beside the detector, not after it
         ):
-            searched = _searched(_reported(clip, frames), settings, detector, known, sequence=clip.sequence)
             for frame, faces in smooth(searched, radius=settings.smooth if clip.sequence else 0):
                 rows += [_crop(clip, frame, face, settings, output, begun) for face in faces]
                 tell(1)
