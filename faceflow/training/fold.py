@@ -19,7 +19,7 @@ from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.stored import store_config
 from faceflow.data.assembly import check_levels, choose_aus, count_labels, describe_protocol
 from faceflow.data.datamodule import AUDataModule
-from faceflow.data.protocols import Fold
+from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
@@ -27,6 +27,7 @@ from faceflow.data.transforms import build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import LabelCounts
+from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
 from faceflow.models.network import NetworkSpec
 from faceflow.report.files import write_json
 from faceflow.report.tables import data_tables, say, show
@@ -55,7 +56,7 @@ class FoldRun:
     """What a training run needs of its fold.
 
     `cfg.paths.output` is the fold's own folder; `streams` hold its splits and the unlabelled pool; `name` is None
-    where the protocol has one fold only.
+    where the protocol has one fold only. In a `legacy` run the test faces choose the epoch, at threshold 0.5.
     """
 
     cfg: DictConfig
@@ -65,6 +66,7 @@ class FoldRun:
     aus: tuple[str, ...]
     occurrence_min: float
     protocol: dict[str, str]
+    legacy: bool
 
     @property
     def output(self) -> Path:
@@ -93,7 +95,7 @@ class FoldRun:
     @functools.cached_property
     def scorer(self) -> SplitScorer:
         """Scorer of the validation faces."""
-        return SplitScorer(self.streams["val"], self.spec)
+        return SplitScorer(self.streams["val"], self.spec, threshold=DEFAULT_THRESHOLD if self.legacy else None)
 
     def check(self) -> None:
         """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
@@ -128,7 +130,8 @@ def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequenc
         streams=streams,
         aus=aus,
         occurrence_min=rule,
-        protocol=describe_protocol(streams, rule=fold.rule),
+        protocol=({"legacy": LEGACY} if fold.legacy else {}) | describe_protocol(streams, rule=fold.rule),
+        legacy=fold.legacy,
     )
 
 
@@ -256,11 +259,11 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
         )
-        title = "Test" if run.name is None else f"Test of {run.name}"
+        title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")
         report_test(result, tables, payload, title=title, output=run.output, extra=record)
     elif run.name is not None:  # the summary over folds reads it
         write_json(run.output / "metrics.json", {**record, "protocol": payload.protocol})
-    say(f"Best {cfg.monitor}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
+    say(f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
     return score
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.config.stored import store_config
-from faceflow.data.protocols import EvaluationProtocol, Fold
+from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
 from faceflow.report.tables import say

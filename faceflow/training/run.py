@@ -12,7 +12,7 @@ from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.data.assembly import check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
-from faceflow.data.protocols import EvaluationProtocol, apart_by_split
+from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
 from faceflow.encoding import cutpoints

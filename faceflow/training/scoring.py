@@ -72,11 +72,12 @@ class SplitScorer:
     """Scores the predictions of a split per data set and, with several, pooled.
 
     A network that tells left from right is scored by side where sides are labelled and on joined AUs elsewhere,
-    which the columns of the data set decide.
+    which the columns of the data set decide. `threshold` is that of all AUs where none is to be tuned.
     """
 
-    def __init__(self, tables: Sequence[FaceTable], spec: NetworkSpec) -> None:
+    def __init__(self, tables: Sequence[FaceTable], spec: NetworkSpec, *, threshold: float | None = None) -> None:
         self.spec = spec
+        self.threshold = threshold
         starts = np.cumsum([0, *(len(table) for table in tables)])
         self.total = int(starts[-1])
         self.sets = [
@@ -135,6 +136,9 @@ class SplitScorer:
         """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""
         thresholds: dict[str, float] = {}
         for scored in self.tuned:
+            if self.threshold is not None:
+                thresholds |= dict.fromkeys(scored.groups, self.threshold)
+                continue
             merged, seen = self.merged(scored, rows, prediction)
             cuts = tuned_thresholds(merged, scored.truth.occurrence, scored.truth.observed & seen)
             thresholds |= {au: float(cut) for au, cut in zip(scored.groups, cuts, strict=True) if np.isfinite(cut)}

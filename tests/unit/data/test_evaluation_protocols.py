@@ -2,58 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from faceflow.data.protocols import Fold, Holdout, LeaveOneDomainOut, apart_by_split
+from faceflow.data.protocols.holdout import Holdout
+from faceflow.data.protocols.leave_out import LeaveOneDatasetOut, LeaveOneDomainOut
+from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig, make_splits
 from faceflow.data.streams import training_streams
-from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 from tests.helpers.faces import read_folder, unlabeled_settings, write_csv_dataset
+from tests.helpers.folds import named, persons, table
 
 SPLIT = SplitConfig(val=0.3, test=0.25, seed=0, labeled=1.0)
-EVERY = LeaveOneDomainOut(domains=None)
-
-
-def table(
-    name: str,
-    people: Mapping[str, Iterable[int]] | Iterable[int],
-    *,
-    identities: str | None = None,
-    split: str | None = None,
-    folder: str | None = None,
-) -> FaceTable:
-    """Two images of every person; `people` are persons by domain, or persons of a table without the column."""
-    grouped = people if isinstance(people, Mapping) else {"": people}
-    rows = [(domain, person) for domain, persons in grouped.items() for person in persons for _ in range(2)]
-    files = np.array([f"/{folder or name}/{split}/{row}.jpg" for row in range(len(rows))])
-    return FaceTable(
-        name=name,
-        columns=("AU12",),
-        scale=LabelScale(score_max=5, occurrence_min=2),
-        scores=np.arange(len(rows), dtype=np.float64)[:, None] % 6,
-        files=files,
-        filenames=files,
-        persons=np.array([f"{identities or name}/{person}" for _, person in rows]),
-        has_subjects=True,
-        domains=np.array([domain for domain, _ in rows]) if isinstance(people, Mapping) else None,
-        split=split,
-        duplicates=0,
-        skipped=0,
-    )
-
-
-def persons(fold: Fold, *splits: str) -> set[str]:
-    return {str(person) for split in splits for part in fold.splits[split] for person in part.persons}
-
-
-def named(name: str, numbers: Iterable[int]) -> set[str]:
-    return {f"{name}/{number}" for number in numbers}
+EVERY = LeaveOneDomainOut(domains=None, legacy=False)
 
 
 CAMERAS = table("faces", {"studio": range(6), "webcam": range(6, 10), "infrared": range(10, 14)})
@@ -136,7 +100,7 @@ def test_one_domain_is_refused_with_both_ways_to_get_more(tables: list[FaceTable
 
 
 def test_domains_chooses_which_are_left_out_and_all_others_still_train() -> None:
-    chosen = LeaveOneDomainOut(domains=["infrared", "studio"]).folds([CAMERAS], SPLIT)
+    chosen = LeaveOneDomainOut(domains=["infrared", "studio"], legacy=False).folds([CAMERAS], SPLIT)
     every = {fold.name: fold for fold in EVERY.folds([CAMERAS], SPLIT)}
     assert [fold.name for fold in chosen] == ["infrared", "studio"]
     for fold in chosen:
@@ -146,7 +110,7 @@ def test_domains_chooses_which_are_left_out_and_all_others_still_train() -> None
 
 def test_the_settings_of_a_fold_make_that_fold_alone() -> None:
     for fold in EVERY.folds([CAMERAS], SPLIT):
-        (alone,) = LeaveOneDomainOut(**fold.alone).folds([CAMERAS], SPLIT)
+        (alone,) = LeaveOneDomainOut(**fold.alone, legacy=False).folds([CAMERAS], SPLIT)
         assert (alone.name, alone.rule) == (fold.name, fold.rule)
         assert persons(alone, "val") == persons(fold, "val")
 
@@ -163,7 +127,7 @@ def test_the_settings_of_a_fold_make_that_fold_alone() -> None:
 )
 def test_wrong_domains_are_refused(domains: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^protocol.domains: {message}"):
-        LeaveOneDomainOut(domains=domains).folds([CAMERAS], SPLIT)
+        LeaveOneDomainOut(domains=domains, legacy=False).folds([CAMERAS], SPLIT)
 
 
 def test_rows_without_a_domain_among_others_are_refused() -> None:
@@ -178,7 +142,7 @@ def test_given_splits_are_ignored_with_a_warning(caplog: pytest.LogCaptureFixtur
     assert persons(first, "train", "val") == named("car", range(4))
     assert persons(second, "train", "val") == named("faces", range(8))
     assert [part.name for part in first.splits["test"]] == ["faces:train", "faces:test"]
-    assert caplog.messages == ["faces: protocol=leave_one_domain_out ignores the given train, val and test"]
+    assert caplog.messages == ["faces: this protocol ignores the given train, val and test"]
 
 
 def test_an_image_that_two_data_sets_share_is_refused() -> None:
@@ -197,8 +161,27 @@ def test_no_unlabelled_face_of_the_left_out_people_is_in_the_pool(tmp_path: Path
         assert len(pool) == 3
 
 
+def test_a_data_set_is_left_out_whole_whatever_its_domains() -> None:
+    cameras = table("cameras", {"left": range(6), "right": range(6)})
+    every = LeaveOneDatasetOut(datasets=None, legacy=False)
+    folds = every.folds([cameras, table("office", range(5)), table("street", range(4))], SPLIT)
+    assert [fold.name for fold in folds] == ["cameras", "office", "street"]
+    assert persons(folds[0], "test") == named("cameras", range(6))
+    assert persons(folds[0], "train", "val") == named("office", range(5)) | named("street", range(4))
+    assert folds[0].rule == (
+        "leave one data set out: test on all faces of it, val 30% of the persons of the other data sets, seed 0; "
+        "split.test is not used; left out: cameras"
+    )
+    (alone,) = LeaveOneDatasetOut(**folds[1].alone, legacy=False).folds([cameras, table("office", range(5))], SPLIT)
+    assert persons(alone, "test") == named("office", range(5))
+    with pytest.raises(DataError, match=r"^protocol: expected at least two data sets .* only 'cameras'; train on"):
+        every.folds([cameras], SPLIT)
+    with pytest.raises(ConfigError, match=r"^protocol.datasets: expected data sets of the data, got 'camera'; did"):
+        LeaveOneDatasetOut(datasets=["camera"], legacy=False).folds([cameras, table("office", range(5))], SPLIT)
+
+
 def test_holdout_is_the_usual_split() -> None:
-    (fold,) = Holdout().folds([CAMERAS], SPLIT)
+    (fold,) = Holdout(legacy=False).folds([CAMERAS], SPLIT)
     expected = make_splits([CAMERAS], SPLIT)
     assert (fold.name, fold.rule) == (None, "val 30% and test 25% of the persons, seed 0")
     for split, parts in expected.items():
@@ -208,3 +191,28 @@ def test_holdout_is_the_usual_split() -> None:
 def test_only_tables_of_one_name_are_renamed_by_their_split() -> None:
     tables = [table("a", range(2), split="train"), table("a", range(2), split="val"), table("b", range(2))]
     assert [part.name for part in apart_by_split(tables)] == ["a:train", "a:val", "b"]
+
+
+def test_legacy_validates_on_the_test_faces_and_trains_on_everybody_else() -> None:
+    (fold,) = Holdout(legacy=True).folds([CAMERAS], SPLIT)
+    (usual,) = Holdout(legacy=False).folds([CAMERAS], SPLIT)
+    assert persons(fold, "test") == persons(fold, "val") == persons(usual, "test")
+    assert persons(fold, "train") == persons(usual, "train", "val")
+    assert [part.split for part in fold.splits["val"]] == ["val"]
+    assert (fold.legacy, usual.legacy) == (True, False)
+    assert fold.rule == "test 25% of the persons, all others train, seed 0"
+    studio, *_ = LeaveOneDomainOut(domains=None, legacy=True).folds([CAMERAS], SPLIT)
+    assert persons(studio, "val") == persons(studio, "test") == named("faces", range(6))
+    assert persons(studio, "train") == named("faces", range(6, 14))
+    assert "all the persons of the other domains train, seed 0; split.val and split.test are not used" in studio.rule
+
+
+def test_legacy_of_given_files_trains_on_the_validation_file_too() -> None:
+    places = {"train": range(4), "val": range(4, 6), "test": range(6, 9)}
+    given = [table("faces", people, split=split) for split, people in places.items()]
+    (fold,) = Holdout(legacy=True).folds(given, SPLIT)
+    assert persons(fold, "train") == named("faces", range(6))
+    assert persons(fold, "val") == persons(fold, "test") == named("faces", range(6, 9))
+    assert [part.name for part in fold.splits["train"]] == ["faces:train", "faces:val"]
+    with pytest.raises(DataError, match=r"^protocol.legacy: expected test faces"):
+        Holdout(legacy=True).folds([CAMERAS], dataclasses.replace(SPLIT, test=0.0))

@@ -1,0 +1,136 @@
+"""What an evaluation protocol is: a way to divide the data into folds, each a training and its test."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from faceflow.data.sources import FaceTable
+from faceflow.data.splits import SplitConfig, Tables, check_leaks, make_splits
+from faceflow.errors import ConfigError, suggest
+
+log = logging.getLogger(__name__)
+
+LEGACY = (
+    "best epoch chosen on the test faces, threshold 0.5, as in many papers: optimistic, not comparable with numbers "
+    "without this mark"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One training and its test.
+
+    `name` is None where a protocol has one fold only. `rule` says in words how the rows were split, and `alone`
+    holds the protocol's settings that yield this fold and no other. In a `legacy` fold the test faces validate.
+    """
+
+    name: str | None
+    splits: Tables
+    rule: str
+    alone: Mapping[str, Any]
+    legacy: bool
+
+    @property
+    def persons(self) -> list[str]:
+        """Who is tested, each once, in order."""
+        return sorted({str(person) for table in self.splits["test"] for person in table.persons})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationProtocol(abc.ABC):
+    """A way to divide the data into folds. No person is both trained on and tested.
+
+    Validation, which chooses the epoch and the thresholds, has persons of its own, taken from those who are not
+    tested. With `legacy` everybody who is not tested trains, and the test faces validate.
+    """
+
+    unit: ClassVar[str]  # what the name of a fold names
+
+    legacy: bool
+
+    @abc.abstractmethod
+    def describe(self, split: SplitConfig) -> str:
+        """Say in words how rows are split; printed beside every number."""
+
+    @abc.abstractmethod
+    def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
+        """Divide the data.
+
+        Args:
+            tables: all data sets.
+            split: shares of the persons that go to validation and, where the protocol leaves it open, test.
+
+        Raises:
+            ConfigError, DataError: the data or the settings do not allow this protocol.
+        """
+
+    def describe_rest(self, others: str, split: SplitConfig) -> str:
+        """Say what becomes of those who are not tested."""
+        if self.legacy:
+            return f"all {others} train, {split.draw}; split.val and split.test are not used"
+        return f"val {split.val:.0%} of {others}, {split.draw}; split.test is not used"
+
+    def divide(self, rest: Sequence[FaceTable], test: Sequence[FaceTable], split: SplitConfig) -> Tables:
+        """Make the splits of a fold of the faces that are tested and of those that are not.
+
+        Raises:
+            DataError: see `make_splits` and `check_leaks`.
+        """
+        tested = [dataclasses.replace(table, split="test") for table in test]
+        if self.legacy:
+            splits = {"train": [dataclasses.replace(table, split="train") for table in rest], "val": [], "test": tested}
+            check_leaks(splits)
+            return {**splits, "val": [dataclasses.replace(table, split="val") for table in test]}
+        splits = {**make_splits(rest, dataclasses.replace(split, test=0.0)), "test": tested}
+        check_leaks(splits)
+        return splits
+
+
+def apart_by_split(tables: Sequence[FaceTable]) -> list[FaceTable]:
+    """Name the label files of one data set differently, where it has one per split."""
+    names = [table.name for table in tables]
+    return [
+        dataclasses.replace(table, name=f"{table.name}:{table.split}") if names.count(table.name) > 1 else table
+        for table in tables
+    ]
+
+
+def ignore_given(tables: Sequence[FaceTable]) -> list[FaceTable]:
+    """Forget which label file was given for which split, and say so."""
+    if given := sorted({table.name for table in tables if table.split}):
+        log.warning("%s: this protocol ignores the given train, val and test", ", ".join(given))
+    return [dataclasses.replace(table, split=None) for table in apart_by_split(tables)]
+
+
+def check_names(names: object, key: str, what: str) -> None:
+    """Check a list of names that a user sets, none twice.
+
+    Args:
+        names: the list, or None for all.
+        key: its config key, for messages.
+        what: one name names this.
+
+    Raises:
+        ConfigError: no list of names, or a name twice.
+    """
+    if names is None:
+        return
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise ConfigError(f"{key}: expected a list of names, or null for all, got {names!r}")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"{key}: expected every {what} once, got '{repeated[0]}' twice; remove one")
+
+
+def check_known(names: Sequence[str] | None, known: Sequence[str], key: str, what: str) -> None:
+    """Check that names are among the known ones.
+
+    Raises:
+        ConfigError: names one that is not; its arguments are those of `check_names`.
+    """
+    if absent := [name for name in names or () if name not in known]:
+        raise ConfigError(f"{key}: expected {what}, got '{absent[0]}'; {suggest(absent[0], known)}")

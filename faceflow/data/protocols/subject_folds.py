@@ -1,0 +1,229 @@
+"""Folds by person: every person is tested once, by a network that was trained on the persons of the other folds."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from faceflow.config.checks import check_number
+from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
+from faceflow.data.sources import FaceTable
+from faceflow.data.splits import SplitConfig
+from faceflow.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+_MOST_NAMES = 40  # in a text beside numbers
+_MOST_EXAMPLES = 5  # in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FoldsOfPersons(EvaluationProtocol):
+    unit: ClassVar[str] = "fold"
+
+    only: list[str] | None
+
+    def __post_init__(self) -> None:
+        check_names(self.only, "protocol.only", self.unit)
+
+    def make(self, fold_of: Mapping[str, str], tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
+        """Make the folds that are asked for.
+
+        Args:
+            fold_of: person -> the fold that tests this person, in the order of the folds.
+            tables: all data sets, whole.
+            split: share of the other persons that goes to validation.
+        """
+        names = list(dict.fromkeys(fold_of.values()))
+        check_known(self.only, names, "protocol.only", "folds of the protocol")
+        return [self._fold(name, fold_of, tables, split) for name in self.only or names]
+
+    def _fold(self, name: str, fold_of: Mapping[str, str], tables: Sequence[FaceTable], split: SplitConfig) -> Fold:
+        tested = sorted(person for person, fold in fold_of.items() if fold == name)
+        inside = [np.isin(table.persons, tested) for table in tables]
+        test = [table.select(rows, "test") for table, rows in zip(tables, inside, strict=True) if rows.any()]
+        rest = [table.select(~rows, None) for table, rows in zip(tables, inside, strict=True) if not rows.all()]
+        return Fold(
+            name=name,
+            splits=self.divide(rest, test, split),
+            rule=f"{self.describe(split)}; {name} tests {list_persons(tested)}",
+            alone={"only": [name]},
+            legacy=self.legacy,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KFold(_FoldsOfPersons):
+    """`k` folds with equally many persons of every data set, drawn with `seed`; `only` restricts which are run."""
+
+    k: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        super().__post_init__()
+        check_number(self.k, key="protocol.k", expected="a whole number >= 2", valid=lambda k: k >= 2, whole=True)
+        check_number(self.seed, key="protocol.seed", expected="a whole number >= 0", valid=lambda x: x >= 0, whole=True)
+
+    def describe(self, split: SplitConfig) -> str:
+        """Say how many folds there are, and what becomes of those who are not tested."""
+        return f"{self.k} folds by person, drawn with seed {self.seed}; {self.describe_rest('the others', split)}"
+
+    def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
+        """Make the folds; each tests a share of every data set.
+
+        Raises:
+            DataError: a data set with fewer persons than folds.
+        """
+        whole = ignore_given(tables)
+        numbers = self._deal(tables)
+        fold_of = {person: f"fold{number + 1}" for person, number in sorted(numbers.items(), key=lambda item: item[1])}
+        return self.make(fold_of, whole, split)
+
+    def _deal(self, tables: Sequence[FaceTable]) -> dict[str, int]:
+        """Number of the fold of every person; a person of several data sets has one fold."""
+        by_name: dict[str, set[str]] = {}
+        for table in tables:
+            by_name.setdefault(table.name, set()).update(table.persons.tolist())
+        fold_of: dict[str, int] = {}
+        for name, persons in sorted(by_name.items(), key=lambda item: (len(item[1]), item[0])):
+            if len(persons) < self.k:
+                raise DataError(
+                    f"{name}: expected at least as many persons as folds ({self.k}), got {len(persons)}; "
+                    "lower protocol.k"
+                )
+            here = Counter(fold_of[person] for person in persons if person in fold_of)
+            total = Counter(fold_of.values())
+            for person in np.random.default_rng(self.seed).permutation(sorted(persons)).tolist():
+                if person not in fold_of:
+                    smallest = min(range(self.k), key=lambda fold: (here[fold], total[fold], fold))
+                    fold_of[person] = smallest
+                    here[smallest] += 1
+                    total[smallest] += 1
+        return fold_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectFolds(_FoldsOfPersons):
+    """Folds that name the subjects they test, such as those that papers report on.
+
+    Args:
+        title: what these folds are, for results.
+        subjects: name of a fold -> those that it tests, as the `subject` column writes them.
+        identities: name of the people meant, where several data sets have subjects of these names; else None.
+        others: what becomes of persons in no fold: "error", or "train" in every fold.
+    """
+
+    title: str
+    subjects: dict[str, list[str]]
+    identities: str | None
+    others: str
+
+    def __post_init__(self) -> None:
+        """Check that the folds are lists of names, none in two."""
+        super().__post_init__()
+        if self.others not in ("error", "train"):
+            raise ConfigError(f"protocol.others: expected error or train, got {self.others!r}")
+        if not isinstance(self.subjects, dict) or len(self.subjects) < 1:
+            raise ConfigError(f"protocol.subjects: expected a list of subjects per fold, got {self.subjects!r}")
+        for name, subjects in self.subjects.items():
+            if not (isinstance(subjects, list) and subjects and all(isinstance(each, str) for each in subjects)):
+                raise ConfigError(
+                    f"protocol.subjects.{name}: expected a list of names (numbers in quotes), got {subjects!r}"
+                )
+        everybody = Counter(subject for subjects in self.subjects.values() for subject in subjects)
+        if repeated := [subject for subject, count in everybody.items() if count > 1]:
+            raise ConfigError(f"protocol.subjects: expected every subject once, got '{repeated[0]}' twice; remove one")
+
+    def describe(self, split: SplitConfig) -> str:
+        """Say whose folds they are, and what becomes of those who are not tested."""
+        return f"{self.title}; {self.describe_rest('the other persons', split)}"
+
+    def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
+        """Make the folds.
+
+        Raises:
+            ConfigError: a subject of the same name in data sets of different people.
+            DataError: a fold of which nobody is in the data, or persons in no fold, unless they are to train.
+        """
+        check_known(self.only, list(self.subjects), "protocol.only", "folds of the protocol")
+        whole = ignore_given(tables)
+        persons = sorted({str(person) for table in tables for person in table.persons})
+        known = self._find(persons)
+        self._check_absent(known, persons)
+        self._check_others(sorted(set(persons) - set(known.values())))
+        pairs = ((subject, fold) for fold, subjects in self.subjects.items() for subject in subjects)
+        return self.make({known[subject]: fold for subject, fold in pairs if subject in known}, whole, split)
+
+    def _find(self, persons: Sequence[str]) -> dict[str, str]:
+        """Person of every subject that the data know."""
+        listed = {subject for subjects in self.subjects.values() for subject in subjects}
+        found: dict[str, str] = {}
+        for person in persons:
+            for people, subject in _readings(person):
+                if subject not in listed or self.identities not in (None, people):
+                    continue
+                if subject in found:
+                    raise ConfigError(
+                        f"protocol.identities: expected a name, as {found[subject]} and {person} may be different "
+                        f"people, got null; say whom the folds mean, for example protocol.identities={people}"
+                    )
+                found[subject] = person
+        return found
+
+    def _check_absent(self, known: Mapping[str, str], persons: Sequence[str]) -> None:
+        listed = [subject for subjects in self.subjects.values() for subject in subjects]
+        if not known:
+            raise DataError(
+                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(persons)}; write "
+                "them in the 'subject' column as the protocol does"
+            )
+        for fold in self.only or self.subjects:
+            if not known.keys() & set(self.subjects[fold]):
+                raise DataError(
+                    f"protocol.subjects.{fold}: expected some of its {len(self.subjects[fold])} subjects in the data, "
+                    "got none; choose the other folds with protocol.only=[...], or protocol=kfold"
+                )
+        if absent := [subject for subject in listed if subject not in known]:
+            log.warning(
+                "protocol: %d of its %d subjects are not in the data (%s), so its results are not those of the whole "
+                "data set",
+                *(len(absent), len(listed), _examples(absent)),
+            )
+
+    def _check_others(self, others: Sequence[str]) -> None:
+        if others and self.others == "error":
+            raise DataError(
+                f"protocol: expected every person in one of its folds, got {len(others)} in none "
+                f"({_examples(others)}); leave them out of the labels, or let them train in every fold: "
+                "protocol.others=train"
+            )
+        if others:
+            log.warning(
+                "protocol: %d persons in none of its folds train in every fold (%s)", len(others), _examples(others)
+            )
+
+
+def list_persons(persons: Iterable[str]) -> str:
+    """Name persons beside numbers, without the name of their data set where they share it; count them if many."""
+    names = list(persons)
+    if len(names) > _MOST_NAMES:
+        return f"{len(names)} persons"
+    sets = {name.partition("/")[0] for name in names}
+    return " ".join(name.partition("/")[2] if len(sets) == 1 else name for name in names)
+
+
+def _readings(person: str) -> Iterable[tuple[str, str]]:
+    """All ways to read "people/subject", for both may hold slashes."""
+    parts = person.split("/")
+    return [("/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
+
+
+def _examples(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_EXAMPLES])
+    return f"{shown}, ..." if len(names) > _MOST_EXAMPLES else shown

@@ -1,0 +1,47 @@
+"""Tables of persons without images, and who is in which split of a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from faceflow.data.protocols.protocol import Fold
+from faceflow.data.sources import FaceTable
+from faceflow.encoding import LabelScale
+
+
+def table(
+    name: str,
+    people: Mapping[str, Iterable[object]] | Iterable[object],
+    *,
+    identities: str | None = None,
+    split: str | None = None,
+    folder: str | None = None,
+) -> FaceTable:
+    """Two images of every person; `people` are persons by domain, or persons of a table without the column."""
+    grouped = people if isinstance(people, Mapping) else {"": people}
+    rows = [(domain, person) for domain, persons in grouped.items() for person in persons for _ in range(2)]
+    files = np.array([f"/{folder or name}/{split}/{row}.jpg" for row in range(len(rows))])
+    return FaceTable(
+        name=name,
+        columns=("AU12",),
+        scale=LabelScale(score_max=5, occurrence_min=2),
+        scores=np.arange(len(rows), dtype=np.float64)[:, None] % 6,
+        files=files,
+        filenames=files,
+        persons=np.array([f"{identities or name}/{person}" for _, person in rows]),
+        has_subjects=True,
+        domains=np.array([domain for domain, _ in rows]) if isinstance(people, Mapping) else None,
+        split=split,
+        duplicates=0,
+        skipped=0,
+    )
+
+
+def persons(fold: Fold, *splits: str) -> set[str]:
+    return {str(person) for split in splits for part in fold.splits[split] for person in part.persons}
+
+
+def named(name: str, numbers: Iterable[int]) -> set[str]:
+    return {f"{name}/{number}" for number in numbers}
