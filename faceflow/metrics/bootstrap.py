@@ -1,0 +1,133 @@
+"""How far scores depend on who was tested: 95 % intervals by resampling persons (Efron 1979, percentile interval).
+
+Frames of one person are alike, so that resampling frames would give intervals far too narrow. F1 and ICC are functions
+of sums over frames: sums per person are taken once, and a resample is a weighted sum of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from faceflow.metrics.ranking import Array, BoolArray, FloatArray
+
+LEVEL = 0.95
+_BLOCK = 4_000_000  # draws that are held in memory at once
+_TINY = 1e-12  # variance of a constant, up to rounding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A value and the bounds of its interval, arrays of one shape; NaN where undefined."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A metric per AU, (A,), and its mean over the AUs that have one, ()."""
+
+    per_au: Interval
+    mean: Interval
+
+
+class PersonBootstrap:
+    """Intervals of metrics on the same N frames, all from the same resamples.
+
+    Args:
+        persons: who is on each frame, (N,).
+        resamples: how many; 0 leaves the bounds undefined, as does a single person.
+        seed: of the draws.
+    """
+
+    def __init__(self, persons: npt.ArrayLike, *, resamples: int, seed: int) -> None:
+        names, self._person = np.unique(np.asarray(persons), return_inverse=True)
+        self.count = len(names)
+        self.resamples = resamples if self.count > 1 else 0
+        self._seed = seed
+
+    def f1(self, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
+        """F1 of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
+        positive, called = (truth == 1) & observed, (predicted == 1) & observed
+        hit = positive & called
+        return self._estimate([hit, called & ~hit, positive & ~hit, observed & ~positive & ~called], _f1)
+
+    def icc(self, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
+        """ICC(3,1) of intensities (N, A), as `intensity_metrics` defines it."""
+        seen = np.where(observed, 1.0, 0.0)
+        p, t = _centred(prediction, seen, observed), _centred(truth, seen, observed)
+        return self._estimate([seen, p, t, p * p, t * t, p * t], _icc)
+
+    def _estimate(self, terms: list[Array], metric: Callable[[FloatArray], FloatArray]) -> Estimate:
+        """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
+        sums = np.stack([self._per_person(term) for term in terms], axis=1)
+        everybody = metric(sums.sum(axis=0))
+        valid = np.isfinite(everybody)
+        draws = [np.empty((0, len(valid)))]
+        for weights in self._weights():
+            draws.append(metric((weights @ sums.reshape(self.count, -1)).reshape(-1, *sums.shape[1:])))
+        per_au = np.concatenate(draws)
+        return Estimate(
+            per_au=_interval(everybody, per_au),
+            mean=_interval(_mean(everybody[valid]), _mean(per_au[:, valid])),
+        )
+
+    def _per_person(self, values: Array) -> FloatArray:
+        """Sums over the frames of each person, (S, A)."""
+        columns = [np.bincount(self._person, column, self.count) for column in values.T]
+        return np.stack(columns, axis=1) if columns else np.zeros((self.count, 0))
+
+    def _weights(self) -> Iterator[FloatArray]:
+        """How often each resample draws each person, (R, S) in blocks of R."""
+        rng, left = np.random.default_rng(self._seed), self.resamples
+        while left:
+            rows = min(left, max(1, _BLOCK // self.count))
+            drawn = rng.integers(0, self.count, (rows, self.count)) + np.arange(rows)[:, None] * self.count
+            yield np.bincount(drawn.ravel(), minlength=rows * self.count).reshape(rows, -1).astype(np.float64)
+            left -= rows
+
+
+def _f1(sums: FloatArray) -> FloatArray:
+    hits, false, missed, rejected = np.moveaxis(sums, -2, 0)
+    both = (hits + missed > 0) & (false + rejected > 0)
+    return _ratio(2 * hits, 2 * hits + false + missed, both)
+
+
+def _icc(sums: FloatArray) -> FloatArray:
+    n, p, t, pp, tt, pt = np.moveaxis(sums, -2, 0)
+    count = np.maximum(n, 1)
+    total = (pp - p * p / count) + (tt - t * t / count)
+    return np.clip(_ratio(2 * (pt - p * t / count), total, total > _TINY * count), -1.0, 1.0)
+
+
+def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray:
+    """Subtract the mean of each AU, lest sums of squares cancel; 0 where unobserved."""
+    known = np.where(observed, values, 0.0)
+    return np.where(observed, known - known.sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
+
+
+def _interval(value: FloatArray, draws: FloatArray) -> Interval:
+    """Bounds of the draws (R, ...) that are defined, along their first axis."""
+    tail = (1 - LEVEL) / 2
+    bounds = np.full((2, *value.shape), np.nan)
+    some = np.isfinite(value) & np.isfinite(draws).any(axis=0)
+    bounds[:, some] = np.nanquantile(draws[:, some], [tail, 1 - tail], axis=0)
+    return Interval(value=value, low=bounds[0], high=bounds[1])
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    """Mean over AUs (..., A) that are defined, NaN without one."""
+    defined = np.isfinite(values)
+    count = defined.sum(axis=-1)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), count, np.asarray(count > 0))
+
+
+def _ratio(numerator: FloatArray, denominator: Array, defined: BoolArray) -> FloatArray:
+    out: FloatArray = np.full(np.shape(defined), np.nan)
+    np.divide(numerator, denominator, out=out, where=defined)
+    return out
