@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import importlib
+import signal
+import threading
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +83,7 @@ class MediaPipeDetector(abc.ABC):
     def __enter__(self) -> Self:
         path = self._path
         self._mediapipe = _import("mediapipe")
+        _ignore_profiling_timers()
         with native_lines_logged():
             try:
                 self._task = self._open(path, _import("mediapipe.tasks.python"))
@@ -189,6 +192,17 @@ def _import(module: str) -> Any:
         raise ConfigError(
             f"detector: expected mediapipe to be installed, got '{error}'; pip install 'faceflow[crop]'"
         ) from error
+
+
+def _ignore_profiling_timers() -> None:
+    """Keep MediaPipe's own timers from ending the process.
+
+    Its library sends SIGPROF to itself and ignores it, which Python does not know: whoever puts back Python's handlers,
+    as Lightning does after training, makes the signal deadly again.
+    """
+    in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
+    if in_main and hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 def _box_model(path: Path) -> bytes:

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -109,6 +110,14 @@ def test_face_is_found_where_it_is_and_the_same_whatever_came_before(name: str, 
     left, right, nose = face.points[:3]
     assert x1 < left[0] < nose[0] < right[0] < x2
     assert y1 < max(left[1], right[1]) < nose[1] < y2
+
+
+def test_handlers_put_back_after_training_leave_the_detector_its_timers(photograph: Image) -> None:
+    """MediaPipe sends itself SIGPROF, which ends a process that does not ignore it."""
+    with needing_mediapipe("mediapipe_landmarks") as opened:
+        signal.signal(signal.SIGPROF, signal.getsignal(signal.SIGPROF))  # as Lightning does with every signal
+        assert signal.getsignal(signal.SIGPROF) is signal.SIG_IGN
+        assert len([opened.detect(photograph) for _ in range(10)]) == 10
 
 
 def test_landmarks_give_all_points_and_no_score(photograph: Image) -> None:
