@@ -42,6 +42,7 @@ _INTENSITY = {
     "MSE": "mse",
     "MAE": "mae",
 }
+HEADERS = {name: header for header, name in (_OCCURRENCE | _INTENSITY).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +65,6 @@ class SplitSummary:
     positives: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoldScores:
-    """What the test of one fold gave: `aus` that have a score, and metric -> mean over them, NaN where undefined."""
-
-    name: str
-    images: int
-    persons: int
-    aus: int
-    scores: Mapping[str, float]
-
-
 def data_tables(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> list[Table]:
     """Describe the data: a table of splits and data sets, and one of label counts and base rates per AU."""
     labelled = [summary for summary in summaries if summary.split != _UNLABELED]
@@ -90,62 +80,39 @@ def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, 
     _add_columns(table, ["pos/labels", "thr", *shown], "right")
     for index, au in enumerate(evaluation.aus):
         column = {name: values[index] for name, values in evaluation.columns.items()}
-        _add_row(
+        add_row(
             table,
             [
                 au,
                 description(au),
                 f"{int(column['positives'])}/{int(column['observed'])}",
-                _number(column["threshold_val"], 2),
-                *(_number(column[name]) for name in shown.values()),
+                number(column["threshold_val"], 2),
+                *(number(column[name]) for name in shown.values()),
             ],
             style="" if np.isfinite(column["auroc"]) else "dim",
         )
     table.add_section()
-    means = [_number(evaluation.summary[name]) for name in shown.values()]
-    _add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
+    means = [number(evaluation.summary[name]) for name in shown.values()]
+    add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
     return table
 
 
-def folds_table(folds: Sequence[FoldScores], *, title: str, unit: str, caption: str) -> Table:
-    """Show one row per fold, and the mean and standard deviation over folds.
-
-    Args:
-        folds: with the same metrics in all.
-        title: of the table.
-        unit: what the name of a fold names.
-        caption: below the table.
-    """
-    headers = {name: header for header, name in (_OCCURRENCE | _INTENSITY).items()}
-    table = _table(title, caption)
-    _add_columns(table, [unit], "left")
-    _add_columns(table, ["images", "persons", "AUs", *(headers.get(name, name) for name in folds[0].scores)], "right")
-    for fold in folds:
-        counts = [str(fold.images), str(fold.persons), str(fold.aus)]
-        _add_row(table, [fold.name, *counts, *map(_number, fold.scores.values())])
-    table.add_section()
-    for label, scores in spread(folds).items():
-        _add_row(table, [label, "", "", "", *map(_number, scores.values())], style="bold" if label == "mean" else "")
-    return table
-
-
-def spread(folds: Sequence[FoldScores]) -> dict[str, dict[str, float]]:
-    """Mean and sample standard deviation ("std") of every metric over the folds where it is defined; else NaN."""
-    defined = {
-        name: [fold.scores[name] for fold in folds if np.isfinite(fold.scores[name])] for name in folds[0].scores
-    }
-    return {
-        "mean": {name: float(np.mean(values)) if values else np.nan for name, values in defined.items()},
-        "std": {name: float(np.std(values, ddof=1)) if len(values) > 1 else np.nan for name, values in defined.items()},
-    }
-
-
-def plain_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+def plain_table(title: str, texts: Sequence[str], numbers: Sequence[str], *, caption: str = "") -> Table:
     """Empty table in the common style; columns of texts are on the left, those of numbers on the right."""
-    table = _table(title, "")
+    table = _table(title, caption)
     _add_columns(table, texts, "left")
     _add_columns(table, numbers, "right")
     return table
+
+
+def add_row(table: Table, cells: Sequence[str], style: str = "") -> None:
+    """Add cells as they are; rich would read brackets in them as markup."""
+    table.add_row(*map(Text, cells), style=style)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Format a number of a cell; undefined is a dash."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
 
 def show(*tables: Table, saved_to: Path | None = None) -> None:
@@ -197,7 +164,7 @@ def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
             str(summary.duplicates),
             summary.labels,
         ]
-        _add_row(table, cells)
+        add_row(table, cells)
     return table
 
 
@@ -255,19 +222,11 @@ def _add_columns(table: Table, headers: Sequence[str], justify: Literal["left", 
         table.add_column(Text(header), justify=justify, no_wrap=not wraps, overflow="fold")
 
 
-def _add_row(table: Table, cells: Sequence[str], style: str = "") -> None:
-    table.add_row(*map(Text, cells), style=style)
-
-
 def _widths(tables: Sequence[Table]) -> tuple[int, int]:
     """Least width that cuts no number, and the width at which nothing wraps."""
     roomy = Console(file=io.StringIO(), width=10_000)
     sizes = [Measurement.get(roomy, roomy.options, table) for table in tables]
     return max((size.minimum for size in sizes), default=1), max((size.maximum for size in sizes), default=1)
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
 
 def _percent(fraction: float) -> str:

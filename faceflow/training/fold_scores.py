@@ -1,4 +1,4 @@
-"""The scores of all folds side by side, with their mean and standard deviation."""
+"""The scores of all folds side by side, and what sums them up: mean, deviation, pooled value and its interval."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
+from rich.table import Table
 
+from faceflow.aus import description, sort_key
 from faceflow.data.assembly import POOLED
+from faceflow.data.protocols.protocol import LEGACY
+from faceflow.metrics.aggregate import Aggregate
 from faceflow.report.files import write_json, write_table
-from faceflow.report.tables import FoldScores, folds_table, say, show, spread
+from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
+from faceflow.report.tables import say, show
 from faceflow.training.earlier import read_record
 from faceflow.training.fold import FoldRun
+from faceflow.training.pooled import Pooled, pool_tests
 from faceflow.training.record import run_record
 
 _OCCURRENCE = ("f1_val", "f1_0.5", "ap", "auroc")
+_PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
 
 
 def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: str, started: float) -> float:
-    """Write metrics.json, folds.csv and folds.txt over finished folds, and print the table.
+    """Write metrics.json, folds.csv, folds_per_au.csv and folds.txt over finished folds, and print the tables.
 
     Args:
         cfg: config of the command.
@@ -34,54 +41,138 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
         The mean of the folds' best values of `monitor`.
 
     Raises:
-        DataError: the record of a fold is damaged, or a file cannot be written.
+        DataError: the record or the predictions of a fold are damaged, or a file cannot be written.
     """
     output = Path(cfg.paths.output)
     records = [read_record(run.output) for run in runs]
     folds = [_scores(run, record) for run, record in zip(runs, records, strict=True)]
-    summary = spread(folds)
+    pooled = _pooled(cfg, runs, records) if cfg.test else {}
+    overall, per_au = _overall(folds, pooled), _per_au(folds, pooled)
     best = float(np.mean([record["monitor"]["best"] for record in records]))
-    protocol = {"split": rule, "labels": runs[0].protocol["labels"]}
-    caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
-    caption += f"\nmean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
+    legacy = runs[0].legacy
+    protocol = ({"legacy": LEGACY} if legacy else {}) | {"split": rule, "labels": runs[0].protocol["labels"]}
+    tables = _tables(cfg, folds, overall, per_au, unit=unit, protocol=protocol)
     say("")
-    show(folds_table(folds, title=f"Test by {unit}", unit=unit, caption=caption), saved_to=output / "folds.txt")
-    write_table(output / "folds.csv", _frame(folds, summary, unit))
+    show(*tables, saved_to=output / "folds.txt")
+    write_table(output / "folds.csv", _folds_frame(folds, overall, unit))
+    if per_au:
+        write_table(output / "folds_per_au.csv", _aus_frame(folds, per_au))
     content = {
         "monitor": {"metric": cfg.monitor, "best": best},
         "run": run_record(seed=cfg.seed, protocol=protocol, splits={}, started=started),
         "protocol": protocol,
         "folds": {fold.name: record for fold, record in zip(folds, records, strict=True)},
-        **summary,
+        "bootstrap": {"resamples": cfg.bootstrap.resamples, "seed": cfg.bootstrap.seed},
+        **summary_rows(overall),
+        "per_au": {metric: {au: one.to_dict() for au, one in column.items()} for metric, column in per_au.items()},
     }
     write_json(output / "metrics.json", content)
-    say(f"Mean of the best {cfg.monitor}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, folds.csv")
+    mark = " (legacy)" if legacy else ""
+    files = "folds.csv, folds_per_au.csv" if per_au else "folds.csv"
+    say(f"Mean of the best {cfg.monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
     return best
 
 
 def _scores(run: FoldRun, record: Mapping[str, Any]) -> FoldScores:
     """Scores of the test faces of all data sets together; of the validation, where nothing was tested."""
     tables = run.streams["test"]
+    per_au: dict[str, dict[str, float]] = {}
     if run.cfg.test:
-        evaluations = record["test"]
-        summary = evaluations[POOLED if POOLED in evaluations else tables[0].name]["summary"]
+        evaluation = _evaluation(run, record)
+        summary = evaluation["summary"]
         names = [*_OCCURRENCE, *(["icc"] if run.cfg.levels > 1 else [])]
-        aus, scores = int(summary["valid_aus"]), {name: summary.get(name) for name in names}
+        aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in names}
+        per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in names}
     else:
-        aus, scores = len(run.aus), {run.cfg.monitor: record["monitor"]["best"]}
+        aus, scores = len(run.aus), {run.cfg.monitor: _finite(record["monitor"]["best"])}
     return FoldScores(
         name=str(run.name),
         images=sum(map(len, tables)),
         persons=len({str(person) for table in tables for person in table.persons}),
         aus=aus,
-        scores={name: np.nan if score is None else float(score) for name, score in scores.items()},
+        scores=scores,
+        per_au=per_au,
     )
 
 
-def _frame(folds: Sequence[FoldScores], summary: Mapping[str, Mapping[str, float]], unit: str) -> pd.DataFrame:
+def _evaluation(run: FoldRun, record: Mapping[str, Any]) -> dict[str, Any]:
+    evaluations: dict[str, dict[str, Any]] = record["test"]
+    return evaluations[POOLED if POOLED in evaluations else run.streams["test"][0].name]
+
+
+def _pooled(cfg: DictConfig, runs: Sequence[FoldRun], records: Sequence[Mapping[str, Any]]) -> _PooledScores:
+    """Scores of the predictions of all folds together."""
+    rows = [_evaluation(run, record)["per_au"] for run, record in zip(runs, records, strict=True)]
+    thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
+    pooled = pool_tests([run.output for run in runs], thresholds)
+    return pooled.scores(resamples=cfg.bootstrap.resamples, seed=cfg.bootstrap.seed)
+
+
+def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:
+    value, low, high = pooled.get(metric, {}).get(au, Pooled(np.nan, np.nan, np.nan))
+    return Aggregate(values=tuple(values), pooled=value, low=low, high=high)
+
+
+def _overall(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, Aggregate]:
+    """Means over AUs, by metric."""
+    return {
+        metric: _aggregate(metric, None, [fold.scores[metric] for fold in folds], pooled) for metric in folds[0].scores
+    }
+
+
+def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dict[str, Aggregate]]:
+    """Metric -> AU -> its values over folds."""
+    return {
+        metric: {
+            au: _aggregate(metric, au, [fold.per_au[metric].get(au, np.nan) for fold in folds], pooled)
+            for au in sorted({au for fold in folds for au in fold.per_au[metric]}, key=sort_key)
+        }
+        for metric in folds[0].per_au
+    }
+
+
+def _tables(
+    cfg: DictConfig,
+    folds: Sequence[FoldScores],
+    overall: Mapping[str, Aggregate],
+    per_au: Mapping[str, Mapping[str, Aggregate]],
+    *,
+    unit: str,
+    protocol: Mapping[str, str],
+) -> list[Table]:
+    """One row per fold; below it one row per AU, of F1 and, where intensities were learned, ICC."""
+    title = f"{'Legacy test' if 'legacy' in protocol else 'Test'} by {unit}"
+    caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
+    spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
+    pooled = f"pooled: all predictions together; its 95 % interval from {cfg.bootstrap.resamples} resamples of persons"
+    tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
+    names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
+    for metric in [name for name in ("f1_val", "icc") if name in per_au]:
+        tables.append(aus_table(per_au[metric], overall[metric], metric=metric, folds=names, caption=note))
+    return tables
+
+
+def _folds_frame(folds: Sequence[FoldScores], overall: Mapping[str, Aggregate], unit: str) -> pd.DataFrame:
+    column = unit.replace(" ", "")
     rows: list[dict[str, Any]] = [
-        {unit: fold.name, "images": fold.images, "persons": fold.persons, "aus": fold.aus, **fold.scores}
+        {column: fold.name, "images": fold.images, "persons": fold.persons, "aus": fold.aus, **fold.scores}
         for fold in folds
     ]
-    rows += [{unit: label, **scores} for label, scores in summary.items()]
+    rows += [{column: label, **scores} for label, scores in summary_rows(overall).items()]
     return pd.DataFrame(rows).astype(dict.fromkeys(("images", "persons", "aus"), "Int64"))
+
+
+def _aus_frame(folds: Sequence[FoldScores], per_au: Mapping[str, Mapping[str, Aggregate]]) -> pd.DataFrame:
+    names = [fold.name for fold in folds]
+    rows = [
+        {"metric": metric, "au": au, "description": description(au)}
+        | {**dict(zip(names, aggregate.values, strict=True)), **aggregate.to_dict()}
+        for metric, column in per_au.items()
+        for au, aggregate in column.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _finite(score: float | None) -> float:
+    """Read a number of JSON, where null is undefined."""
+    return np.nan if score is None else float(score)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -13,12 +14,15 @@ from omegaconf import DictConfig
 
 from faceflow.config.stored import store_config
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
+from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
 from faceflow.report.tables import say
 from faceflow.training.earlier import Earlier, find_earlier
 from faceflow.training.fold import FoldRun, prepare_fold, report_data, speaks, train_fold
 from faceflow.training.fold_scores import report_folds
+
+log = logging.getLogger(__name__)
 
 
 def train_folds(
@@ -42,11 +46,15 @@ def train_folds(
             f"resume: expected null with a training per {protocol.unit}, got '{cfg.resume}'; repeat the command with "
             "hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
         )
-    titles = [f"Fold {number} of {len(folds)}, {protocol.unit} {fold.name}" for number, fold in enumerate(folds, 1)]
+    names = [str(fold.name) if protocol.unit == "fold" else f"{protocol.unit} {fold.name}" for fold in folds]
+    titles = [f"Fold {number} of {len(folds)}, {name}" for number, name in enumerate(names, 1)]
     runs, found, only_look = [], [], cfg.preview or cfg.report_only
     for title, fold, folder in zip(titles, folds, _folders(output, folds), strict=True):
         _announce(f"{title}: data")
         run = prepare_fold(_own_config(cfg, fold, folder), fold, split, views)
+        if speaks():
+            say(f"Tests {list_persons(fold.persons)}")
+            _warn_of_missing_classes(title, run)
         if not only_look:
             found.append(find_earlier(run))
         report_data(run)
@@ -67,6 +75,22 @@ def train_folds(
 def _announce(line: str) -> None:
     if speaks():
         say("", line)
+
+
+def _warn_of_missing_classes(title: str, run: FoldRun) -> None:
+    """Name the AUs that a fold cannot score, before hours of training."""
+    consequences = {"test": "no score"} if run.legacy else {"test": "no score", "val": "no threshold and no F1@val"}
+    for split, consequence in consequences.items():
+        truths = [table.truth(run.aus) for table in run.streams[split]]
+        positives = sum(truth.occurrence.sum(axis=0) for truth in truths)
+        observed = sum(truth.observed.sum(axis=0) for truth in truths)
+        for au, positive, known in zip(run.aus, positives, observed, strict=True):
+            if positive in (0, known):
+                missing = "negative" if positive else "positive"
+                place = "validation" if split == "val" else split
+                log.warning(
+                    "%s: no %s label of %s in its %s, so it has %s there", title, missing, au, place, consequence
+                )
 
 
 def _train(title: str, run: FoldRun, earlier: Earlier) -> None:

@@ -24,6 +24,7 @@ from faceflow.training.build import build_objectives
 from faceflow.training.evaluation_data import eval_pipeline, read_faces, unseen_faces
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
+from faceflow.training.pooled import check_bootstrap
 from faceflow.training.predictors import open_predictor
 from faceflow.training.record import run_record
 from faceflow.training.summary import summarize
@@ -105,6 +106,7 @@ def _check_settings(cfg: DictConfig) -> list[str]:
     views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
     expected = "a whole number in 0..4294967295"
     check_number(cfg.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
+    check_bootstrap(cfg.bootstrap)
     check_number(cfg.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
     if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)

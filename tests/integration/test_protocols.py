@@ -16,6 +16,7 @@ from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 
 DOMAINS = ("studio", "web cam", "infrared")
 FOLDERS = ("studio", "web_cam", "infrared")
+SUMMARY = ("mean", "std", "pooled", "low", "high")
 EPOCHS = "trainer.max_epochs=2"
 
 
@@ -78,13 +79,13 @@ def test_every_domain_gets_a_run_of_its_own_that_tests_it_whole(whole: Outcome, 
         assert protocol["test"] == "faces (12 images, 4 subjects)"
         assert (protocol["train"], protocol["val"]) == ("faces (18 images, 6 subjects)", "faces (6 images, 2 subjects)")
     above = {path for path in whole.files() if "/" not in path}
-    assert above == {"config.yaml", "folds.csv", "folds.txt", "metrics.json", "train.log"}
+    assert above == {"config.yaml", "folds.csv", "folds.txt", "folds_per_au.csv", "metrics.json", "train.log"}
 
 
 def test_one_table_ends_the_run_with_the_mean_and_deviation_over_domains(whole: Outcome) -> None:
     frame = whole.table("folds.csv").set_index("domain")
     tests = [fold(whole, name).metrics()["test"]["faces"]["summary"] for name in FOLDERS]
-    assert frame.index.tolist() == [*DOMAINS, "mean", "std"]
+    assert frame.index.tolist() == [*DOMAINS, *SUMMARY]
     assert frame.loc[list(DOMAINS), ["images", "persons", "aus"]].to_numpy().tolist() == [[12, 4, 3]] * 3
     top = whole.metrics()
     for name in ("f1_val", "f1_0.5", "ap", "auroc"):
@@ -152,7 +153,7 @@ def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_go
     assert f"Fold 1 of 1, domain infrared: goes on from {last}" in again.stdout
     assert_same_numbers(fold(again, "infrared"), fold(whole, "infrared"))
     assert fold(again, "infrared").table("metrics.csv")["epoch"].tolist() == [0, 1]
-    assert again.table("folds.csv")["domain"].tolist() == ["infrared", "mean", "std"]
+    assert again.table("folds.csv")["domain"].tolist() == ["infrared", *SUMMARY]
 
 
 def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, faces: Faces, tmp_path: Path) -> None:
@@ -201,5 +202,8 @@ def test_a_fold_trained_without_a_test_is_tested_later_and_intensities_have_icc(
     assert all(torch.equal(after[name], trained[name]) for name in trained)
     scores = fold(tested, "studio").metrics()["test"]["faces"]["summary"]
     frame = tested.table("folds.csv")
-    assert frame["icc"].tolist() == pytest.approx([scores["icc"], scores["icc"], np.nan], nan_ok=True)
+    assert frame["icc"].tolist()[:3] == pytest.approx([scores["icc"], scores["icc"], np.nan], nan_ok=True)
+    _, _, _, pooled, low, high = frame["icc"]
+    assert pooled == pytest.approx(scores["icc"], abs=1e-4)  # intensities are written with four digits
+    assert low < pooled < high
     assert "ICC" in (tmp_path / "folds.txt").read_text("utf-8")

@@ -1,0 +1,102 @@
+"""Tables over the folds of a protocol: one row per fold, and one row per AU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from faceflow.aus import description
+from faceflow.metrics.aggregate import Aggregate
+from faceflow.report.tables import HEADERS, add_row, number, plain_table
+
+_MOST_FOLDS = 6  # that have a column each
+_LABELS = {"low": "95 % low", "high": "95 % high"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldScores:
+    """What the test of one fold gave.
+
+    `aus` counts the AUs that have a score, `scores` are means over them, and `per_au` holds AU -> value by metric.
+    Undefined values are NaN or absent.
+    """
+
+    name: str
+    images: int
+    persons: int
+    aus: int
+    scores: Mapping[str, float]
+    per_au: Mapping[str, Mapping[str, float]]
+
+
+def folds_table(
+    folds: Sequence[FoldScores], overall: Mapping[str, Aggregate], *, title: str, unit: str, caption: str
+) -> Table:
+    """Show one row per fold, and below what sums them up.
+
+    Args:
+        folds: in order.
+        overall: metric -> its means over AUs in all folds.
+        title: of the table.
+        unit: what the name of a fold names.
+        caption: below the table.
+    """
+    headers = [HEADERS.get(name, name) for name in overall]
+    table = plain_table(title, [unit], ["images", "persons", "AUs", *headers], caption=caption)
+    for position, fold in enumerate(folds):
+        scores = [number(aggregate.values[position]) for aggregate in overall.values()]
+        add_row(table, [fold.name, str(fold.images), str(fold.persons), str(fold.aus), *scores])
+    table.add_section()
+    for label, values in summary_rows(overall).items():
+        style = "bold" if label == "mean" else ""
+        add_row(table, [_LABELS.get(label, label), "", "", "", *map(number, values.values())], style=style)
+    return table
+
+
+def aus_table(
+    per_au: Mapping[str, Aggregate], mean: Aggregate, *, metric: str, folds: Sequence[str], caption: str
+) -> Table:
+    """Show one row per AU: the metric in every fold, their mean and deviation, and the pooled value with its interval.
+
+    Args:
+        per_au: AU -> the metric over folds.
+        mean: of the metric over AUs.
+        metric: its name.
+        folds: names, in the order of the values.
+        caption: below the table.
+    """
+    shown = list(folds) if len(folds) <= _MOST_FOLDS else []
+    numbers = [*shown, "folds", "mean", "std", "pooled", "95 % interval"]
+    table = plain_table(f"{HEADERS[metric]} by AU", ["AU", "description"], numbers, caption=caption)
+    for au, aggregate in per_au.items():
+        style = "" if aggregate.folds == len(folds) else "dim"
+        add_row(table, [au, description(au), *_cells(aggregate, len(shown))], style=style)
+    table.add_section()
+    known = sum(aggregate.folds > 0 for aggregate in per_au.values())
+    add_row(table, ["mean", f"of {known} of {len(per_au)} AUs", *_cells(mean, len(shown))], style="bold")
+    return table
+
+
+def summary_rows(overall: Mapping[str, Aggregate]) -> dict[str, dict[str, float]]:
+    """What sums the folds up, label -> metric -> value, without labels that no metric has a value for."""
+    spreads = {metric: aggregate.spread() for metric, aggregate in overall.items()}
+    labels = next(iter(spreads.values()))
+    rows = {label: {metric: spread[label] for metric, spread in spreads.items()} for label in labels}
+    return {
+        label: values
+        for label, values in rows.items()
+        if label in ("mean", "std") or any(np.isfinite(value) for value in values.values())
+    }
+
+
+def _cells(aggregate: Aggregate, shown: int) -> list[str]:
+    known = np.isfinite(aggregate.low)
+    return [
+        *map(number, aggregate.values[:shown]),
+        f"{aggregate.folds}/{len(aggregate.values)}",
+        *map(number, (aggregate.mean, aggregate.std, aggregate.pooled)),
+        f"{number(aggregate.low)} to {number(aggregate.high)}" if known else "-",
+    ]

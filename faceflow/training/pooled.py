@@ -1,0 +1,128 @@
+"""The test predictions of all folds together, as their predictions.csv hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from faceflow.config.checks import check_number
+from faceflow.encoding import Array
+from faceflow.errors import DataError
+from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
+from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+
+_PROBABILITY, _OCCURS, _INTENSITY = "_prob", "_occurs", "_int"  # suffixes of the columns of an AU
+
+
+class Pooled(NamedTuple):
+    """A score of pooled predictions and the bounds of its 95 % interval over persons; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledTest:
+    """N frames of all folds; arrays are (N, A), NaN where a fold lacks the AU or nothing is known.
+
+    `thresholds` are those of the fold that predicted the frame; `intensity` and `graded` are prediction and truth.
+    """
+
+    persons: NDArray[Any]
+    aus: tuple[str, ...]
+    probability: Array
+    occurs: Array
+    thresholds: Array
+    intensity: Array
+    graded: Array
+
+    def scores(self, *, resamples: int, seed: int) -> dict[str, dict[str | None, Pooled]]:
+        """Scores of those metrics that need only a decision per frame, by metric and AU; None is the mean over AUs.
+
+        AP and AUROC are not among them: they would compare probabilities of different networks.
+        """
+        bootstrap = PersonBootstrap(self.persons, resamples=resamples, seed=seed)
+        known, tuned = np.isfinite(self.occurs) & np.isfinite(self.probability), np.isfinite(self.thresholds)
+        both = np.isfinite(self.intensity) & np.isfinite(self.graded)
+        estimates = {
+            "f1_val": bootstrap.f1(self.probability >= self.thresholds, self.occurs, known & tuned),
+            "f1_0.5": bootstrap.f1(self.probability >= DEFAULT_THRESHOLD, self.occurs, known),
+        }
+        if both.any():
+            estimates["icc"] = bootstrap.icc(self.intensity, self.graded, both)
+        return {metric: self._by_au(estimate) for metric, estimate in estimates.items()}
+
+    def _by_au(self, estimate: Estimate) -> dict[str | None, Pooled]:
+        mean, per_au = estimate.mean, estimate.per_au
+        columns = zip(self.aus, per_au.value.tolist(), per_au.low.tolist(), per_au.high.tolist(), strict=True)
+        by_au: dict[str | None, Pooled] = {au: Pooled(value, low, high) for au, value, low, high in columns}
+        return by_au | {None: Pooled(float(mean.value), float(mean.low), float(mean.high))}
+
+
+def pool_tests(folders: Sequence[Path], thresholds: Sequence[Mapping[str, float | None]]) -> PooledTest:
+    """Read the predictions of finished folds.
+
+    Args:
+        folders: of the folds.
+        thresholds: of each fold, by AU.
+
+    Raises:
+        DataError: the predictions of a fold are gone or damaged.
+    """
+    frames = [_read(folder) for folder in folders]
+    ends = (column for frame in frames for column in frame.columns if column.endswith(_PROBABILITY))
+    aus = tuple(dict.fromkeys(column.removesuffix(_PROBABILITY) for column in ends))
+
+    def together(suffix: str) -> Array:
+        return np.concatenate([_columns(frame, [f"{au}{suffix}" for au in aus]) for frame in frames])
+
+    cuts = [[np.nan if (cut := own.get(au)) is None else cut for au in aus] for own in thresholds]
+    return PooledTest(
+        persons=np.concatenate([frame.index.to_numpy() for frame in frames]),
+        aus=aus,
+        probability=together(_PROBABILITY),
+        occurs=together(_OCCURS),
+        thresholds=np.repeat(cuts, [len(frame) for frame in frames], axis=0),
+        intensity=together(_INTENSITY),
+        graded=together(""),
+    )
+
+
+def check_bootstrap(settings: Mapping[str, Any]) -> None:
+    """Check the `bootstrap` part of a config.
+
+    Raises:
+        ConfigError: no whole numbers of at least 0.
+    """
+    for key in ("resamples", "seed"):
+        check_number(
+            settings[key],
+            key=f"bootstrap.{key}",
+            expected="a whole number >= 0",
+            valid=lambda value: value >= 0,
+            whole=True,
+        )
+
+
+def _read(folder: Path) -> pd.DataFrame:
+    """Predictions of a fold, indexed by person."""
+    path = folder / "predictions.csv"
+    try:
+        return pd.read_csv(path, index_col="person", dtype=dict.fromkeys(("person", "dataset", "filename"), str))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected the predictions of a finished fold, got none that can be read; remove "
+            f"'{folder / 'metrics.json'}' to test that fold again"
+        ) from error
+
+
+def _columns(frame: pd.DataFrame, names: Sequence[str]) -> Array:
+    """Numbers (N, A) of columns, NaN where a column is absent."""
+    return frame.reindex(columns=pd.Index(names)).to_numpy(np.float64, na_value=np.nan)

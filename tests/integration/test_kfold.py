@@ -1,0 +1,178 @@
+"""Folds by person as commands: drawn, published, legacy, and what sums them up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from tests.helpers.faces import write_csv_dataset
+from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
+
+FOLDS = ("fold1", "fold2", "fold3")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """Nine subjects; some labels are missing, and those whom the first fold tests never show AU6."""
+    faces = Faces(write_csv_dataset(tmp_path_factory.mktemp("data") / "faces", aus=AUS, subjects=9, frames=4))
+    frame = faces.read()
+    frame.loc[::7, "AU1"] = ""
+    frame["AU6"] = frame["AU6"].mask(frame["subject"].isin(["s4", "s6", "s7"]), "0")
+    faces.write(frame)
+    return faces
+
+
+@pytest.fixture(scope="module")
+def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder = tmp_path_factory.mktemp("runs") / "kfold"
+    return train(folder, "protocol=kfold", "levels=5", "bootstrap.resamples=50", *faces.overrides)
+
+
+def predictions(outcome: Outcome, fold: str) -> pd.DataFrame:
+    return pd.read_csv(outcome.folder / fold / "predictions.csv", dtype={"person": str})
+
+
+def per_au(outcome: Outcome, fold: str) -> pd.DataFrame:
+    return pd.read_csv(outcome.folder / fold / "per_au.csv").set_index("au")
+
+
+def anova_icc(first: np.ndarray, second: np.ndarray) -> float:
+    """ICC(3,1) from the sums of squares of a two-way analysis of variance (Shrout and Fleiss 1979)."""
+    ratings = np.stack([first, second], axis=1)
+    n, k = ratings.shape
+    grand = ratings.mean()
+    total = ((ratings - grand) ** 2).sum()
+    targets = k * ((ratings.mean(axis=1) - grand) ** 2).sum()
+    judges = n * ((ratings.mean(axis=0) - grand) ** 2).sum()
+    between, error = targets / (n - 1), (total - targets - judges) / ((n - 1) * (k - 1))
+    return float((between - error) / (between + (k - 1) * error))
+
+
+def test_every_person_is_tested_once_and_named(whole: Outcome) -> None:
+    tested = [set(predictions(whole, fold)["person"]) for fold in FOLDS]
+    assert sorted(map(len, tested)) == [3, 3, 3]
+    assert set.union(*tested) == {f"faces/s{n}" for n in range(9)}
+    lines = whole.stdout.splitlines()
+    for number, (fold, persons) in enumerate(zip(FOLDS, tested, strict=True), 1):
+        names = " ".join(sorted(person.removeprefix("faces/") for person in persons))
+        assert lines[lines.index(f"Fold {number} of 3, {fold}: data") + 1] == f"Tests {names}"
+        assert Outcome(0, "", "", whole.folder / fold).metrics()["protocol"]["split"].endswith(f"{fold} tests {names}")
+
+
+def test_scores_written_equal_scikit_learn_on_the_predictions_written(whole: Outcome) -> None:
+    missing = 0
+    for fold in FOLDS:
+        frame, scores = predictions(whole, fold), per_au(whole, fold)
+        for au in AUS:
+            rows = frame[frame[f"{au}_occurs"].notna()]
+            missing += len(frame) - len(rows)
+            truth, probability = rows[f"{au}_occurs"].astype(int), rows[f"{au}_prob"]
+            found = scores.loc[au]
+            if truth.nunique() < 2:
+                assert np.isnan([found["f1_0.5"], found["ap"], found["auroc"]]).all()
+                continue
+            assert found["f1_0.5"] == pytest.approx(f1_score(truth, probability >= 0.5, zero_division=0), abs=1e-6)
+            assert found["ap"] == pytest.approx(average_precision_score(truth, probability), abs=1e-6)
+            assert found["auroc"] == pytest.approx(roc_auc_score(truth, probability), abs=1e-6)
+            # Predicted intensities are written with four digits.
+            assert found["icc"] == pytest.approx(anova_icc(rows[f"{au}_int"], rows[au]), abs=1e-3)
+    assert missing > 3
+
+
+def test_the_summary_has_both_conventions_per_au(whole: Outcome) -> None:
+    table = whole.table("folds_per_au.csv").set_index(["metric", "au"])
+    folds = {fold: per_au(whole, fold) for fold in FOLDS}
+    everything = pd.concat([predictions(whole, fold) for fold in FOLDS])
+    for metric in ("f1_val", "f1_0.5", "ap", "auroc", "icc"):
+        for au in AUS:
+            row = table.loc[metric, au]
+            values = np.array([folds[fold].loc[au, metric] for fold in FOLDS])
+            known = values[np.isfinite(values)]
+            assert row[list(FOLDS)].tolist() == pytest.approx(values.tolist(), nan_ok=True)
+            assert (row["folds"], row["mean"]) == (len(known), pytest.approx(known.mean()))
+            if len(known) > 1:
+                assert row["std"] == pytest.approx(np.sqrt(((known - known.mean()) ** 2).sum() / (len(known) - 1)))
+    for au in AUS:
+        rows = everything[everything[f"{au}_occurs"].notna()]
+        pooled = f1_score(rows[f"{au}_occurs"].astype(int), rows[f"{au}_prob"] >= 0.5, zero_division=0)
+        row = table.loc["f1_0.5", au]
+        assert row["pooled"] == pytest.approx(pooled)
+        assert row["low"] <= row["pooled"] <= row["high"]
+    assert table.loc[["ap", "auroc"], ["pooled", "low", "high"]].isna().all(axis=None)
+    stored = whole.metrics()["per_au"]["icc"]["AU1"]
+    assert stored["mean"] == pytest.approx(table.loc[("icc", "AU1"), "mean"])
+    assert whole.metrics()["bootstrap"] == {"resamples": 50, "seed": 0}
+
+
+def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(whole: Outcome) -> None:
+    table = whole.table("folds_per_au.csv").set_index(["metric", "au"])
+    row = table.loc["auroc", "AU6"]
+    assert np.isnan(row["fold1"])
+    assert row["folds"] == 2
+    assert row["mean"] == pytest.approx((row["fold2"] + row["fold3"]) / 2)
+    warned = [line for line in whole.stderr.splitlines() if line.startswith("WARNING Fold") and "AU6" in line]
+    assert warned[0].endswith("Fold 1 of 3, fold1: no positive label of AU6 in its test, so it has no score there")
+    assert warned[1].endswith("no positive label of AU6 in its validation, so it has no threshold and no F1@val there")
+    text = (whole.folder / "folds.txt").read_text("utf-8").splitlines()
+    f1, _ = [line.removeprefix("AU6   cheek raiser").split() for line in text if line.startswith("AU6")]
+    assert (f1[0], f1[3]) == ("-", "1/3")
+    assert any(line.startswith("mean  of 3 of 3 AUs") for line in text)
+
+
+def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> None:
+    outcome = train(tmp_path, "protocol=kfold", "protocol.k=2", "protocol.legacy=true", *faces.overrides)
+    one = Outcome(0, "", "", tmp_path / "fold1")
+    for protocol in (outcome.metrics()["protocol"], one.metrics()["protocol"]):
+        assert next(iter(protocol)) == "legacy"
+        assert "best epoch chosen on the test faces, threshold 0.5" in protocol["legacy"]
+        assert "not comparable" in protocol["legacy"]
+    assert "Legacy test by fold" in (tmp_path / "folds.txt").read_text("utf-8")
+    assert "optimistic, not comparable" in (tmp_path / "folds.txt").read_text("utf-8")
+    assert "Legacy test of fold1" in outcome.stdout
+    assert "Mean of the best val/f1_val (legacy): " in outcome.stdout
+    # The best value of the monitor is the test's own, at threshold 0.5.
+    scores = one.metrics()["test"]["faces"]["summary"]
+    assert one.metrics()["monitor"]["best"] == pytest.approx(scores["f1_0.5"], abs=1e-6)
+    assert scores["f1_val"] == scores["f1_0.5"]
+    assert set(per_au(outcome, "fold1")["threshold_val"]) == {0.5}
+    protocol = one.metrics()["protocol"]
+    assert protocol["val"] == protocol["test"]
+    assert sum(int(part.split("(")[1].split()[0]) for part in (protocol["train"], protocol["test"])) == 36
+
+
+def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
+    people = [f"SN{n:03d}" for n in (1, 2, 9, 10, 3, 4, 6, 11, 99)]
+    subjects = [person for person in people for _ in range(2)]
+    faces = Faces(write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=9, frames=2, columns={"subject": subjects}))
+    refused = run("train", tmp_path / "no", *SMALL, "protocol=disfa3", *faces.overrides)
+    assert refused.code == 2
+    assert "expected every person in one of its folds, got 1 in none (faces/SN099); " in refused.error
+    report = train(tmp_path / "out", "protocol=disfa3", "protocol.others=train", "report_only=true", *faces.overrides)
+    lines = report.stdout.splitlines()
+    assert [line for line in lines if line.startswith("Tests ")] == [
+        "Tests SN003 SN004",
+        "Tests SN006 SN011",
+        "Tests SN001 SN002 SN009 SN010",
+    ]
+    assert "1 persons in none of its folds train in every fold (faces/SN099)" in report.stderr
+    assert "19 of its 27 subjects are not in the data (SN005, " in report.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["protocol=kfold", "protocol.k=10"], "faces: expected at least as many persons as folds (10), got 9; lower"),
+        (["protocol=kfold", "protocol.only=[fold4]"], "protocol.only: expected folds of the protocol, got 'fold4'"),
+        (["protocol=bp4d3"], "protocol.subjects: expected subjects such as F001, F002, F008, F009, F010, ..., got "),
+        (["protocol=leave_one_dataset_out"], "protocol: expected at least two data sets to leave one out, got only"),
+        (["bootstrap.resamples=-1"], "bootstrap.resamples: expected a whole number >= 0, got -1"),
+    ],
+)
+def test_mistakes_are_named(faces: Faces, tmp_path: Path, overrides: list[str], message: str) -> None:
+    outcome = run("train", tmp_path, *SMALL, *overrides, *faces.overrides)
+    assert outcome.code == 2
+    assert message in outcome.error
