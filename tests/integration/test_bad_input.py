@@ -79,6 +79,7 @@ def test_a_missing_gpu_is_named_in_one_line(faces: Faces, trained: Outcome, tmp_
     assert tested.error.startswith("ConfigError: accelerator: No supported gpu backend found!")
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_is_one_line_of_the_installed_command(faces: Faces, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("faceflow-train")), f"hydra.run.dir={tmp_path / 'run'}"]
     done = subprocess.run(

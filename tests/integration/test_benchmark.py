@@ -22,7 +22,10 @@ METHODS = "supervised,fixmatch_miro"
 SEMI = ("train", "--methods", METHODS, "--steps", "2", *TRAIN[1:], "split.labeled=0.7", "loader.mu=1")
 
 # From Python 3.12 on, forking a worker warns where any library has started a thread.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
