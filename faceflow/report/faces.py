@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,6 +58,14 @@ class Results:
         predicted = np.greater_equal(self.probability, self.thresholds)
         return self.judged & np.not_equal(predicted, self.truth)
 
+    @property
+    def graded(self) -> NDArray[np.bool_]:
+        """Where there is both a labelled and a predicted intensity, (N, A)."""
+        if self.intensity is None:
+            return np.zeros_like(self.observed)
+        predicted, truth = self.intensity
+        return self.observed & np.isfinite(predicted) & np.isfinite(truth)
+
 
 @dataclass(frozen=True)
 class Face:
@@ -74,7 +83,7 @@ def best_faces(results: Results) -> list[Face]:
     active = results.active
     distance = np.where(results.judged, np.abs(results.probability - results.thresholds), np.inf).min(axis=1)
     order = np.lexsort((-distance, -active.sum(axis=1)))
-    return _readable(order[_any(active)[order] & ~_any(results.wrong)[order]], active, results.files)
+    return readable_faces(order[_any(active)[order] & ~_any(results.wrong)[order]], active, results.files)
 
 
 def worst_faces(results: Results) -> list[Face]:
@@ -86,7 +95,7 @@ def worst_faces(results: Results) -> list[Face]:
     likelihood = np.where(results.truth, results.probability, 1 - results.probability)
     surprise = -np.log(np.where(wrong, likelihood, 1.0).clip(1e-6)).sum(axis=1)
     order = np.argsort(-surprise, kind="stable")
-    return _readable(order[_any(wrong)[order]], wrong, results.files)
+    return readable_faces(order[_any(wrong)[order]], wrong, results.files)
 
 
 def _any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -94,17 +103,26 @@ def _any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(flags.any(axis=1), np.bool_)
 
 
-def _readable(rows: NDArray[np.intp], patterns: NDArray[np.bool_], files: Sequence[str] | None) -> list[Face]:
+def readable_faces(
+    rows: NDArray[np.intp], alike: NDArray[Any], files: Sequence[str] | None, *, count: int = GROUP
+) -> list[Face]:
+    """Read the first faces of a ranking that can be read, those first that differ from all before them.
+
+    Args:
+        rows: ranked.
+        alike: what faces that look alike share, (N,) or (N, K): neighbouring frames of a video show less than others.
+        files: N face crops.
+        count: faces at most.
+    """
     if files is None:
         return []
-    # Neighbouring frames of a video look alike: another pattern of AUs shows more than the next frame.
-    distinct = np.sort(np.unique(patterns[rows], axis=0, return_index=True)[1])
+    distinct = np.sort(np.unique(alike[rows], axis=0, return_index=True)[1])
     faces: list[Face] = []
     for row in np.concatenate([rows[distinct], np.delete(rows, distinct)])[:_TRIES]:
         image = _read(files[row])
         if image is not None:
             faces.append(Face(int(row), image))
-        if len(faces) == GROUP:
+        if len(faces) == count:
             break
     return faces
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,84 +15,53 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.encoding import Array
-from faceflow.files import whole_file
-from faceflow.metrics.evaluation import Evaluation
 from faceflow.report.faces import GROUP, Face, Results, best_faces, worst_faces
-
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-_BLUE, _SKY, _ORANGE, _GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
-_INK, _GRAY, _PALE = "#222222", "#707070", "#DDDDDD"
-_SMALL, _MEDIUM, _HEADING, _TITLE = 7.5, 8.0, 9.5, 15.0  # points
+from faceflow.report.page import (
+    BLUE,
+    GRAY,
+    GREEN,
+    HEADING,
+    INK,
+    MARGIN,
+    MEDIUM,
+    ORANGE,
+    PALE,
+    SKY,
+    SMALL,
+    Page,
+    missing_class,
+    panels_across,
+    rounded,
+    save,
+)
 
 # Inches.
-_WIDTH, _MARGIN, _TEXT_LINE = 14.0, 0.4, 0.16
 _AU_ROW, _LEAST_PANELS, _ABOVE_PANELS, _BELOW_PANELS = 0.3, 2.7, 0.55, 0.7
 _NAMES, _BARS, _BARS_BESIDE_ICC, _ICC_GAP, _ICC = 2.0, 4.3, 2.7, 0.55, 1.4
 _CURVES, _CURVES_WIDTH = 7.65, 6.0
 _FACE, _FACE_STEP, _FACE_LINE, _GROUP_GAP = 1.45, 1.63, 0.145, 0.25
 
 _DPI = 150
-_PROTOCOL_LETTERS, _PROTOCOL_LINES, _FACE_LINES, _FILE_LETTERS = 215, 4, 8, 26
+_FACE_LINES, _FILE_LETTERS = 8, 26
 
 
-def results_picture(
-    path: Path,
-    *,
-    title: str,
-    aus: Sequence[str],
-    probability: Array,
-    truth: NDArray[np.bool_],
-    observed: NDArray[np.bool_],
-    evaluation: Evaluation,
-    intensity: tuple[Array, Array] | None,
-    files: Sequence[str] | None,
-    protocol: Mapping[str, str],
-) -> Path:
-    """Draw results as one PNG file and return its path.
-
-    Args:
-        path: file to write; missing folders are made.
-        title: headline, such as the data set's name.
-        aus: A names.
-        probability: of occurrence, (N, A).
-        truth: labels, (N, A).
-        observed: which labels exist, (N, A).
-        evaluation: metrics of the same AUs and rows.
-        intensity: FACS intensities (N, A) of ordinal networks: predictions, and truth with NaN where unknown.
-        files: N face crops; those that cannot be read are passed over.
-        protocol: how data were split and what labels mean.
+def results_picture(path: Path, *, title: str, protocol: Mapping[str, str], **parts: Any) -> Path:
+    """Draw results, whose parts are those of `Results`, as one PNG file and return its path.
 
     Raises:
         DataError: the file cannot be written.
     """
-    results = Results(
-        aus=aus,
-        probability=probability,
-        truth=truth,
-        observed=observed,
-        evaluation=evaluation,
-        intensity=intensity,
-        files=files,
-    )
-    figure = draw(results, title, protocol)
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
-    return path
+    return save(draw(Results(**parts), title, protocol), path, dpi=_DPI)
 
 
 def draw(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     """Lay out the page; its height grows with the number of AUs."""
     best, worst = best_faces(results), worst_faces(results)
-    caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
-    lines = textwrap.wrap(caption, _PROTOCOL_LETTERS, max_lines=_PROTOCOL_LINES, placeholder=" ...")
     panels = max(_LEAST_PANELS, _AU_ROW * len(results.aus))
-    top = _MARGIN + 0.2 + _TEXT_LINE * len(lines) + _ABOVE_PANELS
     most_lines = max((len(_face_lines(results, face.row)) for face in best + worst), default=0)
     strip = 0.55 + _FACE + _FACE_LINE * most_lines if most_lines else 0.0
-    page = _Page(Figure(facecolor="white"), top + panels + _BELOW_PANELS + strip)
-    page.text(_MARGIN, _MARGIN, textwrap.shorten(title, 100, placeholder=" ..."), _TITLE, bold=True)
-    for number, line in enumerate(lines):
-        page.text(_MARGIN, _MARGIN + 0.28 + _TEXT_LINE * number, line, _MEDIUM, color=_GRAY)
+    page = Page.open(title, protocol, _ABOVE_PANELS + panels + _BELOW_PANELS + strip)
+    top = page.top + _ABOVE_PANELS
     _draw_bars(page, results, top, panels)
     _draw_curves(page, results, top, panels)
     if strip:
@@ -110,83 +78,53 @@ def precision_recall(probability: Array, truth: NDArray[np.bool_]) -> tuple[Arra
     return np.append(precision[:1], precision), np.append(0.0, hits / truth.sum())
 
 
-@dataclass(frozen=True)
-class _Page:
-    """A figure on which places are given in inches from its top left corner."""
-
-    figure: Figure
-    height: float
-
-    def __post_init__(self) -> None:
-        self.figure.set_size_inches(_WIDTH, self.height)
-
-    def point(self, left: float, top: float) -> tuple[float, float]:
-        return left / _WIDTH, 1 - top / self.height
-
-    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        axes = self.figure.add_axes((*self.point(left, top + height), width / _WIDTH, height / self.height))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=_SMALL, length=2.5)
-        return axes
-
-    def text(self, left: float, top: float, text: str, size: float, *, color: str = _INK, bold: bool = False) -> None:
-        weight = "bold" if bold else "normal"
-        self.figure.text(
-            *self.point(left, top), text, size=size, color=color, weight=weight, va="center", parse_math=False
-        )
-
-
-def _draw_bars(page: _Page, results: Results, top: float, height: float) -> None:
+def _draw_bars(page: Page, results: Results, top: float, height: float) -> None:
     columns, summary = results.evaluation.columns, results.evaluation.summary
     rows, ordinal = np.arange(len(results.aus)), "icc" in results.evaluation.columns
     height = min(height, 0.5 * len(rows))
-    left, width = _MARGIN + _NAMES, _BARS_BESIDE_ICC if ordinal else _BARS
-    page.text(
-        _MARGIN, top - 0.35, f"F1 at validation thresholds, mean {_number(summary['f1_val'])}", _HEADING, bold=True
-    )
-    axes = _bars(page, (left, top, width, height), columns["f1_val"], _SKY)
-    axes.set_yticks(rows, [f"{au}  {description(au)}" for au in results.aus], size=_MEDIUM)
-    axes.plot(columns["f1_0.5"], rows, "D", ms=3.5, color=_INK, label="F1 at 0.5", clip_on=False)
+    left, width = MARGIN + _NAMES, _BARS_BESIDE_ICC if ordinal else _BARS
+    page.text(MARGIN, top - 0.35, f"F1 at validation thresholds, mean {rounded(summary['f1_val'])}", HEADING, bold=True)
+    axes = _bars(page, (left, top, width, height), columns["f1_val"], SKY)
+    axes.set_yticks(rows, [f"{au}  {description(au)}" for au in results.aus], size=MEDIUM)
+    axes.plot(columns["f1_0.5"], rows, "D", ms=3.5, color=INK, label="F1 at 0.5", clip_on=False)
     base_rate = columns["positives"] / np.where(columns["observed"] > 0, columns["observed"], np.nan)
-    axes.plot(base_rate, rows, "|", ms=9, mew=2, color=_ORANGE, label="base rate", clip_on=False)
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=_SMALL, frameon=False, borderaxespad=0.1
-    )
+    axes.plot(base_rate, rows, "|", ms=9, mew=2, color=ORANGE, label="base rate", clip_on=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.1)
     for row in np.flatnonzero(~np.isfinite(columns["f1_val"])):
-        reason = _missing_class(columns["positives"][row], columns["observed"][row]) or "no validation threshold"
-        axes.text(0.97, float(row), reason, size=_SMALL, color=_GRAY, ha="right", va="center", style="italic")
+        reason = missing_class(columns["positives"][row], columns["observed"][row]) or "no validation threshold"
+        axes.text(0.97, float(row), reason, size=SMALL, color=GRAY, ha="right", va="center", style="italic")
     if ordinal:
         left += width + _ICC_GAP
-        page.text(left, top - 0.35, f"ICC, mean {_number(summary['icc'])}", _HEADING, bold=True)
-        _bars(page, (left, top, _ICC, height), columns["icc"], _GREEN).set_yticks(rows, [])
+        page.text(left, top - 0.35, f"ICC, mean {rounded(summary['icc'])}", HEADING, bold=True)
+        _bars(page, (left, top, _ICC, height), columns["icc"], GREEN).set_yticks(rows, [])
 
 
-def _bars(page: _Page, place: tuple[float, float, float, float], values: Array, color: str) -> Axes:
+def _bars(page: Page, place: tuple[float, float, float, float], values: Array, color: str) -> Axes:
     axes = page.axes(*place)
     lengths = np.nan_to_num(values)
     axes.barh(np.arange(len(values)), lengths, height=0.66, color=color)
     axes.set(xlim=(min(0.0, lengths.min()), 1), ylim=(len(values) - 0.5, -0.5), axisbelow=True)
     axes.locator_params(axis="x", nbins=5 if place[2] > 2 else 2)
-    axes.grid(axis="x", color=_PALE, lw=0.6)
+    axes.grid(axis="x", color=PALE, lw=0.6)
     for row, value in enumerate(values):
         axes.annotate(
-            _number(value),
+            rounded(value),
             (1, row),
             (7, 0),
             textcoords="offset points",
-            size=_MEDIUM,
+            size=MEDIUM,
             va="center",
             annotation_clip=False,
         )
     return axes
 
 
-def _draw_curves(page: _Page, results: Results, top: float, height: float) -> None:
-    page.text(_CURVES, top - 0.35, "Precision over recall", _HEADING, bold=True)
+def _draw_curves(page: Page, results: Results, top: float, height: float) -> None:
+    page.text(_CURVES, top - 0.35, "Precision over recall", HEADING, bold=True)
     handles = [
-        Line2D([], [], color=_BLUE, label="curve; area = AP"),
-        Line2D([], [], color=_ORANGE, ls="--", lw=1, label="base rate"),
-        Line2D([], [], color=_INK, ls="", marker="o", ms=4, label="validation threshold"),
+        Line2D([], [], color=BLUE, label="curve; area = AP"),
+        Line2D([], [], color=ORANGE, ls="--", lw=1, label="base rate"),
+        Line2D([], [], color=INK, ls="", marker="o", ms=4, label="validation threshold"),
     ]
     place = page.point(_CURVES + _CURVES_WIDTH, top - 0.35)
     page.figure.legend(
@@ -194,13 +132,13 @@ def _draw_curves(page: _Page, results: Results, top: float, height: float) -> No
         loc="center right",
         bbox_to_anchor=place,
         ncols=3,
-        fontsize=_SMALL,
+        fontsize=SMALL,
         frameon=False,
         borderaxespad=0,
     )
     # A panel per AU: in one panel the curves of a dozen AUs would hide each other.
     count = len(results.aus)
-    across = _panels_across(count, _CURVES_WIDTH / height)
+    across = panels_across(count, _CURVES_WIDTH / height)
     wide, high = _CURVES_WIDTH / across, height / math.ceil(count / across)
     for index, au in enumerate(results.aus):
         down, right = divmod(index, across)
@@ -208,55 +146,45 @@ def _draw_curves(page: _Page, results: Results, top: float, height: float) -> No
         axes.set(xlim=(-0.02, 1.03), ylim=(-0.02, 1.05), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xticklabels(["0", "", "1"] if index + across >= count else [])
         axes.set_yticklabels(["0", "", "1"] if right == 0 else [])
-        axes.set_title(f"{au}  AP {_number(results.evaluation.columns['ap'][index])}", size=_MEDIUM, pad=2, loc="left")
+        axes.set_title(f"{au}  AP {rounded(results.evaluation.columns['ap'][index])}", size=MEDIUM, pad=2, loc="left")
         _draw_curve(axes, results, index)
-
-
-def _panels_across(count: int, aspect: float) -> int:
-    """Columns of a grid that fills an area of width / height `aspect` with nearly square panels and few gaps."""
-
-    def cost(across: int) -> float:
-        down = math.ceil(count / across)
-        return abs(math.log(aspect * down / across)) + across * down / count
-
-    return min(range(1, count + 1), key=cost)
 
 
 def _draw_curve(axes: Axes, results: Results, index: int) -> None:
     columns, seen = results.evaluation.columns, results.judged[:, index]
     truth = results.truth[seen, index]
-    if reason := _missing_class(truth.sum(), len(truth)):
-        axes.text(0.5, 0.5, reason, size=_SMALL, color=_GRAY, ha="center", style="italic")
+    if reason := missing_class(truth.sum(), len(truth)):
+        axes.text(0.5, 0.5, reason, size=SMALL, color=GRAY, ha="center", style="italic")
         return
     precision, recall = precision_recall(results.probability[seen, index], truth)
-    axes.axhline(truth.mean(), color=_ORANGE, ls="--", lw=1)
+    axes.axhline(truth.mean(), color=ORANGE, ls="--", lw=1)
     # Steps, as average precision sums them: the area below them is the AP of the title.
-    axes.plot(recall, precision, color=_BLUE, lw=1.3, drawstyle="steps-pre")
-    axes.plot(columns["recall_val"][index], columns["precision_val"][index], "o", ms=4, color=_INK)
+    axes.plot(recall, precision, color=BLUE, lw=1.3, drawstyle="steps-pre")
+    axes.plot(columns["recall_val"][index], columns["precision_val"][index], "o", ms=4, color=INK)
 
 
-def _draw_faces(page: _Page, results: Results, best: list[Face], worst: list[Face], top: float) -> None:
+def _draw_faces(page: Page, results: Results, best: list[Face], worst: list[Face], top: float) -> None:
     groups = (
-        (_MARGIN, best, "Best: no error, most AUs"),
-        (_MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: the most confident errors"),
+        (MARGIN, best, "Best: no error, most AUs"),
+        (MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: the most confident errors"),
     )
     for left, faces, heading in groups:
-        page.text(left, top, heading, _HEADING, bold=True)
+        page.text(left, top, heading, HEADING, bold=True)
         if not faces:
-            page.text(left, top + 0.4, "none", _SMALL, color=_GRAY)
+            page.text(left, top + 0.4, "none", SMALL, color=GRAY)
         for position, face in enumerate(faces):
             _draw_face(page, results, face, left + position * _FACE_STEP, top + 0.2)
     units = "AU probability" + (" (predicted / true intensity)" if results.intensity else "")
-    page.text(_MARGIN + 2.3, top, units, _SMALL, color=_GRAY)
+    page.text(MARGIN + 2.3, top, units, SMALL, color=GRAY)
 
 
-def _draw_face(page: _Page, results: Results, face: Face, left: float, top: float) -> None:
+def _draw_face(page: Page, results: Results, face: Face, left: float, top: float) -> None:
     axes = page.axes(left, top, _FACE, _FACE)
     axes.set_axis_off()
     axes.imshow(face.image)
     lines = _face_lines(results, face.row)
     for number, (text, color) in enumerate(lines):
-        page.text(left, top + _FACE + _FACE_LINE * (number + 0.8), text, _SMALL, color=color)
+        page.text(left, top + _FACE + _FACE_LINE * (number + 0.8), text, SMALL, color=color)
 
 
 def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
@@ -264,26 +192,15 @@ def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
     wrong, active = results.wrong[row], results.active[row]
     shown = [*np.flatnonzero(wrong), *np.flatnonzero(active & ~wrong)]
     assert results.files is not None, "faces are chosen from files"
-    lines = [(Path(results.files[row]).name[-_FILE_LETTERS:], _GRAY)]
+    lines = [(Path(results.files[row]).name[-_FILE_LETTERS:], GRAY)]
     for index in shown[:_FACE_LINES]:
         text = f"{results.aus[index]} {results.probability[row, index]:.2f}"
         if results.intensity is not None:
             predicted, true = (part[row, index] for part in results.intensity)
             text += f" ({predicted:.1f} / {f'{true:.2g}' if np.isfinite(true) else '?'})"
         if not wrong[index]:
-            lines.append((text, _INK))
+            lines.append((text, INK))
         else:
-            lines.append((f"missed {text}", _ORANGE) if active[index] else (f"false {text}", _BLUE))
+            lines.append((f"missed {text}", ORANGE) if active[index] else (f"false {text}", BLUE))
     hidden = len(shown) - _FACE_LINES
-    return [*lines, (f"and {hidden} more", _GRAY)] if hidden > 0 else lines
-
-
-def _missing_class(positives: int, observed: int) -> str:
-    """Why an AU has no curve; empty if it has one."""
-    if observed == 0:
-        return "no labels"
-    return "no positives" if positives == 0 else "no negatives" if positives == observed else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "-"
+    return [*lines, (f"and {hidden} more", GRAY)] if hidden > 0 else lines

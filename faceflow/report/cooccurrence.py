@@ -1,0 +1,84 @@
+"""Which AUs occur together, in the labels and in the predictions: what the network learned of it or made up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from faceflow.encoding import Array
+from faceflow.report.faces import Results
+from faceflow.report.page import HEADING, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page
+
+# Inches.
+_SIDE, _LEFT, _ABOVE, _BELOW = 3.75, 0.5, 0.8, 0.55
+
+_MOST_NUMBERED = 20  # AUs whose cells have room for a number
+_DARK = 0.6
+
+
+def cooccurrence(active: NDArray[np.bool_], judged: NDArray[np.bool_]) -> Array:
+    """P(column | row): how often each AU occurs on the faces where another one does, (A, A).
+
+    The diagonal holds how often an AU occurs on all faces. NaN where no face can tell.
+
+    Args:
+        active: where an AU occurs, (N, A); read only where `judged`.
+        judged: where that is known, (N, A); a pair counts faces where both are.
+    """
+    known = judged.astype(np.float64)
+    on = (active & judged).astype(np.float64)
+    shared = on.T @ known
+    together = on.T @ on
+    np.fill_diagonal(shared, known.sum(axis=0))
+    return np.divide(together, shared, out=np.full_like(shared, np.nan), where=shared > 0)
+
+
+def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
+    """Draw the labels' and the predictions' matrix side by side, and their difference."""
+    judged = results.judged
+    truth = cooccurrence(results.truth, judged)
+    predicted = cooccurrence(np.greater_equal(results.probability, results.thresholds), judged)
+    page = Page.open(title, protocol, _ABOVE + _SIDE + _BELOW)
+    key = "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces."
+    page.text(MARGIN, page.top + 0.17, key, MEDIUM)
+    panels = (
+        ("Labels", truth, "Blues", (0, 1)),
+        ("Predictions at validation thresholds", predicted, "Blues", (0, 1)),
+        ("Predictions minus labels, percentage points", predicted - truth, "PuOr_r", (-0.5, 0.5)),
+    )
+    step = (WIDTH - 2 * MARGIN - _LEFT - _SIDE) / (len(panels) - 1)
+    for number, (heading, values, colors, limits) in enumerate(panels):
+        left = MARGIN + _LEFT + number * step
+        page.text(left, page.top + _ABOVE - 0.2, heading, HEADING, bold=True)
+        _draw_matrix(page, (left, page.top + _ABOVE), results.aus, values, colors, limits)
+    return page.figure
+
+
+def _draw_matrix(
+    page: Page,
+    place: tuple[float, float],
+    aus: Sequence[str],
+    values: Array,
+    colors: str,
+    limits: tuple[float, float],
+) -> None:
+    count = len(aus)
+    axes = page.axes(*place, _SIDE, _SIDE)
+    axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+    size = min(SMALL, 0.9 * 72 * _SIDE / count)
+    axes.set_xticks(range(count), aus, size=size, rotation=90)
+    axes.set_yticks(range(count), aus, size=size)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if count > _MOST_NUMBERED:
+        return
+    for row in range(count):
+        for column in range(count):
+            value = values[row, column]
+            text = f"{round(100 * value)}" if np.isfinite(value) else "-"
+            color = "white" if abs(value) / limits[1] > _DARK else INK
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, text, size=size, color=color, ha="center", va="center", weight=weight)

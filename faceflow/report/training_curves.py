@@ -1,0 +1,118 @@
+"""How a training went: losses, validation scores and learning rate over its epochs, and the F1 of every AU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from faceflow.report.page import (
+    BLUE,
+    GRAY,
+    GREEN,
+    HEADING,
+    INK,
+    MARGIN,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    SMALL,
+    Page,
+    rounded,
+)
+
+# Inches.
+_PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.55, 0.55
+_AU_ROW = 0.16
+
+_VALIDATION = {"val/f1_val": "F1@val", "val/ap": "AP", "val/auroc": "AUROC", "val/icc": "ICC"}
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK, GRAY)
+_PER_AU = "val/f1_val/AU"
+
+
+def draw_training(history: pd.DataFrame, monitor: str, title: str, protocol: Mapping[str, str]) -> Figure:
+    """Draw the epochs of metrics.csv.
+
+    Args:
+        history: a row per epoch; columns that it lacks are not drawn.
+        monitor: column whose best epoch is marked.
+        title: headline.
+        protocol: the caption.
+    """
+    names = [str(name) for name in history]
+    aus = [name for name in names if name.startswith(_PER_AU)]
+    height = max(_HEIGHT, _AU_ROW * len(aus))
+    page = Page.open(title, protocol, _ABOVE + height + _BELOW)
+    panels: tuple[tuple[str, dict[str, str]], ...] = (
+        ("Training loss", _losses(names)),
+        ("Validation, mean over AUs", {name: label for name, label in _VALIDATION.items() if name in names}),
+        ("Learning rate", {name: "" for name in names if name == "train/lr"}),
+    )
+    best = _best_epoch(history, monitor)
+    for number, (heading, columns) in enumerate(panels):
+        _draw_lines(page, history, MARGIN + 0.3 + number * _STEP, heading, columns, best)
+    if aus:
+        _draw_aus(page, history, MARGIN + 0.45 + len(panels) * _STEP, aus, height, best)
+    if best is not None:
+        mark = f"Dashed line: best.ckpt, epoch {best} by {monitor}"
+        page.text(MARGIN + 0.3, page.top + _ABOVE + _HEIGHT + 0.42, mark, SMALL, color=GRAY)
+    return page.figure
+
+
+def _losses(names: Sequence[str]) -> dict[str, str]:
+    """Terms of the loss and their sum, or the one term alone."""
+    terms = [name for name in names if name.startswith("train/") and name.endswith("loss") and name != "train/loss"]
+    shown = [*terms, "train/loss"] if len(terms) > 1 else ["train/loss"]
+    return {name: name.removeprefix("train/") for name in shown if name in names}
+
+
+def _best_epoch(history: pd.DataFrame, monitor: str) -> int | None:
+    if monitor not in history or not history[monitor].notna().any():
+        return None
+    return int(history["epoch"].iloc[int(np.nanargmax(history[monitor]))])
+
+
+def _draw_lines(
+    page: Page, history: pd.DataFrame, left: float, heading: str, columns: Mapping[str, str], best: int | None
+) -> None:
+    page.text(left, page.top + _ABOVE - 0.22, heading, HEADING, bold=True)
+    axes = page.axes(left, page.top + _ABOVE, _PANEL, _HEIGHT)
+    for (name, label), color in zip(columns.items(), _COLORS, strict=False):
+        known = history[["epoch", name]].dropna()  # epochs without validation leave gaps
+        marker = "o" if len(known) < 15 else ""
+        axes.plot(known["epoch"], known[name], color=color, lw=1.3, marker=marker, ms=3, label=label)
+    if best is not None:
+        axes.axvline(best, color=GRAY, ls="--", lw=0.8)
+    axes.grid(axis="y", color=PALE, lw=0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("epoch", size=SMALL)
+    if any(columns.values()):
+        axes.legend(fontsize=SMALL, frameon=False, borderaxespad=0.2)
+    elif not columns:
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, size=SMALL, color=GRAY, ha="center")
+
+
+def _draw_aus(
+    page: Page, history: pd.DataFrame, left: float, columns: Sequence[str], height: float, best: int | None
+) -> None:
+    page.text(left, page.top + _ABOVE - 0.22, "Validation F1@val per AU", HEADING, bold=True)
+    known = history[["epoch", *columns]].dropna(subset=list(columns), how="all")
+    axes = page.axes(left, page.top + _ABOVE, _PANEL - 0.3, height)
+    if known.empty:
+        return
+    values = known[list(columns)].to_numpy(float).T
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    shown = np.unique(np.linspace(0, len(known) - 1, min(6, len(known))).astype(int))
+    epochs = known["epoch"].to_numpy(int)
+    axes.set_xticks(shown, [str(epochs[index]) for index in shown])
+    axes.set_yticks(range(len(columns)), [name.rpartition("/")[2] for name in columns])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if best in epochs:
+        for row, value in enumerate(values[:, epochs.tolist().index(best)]):
+            axes.text(len(epochs) - 0.4, row, rounded(value), size=SMALL, va="center")
+        page.text(left + _PANEL, page.top + _ABOVE - 0.05, "best.ckpt", SMALL, color=GRAY, align="right")

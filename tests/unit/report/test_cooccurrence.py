@@ -1,0 +1,34 @@
+"""Co-occurrence against a table worked out by hand and against loops over faces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from faceflow.report.cooccurrence import cooccurrence, draw_cooccurrence
+from tests.helpers.results import make_results
+
+
+def test_rows_are_conditions_and_the_diagonal_is_the_base_rate() -> None:
+    active = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], bool)
+    found = cooccurrence(active, np.ones_like(active))
+    nobody = np.nan  # the third AU never occurs
+    expected = [[3 / 4, 2 / 3, 0], [2 / 3, 3 / 4, 0], [nobody, nobody, 0]]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_pairs_count_faces_where_both_labels_are_known() -> None:
+    rng = np.random.default_rng(0)
+    active, judged = rng.random((80, 4)) < 0.4, rng.random((80, 4)) < 0.7
+    found = cooccurrence(active, judged)
+    for row in range(4):
+        for column in range(4):
+            faces = judged[:, row] & judged[:, column] & (active[:, row] | (row == column))
+            np.testing.assert_allclose(found[row, column], active[faces, column].mean())
+
+
+def test_truth_prediction_and_difference_stand_side_by_side() -> None:
+    truth = [[1, 1], [1, 0], [0, 0], [0, 1]]
+    probability = [[0.9, 0.9], [0.9, 0.9], [0.1, 0.1], [0.1, 0.1]]
+    panels = draw_cooccurrence(make_results(("AU1", "AU4"), probability, truth), "t", {}).axes
+    shown = [[text.get_text() for text in panel.texts] for panel in panels]
+    assert shown == [["50", "50", "50", "50"], ["50", "100", "100", "50"], ["0", "50", "50", "0"]]

@@ -1,0 +1,45 @@
+"""Training curves draw what metrics.csv holds, and mark the checkpoint that was chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from faceflow.report.training_curves import draw_training
+
+
+def history() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "epoch": [0, 1, 2, 3],
+            "train/loss": [0.9, 0.8, 0.7, 0.6],
+            "train/supervised/task_loss": [0.9, 0.8, 0.7, 0.6],
+            "val/f1_val": [0.2, np.nan, 0.5, 0.4],
+            "val/f1_val/AU1": [0.1, np.nan, 0.6, 0.3],
+            "val/f1_val/AU12": [0.3, np.nan, 0.4, 0.5],
+        }
+    )
+
+
+def test_curves_skip_epochs_without_validation_and_mark_the_best() -> None:
+    figure = draw_training(history(), "val/f1_val", "t", {})
+    loss, validation, rate, aus = figure.axes
+    curve, best = loss.lines
+    np.testing.assert_allclose(curve.get_ydata(), [0.9, 0.8, 0.7, 0.6])
+    assert list(best.get_xdata()) == [2, 2]
+    np.testing.assert_allclose(validation.lines[0].get_xydata(), [[0, 0.2], [2, 0.5], [3, 0.4]])
+    assert [text.get_text() for text in rate.texts] == ["not recorded"]
+    np.testing.assert_allclose(aus.images[0].get_array(), [[0.1, 0.6, 0.3], [0.3, 0.4, 0.5]])
+    assert [label.get_text() for label in aus.get_yticklabels()] == ["AU1", "AU12"]
+    assert [text.get_text() for text in aus.texts] == ["0.60", "0.40"]
+
+
+def test_terms_of_a_sum_are_drawn_beside_it() -> None:
+    frame = history().assign(**{"train/fixmatch/unlabeled_loss": [0.1, 0.1, 0.1, 0.1]})
+    labels = [line.get_label() for line in draw_training(frame, "val/icc", "t", {}).axes[0].lines]
+    assert labels == ["supervised/task_loss", "fixmatch/unlabeled_loss", "loss"]
+
+
+def test_a_history_without_validation_still_makes_a_page() -> None:
+    figure = draw_training(history()[["epoch", "train/loss"]], "val/f1_val", "t", {})
+    assert len(figure.axes) == 3
