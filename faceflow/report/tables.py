@@ -199,6 +199,12 @@ def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: in
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
         parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")
+    bounds = {
+        header: [evaluation.summary.get(f"{name}_{b}", np.nan) for b in ("low", "high")]
+        for header, name in shown.items()
+    }
+    if known := [f"{header} {number(low)} to {number(high)}" for header, (low, high) in bounds.items() if low <= high]:
+        parts.append(f"95 % intervals of the means, over persons: {', '.join(known)}")
     return "\n".join(filter(None, parts))
 
 

@@ -258,6 +258,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             pipeline=build_pipeline(plain_dict(cfg.transforms)[EVAL], key=f"transforms.{EVAL}"),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
+            bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")
         report_test(result, tables, payload, title=title, output=run.output, extra=record)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faceflow.config.checks import check_number
 from faceflow.encoding import Array
 from faceflow.errors import DataError
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
@@ -93,22 +92,6 @@ def pool_tests(folders: Sequence[Path], thresholds: Sequence[Mapping[str, float 
         intensity=together(_INTENSITY),
         graded=together(""),
     )
-
-
-def check_bootstrap(settings: Mapping[str, Any]) -> None:
-    """Check the `bootstrap` part of a config.
-
-    Raises:
-        ConfigError: no whole numbers of at least 0.
-    """
-    for key in ("resamples", "seed"):
-        check_number(
-            settings[key],
-            key=f"bootstrap.{key}",
-            expected="a whole number >= 0",
-            valid=lambda value: value >= 0,
-            whole=True,
-        )
 
 
 def _read(folder: Path) -> pd.DataFrame:

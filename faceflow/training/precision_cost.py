@@ -74,7 +74,9 @@ def measure_cost(
     """Test both on all faces of some tables."""
 
     def pooled(predictor: Predictor) -> Evaluation:
-        result = test_network(predictor, thresholds, tables, pipeline=pipeline, batch_size=batch_size, workers=workers)
+        result = test_network(
+            predictor, thresholds, tables, pipeline=pipeline, batch_size=batch_size, workers=workers, bootstrap=None
+        )
         return result.evaluations[result.pooled.name]
 
     faces = ", ".join(f"{table.name} ({len(table)} images)" for table in tables)

@@ -24,7 +24,7 @@ from faceflow.training.build import build_objectives
 from faceflow.training.evaluation_data import eval_pipeline, read_faces, unseen_faces
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
-from faceflow.training.pooled import check_bootstrap
+from faceflow.training.intervals import check_bootstrap
 from faceflow.training.predictors import open_predictor
 from faceflow.training.record import run_record
 from faceflow.training.summary import summarize
@@ -65,6 +65,7 @@ def test(cfg: DictConfig) -> float:
     silence_advice()
     output = Path(cfg.paths.output)
     check_loader(cfg.loader.batch_size, cfg.loader.workers)
+    check_bootstrap(cfg.bootstrap)
     if cfg.subset not in ("unseen", "all"):
         raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
     predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
@@ -87,6 +88,7 @@ def test(cfg: DictConfig) -> float:
         pipeline=eval_pipeline(cfg, spec.image_size),
         batch_size=cfg.loader.batch_size,
         workers=cfg.loader.workers,
+        bootstrap=plain_dict(cfg.bootstrap),
     )
     record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
     files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}

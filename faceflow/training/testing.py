@@ -22,6 +22,7 @@ from faceflow.metrics.evaluation import Evaluation, Prediction
 from faceflow.report.files import per_au_frame, write_json, write_table
 from faceflow.report.picture import results_picture
 from faceflow.report.tables import results_table, say, show
+from faceflow.training.intervals import with_intervals
 from faceflow.training.predictors import Predictor
 from faceflow.training.scoring import ScoredSet, SplitScorer
 
@@ -45,10 +46,12 @@ def test_network(
     pipeline: Pipeline,
     batch_size: int,
     workers: int,
+    bootstrap: Mapping[str, int] | None,
 ) -> TestResult:
     """Score a network on tables at thresholds that validation left.
 
-    Runs on one device, so that no row is padded or lost.
+    Runs on one device, so that no row is padded or lost. `bootstrap` holds the arguments of `with_intervals`; None
+    leaves intervals out.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
@@ -57,7 +60,10 @@ def test_network(
     rows, outputs = predict(predictor, loader)
     scorer = SplitScorer(tables, spec)
     prediction, _ = scorer.merged(scorer.pooled, rows, outputs)
-    return TestResult(evaluations=scorer.score(rows, outputs, thresholds), pooled=scorer.pooled, prediction=prediction)
+    evaluations = scorer.score(rows, outputs, thresholds)
+    if bootstrap is not None:
+        evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, **bootstrap)
+    return TestResult(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]

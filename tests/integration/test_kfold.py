@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from faceflow.metrics.bootstrap import PersonBootstrap
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 
@@ -106,6 +107,19 @@ def test_the_summary_has_both_conventions_per_au(whole: Outcome) -> None:
     stored = whole.metrics()["per_au"]["icc"]["AU1"]
     assert stored["mean"] == pytest.approx(table.loc[("icc", "AU1"), "mean"])
     assert whole.metrics()["bootstrap"] == {"resamples": 50, "seed": 0}
+
+
+def test_every_test_has_intervals_over_its_persons(whole: Outcome) -> None:
+    frame, scores = predictions(whole, "fold1"), per_au(whole, "fold1")
+    occurs = frame[[f"{au}_occurs" for au in AUS]].to_numpy(float)
+    predicted = frame[[f"{au}_prob" for au in AUS]].to_numpy() >= 0.5
+    expected = PersonBootstrap(frame["person"], resamples=50, seed=0).f1(predicted, occurs, np.isfinite(occurs))
+    bounds = scores.loc[list(AUS), ["f1_0.5_low", "f1_0.5_high"]].to_numpy()
+    assert bounds == pytest.approx(np.stack([expected.per_au.low, expected.per_au.high], axis=1), nan_ok=True)
+    summary = Outcome(0, "", "", whole.folder / "fold1").metrics()["test"]["faces"]["summary"]
+    low, high = float(expected.mean.low), float(expected.mean.high)
+    assert [summary["f1_0.5_low"], summary["f1_0.5_high"]] == pytest.approx([low, high])
+    assert f"F1@0.5 {low:.3f} to {high:.3f}" in " ".join(whole.stdout.split())
 
 
 def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(whole: Outcome) -> None:
