@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger
 
 from faceflow.artifacts.checkpoint import (
     AtomicCheckpointIO,
@@ -101,10 +102,24 @@ def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
     return objectives
 
 
+def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
+    """Loggers of a `logger` config.
+
+    Raises:
+        ConfigError: settings that one refuses, or one whose package is not installed.
+    """
+    return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
+
+
 def build_trainer(
-    trainer: Mapping[str, Any], *, callbacks: Mapping[str, Any], loggers: Mapping[str, Any], output: Path
+    trainer: Mapping[str, Any],
+    *,
+    callbacks: Mapping[str, Any],
+    watchers: Sequence[L.Callback],
+    loggers: Sequence[Logger],
+    output: Path,
 ) -> L.Trainer:
-    """Trainer that writes under `output`, checkpoints whole or not at all."""
+    """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
             check_number(
@@ -117,12 +132,11 @@ def build_trainer(
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
-    writers = [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
     try:
         return L.Trainer(
             **trainer,
-            callbacks=listeners,
-            logger=writers,
+            callbacks=[*listeners, *watchers],
+            logger=list(loggers),
             plugins=[AtomicCheckpointIO()],
             default_root_dir=output,
             use_distributed_sampler=False,  # EpochSampler deals the rows out itself

@@ -23,7 +23,7 @@ from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
-from faceflow.data.transforms import build_pipeline
+from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import LabelCounts
@@ -31,8 +31,10 @@ from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
 from faceflow.models.network import NetworkSpec
 from faceflow.report.files import write_json
 from faceflow.report.tables import data_tables, say, show
+from faceflow.tracking.tracker import Outcome, tracked
 from faceflow.training.build import (
     EVAL,
+    build_loggers,
     build_network,
     build_objectives,
     build_pipelines,
@@ -49,6 +51,7 @@ from faceflow.training.record import fingerprints, git_revision, run_record, ver
 from faceflow.training.scoring import SplitScorer
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
+from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of, watchers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,17 +160,22 @@ def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | N
     """
     cfg = run.cfg
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    module, data = _module(run), _data(run)
+    module, data, loggers = _module(run), _data(run), build_loggers(plain_dict(cfg.logger))
     trainer = build_trainer(
         plain_dict(cfg.trainer),
         callbacks=plain_dict(cfg.callbacks),
-        loggers=plain_dict(cfg.logger),
+        watchers=watchers(
+            loggers, run.streams["val"], pipeline=_eval_pipeline(run) if cfg.log_images else None, seed=cfg.seed
+        ),
+        loggers=loggers,
         output=run.output,
     )
     if resume:
         check_resume(resume, module)
-    _fit(trainer, module, data, resume=resume)
-    return _finish(run, trainer, started=started) if trainer.is_global_zero else None
+    described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
+    with tracked(trackers_of(loggers), described):
+        _fit(trainer, module, data, resume=resume)
+        return _finish(run, trainer, started=started) if trainer.is_global_zero else None
 
 
 def speaks() -> bool:
@@ -249,23 +257,35 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
         "checkpoint": best.best_model_path,
         "run": run_record(seed=cfg.seed, protocol=payload.protocol, splits=run.streams, started=started),
     }
-    tables = run.streams["test"]
+    tables, outcome = run.streams["test"], Outcome()
     if cfg.test and tables:
         result = test_network(
             TorchPredictor(network, accelerator=cfg.trainer.accelerator),
             payload.thresholds,
             tables,
-            pipeline=build_pipeline(plain_dict(cfg.transforms)[EVAL], key=f"transforms.{EVAL}"),
+            pipeline=_eval_pipeline(run),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
-            bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")
         report_test(result, tables, payload, title=title, output=run.output, extra=record)
+        outcome = test_outcome(result, tables, run.spec)
     elif run.name is not None:  # the summary over folds reads it
         write_json(run.output / "metrics.json", {**record, "protocol": payload.protocol})
+    log_outcome(
+        trainer.loggers,
+        outcome,
+        run.output,
+        checkpoint=Path(best.best_model_path),
+        splits=run.streams,
+        log_images=cfg.log_images,
+    )
     say(f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
     return score
+
+
+def _eval_pipeline(run: FoldRun) -> Pipeline:
+    return build_pipeline(plain_dict(run.cfg.transforms)[EVAL], key=f"transforms.{EVAL}")
 
 
 def _best(trainer: L.Trainer) -> Any:

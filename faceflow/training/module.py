@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,6 +17,7 @@ from faceflow.artifacts.checkpoint import PAYLOAD, Payload
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import TEACHER, Batch, Objective
+from faceflow.metrics.evaluation import Prediction
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.optim import OptimizerFactory, build_schedule, parameter_groups
@@ -75,6 +77,7 @@ class AUModule(L.LightningModule):
         self.maps = any(objective.maps for objective in objectives.values())
         self.scorer = scorer
         self.collected = EpochPredictions()
+        self.latest: tuple[NDArray[np.intp], Prediction] | None = None  # rows of the last validation, and what it saw
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
         self.layer_decay, self.head_lr_mult = layer_decay, head_lr_mult
         self.seed, self.payload = seed, payload
@@ -190,6 +193,7 @@ class AUModule(L.LightningModule):
                 "diverged; lower it, or set trainer.gradient_clip_val"
             )
         prediction = self.scorer.decode(probabilities)
+        self.latest = rows, prediction
         self.payload.thresholds = self.scorer.tune(rows, prediction)
         values = self.scorer.named("val", self.scorer.score(rows, prediction, self.payload.thresholds))
         finite = {key: value for key, value in values.items() if np.isfinite(value)}

@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": LEAVES | {"metrics"},
     "inference": LEAVES | {"config", "preprocess", "report"},
     "preprocess": LEAVES | {"config", "report"},
-    "training": LEAVES | DATA | MODELS | {"methods", "artifacts", "report", "inference"},
+    "tracking": {"errors", "encoding", "files", "images", "config"},
+    "training": LEAVES | DATA | MODELS | {"methods", "artifacts", "report", "inference", "tracking"},
     "cli": {"errors", "config"},  # the rest inside the task function
 }
 FORBIDDEN: dict[str, set[str]] = {
@@ -51,6 +52,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "artifacts": {"hydra", "omegaconf", "pandas", "albumentations"},
     "report": TORCH_FREE | FRAMEWORK,
     "inference": TORCH_FREE | FRAMEWORK,
+    "tracking": {"hydra", "omegaconf", "torch", "timm", "torchmetrics", "pandas", "cv2"},
     "preprocess": TORCH_FREE | FRAMEWORK | {"pandas"},
     "cli": TORCH_FREE | {"numpy", "pandas", "cv2"},
 }

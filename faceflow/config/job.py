@@ -1,0 +1,23 @@
+"""What Hydra knows of the running job: its sweep, and the options that were chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+
+def sweep_folder() -> str | None:
+    """Name of the folder of the sweep that the job belongs to; None outside a sweep."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).name
+
+
+def choices(*groups: str) -> list[str]:
+    """Options that the command chose of some groups; groups without a choice are left out."""
+    if not HydraConfig.initialized():
+        return []
+    chosen = HydraConfig.get().runtime.choices
+    return [str(chosen[group]) for group in groups if chosen.get(group)]

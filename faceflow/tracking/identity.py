@@ -1,0 +1,39 @@
+"""The ids under which trackers know a run, kept in its folder so that a resumed run goes on under them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from faceflow.files import whole_file
+
+FILE = "tracking.json"
+
+
+def recall(folder: Path | None, tracker: str) -> dict[str, Any]:
+    """What a tracker noted in a run folder; empty where it noted nothing that can be read."""
+    if folder is None:
+        return {}
+    noted = _read(folder).get(tracker)
+    return noted if isinstance(noted, dict) else {}
+
+
+def note(folder: Path, tracker: str, **facts: str | None) -> None:
+    """Note what a tracker needs to go on, beside what others noted.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = _read(folder) | {tracker: facts}
+    with whole_file(folder / FILE) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,108 @@
+"""MLflow: a local SQLite store below the runs folder, or a server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import MLFlowLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from faceflow.errors import ConfigError
+from faceflow.tracking.identity import note, recall
+from faceflow.tracking.tracker import INTERRUPTED, Outcome, TrackedRun, Tracker
+from faceflow.tracking.wandb_login import check_installed
+
+_NAME = "mlflow"  # in tracking.json
+_STATUS = {0: "FINISHED", INTERRUPTED: "KILLED"}
+
+
+class MLflowTracker(MLFlowLogger, Tracker):
+    """Lightning's MLFlowLogger with parameters, artifacts and the way the run ended.
+
+    Args:
+        experiment: name under which runs lie.
+        tracking_uri: address of a server or a database; None: mlflow.db in `folder`.
+        folder: of the local store.
+        artifact_location: where a new experiment keeps files, such as s3://bucket/mlflow; None: as the server says,
+            or mlartifacts in `folder`.
+
+    Raises:
+        ConfigError: mlflow is not installed, or does not know the address.
+    """
+
+    samples = 0
+
+    def __init__(
+        self, *, experiment: str, tracking_uri: str | None, folder: str, artifact_location: str | None
+    ) -> None:
+        for module in ("mlflow", *(() if tracking_uri else ("sqlalchemy", "alembic"))):
+            check_installed(module, key="logger.mlflow")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        root = Path(folder).resolve()
+        if tracking_uri is None:
+            root.mkdir(parents=True, exist_ok=True)
+            tracking_uri = f"sqlite:///{root / 'mlflow.db'}"
+            artifact_location = artifact_location or (root / "mlartifacts").as_uri()
+        self.location = artifact_location
+        from mlflow.exceptions import MlflowException
+
+        for chatter in ("mlflow", "alembic"):  # after the import, which sets it
+            logging.getLogger(chatter).setLevel(logging.WARNING)
+        try:
+            super().__init__(experiment_name=experiment, tracking_uri=tracking_uri, artifact_location=artifact_location)
+        except MlflowException as error:
+            raise ConfigError(
+                f"logger.mlflow.tracking_uri: expected an address that MLflow can open, got '{tracking_uri}': "
+                + " ".join(str(error).split())
+            ) from error
+
+    @rank_zero_only
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run and log its parameters."""
+        from mlflow.exceptions import MlflowException
+
+        earlier = recall(run.continues, _NAME).get("id")
+        self._run_name = run.name
+        self.tags = {"job_type": run.job_type, "folder": str(run.folder)} | ({"group": run.group} if run.group else {})
+        try:
+            if earlier and self._exists(earlier):
+                self._run_id = earlier
+                self.experiment.update_run(earlier, status="RUNNING")
+            else:
+                self._create_experiment()
+                self.log_hyperparams(dict(run.config))
+        except MlflowException as error:
+            raise ConfigError(f"logger.mlflow: MLflow refused the run: {' '.join(str(error).split())}") from error
+        note(run.folder, _NAME, id=self.run_id, tracking_uri=self._tracking_uri)
+
+    def _exists(self, run: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._mlflow_client.get_run(run)
+        except MlflowException:
+            return False
+        return True
+
+    def _create_experiment(self) -> None:
+        """Make the experiment where it is missing: Lightning would, with a warning."""
+        if self._mlflow_client.get_experiment_by_name(self._experiment_name) is None:
+            self._mlflow_client.create_experiment(self._experiment_name, artifact_location=self.location)
+
+    @rank_zero_only
+    def log_outcome(self, outcome: Outcome) -> None:
+        """Log the scores, and files in a folder per kind."""
+        self.log_metrics(dict(outcome.scores))
+        client: Any = self.experiment
+        for kind, files in outcome.files.items():
+            for file in files:
+                client.log_artifact(self.run_id, str(file), kind)
+
+    @rank_zero_only
+    def close(self, code: int) -> None:
+        """Say how the run ended."""
+        if self._initialized:
+            self.experiment.set_terminated(self.run_id, _STATUS.get(code, "FAILED"))

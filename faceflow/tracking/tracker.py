@@ -1,0 +1,129 @@
+"""What a tracker is told of a run: who it is, some faces over the epochs, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.encoding import Array
+from faceflow.images import Image
+
+INTERRUPTED = 130  # exit code of Ctrl-C
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedRun:
+    """A run as trackers name it.
+
+    Attributes:
+        name: readable; not unique.
+        group: the sweep, or the protocol that the run is a fold of; None for a run of its own.
+        job_type: train, fold, test or export.
+        folder: where the run writes.
+        continues: folder of the run that this one goes on, or None.
+        config: resolved, plain.
+        datasets: name -> label files.
+        log_images: whether pictures of faces may be uploaded.
+    """
+
+    name: str
+    group: str | None
+    job_type: str
+    folder: Path
+    continues: Path | None
+    config: Mapping[str, Any]
+    datasets: Mapping[str, Sequence[Path]]
+    log_images: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Predictions of N fixed faces after an epoch.
+
+    Attributes:
+        faces: names without meaning outside the run, such as "disfa 17".
+        aus: A names.
+        probability: of occurrence, (N, A).
+        occurrence, observed: labels and which of them exist, (N, A).
+        pictures: as the network sees them before normalisation, (S, S, 3); None unless they may be uploaded.
+    """
+
+    faces: Sequence[str]
+    aus: Sequence[str]
+    probability: Array
+    occurrence: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
+    pictures: Sequence[Image] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AUCurve:
+    """How one AU was found in the test set.
+
+    Attributes:
+        au: its name.
+        precision, recall: along the curve, (K,); empty where only one class occurs.
+        prevalence: share of positives.
+        confusion: true class -> predicted class -> count, at the validation threshold; None where there is none.
+        grades: counts of true (rows) and predicted intensity 0-5, (6, 6); None without intensities.
+    """
+
+    au: str
+    precision: Array
+    recall: Array
+    prevalence: float
+    confusion: NDArray[np.int64] | None
+    grades: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run leaves behind: scores by name, curves, and files by kind (checkpoint, config, results, ...)."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    curves: Sequence[AUCurve] = ()
+    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+
+class Tracker:
+    """A Lightning logger that is told more than numbers. Called in the first process only."""
+
+    samples: int  # fixed validation faces whose predictions it follows; 0 for none
+
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run, or go on with the one that it continues."""
+        raise NotImplementedError
+
+    def log_samples(self, samples: Samples, *, epoch: int, step: int) -> None:
+        """Keep the predictions of the fixed faces."""
+
+    def log_outcome(self, outcome: Outcome) -> None:
+        """Keep what the run leaves behind."""
+        raise NotImplementedError
+
+    def close(self, code: int) -> None:
+        """End the run: 0 finished, 130 interrupted, else failed. Also called where `begin` failed."""
+        raise NotImplementedError
+
+
+@contextlib.contextmanager
+def tracked(trackers: Sequence[Tracker], run: TrackedRun) -> Iterator[None]:
+    """Open a run in all trackers, and say to all how it ended."""
+    code = 1
+    try:
+        for tracker in trackers:
+            tracker.begin(run)
+        yield
+        code = 0
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        raise
+    finally:
+        for tracker in trackers:
+            tracker.close(code)

@@ -1,0 +1,77 @@
+"""Whether W&B can upload: installed, logged in, or offline. Never asks."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Literal
+
+from faceflow.errors import ConfigError, suggest
+
+Mode = Literal["online", "offline", "disabled"]
+
+AUTO = "auto"
+ONLINE: Mode = "online"
+OFFLINE: Mode = "offline"
+DISABLED: Mode = "disabled"
+_MODES = (AUTO, ONLINE, OFFLINE, DISABLED)
+
+
+def check_installed(module: str, *, key: str) -> None:
+    """Check that a tracker's package is there.
+
+    Raises:
+        ConfigError: says what to install.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(
+            f"{key}: expected {module} to be installed, got none; run: pip install 'faceflow[tracking]', or choose "
+            "another logger"
+        )
+
+
+def choose_mode(mode: str) -> Mode:
+    """Settle "auto": online with a login, else offline; the environment variable WANDB_MODE decides before that.
+
+    Raises:
+        ConfigError: an unknown mode, or online without a login, which W&B would ask for.
+    """
+    if mode not in _MODES:
+        raise ConfigError(
+            f"logger.wandb.mode: expected {', '.join(_MODES)}, got '{mode}'; {suggest(str(mode), _MODES)}"
+        )
+    asked = os.environ.get("WANDB_MODE", AUTO) if mode == AUTO else mode
+    if asked == DISABLED:
+        return DISABLED
+    if asked in (OFFLINE, "dryrun"):
+        return OFFLINE
+    if logged_in():
+        return ONLINE
+    if asked == ONLINE:
+        raise ConfigError(
+            "logger.wandb.mode: expected a login for mode=online, got none; run: wandb login, or take mode=offline"
+        )
+    return OFFLINE
+
+
+def logged_in() -> bool:
+    """Whether W&B finds credentials for its server: in the environment, its settings or the netrc file.
+
+    Its own search, because one server answers to several names.
+
+    Raises:
+        ConfigError: credentials that cannot be any.
+    """
+    import wandb
+    from wandb.errors import AuthenticationError
+    from wandb.sdk.lib.wbauth import authenticate_session
+
+    host = wandb.setup().settings.base_url
+    try:
+        found = authenticate_session(host=host, source="faceflow", prompt=False, update_session=False)
+    except AuthenticationError as error:
+        raise ConfigError(
+            f"logger.wandb: expected credentials of W&B, got some of another form ({' '.join(str(error).split())}); "
+            "run: wandb login"
+        ) from error
+    return found is not None

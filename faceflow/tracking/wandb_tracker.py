@@ -1,0 +1,190 @@
+"""Weights & Biases: offline where nobody is logged in, no pictures unless asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from faceflow.config.checks import check_number
+from faceflow.errors import ConfigError, suggest
+from faceflow.tracking.identity import note, recall
+from faceflow.tracking.tracker import Outcome, Samples, TrackedRun, Tracker
+from faceflow.tracking.wandb_charts import charts, samples_table
+from faceflow.tracking.wandb_login import OFFLINE, ONLINE, Mode, check_installed, choose_mode
+
+log = logging.getLogger(__name__)
+
+KINDS = ("checkpoint", "config", "split", "results", "data")
+_TYPES = {"checkpoint": "model", "onnx": "model", "data": "dataset"}
+_NAME = "wandb"  # in tracking.json
+
+
+class WandbTracker(WandbLogger, Tracker):
+    """Lightning's WandbLogger with samples, plots and artifacts.
+
+    Args:
+        save_dir: folder of W&B's own files.
+        project, entity: where the run belongs; entity None: the login's default.
+        mode: auto, online, offline or disabled, see `choose_mode`.
+        name, group: None: after the run folder, and the sweep or protocol.
+        tags: of the run.
+        samples: count of validation faces in the table.
+        artifacts: what is uploaded, of `KINDS`.
+        references: data set -> further address of its files, such as s3://bucket/disfa.
+        init_timeout: seconds until a server that does not answer turns the run offline.
+        finish_timeout: seconds that the end of a run waits for uploads.
+
+    Raises:
+        ConfigError: wandb is not installed, or a setting that it cannot have.
+    """
+
+    def __init__(
+        self,
+        *,
+        save_dir: str,
+        project: str,
+        entity: str | None,
+        mode: str,
+        name: str | None,
+        group: str | None,
+        tags: list[str],
+        samples: int,
+        artifacts: list[str],
+        references: dict[str, str],
+        init_timeout: float,
+        finish_timeout: float,
+    ) -> None:
+        check_installed("wandb", key="logger.wandb")
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # an offline run must not call home
+        check_number(
+            samples, key="logger.wandb.samples", expected="a count of faces", valid=lambda x: x >= 0, whole=True
+        )
+        for key, value in (("init_timeout", init_timeout), ("finish_timeout", finish_timeout)):
+            check_number(value, key=f"logger.wandb.{key}", expected="seconds above 0", valid=lambda x: x > 0)
+        if unknown := next((kind for kind in artifacts if kind not in KINDS), None):
+            raise ConfigError(
+                f"logger.wandb.artifacts: expected some of {', '.join(KINDS)}, got '{unknown}'; "
+                + suggest(unknown, KINDS)
+            )
+        super().__init__(name=name, save_dir=save_dir, project=project)
+        self.entity, self.group, self.tags = entity, group, tags
+        self.mode = choose_mode(mode)
+        self.samples, self.artifacts, self.references = samples, artifacts, references
+        self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
+        self.run: Any = None
+
+    @rank_zero_only
+    def begin(self, run: TrackedRun) -> None:
+        """Open the run; offline where the server cannot be reached."""
+        import wandb
+
+        earlier = recall(run.continues, _NAME)
+        settings: dict[str, Any] = {
+            "project": self._project,
+            "entity": self.entity,
+            "dir": self._save_dir,
+            "id": earlier.get("id") or uuid.uuid4().hex[:8],
+            "resume": "allow" if earlier else None,
+            "name": self._name or run.name,
+            "group": self.group or run.group,
+            "job_type": run.job_type,
+            "notes": str(run.folder),
+            "tags": self.tags,
+            "config": dict(run.config),
+        }
+        try:
+            self.run = self._init(self.mode, settings)
+        except wandb.errors.CommError as error:
+            log.warning("logger.wandb: no connection to the server (%s)", str(error).splitlines()[0])
+            self.run = self._init(OFFLINE, settings)
+        except wandb.Error as error:
+            raise ConfigError(f"logger.wandb: W&B refused the run: {' '.join(str(error).split())}") from error
+        self._experiment = self.run
+        self.run.define_metric("trainer/global_step")
+        self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        note(run.folder, _NAME, id=self.run.id, project=self._project, entity=self.entity)
+        if self.run.settings.mode == OFFLINE:
+            log.info("W&B: this run stays offline; to upload it: wandb login, then wandb sync %s", self.folder)
+        elif self.run.settings.mode == ONLINE:
+            log.info("W&B: %s", self.run.url)
+        if "data" in self.artifacts:
+            self._use_data(run.datasets)
+
+    def _init(self, mode: Mode, settings: Mapping[str, Any]) -> Any:
+        import wandb
+
+        # The terminal stays ours: no chatter, and no copy of what is printed, which names people and paths.
+        quiet = wandb.Settings(
+            mode=mode, silent=True, console="off", init_timeout=self.init_timeout, finish_timeout=self.finish_timeout
+        )
+        return wandb.init(**settings, settings=quiet)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the open run, for `wandb sync`."""
+        return Path(self.run.dir).parent
+
+    @rank_zero_only
+    def log_samples(self, samples: Samples, *, epoch: int, step: int) -> None:
+        """Log a table of this epoch; W&B shows them one after another, or joined."""
+        self.run.log({"samples": samples_table(samples, epoch), "trainer/global_step": step})
+
+    @rank_zero_only
+    def log_outcome(self, outcome: Outcome) -> None:
+        """Put the scores into the run's summary, and upload plots and artifacts."""
+        self.run.summary.update(dict(outcome.scores))
+        if outcome.curves:
+            self.run.log(charts(outcome.curves))
+        for kind, files in outcome.files.items():
+            if files and (kind in self.artifacts or kind not in KINDS):
+                self._log_files(kind, files)
+
+    def _log_files(self, kind: str, files: Sequence[Path]) -> None:
+        import wandb
+
+        artifact = wandb.Artifact(_artifact_name(kind, self.run.id), _TYPES.get(kind, kind))
+        for file in files:
+            # Immutable: read from the run folder when it is uploaded, not from a second copy below the home folder.
+            artifact.add_file(str(file.resolve()), name=file.name, policy="immutable")
+        self.run.log_artifact(artifact)
+
+    def _use_data(self, datasets: Mapping[str, Sequence[Path]]) -> None:
+        """Register the label files by reference: W&B keeps their checksums and addresses, no content."""
+        import wandb
+
+        if unknown := next((name for name in self.references if name not in datasets), None):
+            raise ConfigError(
+                f"logger.wandb.references: expected data sets of this run, got '{unknown}'; "
+                + suggest(unknown, datasets)
+            )
+        for name, files in datasets.items():
+            artifact = wandb.Artifact(_artifact_name("data", name), "dataset")
+            try:
+                for file in files:
+                    artifact.add_reference(file.resolve().as_uri(), name=file.name)
+                if name in self.references:
+                    artifact.add_reference(self.references[name], checksum=False)
+            except (wandb.Error, ValueError) as error:
+                text = " ".join(str(error).split())
+                raise ConfigError(f"logger.wandb.references.{name}: expected an address to refer to: {text}") from error
+            # W&B knows no use of an artifact without its server; offline it is registered all the same.
+            (self.run.use_artifact if self.run.settings.mode == ONLINE else self.run.log_artifact)(artifact)
+
+    @rank_zero_only
+    def close(self, code: int) -> None:
+        """Finish the run."""
+        if self.run is not None:
+            self.run.finish(exit_code=code)
+            self.run = None
+
+
+def _artifact_name(kind: str, name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", f"{kind}-{name}")[:128]

@@ -1,0 +1,86 @@
+"""What trackers see while a run trains: speed, and a few validation faces over the epochs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import numpy as np
+from torch import Tensor
+
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline
+from faceflow.images import read_image
+from faceflow.tracking.tracker import Samples, Tracker
+from faceflow.training.module import AUModule
+
+
+class Throughput(L.Callback):
+    """Logs the faces of all streams and processes that an epoch trains on per second, validation left out."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.started, self.seconds, self.faces = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the faces of a batch."""
+        self.faces += sum(_rows(stream) for stream in batch.values())
+        self.seconds = time.perf_counter() - self.started
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log past the module: the metrics of an epoch repeat exactly, its time does not."""
+        if trainer.is_global_zero and self.seconds > 0:
+            speed = {"train/images_per_second": self.faces * trainer.world_size / self.seconds}
+            for logger in trainer.loggers:
+                logger.log_metrics(speed, step=trainer.global_step - 1)
+
+
+class SampleFaces(L.Callback):
+    """Shows trackers the same validation faces after every epoch.
+
+    Args:
+        trackers: that want some.
+        tables: of validation.
+        pipeline: of evaluation; None: no pictures.
+        seed: of the choice.
+    """
+
+    def __init__(
+        self, trackers: Sequence[Tracker], tables: Sequence[FaceTable], *, pipeline: Pipeline | None, seed: int
+    ) -> None:
+        self.trackers = trackers
+        # Row numbers, not file names: these often name persons.
+        self.names = [f"{table.name} {row}" for table in tables for row in range(len(table))]
+        order = np.random.default_rng(seed).permutation(len(self.names))
+        self.rows = {tracker: np.sort(order[: tracker.samples]) for tracker in trackers}
+        self.files = [str(file) for table in tables for file in table.files]
+        self.pipeline = pipeline
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hand over this epoch's predictions."""
+        assert isinstance(pl_module, AUModule), "callbacks of this package watch its module"
+        if not trainer.is_global_zero or pl_module.latest is None:
+            return
+        seen, decoded = pl_module.latest
+        scorer = pl_module.scorer
+        prediction, _ = scorer.merged(scorer.pooled, seen, decoded)
+        truth = scorer.pooled.truth
+        for tracker, chosen in self.rows.items():
+            rows = chosen[np.isin(chosen, seen)]  # limit_val_batches leaves some out
+            samples = Samples(
+                faces=[self.names[row] for row in rows],
+                aus=truth.aus,
+                probability=prediction.probability[rows],
+                occurrence=truth.occurrence[rows],
+                observed=truth.observed[rows],
+                pictures=None if self.pipeline is None else [self.pipeline(read_image(self.files[r]), 0) for r in rows],
+            )
+            tracker.log_samples(samples, epoch=trainer.current_epoch, step=trainer.global_step - 1)
+
+
+def _rows(stream: dict[str, Tensor]) -> int:
+    return len(next(iter(stream.values())))

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceflow.errors import ConfigError
+from faceflow.tracking.tracker import AUCurve, Outcome, Samples, TrackedRun, tracked
+from faceflow.tracking.wandb_login import choose_mode
+from faceflow.tracking.wandb_tracker import WandbTracker
+from tests.helpers.wandb_files import OfflineRun, offline_runs
+
+AUS = ("AU6", "AU12")
+FACE = np.full((8, 8, 3), 90, np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_is_logged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep W&B away from the account and the home folder of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
+        for name in ("DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
+            patch.setenv(f"WANDB_{name}", str(home))
+        patch.setenv("NETRC", str(home / "netrc"))
+        yield
+
+
+def tracker(folder: Path, **changes: Any) -> WandbTracker:
+    settings: dict[str, Any] = {
+        "save_dir": str(folder),
+        "project": "tests",
+        "entity": None,
+        "mode": "auto",
+        "name": None,
+        "group": None,
+        "tags": ["fast"],
+        "samples": 3,
+        "artifacts": ["config", "results", "data"],
+        "references": {},
+        "init_timeout": 30.0,
+        "finish_timeout": 30.0,
+    }
+    return WandbTracker(**settings | changes)
+
+
+def described(folder: Path, **changes: Any) -> TrackedRun:
+    labels = folder / "labels.csv"
+    labels.write_text("AU6,filename\n1,a.png\n")
+    settings: dict[str, Any] = {
+        "name": "fold_1",
+        "group": "sweep_7/kfold",
+        "job_type": "fold",
+        "folder": folder,
+        "continues": None,
+        "config": {"seed": 3, "model": {"backbone": "test_resnet"}},
+        "datasets": {"disfa": [labels]},
+        "log_images": False,
+    }
+    return TrackedRun(**settings | changes)
+
+
+def samples(*, pictures: bool) -> Samples:
+    return Samples(
+        faces=["disfa 0", "disfa 5", "disfa 9"],
+        aus=AUS,
+        probability=np.array([[0.9, 0.5], [0.25, 0.75], [0.5, 0.5]]),
+        occurrence=np.array([[True, False], [True, True], [False, False]]),
+        observed=np.array([[True, False], [True, True], [False, False]]),
+        pictures=[FACE] * 3 if pictures else None,
+    )
+
+
+def outcome(folder: Path) -> Outcome:
+    (folder / "config.yaml").write_text("seed: 3\n")
+    (folder / "split.csv").write_text("split,person\n")
+    curve = AUCurve(
+        au="AU6",
+        precision=np.array([1.0, 1.0, 0.5]),
+        recall=np.array([0.0, 0.5, 1.0]),
+        prevalence=0.25,
+        confusion=np.array([[5, 1], [2, 4]]),
+        grades=None,
+    )
+    files = {"config": [folder / "config.yaml"], "split": [folder / "split.csv"]}
+    return Outcome(scores={"test/f1_val": 0.75}, curves=[curve], files=files)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> OfflineRun:
+    """A run of two epochs that ended well, without pictures."""
+    folder = tmp_path_factory.mktemp("finished")
+    opened = tracker(folder)
+    with tracked([opened], described(folder)):
+        for epoch in range(2):
+            opened.log_samples(samples(pictures=False), epoch=epoch, step=10 * epoch + 9)
+        opened.log_outcome(outcome(folder))
+    (run,) = offline_runs(folder)
+    return run
+
+
+def test_without_a_login_the_run_stays_offline_and_carries_its_name_group_and_config(finished: OfflineRun) -> None:
+    assert (finished.run.display_name, finished.run.run_group, finished.run.job_type) == (
+        "fold_1",
+        "sweep_7/kfold",
+        "fold",
+    )
+    assert finished.config["model"] == {"backbone": "test_resnet"}
+    assert finished.exit_codes == [0]
+    noted = json.loads((finished.folder.parents[1] / "tracking.json").read_text())
+    assert noted["wandb"]["id"] == finished.run.run_id
+
+
+def test_samples_of_every_epoch_are_a_table_with_the_worst_face_first(finished: OfflineRun) -> None:
+    tables = finished.tables("samples")
+    assert tables[0]["columns"] == [
+        *("epoch", "face", "loss", "AU6 probability", "AU6 label", "AU12 probability", "AU12 label")
+    ]
+    # -(ln 0.25 + ln 0.75) / 2 = 0.8370, -ln 0.9 = 0.1054; nothing is known of the last
+    assert tables[1]["data"] == [
+        [1, "disfa 5", 0.837, 0.25, 1, 0.75, 1],
+        [1, "disfa 0", 0.1054, 0.9, 1, 0.5, None],
+        [1, "disfa 9", None, 0.5, None, 0.5, None],
+    ]
+    assert [table["data"][0][0] for table in tables] == [0, 1]
+
+
+def test_plots_scores_and_chosen_artifacts_are_kept(finished: OfflineRun) -> None:
+    assert finished.charts() == {"test/precision_recall", "test/prevalence", "test/confusion/AU6"}
+    (cells,) = finished.tables("test/confusion/AU6_table")
+    assert ["absent", "present", 1] in cells["data"]
+    assert ["present", "absent", 2] in cells["data"]
+    (curve,) = finished.tables("test/precision_recall_table")
+    assert curve["data"] == [["AU6", 0.0, 1.0], ["AU6", 0.5, 1.0], ["AU6", 1.0, 0.5]]
+    assert finished.summary()["test/f1_val"] == 0.75
+    (config,) = finished.artifacts("config")
+    assert [entry.path for entry in config.manifest.contents] == ["config.yaml"]
+    assert finished.artifacts("split") == []
+
+
+def test_label_files_are_referred_to_and_not_copied(finished: OfflineRun) -> None:
+    (data,) = finished.artifacts("dataset")
+    (entry,) = data.manifest.contents
+    assert data.name == "data-disfa"
+    assert entry.ref.startswith("file://")
+    assert entry.ref.endswith("labels.csv")
+    assert entry.local_path == ""
+    assert finished.pictures() == []
+
+
+def test_an_interrupted_run_is_closed_with_its_pictures_and_goes_on_under_its_id(tmp_path: Path) -> None:
+    first = tracker(tmp_path)
+    with pytest.raises(KeyboardInterrupt), tracked([first], described(tmp_path)):  # noqa: PT012
+        first.log_samples(samples(pictures=True), epoch=0, step=0)
+        raise KeyboardInterrupt
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    with tracked([tracker(resumed)], described(resumed, continues=tmp_path)):
+        pass
+    (stopped,), (again,) = offline_runs(tmp_path), offline_runs(resumed)
+    assert stopped.exit_codes == [130]
+    assert any(path.endswith(".png") for path in stopped.pictures())
+    assert again.run.run_id == stopped.run.run_id
+    assert again.exit_codes == [0]
+
+
+def test_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert choose_mode("auto") == "offline"
+    with pytest.raises(ConfigError, match="logger.wandb.mode: expected a login for mode=online, got none; run: wandb"):
+        choose_mode("online")
+    with pytest.raises(ConfigError, match="got 'onlin'; .*online"):
+        choose_mode("onlin")
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine api.wandb.ai login user password {'0' * 40}\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert choose_mode("auto") == choose_mode("online") == "online"
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    with pytest.raises(ConfigError, match="logger.wandb: expected credentials of W&B, got some of another form"):
+        choose_mode("auto")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert choose_mode("auto") == "offline"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"artifacts": ["resluts"]}, "logger.wandb.artifacts: expected some of .*, got 'resluts'; .*results"),
+        ({"samples": -1}, "logger.wandb.samples: expected a count of faces, got -1"),
+        ({"init_timeout": 0}, "logger.wandb.init_timeout: expected seconds above 0, got 0"),
+    ],
+)
+def test_settings_are_checked(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tracker(tmp_path, **change)
+
+
+def test_references_to_unknown_data_or_without_their_package_are_refused_and_close_the_run(tmp_path: Path) -> None:
+    for references, message in (
+        ({"bp4d": "s3://bucket/bp4d"}, "logger.wandb.references: expected data sets of this run, got 'bp4d'"),
+        ({"disfa": "nonsense://x/y"}, "logger.wandb.references.disfa: expected an address"),
+    ):
+        with (
+            pytest.raises(ConfigError, match=message),
+            tracked([tracker(tmp_path, references=references)], described(tmp_path)),
+        ):
+            pass
+    assert [run.exit_codes for run in offline_runs(tmp_path)] == [[1], [1]]
