@@ -266,6 +266,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             pipeline=_eval_pipeline(run),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
+            bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")
         report_test(result, tables, payload, title=title, output=run.output, extra=record)
