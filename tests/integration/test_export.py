@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,11 @@ import pytest
 import torch
 
 from faceflow.artifacts.checkpoint import AtomicCheckpointIO, load_network
-from faceflow.inference.session import OnnxModel
+from faceflow.images import read_image
+from faceflow.inference.session import OnnxModel, fit
 from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, run, train
+
+RECIPE = {"align": {"preset": "eyes", "size": 224}, "detector": {"name": "x"}, "selection": {"policy": "track"}}
 
 
 def export(checkpoint: Path, folder: Path, *overrides: str) -> Outcome:
@@ -44,20 +46,54 @@ def check_against_torch(model: OnnxModel, checkpoint: Path) -> None:
             np.testing.assert_allclose(scores.intensity, low.sum(-1), atol=1e-5)
 
 
+class CroppedFaces(Faces):
+    """A data set whose images lie where faceflow-crop leaves them."""
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "crops"
+
+
 @pytest.fixture(scope="module")
-def ordinal(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def cropped(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """Faces with the recipe of their crops."""
+    faces = make_faces(tmp_path_factory.mktemp("data") / "faces")
+    faces.images.rename(faces.folder / "crops")
+    (faces.folder / "crops.json").write_text(json.dumps({"format": 1, **RECIPE}), "utf-8")
+    return CroppedFaces(faces.folder)
+
+
+@pytest.fixture(scope="module")
+def ordinal(cropped: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A run with five levels that validates the average of its weights."""
     folder = tmp_path_factory.mktemp("ordinal") / "run"
-    return train(folder, *faces.overrides, "levels=5", "average=ema", "average.decay=0.5", "optimizer.lr=0.01")
+    return train(folder, *cropped.overrides, "levels=5", "average=ema", "average.decay=0.5", "optimizer.lr=0.01")
 
 
-def test_file_says_what_the_checkpoint_and_its_run_said(trained: Outcome, tmp_path: Path) -> None:
-    outcome = export(trained.checkpoint(), tmp_path)
+@pytest.fixture(scope="module")
+def occurrence_export(trained: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return export(trained.checkpoint(), tmp_path_factory.mktemp("occurrence"))
+
+
+@pytest.fixture(scope="module")
+def occurrence_file(occurrence_export: Outcome) -> Path:
+    return occurrence_export.folder / "model.onnx"
+
+
+@pytest.fixture(scope="module")
+def ordinal_file(ordinal: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(ordinal.checkpoint(), tmp_path_factory.mktemp("ordinal_file")).path
+
+
+def test_file_says_what_the_checkpoint_and_its_run_said(
+    trained: Outcome, occurrence_export: Outcome, occurrence_file: Path
+) -> None:
+    outcome = occurrence_export
     assert (outcome.code, outcome.stderr) == (0, "")
     assert "7 random and 7 real pictures" in outcome.stdout
-    assert outcome.stdout.endswith(f"faceflow-infer onnx={tmp_path}/model.onnx source=VIDEO output=aus.csv\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-    model, (_, payload) = OnnxModel(tmp_path / "model.onnx", provider="cpu"), load_network(trained.checkpoint(), key="")
+    assert outcome.stdout.endswith(f"faceflow-infer onnx={occurrence_file} source=VIDEO output=aus.csv\n")
+    assert [path.name for path in occurrence_file.parent.iterdir()] == ["model.onnx"]
+    model, (_, payload) = OnnxModel(occurrence_file, provider="cpu"), load_network(trained.checkpoint(), key="")
     check_against_torch(model, trained.checkpoint())
     contract, record = model.contract, trained.metrics()
     assert contract.aus == AUS
@@ -68,35 +104,60 @@ def test_file_says_what_the_checkpoint_and_its_run_said(trained: Outcome, tmp_pa
     assert (contract.run["id"], contract.precision, contract.crop) == ("trained", "fp32", None)
 
 
-def test_average_of_the_weights_is_what_is_exported(ordinal: Outcome, tmp_path: Path) -> None:
+def test_average_of_the_weights_is_what_is_exported(ordinal: Outcome, ordinal_file: Path) -> None:
     state = torch.load(ordinal.checkpoint(), weights_only=True)["state_dict"]
     name = "head.linear.weight"
     assert not torch.equal(state[f"network.{name}"], state[f"average.network.{name}"])
-    check_against_torch(exported(ordinal.checkpoint(), tmp_path), ordinal.checkpoint())
+    check_against_torch(OnnxModel(ordinal_file, provider="cpu"), ordinal.checkpoint())
+
+
+def same_metrics(by_onnx: Outcome, by_torch: Outcome, *names: str) -> None:
+    for name in names:
+        pd.testing.assert_frame_equal(by_onnx.table(name), by_torch.table(name), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("levels", [1, 5])
 def test_faceflow_test_gives_the_same_metrics_for_the_file_as_for_its_checkpoint(
-    levels: int, trained: Outcome, ordinal: Outcome, faces: Faces, tmp_path: Path
+    levels: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    source = trained if levels == 1 else ordinal
-    exported(source.checkpoint(), tmp_path)
-    onnx = f"onnx={tmp_path}/model.onnx"
-    by_torch = evaluate(source, tmp_path / "torch", *faces.overrides)
-    by_onnx = evaluate(source, tmp_path / "onnx", *faces.overrides, onnx)
+    names = ("trained", "occurrence_file", "faces") if levels == 1 else ("ordinal", "ordinal_file", "cropped")
+    source, file, data = (request.getfixturevalue(name) for name in names)
+    by_torch = evaluate(source, tmp_path / "torch", *data.overrides)
+    by_onnx = evaluate(source, tmp_path / "onnx", *data.overrides, f"onnx={file}")
     assert by_onnx.metrics()["protocol"] == by_torch.metrics()["protocol"]
-    pd.testing.assert_frame_equal(by_onnx.table("per_au.csv"), by_torch.table("per_au.csv"), atol=1e-4, rtol=0)
-    pd.testing.assert_frame_equal(
-        by_onnx.table("predictions.csv"), by_torch.table("predictions.csv"), atol=1e-4, rtol=0
-    )
+    same_metrics(by_onnx, by_torch, "per_au.csv", "predictions.csv")
+
+
+def test_without_a_checkpoint_everybody_is_tested_and_a_caution_says_so(
+    trained: Outcome, occurrence_file: Path, faces: Faces, tmp_path: Path
+) -> None:
+    onnx = f"onnx={occurrence_file}"
     alone = run("test", tmp_path / "alone", onnx, *faces.overrides, "loader.workers=0", "accelerator=cpu")
     assert alone.code == 0
     assert "does not say whom it was trained on" in alone.stderr
     assert "may be included" in alone.metrics()["protocol"]["caution"]
-    everybody = evaluate(source, tmp_path / "all", *faces.overrides, "subset=all")
-    pd.testing.assert_frame_equal(alone.table("per_au.csv"), everybody.table("per_au.csv"), atol=1e-4, rtol=0)
+    same_metrics(alone, evaluate(trained, tmp_path / "all", *faces.overrides, "subset=all"), "per_au.csv")
 
 
+def test_faceflow_infer_gives_the_scores_of_the_checkpoint(
+    trained: Outcome, occurrence_file: Path, faces: Faces, tmp_path: Path
+) -> None:
+    table = tmp_path / "a.csv"
+    outcome = run(
+        "infer", tmp_path, f"onnx={occurrence_file}", f"source={faces.images}", f"output={table}", "crops=true"
+    )
+    assert outcome.code == 0, outcome.stderr
+    rows = pd.read_csv(table)
+    network, payload = load_network(trained.checkpoint(), key="")
+    images = np.stack([fit(read_image(file), network.spec.image_size) for file in rows["file"]])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(images).permute(0, 3, 1, 2)).logits[..., 0].sigmoid().numpy()
+    assert len(rows) == 40
+    np.testing.assert_allclose(rows[["AU01_prob", "AU06_prob", "AU12_prob"]].to_numpy(), expected, atol=1e-5)
+    assert (rows["AU12"] == (rows["AU12_prob"] >= payload.thresholds["AU12"])).all()
+
+
+@pytest.mark.slow
 def test_joined_sides_of_an_intensity_network_are_scored_alike(tmp_path: Path) -> None:
     sided = make_faces(tmp_path / "faces", aus=("AU12_L", "AU6", "AU12_R"))
     outcome = train(tmp_path / "run", *sided.overrides, "levels=5")
@@ -109,52 +170,50 @@ def test_joined_sides_of_an_intensity_network_are_scored_alike(tmp_path: Path) -
     onnx = f"onnx={tmp_path}/file/model.onnx"
     by_onnx = run("test", tmp_path / "onnx", onnx, *data, "loader.workers=0", "accelerator=cpu")
     assert by_onnx.table("per_au.csv")["au"].tolist() == ["AU6", "AU12"]
-    pd.testing.assert_frame_equal(by_onnx.table("per_au.csv"), by_torch.table("per_au.csv"), atol=1e-4, rtol=0)
+    same_metrics(by_onnx, by_torch, "per_au.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "int8_static"])
 def test_cost_of_a_lower_precision_is_measured_on_unseen_persons(
-    precision: str, ordinal: Outcome, faces: Faces, tmp_path: Path
+    precision: str, ordinal: Outcome, cropped: Faces, tmp_path: Path
 ) -> None:
-    outcome = export(ordinal.checkpoint(), tmp_path, f"precision={precision}", "max_drop=null", *faces.overrides)
+    outcome = export(ordinal.checkpoint(), tmp_path, f"precision={precision}", "max_drop=null", *cropped.overrides)
     assert outcome.code == 0, outcome.stderr
     contract = OnnxModel(tmp_path / "model.onnx", provider="cpu").contract
     before, after = contract.protocol["precision"].split("icc ")[1].split(" (drop")[0].split(" -> ")
     onnx = f"onnx={tmp_path}/model.onnx"
-    tested = [evaluate(ordinal, tmp_path / name, *faces.overrides, *more) for name, *more in (["a"], ["b", onnx])]
+    tested = [evaluate(ordinal, tmp_path / name, *cropped.overrides, *more) for name, *more in (["a"], ["b", onnx])]
     icc = [outcome.metrics()["test"]["faces"]["summary"]["icc"] for outcome in tested]
     assert [float(before), float(after)] == pytest.approx(icc, abs=1e-4)
     assert "on faces (8 images)" in contract.protocol["precision"]
     assert contract.precision == precision
 
 
-def test_lower_precision_without_data_says_that_its_cost_is_unknown(trained: Outcome, tmp_path: Path) -> None:
-    outcome = export(trained.checkpoint(), tmp_path, "precision=int8")
-    assert outcome.code == 0
-    assert "what it costs was not measured" in outcome.stderr
-    assert "not measured" in outcome.stdout
-
-
-def test_file_is_compared_on_noise_alone_where_the_training_faces_are_gone(tmp_path: Path) -> None:
-    outcome = train(tmp_path / "run", *make_faces(tmp_path / "faces").overrides)
-    shutil.rmtree(tmp_path / "faces")
-    shown = export(outcome.checkpoint(), tmp_path / "file").stdout
-    assert "7 random pictures; no training faces found" in " ".join(shown.split())
-
-
-def test_crop_recipe_goes_from_the_crops_through_training_into_the_file(tmp_path: Path) -> None:
-    faces = make_faces(tmp_path / "disfa")
-    recipe = {"align": {"preset": "eyes", "size": 224}, "detector": {"name": "x"}, "selection": {"policy": "track"}}
-    (tmp_path / "disfa" / "images").rename(tmp_path / "disfa" / "crops")
-    (tmp_path / "disfa" / "crops.json").write_text(json.dumps({"format": 1, **recipe}), "utf-8")
-    outcome = train(tmp_path / "run", "data=csv", f"data.labels={faces.csv}", f"data.images={tmp_path}/disfa/crops")
-    assert exported(outcome.checkpoint(), tmp_path / "kept").contract.crop == recipe
+def test_without_any_faces_noise_is_compared_and_the_cost_is_unknown(
+    ordinal: Outcome, cropped: Faces, tmp_path: Path
+) -> None:
     other = tmp_path / "other.json"
-    other.write_text(json.dumps({**recipe, "align": {"preset": "box"}}), "utf-8")
-    given = exported(outcome.checkpoint(), tmp_path / "given", f"crop={other}")
-    assert given.contract.crop == {**recipe, "align": {"preset": "box"}}
+    other.write_text(json.dumps({**RECIPE, "align": {"preset": "box"}}), "utf-8")
+    cropped.folder.rename(tmp_path / "gone")
+    try:
+        outcome = export(ordinal.checkpoint(), tmp_path / "file", "precision=int8", f"crop={other}")
+    finally:
+        (tmp_path / "gone").rename(cropped.folder)
+    assert outcome.code == 0, outcome.stderr
+    shown = " ".join(outcome.stdout.split())
+    assert "7 random pictures; no training faces found" in shown
+    assert "not measured" in shown
+    assert "what it costs was not measured" in outcome.stderr
+    contract = OnnxModel(tmp_path / "file/model.onnx", provider="cpu").contract
+    assert contract.crop == {**RECIPE, "align": {"preset": "box"}}
 
 
+def test_crop_recipe_goes_from_the_crops_through_training_into_the_file(ordinal_file: Path) -> None:
+    assert OnnxModel(ordinal_file, provider="cpu").contract.crop == RECIPE
+
+
+@pytest.mark.slow
 def test_network_without_finite_outputs_leaves_no_file(trained: Outcome, tmp_path: Path) -> None:
     content = torch.load(trained.checkpoint(), weights_only=True)
     content["state_dict"]["network.head.linear.bias"][1] = torch.nan
@@ -164,10 +223,10 @@ def test_network_without_finite_outputs_leaves_no_file(trained: Outcome, tmp_pat
     assert list((tmp_path / "file").iterdir()) == []
 
 
-def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, faces: Faces, tmp_path: Path) -> None:
+def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped: Faces, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_text("mine")
     # Labels on which single precision is perfect: those that it predicts itself, so that int8 can only lose.
-    predicted = evaluate(ordinal, tmp_path / "test", *faces.overrides).table("predictions.csv")
+    predicted = evaluate(ordinal, tmp_path / "test", *cropped.overrides).table("predictions.csv")
     columns = {au: (predicted[f"{au}_int"] * 1.0) for au in AUS}
     frame = pd.DataFrame(columns).assign(
         filename=predicted["filename"], subject=[f"p{n}" for n in range(len(predicted))]
@@ -175,7 +234,7 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, faces: F
     csv = Faces(tmp_path).write(frame, "own.csv")
     outcome = export(
         ordinal.checkpoint(), tmp_path, "precision=int8", "max_drop=0", "overwrite=true",
-        *("data=csv", f"data.labels={csv}", f"data.images={faces.images}", "data.sources.csv.score_max=5"),
+        *("data=csv", f"data.labels={csv}", f"data.images={cropped.images}", "data.sources.csv.score_max=5"),
     )  # fmt: skip
     assert outcome.code == 2, outcome.stdout
     assert outcome.error.startswith("ExportError: max_drop: expected int8 to cost at most 0, got icc 1.0000 -> ")
@@ -212,22 +271,19 @@ def test_a_mistake_is_named_in_one_line_and_leaves_nothing(
     assert places["old"].read_text() == "mine"
 
 
-@pytest.mark.parametrize("kept", [0, 100, 5_000, -1])
-def test_file_that_was_cut_is_refused_by_faceflow_test(
-    kept: int, trained: Outcome, faces: Faces, tmp_path: Path
-) -> None:
-    whole = exported(trained.checkpoint(), tmp_path / "whole").path.read_bytes()
-    (tmp_path / "cut.onnx").write_bytes(whole[:kept])
-    outcome = run("test", tmp_path / "run", f"onnx={tmp_path}/cut.onnx", *faces.overrides, "loader.workers=0")
-    assert outcome.code == 2
-    assert outcome.error.startswith("ExportError: onnx: expected an ONNX model, got ")
+def test_file_that_was_cut_is_refused_by_faceflow_test(occurrence_file: Path, faces: Faces, tmp_path: Path) -> None:
+    whole = occurrence_file.read_bytes()
+    for kept in (0, 5_000, -1):
+        (tmp_path / "cut.onnx").write_bytes(whole[:kept])
+        outcome = run("test", tmp_path / "run", f"onnx={tmp_path}/cut.onnx", *faces.overrides, "loader.workers=0")
+        assert outcome.code == 2
+        assert outcome.error.startswith("ExportError: onnx: expected an ONNX model, got ")
 
 
 def test_file_of_another_network_is_refused_beside_a_checkpoint(
-    trained: Outcome, ordinal: Outcome, faces: Faces, tmp_path: Path
+    trained: Outcome, ordinal_file: Path, faces: Faces, tmp_path: Path
 ) -> None:
-    exported(ordinal.checkpoint(), tmp_path)
-    where = (f"onnx={tmp_path}/model.onnx", f"checkpoint={trained.checkpoint()}", "loader.workers=0")
+    where = (f"onnx={ordinal_file}", f"checkpoint={trained.checkpoint()}", "loader.workers=0")
     outcome = run("test", tmp_path / "run", *where, *faces.overrides)
     assert outcome.code == 2
     assert "got one with another levels (5 instead of 1)" in outcome.error
