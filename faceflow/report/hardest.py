@@ -38,7 +38,7 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
     )
 
 
-def draw_hardest(results: Results, persons: Sequence[str], title: str, protocol: Mapping[str, str]) -> Figure:
+def draw_hardest(results: Results, title: str, protocol: Mapping[str, str], *, persons: Sequence[str]) -> Figure:
     """Draw up to three false alarms and three misses of every AU, of different persons while there are any."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * _PITCH + 0.1)
     page.text(
@@ -70,8 +70,9 @@ def draw_hardest(results: Results, persons: Sequence[str], title: str, protocol:
 
 def _caption(results: Results, face: Face, index: int) -> str:
     assert results.files is not None, "faces are chosen from files"
-    name = Path(results.files[face.row]).stem[-_FILE_LETTERS:]
-    return f"{results.probability[face.row, index]:.2f} {name}"
+    name = Path(results.files[face.row]).stem
+    shown = name if len(name) <= _FILE_LETTERS else f"…{name[1 - _FILE_LETTERS :]}"
+    return f"{results.probability[face.row, index]:.2f} {shown}"
 
 
 def _paste(sheet: NDArray[np.uint8], face: Face, left: float, top: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,7 +31,6 @@ from faceflow.report.page import (
     missing_class,
     panels_across,
     rounded,
-    save,
 )
 
 # Inches.
@@ -41,17 +39,7 @@ _NAMES, _BARS, _BARS_BESIDE_ICC, _ICC_GAP, _ICC = 2.0, 4.3, 2.7, 0.55, 1.4
 _CURVES, _CURVES_WIDTH = 7.65, 6.0
 _FACE, _FACE_STEP, _FACE_LINE, _GROUP_GAP = 1.45, 1.63, 0.145, 0.25
 
-_DPI = 150
 _FACE_LINES, _FILE_LETTERS = 8, 26
-
-
-def results_picture(path: Path, *, title: str, protocol: Mapping[str, str], **parts: Any) -> Path:
-    """Draw results, whose parts are those of `Results`, as one PNG file and return its path.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    return save(draw(Results(**parts), title, protocol), path, dpi=_DPI)
 
 
 def draw(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:

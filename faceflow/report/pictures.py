@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from faceflow.report.calibration import draw_calibration
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
@@ -16,17 +18,19 @@ from faceflow.report.page import save
 from faceflow.report.picture import draw
 from faceflow.report.training_curves import draw_training
 
+Drawing = Callable[[Results, str, Mapping[str, str]], Figure]
+
 OVERVIEW = "results.png"
 FOLDER = "pictures"
 # What each file shows, in the order in which a reader wants them.
 CAPTIONS = {
-    OVERVIEW: "F1 per AU, precision over recall with the base rate, best and worst faces",
-    "hardest.png": "Hardest faces: the surest false alarms and misses of every AU",
-    "confusion.png": "Confusion of occurrence at the validation thresholds",
-    "confusion_intensity.png": "Confusion of intensity",
-    "calibration.png": "Calibration: are the probabilities true?",
+    OVERVIEW: "F1 per AU, precision over recall, best and worst faces",
+    "hardest.png": "hardest faces of every AU",
+    "confusion.png": "confusion of occurrence",
+    "confusion_intensity.png": "confusion of intensity",
+    "calibration.png": "calibration of probabilities",
     "cooccurrence.png": "AUs that occur together",
-    "training.png": "Training",
+    "training.png": "training",
 }
 _OVERVIEW_DPI, _DPI = 150, DPI
 
@@ -49,19 +53,23 @@ def draw_pictures(
     Raises:
         DataError: a file cannot be written.
     """
-    figures = {
-        "hardest.png": draw_hardest(results, persons, title, protocol),
-        "confusion.png": draw_occurrence_confusion(results, title, protocol),
-        "calibration.png": draw_calibration(results, title, protocol),
-        "cooccurrence.png": draw_cooccurrence(results, title, protocol),
+    drawings: dict[str, Drawing] = {
+        OVERVIEW: draw,
+        "hardest.png": functools.partial(draw_hardest, persons=persons),
+        "confusion.png": draw_occurrence_confusion,
+        "confusion_intensity.png": draw_intensity_confusion,
+        "calibration.png": draw_calibration,
+        "cooccurrence.png": draw_cooccurrence,
     }
-    if results.graded.any():
-        figures["confusion_intensity.png"] = draw_intensity_confusion(results, title, protocol)
-    overview = save(draw(results, title, protocol), output / OVERVIEW, dpi=_OVERVIEW_DPI)
-    return [
-        overview,
-        *(save(figures[name], output / FOLDER / name, dpi=_DPI) for name in CAPTIONS if name in figures),
-    ]
+    if not results.graded.any():
+        del drawings["confusion_intensity.png"]
+    paths = []
+    for name, drawing in drawings.items():
+        overview = name == OVERVIEW
+        figure = drawing(results, title if overview else f"{title}: {CAPTIONS[name]}", protocol)
+        path = output / name if overview else output / FOLDER / name
+        paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
+    return paths
 
 
 def draw_training_curves(output: Path, *, monitor: str, title: str, protocol: Mapping[str, str]) -> list[Path]:

@@ -26,7 +26,7 @@ from faceflow.report.page import (
 )
 
 # Inches.
-_PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.55, 0.55
+_PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.6
 _AU_ROW = 0.16
 
 _VALIDATION = {"val/f1_val": "F1@val", "val/ap": "AP", "val/auroc": "AUROC", "val/icc": "ICC"}
@@ -79,7 +79,7 @@ def _best_epoch(history: pd.DataFrame, monitor: str) -> int | None:
 def _draw_lines(
     page: Page, history: pd.DataFrame, left: float, heading: str, columns: Mapping[str, str], best: int | None
 ) -> None:
-    page.text(left, page.top + _ABOVE - 0.22, heading, HEADING, bold=True)
+    page.text(left, page.top + _ABOVE - 0.35, heading, HEADING, bold=True)
     axes = page.axes(left, page.top + _ABOVE, _PANEL, _HEIGHT)
     for (name, label), color in zip(columns.items(), _COLORS, strict=False):
         known = history[["epoch", name]].dropna()  # epochs without validation leave gaps
@@ -91,7 +91,16 @@ def _draw_lines(
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch", size=SMALL)
     if any(columns.values()):
-        axes.legend(fontsize=SMALL, frameon=False, borderaxespad=0.2)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.0),
+            ncols=4,
+            fontsize=SMALL,
+            frameon=False,
+            borderaxespad=0,
+            handlelength=1.2,
+            columnspacing=1.0,
+        )
     elif not columns:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, size=SMALL, color=GRAY, ha="center")
 
@@ -99,7 +108,7 @@ def _draw_lines(
 def _draw_aus(
     page: Page, history: pd.DataFrame, left: float, columns: Sequence[str], height: float, best: int | None
 ) -> None:
-    page.text(left, page.top + _ABOVE - 0.22, "Validation F1@val per AU", HEADING, bold=True)
+    page.text(left, page.top + _ABOVE - 0.35, "Validation F1@val per AU", HEADING, bold=True)
     known = history[["epoch", *columns]].dropna(subset=list(columns), how="all")
     axes = page.axes(left, page.top + _ABOVE, _PANEL - 0.3, height)
     if known.empty:

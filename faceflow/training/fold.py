@@ -47,7 +47,8 @@ from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
-from faceflow.training.record import fingerprints, git_revision, run_record, versions
+from faceflow.training.record import fingerprints, provenance, run_record, versions
+from faceflow.training.run_report import report_run
 from faceflow.training.scoring import SplitScorer
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
@@ -208,15 +209,9 @@ def _module(run: FoldRun) -> AUModule:
             versions=versions(),
             crop=find_crop_recipe(run.streams["train"]),
             training_data={name: data["sha256"] for name, data in fingerprints(run.streams)["train"].items()},
-            run=_provenance(run),
+            run=provenance(run.output, fold=run.name is not None),
         ),
     )
-
-
-def _provenance(run: FoldRun) -> dict[str, str]:
-    folder = run.output.resolve()
-    name = folder.name if run.name is None else f"{folder.parent.name}/{folder.name}"
-    return {"id": name, "git": git_revision() or "unknown"}
 
 
 def _data(run: FoldRun) -> AUDataModule:
@@ -269,10 +264,14 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")
-        report_test(result, tables, payload, title=title, output=run.output, extra=record)
+        report_test(result, tables, payload, cfg, title=title, splits=run.streams, extra=record)
         outcome = test_outcome(result, tables, run.spec)
-    elif run.name is not None:  # the summary over folds reads it
-        write_json(run.output / "metrics.json", {**record, "protocol": payload.protocol})
+    else:
+        record["protocol"] = payload.protocol
+        if cfg.pictures:
+            report_run(cfg, record, title="Training", aus=run.aus, splits=run.streams)
+        if run.name is not None:  # the summary over folds reads it
+            write_json(run.output / "metrics.json", record)
     log_outcome(
         trainer.loggers,
         outcome,

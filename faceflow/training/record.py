@@ -42,6 +42,12 @@ def fingerprints(splits: Tables) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+def provenance(output: Path, *, fold: bool) -> dict[str, str]:
+    """Name of the run, from its folder, and commit of the code: what a checkpoint says of where it comes from."""
+    folder = output.resolve()
+    return {"id": f"{folder.parent.name}/{folder.name}" if fold else folder.name, "git": git_revision() or "unknown"}
+
+
 def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, started: float) -> dict[str, Any]:
     """Collect the record of a run.
 

@@ -93,7 +93,7 @@ def test(cfg: DictConfig) -> float:
     record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
     files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}
     title = f"Test of {Path(cfg.onnx or cfg.checkpoint)}"
-    report_test(result, tables, payload, title=title, output=output, extra={**files, "run": record})
+    report_test(result, tables, payload, cfg, title=title, splits=splits, extra={**files, "run": record})
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
@@ -17,13 +18,16 @@ from faceflow.artifacts.checkpoint import Payload
 from faceflow.data.datamodule import Loader, evaluation_dataset, make_loader
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
+from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
 from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.report.faces import Results
 from faceflow.report.files import per_au_frame, write_json, write_table
-from faceflow.report.picture import results_picture
+from faceflow.report.pictures import draw_pictures
 from faceflow.report.tables import results_table, say, show
 from faceflow.training.intervals import with_intervals
 from faceflow.training.predictors import Predictor
+from faceflow.training.run_report import report_run
 from faceflow.training.scoring import ScoredSet, SplitScorer
 
 
@@ -86,29 +90,49 @@ def report_test(
     result: TestResult,
     tables: Sequence[FaceTable],
     payload: Payload,
+    cfg: DictConfig,
     *,
     title: str,
-    output: Path,
+    splits: Tables,
     extra: Mapping[str, Any],
 ) -> None:
-    """Write metrics.json, per_au.csv, predictions.csv and results.png, and print a table per data set.
+    """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
     Args:
         result: of `test_network`.
         tables: that were tested.
         payload: of the checkpoint; its protocol goes beside every number.
+        cfg: of the command; `paths.output` is the folder, and `pictures` whether to draw and to write the report.
         title: of the tables.
-        output: folder.
+        splits: all data of the run, for the report.
         extra: further entries of metrics.json.
     """
+    output = Path(cfg.paths.output)
     write_table(output / "per_au.csv", per_au_frame(result.evaluations))
     write_table(output / "predictions.csv", _prediction_frame(result, tables))
-    for name, evaluation in result.evaluations.items():
-        show(results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol))
+    shown = [
+        results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol)
+        for name, evaluation in result.evaluations.items()
+    ]
+    for table in shown:
+        show(table)
+    scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
+    content = {**extra, "protocol": payload.protocol, "test": scores}
+    if cfg.pictures:
+        aus, persons = payload.spec.aus, [str(person) for table in tables for person in table.persons]
+        pictures = draw_pictures(
+            _results(result, tables), persons=persons, title=title, protocol=payload.protocol, output=output
+        )
+        page = report_run(cfg, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
+        say(f"Report: {page}")
+    # Last, because it marks a finished run.
+    write_json(output / "metrics.json", content)
+    say(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+
+
+def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
     truth, prediction = result.pooled.truth, result.prediction
-    picture = results_picture(
-        output / "results.png",
-        title=title,
+    return Results(
         aus=truth.aus,
         probability=prediction.probability,
         truth=truth.occurrence,
@@ -116,12 +140,7 @@ def report_test(
         evaluation=result.evaluations[result.pooled.name],
         intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
         files=[str(file) for table in tables for file in table.files],
-        protocol=payload.protocol,
     )
-    scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
-    # Last, because it marks a finished run.
-    write_json(output / "metrics.json", {**extra, "protocol": payload.protocol, "test": scores})
-    say(f"Picture: {picture}", f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
 
 
 def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.DataFrame:

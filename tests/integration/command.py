@@ -32,6 +32,7 @@ SMALL = (
     "trainer.max_epochs=1",
     "trainer.enable_progress_bar=false",
     "logger=none",
+    "pictures=false",
     "split.val=0.3",
     "split.test=0.2",
 )
@@ -123,7 +124,7 @@ def train(folder: Path, *overrides: str) -> Outcome:
 
 def evaluate(trained: Outcome, folder: Path, *overrides: str) -> Outcome:
     """Run faceflow-test on the best checkpoint of a run and expect it to succeed."""
-    where = ("accelerator=cpu", "loader.workers=0", f"checkpoint={trained.checkpoint()}")
+    where = ("accelerator=cpu", "loader.workers=0", "pictures=false", f"checkpoint={trained.checkpoint()}")
     outcome = run("test", folder, *where, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome

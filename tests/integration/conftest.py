@@ -15,6 +15,6 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 @pytest.fixture(scope="session")
 def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """A finished run of two epochs on `faces`, with the default logger."""
+    """A finished run of two epochs on `faces`, with the default logger and all pictures."""
     folder = tmp_path_factory.mktemp("runs") / "trained"
-    return train(folder, *faces.overrides, "trainer.max_epochs=2", "logger=default")
+    return train(folder, *faces.overrides, "trainer.max_epochs=2", "logger=default", "pictures=true")

@@ -30,7 +30,7 @@ def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
     pd.testing.assert_frame_equal(tested.table("per_au.csv"), trained.table("per_au.csv"), atol=1e-9)
     assert not set(tested.table("predictions.csv")["person"]) & set(load_network(trained.checkpoint(), key="")[1].seen)
     assert tested.files() == {
-        *("metrics.json", "per_au.csv", "predictions.csv", "results.png", "data.txt", "test.log"),
+        *("metrics.json", "per_au.csv", "predictions.csv", "data.txt", "test.log"),
     }
 
 

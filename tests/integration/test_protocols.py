@@ -71,7 +71,7 @@ def test_every_domain_gets_a_run_of_its_own_that_tests_it_whole(whole: Outcome, 
         one = fold(whole, name)
         assert one.files() == {
             *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "data.txt", "metrics.csv"),
-            *("metrics.json", "per_au.csv", "predictions.csv", "results.png"),
+            *("metrics.json", "per_au.csv", "predictions.csv"),
         }
         assert set(one.table("predictions.csv")["filename"]) == set(labels["filename"][labels["domain"] == domain])
         protocol = one.metrics()["protocol"]

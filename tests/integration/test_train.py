@@ -25,7 +25,8 @@ def test_a_run_writes_its_documented_files(trained: Outcome) -> None:
     assert any("tfevents" in name for name in tensorboard)
     assert trained.files() - tensorboard == {
         *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "data.txt", "metrics.csv", "metrics.json"),
-        *("per_au.csv", "predictions.csv", "results.png", "train.log"),
+        *("per_au.csv", "predictions.csv", "train.log", "report.html", "results.png"),
+        *(f"pictures/{name}.png" for name in ("hardest", "confusion", "calibration", "cooccurrence", "training")),
     }
     assert trained.table("metrics.csv")["epoch"].tolist() == [0, 1]
     assert trained.table("per_au.csv")["au"].tolist() == list(AUS)
