@@ -15,7 +15,7 @@ from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import INTERRUPTED, Outcome, TrackedRun, Tracker
 from faceflow.tracking.wandb_login import check_installed
 
-_NAME = "mlflow"  # in tracking.json
+NAME = "mlflow"  # in tracking.json
 _STATUS = {0: "FINISHED", INTERRUPTED: "KILLED"}
 
 
@@ -59,12 +59,21 @@ class MLflowTracker(MLFlowLogger, Tracker):
                 + " ".join(str(error).split())
             ) from error
 
+    @classmethod
+    def reopen(cls, folder: Path) -> MLflowTracker | None:
+        """Tracker that goes on with the run of a folder; None where MLflow tracked none there."""
+        facts = recall(folder, NAME)
+        if not facts:
+            return None
+        address, experiment = str(facts.get("tracking_uri")), str(facts.get("experiment"))
+        return cls(experiment=experiment, tracking_uri=address, folder=str(folder), artifact_location=None)
+
     @rank_zero_only
     def begin(self, run: TrackedRun) -> None:
         """Open the run and log its parameters."""
         from mlflow.exceptions import MlflowException
 
-        earlier = recall(run.continues, _NAME).get("id")
+        earlier = recall(run.continues, NAME).get("id")
         self._run_name = run.name
         self.tags = {"job_type": run.job_type, "folder": str(run.folder)} | ({"group": run.group} if run.group else {})
         try:
@@ -76,7 +85,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
                 self.log_hyperparams(dict(run.config))
         except MlflowException as error:
             raise ConfigError(f"logger.mlflow: MLflow refused the run: {' '.join(str(error).split())}") from error
-        note(run.folder, _NAME, id=self.run_id, tracking_uri=self._tracking_uri)
+        note(run.folder, NAME, id=self.run_id, experiment=self._experiment_name, tracking_uri=self._tracking_uri)
 
     def _exists(self, run: str) -> bool:
         from mlflow.exceptions import MlflowException

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 KINDS = ("checkpoint", "config", "split", "results", "data")
 _TYPES = {"checkpoint": "model", "onnx": "model", "data": "dataset"}
-_NAME = "wandb"  # in tracking.json
+NAME = "wandb"  # in tracking.json
+_INIT_TIMEOUT, _FINISH_TIMEOUT = 30.0, 600.0  # s, where a run is opened once more
 
 
 class WandbTracker(WandbLogger, Tracker):
@@ -76,17 +77,38 @@ class WandbTracker(WandbLogger, Tracker):
             )
         super().__init__(name=name, save_dir=save_dir, project=project)
         self.entity, self.group, self.tags = entity, group, tags
-        self.mode = choose_mode(mode)
+        self.asked, self.mode = mode, choose_mode(mode)
         self.samples, self.artifacts, self.references = samples, artifacts, references
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: Any = None
+
+    @classmethod
+    def reopen(cls, folder: Path) -> WandbTracker | None:
+        """Tracker that goes on with the run of a folder; None where W&B tracked none there."""
+        facts = recall(folder, NAME)
+        if not facts:
+            return None
+        return cls(
+            save_dir=str(folder),
+            project=str(facts.get("project")),
+            entity=facts.get("entity"),
+            mode=str(facts.get("mode")),
+            name=facts.get("name"),
+            group=facts.get("group"),
+            tags=[],
+            samples=0,
+            artifacts=[],
+            references={},
+            init_timeout=_INIT_TIMEOUT,
+            finish_timeout=_FINISH_TIMEOUT,
+        )
 
     @rank_zero_only
     def begin(self, run: TrackedRun) -> None:
         """Open the run; offline where the server cannot be reached."""
         import wandb
 
-        earlier = recall(run.continues, _NAME)
+        earlier = recall(run.continues, NAME)
         settings: dict[str, Any] = {
             "project": self._project,
             "entity": self.entity,
@@ -104,15 +126,18 @@ class WandbTracker(WandbLogger, Tracker):
             self.run = self._init(self.mode, settings)
         except wandb.errors.CommError as error:
             log.warning("logger.wandb: no connection to the server (%s)", str(error).splitlines()[0])
+            wandb.teardown(exit_code=1)  # its process holds on to the id of the run that failed
             self.run = self._init(OFFLINE, settings)
         except wandb.Error as error:
             raise ConfigError(f"logger.wandb: W&B refused the run: {' '.join(str(error).split())}") from error
         self._experiment = self.run
         self.run.define_metric("trainer/global_step")
         self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        note(run.folder, _NAME, id=self.run.id, project=self._project, entity=self.entity)
+        facts = {"name": settings["name"], "group": settings["group"], "job_type": run.job_type}
+        note(run.folder, NAME, id=self.run.id, project=self._project, entity=self.entity, mode=self.asked, **facts)
         if self.run.settings.mode == OFFLINE:
-            log.info("W&B: this run stays offline; to upload it: wandb login, then wandb sync %s", self.folder)
+            first = "wandb login, then " if self.mode == OFFLINE else ""
+            log.info("W&B: this run stays offline; to upload it: %swandb sync %s", first, self.folder)
         elif self.run.settings.mode == ONLINE:
             log.info("W&B: %s", self.run.url)
         if "data" in self.artifacts:

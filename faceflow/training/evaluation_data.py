@@ -55,7 +55,12 @@ def unseen_faces(
 
 def eval_pipeline(cfg: DictConfig, image_size: int) -> Pipeline:
     """Evaluation transform at the size of a network."""
-    sized = OmegaConf.merge(OmegaConf.create({"model": {"image_size": image_size}}), cfg)
-    assert isinstance(sized, DictConfig)
-    steps: dict[str, Any] = plain_dict(sized.transforms)[EVAL]
+    steps: dict[str, Any] = plain_dict(sized(cfg, image_size).transforms)[EVAL]
     return build_pipeline(steps, key=f"transforms.{EVAL}")
+
+
+def sized(cfg: DictConfig, image_size: int) -> DictConfig:
+    """Config of a command without `model`, with the size that its transforms refer to."""
+    merged = OmegaConf.merge(OmegaConf.create({"model": {"image_size": image_size}}), cfg)
+    assert isinstance(merged, DictConfig)
+    return merged

@@ -39,6 +39,7 @@ from faceflow.training.model_card import describe_model
 from faceflow.training.precision_cost import PrecisionCost, check_cost, measure_cost
 from faceflow.training.predictors import OnnxPredictor, TorchPredictor
 from faceflow.training.sample_faces import load_faces, spread, training_faces
+from faceflow.training.tracking import add_file, reopened
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def export(cfg: DictConfig) -> None:
     silence_advice()
     output = _check_output(cfg.output, overwrite=cfg.overwrite)
     _check_settings(cfg)
+    trackers, run = reopened(Path(cfg.checkpoint)) if cfg.track else ([], None)
     network, payload = load_network(cfg.checkpoint, key="checkpoint")
     pipeline = eval_pipeline(cfg, network.spec.image_size)
     crop = read_crop_recipe(cfg.crop, key="crop") if cfg.crop else payload.crop
@@ -94,6 +96,8 @@ def export(cfg: DictConfig) -> None:
         **({} if cfg.precision == FP32 else {"costs": str(cost or "not measured; add data=csv data.labels=...")}),
     }
     _report(output, contract, facts)
+    if run is not None:
+        add_file(trackers, run, "onnx", output)
 
 
 def _check_output(output: object, *, overwrite: bool) -> Path:

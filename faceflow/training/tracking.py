@@ -19,16 +19,21 @@ from faceflow.config.stored import resolved_config
 from faceflow.data.sources import SPLITS, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
+from faceflow.errors import ConfigError
 from faceflow.metrics.evaluation import Prediction
 from faceflow.models.network import NetworkSpec
 from faceflow.report.files import write_table
 from faceflow.report.picture import precision_recall
-from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker
+from faceflow.tracking.identity import recall
+from faceflow.tracking.mlflow_tracker import MLflowTracker
+from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked
+from faceflow.tracking.wandb_tracker import WandbTracker
 from faceflow.training.scoring import ScoredSet, SplitScorer
 from faceflow.training.testing import TestResult
 from faceflow.training.watching import SampleFaces, Throughput
 
 RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "metrics.csv")
+PICTURES = ("*.png", "pictures/*.png", "report.html")  # any of them may show faces
 _GRADES = 6  # FACS 0-5
 
 
@@ -95,7 +100,7 @@ def log_outcome(
     trackers = trackers_of(loggers)
     if not trackers:
         return
-    pictures = sorted([*folder.glob("*.png"), *folder.glob("pictures/*.png")]) if log_images else []
+    pictures = sorted(file for name in PICTURES for file in folder.glob(name)) if log_images else []
     files = {
         "checkpoint": [checkpoint] if checkpoint else [],
         "config": _present(folder, ["config.yaml"]),
@@ -104,6 +109,40 @@ def log_outcome(
     }
     for tracker in trackers:
         tracker.log_outcome(dataclasses.replace(outcome, files=files))
+
+
+def reopened(checkpoint: Path) -> tuple[list[Tracker], TrackedRun]:
+    """Trackers of the run that a checkpoint comes from, to add to it.
+
+    Raises:
+        ConfigError: no tracker followed it.
+    """
+    folder = checkpoint.resolve().parent.parent
+    kinds = (WandbTracker, MLflowTracker)
+    found: list[Tracker] = [tracker for kind in kinds if (tracker := kind.reopen(folder))]
+    if not found:
+        raise ConfigError(
+            f"track: expected a run that a tracker followed, got none in '{folder}'; train with logger=wandb or "
+            "logger=mlflow, or take track=false"
+        )
+    noted = recall(folder, "wandb")
+    return found, TrackedRun(
+        name=str(noted.get("name", folder.name)),
+        group=noted.get("group"),
+        job_type=str(noted.get("job_type", "train")),
+        folder=folder,
+        continues=folder,
+        config={},
+        datasets={},
+        log_images=False,
+    )
+
+
+def add_file(trackers: Sequence[Tracker], run: TrackedRun, kind: str, file: Path) -> None:
+    """Open a run once more to add a file."""
+    with tracked(trackers, run):
+        for tracker in trackers:
+            tracker.log_outcome(Outcome(files={kind: [file]}))
 
 
 def _curve(pooled: ScoredSet, prediction: Prediction, column: int, threshold: float) -> AUCurve:

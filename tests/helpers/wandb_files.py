@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from wandb.proto import wandb_internal_pb2
 
 _MAGIC, _HEADER, _BLOCK, _CHUNK = b":W&B", 7, 32768, 7
 _WHOLE, _LAST = 1, 4
+_PATIENCE = 20  # s
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,13 @@ class OfflineRun:
 
     @classmethod
     def read(cls, folder: Path) -> OfflineRun:
+        """Read a finished run: W&B's own process may write its last records a moment after `finish` returned."""
         (log,) = folder.glob("run-*.wandb")
-        return cls(folder, list(_records(log.read_bytes())))
+        deadline = time.monotonic() + _PATIENCE
+        while not (found := cls(folder, list(_records(log.read_bytes())))).exit_codes:
+            assert time.monotonic() < deadline, f"{log}: no end of the run"
+            time.sleep(0.05)
+        return found
 
     def kind(self, name: str) -> list[Any]:
         return [getattr(record, name) for record in self.records if record.WhichOneof("record_type") == name]
@@ -80,7 +87,7 @@ def offline_runs(folder: Path) -> list[OfflineRun]:
 
 
 def _records(content: bytes) -> Iterator[Any]:
-    assert content.startswith(_MAGIC), f"no log of wandb {wandb.__version__}"
+    assert content.startswith(_MAGIC) or not content, f"no log of wandb {wandb.__version__}"
     position, parts = _HEADER, b""
     while position + _CHUNK <= len(content):
         left = _BLOCK - position % _BLOCK
@@ -89,6 +96,8 @@ def _records(content: bytes) -> Iterator[Any]:
             continue
         _, length, kind = struct.unpack_from("<IHB", content, position)
         position += _CHUNK
+        if position + length > len(content):  # being written
+            return
         parts += content[position : position + length]
         position += length
         if kind in (_WHOLE, _LAST):
