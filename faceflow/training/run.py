@@ -19,16 +19,18 @@ from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.methods.objective import TEACHER
 from faceflow.report.tables import data_tables, show
+from faceflow.tracking.tracker import tracked
 from faceflow.training.advice import silence_advice
-from faceflow.training.build import build_objectives
-from faceflow.training.evaluation_data import eval_pipeline, read_faces, unseen_faces
+from faceflow.training.build import build_loggers, build_objectives
+from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized, unseen_faces
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
 from faceflow.training.intervals import check_bootstrap
 from faceflow.training.predictors import open_predictor
-from faceflow.training.record import run_record
+from faceflow.training.record import fingerprints, run_record
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
+from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ def test(cfg: DictConfig) -> float:
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
     splits = {"test": tables}
     show(*data_tables(summarize(splits, spec.aus), spec.aus), saved_to=output / "data.txt")
+    loggers = build_loggers(plain_dict(cfg.logger))
     result = test_network(
         predictor,
         payload.thresholds,
@@ -93,7 +96,12 @@ def test(cfg: DictConfig) -> float:
     record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
     files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}
     title = f"Test of {Path(cfg.onnx or cfg.checkpoint)}"
-    report_test(result, tables, payload, cfg, title=title, splits=splits, extra={**files, "run": record})
+    whole = sized(cfg, spec.image_size)
+    described = describe(whole, fold=None, resume=None, job_type="test", fingerprints=fingerprints(splits))
+    with tracked(trackers_of(loggers), described):
+        report_test(result, tables, payload, whole, title=title, splits=splits, extra={**files, "run": record})
+        outcome = test_outcome(result, tables, spec)
+        log_outcome(loggers, outcome, output, checkpoint=None, splits=splits, log_images=cfg.log_images)
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 

@@ -20,7 +20,7 @@ from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces,
 def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
-    tested = evaluate(trained, tmp_path, *faces.overrides)
+    tested = evaluate(trained, tmp_path, *faces.overrides, "pictures=true")
     assert (
         tested.stderr.strip() == "WARNING left out 32 images of persons that the checkpoint was trained or validated on"
     )
@@ -30,7 +30,8 @@ def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
     pd.testing.assert_frame_equal(tested.table("per_au.csv"), trained.table("per_au.csv"), atol=1e-9)
     assert not set(tested.table("predictions.csv")["person"]) & set(load_network(trained.checkpoint(), key="")[1].seen)
     assert tested.files() == {
-        *("metrics.json", "per_au.csv", "predictions.csv", "data.txt", "test.log"),
+        *("metrics.json", "per_au.csv", "predictions.csv", "data.txt", "test.log", "report.html", "results.png"),
+        *(f"pictures/{name}.png" for name in ("hardest", "confusion", "calibration", "cooccurrence")),
     }
 
 
