@@ -27,7 +27,7 @@ _STEP = (WIDTH - 2 * MARGIN) / _ACROSS
 _HEAD, _GAP, _ABOVE = 0.42, 0.45, 0.5
 
 _NAME_LETTERS = 30
-_DARK = 0.55  # share from which a cell needs white letters
+_DARK = 0.68  # share from which a cell needs white letters
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from faceflow.report.page import HEADING, INK, MARGIN, MEDIUM, SMALL, WIDTH, Pag
 _SIDE, _LEFT, _ABOVE, _BELOW = 3.75, 0.5, 0.8, 0.55
 
 _MOST_NUMBERED = 20  # AUs whose cells have room for a number
-_DARK = 0.6
+_DARK = 0.68
 
 
 def cooccurrence(active: NDArray[np.bool_], judged: NDArray[np.bool_]) -> Array:

@@ -30,7 +30,7 @@ CAPTIONS = {
     "confusion_intensity.png": "confusion of intensity",
     "calibration.png": "calibration of probabilities",
     "cooccurrence.png": "AUs that occur together",
-    "training.png": "training",
+    "training.png": "training, epoch by epoch",
 }
 _OVERVIEW_DPI, _DPI = 150, DPI
 
@@ -66,19 +66,18 @@ def draw_pictures(
     paths = []
     for name, drawing in drawings.items():
         overview = name == OVERVIEW
-        figure = drawing(results, title if overview else f"{title}: {CAPTIONS[name]}", protocol)
+        figure = drawing(results, title if overview else f"{_heading(name)}: {title}", protocol)
         path = output / name if overview else output / FOLDER / name
         paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
     return paths
 
 
-def draw_training_curves(output: Path, *, monitor: str, title: str, protocol: Mapping[str, str]) -> list[Path]:
+def draw_training_curves(output: Path, *, monitor: str, protocol: Mapping[str, str]) -> list[Path]:
     """Draw metrics.csv of a run; no picture where there is none, or none with an epoch.
 
     Args:
         output: folder of the run.
         monitor: metric that chose the best checkpoint.
-        title: headline.
         protocol: how data were split and what labels mean.
 
     Raises:
@@ -87,5 +86,9 @@ def draw_training_curves(output: Path, *, monitor: str, title: str, protocol: Ma
     path = output / "metrics.csv"
     if not path.is_file():
         return []
-    figure = draw_training(pd.read_csv(path), monitor, title, protocol)
+    figure = draw_training(pd.read_csv(path), monitor, _heading("training.png"), protocol)
     return [save(figure, output / FOLDER / "training.png", dpi=_DPI)]
+
+
+def _heading(name: str) -> str:
+    return CAPTIONS[name][0].upper() + CAPTIONS[name][1:]

@@ -22,6 +22,7 @@ from faceflow.training.earlier import read_record
 from faceflow.training.fold import FoldRun
 from faceflow.training.pooled import Pooled, pool_tests
 from faceflow.training.record import run_record
+from faceflow.training.run_report import report_protocol
 
 _OCCURRENCE = ("f1_val", "f1_0.5", "ap", "auroc")
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
@@ -66,6 +67,9 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
         **summary_rows(overall),
         "per_au": {metric: {au: one.to_dict() for au, one in column.items()} for metric, column in per_au.items()},
     }
+    if cfg.pictures:
+        folders = {fold.name: run.output for fold, run in zip(folds, runs, strict=True)}
+        say(f"Report: {report_protocol(cfg, content, tables=tables, folds=folders)}")
     write_json(output / "metrics.json", content)
     mark = " (legacy)" if legacy else ""
     files = "folds.csv, folds_per_au.csv" if per_au else "folds.csv"
@@ -144,7 +148,8 @@ def _tables(
     title = f"{'Legacy test' if 'legacy' in protocol else 'Test'} by {unit}"
     caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
-    pooled = f"pooled: all predictions together; its 95 % interval from {cfg.bootstrap.resamples} resamples of persons"
+    resamples = f"{cfg.bootstrap.resamples} resamples of the tested persons"
+    pooled = f"pooled: all predictions together; 95 % interval from {resamples}"
     tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     for metric in [name for name in ("f1_val", "icc") if name in per_au]:

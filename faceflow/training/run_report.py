@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
@@ -49,7 +50,7 @@ def report_run(
     output, protocol = Path(cfg.paths.output), content["protocol"]
     if "monitor" in content:
         monitor = content["monitor"]["metric"]
-        pictures = [*pictures, *draw_training_curves(output, monitor=monitor, title="Training", protocol=protocol)]
+        pictures = [*pictures, *draw_training_curves(output, monitor=monitor, protocol=protocol)]
     report = Report(
         title=_name(output),
         about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",
@@ -85,7 +86,10 @@ def report_protocol(
         title=_name(output),
         about=f"faceflow-{cfg.task}: {len(folds)} folds; {content['run']['started']}",
         numbers={
-            HEADERS.get(name, name): (number(mean), f"± {number(deviations[name])} over folds")
+            HEADERS.get(name, name): (
+                number(mean),
+                f"± {number(deviations[name])} over folds" if np.isfinite(deviations[name]) else "",
+            )
             for name, mean in means.items()
         },
         warnings=_warnings(cfg.task, output),
@@ -137,5 +141,5 @@ def _config(cfg: DictConfig, output: Path) -> str:
 
 
 def _record(content: Mapping[str, Any]) -> dict[str, Any]:
-    named = {key: content[key] for key in ("checkpoint", "onnx", "monitor") if key in content}
+    named = {key: content[key] for key in ("checkpoint", "onnx", "monitor", "training") if key in content}
     return {**named, **{key: value for key, value in content["run"].items() if key != "protocol"}}

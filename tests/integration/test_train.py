@@ -37,6 +37,16 @@ def test_a_run_writes_its_documented_files(trained: Outcome) -> None:
     assert (trained.folder / "results.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_report_shows_the_numbers_and_pictures_of_the_run(trained: Outcome) -> None:
+    page = (trained.folder / "report.html").read_text("utf-8")
+    f1 = trained.metrics()["test"]["faces"]["summary"]["f1_val"]
+    assert f"<b>{f1:.3f}</b>" in page
+    assert "occurrence = intensity &gt;= 2 on a 0-5 scale" in page
+    assert "backbone: test_resnet" in page
+    assert page.count("data:image/png;base64,") == 6
+    assert "://" not in page
+
+
 def test_the_record_says_what_made_the_numbers(trained: Outcome, faces: Faces) -> None:
     metrics = trained.metrics()
     record = metrics["run"]

@@ -41,7 +41,7 @@ def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_pat
 
 
 def test_a_run_without_history_has_no_curves(tmp_path: Path) -> None:
-    assert draw_training_curves(tmp_path, monitor="val/f1_val", title="t", protocol={}) == []
+    assert draw_training_curves(tmp_path, monitor="val/f1_val", protocol={}) == []
     (tmp_path / "metrics.csv").write_text("epoch,train/loss\n0,0.5\n", "utf-8")
-    paths = draw_training_curves(tmp_path, monitor="val/f1_val", title="t", protocol={})
+    paths = draw_training_curves(tmp_path, monitor="val/f1_val", protocol={})
     assert [path.name for path in paths] == ["training.png"]
