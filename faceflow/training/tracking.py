@@ -48,7 +48,7 @@ def watchers(
     """Callbacks that loggers need; `pipeline` of evaluation, None where no picture may be shown."""
     curious = [tracker for tracker in trackers_of(loggers) if tracker.samples]
     faces = [SampleFaces(curious, tables, pipeline=pipeline, seed=seed)] if curious else []
-    return [*([Throughput()] if loggers else []), *faces]
+    return [Throughput(), *faces]
 
 
 def describe(
@@ -97,6 +97,10 @@ def log_outcome(
     log_images: bool,
 ) -> None:
     """Hand over scores, curves and the files of a run folder; pictures show faces, so only with `log_images`."""
+    for logger in loggers:
+        if outcome.scores and not isinstance(logger, Tracker):
+            logger.log_metrics(dict(outcome.scores), step=0)
+            logger.save()
     trackers = trackers_of(loggers)
     if not trackers:
         return
