@@ -13,7 +13,7 @@ from faceflow.metrics.aggregate import Aggregate
 from faceflow.report.tables import HEADERS, add_row, number, plain_table
 
 _MOST_FOLDS = 6  # that have a column each
-_LABELS = {"low": "95 % low", "high": "95 % high"}
+_LABELS = {"low": "pooled, 95 % low", "high": "pooled, 95 % high"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def aus_table(
         caption: below the table.
     """
     shown = list(folds) if len(folds) <= _MOST_FOLDS else []
-    numbers = [*shown, "folds", "mean", "std", "pooled", "95 % interval"]
+    numbers = [*shown, "folds", "mean", "std", "pooled", "95 % of pooled"]
     table = plain_table(f"{HEADERS[metric]} by AU", ["AU", "description"], numbers, caption=caption)
     for au, aggregate in per_au.items():
         style = "" if aggregate.folds == len(folds) else "dim"
