@@ -42,7 +42,10 @@ def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str])
     truth = cooccurrence(results.truth, judged)
     predicted = cooccurrence(np.greater_equal(results.probability, results.thresholds), judged)
     page = Page.open(title, protocol, _ABOVE + _SIDE + _BELOW)
-    key = "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces."
+    key = (
+        "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces. "
+        "Blue: 0 (white) to 100 (dark). Brown: predicted too often, violet: too rarely."
+    )
     page.text(MARGIN, page.top + 0.17, key, MEDIUM)
     panels = (
         ("Labels", truth, "Blues", (0, 1)),

@@ -72,12 +72,13 @@ def draw_pictures(
     return paths
 
 
-def draw_training_curves(output: Path, *, monitor: str, protocol: Mapping[str, str]) -> list[Path]:
+def draw_training_curves(output: Path, *, monitor: str, best: float, protocol: Mapping[str, str]) -> list[Path]:
     """Draw metrics.csv of a run; no picture where there is none, or none with an epoch.
 
     Args:
         output: folder of the run.
         monitor: metric that chose the best checkpoint.
+        best: its value there.
         protocol: how data were split and what labels mean.
 
     Raises:
@@ -86,7 +87,7 @@ def draw_training_curves(output: Path, *, monitor: str, protocol: Mapping[str, s
     path = output / "metrics.csv"
     if not path.is_file():
         return []
-    figure = draw_training(pd.read_csv(path), monitor, _heading("training.png"), protocol)
+    figure = draw_training(pd.read_csv(path), _heading("training.png"), protocol, monitor=monitor, best=best)
     return [save(figure, output / FOLDER / "training.png", dpi=_DPI)]
 
 

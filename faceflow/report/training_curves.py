@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,19 +30,24 @@ from faceflow.report.page import (
 _PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.6
 _AU_ROW = 0.16
 
+_LEGEND_LETTERS = 32  # that fit above a panel
+
 _VALIDATION = {"val/f1_val": "F1@val", "val/ap": "AP", "val/auroc": "AUROC", "val/icc": "ICC"}
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK, GRAY)
 _PER_AU = "val/f1_val/AU"
 
 
-def draw_training(history: pd.DataFrame, monitor: str, title: str, protocol: Mapping[str, str]) -> Figure:
+def draw_training(
+    history: pd.DataFrame, title: str, protocol: Mapping[str, str], *, monitor: str, best: float
+) -> Figure:
     """Draw the epochs of metrics.csv.
 
     Args:
         history: a row per epoch; columns that it lacks are not drawn.
-        monitor: column whose best epoch is marked.
         title: headline.
         protocol: the caption.
+        monitor: column that chose the checkpoint.
+        best: its value there; that epoch is marked.
     """
     names = [str(name) for name in history]
     aus = [name for name in names if name.startswith(_PER_AU)]
@@ -52,13 +58,13 @@ def draw_training(history: pd.DataFrame, monitor: str, title: str, protocol: Map
         ("Validation, mean over AUs", {name: label for name, label in _VALIDATION.items() if name in names}),
         ("Learning rate", {name: "" for name in names if name == "train/lr"}),
     )
-    best = _best_epoch(history, monitor)
+    epoch = _best_epoch(history, monitor, best)
     for number, (heading, columns) in enumerate(panels):
-        _draw_lines(page, history, MARGIN + 0.3 + number * _STEP, heading, columns, best)
+        _draw_lines(page, history, MARGIN + 0.3 + number * _STEP, heading, columns, epoch)
     if aus:
-        _draw_aus(page, history, MARGIN + 0.45 + len(panels) * _STEP, aus, height, best)
-    if best is not None:
-        mark = f"Dashed line: best.ckpt, epoch {best} by {monitor}"
+        _draw_aus(page, history, MARGIN + 0.45 + len(panels) * _STEP, aus, height, epoch)
+    if epoch is not None:
+        mark = f"Dashed line: best.ckpt, epoch {epoch} by {monitor}"
         page.text(MARGIN + 0.3, page.top + _ABOVE + _HEIGHT + 0.42, mark, SMALL, color=GRAY)
     return page.figure
 
@@ -70,10 +76,11 @@ def _losses(names: Sequence[str]) -> dict[str, str]:
     return {name: name.removeprefix("train/") for name in shown if name in names}
 
 
-def _best_epoch(history: pd.DataFrame, monitor: str) -> int | None:
+def _best_epoch(history: pd.DataFrame, monitor: str, best: float) -> int | None:
+    """Epoch that came to the best value, whether high or low is good."""
     if monitor not in history or not history[monitor].notna().any():
         return None
-    return int(history["epoch"].iloc[int(np.nanargmax(history[monitor]))])
+    return int(history["epoch"].iloc[int(np.nanargmin((history[monitor] - best).abs()))])
 
 
 def _draw_lines(
@@ -91,16 +98,9 @@ def _draw_lines(
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("epoch", size=SMALL)
     if any(columns.values()):
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(-0.02, 1.0),
-            ncols=4,
-            fontsize=SMALL,
-            frameon=False,
-            borderaxespad=0,
-            handlelength=1.2,
-            columnspacing=1.0,
-        )
+        above = sum(map(len, columns.values())) < _LEGEND_LETTERS
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 4} if above else {}
+        axes.legend(fontsize=SMALL, frameon=False, borderaxespad=0, handlelength=1.2, columnspacing=1.0, **place)
     elif not columns:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, size=SMALL, color=GRAY, ha="center")
 
@@ -123,5 +123,6 @@ def _draw_aus(
     axes.spines[:].set_visible(False)
     if best in epochs:
         for row, value in enumerate(values[:, epochs.tolist().index(best)]):
-            axes.text(len(epochs) - 0.4, row, rounded(value), size=SMALL, va="center")
+            edge = (len(epochs) - 0.5, row)
+            axes.annotate(rounded(value), edge, (4, 0), textcoords="offset points", size=SMALL, va="center")
         page.text(left + _PANEL, page.top + _ABOVE - 0.05, "best.ckpt", SMALL, color=GRAY, align="right")

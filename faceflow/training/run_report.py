@@ -49,8 +49,8 @@ def report_run(
     """
     output, protocol = Path(cfg.paths.output), content["protocol"]
     if "monitor" in content:
-        monitor = content["monitor"]["metric"]
-        pictures = [*pictures, *draw_training_curves(output, monitor=monitor, protocol=protocol)]
+        metric, best = content["monitor"]["metric"], content["monitor"]["best"]
+        pictures = [*pictures, *draw_training_curves(output, monitor=metric, best=best, protocol=protocol)]
     report = Report(
         title=_name(output),
         about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",

@@ -27,10 +27,10 @@ def test_intensity_networks_get_one_picture_more(tmp_path: Path) -> None:
     assert drawn(paths, tmp_path) == ["results.png", *(f"pictures/{name}" for name in names[1:])]
 
 
-@pytest.mark.parametrize("case", ["all AUs", "no rows", "no labels", "one face"])
+@pytest.mark.parametrize("case", ["many AUs", "no rows", "no labels", "one face"])
 def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_path: Path) -> None:
     results = {
-        "all AUs": lambda: random_results(tuple(f"AU{number}" for number in DESCRIPTIONS), 40),
+        "many AUs": lambda: random_results(tuple(f"AU{number}" for number in DESCRIPTIONS)[:21], 40),
         "no rows": lambda: make_results(SOME, np.zeros((0, 3)), np.zeros((0, 3)), files=[]),
         "no labels": lambda: make_results(SOME, np.full((5, 3), 0.5), np.zeros((5, 3)), False, grades=np.ones(3)),
         "one face": lambda: random_results(("AU1",), 1),
@@ -41,7 +41,7 @@ def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_pat
 
 
 def test_a_run_without_history_has_no_curves(tmp_path: Path) -> None:
-    assert draw_training_curves(tmp_path, monitor="val/f1_val", protocol={}) == []
+    assert draw_training_curves(tmp_path, monitor="val/f1_val", best=0.5, protocol={}) == []
     (tmp_path / "metrics.csv").write_text("epoch,train/loss\n0,0.5\n", "utf-8")
-    paths = draw_training_curves(tmp_path, monitor="val/f1_val", protocol={})
+    paths = draw_training_curves(tmp_path, monitor="val/f1_val", best=0.5, protocol={})
     assert [path.name for path in paths] == ["training.png"]

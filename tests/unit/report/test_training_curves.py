@@ -22,7 +22,7 @@ def history() -> pd.DataFrame:
 
 
 def test_curves_skip_epochs_without_validation_and_mark_the_best() -> None:
-    figure = draw_training(history(), "val/f1_val", "t", {})
+    figure = draw_training(history(), "t", {}, monitor="val/f1_val", best=0.5)
     loss, validation, rate, aus = figure.axes
     curve, best = loss.lines
     np.testing.assert_allclose(curve.get_ydata(), [0.9, 0.8, 0.7, 0.6])
@@ -36,10 +36,16 @@ def test_curves_skip_epochs_without_validation_and_mark_the_best() -> None:
 
 def test_terms_of_a_sum_are_drawn_beside_it() -> None:
     frame = history().assign(**{"train/fixmatch/unlabeled_loss": [0.1, 0.1, 0.1, 0.1]})
-    labels = [line.get_label() for line in draw_training(frame, "val/icc", "t", {}).axes[0].lines]
+    labels = [line.get_label() for line in draw_training(frame, "t", {}, monitor="val/icc", best=0.5).axes[0].lines]
     assert labels == ["supervised/task_loss", "fixmatch/unlabeled_loss", "loss"]
 
 
 def test_a_history_without_validation_still_makes_a_page() -> None:
-    figure = draw_training(history()[["epoch", "train/loss"]], "val/f1_val", "t", {})
+    figure = draw_training(history()[["epoch", "train/loss"]], "t", {}, monitor="val/f1_val", best=0.5)
     assert len(figure.axes) == 3
+
+
+def test_the_epoch_of_the_best_value_is_marked_where_low_is_good_too() -> None:
+    frame = history().assign(**{"val/mse": [3.0, np.nan, 1.0, 2.0]})
+    _, line = draw_training(frame, "t", {}, monitor="val/mse", best=np.float32(2.0)).axes[0].lines
+    assert list(line.get_xdata()) == [3, 3]
