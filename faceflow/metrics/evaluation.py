@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
 from faceflow.metrics.intensity import intensity_metrics
-from faceflow.metrics.occurrence import macro, micro_f1, occurrence_metrics
+from faceflow.metrics.occurrence import decision_metrics, macro, micro_f1, occurrence_metrics
 from faceflow.metrics.thresholds import bagged_thresholds
 
 DEFAULT_THRESHOLD = 0.5
@@ -101,9 +101,7 @@ def evaluate(
     """
     tuned = np.isfinite(thresholds)
     half = occurrence_metrics(prediction.probability, occurrence, observed, DEFAULT_THRESHOLD)
-    val = occurrence_metrics(
-        prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD)
-    )
+    val = decision_metrics(prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD))
     columns: dict[str, NDArray[Any]] = {
         "positives": half["positives"],
         "observed": half["observed"],

@@ -28,26 +28,37 @@ def occurrence_metrics(prob: Array, truth: Array, observed: Array, thresholds: n
         and `eer_threshold` (see `equal_error_rate`), and the counts `positives` and `observed`.
     """
     rows = OccurrenceRows.check(prob, truth, observed)
+    metrics = _decision_metrics(rows, thresholds)
+    curves = np.full((4, len(rows.prob)), np.nan)
+    for au, ranking in enumerate(rank_each_au(rows)):
+        if ranking.has_both_classes:
+            curves[:, au] = average_precision(ranking), auroc(ranking), *equal_error_rate(ranking)
+    counts = {name: metrics.pop(name) for name in ("positives", "observed")}
+    return metrics | dict(zip(("ap", "auroc", "eer", "eer_threshold"), curves, strict=True)) | counts
+
+
+def decision_metrics(prob: Array, truth: Array, observed: Array, thresholds: npt.ArrayLike) -> dict[str, Array]:
+    """Score decisions alone: those of `occurrence_metrics` that depend on the thresholds, and the counts."""
+    return _decision_metrics(OccurrenceRows.check(prob, truth, observed), thresholds)
+
+
+def _decision_metrics(rows: OccurrenceRows, thresholds: npt.ArrayLike) -> dict[str, Array]:
     counts = _confusion(rows, thresholds)
     tp, fp, fn, tn = counts.tp, counts.fp, counts.fn, counts.tn
     positives, negatives = tp + fn, fp + tn
     both = (positives > 0) & (negatives > 0)
     # tp * N-/N+ and fn * N-/N+, both sides of the fraction multiplied by N+.
     scaled_tp, scaled_fn = tp * negatives, fn * negatives
-    metrics: dict[str, Array] = {
+    return {
         "f1": _ratio(2 * tp, 2 * tp + fp + fn, both),
         "f1_norm": _ratio(2 * scaled_tp, 2 * scaled_tp + scaled_fn + fp * positives, both),
         "precision": _ratio(tp, np.maximum(tp + fp, 1), both),
         "recall": _ratio(tp, positives, both),
         "specificity": _ratio(tn, negatives, both),
         "accuracy": _ratio(tp + tn, positives + negatives, both),
+        "positives": positives,
+        "observed": positives + negatives,
     }
-    curves = np.full((4, len(both)), np.nan)
-    for au, ranking in enumerate(rank_each_au(rows)):
-        if ranking.has_both_classes:
-            curves[:, au] = average_precision(ranking), auroc(ranking), *equal_error_rate(ranking)
-    metrics |= dict(zip(("ap", "auroc", "eer", "eer_threshold"), curves, strict=True))
-    return metrics | {"positives": positives, "observed": positives + negatives}
 
 
 def macro(values: Array) -> float:
