@@ -1,4 +1,4 @@
-"""What FaceFlow costs over bare code that does the same work: `scripts/benchmark.py data|train|crop|infer --help`.
+"""What FaceFlow costs over bare code that does the same work: `scripts/benchmark.py COMMAND --help`.
 
 Every figure is a ratio ours / reference. Both are measured in this process, in turn (reference, ours, reference,
 ours, ...), and a line of the table gives the median and the range over these rounds, so that whatever else slows
@@ -35,6 +35,10 @@ face detector, the network in ONNX Runtime.
     ratio         0.85 or more is the aim. It needs a core for each part that takes much of the time; the columns
                   decode, detector and network are what each part does alone.
     growth        of the memory, slope over the rounds; it should be near 0, however long a video is.
+
+`metrics`: frames/s of all occurrence metrics of a test set, made up in memory, against a loop over its AUs and frames
+in plain Python that computes F1 at two thresholds, AP and AUROC.
+    ratio         10 or more is the aim. The caption says what the intervals over persons take besides.
 """
 
 from __future__ import annotations
@@ -45,12 +49,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crop, data, infer, train
+from benchmarks import crop, data, infer, metrics, train
 from benchmarks.report import show, write
 
 from faceflow.errors import FaceFlowError
 
-COMMANDS = (data, train, crop, infer)
+COMMANDS = (data, train, crop, infer, metrics)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

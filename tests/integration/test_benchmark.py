@@ -7,10 +7,12 @@ import statistics
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
 from faceflow.data.synthetic import write_faces
+from faceflow.metrics.occurrence import occurrence_metrics
 from tests.helpers.markers import MARKERS, moving_faces, write_video
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -45,6 +47,20 @@ def benchmark(monkeypatch):
         yield importlib.import_module("benchmark").main
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
+
+
+def test_metrics_and_their_reference_find_the_same(benchmark, tmp_path):
+    path = tmp_path / "figures.json"
+    assert benchmark(["metrics", "--frames", "400", "--aus", "3", "--rounds", "2", "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text("utf-8"))["rows"]
+    assert len(row["ratio"]) == 2
+    loop = importlib.import_module("benchmarks.metrics")._loop
+    rng = np.random.default_rng(1)
+    truth, observed, score = rng.random((400, 2)) < 0.2, rng.random((400, 2)) < 0.9, rng.random((400, 2))
+    cuts = np.array([0.3, 0.8])
+    half, own = (occurrence_metrics(score, truth, observed, cut) for cut in (0.5, cuts))
+    ours = np.stack([half["f1"], own["f1"], half["ap"], half["auroc"]], axis=1)
+    assert np.array(loop(score, truth, observed, cuts)) == pytest.approx(ours)
 
 
 @pytest.mark.parametrize(
