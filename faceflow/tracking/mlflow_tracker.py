@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from faceflow.errors import ConfigError
 from faceflow.tracking.identity import note, recall
-from faceflow.tracking.tracker import INTERRUPTED, Outcome, TrackedRun, Tracker
+from faceflow.tracking.tracker import FILES, INTERRUPTED, Outcome, TrackedRun, Tracker, check_kinds, chosen
 from faceflow.tracking.wandb_login import check_installed
 
 NAME = "mlflow"  # in tracking.json
@@ -28,6 +28,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
         folder: of the local store.
         artifact_location: where a new experiment keeps files, such as s3://bucket/mlflow; None: as the server says,
             or mlartifacts in `folder`.
+        artifacts: which files are kept, of `FILES`.
 
     Raises:
         ConfigError: mlflow is not installed, or does not know the address.
@@ -36,8 +37,15 @@ class MLflowTracker(MLFlowLogger, Tracker):
     samples = 0
 
     def __init__(
-        self, *, experiment: str, tracking_uri: str | None, folder: str, artifact_location: str | None
+        self,
+        *,
+        experiment: str,
+        tracking_uri: str | None,
+        folder: str,
+        artifact_location: str | None,
+        artifacts: list[str],
     ) -> None:
+        check_kinds(artifacts, FILES, key="logger.mlflow")
         for module in ("mlflow", *(() if tracking_uri else ("sqlalchemy", "alembic"))):
             check_installed(module, key="logger.mlflow")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -46,7 +54,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
             root.mkdir(parents=True, exist_ok=True)
             tracking_uri = f"sqlite:///{root / 'mlflow.db'}"
             artifact_location = artifact_location or (root / "mlartifacts").as_uri()
-        self.location = artifact_location
+        self.location, self.artifacts = artifact_location, artifacts
         from mlflow.exceptions import MlflowException
 
         for chatter in ("mlflow", "alembic"):  # after the import, which sets it
@@ -66,7 +74,9 @@ class MLflowTracker(MLFlowLogger, Tracker):
         if not facts:
             return None
         address, experiment = str(facts.get("tracking_uri")), str(facts.get("experiment"))
-        return cls(experiment=experiment, tracking_uri=address, folder=str(folder), artifact_location=None)
+        return cls(
+            experiment=experiment, tracking_uri=address, folder=str(folder), artifact_location=None, artifacts=[]
+        )
 
     @rank_zero_only
     def begin(self, run: TrackedRun) -> None:
@@ -106,7 +116,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
         """Log the scores, and files in a folder per kind."""
         self.log_metrics(dict(outcome.scores))
         client: Any = self.experiment
-        for kind, files in outcome.files.items():
+        for kind, files in chosen(outcome, self.artifacts).items():
             for file in files:
                 client.log_artifact(self.run_id, str(file), kind)
 

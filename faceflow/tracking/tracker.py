@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import Array
+from faceflow.errors import ConfigError, suggest
 from faceflow.images import Image
 
 INTERRUPTED = 130  # exit code of Ctrl-C
+FILES = ("checkpoint", "config", "split", "results")  # kinds that a run leaves behind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,23 @@ class Outcome:
     scores: Mapping[str, float] = field(default_factory=dict)
     curves: Sequence[AUCurve] = ()
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+
+def check_kinds(artifacts: Sequence[str], known: Sequence[str], *, key: str) -> None:
+    """Check which kinds of files a tracker is to keep.
+
+    Raises:
+        ConfigError: an unknown kind.
+    """
+    if unknown := next((kind for kind in artifacts if kind not in known), None):
+        raise ConfigError(
+            f"{key}.artifacts: expected some of {', '.join(known)}, got '{unknown}'; {suggest(str(unknown), known)}"
+        )
+
+
+def chosen(outcome: Outcome, artifacts: Sequence[str]) -> dict[str, Sequence[Path]]:
+    """Files of the kinds that a tracker keeps, and of those that a user adds by hand."""
+    return {kind: files for kind, files in outcome.files.items() if files and (kind in artifacts or kind not in FILES)}
 
 
 class Tracker:

@@ -16,13 +16,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from faceflow.config.checks import check_number
 from faceflow.errors import ConfigError, suggest
 from faceflow.tracking.identity import note, recall
-from faceflow.tracking.tracker import Outcome, Samples, TrackedRun, Tracker
+from faceflow.tracking.tracker import FILES, Outcome, Samples, TrackedRun, Tracker, check_kinds, chosen
 from faceflow.tracking.wandb_charts import charts, samples_table
 from faceflow.tracking.wandb_login import OFFLINE, ONLINE, Mode, check_installed, choose_mode
 
 log = logging.getLogger(__name__)
 
-KINDS = ("checkpoint", "config", "split", "results", "data")
+KINDS = (*FILES, "data")
 _TYPES = {"checkpoint": "model", "onnx": "model", "data": "dataset"}
 NAME = "wandb"  # in tracking.json
 _INIT_TIMEOUT, _FINISH_TIMEOUT = 30.0, 600.0  # s, where a run is opened once more
@@ -70,11 +70,7 @@ class WandbTracker(WandbLogger, Tracker):
         )
         for key, value in (("init_timeout", init_timeout), ("finish_timeout", finish_timeout)):
             check_number(value, key=f"logger.wandb.{key}", expected="seconds above 0", valid=lambda x: x > 0)
-        if unknown := next((kind for kind in artifacts if kind not in KINDS), None):
-            raise ConfigError(
-                f"logger.wandb.artifacts: expected some of {', '.join(KINDS)}, got '{unknown}'; "
-                + suggest(unknown, KINDS)
-            )
+        check_kinds(artifacts, KINDS, key="logger.wandb")
         super().__init__(name=name, save_dir=save_dir, project=project)
         self.entity, self.group, self.tags = entity, group, tags
         self.asked, self.mode = mode, choose_mode(mode)
@@ -168,9 +164,8 @@ class WandbTracker(WandbLogger, Tracker):
         self.run.summary.update(dict(outcome.scores))
         if outcome.curves:
             self.run.log(charts(outcome.curves))
-        for kind, files in outcome.files.items():
-            if files and (kind in self.artifacts or kind not in KINDS):
-                self._log_files(kind, files)
+        for kind, files in chosen(outcome, self.artifacts).items():
+            self._log_files(kind, files)
 
     def _log_files(self, kind: str, files: Sequence[Path]) -> None:
         import wandb

@@ -23,7 +23,6 @@ from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
-from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import LabelCounts
@@ -33,7 +32,6 @@ from faceflow.report.files import write_json
 from faceflow.report.tables import data_tables, say, show
 from faceflow.tracking.tracker import Outcome, tracked
 from faceflow.training.build import (
-    EVAL,
     build_loggers,
     build_network,
     build_objectives,
@@ -44,6 +42,7 @@ from faceflow.training.build import (
     check_resume,
 )
 from faceflow.training.crop_recipe import find_crop_recipe
+from faceflow.training.evaluation_data import eval_pipeline
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
@@ -162,12 +161,11 @@ def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | N
     cfg = run.cfg
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, loggers = _module(run), _data(run), build_loggers(plain_dict(cfg.logger))
+    pipeline = eval_pipeline(cfg, run.spec.image_size)
     trainer = build_trainer(
         plain_dict(cfg.trainer),
         callbacks=plain_dict(cfg.callbacks),
-        watchers=watchers(
-            loggers, run.streams["val"], pipeline=_eval_pipeline(run) if cfg.log_images else None, seed=cfg.seed
-        ),
+        watchers=watchers(loggers, run.streams["val"], pipeline=pipeline if cfg.log_images else None, seed=cfg.seed),
         loggers=loggers,
         output=run.output,
     )
@@ -258,7 +256,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             TorchPredictor(network, accelerator=cfg.trainer.accelerator),
             payload.thresholds,
             tables,
-            pipeline=_eval_pipeline(run),
+            pipeline=eval_pipeline(cfg, run.spec.image_size),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
             bootstrap=plain_dict(cfg.bootstrap),
@@ -272,20 +270,9 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             report_run(cfg, record, title="Training", aus=run.aus, splits=run.streams)
         if run.name is not None:  # the summary over folds reads it
             write_json(run.output / "metrics.json", record)
-    log_outcome(
-        trainer.loggers,
-        outcome,
-        run.output,
-        checkpoint=Path(best.best_model_path),
-        splits=run.streams,
-        log_images=cfg.log_images,
-    )
+    log_outcome(trainer.loggers, outcome, cfg, checkpoint=Path(best.best_model_path), splits=run.streams)
     say(f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
     return score
-
-
-def _eval_pipeline(run: FoldRun) -> Pipeline:
-    return build_pipeline(plain_dict(run.cfg.transforms)[EVAL], key=f"transforms.{EVAL}")
 
 
 def _best(trainer: L.Trainer) -> Any:

@@ -101,7 +101,7 @@ def test(cfg: DictConfig) -> float:
     with tracked(trackers_of(loggers), described):
         report_test(result, tables, payload, whole, title=title, splits=splits, extra={**files, "run": record})
         outcome = test_outcome(result, tables, spec)
-        log_outcome(loggers, outcome, output, checkpoint=None, splits=splits, log_images=cfg.log_images)
+        log_outcome(loggers, outcome, cfg, checkpoint=None, splits=splits)
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 

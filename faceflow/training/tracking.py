@@ -88,15 +88,10 @@ test_outcome.__test__ = False  # type: ignore[attr-defined]
 
 
 def log_outcome(
-    loggers: Sequence[Logger],
-    outcome: Outcome,
-    folder: Path,
-    *,
-    checkpoint: Path | None,
-    splits: Tables,
-    log_images: bool,
+    loggers: Sequence[Logger], outcome: Outcome, cfg: DictConfig, *, checkpoint: Path | None, splits: Tables
 ) -> None:
     """Hand over scores, curves and the files of a run folder; pictures show faces, so only with `log_images`."""
+    folder = Path(cfg.paths.output)
     for logger in loggers:
         if outcome.scores and not isinstance(logger, Tracker):
             logger.log_metrics(dict(outcome.scores), step=0)
@@ -104,7 +99,7 @@ def log_outcome(
     trackers = trackers_of(loggers)
     if not trackers:
         return
-    pictures = sorted(file for name in PICTURES for file in folder.glob(name)) if log_images else []
+    pictures = sorted(file for name in PICTURES for file in folder.glob(name)) if cfg.log_images else []
     files = {
         "checkpoint": [checkpoint] if checkpoint else [],
         "config": _present(folder, ["config.yaml"]),

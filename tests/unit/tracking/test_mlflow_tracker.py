@@ -15,7 +15,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 
 
 def tracker(folder: Path, address: str | None = None) -> MLflowTracker:
-    return MLflowTracker(experiment="tests", tracking_uri=address, folder=str(folder), artifact_location=None)
+    kept = ["results"]
+    return MLflowTracker(
+        experiment="tests", tracking_uri=address, folder=str(folder), artifact_location=None, artifacts=kept
+    )
 
 
 def described(folder: Path, continues: Path | None = None) -> TrackedRun:
@@ -51,12 +54,14 @@ def test_a_local_run_holds_parameters_metrics_files_and_how_it_ended(tmp_path: P
     (second / "metrics.json").write_text("{}")
     resumed = tracker(store)
     with tracked([resumed], described(second, continues=first)):
-        resumed.log_outcome(Outcome(scores={"test/f1_val": 0.75}, files={"results": [second / "metrics.json"]}))
+        file = [second / "metrics.json"]
+        resumed.log_outcome(Outcome(scores={"test/f1_val": 0.75}, files={"results": file, "split": file}))
     (run,) = client.search_runs([run.info.experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"val/f1_val": 0.5, "test/f1_val": 0.75}
     (point,) = client.get_metric_history(run.info.run_id, "val/f1_val")
     assert point.step == 7
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["results"]
     assert [file.path for file in client.list_artifacts(run.info.run_id, "results")] == ["results/metrics.json"]
     assert not Path("mlruns").exists()
 
