@@ -152,7 +152,8 @@ def _tables(
     pooled = f"pooled: all predictions together; 95 % interval from {resamples}"
     tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
-    for metric in [name for name in ("f1_val", "icc") if name in per_au]:
+    f1 = "f1_0.5" if "legacy" in protocol else "f1_val"
+    for metric in [name for name in (f1, "icc") if name in per_au]:
         tables.append(aus_table(per_au[metric], overall[metric], metric=metric, folds=names, caption=note))
     return tables
 

@@ -145,6 +145,7 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
         assert "best epoch chosen on the test faces, threshold 0.5" in protocol["legacy"]
         assert "not comparable" in protocol["legacy"]
     assert "Legacy test by fold" in (tmp_path / "folds.txt").read_text("utf-8")
+    assert "F1@0.5 by AU" in (tmp_path / "folds.txt").read_text("utf-8")
     assert "optimistic, not comparable" in (tmp_path / "folds.txt").read_text("utf-8")
     assert "Legacy test of fold1" in outcome.stdout
     assert "Mean of the best val/f1_val (legacy): " in outcome.stdout
