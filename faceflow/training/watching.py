@@ -20,8 +20,12 @@ from faceflow.training.module import AUModule
 class Throughput(L.Callback):
     """Logs the faces of all streams and processes that an epoch trains on per second, validation left out."""
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock: a run that is resumed within an epoch sees no start of it."""
+        self.started, self.seconds, self.faces = time.perf_counter(), 0.0, 0
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock anew."""
         self.started, self.seconds, self.faces = time.perf_counter(), 0.0, 0
 
     def on_train_batch_end(
