@@ -34,7 +34,7 @@ detector alone, on the same frames.
 face detector, the network in ONNX Runtime.
     ratio         0.85 or more is the aim. It needs a core for each part that takes much of the time; the columns
                   decode, detector and network are what each part does alone.
-    growth        of the memory, slope over the rounds; it should be near 0, however long a video is.
+    memory        of the process (with torch, which this script imports) while it reads one long video.
 
 `metrics`: frames/s of all occurrence metrics of a test set, made up in memory, against a loop over its AUs and frames
 in plain Python that computes F1 at two thresholds, AP and AUROC.

@@ -9,12 +9,13 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report
 from faceflow.config.composition import compose_config
@@ -35,16 +36,19 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="read again and again")
     parser.add_argument("--frames", type=int, default=300, help="per round; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
+    parser.add_argument(
+        "--memory", type=whole_numbers, default="1000,5000", metavar="N,N", help="frames after which it is measured"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-infer")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time every part alone, then all of them, in turn."""
+    """Time every part alone, then all of them, in turn; then follow the memory through one long video."""
     onnx, video = (json.dumps(str(path), ensure_ascii=False) for path in (options.onnx, options.source))
     cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
     rates: dict[str, list[float]] = {part: [] for part in _PARTS}
-    ours, memory = [], []
+    ours: list[float] = []
     with Predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
         (found,) = find_sources(cfg["source"], predictor.frames)
         source = _repeated(found, options.frames)
@@ -55,22 +59,30 @@ def measure(options: argparse.Namespace) -> Report:
             rates["detector"].append(_detector_rate(predictor, frames))
             rates["network"].append(_network_rate(predictor, faces, options.frames))
             ours.append(_whole_rate(predictor, source, Path(folder) / "rows.csv"))
-            memory.append(resident_mib())
+        notes = _memory(predictor, found, options.memory)
         provider = predictor.model.provider
     counted = {part: values[1:] for part, values in rates.items()}
     slowest = [min(values) for values in zip(*counted.values(), strict=True)]
-    growth = float(np.polyfit(range(options.rounds), memory[1:], 1)[0]) if options.rounds > 1 else float("nan")
     row = Comparison(
         case=provider,
         ours=ours[1:],
         reference=slowest,
-        details={part: f"{np.median(values):.0f}" for part, values in counted.items()}
-        | {"MiB": f"{memory[-1]:.0f}", "MiB/round": f"{growth:+.2f}"},
-        series={**counted, "memory_mib": memory[1:]},
+        details={part: f"{np.median(values):.0f}" for part, values in counted.items()},
+        series=counted,
     )
     height, width = frames[0].shape[:2]
     title = f"Inference, {width} x {height}, {options.frames} frames a round, batches of {cfg['batch_size']}"
-    return Report(title=title, unit="frames/s", comparisons=[row])
+    return Report(title=title, unit="frames/s", comparisons=[row], notes=notes)
+
+
+def _memory(predictor: Predictor, source: Source, points: Sequence[int]) -> list[str]:
+    """What this process holds while it reads one video, in lines."""
+    lines = []
+    with contextlib.closing(predictor.stream(_repeated(source, max(points, default=0)))) as stream:
+        for count, _ in enumerate(stream, start=1):
+            if count in points:
+                lines.append(f"memory after {count} frames of one video: {resident_mib():.0f} MiB")
+    return lines
 
 
 def _repeated(source: Source, count: int) -> Source:
