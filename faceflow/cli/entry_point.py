@@ -44,6 +44,10 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         def run(cfg: DictConfig) -> float | None:
             try:
                 _check_installed(config_name, extra, modules)
+                if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
+                    from faceflow.sweep.job import run_job
+
+                    return run_job(task, cfg, one_line)
                 return task(cfg)
             except _MISTAKES as error:
                 log.error("%s", one_line(error))
@@ -59,19 +63,26 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             # training step became four times as slow. Must be set before torch is imported.
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
+            from faceflow.sweep.session import command_line, end_sweep
+
+            code, missing = 0, None
             try:
+                sys.argv[1:] = command_line(sys.argv[1:])
                 command()
-            except _MISTAKES as error:
-                sys.stderr.write(one_line(error) + "\n")
-                sys.exit(USER_ERROR)
-            except OSError as error:
-                if error.filename is None:
+            except (*_MISTAKES, OSError) as error:
+                if not isinstance(error, _MISTAKES) and error.filename is None:
                     raise
-                sys.stderr.write(one_line(error) + "\n")
-                sys.exit(USER_ERROR)
+                code = USER_ERROR
+                message = one_line(error)
             except KeyboardInterrupt:
-                sys.stderr.write("Interrupted.\n")
-                sys.exit(INTERRUPTED)
+                code, message = INTERRUPTED, "Interrupted."
+            finally:
+                missing = end_sweep()
+            if missing:  # the sweep has said what went wrong
+                sys.exit(code if code == INTERRUPTED else 1)
+            if code:
+                sys.stderr.write(f"{message}\n")
+                sys.exit(code)
 
         return main
 

@@ -20,11 +20,13 @@ _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
 
 
 def one_line(error: BaseException) -> str:
-    """Name the kind of error and say what to mend."""
+    """Name the kind of error and say what to mend; of our own bugs, what Python says."""
     if isinstance(error, FaceFlowError):
         return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"ConfigError: {_explain(error)}"
 
 
@@ -88,6 +90,10 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
 def _missing_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
+    if group == "hydra/launcher":
+        return (
+            f"{group}={name}: expected an installed launcher, got none of that name; run: pip install 'faceflow[sweep]'"
+        )
     if not group:
         return f"{missing}: expected a config file, got none of that name; check --config-name"
     # Hydra leaves the options out for an entry of a list, as in data=[disfa,bp4d].

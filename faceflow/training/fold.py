@@ -52,6 +52,7 @@ from faceflow.training.scoring import SplitScorer
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
 from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of, watchers
+from faceflow.training.watching import training_cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +249,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
     record: dict[str, Any] = {
         "monitor": {"metric": cfg.monitor, "best": score},
         "checkpoint": best.best_model_path,
+        "training": training_cost(trainer, network),
         "run": run_record(seed=cfg.seed, protocol=payload.protocol, splits=run.streams, started=started),
     }
     tables, outcome = run.streams["test"], Outcome()

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
@@ -19,6 +19,14 @@ from faceflow.training.module import AUModule
 
 class Throughput(L.Callback):
     """Logs the faces of all streams and processes that an epoch trains on per second, validation left out."""
+
+    def __init__(self) -> None:
+        self.all_faces, self.all_seconds = 0, 0.0
+
+    @property
+    def rate(self) -> float:
+        """Faces per second over all epochs of this process so far."""
+        return self.all_faces / self.all_seconds if self.all_seconds > 0 else float("nan")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock: a run that is resumed within an epoch sees no start of it."""
@@ -37,10 +45,19 @@ class Throughput(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log past the module: the metrics of an epoch repeat exactly, its time does not."""
+        self.all_faces += self.faces * trainer.world_size
+        self.all_seconds += self.seconds
         if trainer.is_global_zero and self.seconds > 0:
             speed = {"train/images_per_second": self.faces * trainer.world_size / self.seconds}
             for logger in trainer.loggers:
                 logger.log_metrics(speed, step=trainer.global_step - 1)
+
+
+def training_cost(trainer: L.Trainer, network: nn.Module) -> dict[str, float]:
+    """Parameters of the network, and training faces per second."""
+    callbacks: list[L.Callback] = vars(trainer)["callbacks"]  # Lightning does not declare it
+    rate = next(callback.rate for callback in callbacks if isinstance(callback, Throughput))
+    return {"parameters": sum(parameter.numel() for parameter in network.parameters()), "images_per_second": rate}
 
 
 class SampleFaces(L.Callback):

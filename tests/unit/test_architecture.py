@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "preprocess": LEAVES | {"config", "report"},
     "tracking": {"errors", "encoding", "files", "images", "config"},
     "training": LEAVES | DATA | MODELS | {"methods", "artifacts", "report", "inference", "tracking"},
+    "sweep": LEAVES | {"config", "report"},
     "cli": {"errors", "config"},  # the rest inside the task function
 }
 FORBIDDEN: dict[str, set[str]] = {
@@ -54,6 +55,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "inference": TORCH_FREE | FRAMEWORK,
     "tracking": {"hydra", "omegaconf", "torch", "timm", "torchmetrics", "pandas", "cv2"},
     "preprocess": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "sweep": TORCH_FREE,
     "cli": TORCH_FREE | {"numpy", "pandas", "cv2"},
 }
 

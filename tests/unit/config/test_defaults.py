@@ -40,6 +40,7 @@ NEEDED = {  # what a user must give
     "crop": ["output=/out", "root=/data"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "export": ["output=a.onnx", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
+    "sweep": ["folder=/runs"],
     "infer": ["onnx=a.onnx", "source=a.mp4", "output=a.csv"],
 }
 RESERVED = {"_target_", "_partial_", "_recursive_", "_convert_"}

@@ -1,0 +1,141 @@
+"""A job of a sweep: runs in a folder of its own and leaves a record of what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.files import whole_file
+
+RECORD, OUTPUT = "job.json", "output.txt"
+RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What became of a job.
+
+    `overrides` are those of its command line, `value` is what it returned (the best of `monitor`), `error` says in
+    one line why it failed. A job that was killed stays `running`.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    status: str
+    seconds: float
+    value: float | None
+    error: str | None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Values by key, as they were given."""
+        pairs = (override.lstrip("+").partition("=") for override in self.overrides)
+        return {key: value for key, _, value in pairs}
+
+    def described(self, keys: Collection[str]) -> str:
+        """Name it by some of its settings."""
+        return " ".join(f"{key}={value}" for key, value in self.settings.items() if key in keys)
+
+
+def read_job(folder: Path) -> Job | None:
+    """Record of the job in a folder; None where there is none.
+
+    Raises:
+        DataError: the record cannot be read.
+    """
+    try:
+        raw = json.loads((folder / RECORD).read_text("utf-8"))
+        return Job(**{**raw, "overrides": tuple(raw["overrides"])})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder / RECORD}: expected a job's record, got {error}; remove its folder") from error
+
+
+def run_job(
+    task: Callable[[DictConfig], float | None], cfg: DictConfig, explain: Callable[[BaseException], str]
+) -> float | None:
+    """Run a task as a job of the sweep that Hydra runs, its results on stdout going to output.txt.
+
+    A job that finished earlier is not run again, and one that was interrupted goes on from its last checkpoint.
+
+    Args:
+        task: to run.
+        cfg: its config.
+        explain: says an error in one line.
+
+    Raises:
+        ConfigError: the folder holds another job.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    job = Job(
+        number=hydra.job.num,
+        overrides=tuple(hydra.overrides.task),
+        status=RUNNING,
+        seconds=0.0,
+        value=None,
+        error=None,
+    )
+    earlier = read_job(folder)
+    if earlier is not None:
+        _check_same(earlier, job, folder)
+        if earlier.status == FINISHED:
+            return earlier.value
+        if "resume" in cfg and cfg.resume is None and (last := folder / "checkpoints" / "last.ckpt").exists():
+            cfg.resume = str(last)
+    return _recorded(task, cfg, job, folder, explain)
+
+
+def _recorded(
+    task: Callable[[DictConfig], float | None],
+    cfg: DictConfig,
+    job: Job,
+    folder: Path,
+    explain: Callable[[BaseException], str],
+) -> float | None:
+    started = time.monotonic()
+
+    def ended(status: str, *, value: float | None = None, error: str | None = None) -> None:
+        seconds = round(time.monotonic() - started, 1)
+        _write(folder, dataclasses.replace(job, status=status, seconds=seconds, value=value, error=error))
+
+    _write(folder, job)
+    try:
+        with (folder / OUTPUT).open("a", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+            value = task(cfg)
+    except KeyboardInterrupt:
+        ended(INTERRUPTED)
+        raise
+    except (Exception, SystemExit) as error:
+        ended(FAILED, error=explain(error))
+        raise
+    ended(FINISHED, value=value)
+    return value
+
+
+def _check_same(earlier: Job, job: Job, folder: Path) -> None:
+    if earlier.number != job.number:
+        raise ConfigError(
+            f"hydra.sweep.subdir: expected a folder per job, got {folder.name} for jobs {earlier.number} and "
+            f"{job.number}; put ${{hydra.job.num}} into it"
+        )
+    if earlier.overrides != job.overrides:
+        raise ConfigError(
+            f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with the results of "
+            f"{' '.join(earlier.overrides)}; take another folder"
+        )
+
+
+def _write(folder: Path, job: Job) -> None:
+    with whole_file(folder / RECORD) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(job), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,96 @@
+"""Results of a sweep, read back from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from faceflow.errors import DataError
+from faceflow.sweep.job import FINISHED, RECORD, Job, read_job
+
+SEED = "seed"
+COSTS = ("seconds", "images_per_second", "parameters")
+
+
+def read_sweep(folder: Path) -> list[tuple[Path, Job]]:
+    """Folders and records of all jobs, by number.
+
+    Raises:
+        DataError: there is no job, or a record cannot be read.
+    """
+    jobs = [(path.parent, job) for path in folder.glob(f"*/{RECORD}") if (job := read_job(path.parent)) is not None]
+    if not jobs:
+        raise DataError(f"{folder}: expected the folder of a sweep, with */{RECORD}, got none; see runs/train/sweep_*")
+    return sorted(jobs, key=lambda pair: pair[1].number)
+
+
+def varied_keys(jobs: Sequence[Job]) -> list[str]:
+    """Keys in which jobs differ, in the order of the command line, the seed last."""
+    keys = list(dict.fromkeys(key for job in jobs for key in job.settings))
+    varied = [key for key in keys if len({job.settings.get(key) for job in jobs}) > 1]
+    return sorted(varied, key=lambda key: key == SEED)
+
+
+def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
+    """A row per job: number, folder, the keys that vary, status, seconds, speed, size, monitor, test scores, error."""
+    keys = varied_keys([job for _, job in jobs])
+    rows = []
+    for folder, job in jobs:
+        metrics = _read(folder / "metrics.json") if job.status == FINISHED else {}
+        rows.append(
+            {"job": job.number, "folder": folder.name}
+            | {key: job.settings.get(key) for key in keys}
+            | {"status": job.status, "seconds": job.seconds}
+            | _training(folder, metrics)
+            | {"monitor": metrics.get("monitor", {}).get("metric"), "best": job.value}
+            | _scores(metrics)
+            | {"error": job.error}
+        )
+    frame = pd.DataFrame(rows)
+    last = frame.pop("error")
+    return frame.assign(error=last)
+
+
+def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:
+    """Mean, sample standard deviation and number of finished jobs that differ in their seed alone, with mean costs."""
+    done = frame[frame["status"] == FINISHED]
+    columns = [key for key in keys if key != SEED]
+    named = done.assign(**{key: done[key].fillna("-") for key in columns})
+    groups = named.groupby(columns, sort=False) if columns else named.groupby(lambda _: "all")
+    numbers = groups[[metric, *COSTS]]
+    mean = numbers.mean().rename(columns={metric: "mean"})
+    return mean.assign(std=groups[metric].std(ddof=1), jobs=groups[metric].count()).reset_index()
+
+
+def _training(folder: Path, metrics: dict[str, Any]) -> dict[str, float]:
+    """Speed and size of the network; over folds, their mean."""
+    parts = [metrics] if "training" in metrics else [_read(path) for path in sorted(folder.glob("*/metrics.json"))]
+    known = [part["training"] for part in parts if "training" in part]
+    return {key: pd.Series([part[key] for part in known], dtype=float).mean() for key in COSTS[1:]}
+
+
+def _scores(metrics: dict[str, Any]) -> dict[str, float]:
+    """Means over AUs of the test; of several data sets those of all pooled, of folds their mean."""
+    if "mean" in metrics:
+        return _floats(metrics["mean"])
+    tests = list(metrics.get("test", {}).values())
+    return _floats(tests[-1]["summary"]) if tests else {}
+
+
+def _floats(scores: dict[str, Any]) -> dict[str, float]:
+    return {name: np.nan if value is None else float(value) for name, value in scores.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected the results of a run, got {error}; remove its folder and resume") from error
+    return content

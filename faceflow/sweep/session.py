@@ -1,0 +1,139 @@
+"""A sweep from the side of the process that starts it: what is checked before the first job, what is shown after."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from faceflow.errors import ConfigError, FaceFlowError
+from faceflow.sweep.job import FINISHED, RECORD
+from faceflow.sweep.progress import Progress
+
+RESUME = "resume_sweep="
+_FLAGS = ("-m", "--multirun")
+_BASIC = ("BasicSweeper", "BasicLauncher")
+_running: Progress | None = None
+
+
+class SweepStart(Callback):
+    """Hydra calls it once, before the first job."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check the sweep and begin to watch it; exits by itself, as Hydra turns errors of callbacks into warnings."""
+        global _running
+        if config.hydra.output_subdir is None:  # a command without a run folder
+            return
+        try:
+            total, keys = _size(config)
+        except FaceFlowError as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.exit(2)
+        folder = Path(config.hydra.sweep.dir).absolute()
+        sys.stdout.write(f"Sweep of {total} jobs in {folder}\n")
+        command = f"faceflow-{config.hydra.job.name}"
+        sys.stdout.write(f"After an interruption: {command} {RESUME}{folder}\n")
+        _running = Progress(folder, total, keys, sys.stdout)
+
+
+def end_sweep() -> int | None:
+    """Show the result of the sweep that this process started.
+
+    Returns:
+        Number of jobs without a result; None where no job was started.
+    """
+    global _running
+    if _running is None:
+        return None
+    progress, _running = _running, None
+    progress.close()
+    if not any(progress.folder.glob(f"*/{RECORD}")):
+        return None
+    from faceflow.sweep.summary import summarize_sweep
+
+    jobs = summarize_sweep(progress.folder, metric=None)
+    return sum(job.status != FINISHED for job in jobs)
+
+
+def command_line(arguments: list[str]) -> list[str]:
+    """Command line of the sweep that `resume_sweep=DIR` names; others with -m in front, the only place Hydra takes it.
+
+    Raises:
+        ConfigError: there is no sweep in the folder, or further overrides would make it another one.
+    """
+    rest = [argument for argument in arguments if argument not in _FLAGS]
+    asked = [argument for argument in rest if argument.startswith(RESUME)]
+    if not asked:
+        return [*(argument for argument in arguments if argument in _FLAGS), *rest]
+    folder = Path(asked[-1].removeprefix(RESUME)).expanduser().absolute()
+    hydra = _stored(folder)
+    rest = [argument for argument in rest if argument not in asked]
+    if strange := [argument for argument in rest if _is_task_override(argument)]:
+        raise ConfigError(
+            f"resume_sweep: expected no other choices beside it, got '{strange[0]}'; the sweep is repeated as it was "
+            "started, only launcher=... and hydra.*=... may change"
+        )
+    replaced = {_key(argument) for argument in rest} | {"hydra.sweep.dir", "hydra.mode"}
+    kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]
+    kept = [override for override in kept if _key(override) not in replaced]
+    return ["-m", *rest, *kept, f"hydra.sweep.dir={_quoted(str(folder))}"]
+
+
+def _stored(folder: Path) -> DictConfig:
+    file = folder / "multirun.yaml"
+    try:
+        stored = OmegaConf.load(file)
+        return DictConfig(OmegaConf.to_container(stored.hydra))
+    except (OSError, AttributeError, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(
+            f"resume_sweep: expected the folder of a sweep, with its multirun.yaml, got {folder} ({error}); see "
+            "runs/train/sweep_*"
+        ) from error
+
+
+def _is_task_override(argument: str) -> bool:
+    return (
+        "=" in argument
+        and not argument.startswith("-")
+        and _key(argument).split(".")[0].split("/")[0]
+        not in (
+            "hydra",
+            "launcher",
+        )
+    )
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _quoted(path: str) -> str:
+    return "'" + path.replace("'", r"\'") + "'"
+
+
+def _size(config: DictConfig) -> tuple[int, list[str]]:
+    """Number of jobs, and the keys in which they differ.
+
+    Raises:
+        ConfigError: there is nothing to choose from.
+    """
+    sweeper = config.hydra.sweeper
+    params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
+    if "n_trials" in sweeper:
+        return int(sweeper.n_trials), list(swept)
+    sizes = [len(list(override.sweep_iterator())) for override in swept.values()]
+    basic = all(str(config.hydra[part]._target_).endswith(_BASIC) for part in ("sweeper", "launcher"))
+    if not sizes and basic:
+        raise ConfigError(
+            "-m: expected a key with several values, such as seed=0,1, or sweep=PRESET, got none; leave -m out for a "
+            "single run"
+        )
+    return math.prod(sizes), list(swept)

@@ -1,0 +1,123 @@
+"""One table and one picture over all jobs of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from faceflow.errors import ConfigError, suggest
+from faceflow.files import whole_file
+from faceflow.report.files import write_table
+from faceflow.report.heat_map import heat_map
+from faceflow.report.tables import add_row, number, plain_table, say, show
+from faceflow.sweep.job import FINISHED, Job
+from faceflow.sweep.results import SEED, aggregate, read_sweep, sweep_frame, varied_keys
+
+_COSTS = ("seconds", "images/s", "parameters")
+_NOT_SCORES = {"job", "folder", "status", "seconds", "images_per_second", "parameters", "monitor", "error"}
+
+
+def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
+    """Write sweep.csv, sweep.md and sweep.png into the folder of a sweep, and print its tables.
+
+    Args:
+        folder: of the sweep.
+        metric: to compare by; None: the test's score that is called like the monitored one, or the best monitored one
+            where nothing was tested.
+
+    Returns:
+        Records of all jobs.
+
+    Raises:
+        ConfigError, DataError: there is no such metric; the folder holds no sweep, or cannot be written.
+    """
+    found = read_sweep(folder)
+    jobs = [job for _, job in found]
+    frame, keys = sweep_frame(found), varied_keys(jobs)
+    write_table(folder / "sweep.csv", frame)
+    metric = _metric(frame, keys, metric)
+    fixed = _fixed(jobs, keys)
+    tables = [_jobs_table(frame, keys, metric)]
+    finished = [job for job in jobs if job.status == FINISHED]
+    if finished and metric:
+        means = aggregate(frame, keys, metric)
+        tables.append(_means_table(means, keys, _named(frame, metric), fixed))
+        heat_map(
+            folder / "sweep.png",
+            means,
+            keys=[key for key in keys if key != SEED],
+            metric=_named(frame, metric),
+            caption=fixed,
+        )
+    show(*tables)
+    with whole_file(folder / "sweep.md") as partial:
+        partial.write_text("\n".join(map(_markdown, tables)), encoding="utf-8")
+    written = "sweep.csv, sweep.md" + (", sweep.png" if finished and metric else "")
+    say(f"{len(finished)} of {len(jobs)} jobs finished. Results: {folder}: {written}")
+    for job in jobs:
+        if job.status != FINISHED:
+            say(f"Job {job.number} ({job.described(keys)}) {job.status}: {job.error or 'no result'}")
+    return jobs
+
+
+def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
+    scores = [str(column) for column in frame.columns if column not in _NOT_SCORES and column not in keys]
+    if asked is not None:
+        if asked not in scores:
+            raise ConfigError(f"metric: expected one of the sweep's scores, got '{asked}'; {suggest(asked, scores)}")
+        return asked
+    monitored = frame["monitor"].dropna()
+    named = str(monitored.iloc[0]).removeprefix("val/") if len(monitored) else ""
+    return named if named in scores else "best"
+
+
+def _named(frame: pd.DataFrame, metric: str) -> str:
+    monitored = frame["monitor"].dropna()
+    return f"best {monitored.iloc[0]}" if metric == "best" and len(monitored) else f"test {metric}"
+
+
+def _fixed(jobs: list[Job], keys: list[str]) -> str:
+    settings = jobs[0].settings
+    return " ".join(f"{key}={value}" for key, value in settings.items() if key not in keys)
+
+
+def _jobs_table(frame: pd.DataFrame, keys: list[str], metric: str) -> Table:
+    shown = list(dict.fromkeys(("best", metric)))
+    table = plain_table("Jobs", ["job", *keys, "status"], [*shown, *_COSTS])
+    for row in frame.to_dict("records"):
+        values = [str(row["job"]), *("-" if pd.isna(row[key]) else str(row[key]) for key in keys), str(row["status"])]
+        add_row(table, [*values, *(_score(row[name]) for name in shown), *_costs(row)])
+    return table
+
+
+def _means_table(means: pd.DataFrame, keys: list[str], metric: str, fixed: str) -> Table:
+    columns = [key for key in keys if key != SEED]
+    caption = "mean and sample standard deviation over the jobs that differ in their seed alone"
+    caption = f"{caption}; all jobs: {fixed}" if fixed else caption
+    table = plain_table(metric, columns or ["jobs alike"], ["mean", "std", "jobs", *_COSTS], caption=caption)
+    for row in means.to_dict("records"):
+        names = [str(row[key]) for key in columns] or ["all"]
+        add_row(table, [*names, _score(row["mean"]), _score(row["std"]), str(row["jobs"]), *_costs(row)])
+    return table
+
+
+def _costs(row: Mapping[Hashable, Any]) -> list[str]:
+    size = "-" if pd.isna(row["parameters"]) else f"{row['parameters'] / 1e6:.2f} M"
+    return [number(row["seconds"], 0), number(row["images_per_second"], 0), size]
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else number(float(value))
+
+
+def _markdown(table: Table) -> str:
+    """Write a table in Markdown; bars in cells are escaped."""
+    header = [str(column.header) for column in table.columns]
+    cells = [[str(cell).replace("|", r"\|") for cell in column.cells] for column in table.columns]
+    rows = list(zip(*cells, strict=True))
+    lines = [f"## {table.title}", "", *(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])]
+    return "\n".join([*lines, "", *([str(table.caption), ""] if table.caption else [])])

@@ -1,0 +1,32 @@
+"""Launchers of sweeps: jobs side by side give what they give one after another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.helpers.faces import write_csv_dataset
+from tests.integration.command import AUS, SMALL
+
+pytestmark = pytest.mark.slow
+
+
+def sweep(folder: Path, data: Path, *more: str) -> pd.DataFrame:
+    command = [str(Path(sys.executable).with_name("faceflow-train")), "-m", f"hydra.sweep.dir={folder}", *SMALL]
+    command += ["data=csv", f"data.labels={data / 'labels.csv'}", f"data.images={data / 'images'}", "seed=0,1", *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return pd.read_csv(folder / "sweep.csv")
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_jobs_side_by_side_have_the_scores_of_jobs_in_turn(launcher: str, tmp_path: Path) -> None:
+    data = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
+    alone, together = sweep(tmp_path / "a", data), sweep(tmp_path / "b", data, f"launcher={launcher}")
+    assert together["status"].tolist() == ["finished", "finished"]
+    assert together["best"].tolist() == alone["best"].tolist()
+    assert together["f1_val"].tolist() == alone["f1_val"].tolist()

@@ -1,0 +1,112 @@
+"""Results of a sweep from its folder: rows, means and spread, worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+import pytest
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.sweep.job import Job, read_job
+from faceflow.sweep.results import aggregate, read_sweep, sweep_frame, varied_keys
+from faceflow.sweep.summary import summarize_sweep
+
+COST = {"parameters": 1_000_000, "images_per_second": 200.0}
+
+
+def write(folder: Path, number: int, overrides: list[str], *, f1: float | None, status: str = "finished") -> None:
+    """Write a job as a run leaves it; without a score it has no metrics."""
+    job: dict[str, Any] = {"number": number, "overrides": overrides, "status": status, "seconds": 10.0 + number}
+    error = "ConfigError: no | such | thing" if status == "failed" else None
+    own = folder / f"{number}_job"
+    own.mkdir(parents=True)
+    (own / "job.json").write_text(json.dumps({**job, "value": None if f1 is None else f1 + 0.1, "error": error}))
+    if f1 is not None:
+        monitor = {"metric": "val/f1_val", "best": f1 + 0.1}
+        test = {"mine": {"summary": {"f1_val": 0.0}}, "all": {"summary": {"f1_val": f1, "ap": None}}}
+        (own / "metrics.json").write_text(json.dumps({"monitor": monitor, "training": COST, "test": test}))
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Two AU sets with two seeds each, of which one failed, and a job that was killed."""
+    write(tmp_path, 0, ["aus=a", "seed=0", "loss=bce"], f1=0.4)
+    write(tmp_path, 1, ["aus=a", "seed=1", "loss=bce"], f1=0.6)
+    write(tmp_path, 2, ["aus=b", "seed=0", "loss=bce"], f1=0.3)
+    write(tmp_path, 3, ["aus=b", "seed=1", "loss=bce"], f1=None, status="failed")
+    write(tmp_path, 10, ["aus=c", "seed=0", "loss=bce"], f1=None, status="running")
+    return tmp_path
+
+
+def test_jobs_come_by_number_and_the_keys_that_tell_them_apart_seed_last(sweep: Path) -> None:
+    jobs = [job for _, job in read_sweep(sweep)]
+    assert [job.number for job in jobs] == [0, 1, 2, 3, 10]
+    assert varied_keys(jobs) == ["aus", "seed"]
+    assert jobs[0].described(["seed", "aus"]) == "aus=a seed=0"
+
+
+def test_the_pool_of_all_test_sets_is_a_jobs_score(sweep: Path) -> None:
+    frame = sweep_frame(read_sweep(sweep))
+    assert frame["f1_val"].tolist()[:3] == [0.4, 0.6, 0.3]
+    assert frame["f1_val"].isna().tolist() == [False, False, False, True, True]
+    assert frame["best"].tolist()[:3] == pytest.approx([0.5, 0.7, 0.4])
+    assert frame["status"].tolist() == ["finished"] * 3 + ["failed", "running"]
+    assert frame["error"].iloc[3] == "ConfigError: no | such | thing"
+
+
+def test_jobs_that_differ_in_their_seed_alone_are_averaged(sweep: Path) -> None:
+    means = aggregate(sweep_frame(read_sweep(sweep)), ["aus", "seed"], "f1_val")
+    assert means["aus"].tolist() == ["a", "b"]
+    assert means["mean"].tolist() == pytest.approx([0.5, 0.3])
+    assert means["std"].iloc[0] == pytest.approx(math.sqrt(0.02))  # (0.1^2 + 0.1^2) / (2 - 1)
+    assert math.isnan(means["std"].iloc[1])
+    assert means["jobs"].tolist() == [2, 1]
+    assert means["seconds"].tolist() == [10.5, 12.0]
+
+
+def test_folds_of_a_job_give_the_mean_of_their_scores_and_costs(tmp_path: Path) -> None:
+    write(tmp_path, 0, ["seed=0"], f1=0.1)
+    own = tmp_path / "0_job"
+    (own / "metrics.json").write_text(json.dumps({"monitor": {"metric": "val/icc", "best": 1}, "mean": {"icc": 0.7}}))
+    for fold, rate in ("x", 100.0), ("y", 300.0):
+        (own / fold).mkdir()
+        (own / fold / "metrics.json").write_text(json.dumps({"training": {**COST, "images_per_second": rate}}))
+    frame = sweep_frame(read_sweep(tmp_path))
+    assert (frame["icc"].item(), frame["images_per_second"].item(), frame["parameters"].item()) == (0.7, 200, 1e6)
+
+
+def test_table_and_picture_are_written_and_failures_listed(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(summarize_sweep(sweep, metric=None)) == 5
+    text = capsys.readouterr().out
+    assert "3 of 5 jobs finished" in text
+    assert "Job 3 (aus=b seed=1) failed: ConfigError: no | such | thing" in text
+    assert "Job 10 (aus=c seed=0) running: no result" in text
+    assert pd.read_csv(sweep / "sweep.csv")["job"].tolist() == [0, 1, 2, 3, 10]
+    picture = cv2.imread(str(sweep / "sweep.png"))
+    assert picture is not None
+    assert picture.std() > 10
+    markdown = (sweep / "sweep.md").read_text("utf-8")
+    assert "| a | 0.500 | 0.141 | 2 | 10 | 200 | 1.00 M |" in markdown
+
+
+def test_an_unknown_metric_gets_a_suggestion(sweep: Path) -> None:
+    with pytest.raises(ConfigError, match=r"metric: expected one .* got 'f1val'; did you mean 'f1_val'"):
+        summarize_sweep(sweep, metric="f1val")
+
+
+def test_a_folder_without_jobs_and_a_broken_record_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected the folder of a sweep"):
+        read_sweep(tmp_path)
+    (tmp_path / "job.json").write_text("{")
+    with pytest.raises(DataError, match=r"job\.json: expected a job's record"):
+        read_job(tmp_path)
+
+
+def test_a_value_may_hold_equals_signs() -> None:
+    job = Job(number=0, overrides=("+a.b=c=d",), status="finished", seconds=0, value=None, error=None)
+    assert job.settings == {"a.b": "c=d"}
