@@ -132,9 +132,10 @@ def build_trainer(
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
+    arguments = {key: _built(value, key=f"trainer.{key}") for key, value in trainer.items()}
     try:
         return L.Trainer(
-            **trainer,
+            **arguments,
             callbacks=[*listeners, *watchers],
             logger=list(loggers),
             plugins=[AtomicCheckpointIO()],
@@ -145,6 +146,11 @@ def build_trainer(
         )
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _built(value: Any, *, key: str) -> Any:
+    """Object of a node that names one, such as a profiler or strategy; plain values as they are."""
+    return instantiate(value, key=key) if isinstance(value, Mapping) and "_target_" in value else value
 
 
 def check_resume(path: str, module: AUModule) -> None:

@@ -27,7 +27,11 @@ def test_the_wheel_holds_code_configs_and_the_typed_marker_and_nothing_else(whee
     assert {"faceflow/py.typed", "faceflow/configs/train.yaml", "faceflow/cli/train.py"} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "scripts", "configs"))]
     built_in = {str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.yaml") if "local" not in path.parts}
-    assert {name.removeprefix("faceflow/") for name in names if name.startswith("faceflow/configs/")} == built_in
+    assert {
+        name.removeprefix("faceflow/")
+        for name in names
+        if name.startswith("faceflow/configs/") and name.endswith(".yaml")
+    } == built_in
 
 
 def test_an_installed_wheel_composes_its_own_configs_from_any_folder(wheel, tmp_path):

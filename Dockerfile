@@ -1,0 +1,44 @@
+# Two images. `infer` is small and without torch; `train` holds everything and uses the GPU of the host.
+#
+#   docker build --target infer -t faceflow-infer .
+#   docker run -v /path/to/data:/data faceflow-infer onnx=/data/model.onnx source=/data/video.mp4 output=/data/aus.csv
+#
+#   docker build --target train -t faceflow .
+#   docker run --gpus all -v /path/to/data:/data --shm-size=4gb faceflow faceflow-train data=disfa model=base
+#
+# Data lie below /data (FACEFLOW_DATA), runs are written to /data/runs, detector models are read from /data/models. The
+# user in the container is 1000: the mounted folder must be writable for it, or add --user "$(id -u):$(id -g)".
+# Packages are pinned by constraints.txt. Pin the base by digest (debian@sha256:...) where builds must repeat exactly.
+
+FROM debian:bookworm-slim AS base
+ENV DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/opt/faceflow/bin:$PATH
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /opt/faceflow && useradd --create-home --uid 1000 faceflow && mkdir /data && chown faceflow /data
+ENV FACEFLOW_DATA=/data FACEFLOW_RUNS=/data/runs FACEFLOW_MODELS=/data/models FACEFLOW_CACHE=/data/cache HOME=/home/faceflow
+WORKDIR /src
+# Dependencies first, in a layer that changes to the code leave as it is: installed for a package without code.
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN mkdir -p faceflow configs && echo '__version__ = "0"' > faceflow/__init__.py
+
+FROM base AS infer
+RUN pip install --constraint constraints.txt .
+COPY faceflow faceflow
+COPY configs configs
+RUN pip install --no-deps --force-reinstall . && pip check
+USER faceflow
+WORKDIR /data
+ENTRYPOINT ["faceflow-infer"]
+CMD ["--help"]
+
+FROM base AS train
+# The host's driver comes in through `--gpus all`; PyTorch's wheels bring CUDA themselves.
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+RUN apt-get update && apt-get install --yes --no-install-recommends libegl1 libgles2 && rm -rf /var/lib/apt/lists/*
+RUN pip install --constraint constraints.txt ".[all]"
+COPY faceflow faceflow
+COPY configs configs
+RUN pip install --no-deps --force-reinstall . && pip check
+USER faceflow
+WORKDIR /data
+CMD ["faceflow-train", "--help"]
