@@ -44,7 +44,11 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=whole_numbers, default="1,2", metavar="N,N", help="default: 1,2")
     parser.add_argument("--rounds", type=int, default=3, help="that count; default: %(default)s")
     parser.add_argument(
-        "--memory", type=whole_numbers, default="1000,5000", metavar="N,N", help="frames after which it is measured"
+        "--memory",
+        type=whole_numbers,
+        default="1000,5000",
+        metavar="N,N",
+        help="frames after which it is measured; 0: it is not",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-crop")
     return parser
@@ -94,7 +98,7 @@ def _compare(folder: Path, detector: FaceDetector, workers: int, options: argpar
 
 def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, options: argparse.Namespace) -> list[str]:
     """What this process holds while it crops one video, in lines."""
-    if not options.memory:
+    if not any(options.memory):
         return []
     _write(folder / "long.avi", options.source, max(options.memory))
     (clip,) = find_clips([str(folder / "long.avi")])

@@ -37,7 +37,11 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--frames", type=int, default=300, help="per round; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
     parser.add_argument(
-        "--memory", type=whole_numbers, default="1000,5000", metavar="N,N", help="frames after which it is measured"
+        "--memory",
+        type=whole_numbers,
+        default="1000,5000",
+        metavar="N,N",
+        help="frames after which it is measured; 0: it is not",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-infer")
     return parser
