@@ -63,12 +63,15 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             # training step became four times as slow. Must be set before torch is imported.
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
+            from faceflow.sweep.search import register
             from faceflow.sweep.session import command_line, end_sweep
 
-            code, missing = 0, None
+            register()
+            code, missing = 1, 0
             try:
                 sys.argv[1:] = command_line(sys.argv[1:])
                 command()
+                code = 0
             except (*_MISTAKES, OSError) as error:
                 if not isinstance(error, _MISTAKES) and error.filename is None:
                     raise
@@ -77,7 +80,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             except KeyboardInterrupt:
                 code, message = INTERRUPTED, "Interrupted."
             finally:
-                missing = end_sweep()
+                missing = end_sweep(refused=code != 0)
             if missing:  # the sweep has said what went wrong
                 sys.exit(code if code == INTERRUPTED else 1)
             if code:

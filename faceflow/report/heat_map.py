@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def heat_map(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: st
     if high > low:
         figure.colorbar(picture, ax=axes, label=metric)
     if caption:
-        figure.supxlabel(caption, fontsize=8, color="0.35")
+        figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
     with whole_file(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
 

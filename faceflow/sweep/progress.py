@@ -27,6 +27,7 @@ class Progress:
         self.folder, self.total, self.keys, self.stream = folder, total, keys, stream
         self._seen: dict[int, str] = {job.number: job.status for job in self._jobs() if job.status != RUNNING}
         self._before = dict(self._seen)
+        self.told = False  # whether any job started or ended
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -45,6 +46,7 @@ class Progress:
         for job in self._jobs():
             if self._seen.get(job.number) != job.status:
                 self._seen[job.number] = job.status
+                self.told = True
                 self.stream.write(f"{self._line(job)}\n")
                 self.stream.flush()
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.errors import ConfigError, FaceFlowError
-from faceflow.sweep.job import FINISHED, RECORD
+from faceflow.sweep.job import FINISHED
 from faceflow.sweep.progress import Progress
 
 RESUME = "resume_sweep="
@@ -42,19 +42,22 @@ class SweepStart(Callback):
         _running = Progress(folder, total, keys, sys.stdout)
 
 
-def end_sweep() -> int | None:
+def end_sweep(*, refused: bool) -> int:
     """Show the result of the sweep that this process started.
 
+    Args:
+        refused: an error ended it; if that was before the first job, nothing is shown.
+
     Returns:
-        Number of jobs without a result; None where no job was started.
+        Number of jobs without a result.
     """
     global _running
     if _running is None:
-        return None
+        return 0
     progress, _running = _running, None
     progress.close()
-    if not any(progress.folder.glob(f"*/{RECORD}")):
-        return None
+    if refused and not progress.told:
+        return 0
     from faceflow.sweep.summary import summarize_sweep
 
     jobs = summarize_sweep(progress.folder, metric=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from faceflow.errors import ConfigError, suggest
 from faceflow.files import whole_file
 from faceflow.report.files import write_table
 from faceflow.report.heat_map import heat_map
+from faceflow.report.slices import slices
 from faceflow.report.tables import add_row, number, plain_table, say, show
 from faceflow.sweep.job import FINISHED, Job
 from faceflow.sweep.results import SEED, aggregate, read_sweep, sweep_frame, varied_keys
 
+_BEST = "best"  # value of `monitor`
+_CELLS = 12  # in one row
 _COSTS = ("seconds", "images/s", "parameters")
 _NOT_SCORES = {"job", "folder", "status", "seconds", "images_per_second", "parameters", "monitor", "error"}
 
@@ -46,13 +50,12 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     if finished and metric:
         means = aggregate(frame, keys, metric)
         tables.append(_means_table(means, keys, _named(frame, metric), fixed))
-        heat_map(
-            folder / "sweep.png",
-            means,
-            keys=[key for key in keys if key != SEED],
-            metric=_named(frame, metric),
-            caption=fixed,
-        )
+        choices = [key for key in keys if key != SEED]
+        if _is_grid(means, choices):
+            heat_map(folder / "sweep.png", means, keys=choices, metric=_named(frame, metric), caption=fixed)
+        else:  # a search: shown by what it was led by, which is never the test
+            led = aggregate(frame, keys, _BEST)
+            slices(folder / "sweep.png", led, keys=choices, metric=_named(frame, _BEST), caption=fixed)
     show(*tables)
     with whole_file(folder / "sweep.md") as partial:
         partial.write_text("\n".join(map(_markdown, tables)), encoding="utf-8")
@@ -64,6 +67,12 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     return jobs
 
 
+def _is_grid(means: pd.DataFrame, keys: list[str]) -> bool:
+    """Whether most combinations of the values were tried, so that a map of cells has few holes."""
+    cells = math.prod(means[key].nunique() for key in keys)
+    return cells <= _CELLS if len(keys) < 2 else 2 * len(means) > cells
+
+
 def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
     scores = [str(column) for column in frame.columns if column not in _NOT_SCORES and column not in keys]
     if asked is not None:
@@ -72,12 +81,12 @@ def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
         return asked
     monitored = frame["monitor"].dropna()
     named = str(monitored.iloc[0]).removeprefix("val/") if len(monitored) else ""
-    return named if named in scores else "best"
+    return named if named in scores else _BEST
 
 
 def _named(frame: pd.DataFrame, metric: str) -> str:
     monitored = frame["monitor"].dropna()
-    return f"best {monitored.iloc[0]}" if metric == "best" and len(monitored) else f"test {metric}"
+    return f"best {monitored.iloc[0]}" if metric == _BEST and len(monitored) else f"test {metric}"
 
 
 def _fixed(jobs: list[Job], keys: list[str]) -> str:
@@ -86,7 +95,7 @@ def _fixed(jobs: list[Job], keys: list[str]) -> str:
 
 
 def _jobs_table(frame: pd.DataFrame, keys: list[str], metric: str) -> Table:
-    shown = list(dict.fromkeys(("best", metric)))
+    shown = list(dict.fromkeys((_BEST, metric)))
     table = plain_table("Jobs", ["job", *keys, "status"], [*shown, *_COSTS])
     for row in frame.to_dict("records"):
         values = [str(row["job"]), *("-" if pd.isna(row[key]) else str(row[key]) for key in keys), str(row["status"])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 
@@ -72,3 +73,18 @@ def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> Non
     assert outcome.code == 2
     assert "ConfigError: hydra.sweep.subdir: expected a folder per job, got same for jobs 0 and 1" in outcome.stderr
     assert json.loads((tmp_path / "same" / "job.json").read_text("utf-8"))["number"] == 0
+
+
+def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
+    space = ("sweep=search", "loss=bce,focal", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra.sweeper.n_trials=2")
+    assert sweep(tmp_path, faces, "model.backbone=test_resnet", *space).code == 0
+    again = run("train", tmp_path, f"resume_sweep={tmp_path}", "hydra.sweeper.n_trials=3")
+    assert again.code == 0, again.stderr
+    table = pd.read_csv(tmp_path / "sweep.csv")
+    assert table["status"].tolist() == ["finished"] * 3
+    assert table["optimizer.lr"].between(1e-4, 1e-2).all()
+    assert table["optimizer.lr"].nunique() == 3
+    study = optuna.load_study(study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert [trial.value for trial in study.trials] == table["best"].tolist()
+    other = sweep(tmp_path, faces, "model.backbone=test_resnet", *space[:2])
+    assert (other.code, other.error[:39]) == (2, "ConfigError: hydra.sweeper.storage: exp")

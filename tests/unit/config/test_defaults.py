@@ -25,6 +25,7 @@ from faceflow.data.unlabeled import UnlabeledConfig
 from faceflow.preprocess.align import RECIPES
 from faceflow.preprocess.run import Shard
 from faceflow.preprocess.video import FrameRange
+from faceflow.sweep.search import register
 
 ROOT = Path(config_dir())
 ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
@@ -67,6 +68,7 @@ def rounds(entry: str) -> Iterator[list[str]]:
 def composed() -> dict[str, list[Node]]:
     """Resolved configs by entry."""
     configs: dict[str, list[Node]] = {}
+    register()  # of the sweeper that sweep=search takes
     with initialize_config_dir(str(ROOT), version_base="1.3"):
         for entry in ENTRIES:
             for overrides in rounds(entry):

@@ -1,0 +1,48 @@
+"""Score over each key of a search, a panel per key."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from faceflow.files import whole_file
+
+_PANEL = (3.4, 3.0)  # inches
+_DECADES = 20  # ratio of largest to smallest value from which an axis is logarithmic
+
+
+def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str, caption: str) -> None:
+    """Draw a dot per combination in every panel, the best one ringed.
+
+    Args:
+        path: PNG to write.
+        means: a row per combination with `keys` and mean.
+        keys: that were searched.
+        metric: name of the score.
+        caption: what all jobs share.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    figure = Figure(figsize=(_PANEL[0] * len(keys) + 0.4, _PANEL[1] + 0.5), layout="constrained")
+    best = int(means["mean"].to_numpy().argmax())
+    top = means.iloc[best]
+    for axes, key in zip(figure.subplots(1, len(keys), sharey=True, squeeze=False)[0], keys, strict=True):
+        numbers = pd.to_numeric(means[key], errors="coerce")
+        values = means[key].astype(str) if numbers.isna().any() else numbers
+        axes.scatter(values, means["mean"], s=22, alpha=0.7)
+        axes.scatter([values.iloc[best]], [top["mean"]], s=110, facecolors="none", edgecolors="tab:red")
+        if not numbers.isna().any() and numbers.min() > 0 and numbers.max() / numbers.min() > _DECADES:
+            axes.set_xscale("log")
+        axes.set_xlabel(f"{key}\nbest: {top[key]}")
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel(metric)
+    figure.suptitle(f"{metric}: best {top['mean']:.3f}")
+    if caption:
+        figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=130)

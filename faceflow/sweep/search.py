@@ -1,0 +1,176 @@
+"""A search instead of a grid: Optuna proposes the jobs of a sweep, and its study can go on later."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from faceflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_MODULE = "hydra_plugins.faceflow"
+_SEARCH = "search"  # attribute of a study: what it searches
+
+
+class OptunaSweeper(Sweeper):
+    """Asks a study for the values of keys that are given as interval(a,b), tag(log,interval(a,b)), range or choice.
+
+    Args:
+        storage: SQLAlchemy URL of the study.
+        n_trials: trials that finish, over all starts together.
+        n_jobs: jobs at a time, for launchers that run several.
+        direction: of the returned value, maximize or minimize.
+        seed: of the sampler.
+        params: keys of a preset; the command line beats them.
+
+    Raises:
+        ConfigError: Optuna is not installed, there is nothing to search, or the study is one of another search.
+    """
+
+    __module__ = _MODULE
+
+    def __init__(
+        self, *, storage: str, n_trials: int, n_jobs: int, direction: str, seed: int | None, params: DictConfig | None
+    ) -> None:
+        self.storage, self.n_trials, self.n_jobs = storage, n_trials, n_jobs
+        self.direction: Any = direction
+        self.seed, self.params = seed, {str(key): value for key, value in (params or {}).items()}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher of the jobs."""
+        self.config, self.hydra_context = config, hydra_context
+        self.folder = Path(config.hydra.sweep.dir)
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> float:
+        """Run trials until `n_trials` have finished; the best value comes back."""
+        overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
+        space = {key: _distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
+        if not space:
+            raise ConfigError(
+                "sweep=search: expected a key to search, such as 'optimizer.lr=tag(log,interval(1e-5,1e-3))', got none"
+            )
+        fixed = [str(override.input_line) for override in overrides.values() if not override.is_sweep_override()]
+        self._save_config()
+        study = self._study(space, fixed)
+        while (left := self.n_trials - _finished(study)) > 0:
+            trials = [study.ask(space) for _ in range(min(left, self.n_jobs))]
+            jobs = [_job(trial, overrides, space, fixed) for trial in trials]
+            self.validate_batch_is_legal(jobs)
+            results = self.launcher.launch(jobs, initial_job_idx=trials[0].number)
+            done = [_tell(study, trial, result) for trial, result in zip(trials, results, strict=True)]
+            if not any(done):
+                _ = results[0].return_value  # raises what went wrong: the next trials would fail too
+        return study.best_value
+
+    def _study(self, space: dict[str, BaseDistribution], fixed: Sequence[str]) -> optuna.Study:
+        try:
+            import optuna
+        except ImportError as error:
+            raise ConfigError(
+                "sweep=search: expected optuna to be installed, got none; run: pip install 'faceflow[sweep]'"
+            ) from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            study_name="faceflow",
+            storage=self.storage,
+            direction=self.direction,
+            load_if_exists=True,
+        )
+        if self.seed is not None:  # goes on with other proposals, not with the first ones again
+            study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
+        asked = {"space": {key: repr(value) for key, value in sorted(space.items())}, "fixed": sorted(fixed)}
+        known = study.user_attrs.get(_SEARCH)
+        if known is not None and known != asked:
+            different = next(part for part in asked if known.get(part) != asked[part])
+            raise ConfigError(
+                f"hydra.sweeper.storage: expected a study of this search ({json.dumps(asked[different])}), got "
+                f"{self.storage} of another one ({json.dumps(known.get(different))}); take another file"
+            )
+        study.set_user_attr(_SEARCH, asked)
+        for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a start that was interrupted
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        return study
+
+    def _save_config(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, self.folder / "multirun.yaml")
+
+
+def register() -> None:
+    """Make `hydra/sweeper=faceflow_optuna` known to Hydra; sweep=search holds its settings."""
+    Plugins.instance().register(OptunaSweeper)
+    # Hydra imports a plugin by its name, and takes it from this package only, which an editable install cannot add to.
+    package, _, _ = _MODULE.partition(".")
+    for name in (package, _MODULE):
+        if importlib.util.find_spec(package) is None or name == _MODULE:
+            sys.modules.setdefault(name, types.ModuleType(name))
+    setattr(sys.modules[_MODULE], OptunaSweeper.__name__, OptunaSweeper)
+    node: dict[str, Any] = {"_target_": f"{_MODULE}.{OptunaSweeper.__name__}"}
+    node |= dict.fromkeys(("storage", "n_trials", "n_jobs", "direction", "seed", "params"), MISSING)
+    ConfigStore.instance().store(group="hydra/sweeper", name="faceflow_optuna", node=node)
+
+
+def _parsed(arguments: Sequence[str], params: dict[str, Any]) -> list[Override]:
+    lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    parsed: list[Override] = OverridesParser.create().parse_overrides(lines)
+    return parsed
+
+
+def _distribution(override: Override) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        low, high, log = value.start, value.end, "log" in value.tags
+        if "int" in value.tags:
+            return IntDistribution(int(low), int(high), log=log)
+        return FloatDistribution(float(low), float(high), log=log)
+    assert isinstance(value, ChoiceSweep | RangeSweep)
+    return CategoricalDistribution([str(choice) for choice in override.sweep_iterator(transformer=Transformer.encode)])
+
+
+def _job(
+    trial: optuna.Trial, overrides: dict[str, Override], space: dict[str, BaseDistribution], fixed: Sequence[str]
+) -> tuple[str, ...]:
+    return (*(f"{overrides[key].get_key_element()}={trial.params[key]}" for key in space), *fixed)
+
+
+def _finished(study: optuna.Study) -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, result: JobReturn) -> bool:
+    """Hand the value of a job to its study; False where there is none."""
+    from optuna.trial import TrialState
+
+    value = result.return_value if result.status is JobStatus.COMPLETED else None
+    if value is None:
+        study.tell(trial, state=TrialState.FAIL)
+        return False
+    study.tell(trial, float(value))
+    return True
