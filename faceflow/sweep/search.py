@@ -122,9 +122,9 @@ def register() -> None:
     Plugins.instance().register(OptunaSweeper)
     # Hydra imports a plugin by its name, and takes it from this package only, which an editable install cannot add to.
     package, _, _ = _MODULE.partition(".")
-    for name in (package, _MODULE):
-        if importlib.util.find_spec(package) is None or name == _MODULE:
-            sys.modules.setdefault(name, types.ModuleType(name))
+    if package not in sys.modules and importlib.util.find_spec(package) is None:  # no other plugin is installed
+        sys.modules[package] = types.ModuleType(package)
+    sys.modules.setdefault(_MODULE, types.ModuleType(_MODULE))
     setattr(sys.modules[_MODULE], OptunaSweeper.__name__, OptunaSweeper)
     node: dict[str, Any] = {"_target_": f"{_MODULE}.{OptunaSweeper.__name__}"}
     node |= dict.fromkeys(("storage", "n_trials", "n_jobs", "direction", "seed", "params"), MISSING)
