@@ -21,7 +21,7 @@ FAMILIES = {
 
 
 # Families and numbers of levels do not meet in the code: every family once, both numbers in turn.
-@pytest.mark.parametrize(("family", "levels"), zip(FAMILIES, itertools.cycle([1, 5]), strict=False))
+@pytest.mark.parametrize(("family", "levels"), list(zip(FAMILIES, itertools.cycle([1, 5]), strict=False)))
 def test_a_family_trains_is_tested_and_exported(family, levels, tmp_path):
     backbone, size = FAMILIES[family]
     folder = write_csv_dataset(tmp_path / "faces", aus=["AU6", "AU12"], subjects=6, frames=4)
