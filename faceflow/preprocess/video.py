@@ -91,7 +91,7 @@ def read_video(path: Path, frames: FrameRange) -> Iterator[Frame]:
         if number == 0:
             raise DataError(f"{path}: expected a video, got one without a frame; replace the file or leave it out")
         if lost > _slack(announced):
-            fault = f"expected {announced} frames, got a video that ends after frame {number}"
+            fault = f"expected {announced} frames, got {number}: cut off, or damaged so that later numbers are off"
             yield from _missing(range(number + 1, announced + 1), seconds, frames, fault)
     finally:
         capture.release()

@@ -87,7 +87,7 @@ def test_a_truncated_video_keeps_what_it_has_and_warns_once(tmp_path: Path, capl
     assert len(statuses) == 40
     assert statuses == ["ok"] * statuses.count("ok") + ["decode_error"] * statuses.count("decode_error")
     assert len(caplog.messages) == 1
-    assert f"{path}: expected 40 frames, got a video that ends after frame " in caplog.messages[0]
+    assert f"{path}: expected 40 frames, got " in caplog.messages[0]
 
 
 def test_a_range_beyond_the_end_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
