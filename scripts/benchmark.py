@@ -39,6 +39,11 @@ face detector, the network in ONNX Runtime.
 `metrics`: frames/s of all occurrence metrics of a test set, made up in memory, against a loop over its AUs and frames
 in plain Python that computes F1 at two thresholds, AP and AUROC.
     ratio         10 or more is the aim. The caption says what the intervals over persons take besides.
+
+`sweep`: jobs/h of small trainings that run side by side with launcher=joblib, against one after another; from the start
+of the command to the table.
+    ratio         1 would be no gain, the number of jobs at a time is the limit. Jobs one after another use all cores
+                  too, as far as a small network can, and import the libraries once.
 """
 
 from __future__ import annotations
@@ -49,12 +54,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crop, data, infer, metrics, train
+from benchmarks import crop, data, infer, metrics, sweep, train
 from benchmarks.report import show, write
 
 from faceflow.errors import FaceFlowError
 
-COMMANDS = (data, train, crop, infer, metrics)
+COMMANDS = (data, train, crop, infer, metrics, sweep)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
