@@ -49,6 +49,7 @@ def files(trained: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_mistake_is_named_in_one_line(
     case: Case, faces: Faces, trained: Outcome, files: Path, tmp_path: Path

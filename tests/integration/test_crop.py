@@ -161,6 +161,7 @@ def test_results_inside_the_source_are_no_source(tmp_path: Path) -> None:
     assert [row["crop"] for row in rows(tmp_path / "crops.csv")] == ["a.jpg"]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_one_line_and_what_it_did_is_kept(tmp_path: Path) -> None:
     for name in "ab":
         write_video(tmp_path / f"in/{name}.avi", moving_faces(30))

@@ -104,6 +104,7 @@ def test_file_says_what_the_checkpoint_and_its_run_said(
     assert (contract.run["id"], contract.precision, contract.crop) == ("trained", "fp32", None)
 
 
+@pytest.mark.slow
 def test_average_of_the_weights_is_what_is_exported(ordinal: Outcome, ordinal_file: Path) -> None:
     state = torch.load(ordinal.checkpoint(), weights_only=True)["state_dict"]
     name = "head.linear.weight"
@@ -116,7 +117,7 @@ def same_metrics(by_onnx: Outcome, by_torch: Outcome, *names: str) -> None:
         pd.testing.assert_frame_equal(by_onnx.table(name), by_torch.table(name), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("levels", [1, 5])
+@pytest.mark.parametrize("levels", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_faceflow_test_gives_the_same_metrics_for_the_file_as_for_its_checkpoint(
     levels: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -190,6 +191,7 @@ def test_cost_of_a_lower_precision_is_measured_on_unseen_persons(
     assert contract.precision == precision
 
 
+@pytest.mark.slow
 def test_without_any_faces_noise_is_compared_and_the_cost_is_unknown(
     ordinal: Outcome, cropped: Faces, tmp_path: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_without_any_faces_noise_is_compared_and_the_cost_is_unknown(
     assert contract.crop == {**RECIPE, "align": {"preset": "box"}}
 
 
+@pytest.mark.slow
 def test_crop_recipe_goes_from_the_crops_through_training_into_the_file(ordinal_file: Path) -> None:
     assert OnnxModel(ordinal_file, provider="cpu").contract.crop == RECIPE
 
@@ -223,6 +226,7 @@ def test_network_without_finite_outputs_leaves_no_file(trained: Outcome, tmp_pat
     assert list((tmp_path / "file").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped: Faces, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_text("mine")
     # Labels on which single precision is perfect: those that it predicts itself, so that int8 can only lose.
@@ -280,6 +284,7 @@ def test_file_that_was_cut_is_refused_by_faceflow_test(occurrence_file: Path, fa
         assert outcome.error.startswith("ExportError: onnx: expected an ONNX model, got ")
 
 
+@pytest.mark.slow
 def test_file_of_another_network_is_refused_beside_a_checkpoint(
     trained: Outcome, ordinal_file: Path, faces: Faces, tmp_path: Path
 ) -> None:

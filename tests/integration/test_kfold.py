@@ -137,6 +137,7 @@ def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(who
     assert any(line.startswith("mean  of 3 of 3 AUs") for line in text)
 
 
+@pytest.mark.slow
 def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> None:
     outcome = train(tmp_path, "protocol=kfold", "protocol.k=2", "protocol.legacy=true", *faces.overrides)
     one = Outcome(0, "", "", tmp_path / "fold1")

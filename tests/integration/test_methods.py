@@ -94,6 +94,7 @@ def test_labels_are_hidden_from_supervised_training_too(faces: Faces, tmp_path: 
     assert "unlabeled" not in few.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

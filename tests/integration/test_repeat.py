@@ -58,7 +58,9 @@ class InterruptIn(L.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("workers", "sources"), [(0, ["last"]), (2, ["last", "best"])])
+@pytest.mark.parametrize(
+    ("workers", "sources"), [(0, ["last"]), pytest.param(2, ["last", "best"], marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     workers: int, sources: list[str], faces: Faces, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_failed_job_does_not_stop_the_others(swept: Outcome) -> None:
     assert "F1@val" in next(swept.folder.glob("0_*/output.txt")).read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_runs_again(swept: Outcome, faces: Faces) -> None:
     folders = sorted(swept.folder.glob("[0-9]_*"))
     kept = {folder: (folder / "metrics.json").stat().st_mtime_ns for folder in folders[:2]}
@@ -75,6 +76,7 @@ def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "same" / "job.json").read_text("utf-8"))["number"] == 0
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
     space = ("sweep=search", "loss=bce,focal", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra.sweeper.n_trials=2")
     assert sweep(tmp_path, faces, "model.backbone=test_resnet", *space).code == 0

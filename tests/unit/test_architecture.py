@@ -46,10 +46,10 @@ FORBIDDEN: dict[str, set[str]] = {
     "images": TORCH_FREE | FRAMEWORK | {"pandas"},
     "config": TORCH_FREE | {"pandas", "cv2"},
     "data": {"timm", "hydra", "omegaconf", "torchmetrics", "matplotlib"},
-    "models": FRAMEWORK | {"pandas", "cv2", "albumentations"},
+    "models": FRAMEWORK | {"pandas", "cv2", "albumentations", "matplotlib"},
     "losses": FRAMEWORK | {"timm", "pandas"},
     "metrics": TORCH_FREE | FRAMEWORK | {"pandas"},
-    "methods": FRAMEWORK | {"timm", "pandas", "cv2", "albumentations"},
+    "methods": FRAMEWORK | {"timm", "pandas", "cv2", "albumentations", "matplotlib"},
     "artifacts": {"hydra", "omegaconf", "pandas", "albumentations"},
     "report": TORCH_FREE | FRAMEWORK,
     "inference": TORCH_FREE | FRAMEWORK,
@@ -156,4 +156,4 @@ try:
 except SystemExit as stop:
     assert not stop.code
 """
-    assert not loaded_by(run) & {*TORCH_FREE, "pandas", "cv2", "albumentations"}
+    assert not loaded_by(run) & {*TORCH_FREE, "pandas", "cv2", "albumentations", "matplotlib"}

@@ -81,6 +81,7 @@ def test_result_depends_on_image_and_seed_but_not_on_earlier_calls(name: str) ->
     assert len({out.tobytes() for out in forward}) == len(seeds)
 
 
+@pytest.mark.slow
 def test_result_is_the_same_in_a_spawned_worker() -> None:
     image = textured()
     pipelines = [shipped(name) for name in RANDOM]
