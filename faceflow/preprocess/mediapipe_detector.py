@@ -21,7 +21,7 @@ from faceflow.preprocess.assets import file_hash, find_model
 from faceflow.preprocess.detector import Array, Detection
 from faceflow.preprocess.landmarks import points_of_mesh
 from faceflow.preprocess.native_log import native_lines_logged
-from faceflow.preprocess.tiling import detect_in_tiles, merged
+from faceflow.preprocess.tiling import detect_close_up, detect_in_tiles, merged
 
 _BOX_MODEL = "face_detector.tflite"  # inside the .task file
 _INPUT = 128  # pixels: the detector shrinks every image to this
@@ -40,11 +40,15 @@ class MediaPipeDetector(abc.ABC):
         min_score: confidence in 0..1 from which on a face counts.
         small_faces: whether the image is also searched in nine tiles, which finds faces of half the size: never,
             if_none (where the whole image shows no face), always.
+        close_up: a face whose box is smaller than this share of the image's longer side is found again in a close-up;
+            0: none is.
     """
 
     name: str
 
-    def __init__(self, *, model: str | None, cache: str, max_faces: int, min_score: float, small_faces: str) -> None:
+    def __init__(
+        self, *, model: str | None, cache: str, max_faces: int, min_score: float, small_faces: str, close_up: float
+    ) -> None:
         check_number(
             max_faces, key="detector.max_faces", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
         )
@@ -54,11 +58,13 @@ class MediaPipeDetector(abc.ABC):
                 f"detector.small_faces: expected {', '.join(_SMALL_FACES)}, got {small_faces!r}; "
                 f"{suggest(str(small_faces), _SMALL_FACES)}"
             )
+        _check_share(close_up, "detector.close_up")
         self.model = model
         self.cache = cache
         self.max_faces = max_faces
         self.min_score = min_score
         self.small_faces = small_faces
+        self.close_up = close_up
         self._mediapipe: Any = None
         self._task: Any = None
 
@@ -74,6 +80,11 @@ class MediaPipeDetector(abc.ABC):
         search = self.small_faces == "always" or (self.small_faces == "if_none" and not certain)
         if search and max(image.shape) >= _TILES_ACROSS * _INPUT:
             faces = merged([*faces, *detect_in_tiles(self._find, image, across=_TILES_ACROSS)])
+        least = self.close_up * max(image.shape)
+        small = [np.ptp(face.box.reshape(2, 2), axis=0).max() < least for face in faces]
+        if any(small):
+            pairs = zip(faces, small, strict=True)
+            faces = merged([detect_close_up(self._find, image, face) if near else face for face, near in pairs])
         return sorted(faces, key=lambda face: -face.score)[: self.max_faces]
 
     @abc.abstractmethod
@@ -152,6 +163,7 @@ class MediaPipeBoxes(MediaPipeDetector):
         min_score: as above.
         min_candidate_score: weaker faces than this are not handed over at all.
         small_faces: as above.
+        close_up: as above.
     """
 
     name = "mediapipe_boxes"
@@ -165,8 +177,16 @@ class MediaPipeBoxes(MediaPipeDetector):
         min_score: float,
         min_candidate_score: float,
         small_faces: str,
+        close_up: float,
     ) -> None:
-        super().__init__(model=model, cache=cache, max_faces=max_faces, min_score=min_score, small_faces=small_faces)
+        super().__init__(
+            model=model,
+            cache=cache,
+            max_faces=max_faces,
+            min_score=min_score,
+            small_faces=small_faces,
+            close_up=close_up,
+        )
         _check_share(min_candidate_score, "detector.min_candidate_score")
         self.min_candidate_score = min_candidate_score
 

@@ -1,4 +1,4 @@
-"""Small faces: search the parts of an image that a detector, which sees it shrunk, overlooks."""
+"""Small faces: search the parts of an image that a detector, which sees it shrunk, overlooks or sees badly."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from faceflow.preprocess.tracks import overlap
 
 _STEPS = 2  # per tile: every face up to half a tile lies whole in one of them
 _SAME_FACE = 0.3
+_CLOSE_UP = 3.0  # sides of a face's box
+_STILL_THERE = 0.1  # overlap of a face with itself, whose box may have been far off
 
 
 def detect_in_tiles(detect: Callable[[Image], list[Detection]], image: Image, *, across: int) -> list[Detection]:
@@ -38,6 +40,20 @@ def detect_in_tiles(detect: Callable[[Image], list[Detection]], image: Image, *,
                 off_center = math.hypot((x1 + x2) / side_x - 1, (y1 + y2) / side_y - 1)
                 found.append((off_center, _moved(face, x, y)))
     return merged([face for _, face in sorted(found, key=lambda entry: entry[0])])
+
+
+def detect_close_up(detect: Callable[[Image], list[Detection]], image: Image, face: Detection) -> Detection:
+    """A face as it is found in a close-up of an image (H, W, 3); as it is if the close-up shows none in its place."""
+    low, high = face.box.reshape(2, 2)
+    middle, reach = (low + high) / 2, _CLOSE_UP * (high - low).max() / 2
+    height, width = image.shape[:2]
+    x1, y1 = (max(0, math.floor(value)) for value in middle - reach)
+    x2, y2 = (min(side, math.ceil(value) + 1) for value, side in zip(middle + reach, (width, height), strict=True))
+    if x1 >= x2 or y1 >= y2:
+        return face
+    found = [_moved(other, x1, y1) for other in detect(np.ascontiguousarray(image[y1:y2, x1:x2]))]
+    best = max(found, key=lambda other: overlap(other.box, face.box), default=face)
+    return best if overlap(best.box, face.box) >= _STILL_THERE else face
 
 
 def merged(faces: Sequence[Detection]) -> list[Detection]:

@@ -17,7 +17,7 @@ from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError
 from faceflow.images import Image, read_image
 from faceflow.preprocess.assets import FACE_LANDMARKER
-from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.detector import Detection, FaceDetector
 from faceflow.preprocess.mediapipe_detector import MediaPipeBoxes, MediaPipeDetector, MediaPipeLandmarker
 from faceflow.preprocess.native_log import native_lines_logged
 
@@ -178,6 +178,22 @@ def test_small_face_is_found_in_tiles_at_its_place(name: str, photograph: Image)
         assert opened.detect(wide) == []
 
 
+@pytest.mark.parametrize(("close_up", "looks"), [(0.0, 1), (0.2, 1), (0.25, 2), (1.0, 3)])
+def test_faces_under_the_share_are_looked_at_once_more(close_up: float, looks: int) -> None:
+    """Boxes of 40 and 100 px across a frame of 200: a fifth, and a half."""
+    looked = []
+
+    class TwoFaces(MediaPipeLandmarker):
+        def _find(self, image: Image) -> list[Detection]:
+            looked.append(image)
+            boxes = [(10, 10, 50, 45), (90, 10, 190, 100)] if len(looked) == 1 else []
+            return [Detection(box=np.array(box, np.float64), points=np.zeros((5, 2)), score=0.9) for box in boxes]
+
+    opened = TwoFaces(model=None, cache="", max_faces=2, min_score=0.5, small_faces="never", close_up=close_up)
+    assert len(opened.detect(np.zeros((120, 200, 3), np.uint8))) == 2
+    assert len(looked) == looks
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_image_of_any_shape_is_taken(name: str, photograph: Image) -> None:
     with needing_mediapipe(name) as opened:
@@ -215,6 +231,7 @@ def test_lines_printed_natively_are_logged_and_stderr_comes_back(
         ({"max_faces": 0}, r"detector.max_faces: expected a whole number >= 1, got 0"),
         ({"min_score": 50}, r"detector.min_score: expected a number in 0..1, got 50"),
         ({"small_faces": "on"}, r"detector.small_faces: expected never, if_none, always, got 'on'"),
+        ({"close_up": 2}, r"detector.close_up: expected a number in 0..1, got 2"),
         ({"min_candidate_score": -1}, r"detector.min_candidate_score: expected a number in 0..1, got -1"),
     ],
 )
@@ -224,8 +241,10 @@ def test_mistakes_are_named_by_their_key(changes: dict[str, object], message: st
 
 
 def test_protocol_is_met() -> None:
-    landmarks: FaceDetector = MediaPipeLandmarker(model=None, cache="", max_faces=1, min_score=0.5, small_faces="never")
+    landmarks: FaceDetector = MediaPipeLandmarker(
+        model=None, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0
+    )
     boxes: FaceDetector = MediaPipeBoxes(
-        model=None, cache="", max_faces=1, min_score=0.5, min_candidate_score=0.5, small_faces="never"
+        model=None, cache="", max_faces=1, min_score=0.5, min_candidate_score=0.5, small_faces="never", close_up=0.0
     )
     assert landmarks.name != boxes.name

@@ -5,7 +5,7 @@ import pytest
 
 from faceflow.images import Image
 from faceflow.preprocess.detector import Detection
-from faceflow.preprocess.tiling import detect_in_tiles, merged
+from faceflow.preprocess.tiling import detect_close_up, detect_in_tiles, merged
 
 
 def face(x1: float, y1: float, x2: float, y2: float) -> Detection:
@@ -51,3 +51,36 @@ def test_face_cut_by_the_image_is_kept() -> None:
 def test_overlapping_faces_are_one_and_the_earlier_stays() -> None:
     first, same, other = face(0, 0, 10, 10), face(2, 0, 12, 10), face(8, 0, 18, 10)
     assert merged([first, same, other]) == [first, other]
+
+
+def test_close_up_shows_three_times_the_box_and_its_face_counts() -> None:
+    """The box 60..80 has its middle at 70 and 130, so 30 px on each side are seen: 40..100 across, 100..160 down."""
+    image = np.arange(200 * 160, dtype=np.uint32).reshape(200, 160, 1).repeat(3, axis=2).astype(np.uint8)
+    seen = []
+
+    def sharper(part: Image) -> list[Detection]:
+        seen.append(part)
+        return [face(2, 3, 12, 13), face(19, 32, 41, 50)]
+
+    found = detect_close_up(sharper, image, face(60, 124, 80, 136))
+    np.testing.assert_array_equal(seen, [image[100:161, 40:101]])
+    np.testing.assert_array_equal(found.box, [59, 132, 81, 150])
+    np.testing.assert_array_equal(found.landmarks, [[59, 150]])
+
+
+def test_close_up_ends_where_the_image_ends() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[90:, :10] = 255
+    found = detect_close_up(bright_blocks, image, face(-2, 88, 12, 102))
+    np.testing.assert_array_equal(found.box, [-3, 90, 10, 103])
+
+
+@pytest.mark.parametrize("shown", [[], [face(0, 0, 8, 8)]], ids=["nothing", "somebody else"])
+def test_face_that_a_close_up_does_not_show_stays_as_it_was(shown: list[Detection]) -> None:
+    rough = face(40, 40, 60, 60)
+    assert detect_close_up(lambda part: shown, np.zeros((100, 100, 3), np.uint8), rough) is rough
+
+
+def test_face_beyond_the_image_stays_as_it_was() -> None:
+    beyond = face(400, 40, 420, 60)
+    assert detect_close_up(bright_blocks, np.zeros((100, 100, 3), np.uint8), beyond) is beyond
