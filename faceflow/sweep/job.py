@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import multiprocessing
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def run_job(
     Raises:
         ConfigError: the folder holds another job.
     """
+    _start_processes_as_usual()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     job = Job(
@@ -121,6 +123,16 @@ def _recorded(
         raise
     ended(FINISHED, value=value)
     return value
+
+
+def _start_processes_as_usual() -> None:
+    """Let a job start processes of its own, such as those of its data loader.
+
+    Joblib makes its own way to start processes the default in the processes of its jobs, where no other can be started.
+    """
+    usual = multiprocessing.get_all_start_methods()
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *usual):
+        multiprocessing.set_start_method(usual[0], force=True)
 
 
 def _check_same(earlier: Job, job: Job, folder: Path) -> None:

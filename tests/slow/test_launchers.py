@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 def sweep(folder: Path, data: Path, *more: str) -> pd.DataFrame:
     command = [str(Path(sys.executable).with_name("faceflow-train")), "-m", f"hydra.sweep.dir={folder}", *SMALL]
+    command.append("loader.workers=1")  # jobs start processes of their own
     command += ["data=csv", f"data.labels={data / 'labels.csv'}", f"data.images={data / 'images'}", "seed=0,1", *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
