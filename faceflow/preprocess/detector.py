@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,11 @@ class FaceDetector(Protocol):
     @property
     def identity(self) -> str:
         """SHA-256 of the model file; fetches the file where it is not yet there."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What else decides which faces are found and where, as plain data by config key."""
         ...
 
     def detect(self, image: Image) -> list[Detection]:

@@ -73,6 +73,16 @@ class MediaPipeDetector(abc.ABC):
         """SHA-256 of the model file; fetches the file where it is not yet there."""
         return file_hash(self._path)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else decides which faces are found and where, by config key."""
+        return {
+            "max_faces": self.max_faces,
+            "min_score": self.min_score,
+            "small_faces": self.small_faces,
+            "close_up": self.close_up,
+        }
+
     def detect(self, image: Image) -> list[Detection]:
         """Faces of an RGB image (H, W, 3), best first where there are scores."""
         faces = self._find(image)
@@ -189,6 +199,11 @@ class MediaPipeBoxes(MediaPipeDetector):
         )
         _check_share(min_candidate_score, "detector.min_candidate_score")
         self.min_candidate_score = min_candidate_score
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What else decides which faces are found and where, by config key."""
+        return super().settings | {"min_candidate_score": self.min_candidate_score}
 
     def _find(self, image: Image) -> list[Detection]:
         return [_detection_of_box(face, image) for face in self._run(image).detections]

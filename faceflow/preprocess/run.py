@@ -65,7 +65,8 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
         ConfigError: the folder holds crops of other settings.
     """
     path = output / "crops.json"
-    wanted = {"detector": {"name": detector.name, "sha256": detector.identity}} | settings.to_dict()
+    found_by = {"name": detector.name, "sha256": detector.identity} | dict(detector.settings)
+    wanted = {"detector": found_by} | settings.to_dict()
     if path.exists():
         try:
             theirs = dict(_flat(json.loads(path.read_text("utf-8"))))

@@ -27,15 +27,17 @@ class MarkerDetector:
     Args:
         delay: seconds that an image takes.
         needs: file without which the detector does not open.
+        level: a setting that changes nothing but says that it does.
     """
 
     name = "markers"
     identity = "0" * 64
     min_score = 0.5
 
-    def __init__(self, *, delay: float = 0.0, needs: str | None = None) -> None:
+    def __init__(self, *, delay: float = 0.0, needs: str | None = None, level: float = 0.0) -> None:
         self.delay = delay
         self.needs = needs
+        self.settings = {"level": level}
         self.seen = 0
 
     def __enter__(self) -> Self:

@@ -195,6 +195,10 @@ def _other_settings(folder: Path) -> None:
     assert crop(folder, f"source={folder}/video.avi", "align.size=64").code == 0
 
 
+def _cropped(folder: Path) -> None:
+    assert crop(folder, f"source={folder}/video.avi").code == 0
+
+
 def _nothing(folder: Path) -> None:
     pass
 
@@ -249,6 +253,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
         "DataError: {folder}/full/crops/",
     ),
     "other settings": (_other_settings, [], "ConfigError: align.size: expected 64 as for the crops in '{folder}/out'"),
+    "other settings of the detector": (
+        _cropped,
+        ["+detector.level=0.5"],
+        "ConfigError: detector.level: expected 0.0 as for the crops in '{folder}/out', got 0.5; repeat those settings",
+    ),
     "key": (_nothing, ["sorce=a"], "ConfigError: sorce: expected a known key at the top level, got 'sorce'; did you"),
     "policy": (
         _nothing,
@@ -272,4 +281,4 @@ def test_a_mistake_is_one_line(name: str, tmp_path: Path) -> None:
     outcome = crop(tmp_path, f"source={tmp_path}/video.avi", *given)
     assert outcome.code == 2, outcome.stderr
     assert outcome.error.startswith(line.format(folder=tmp_path))
-    assert not (tmp_path / "out/crops.csv").exists() or name == "other settings"
+    assert not (tmp_path / "out/crops.csv").exists() or name.startswith("other settings")

@@ -84,6 +84,13 @@ def test_without_mediapipe_the_install_command_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_settings_are_those_of_the_config_that_decide_about_faces(name: str) -> None:
+    node = OmegaConf.to_container(OmegaConf.load(Path(config_dir()) / "detector" / f"{name}.yaml"))
+    assert isinstance(node, dict)
+    assert detector(name).settings == {key: node[key] for key in node.keys() - {"_target_", "model", "cache"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_identity_is_the_hash_of_the_model(name: str) -> None:
     assert detector(name, model=model_file()).identity == FACE_LANDMARKER.sha256
 
