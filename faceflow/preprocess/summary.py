@@ -81,9 +81,10 @@ def draw_crops(output: Path, crops: Sequence[str], count: int, path: Path) -> No
 
 def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
     """Draw `count` frames without a crop, chosen at random, on one sheet; those that do not decode are left out."""
-    order = np.random.default_rng(_SEED).permutation(len(failures))
+    decoded = [failure for failure in failures if failure.status != "decode_error"]
+    order = np.random.default_rng(_SEED).permutation(len(decoded))
     drawn: list[tuple[Image, str]] = []
-    for failure in (failures[i] for i in order[: 4 * count]):
+    for failure in (decoded[i] for i in order[: 4 * count]):
         image = _frame_image(failure)
         if image is not None and len(drawn) < count:
             drawn.append((image, failure.caption))
@@ -97,7 +98,7 @@ def _frame_image(failure: Failure) -> Image | None:
             return read_image(clip.images[failure.frame])
         except (DataError, KeyError):
             return None
-    if not isinstance(clip.file, Path) or failure.status == "decode_error":
+    if not isinstance(clip.file, Path):
         return None
     capture = cv2.VideoCapture(str(clip.file))
     try:

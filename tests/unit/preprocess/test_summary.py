@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from faceflow.images import read_image
@@ -102,6 +103,25 @@ def test_failures_are_drawn_from_videos_and_photographs(tmp_path: Path) -> None:
     assert is_drawn(sheet, colours[1])
     assert is_drawn(sheet, (250, 220, 20))
     assert not is_drawn(sheet, colours[2])
+
+
+def test_photographs_that_are_cut_off_are_not_drawn_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = write_photo(tmp_path / "in/a.jpg", np.full((400, 300, 3), (250, 220, 20), np.uint8)).read_bytes()
+    (tmp_path / "in/a.jpg").write_bytes(whole[: len(whole) // 2])
+    (photographs,) = find_clips([str(tmp_path / "in")])
+    draw_failures([Failure(photographs, 1, "decode_error")], 24, tmp_path / "failures.png")
+    assert not (tmp_path / "failures.png").exists()
+    assert capfd.readouterr().err == ""
+
+
+def test_frames_without_a_face_are_drawn_though_many_do_not_decode(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.png", np.full((400, 300, 3), (250, 220, 20), np.uint8))
+    (photographs,) = find_clips([str(tmp_path / "in")])
+    failures = [Failure(photographs, 2, "decode_error")] * 500 + [Failure(photographs, 1, "no_face")]
+    draw_failures(failures, 2, tmp_path / "failures.png")
+    assert is_drawn(read_image(tmp_path / "failures.png"), (250, 220, 20))
 
 
 def test_nothing_is_drawn_where_nothing_can_be_and_an_old_picture_goes(tmp_path: Path) -> None:
