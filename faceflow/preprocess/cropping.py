@@ -34,7 +34,7 @@ from faceflow.preprocess.video import Frame, FrameRange, read_images, read_video
 
 log = logging.getLogger(__name__)
 
-CROPS, PROGRESS = "crops", ".progress"
+CROPS, PROGRESS, ROWS = "crops", ".progress", "rows.csv"
 FORMATS = ("jpg", "png")
 _AHEAD = 4  # frames decoded before they are searched, and searched before they are written
 
@@ -77,7 +77,7 @@ class CropSettings:
 
 def rows_file(output: Path, clip: Clip) -> Path:
     """Where the rows of a clip lie; it is there when the clip is finished."""
-    return output / PROGRESS / clip.name / "rows.csv"
+    return output / PROGRESS / clip.name / ROWS
 
 
 def _log_file(output: Path, clip: Clip) -> Path:

@@ -7,6 +7,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from faceflow.config.checks import check_number
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.preprocess.clips import Clip
-from faceflow.preprocess.cropping import CropSettings, crop_clip, rows_file, tidy
+from faceflow.preprocess.cropping import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.preprocess.detector import FaceDetector
 from faceflow.preprocess.rows import join_rows
 from faceflow.preprocess.source_state import check_source
@@ -35,6 +36,7 @@ from faceflow.preprocess.video import count_frames
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+_SAID = {"format", "faceflow"}  # by crops.json, and no setting
 _POLL_S = 0.2
 _SHARD_WRITES_S = 600  # another shard may still be writing what is younger
 
@@ -75,16 +77,25 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
                 f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
             ) from error
         ours = dict(_flat(wanted))
-        for key in sorted(ours.keys() | theirs.keys() - {"format", "faceflow"}):
-            if ours.get(key) != theirs.get(key):
-                raise ConfigError(
-                    f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
-                    "repeat those settings, or choose another output"
-                )
-        return
+        differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
+        if not differing:
+            return
+        if _holds_results(output):
+            key = differing[0]
+            raise ConfigError(
+                f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
+                "repeat those settings, or choose another output"
+            )
+        shutil.rmtree(output / PROGRESS, ignore_errors=True)  # what a run with a mistake searched and could not crop
     with whole_file(path) as partial:
         content = {"format": FORMAT, "faceflow": version} | wanted
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _holds_results(output: Path) -> bool:
+    """Whether a folder holds a crop or a finished clip."""
+    crops = (path for path in (output / CROPS).rglob("*") if path.suffix[1:] in FORMATS)
+    return any(crops) or any((output / PROGRESS).rglob(ROWS))
 
 
 def crop_clips(

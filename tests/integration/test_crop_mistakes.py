@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -193,6 +194,18 @@ def _bad_label(folder: Path) -> None:
 
 def _other_settings(folder: Path) -> None:
     assert crop(folder, f"source={folder}/video.avi", "align.size=64").code == 0
+
+
+def test_settings_may_change_as_long_as_no_crop_was_written(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "video.avi", moving_faces(3))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/crops").touch()
+    assert crop(tmp_path, f"source={video}").code == 2
+    assert list((tmp_path / "out/.progress").rglob("detections.jsonl"))
+    (tmp_path / "out/crops").unlink()
+    assert crop(tmp_path, f"source={video}", "align.size=64").code == 0
+    assert read_image(tmp_path / "out/crops/video/000001.jpg").shape == (64, 64, 3)
+    assert json.loads((tmp_path / "out/crops.json").read_text("utf-8"))["align"]["size"] == 64
 
 
 def _cropped(folder: Path) -> None:

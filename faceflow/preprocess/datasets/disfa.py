@@ -8,6 +8,7 @@ Frame n of the labels is the n-th frame of the video. SN010's labels end one fra
 
 from __future__ import annotations
 
+import logging
 import re
 
 from faceflow.errors import ConfigError, DataError
@@ -16,6 +17,8 @@ from faceflow.preprocess.datasets.dataset import File, Labels, Recording, check_
 from faceflow.preprocess.datasets.disfa_bad_frames import PRESETS
 from faceflow.preprocess.datasets.label_files import Codes, Scores, by_frame, read_scores
 from faceflow.preprocess.datasets.layout import find, in_both, index_files, not_found, open_root
+
+log = logging.getLogger(__name__)
 
 AUS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 INTENSITY = Codes(highest=5, missing=None)
@@ -104,7 +107,17 @@ def _read_labels(subject: str, files: dict[tuple[str, int], File]) -> Labels:
             f"{subject}: expected label files of AU {', '.join(map(str, AUS))}, got "
             f"{'one of' if wrong[0] in aus else 'none of'} AU {wrong[0]}; restore the original label folder"
         )
-    return by_frame({f"AU{au}": _read_file(files[subject, au]) for au in AUS})
+    scores = {au: _read_file(files[subject, au]) for au in AUS}
+    known = {frame for frames in scores.values() for frame in frames}
+    if short := [au for au in AUS if len(scores[au]) < len(known)]:
+        log.warning(
+            "%s: expected labels of the %d frames that other files label, got %d; the others lack AU%d",
+            files[subject, short[0]],
+            len(known),
+            len(scores[short[0]]),
+            short[0],
+        )
+    return by_frame({f"AU{au}": scores[au] for au in AUS})
 
 
 def _read_file(file: File) -> Scores:

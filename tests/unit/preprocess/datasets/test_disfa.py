@@ -80,11 +80,15 @@ class TestLabels:
         write_file(root / "ActionUnit_Labels/SN001/SN001_au12.txt", content)
         assert read(root)["SN001/left"].labels == plain
 
-    def test_a_frame_that_one_file_lacks_lacks_only_that_au(self, root: Path) -> None:
+    def test_a_frame_that_one_file_lacks_lacks_only_that_au(self, root: Path, caplog: pytest.LogCaptureFixture) -> None:
         write_file(root / "ActionUnit_Labels/SN001/SN001_au4.txt", b"1,0\n2,5\n")
         labels = read(root)["SN001/left"].labels
         assert labels[2]["AU4"] == 5
         assert labels[3].keys() == {f"AU{au}" for au in AUS} - {"AU4"}
+        (line,) = caplog.messages
+        assert (
+            "SN001_au4.txt: expected labels of the 12 frames that other files label, got 2; the others lack AU4" in line
+        )
 
     def test_numbers_in_file_names_may_be_padded_and_in_upper_case(self, root: Path) -> None:
         plain = read(root)["SN001/left"].labels
