@@ -26,6 +26,7 @@ from faceflow.preprocess.tiling import detect_close_up, detect_in_tiles, merged
 _BOX_MODEL = "face_detector.tflite"  # inside the .task file
 _INPUT = 128  # pixels: the detector shrinks every image to this
 _BLANK = np.zeros((_INPUT, _INPUT, 3), np.uint8)
+_WARM_UP = 5  # images
 _TILES_ACROSS = 2
 _SMALL_FACES = ("never", "if_none", "always")
 
@@ -114,7 +115,8 @@ class MediaPipeDetector(abc.ABC):
                     f"detector.model: expected a MediaPipe face landmarker (.task), got '{path}', which does not open "
                     f"({reason}); null finds or downloads the usual one"
                 ) from error
-            self.detect(_BLANK)  # the first image is slow, and prints
+            for _ in range(_WARM_UP):  # the first image is slow, and any of the first may print
+                self.detect(_BLANK)
         return self
 
     def __exit__(
