@@ -151,9 +151,10 @@ def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.Dat
         "person": np.concatenate([table.persons for table in tables]),
     }
     for column, au in enumerate(truth.aus):
-        columns[f"{au}_prob"] = prediction.probability[:, column].round(6)
+        # All digits of the network's own type: rounded, scores that differ would tie, and AP and AUROC with them.
+        columns[f"{au}_prob"] = prediction.probability[:, column].astype(np.float32)
         if prediction.intensity is not None:
-            columns[f"{au}_int"] = prediction.intensity[:, column].round(4)
+            columns[f"{au}_int"] = prediction.intensity[:, column].astype(np.float32)
         occurrence = np.where(truth.observed[:, column], truth.occurrence[:, column].astype(float), np.nan)
         columns[f"{au}_occurs"] = pd.array(occurrence, dtype="Int8")
         if np.isfinite(truth.intensity[:, column]).any():

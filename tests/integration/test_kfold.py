@@ -79,8 +79,7 @@ def test_scores_written_equal_scikit_learn_on_the_predictions_written(whole: Out
             assert found["f1_0.5"] == pytest.approx(f1_score(truth, probability >= 0.5, zero_division=0), abs=1e-6)
             assert found["ap"] == pytest.approx(average_precision_score(truth, probability), abs=1e-6)
             assert found["auroc"] == pytest.approx(roc_auc_score(truth, probability), abs=1e-6)
-            # Predicted intensities are written with four digits.
-            assert found["icc"] == pytest.approx(anova_icc(rows[f"{au}_int"], rows[au]), abs=1e-3)
+            assert found["icc"] == pytest.approx(anova_icc(rows[f"{au}_int"], rows[au]), abs=1e-6)
     assert missing > 3
 
 

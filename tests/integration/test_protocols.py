@@ -207,6 +207,6 @@ def test_a_fold_trained_without_a_test_is_tested_later_and_intensities_have_icc(
     frame = tested.table("folds.csv")
     assert frame["icc"].tolist()[:3] == pytest.approx([scores["icc"], scores["icc"], np.nan], nan_ok=True)
     _, _, _, pooled, low, high = frame["icc"]
-    assert pooled == pytest.approx(scores["icc"], abs=1e-4)  # intensities are written with four digits
+    assert pooled == pytest.approx(scores["icc"], abs=1e-6)
     assert low < pooled < high
     assert "ICC" in (tmp_path / "folds.txt").read_text("utf-8")
