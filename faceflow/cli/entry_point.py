@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -26,6 +27,10 @@ Task = Callable[[DictConfig], float | None]
 USER_ERROR = 2
 INTERRUPTED = 130
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
+
+# Hydra copies its store, of which there is one and which it does not change, for every group of configs that --help
+# lists: more than half of the time that --help took. Pickling it for another process is something else.
+ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
 
 
 def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Callable[[Task], Callable[[], None]]:
