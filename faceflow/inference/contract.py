@@ -14,6 +14,7 @@ from faceflow.errors import ExportError, FaceFlowError
 
 FORMAT = 1
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
+_SIZES = 16, 2048  # pixels of `image_size`
 INPUT = "images"  # uint8 (N, S, S, 3), RGB
 PROBABILITY, INTENSITY = "probability", "intensity"  # float32 (N, A); intensity in FACS units 0-5, if there are levels
 
@@ -70,7 +71,7 @@ class ModelContract:
         """
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ExportError(
                 f"{source}: expected a model exported by FaceFlow, got damaged metadata; export it again"
             ) from error
@@ -92,11 +93,23 @@ class ModelContract:
             check_aus(contract.aus, key="aus")
             if cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:
                 raise ValueError(f"cutpoints {contract.cutpoints} of {contract.levels} levels")
-            scored = {*contract.aus, *map(joined, contract.aus)}
-            if not 16 <= contract.image_size <= 2048 or contract.thresholds.keys() - scored:
-                raise ValueError("an image size or thresholds that cannot be")
+            _check_values(contract)
         except (FaceFlowError, TypeError, ValueError, AttributeError) as error:
             raise ExportError(
                 f"{source}: expected metadata that fits together, got {error}; export it again"
             ) from error
         return contract
+
+
+def _check_values(contract: ModelContract) -> None:
+    """Raise ValueError for values that running the model would stumble over; a file may come from anywhere."""
+    size, thresholds = contract.image_size, contract.thresholds
+    if not isinstance(size, int) or not _SIZES[0] <= size <= _SIZES[1]:
+        raise ValueError(f"image_size {size!r}")
+    scored = {*contract.aus, *map(joined, contract.aus)}
+    for au, threshold in thresholds.items():
+        if au not in scored or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+            raise ValueError(f"a threshold of {threshold!r} for {au}")
+    for name in ("run", "training_data", "metrics", "protocol"):
+        if not isinstance(getattr(contract, name), Mapping):
+            raise ValueError(f"{name} {getattr(contract, name)!r}")

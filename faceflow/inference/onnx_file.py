@@ -40,7 +40,7 @@ def read_metadata(path: Path, *, key: str) -> dict[str, str]:
         key: config key that names it, for messages.
 
     Raises:
-        ExportError: no such file, no ONNX, a truncated file, or one that reads weights from elsewhere.
+        ExportError: no such file, no ONNX, a truncated file, or one that reads weights from elsewhere or lacks them.
     """
     try:
         with path.open("rb") as file:
@@ -53,12 +53,26 @@ def read_metadata(path: Path, *, key: str) -> dict[str, str]:
         raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error
     folder = path.resolve().parent
     for location in locations:
-        if not (folder / location).resolve().is_relative_to(folder):
-            raise ExportError(
-                f"{key}: expected weights inside '{path}' or its folder, got '{location}' outside of it; "
-                "use a file from a source that you trust"
-            )
+        _check_location(path, folder, location, key)
     return metadata
+
+
+def _check_location(path: Path, folder: Path, location: str, key: str) -> None:
+    try:
+        weights = (folder / location).resolve()
+        inside, there = weights.is_relative_to(folder), weights.is_file()
+    except (ValueError, OSError):  # a name that no file can have
+        inside, there = True, False
+    if not inside:
+        raise ExportError(
+            f"{key}: expected weights inside '{path}' or its folder, got {location[:100]!r} outside of it; "
+            "use a file from a source that you trust"
+        )
+    if not there:
+        raise ExportError(
+            f"{key}: expected weights beside '{path}' in {location[:100]!r}, got no such file; copy it there too, or "
+            "export the model again: faceflow-export writes one file"
+        )
 
 
 def _read(path: Path, data: memoryview, key: str) -> tuple[dict[str, str], list[str]]:

@@ -13,6 +13,8 @@ from faceflow.inference.faces import Selection
 from faceflow.preprocess.align import Recipe
 from faceflow.preprocess.detector import FaceDetector
 
+_LARGEST_CROP = 4096  # pixels; a file from somewhere else must not take all memory
+
 
 def trained_with(contract: ModelContract, part: str) -> Mapping[str, Any]:
     """What the model says of its training crops: `align`, `detector` or `selection`; empty where it says nothing."""
@@ -41,7 +43,13 @@ def choose_recipe(contract: ModelContract, align: Mapping[str, Any] | None) -> R
             "align: expected a model that says how its faces were cut, got one that does not; add align=eyes, box or "
             "jaanet, as the training crops were made, or crops=true if pictures are crops already"
         )
-    return Recipe.from_dict(stored)
+    recipe = Recipe.from_dict(stored)
+    if recipe.size > _LARGEST_CROP:
+        raise ConfigError(
+            f"align.size: expected crops of at most {_LARGEST_CROP} pixels in the model, got {recipe.size}; add "
+            "align=eyes, box or jaanet, as the training crops were made"
+        )
+    return recipe
 
 
 def choose_detector(contract: ModelContract, config: Mapping[str, Any], *, same: bool) -> FaceDetector:

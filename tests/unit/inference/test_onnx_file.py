@@ -103,5 +103,16 @@ def test_weights_outside_of_the_folder_are_refused_wherever_they_are(tmp_path: P
         read_metadata(path, key="onnx")
 
 
+@pytest.mark.parametrize("location", ["gone.bin", "", ".", "a\0b", "a" * 5000])
+def test_weights_that_are_not_there_are_named(tmp_path: Path, location: str) -> None:
+    path = save(tmp_path / "m.onnx", [], [external(location)])
+    with pytest.raises(ExportError, match=r"onnx: expected weights beside .*, got no such file; copy it") as caught:
+        read_metadata(path, key="onnx")
+    assert f"in {location[:100]!r}, got" in str(caught.value)
+
+
 def test_weights_beside_the_model_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("m.onnx.data", "sub/w"):
+        (tmp_path / name).touch()
     assert read_metadata(save(tmp_path / "m.onnx", [], [external("m.onnx.data"), external("sub/w")]), key="onnx") == {}
