@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from faceflow.config.checks import check_number
 from faceflow.errors import ConfigError, DataError
 from faceflow.images import Image
 from faceflow.preprocess.clips import Clip, find_clips
@@ -20,6 +21,7 @@ from faceflow.preprocess.video import Frame, FrameRange, count_frames, read_imag
 
 log = logging.getLogger(__name__)
 
+_LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
 
 
@@ -55,16 +57,24 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     """
     many = isinstance(wanted, Sequence) and not isinstance(wanted, str)
     items = list(wanted) if many or (isinstance(wanted, np.ndarray) and wanted.ndim == 4) else [wanted]
-    if not items or any(item is None for item in items):
+    if not items or any(item is None or item == "" for item in items if not isinstance(item, np.ndarray)):
         raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
     if all(isinstance(item, np.ndarray) for item in items):
         return [_arrays(items)]
     if any(isinstance(item, int) for item in items):
         if len(items) > 1:
             raise ConfigError(f"source: expected one camera alone, got {len(items)} sources; predict them in turn")
+        check_number(
+            items[0],
+            key="source",
+            expected=f"the number of a camera, 0..{_LAST_CAMERA}, or a path",
+            valid=lambda n: 0 <= n <= _LAST_CAMERA,
+            whole=True,
+        )
         return [_camera(items[0], frames)]
-    if strange := [item for item in items if not isinstance(item, str | Path)]:
-        raise ConfigError(f"source: expected paths, one camera or images, got {type(strange[0]).__name__}")
+    if not all(isinstance(item, str | Path) for item in items):
+        kinds = ", ".join(sorted({type(item).__name__ for item in items}))
+        raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
     return [_clip(clip, frames) for clip in find_clips([str(item) for item in items], skip=skip)]
 
 

@@ -84,18 +84,25 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 _predict(predictor, sources, rows, renderer, traces, tally, stop)
                 if stop.is_set() and not sources[0].live:
                     raise KeyboardInterrupt
+                if not tally.frames:
+                    raise DataError(
+                        "source: expected frames, got none; check frames.start_s and frames.end_s, and that the video "
+                        "is whole"
+                    )
         except BaseException:
             if rows.rows and files.description is not None:
                 describe_rows(partial_name(files.description), complete=False)
                 log.warning("Ended early: %d complete rows are in %s", rows.rows, rows.partial)
             raise
         describe_rows(files.description, complete=True)
+        if files.description is not None:
+            partial_name(files.description).unlink(missing_ok=True)  # of an interrupted run before
         if traces is not None and files.plot is not None and tally.scored:
             draw_timeline(files.plot, traces.timeline())
         _report(files, tally)
         if not tally.scored:
             raise DataError(
-                f"source: expected a face in some frame, got none in {tally.frames} frames ({tally.counted()}); "
+                f"source: expected a face in some frame, got none in {tally.seen()}; "
                 "if pictures are face crops already, add crops=true"
             )
 
@@ -140,9 +147,16 @@ def _choose_files(cfg: Mapping[str, Any]) -> _Files:
     for key, path in files.all.items():
         if path.is_dir():
             raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
+        if path.exists() and _is_source(path, cfg["source"]):
+            raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
         if path.exists() and not cfg["overwrite"]:
             raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")
     return files
+
+
+def _is_source(path: Path, source: object) -> bool:
+    names = source if isinstance(source, list) else [source]
+    return any(Path(name).exists() and path.samefile(name) for name in names if isinstance(name, str))
 
 
 def _check_one_video(key: str, sources: Sequence[Source]) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import threading
+import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -41,7 +42,8 @@ _DTYPES = {"text": "string", "whole": "Int64", "number": "float64"}
 class Predictor:
     """Predicts AUs of whatever `faceflow-infer` takes; `load` makes one.
 
-    The face detector opens when it is first needed and stays open until `close()`, or the end of `with predictor:`.
+    The face detector opens when it is first needed and stays open until `close()`, the end of `with predictor:`, or
+    that of the object.
 
     Args:
         cfg: plain values of `configs/infer.yaml`.
@@ -67,6 +69,8 @@ class Predictor:
         self._detector = None if self.crops else choose_detector(contract, cfg["detector"], same=cfg["same_detector"])
         self._searched_at_once: int = cfg["detectors"] or min(_cores(), _MOST_DETECTORS)
         self._opened = ExitStack()
+        # At the end of Python, where MediaPipe can no longer close what was left open, and says so.
+        weakref.finalize(self, self._opened.close)
 
     def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
         """Predict pictures and videos.

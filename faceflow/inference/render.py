@@ -25,7 +25,8 @@ _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _FPS = 25.0  # where the source does not say
 _LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
 _ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 400, 12, 9  # pixels; a panel of _HEAD, then rows
-_NAME, _VALUE = 180, 86  # pixels for them, where a row is low
+_TAG = 20  # pixels, height of a face's label
+_NAME, _VALUE = 192, 86  # pixels for them, where a row is low
 _PAPER, _INK, _GRAY, _PALE = (24, 24, 27), (240, 240, 240), (150, 150, 155), (62, 62, 68)
 _ACTIVE, _PASSIVE, _THRESHOLD = (230, 140, 40), (86, 160, 214), (255, 255, 255)
 _STATUS = {"ok": (110, 220, 120), "tracked": (240, 200, 70)}
@@ -130,7 +131,15 @@ def _draw_box(picture: Image, face: FacePrediction, scale: float, *, several: bo
     words = [f"face {face.face.number}"] if several else []
     words += [] if face.face.status == "ok" else [face.face.status.replace("_", " ")]
     if words:
-        _text(picture, ", ".join(words), (x1 + 2, max(14, y1 - 6)), 0.5, colour)
+        _tag(picture, ", ".join(words), (x1 - 1, max(_TAG, y1)), colour)
+
+
+def _tag(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Write dark on a bar of the box's colour, its lower left at `corner`: legible on any picture."""
+    width, bottom = _width(text, 0.5) + 8, corner[1]
+    left = max(0, min(corner[0], picture.shape[1] - width))
+    cv2.rectangle(picture, (left, bottom - _TAG), (left + width, bottom), colour, -1)
+    _text(picture, text, (left + 4, bottom - 6), 0.5, _PAPER)
 
 
 def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: ModelContract) -> None:

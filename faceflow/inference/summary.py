@@ -57,8 +57,9 @@ class Tally:
     def line(self) -> str:
         """Frames, statuses and speed in one line."""
         seconds = max(time.monotonic() - self._started, 1e-6)
-        return f"{self.frames} frames: {self.counted()}; {self.frames / seconds:.1f} frames/s"
+        return f"{self.seen()}; {self.frames / seconds:.1f} frames/s"
 
-    def counted(self) -> str:
-        """Rows by status."""
-        return ", ".join(f"{count} {status}" for status, count in self.statuses.most_common()) or "none"
+    def seen(self) -> str:
+        """Frames, and rows by status."""
+        rows = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common())
+        return f"{self.frames} frame{'' if self.frames == 1 else 's'}: {rows}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,14 @@ from faceflow.errors import ConfigError
 from faceflow.files import whole_file
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_PALETTE = {
+    "blue": "#0072B2",
+    "red": "#D55E00",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "light blue": "#56B4E9",
+    "orange": "#E69F00",
+}
 INK, GRAY, PALE, GAP, ACTIVE = "#222222", "#707070", "#DDDDDD", "#F1F1F1", "#FBE3D3"
 
 _WIDTH, _ROW, _ABOVE, _BELOW, _LEFT, _RIGHT = 13.0, 0.62, 0.75, 0.6, 2.25, 0.45  # inches
@@ -54,8 +62,20 @@ class Timeline:
     def caption(self) -> str:
         """What is drawn, in words."""
         line = "intensity 0-5" if self.intensity else "probability, dashed: threshold"
-        faces = f"; {len(self.values)} faces, each a colour" if len(self.values) > 1 else ""
-        return f"{line}{faces}; shaded: active; grey: no face"
+        return f"{line}{self._faces()}; shaded: active; grey: no face"
+
+    @property
+    def colors(self) -> Mapping[int, str]:
+        """Colour of every face; beyond six they come again."""
+        return dict(zip(self.values, itertools.cycle(_PALETTE.values()), strict=False))
+
+    def _faces(self) -> str:
+        """Which face is which colour."""
+        if len(self.values) == 1:
+            return ""
+        named = [f"{face} {name}" for face, name in zip(self.values, _PALETTE, strict=False)]
+        more = ", and so on" if len(self.values) > len(named) else ""
+        return f"; face {', '.join(named)}{more}"
 
     def gaps(self) -> list[tuple[float, float]]:
         """Times from and to which no face was seen."""
@@ -128,7 +148,7 @@ def _figure(timeline: Timeline) -> object:
         )
         for start, end in timeline.gaps():
             axes.axvspan(start, end, color=GAP, lw=0)
-        for face, color in zip(timeline.values, _cycled(len(timeline.values)), strict=True):
+        for face, color in timeline.colors.items():
             for start, end in timeline.spans(timeline.active[face][:, index]):
                 axes.axvspan(start, end, color=ACTIVE, lw=0)
             lonely = _lonely(timeline.values[face][:, index])
@@ -146,7 +166,3 @@ def _lonely(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     seen = np.concatenate([[False], np.isfinite(values), [False]])
     alone: NDArray[np.bool_] = seen[1:-1] & ~seen[:-2] & ~seen[2:]
     return alone
-
-
-def _cycled(count: int) -> list[str]:
-    return [COLORS[index % len(COLORS)] for index in range(count)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import description
-from faceflow.report.timeline import ACTIVE, COLORS, GAP, GRAY, INK, PALE, Timeline
+from faceflow.report.timeline import ACTIVE, GAP, GRAY, INK, PALE, Timeline
 
 _LEFT, _RIGHT, _WIDTH, _ROW, _GAP = 210, 60, 1160, 44, 16  # pixels
 _COLUMNS = 2000  # points of a curve; more could not be seen
@@ -88,8 +88,8 @@ def _panels(timeline: Timeline) -> Iterator[str]:
         if not timeline.intensity:
             threshold = timeline.thresholds[au]
             yield _line(top + _ROW * (1 - threshold), INK, ' stroke-dasharray="5 4" stroke-width="0.8"')
-        for number, values in enumerate(timeline.values.values()):
-            yield f'<path stroke="{COLORS[number % len(COLORS)]}" d="{_curve(timeline, values[:, index], top)}"/>'
+        for face, values in timeline.values.items():
+            yield f'<path stroke="{timeline.colors[face]}" d="{_curve(timeline, values[:, index], top)}"/>'
         yield f'<text id="v{index}" x="{_LEFT + _WIDTH + 10}" y="{top + _ROW / 2 + 4}"></text>'
 
 

@@ -148,11 +148,36 @@ def test_results_are_replaced_only_when_asked_for(folder: Path) -> None:
     assert outcome.error == "ConfigError: overwrite: expected true or false, got 'maybe'"
 
 
+def test_a_source_is_never_replaced_by_a_result(folder: Path) -> None:
+    before = (folder / "video.avi").read_bytes()
+    (folder / "link.avi").symlink_to(folder / "video.avi")
+    for name in ("video.avi", "link.avi"):
+        places = (f"source=[{folder}/video.avi]", f"output={folder}/a.csv", f"render={folder}/{name}")
+        outcome = infer(folder, *places, "overwrite=true", *MARKERS)
+        assert outcome.code == 2
+        assert outcome.error.startswith(f"ConfigError: render: expected a file for results, got the source: '{folder}/")
+    assert (folder / "video.avi").read_bytes() == before
+
+
+def test_no_frames_at_all_leave_no_table(folder: Path) -> None:
+    outcome = infer(folder, f"source={folder}/video.avi", f"output={folder}/a.csv", "frames.start_s=100", *MARKERS)
+    assert outcome.code == 2
+    assert "ERROR DataError: source: expected frames, got none; check frames.start_s" in outcome.stderr
+    assert not list(folder.glob("a.*"))
+
+
+def test_what_an_interrupted_run_left_is_gone_after_a_complete_one(folder: Path) -> None:
+    for name in ("a.partial.csv", "a.partial.json"):
+        (folder / name).write_text("of another run", encoding="utf-8")
+    done(infer(folder, f"source={folder}/video.avi", f"output={folder}/a.csv", *MARKERS))
+    assert {path.name for path in folder.glob("a.*")} == {"a.csv", "a.json"}
+
+
 def test_a_source_without_any_face_keeps_its_rows_and_is_an_error(folder: Path) -> None:
     write_video(folder / "empty.avi", [blank()] * 3)
     outcome = infer(folder, f"source={folder}/empty.avi", f"output={folder}/a.csv", f"plot={folder}/a.html", *MARKERS)
     assert outcome.code == 2
-    line = "ERROR DataError: source: expected a face in some frame, got none in 3 frames (3 no_face); "
+    line = "ERROR DataError: source: expected a face in some frame, got none in 3 frames: 3 no_face; "
     assert line in outcome.stderr
     assert pd.read_csv(folder / "a.csv")["status"].tolist() == ["no_face"] * 3
     assert not (folder / "a.html").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,17 @@ import pytest
 
 import faceflow
 from faceflow.errors import ConfigError, DataError, ExportError
-from tests.helpers.exported import contract, intensity_contract, write_model
-from tests.helpers.markers import MARKERS, blank, draw_face, face_at, moving_faces, write_photo, write_video
+from tests.helpers.exported import CROP, contract, intensity_contract, write_model
+from tests.helpers.markers import (
+    MARKERS,
+    MarkerDetector,
+    blank,
+    draw_face,
+    face_at,
+    moving_faces,
+    write_photo,
+    write_video,
+)
 
 PLACE = {
     **{"file": "string", "frame": "Int64", "time_s": "float64", "face": "Int64", "status": "string"},
@@ -172,6 +182,25 @@ def test_mistakes_are_one_line(
         faceflow.load(model, *overrides).predict(source)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_asks_for_huge_crops_is_refused(tmp_path: Path) -> None:
+    huge = {**CROP, "align": {**CROP["align"], "size": 100_000}}
+    with pytest.raises(
+        ConfigError, match=r"align\.size: expected crops of at most 4096 pixels in the model, got 100000"
+    ):
+        faceflow.load(write_model(tmp_path / "m.onnx", contract(crop=huge)), *MARKERS)
+
+
+def test_what_nobody_closed_is_closed_with_the_predictor(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+    monkeypatch.setattr(MarkerDetector, "__exit__", lambda self, *error: closed.append(self))
+    predictor = faceflow.load(model, "detectors=2", *MARKERS)
+    predictor.predict([blank()])
+    assert not closed
+    del predictor
+    gc.collect()
+    assert len(closed) == 2
 
 
 def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:

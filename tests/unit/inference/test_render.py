@@ -90,6 +90,23 @@ def test_boxes_lie_around_faces_in_the_scaled_picture(tmp_path: Path) -> None:
     assert (rows.min(), rows.max()) == (pytest.approx(121, abs=2), pytest.approx(401, abs=2))
 
 
+@pytest.mark.parametrize(("box", "left"), [((50, 60, 150, 200), 101), ((300, 0, 318, 40), None)])
+def test_labels_of_several_faces_are_dark_on_a_bar_inside_the_picture(
+    tmp_path: Path, box: tuple[int, int, int, int], left: int | None
+) -> None:
+    several = frame(1, face((0, 0, 0), box=box), face((0, 0, 0), number=1, box=(1, 150, 9, 200)), picture=grey())
+    (image,) = render(tmp_path / "a.avi", [several])
+    top = max(0, round((box[1] + 0.5) * 2) - 20)
+    bar = image[top + 2 : top + 18, :WIDTH].astype(int)
+    green = np.abs(bar - np.array(GREEN)).max(axis=2) < 60
+    columns = np.nonzero(green.mean(axis=0) > 0.4)[0]
+    # "face 0" takes some 45 pixels; at the edge the bar moves inwards.
+    assert columns.max() - columns.min() > 35
+    assert columns.min() == (pytest.approx(left, abs=2) if left else pytest.approx(WIDTH - 54, abs=12))
+    dark = bar[:, columns.min() : columns.max()].max(axis=2) < 110
+    assert 0.03 < dark.mean() < 0.4, "letters"
+
+
 def test_frames_without_face_or_picture_keep_their_place(tmp_path: Path) -> None:
     frames = [frame(1, NOBODY, picture=grey(200)), frame(2, NOBODY), frame(3, face((1, 1, 1)), picture=grey(200))]
     first, broken, last = render(tmp_path / "a.avi", frames)

@@ -62,7 +62,6 @@ def test_the_tally_counts_frames_statuses_and_aus() -> None:
     for item in FRAMES:
         tally.add(item)
     assert (tally.frames, tally.scored) == (4, 3)
-    assert tally.counted() == "3 ok, 1 no_face, 1 decode_error"
     assert tally.line().startswith("4 frames: 3 ok, 1 no_face, 1 decode_error; ")
     console = Console(file=io.StringIO(), width=120)
     with console.capture() as capture:
@@ -75,5 +74,7 @@ def test_the_tally_counts_frames_statuses_and_aus() -> None:
     ]
 
 
-def test_nothing_at_all_is_said_so() -> None:
-    assert Tally(contract()).counted() == "none"
+def test_one_frame_is_not_frames() -> None:
+    tally = Tally(contract())
+    tally.add(FRAMES[0])
+    assert tally.seen() == "1 frame: 1 ok"

@@ -58,7 +58,16 @@ def test_a_gap_is_where_no_face_was_seen() -> None:
     left[:2], right[1:3] = NAN, NAN
     found = timeline([0] * 4, values={0: left, 3: right}, active={0: left > 1, 3: right > 1})
     assert found.gaps() == [(pytest.approx(0.05), pytest.approx(0.15))]
-    assert "2 faces, each a colour" in found.caption
+
+
+def test_the_caption_says_which_face_is_which_colour() -> None:
+    faces = {number: np.full((4, 2), 0.5, np.float32) for number in (0, 3, *range(10, 15))}
+    found = timeline([0] * 4, values=faces, active={number: values > 1 for number, values in faces.items()})
+    assert "; face 0 blue, 3 red, 10 green, 11 pink, 12 light blue, 13 orange, and so on; shaded" in found.caption
+    strokes = [node.attrib["stroke"] for node in svg_of(timeline_page(found)).iter("path")][: len(faces)]
+    assert strokes[0] == strokes[6] == "#0072B2", "six colours, then the first again"
+    assert len(set(strokes)) == 6
+    assert "face" not in timeline().caption.replace("no face", "")
 
 
 def test_the_page_stands_alone_and_holds_the_numbers() -> None:
