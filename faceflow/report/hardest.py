@@ -22,9 +22,9 @@ DPI = 110
 _ACROSS = 2  # AUs
 _BLOCK = (WIDTH - 2 * MARGIN) / _ACROSS
 _FACE, _STEP, _BETWEEN = 0.98, 1.03, 0.2
-_ABOVE, _HEAD, _PITCH = 0.5, 0.12, 1.55
+_ABOVE, _HEAD, _PITCH, _LINE = 0.5, 0.12, 1.6, 0.13
 
-_FILE_LETTERS, _AU_LETTERS = 12, 28
+_FILE_LETTERS, _AU_LETTERS = 15, 28
 _RANKED = 512  # faces that are looked at for different persons
 
 
@@ -62,17 +62,18 @@ def draw_hardest(results: Results, title: str, protocol: Mapping[str, str], *, p
                 page.text(start, top + 0.3, reason, SMALL, color=GRAY, italic=True)
             for position, face in enumerate(faces):
                 _paste(sheet, face, start + position * _STEP, top + _HEAD)
-                below = top + _HEAD + _FACE + 0.09
-                page.text(start + position * _STEP, below, _caption(results, face, index), SMALL)
+                beside, below = start + position * _STEP, top + _HEAD + _FACE + 0.09
+                page.text(beside, below, f"{results.probability[face.row, index]:.2f}", SMALL)
+                page.text(beside, below + _LINE, _file(results, face), SMALL, color=GRAY)
     page.figure.figimage(sheet)
     return page.figure
 
 
-def _caption(results: Results, face: Face, index: int) -> str:
+def _file(results: Results, face: Face) -> str:
+    """Name of a face, or the end of it that fits below its picture."""
     assert results.files is not None, "faces are chosen from files"
     name = Path(results.files[face.row]).stem
-    shown = name if len(name) <= _FILE_LETTERS else f"…{name[1 - _FILE_LETTERS :]}"
-    return f"{results.probability[face.row, index]:.2f} {shown}"
+    return name if len(name) <= _FILE_LETTERS else f"…{name[1 - _FILE_LETTERS :]}"
 
 
 def _paste(sheet: NDArray[np.uint8], face: Face, left: float, top: float) -> None:

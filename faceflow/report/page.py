@@ -114,8 +114,8 @@ def missing_class(positives: int, observed: int) -> str:
 
 
 def rounded(value: float) -> str:
-    """Two decimals, or a dash where there is no number."""
-    return f"{value:.2f}" if np.isfinite(value) else "-"
+    """Two decimals, never -0.00, or a dash where there is no number."""
+    return f"{value:z.2f}" if np.isfinite(value) else "-"
 
 
 def panels_across(count: int, aspect: float) -> int:

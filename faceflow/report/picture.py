@@ -134,6 +134,10 @@ def _draw_curves(page: Page, results: Results, top: float, height: float) -> Non
         axes.set(xlim=(-0.02, 1.03), ylim=(-0.02, 1.05), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_xticklabels(["0", "", "1"] if index + across >= count else [])
         axes.set_yticklabels(["0", "", "1"] if right == 0 else [])
+        if index + across >= count:
+            axes.set_xlabel("recall", size=SMALL, labelpad=-6)
+        if right == 0:
+            axes.set_ylabel("precision", size=SMALL, labelpad=-2)
         axes.set_title(f"{au}  AP {rounded(results.evaluation.columns['ap'][index])}", size=MEDIUM, pad=2, loc="left")
         _draw_curve(axes, results, index)
 

@@ -154,10 +154,12 @@ def _picture(path: Path, caption: str, folder: Path) -> str:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Lines of a record, such as `versions.torch`."""
+    """Lines of a record, such as `versions.torch`; numbers to six digits, metrics.json has all."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, float):
+            yield f"{prefix}{key}", f"{value:.6g}"
         else:
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 

@@ -111,8 +111,8 @@ def add_row(table: Table, cells: Sequence[str], style: str = "") -> None:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Format a number of a cell; undefined is a dash."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+    """Format a number of a cell; undefined is a dash, and what rounds to zero has no sign."""
+    return f"{value:z.{digits}f}" if np.isfinite(value) else "-"
 
 
 def show(*tables: Table, saved_to: Path | None = None) -> None:

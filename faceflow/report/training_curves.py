@@ -27,7 +27,7 @@ from faceflow.report.page import (
 )
 
 # Inches.
-_PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.6
+_PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.75
 _AU_ROW = 0.16
 
 _LEGEND_LETTERS = 32  # that fit above a panel
@@ -65,7 +65,7 @@ def draw_training(
         _draw_aus(page, history, MARGIN + 0.45 + len(panels) * _STEP, aus, height, epoch)
     if epoch is not None:
         mark = f"Dashed line: best.ckpt, epoch {epoch} by {monitor}"
-        page.text(MARGIN + 0.3, page.top + _ABOVE + _HEIGHT + 0.42, mark, SMALL, color=GRAY)
+        page.text(MARGIN + 0.3, page.top + _ABOVE + _HEIGHT + 0.55, mark, SMALL, color=GRAY)
     return page.figure
 
 
@@ -118,6 +118,7 @@ def _draw_aus(
     shown = np.unique(np.linspace(0, len(known) - 1, min(6, len(known))).astype(int))
     epochs = known["epoch"].to_numpy(int)
     axes.set_xticks(shown, [str(epochs[index]) for index in shown])
+    axes.set_xlabel("epoch", size=SMALL)
     axes.set_yticks(range(len(columns)), [name.rpartition("/")[2] for name in columns])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from faceflow.report.hardest import draw_hardest, hardest_rows
 from tests.helpers.results import images, make_results
@@ -24,9 +26,29 @@ def test_different_persons_are_shown_before_more_of_one(tmp_path: Path) -> None:
     results = make_results(("AU12",), probability, np.zeros((5, 1)), files=images(tmp_path, 5))
     figure = draw_hardest(results, "t", {}, persons=["anna", "anna", "anna", "ben", "cleo"])
     shown = [text.get_text() for text in figure.texts]
-    assert [text for text in shown if "face" in text] == ["0.99 face0", "0.96 face3", "0.95 face4"]
+    assert [text for text in shown if "0." in text or "face" in text] == [
+        *("0.99", "face0"),
+        *("0.96", "face3"),
+        *("0.95", "face4"),
+    ]
     assert "5 false" in shown
     assert shown[-2:] == ["0 missed", "no positives"]
+
+
+def test_long_file_names_keep_their_end_and_touch_no_neighbour(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    files = [
+        str(Path(file).rename(folder / f"subject{n}_frame_000000{n}.png")) for n, file in enumerate(images(tmp_path, 3))
+    ]
+    results = make_results(("AU12",), [[0.99], [0.98], [0.97]], np.zeros((3, 1)), files=files)
+    figure = draw_hardest(results, "t", {}, persons=["a", "b", "c"])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    names = [text for text in figure.texts if "…" in text.get_text()]
+    assert [text.get_text() for text in names] == [f"…_frame_000000{n}" for n in range(3)]
+    places = [text.get_window_extent(renderer) for text in names]
+    gaps = [right.x0 - left.x1 for left, right in itertools.pairwise(places)]
+    assert min(gaps) > 0.02 * figure.dpi  # inches
 
 
 def test_faces_that_cannot_be_read_are_said_to_be_so() -> None:

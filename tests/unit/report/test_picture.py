@@ -73,6 +73,7 @@ def test_bars_marks_and_curves_carry_the_metrics() -> None:
     assert [text.get_text() for text in empty.texts] == ["no positives"]
     assert not empty.lines
     assert "F1 at validation thresholds, mean 0.80" in texts(figure)
+    assert (curve.get_xlabel(), curve.get_ylabel()) == ("recall", "precision")
 
 
 def test_occurrence_networks_get_no_icc_panel() -> None:

@@ -66,7 +66,7 @@ def full_report(folder: Path) -> Report:
         pictures={Path(images(folder, 1)[0]): EVIL},
         data=[some_table()],
         config=f"model: {EVIL}\n",
-        record={"seed": 0, "versions": {"torch": "2.9"}, EVIL: None},
+        record={"seed": 0, "best": 0.19620776176452637, "versions": {"torch": "2.9"}, EVIL: None},
     )
 
 
@@ -74,7 +74,15 @@ def test_page_holds_every_part_and_needs_nothing_else(tmp_path: Path) -> None:
     content = report_page(full_report(tmp_path), tmp_path)
     page = Page(content)
     text = " ".join(page.texts)
-    for part in ("0.625", "95 %: 0.5 to 0.7", "occurrence = intensity >= 2", "versions.torch", "2.9", f"model: {EVIL}"):
+    for part in (
+        "0.625",
+        "95 %: 0.5 to 0.7",
+        "occurrence = intensity >= 2",
+        "versions.torch",
+        "2.9",
+        "0.196208",
+        f"model: {EVIL}",
+    ):
         assert part in text
     assert "script" not in page.tags
     picture = base64.b64encode((tmp_path / "face0.png").read_bytes()).decode()

@@ -8,7 +8,8 @@ import pytest
 
 from faceflow.errors import DataError
 from faceflow.metrics.evaluation import Evaluation, Prediction, evaluate
-from faceflow.report.tables import SplitSummary, data_tables, results_table, show
+from faceflow.report.page import rounded
+from faceflow.report.tables import SplitSummary, data_tables, number, results_table, show
 from faceflow.training.summary import summarize
 from tests.helpers.networks import label_table
 
@@ -78,6 +79,11 @@ def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureF
     show(results_table(occurrence_evaluation(intensity=True), title="t", protocol={"split": "none"}))
     text = " ".join(capsys.readouterr().out.split())
     assert text.endswith("split: none AUs in the mean, where other than 1: MSE 2, MAE 2")
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert [number(np.float64(value)) for value in (-0.0004, 0.0, -0.0006, np.nan)] == ["0.000", "0.000", "-0.001", "-"]
+    assert [rounded(np.float64(value)) for value in (-0.004, -0.006, np.nan)] == ["0.00", "-0.01", "-"]
 
 
 def test_sources_show_counts_and_mark_unknown_subjects(capsys: pytest.CaptureFixture[str]) -> None:

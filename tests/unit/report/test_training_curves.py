@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from faceflow.report.training_curves import draw_training
 
@@ -49,3 +50,13 @@ def test_the_epoch_of_the_best_value_is_marked_where_low_is_good_too() -> None:
     frame = history().assign(**{"val/mse": [3.0, np.nan, 1.0, 2.0]})
     _, line = draw_training(frame, "t", {}, monitor="val/mse", best=np.float32(2.0)).axes[0].lines
     assert list(line.get_xdata()) == [3, 3]
+
+
+def test_the_note_on_the_dashed_line_stands_clear_of_the_axis_below_which_it_stands() -> None:
+    figure = draw_training(history(), "t", {}, monitor="val/f1_val", best=0.5)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (note,) = (text for text in figure.texts if text.get_text().startswith("Dashed line"))
+    label = figure.axes[0].xaxis.label
+    figure.draw(renderer)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch"] * 4
+    assert label.get_window_extent(renderer).y0 - note.get_window_extent(renderer).y1 > 0.03 * figure.dpi  # inches
