@@ -13,8 +13,9 @@ from faceflow.report.faces import Results
 from faceflow.report.page import HEADING, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page
 
 # Inches.
-_SIDE, _LEFT, _ABOVE, _BELOW = 3.75, 0.5, 0.8, 0.55
+_SIDE, _CELL, _LEFT, _ABOVE, _BELOW = 3.75, 0.75, 0.5, 0.8, 0.55
 
+_LETTERS = 2.75  # letter heights that "-100" is wide, and "100" in bold
 _MOST_NUMBERED = 20  # AUs whose cells have room for a number
 _DARK = 0.68
 
@@ -41,7 +42,8 @@ def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str])
     judged = results.judged
     truth = cooccurrence(results.truth, judged)
     predicted = cooccurrence(np.greater_equal(results.probability, results.thresholds), judged)
-    page = Page.open(title, protocol, _ABOVE + _SIDE + _BELOW)
+    side = min(_SIDE, _CELL * len(results.aus))
+    page = Page.open(title, protocol, _ABOVE + side + _BELOW)
     key = (
         "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces. "
         "Blue: 0 (white) to 100 (dark). Brown: predicted too often, violet: too rarely."
@@ -56,28 +58,30 @@ def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str])
     for number, (heading, values, colors, limits) in enumerate(panels):
         left = MARGIN + _LEFT + number * step
         page.text(left, page.top + _ABOVE - 0.2, heading, HEADING, bold=True)
-        _draw_matrix(page, (left, page.top + _ABOVE), results.aus, values, colors, limits)
+        _draw_matrix(page, (left, page.top + _ABOVE, side), results.aus, values, colors, limits)
     return page.figure
 
 
 def _draw_matrix(
     page: Page,
-    place: tuple[float, float],
+    place: tuple[float, float, float],
     aus: Sequence[str],
     values: Array,
     colors: str,
     limits: tuple[float, float],
 ) -> None:
-    count = len(aus)
-    axes = page.axes(*place, _SIDE, _SIDE)
+    left, top, side = place
+    count, pitch = len(aus), 72 * side / len(aus)  # points
+    axes = page.axes(left, top, side, side)
     axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1], interpolation="nearest")
-    size = min(SMALL, 0.9 * 72 * _SIDE / count)
+    size = min(SMALL, 0.9 * pitch)
     axes.set_xticks(range(count), aus, size=size, rotation=90)
     axes.set_yticks(range(count), aus, size=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if count > _MOST_NUMBERED:
         return
+    size = min(SMALL, pitch / _LETTERS)
     for row in range(count):
         for column in range(count):
             value = values[row, column]

@@ -63,6 +63,8 @@ def draw_pictures(
     }
     if not results.graded.any():
         del drawings["confusion_intensity.png"]
+    if len(results.aus) < 2:
+        del drawings["cooccurrence.png"]
     paths = []
     for name, drawing in drawings.items():
         overview = name == OVERVIEW

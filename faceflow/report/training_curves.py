@@ -70,10 +70,16 @@ def draw_training(
 
 
 def _losses(names: Sequence[str]) -> dict[str, str]:
-    """Terms of the loss and their sum, or the one term alone."""
-    terms = [name for name in names if name.startswith("train/") and name.endswith("loss") and name != "train/loss"]
-    shown = [*terms, "train/loss"] if len(terms) > 1 else ["train/loss"]
-    return {name: name.removeprefix("train/") for name in shown if name in names}
+    """Terms of the loss, by method where there are several, and their sum; the sum alone where it is one term."""
+    terms = [name.split("/", 2) for name in names if name.startswith("train/") and name.endswith("_loss")]
+    if len(terms) < 2:
+        return {name: "loss" for name in names if name == "train/loss"}
+    several = len({method for _, method, _ in terms}) > 1
+    labels = {
+        f"train/{method}/{term}": (f"{method} " if several else "") + term.removesuffix("_loss").replace("_", " ")
+        for _, method, term in terms
+    }
+    return labels | {name: "sum" for name in names if name == "train/loss"}
 
 
 def _best_epoch(history: pd.DataFrame, monitor: str, best: float) -> int | None:
@@ -95,7 +101,7 @@ def _draw_lines(
     if best is not None:
         axes.axvline(best, color=GRAY, ls="--", lw=0.8)
     axes.grid(axis="y", color=PALE, lw=0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch", size=SMALL)
     if any(columns.values()):
         above = sum(map(len, columns.values())) < _LEGEND_LETTERS

@@ -20,6 +20,9 @@ from faceflow.training.summary import summarize
 
 REPORT = "report.html"
 _HEADLINE = ("f1_val", "ap", "auroc", "icc")
+_THRESHOLDS = {
+    "thresholds": "@val: the one of each AU (thr) that the checkpoint keeps from validation; @0.5: 0.5 for every AU"
+}
 _WARNING = re.compile(r"[\d-]+ [\d:]+ WARNING \S+: (.+)")  # as configs/layout/run.yaml formats it
 
 
@@ -56,7 +59,7 @@ def report_run(
         about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",
         numbers=dict(_headline(content)),
         warnings=_warnings(cfg.task, output),
-        protocol=protocol,
+        protocol=protocol | (_THRESHOLDS if results else {}),
         results=results,
         pictures={path: CAPTIONS[path.name] for path in pictures},
         data=data_tables(summarize(splits, aus), aus),
@@ -93,7 +96,7 @@ def report_protocol(
             for name, mean in means.items()
         },
         warnings=_warnings(cfg.task, output),
-        protocol=content["protocol"],
+        protocol=content["protocol"] | _THRESHOLDS,
         links={
             name: (folder / REPORT).relative_to(output).as_posix()
             for name, folder in folds.items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from faceflow.report.cooccurrence import cooccurrence, draw_cooccurrence
 from tests.helpers.results import make_results
@@ -32,3 +34,17 @@ def test_truth_prediction_and_difference_stand_side_by_side() -> None:
     panels = draw_cooccurrence(make_results(("AU1", "AU4"), probability, truth), "t", {}).axes
     shown = [[text.get_text() for text in panel.texts] for panel in panels]
     assert shown == [["50", "50", "50", "50"], ["50", "100", "100", "50"], ["0", "50", "50", "0"]]
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_numbers_stay_within_cells_that_are_no_larger_than_they_need_to_be(count: int) -> None:
+    aus = tuple(f"AU{number}" for number in range(1, count + 1))
+    probability = np.eye(count)[[0] * 8]  # only the first AU is predicted, all others occur
+    figure = draw_cooccurrence(make_results(aus, probability, 1 - probability), "t", {})
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for panel in figure.axes:
+        cell = panel.get_window_extent(renderer).width / count
+        assert cell <= 0.8 * figure.dpi  # inches
+        assert max(text.get_window_extent(renderer).width for text in panel.texts) < cell
+    assert "-100" in [text.get_text() for text in figure.axes[2].texts]

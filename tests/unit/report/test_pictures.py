@@ -36,8 +36,9 @@ def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_pat
         "one face": lambda: random_results(("AU1",), 1),
     }[case]()
     persons = ["somebody"] * len(results.truth)
-    paths = draw_pictures(results, persons=persons, title=case, protocol=PROTOCOL, output=tmp_path)
-    assert "pictures/confusion_intensity.png" not in drawn(paths, tmp_path)
+    names = drawn(draw_pictures(results, persons=persons, title=case, protocol=PROTOCOL, output=tmp_path), tmp_path)
+    assert "pictures/confusion_intensity.png" not in names
+    assert ("pictures/cooccurrence.png" in names) == (len(results.aus) > 1)
 
 
 def test_a_run_without_history_has_no_curves(tmp_path: Path) -> None:

@@ -36,9 +36,21 @@ def test_curves_skip_epochs_without_validation_and_mark_the_best() -> None:
 
 
 def test_terms_of_a_sum_are_drawn_beside_it() -> None:
-    frame = history().assign(**{"train/fixmatch/unlabeled_loss": [0.1, 0.1, 0.1, 0.1]})
-    labels = [line.get_label() for line in draw_training(frame, "t", {}, monitor="val/icc", best=0.5).axes[0].lines]
-    assert labels == ["supervised/task_loss", "fixmatch/unlabeled_loss", "loss"]
+    def drawn(*terms: str) -> list[str]:
+        frame = history().drop(columns="train/supervised/task_loss").assign(**dict.fromkeys(terms, 0.1))
+        lines = draw_training(frame, "t", {}, monitor="val/icc", best=0.5).axes[0].lines
+        return [str(line.get_label()) for line in lines]
+
+    fixmatch = ("train/fixmatch/task_loss", "train/fixmatch/consistency_loss")
+    assert drawn(*fixmatch) == ["task", "consistency", "sum"]
+    assert drawn(*fixmatch, "train/miro/reg_loss") == ["fixmatch task", "fixmatch consistency", "miro reg", "sum"]
+    assert drawn(fixmatch[0]) == ["loss"]
+
+
+def test_one_epoch_has_one_tick() -> None:
+    axes = draw_training(history()[:1], "t", {}, monitor="val/f1_val", best=0.2).axes[0]
+    low, high = axes.get_xlim()
+    assert [place for place in axes.get_xticks() if low <= place <= high] == [0]
 
 
 def test_a_history_without_validation_still_makes_a_page() -> None:

@@ -33,7 +33,10 @@ def test_a_test_is_headed_by_its_means_and_their_intervals(tmp_path: Path) -> No
     scores = {"rows": 40, "summary": summary, "per_au": {"AU1": {}, "AU12": {}}}
     first = {"rows": 30, "summary": {"valid_aus": 1.0, "f1_val": 0.1}, "per_au": {"AU1": {}}}
     found = content(test={"disfa": first, "all": scores}, checkpoint="best.ckpt")
-    page = report_run(config(tmp_path / "run"), found, title="Test", aus=["AU1", "AU12"], splits={}).read_text("utf-8")
+    table = plain_table("Test", ["AU"], ["thr"])
+    path = report_run(config(tmp_path / "run"), found, title="Test", aus=["AU1", "AU12"], splits={}, results=[table])
+    page = path.read_text("utf-8")
+    assert "<dt>split</dt><dd>by person</dd><dt>thresholds</dt><dd>@val: the one of each AU (thr)" in page
     for part in ("<b>0.625</b>", "95 %: 0.500 to 0.750", "<b>40</b>", "<b>1 of 2</b>", "best.ckpt", "lr: 0.00123"):
         assert part in page
     assert "AUROC" not in page
@@ -48,6 +51,7 @@ def test_a_training_without_a_test_shows_its_curves(tmp_path: Path) -> None:
     page = report_run(cfg, found, title="Training", aus=["AU1"], splits={}).read_text("utf-8")
     assert (tmp_path / "run" / "pictures" / "training.png").is_file()
     assert 'href="pictures/training.png"' in page
+    assert "thresholds" not in page
     assert "<b>0.300</b>" in page
 
 
