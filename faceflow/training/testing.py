@@ -76,7 +76,8 @@ test_network.__test__ = False  # type: ignore[attr-defined]
 def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Prediction]:
     """Row numbers (N,) and predictions (N, A) of a loader."""
     rows, predictions = [], []
-    for batch in track(loader, "Testing", console=Console(stderr=True), transient=True):
+    console = Console(stderr=True)  # no bar in a log: rich would leave an empty line there
+    for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
         rows.append(batch["index"].numpy())
         predictions.append(predictor(batch["eval"]))
     intensities = [part.intensity for part in predictions if part.intensity is not None]
