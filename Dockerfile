@@ -8,11 +8,13 @@
 #
 # Data lie below /data (FACEFLOW_DATA), runs are written to /data/runs, detector models are read from /data/models. The
 # user in the container is 1000: the mounted folder must be writable for it, or add --user "$(id -u):$(id -g)".
-# Packages are pinned by constraints.txt. Pin the base by digest (debian@sha256:...) where builds must repeat exactly.
+# Python packages are pinned by constraints.txt, those of Debian by its release: its archive drops older versions, so
+# that a pinned one stops building. Pin the base by digest (debian@sha256:...) where builds must repeat exactly.
 
 FROM debian:bookworm-slim AS base
 ENV DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1 \
     PATH=/opt/faceflow/bin:$PATH
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/faceflow && useradd --create-home --uid 1000 faceflow && mkdir /data && chown faceflow /data
 ENV FACEFLOW_DATA=/data FACEFLOW_RUNS=/data/runs FACEFLOW_MODELS=/data/models FACEFLOW_CACHE=/data/cache HOME=/home/faceflow
@@ -26,7 +28,7 @@ RUN pip install --constraint constraints.txt .
 COPY faceflow faceflow
 COPY configs configs
 RUN pip install --no-deps --force-reinstall . && pip check
-USER faceflow
+USER 1000
 WORKDIR /data
 ENTRYPOINT ["faceflow-infer"]
 CMD ["--help"]
@@ -34,11 +36,14 @@ CMD ["--help"]
 FROM base AS train
 # The host's driver comes in through `--gpus all`; PyTorch's wheels bring CUDA themselves.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-RUN apt-get update && apt-get install --yes --no-install-recommends libegl1 libgles2 && rm -rf /var/lib/apt/lists/*
-RUN pip install --constraint constraints.txt ".[all]"
+# For cropping: MediaPipe draws with EGL, and brings an OpenCV that loads GL and GLib although it opens no window.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libegl1 libgles2 libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*
+RUN pip install --constraint constraints.txt ".[all]" && python -c "import cv2, mediapipe, torch"
 COPY faceflow faceflow
 COPY configs configs
 RUN pip install --no-deps --force-reinstall . && pip check
-USER faceflow
+USER 1000
 WORKDIR /data
 CMD ["faceflow-train", "--help"]
