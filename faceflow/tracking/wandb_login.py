@@ -66,7 +66,7 @@ def logged_in() -> bool:
     from wandb.errors import AuthenticationError
     from wandb.sdk.lib.wbauth import authenticate_session
 
-    host = wandb.setup().settings.base_url
+    host = wandb.setup(wandb.Settings(silent=True)).settings.base_url  # else `init` prints where it found the login
     try:
         found = authenticate_session(host=host, source="faceflow", prompt=False, update_session=False)
     except AuthenticationError as error:

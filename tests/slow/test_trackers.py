@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,6 +159,24 @@ def test_with_log_images_the_faces_are_in_the_table(data: tuple[str, ...], tmp_p
     assert [read_image(picture).shape for picture in pictures] == [(32, 32, 3)] * 3
     assert all(read_image(picture).std() > 5 for picture in pictures), "as the eye sees them, not normalised to black"
     assert "results.png" in run.pictures()
+
+
+def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
+    data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    settings = ("trainer.max_epochs=1", "pictures=false", "logger=wandb", "logger.wandb.init_timeout=2")
+    done = run_command("train", *SMALL, *data, *settings, f"hydra.run.dir={tmp_path}")
+    lines = done.stderr.splitlines()
+    assert len([line for line in lines if "logger.wandb: the server did not take the run" in line]) == 1
+    assert not [line for line in lines if line.startswith("wandb:")]
+    run = offline_runs(tmp_path)[-1]
+    assert run.exit_codes == [0]
+    assert f"wandb sync {run.folder}" in done.stderr
+    assert only(run, "model") == {"best.ckpt": str(tmp_path / "checkpoints" / "best.ckpt")}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
