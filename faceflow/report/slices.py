@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from faceflow.files import whole_file
 
 _PANEL = (3.4, 3.0)  # inches
 _DECADES = 20  # ratio of largest to smallest value from which an axis is logarithmic
+_TICKS = 4  # at most, on a linear axis: they may be long numbers
 
 
 def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str, caption: str) -> None:
@@ -33,15 +35,18 @@ def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str,
     top = means.iloc[best]
     for axes, key in zip(figure.subplots(1, len(keys), sharey=True, squeeze=False)[0], keys, strict=True):
         numbers = pd.to_numeric(means[key], errors="coerce")
-        values = means[key].astype(str) if numbers.isna().any() else numbers
+        named = bool(numbers.isna().any())
+        values = means[key].astype(str) if named else numbers
         axes.scatter(values, means["mean"], s=22, alpha=0.7)
         axes.scatter([values.iloc[best]], [top["mean"]], s=110, facecolors="none", edgecolors="tab:red")
-        if not numbers.isna().any() and numbers.min() > 0 and numbers.max() / numbers.min() > _DECADES:
+        if not named and numbers.min() > 0 and numbers.max() / numbers.min() > _DECADES:
             axes.set_xscale("log")
-        axes.set_xlabel(f"{key}\nbest: {top[key]}")
+        elif not named:
+            axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
+        axes.set_xlabel(f"{key}\nbest: {values.iloc[best] if named else format(numbers.iloc[best], '.3g')}")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel(metric)
-    figure.suptitle(f"{metric}: best {top['mean']:.3f}")
+    figure.suptitle(f"{metric}: {top['mean']:.3f} in the red ring")
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
     with whole_file(path) as partial:
