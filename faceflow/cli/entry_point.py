@@ -72,7 +72,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             from faceflow.sweep.session import command_line, end_sweep
 
             register()
-            code, missing = 1, 0
+            code, message = 1, ""
             try:
                 sys.argv[1:] = command_line(sys.argv[1:])
                 command()
@@ -86,10 +86,11 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
                 code, message = INTERRUPTED, "Interrupted."
             finally:
                 missing = end_sweep(refused=code != 0)
-            if missing:  # the sweep has said what went wrong
-                sys.exit(code if code == INTERRUPTED else 1)
-            if code:
+            if code and message not in [job.error for job in missing]:  # the sweep has said those
                 sys.stderr.write(f"{message}\n")
+            if missing and code != INTERRUPTED:
+                code = 1
+            if code:
                 sys.exit(code)
 
         return main

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import multiprocessing
+import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import whole_file
+
+if sys.platform != "win32":
+    import fcntl
 
 RECORD, OUTPUT = "job.json", "output.txt"
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
@@ -25,8 +31,8 @@ RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "inter
 class Job:
     """What became of a job.
 
-    `overrides` are those of its command line, `value` is what it returned (the best of `monitor`), `error` says in
-    one line why it failed. A job that was killed stays `running`.
+    `overrides` are those of its command line but the launcher, `value` is what it returned (the best of `monitor`),
+    `error` says in one line why it failed. A job that was killed stays `running`.
     """
 
     number: int
@@ -62,6 +68,11 @@ def read_job(folder: Path) -> Job | None:
         raise DataError(f"{folder / RECORD}: expected a job's record, got {error}; remove its folder") from error
 
 
+def without_launcher(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Overrides that say what a job does, not where it runs: that may change when its sweep is resumed."""
+    return tuple(override for override in overrides if not override.startswith("launcher="))
+
+
 def run_job(
     task: Callable[[DictConfig], float | None], cfg: DictConfig, explain: Callable[[BaseException], str]
 ) -> float | None:
@@ -75,27 +86,35 @@ def run_job(
         explain: says an error in one line.
 
     Raises:
-        ConfigError: the folder holds another job.
+        ConfigError: the folder holds another job, or another process still runs this one.
     """
     _start_processes_as_usual()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     job = Job(
         number=hydra.job.num,
-        overrides=tuple(hydra.overrides.task),
+        overrides=without_launcher(hydra.overrides.task),
         status=RUNNING,
         seconds=0.0,
         value=None,
         error=None,
     )
-    earlier = read_job(folder)
-    if earlier is not None:
-        _check_same(earlier, job, folder)
-        if earlier.status == FINISHED:
-            return earlier.value
-        if "resume" in cfg and cfg.resume is None and (last := folder / "checkpoints" / "last.ckpt").exists():
-            cfg.resume = str(last)
-    return _recorded(task, cfg, job, folder, explain)
+    with (folder / OUTPUT).open("a", encoding="utf-8") as output:
+        alone, earlier = _hold(output), read_job(folder)
+        if earlier is not None:
+            _check_same(earlier, job, folder)
+        if not alone:
+            raise ConfigError(
+                f"{folder}: expected a job that no process runs, got one that still runs, perhaps of a sweep that was "
+                "killed; wait for its end, or end it, and start the sweep again"
+            )
+        if earlier is not None:
+            if earlier.status == FINISHED:
+                return earlier.value
+            if "resume" in cfg and cfg.resume is None and (last := folder / "checkpoints" / "last.ckpt").exists():
+                cfg.resume = str(last)
+        with contextlib.redirect_stdout(output):
+            return _recorded(task, cfg, job, folder, explain)
 
 
 def _recorded(
@@ -105,6 +124,7 @@ def _recorded(
     folder: Path,
     explain: Callable[[BaseException], str],
 ) -> float | None:
+    """Run a task, and write down when it starts and how it ends."""
     started = time.monotonic()
 
     def ended(status: str, *, value: float | None = None, error: str | None = None) -> None:
@@ -113,8 +133,7 @@ def _recorded(
 
     _write(folder, job)
     try:
-        with (folder / OUTPUT).open("a", encoding="utf-8") as file, contextlib.redirect_stdout(file):
-            value = task(cfg)
+        value = task(cfg)
     except KeyboardInterrupt:
         ended(INTERRUPTED)
         raise
@@ -123,6 +142,21 @@ def _recorded(
         raise
     ended(FINISHED, value=value)
     return value
+
+
+def _hold(file: TextIO) -> bool:
+    """Lock a file until it is closed or this process ends; False where another process holds it.
+
+    Processes of a launcher outlive the command that started them. Children such as those of a data loader do not
+    inherit the lock, so that a job that was killed is free at once.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN)  # others: a file system without locks
+    return True
 
 
 def _start_processes_as_usual() -> None:

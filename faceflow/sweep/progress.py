@@ -25,8 +25,8 @@ class Progress:
 
     def __init__(self, folder: Path, total: int, keys: Collection[str], stream: TextIO) -> None:
         self.folder, self.total, self.keys, self.stream = folder, total, keys, stream
-        self._seen: dict[int, str] = {job.number: job.status for job in self._jobs() if job.status != RUNNING}
-        self._before = dict(self._seen)
+        self._seen = {job.number: written for job, written in self._jobs()}  # a job that runs again writes anew
+        self._before = set(self._seen)
         self.told = False  # whether any job started or ended
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -43,9 +43,9 @@ class Progress:
             self._tell()
 
     def _tell(self) -> None:
-        for job in self._jobs():
-            if self._seen.get(job.number) != job.status:
-                self._seen[job.number] = job.status
+        for job, written in self._jobs():
+            if self._seen.get(job.number) != written:
+                self._seen[job.number] = written
                 self.told = True
                 self.stream.write(f"{self._line(job)}\n")
                 self.stream.flush()
@@ -59,13 +59,14 @@ class Progress:
         value = "" if job.value is None else f", {job.value:.4f}"
         return head + f"{job.status}{value}, {job.seconds:.0f} s"
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self) -> list[tuple[Job, int]]:
+        """Records of the jobs, by number, and when each was written (ns)."""
         jobs = []
         for path in self.folder.glob(f"*/{RECORD}"):
             try:
-                job = read_job(path.parent)
+                written, job = path.stat().st_mtime_ns, read_job(path.parent)
             except DataError:  # the summary says it
                 continue
             if job is not None:
-                jobs.append(job)
-        return sorted(jobs, key=lambda job: job.number)
+                jobs.append((job, written))
+        return sorted(jobs, key=lambda pair: pair[0].number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 import types
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from faceflow.errors import ConfigError
+from faceflow.sweep.job import without_launcher
 
 if TYPE_CHECKING:
     import optuna
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _MODULE = "hydra_plugins.faceflow"
 _SEARCH = "search"  # attribute of a study: what it searches
+_SEVERAL = 3  # failed trials that are no accident
 
 
 class OptunaSweeper(Sweeper):
@@ -63,7 +66,10 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
-        """Run trials until `n_trials` have finished; the best value comes back."""
+        """Run trials until `n_trials` have finished, those that an earlier start left first; the best value comes back.
+
+        Trials that fail are replaced, until several and more than half of them failed: the next ones would fail too.
+        """
         overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
         space = {key: _distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
         if not space:
@@ -71,16 +77,24 @@ class OptunaSweeper(Sweeper):
                 "sweep=search: expected a key to search, such as 'optimizer.lr=tag(log,interval(1e-5,1e-3))', got none"
             )
         fixed = [str(override.input_line) for override in overrides.values() if not override.is_sweep_override()]
-        self._save_config()
-        study = self._study(space, fixed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        study, failed = self._study(space, fixed), 0
+        OmegaConf.save(self.config, self.folder / "multirun.yaml")
+        waiting = _interrupted(study)
         while (left := self.n_trials - _finished(study)) > 0:
-            trials = [study.ask(space) for _ in range(min(left, self.n_jobs))]
+            trials = waiting or [study.ask(space) for _ in range(min(left, self.n_jobs))]
+            waiting = []
             jobs = [_job(trial, overrides, space, fixed) for trial in trials]
             self.validate_batch_is_legal(jobs)
             results = self.launcher.launch(jobs, initial_job_idx=trials[0].number)
-            done = [_tell(study, trial, result) for trial, result in zip(trials, results, strict=True)]
-            if not any(done):
-                _ = results[0].return_value  # raises what went wrong: the next trials would fail too
+            bad = [result for trial, result in zip(trials, results, strict=True) if not _tell(study, trial, result)]
+            failed += len(bad)
+            if failed >= _SEVERAL and failed > _finished(study):
+                _ = bad[0].return_value  # raises what went wrong
+                raise ConfigError(
+                    f"sweep=search: expected jobs with a finite value of `monitor`, got {bad[0].return_value} from "
+                    "most; leave out report_only and preview, and see the output.txt of the jobs"
+                )
         return study.best_value
 
     def _study(self, space: dict[str, BaseDistribution], fixed: Sequence[str]) -> optuna.Study:
@@ -99,7 +113,10 @@ class OptunaSweeper(Sweeper):
         )
         if self.seed is not None:  # goes on with other proposals, not with the first ones again
             study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
-        asked = {"space": {key: repr(value) for key, value in sorted(space.items())}, "fixed": sorted(fixed)}
+        asked = {
+            "space": {key: repr(value) for key, value in sorted(space.items())},
+            "fixed": sorted(without_launcher(fixed)),
+        }
         known = study.user_attrs.get(_SEARCH)
         if known is not None and known != asked:
             different = next(part for part in asked if known.get(part) != asked[part])
@@ -108,13 +125,7 @@ class OptunaSweeper(Sweeper):
                 f"{self.storage} of another one ({json.dumps(known.get(different))}); take another file"
             )
         study.set_user_attr(_SEARCH, asked)
-        for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):  # of a start that was interrupted
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return study
-
-    def _save_config(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, self.folder / "multirun.yaml")
 
 
 def register() -> None:
@@ -164,12 +175,20 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
 
+def _interrupted(study: optuna.Study) -> list[optuna.Trial]:
+    """Trials of a start that was interrupted: their jobs go on, or have a value that the study never heard of."""
+    from optuna.trial import Trial, TrialState
+
+    left = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    return [Trial(study, trial._trial_id) for trial in left]  # the study itself only makes new ones
+
+
 def _tell(study: optuna.Study, trial: optuna.Trial, result: JobReturn) -> bool:
     """Hand the value of a job to its study; False where there is none."""
     from optuna.trial import TrialState
 
     value = result.return_value if result.status is JobStatus.COMPLETED else None
-    if value is None:
+    if value is None or not math.isfinite(value):
         study.tell(trial, state=TrialState.FAIL)
         return False
     study.tell(trial, float(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.errors import ConfigError, FaceFlowError
-from faceflow.sweep.job import FINISHED
+from faceflow.sweep.job import FINISHED, Job, without_launcher
 from faceflow.sweep.progress import Progress
 
 RESUME = "resume_sweep="
+STORED = "multirun.yaml"  # Hydra's name
 _FLAGS = ("-m", "--multirun")
 _BASIC = ("BasicSweeper", "BasicLauncher")
 _running: Progress | None = None
@@ -30,38 +32,39 @@ class SweepStart(Callback):
         global _running
         if config.hydra.output_subdir is None:  # a command without a run folder
             return
+        folder = Path(config.hydra.sweep.dir).absolute()
         try:
             total, keys = _size(config)
+            _check_folder(folder, config.hydra.overrides.task)
         except FaceFlowError as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             sys.exit(2)
-        folder = Path(config.hydra.sweep.dir).absolute()
         sys.stdout.write(f"Sweep of {total} jobs in {folder}\n")
         command = f"faceflow-{config.hydra.job.name}"
         sys.stdout.write(f"After an interruption: {command} {RESUME}{folder}\n")
         _running = Progress(folder, total, keys, sys.stdout)
 
 
-def end_sweep(*, refused: bool) -> int:
+def end_sweep(*, refused: bool) -> list[Job]:
     """Show the result of the sweep that this process started.
 
     Args:
         refused: an error ended it; if that was before the first job, nothing is shown.
 
     Returns:
-        Number of jobs without a result.
+        Jobs without a result.
     """
     global _running
     if _running is None:
-        return 0
+        return []
     progress, _running = _running, None
     progress.close()
     if refused and not progress.told:
-        return 0
+        return []
     from faceflow.sweep.summary import summarize_sweep
 
     jobs = summarize_sweep(progress.folder, metric=None)
-    return sum(job.status != FINISHED for job in jobs)
+    return [job for job in jobs if job.status != FINISHED]
 
 
 def command_line(arguments: list[str]) -> list[str]:
@@ -88,10 +91,25 @@ def command_line(arguments: list[str]) -> list[str]:
     return ["-m", *rest, *kept, f"hydra.sweep.dir={_quoted(str(folder))}"]
 
 
+def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
+    """Keep another sweep out of the folder: it would replace what `resume_sweep` reads.
+
+    Raises:
+        ConfigError: it holds another sweep, or one that cannot be read.
+    """
+    if not (folder / STORED).exists():
+        return
+    theirs, ours = (set(without_launcher(each)) for each in (_stored(folder).overrides.task, overrides))
+    if different := sorted(theirs ^ ours):
+        raise ConfigError(
+            f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with another one (see "
+            f"{different[0]}); take another folder, or resume_sweep={folder} alone"
+        )
+
+
 def _stored(folder: Path) -> DictConfig:
-    file = folder / "multirun.yaml"
     try:
-        stored = OmegaConf.load(file)
+        stored = OmegaConf.load(folder / STORED)
         return DictConfig(OmegaConf.to_container(stored.hydra))
     except (OSError, AttributeError, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(

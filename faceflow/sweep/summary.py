@@ -47,7 +47,8 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     fixed = _fixed(jobs, keys)
     tables = [_jobs_table(frame, keys, metric)]
     finished = [job for job in jobs if job.status == FINISHED]
-    if finished and metric:
+    scored = bool(frame[metric].notna().any())  # data reports and previews have no score
+    if scored:
         means = aggregate(frame, keys, metric)
         tables.append(_means_table(means, keys, _named(frame, metric), fixed))
         choices = [key for key in keys if key != SEED]
@@ -59,11 +60,12 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     show(*tables)
     with whole_file(folder / "sweep.md") as partial:
         partial.write_text("\n".join(map(_markdown, tables)), encoding="utf-8")
-    written = "sweep.csv, sweep.md" + (", sweep.png" if finished and metric else "")
+    written = "sweep.csv, sweep.md" + (", sweep.png" if scored else "")
     say(f"{len(finished)} of {len(jobs)} jobs finished. Results: {folder}: {written}")
     for job in jobs:
         if job.status != FINISHED:
-            say(f"Job {job.number} ({job.described(keys)}) {job.status}: {job.error or 'no result'}")
+            name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
+            say(f"{name} {job.status}: {job.error or 'no result'}")
     return jobs
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -69,6 +71,14 @@ def test_a_mistake_is_named_before_the_first_job(more: tuple[str, ...], line: st
     assert not list(tmp_path.rglob("job.json"))
 
 
+def test_another_sweep_does_not_take_the_folder(swept: Outcome, faces: Faces) -> None:
+    before = (swept.folder / "multirun.yaml").read_bytes()
+    other = sweep(swept.folder, faces, "-m", "model.backbone=test_resnet", "seed=7,8")
+    assert (other.code, other.error[:39]) == (2, "ConfigError: hydra.sweep.dir: expected ")
+    assert (swept.folder / "multirun.yaml").read_bytes() == before
+    assert len(list(swept.folder.glob("*/job.json"))) == 8
+
+
 def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> None:
     outcome = sweep(tmp_path, faces, "-m", "model.backbone=test_resnet", "seed=0,1", "hydra.sweep.subdir=same")
     assert outcome.code == 2
@@ -80,13 +90,55 @@ def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> Non
 def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
     space = ("sweep=search", "loss=bce,focal", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra.sweeper.n_trials=2")
     assert sweep(tmp_path, faces, "model.backbone=test_resnet", *space).code == 0
+    study = optuna.load_study(study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    study.ask(study.trials[0].distributions)  # as a start leaves it that was killed while its job ran
     again = run("train", tmp_path, f"resume_sweep={tmp_path}", "hydra.sweeper.n_trials=3")
     assert again.code == 0, again.stderr
     table = pd.read_csv(tmp_path / "sweep.csv")
     assert table["status"].tolist() == ["finished"] * 3
     assert table["optimizer.lr"].between(1e-4, 1e-2).all()
     assert table["optimizer.lr"].nunique() == 3
-    study = optuna.load_study(study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert [trial.value for trial in study.trials] == table["best"].tolist()
-    other = sweep(tmp_path, faces, "model.backbone=test_resnet", *space[:2])
+    other = sweep(tmp_path / "b", faces, *space[:2], f"hydra.sweeper.storage=sqlite:///{tmp_path / 'study.db'}")
     assert (other.code, other.error[:39]) == (2, "ConfigError: hydra.sweeper.storage: exp")
+
+
+def test_a_job_that_still_runs_is_left_alone(faces: Faces, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    assert sweep(folder, faces, "-m", "model.backbone=test_resnet", "report_only=true", "seed=0,1").code == 0
+    first, second = sorted(folder.glob("[01]_*"))
+    for job in (first, second):  # as after SIGKILL of the command, where the launcher's process of one job lives on
+        record = job / "job.json"
+        record.write_text(record.read_text("utf-8").replace('"finished"', '"running"'), "utf-8")
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    command = [sys.executable, "-c", hold, str(first / "output.txt")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        again = run("train", folder, f"resume_sweep={folder}")
+        other.communicate(b"\n")
+    assert again.code == 1
+    assert f"ConfigError: {first}: expected a job that no process runs, got one that still runs" in again.stderr
+    assert [json.loads((job / "job.json").read_text("utf-8"))["status"] for job in (first, second)] == [
+        "running",
+        "finished",
+    ]
+    assert run("train", folder, f"resume_sweep={folder}").code == 0
+
+
+def test_a_search_without_values_ends(faces: Faces, tmp_path: Path) -> None:
+    outcome = sweep(tmp_path, faces, "sweep=search", "loss=bce,focal", "report_only=true")
+    assert (outcome.code, outcome.error[:46]) == (2, "ConfigError: sweep=search: expected jobs with ")
+    assert len(list(tmp_path.glob("*/job.json"))) == 3
+
+
+@pytest.mark.slow
+def test_a_search_asks_again_for_a_trial_that_failed(faces: Faces, tmp_path: Path) -> None:
+    study = optuna.create_study(
+        study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}", direction="maximize"
+    )
+    for backbone in ("test_nothing", "test_resnet", "test_resnet"):
+        study.enqueue_trial({"model.backbone": backbone})
+    search = ("sweep=search", "hydra.sweeper.n_trials=2", "model.backbone=test_resnet,test_nothing")
+    assert sweep(tmp_path, faces, *search).code == 1
+    assert pd.read_csv(tmp_path / "sweep.csv")["status"].tolist() == ["failed", "finished", "finished"]

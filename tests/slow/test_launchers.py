@@ -31,3 +31,15 @@ def test_jobs_side_by_side_have_the_scores_of_jobs_in_turn(launcher: str, tmp_pa
     assert together["status"].tolist() == ["finished", "finished"]
     assert together["best"].tolist() == alone["best"].tolist()
     assert together["f1_val"].tolist() == alone["f1_val"].tolist()
+
+
+def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
+    data = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
+    before = sweep(tmp_path / "a", data)
+    record = next((tmp_path / "a").glob("1_*/job.json"))
+    record.write_text(record.read_text("utf-8").replace('"finished"', '"failed"'), "utf-8")
+    command = [str(Path(sys.executable).with_name("faceflow-train")), f"resume_sweep={tmp_path / 'a'}"]
+    done = subprocess.run([*command, "launcher=joblib"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    after = pd.read_csv(tmp_path / "a" / "sweep.csv")
+    assert after["f1_val"].tolist() == before["f1_val"].tolist()
