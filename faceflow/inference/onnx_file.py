@@ -46,8 +46,9 @@ def read_metadata(path: Path, *, key: str) -> dict[str, str]:
         with path.open("rb") as file:
             if not file.read(1):
                 raise ExportError(f"{key}: expected an ONNX model, got a file of zero bytes: '{path}'; export it again")
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as data:
-                metadata, locations = _read(path, data, key)
+            # Not closed here: while an error is on its way, the frames that it has come through hold parts of it.
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            metadata, locations = _read(path, data, key)
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
         raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,18 +80,26 @@ class OnnxModel:
     @property
     def provider(self) -> str:
         """Where it runs: cuda, coreml or cpu."""
-        used = self._session.get_providers()[0]
-        return next(name for name, long in PROVIDERS.items() if long == used)
+        return _short(self._session.get_providers()[0])
 
     def run(self, images: Image) -> Scores:
         """Scores of a batch.
 
         Args:
             images: RGB (N, S, S, 3), with S the contract's `image_size`.
+
+        Raises:
+            ExportError: it fails, such as for want of memory.
         """
         size = self.contract.image_size
         assert images.shape[1:] == (size, size, 3), f"images of {images.shape}"
-        results = self._session.run(list(self.contract.outputs), {INPUT: images})
+        try:
+            results = self._session.run(list(self.contract.outputs), {INPUT: images})
+        except Exception as error:  # see _open
+            raise ExportError(
+                f"onnx: expected a model that runs on {self.provider}, got '{self.path}' ({_reason(error)}); lower "
+                "batch_size, set provider=cpu, or export the model again"
+            ) from error
         return Scores(probability=results[0], intensity=results[1] if len(results) > 1 else None)
 
     def _open(self, provider: str, threads: int, key: str) -> Any:
@@ -99,22 +109,27 @@ class OnnxModel:
         # Threads that spin while they wait for work take the cores from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted = _choose(provider)
+        printed = io.StringIO()
         try:
-            with native_lines_logged():
+            with native_lines_logged(), contextlib.redirect_stdout(printed):
                 session = ort.InferenceSession(
                     str(self.path), options, providers=[(name, _OPTIONS.get(name, {})) for name in wanted]
                 )
         except Exception as error:  # onnxruntime raises classes of its own that share no base
-            reason = " ".join(str(error).split())[:200]
             raise ExportError(
-                f"{key}: expected a model that ONNX Runtime {ort.__version__} can open, got '{self.path}' ({reason}); "
-                "update onnxruntime, or export the model again"
+                f"{key}: expected a model that ONNX Runtime {ort.__version__} can open, got '{self.path}' "
+                f"({_reason(error)}); update onnxruntime, or export the model again"
             ) from error
-        if provider != "auto" and session.get_providers()[0] != PROVIDERS[provider]:
-            raise ConfigError(
-                f"provider: expected {provider} to work, got libraries that do not load; see its installation in the "
-                "manual of ONNX Runtime, or set provider=auto"
+        session.disable_fallback()  # it would print to stdout and go on elsewhere
+        if session.get_providers()[0] != wanted[0]:
+            log.debug("%s", printed.getvalue())
+            message = (
+                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its installation "
+                "in the manual of ONNX Runtime, or set provider=cpu"
             )
+            if provider != "auto":
+                raise ConfigError(message)
+            log.warning("%s", message)
         return session
 
     def _check_interface(self, key: str) -> None:
@@ -127,6 +142,14 @@ class OnnxModel:
                 f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
                 "export it again with faceflow-export"
             )
+
+
+def _short(provider: str) -> str:
+    return next(name for name, long in PROVIDERS.items() if long == provider)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def fit(image: Image, size: int) -> Image:

@@ -61,6 +61,21 @@ def test_a_file_cut_anywhere_is_refused_or_lacks_its_metadata(tmp_path: Path) ->
             assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF])
+def test_a_file_damaged_anywhere_is_read_or_refused(tmp_path: Path, byte: int) -> None:
+    whole = save(tmp_path / "m.onnx", [in_a_branch(external("m.onnx"))], faceflow="{}").read_bytes()
+    damaged = tmp_path / "damaged.onnx"
+    refused = 0
+    for place in range(1, len(whole)):
+        damaged.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        try:
+            read_metadata(damaged, key="onnx")
+        except ExportError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 10
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

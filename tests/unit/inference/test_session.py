@@ -79,6 +79,50 @@ def test_a_graph_that_does_not_run_here_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_graph_that_fails_on_some_faces_is_one_line(tmp_path: Path) -> None:
+    says = contract()
+    model = colour_graph(says)
+    (share,) = (node for node in model.graph.node if node.output[0] == says.outputs[0])
+    share.output[0] = "two"
+    model.graph.initializer.append(helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [2, len(says.aus)]))
+    model.graph.node.append(helper.make_node("Reshape", ["two", "shape"], [says.outputs[0]]))
+    helper.set_model_props(model, {KEY: says.to_json()})
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    opened = OnnxModel(path, provider="cpu")
+    opened.run(pictures((0, 0, 0), (0, 0, 0)))
+    with pytest.raises(ExportError, match="onnx: expected a model that runs on cpu, got .*; lower batch_size") as caught:
+        opened.run(pictures((0, 0, 0)))
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_but_rows_goes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime prints there when it tries again on another provider."""
+    model = colour_graph(contract())
+    model.graph.node[0].op_type = "NoSuchOperator"
+    helper.set_model_props(model, {KEY: contract().to_json()})
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"NoSuchOperator", b"NoSuch\xffperator"))
+    with pytest.raises(ExportError, match="can open"):
+        OnnxModel(path)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_does_not_work_is_said_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_model(tmp_path / "m.onnx")
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CoreMLExecutionProvider", "CPUExecutionProvider"])
+    if "CoreMLExecutionProvider" in OnnxModel(path)._session.get_providers():
+        pytest.skip("this ONNX Runtime has CoreML")
+    line = "provider: expected coreml to work, got libraries or a device that do not"
+    assert OnnxModel(path).provider == "cpu"
+    assert caplog.messages[-1].startswith(line)
+    with pytest.raises(ConfigError, match=line):
+        OnnxModel(path, provider="coreml")
+
+
 @pytest.mark.parametrize("shape", [(80, 80), (224, 224), (97, 180), (40, 33)])
 def test_images_are_resized_as_in_validation(shape: tuple[int, int]) -> None:
     yaml = {"_target_": "albumentations.Resize", "height": 80, "width": 80, "interpolation": 3, "p": 1.0}
