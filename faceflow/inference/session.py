@@ -124,8 +124,8 @@ class OnnxModel:
         if session.get_providers()[0] != wanted[0]:
             log.debug("%s", printed.getvalue())
             message = (
-                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its installation "
-                "in the manual of ONNX Runtime, or set provider=cpu"
+                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its "
+                "installation in the manual of ONNX Runtime, or set provider=cpu"
             )
             if provider != "auto":
                 raise ConfigError(message)
