@@ -7,21 +7,31 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
+from torch import Tensor
 
 from faceflow.report.files import write_table
 
 
 class EpochHistory(L.Callback):
-    """Writes every logged metric of every epoch to a CSV; a resumed run goes on in its own file."""
+    """Writes what every epoch logged to a CSV; a resumed run goes on in its own file."""
 
     def __init__(self, *, path: str) -> None:
         self.path = Path(path)
         self.rows: list[dict[str, float]] = []
+        self.earlier: dict[str, Tensor] = {}
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note what earlier epochs logged: Lightning keeps it, so that an epoch without validation would repeat it."""
+        self.earlier = dict(trainer.callback_metrics)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the epoch that ends."""
         # Reading them gathers over processes, so every process must do it.
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key != "loss"}
+        metrics = {
+            key: float(value)
+            for key, value in trainer.callback_metrics.items()
+            if key != "loss" and value is not self.earlier.get(key)
+        }
         if not trainer.is_global_zero:
             return
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **metrics})
