@@ -58,7 +58,7 @@ def report_run(
         title=_name(output),
         about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",
         numbers=dict(_headline(content)),
-        warnings=_warnings(cfg.task, output),
+        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
         protocol=protocol | (_THRESHOLDS if results else {}),
         results=results,
         pictures={path: CAPTIONS[path.name] for path in pictures},
@@ -95,7 +95,7 @@ def report_protocol(
             )
             for name, mean in means.items()
         },
-        warnings=_warnings(cfg.task, output),
+        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
         protocol=content["protocol"] | _THRESHOLDS,
         links={
             name: (folder / REPORT).relative_to(output).as_posix()
@@ -129,6 +129,11 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
             low, high = (summary.get(f"{name}_{bound}") for bound in ("low", "high"))
             interval = f"95 %: {number(low)} to {number(high)}" if None not in (low, high) else ""
             yield HEADERS[name], (number(summary[name]), interval)
+
+
+def _legacy(protocol: Mapping[str, str]) -> list[str]:
+    """What a reader of the headline must know before anything else."""
+    return [f"Legacy numbers: {protocol['legacy']}"] if "legacy" in protocol else []
 
 
 def _warnings(task: str, output: Path) -> list[str]:

@@ -55,6 +55,17 @@ def test_a_training_without_a_test_shows_its_curves(tmp_path: Path) -> None:
     assert "<b>0.300</b>" in page
 
 
+def test_legacy_numbers_are_called_so_at_the_top_of_both_pages(tmp_path: Path) -> None:
+    cfg = config(tmp_path / "run")
+    found = content(mean={"f1_0.5": 0.9}, std={"f1_0.5": 0.1}, monitor={"metric": "val/f1_0.5", "best": 0.9})
+    found["protocol"] = {"legacy": "chosen on the test faces"}
+    fold = report_run(cfg, found, title="Legacy test", aus=["AU1"], splits={}).read_text("utf-8")
+    folds = report_protocol(cfg, found, tables=[plain_table("By fold", ["fold"], [])], folds={}).read_text("utf-8")
+    for page in (fold, folds):
+        assert "<b>Warnings</b><ul><li>Legacy numbers: chosen on the test faces</li></ul>" in page
+        assert page.index("Legacy numbers") < page.index("<h2>")
+
+
 def test_a_fold_shows_the_warnings_of_its_protocol_once(tmp_path: Path) -> None:
     cfg = config(tmp_path / "kfold" / "fold1")
     (tmp_path / "kfold" / "train.log").write_text(LOG, "utf-8")
