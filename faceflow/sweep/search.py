@@ -70,6 +70,10 @@ class OptunaSweeper(Sweeper):
 
         Trials that fail are replaced, until several and more than half of them failed: the next ones would fail too.
         """
+        if importlib.util.find_spec("optuna") is None:
+            raise ConfigError(
+                "sweep=search: expected optuna to be installed, got none; run: pip install 'faceflow[sweep]'"
+            )
         overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
         space = {key: _distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
         if not space:
@@ -98,12 +102,8 @@ class OptunaSweeper(Sweeper):
         return study.best_value
 
     def _study(self, space: dict[str, BaseDistribution], fixed: Sequence[str]) -> optuna.Study:
-        try:
-            import optuna
-        except ImportError as error:
-            raise ConfigError(
-                "sweep=search: expected optuna to be installed, got none; run: pip install 'faceflow[sweep]'"
-            ) from error
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             study_name="faceflow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from faceflow.sweep.progress import Progress
 RESUME = "resume_sweep="
 STORED = "multirun.yaml"  # Hydra's name
 _FLAGS = ("-m", "--multirun")
+_LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
 _BASIC = ("BasicSweeper", "BasicLauncher")
 _running: Progress | None = None
 
@@ -35,6 +37,7 @@ class SweepStart(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         try:
             total, keys = _size(config)
+            _check_launcher(config)
             _check_folder(folder, config.hydra.overrides.task)
         except FaceFlowError as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
@@ -71,10 +74,14 @@ def command_line(arguments: list[str]) -> list[str]:
     """Command line of the sweep that `resume_sweep=DIR` names; others with -m in front, the only place Hydra takes it.
 
     Raises:
-        ConfigError: there is no sweep in the folder, or further overrides would make it another one.
+        ConfigError: there is no sweep in the folder, further overrides would make it another one, or a sweep is to be
+            looked at as if it were one job.
     """
     rest = [argument for argument in arguments if argument not in _FLAGS]
     asked = [argument for argument in rest if argument.startswith(RESUME)]
+    look = next((argument for argument in rest if argument.partition("=")[0] in _LOOKS), None)
+    if look and (asked or len(rest) < len(arguments)):
+        raise ConfigError(f"{look}: expected the choices of one job, got a sweep; give one value each and leave -m out")
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
     folder = Path(asked[-1].removeprefix(RESUME)).expanduser().absolute()
@@ -89,6 +96,19 @@ def command_line(arguments: list[str]) -> list[str]:
     kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]
     kept = [override for override in kept if _key(override) not in replaced]
     return ["-m", *rest, *kept, f"hydra.sweep.dir={_quoted(str(folder))}"]
+
+
+def _check_launcher(config: DictConfig) -> None:
+    """Say where the jobs cannot be sent from.
+
+    Raises:
+        ConfigError: this machine has no Slurm.
+    """
+    if config.hydra.runtime.choices["hydra/launcher"] == "submitit_slurm" and shutil.which("srun") is None:
+        raise ConfigError(
+            "launcher=slurm: expected Slurm's srun on the PATH, got none; start the sweep on a node of the cluster, or "
+            "take launcher=submitit_local on this machine"
+        )
 
 
 def _check_folder(folder: Path, overrides: Sequence[str]) -> None:

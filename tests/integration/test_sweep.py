@@ -60,6 +60,8 @@ def test_only_what_is_missing_runs_again(swept: Outcome, faces: Faces) -> None:
     [
         (("-m",), "ConfigError: -m: expected a key with several values, such as seed=0,1"),
         (("-m", "aus="), "ConfigError: aus=: expected an option of 'aus'"),
+        (("-m", "seed=0,1", "--cfg", "job"), "ConfigError: --cfg: expected the choices of one job, got a sweep"),
+        (("-m", "launcher=slurm", "seed=0,1"), "ConfigError: launcher=slurm: expected Slurm's srun on the PATH"),
         (("resume_sweep=nowhere",), "ConfigError: resume_sweep: expected the folder of a sweep"),
         (("resume_sweep=nowhere", "seed=1"), "ConfigError: resume_sweep: expected"),
         (("-m", "model=resnet18,resnet19"), "ConfigError: model=resnet19: expected an option of 'model'"),

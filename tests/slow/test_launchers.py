@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +45,32 @@ def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     after = pd.read_csv(tmp_path / "a" / "sweep.csv")
     assert after["f1_val"].tolist() == before["f1_val"].tolist()
+
+
+def test_a_sweep_becomes_one_slurm_array_with_the_resources_of_the_preset(tmp_path: Path) -> None:
+    """No cluster runs here: sbatch keeps the script that it is given and refuses the job."""
+    for name, text in (("srun", "exit 0"), ("sbatch", f'cp "$1" {tmp_path}/script; exit 1')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    command = [str(Path(sys.executable).with_name("faceflow-train")), "-m", "launcher=slurm", "seed=0,1,2"]
+    command += [
+        "hydra.launcher.partition=gpu",
+        "hydra.launcher.array_parallelism=2",
+        f"hydra.sweep.dir={tmp_path / 's'}",
+    ]
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, timeout=300, check=False)
+    script = (tmp_path / "script").read_text("utf-8")
+    asked = dict(re.findall(r"^#SBATCH --([\w-]+)=(.*)$", script, re.MULTILINE))
+    expected = {
+        "array": "0-2%2",
+        "cpus-per-task": "8",
+        "gpus-per-node": "1",
+        "mem": "32GB",
+        "nodes": "1",
+        "ntasks-per-node": "1",
+        "partition": "gpu",
+        "time": "1440",
+    }
+    assert {name: asked.get(name) for name in expected} == expected
+    assert re.search(rf"^srun .*{re.escape(sys.executable)} .*submitit", script, re.MULTILINE)
