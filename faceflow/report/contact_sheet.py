@@ -7,18 +7,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from faceflow.files import whole_file
+from faceflow.images import Image
+from faceflow.report.page import save
 
 _DPI = 100
 _GAP = 4  # pixels between tiles
 _TITLE_HEIGHT = 24  # pixels
 _CHARACTER_WIDTH = 9  # pixels, generous for the font size below
 _FONT_SIZE = 9
-
-Image = npt.NDArray[np.uint8]
 
 
 def contact_sheet(
@@ -65,7 +63,7 @@ def contact_sheet(
         x_center, y = (left + c * step + tile / 2) / width, 1 - _TITLE_HEIGHT / 2 / height
         figure.text(x_center, y, title, fontsize=_FONT_SIZE, ha="center", va="center", parse_math=False)
     figure.figimage(sheet)
-    return _save(figure, path)
+    return save(figure, path, dpi=_DPI)
 
 
 def _fit(image: Image, tile: int) -> Image:
@@ -78,9 +76,3 @@ def _fit(image: Image, tile: int) -> Image:
     top, left = (tile - size[1]) // 2, (tile - size[0]) // 2
     square[top : top + size[1], left : left + size[0]] = scaled
     return square
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
-    return path

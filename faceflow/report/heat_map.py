@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faceflow.files import whole_file
+from faceflow.report.page import save
 
 _CELL, _MARGIN = (2.3, 0.95), (3.0, 2.0)  # inches
 _LIGHT = 0.55  # share of the range above which text is dark
@@ -59,8 +59,7 @@ def heat_map(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: st
         figure.colorbar(picture, ax=axes, label=metric)
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+    save(figure, path, dpi=130)
 
 
 def _labels(means: pd.DataFrame, keys: Sequence[str]) -> list[str]:

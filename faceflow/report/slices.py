@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from faceflow.files import whole_file
+from faceflow.report.page import save
 
 _PANEL = (3.4, 3.0)  # inches
 _DECADES = 20  # ratio of largest to smallest value from which an axis is logarithmic
@@ -49,5 +49,4 @@ def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str,
     figure.suptitle(f"{metric}: {top['mean']:.3f} in the red ring")
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+    save(figure, path, dpi=130)
