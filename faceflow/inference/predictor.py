@@ -29,7 +29,7 @@ from faceflow.inference.recipe import choose_detector, choose_recipe, choose_sel
 from faceflow.inference.session import OnnxModel
 from faceflow.inference.smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.smoothing import smoothed
-from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.detector import FaceDetector, describe_detector
 from faceflow.preprocess.video import Frame, FrameRange
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ class Predictor:
         """How faces are found, chosen and cut, as in crops.json; None where pictures are crops already."""
         if self.recipe is None or self._detector is None:
             return None
-        detector = {"name": self._detector.name, "sha256": self._detector.identity}
-        return {"detector": detector, "align": self.recipe.to_dict(), "selection": asdict(self.selection)}
+        detector, align = describe_detector(self._detector), self.recipe.to_dict()
+        return {"detector": detector, "align": align, "selection": asdict(self.selection)}
 
     def cut(
         self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None = None

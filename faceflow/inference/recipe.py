@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ from faceflow.inference.contract import ModelContract
 from faceflow.inference.faces import Selection
 from faceflow.preprocess.align import Recipe
 from faceflow.preprocess.detector import FaceDetector
+
+log = logging.getLogger(__name__)
 
 _LARGEST_CROP = 4096  # pixels; a file from somewhere else must not take all memory
 
@@ -53,7 +56,7 @@ def choose_recipe(contract: ModelContract, align: Mapping[str, Any] | None) -> R
 
 
 def choose_detector(contract: ModelContract, config: Mapping[str, Any], *, same: bool) -> FaceDetector:
-    """Build the detector of a config, not yet open.
+    """Build the detector of a config, not yet open; a warning names settings that differ from the training faces'.
 
     Args:
         contract: of the model.
@@ -64,10 +67,18 @@ def choose_detector(contract: ModelContract, config: Mapping[str, Any], *, same:
         ConfigError: another detector, or settings that cannot be.
     """
     found: FaceDetector = instantiate(config, key="detector")
-    trained = trained_with(contract, "detector").get("name", found.name)
+    stored = trained_with(contract, "detector")
+    trained = stored.get("name", found.name)
     if same and trained != found.name:
         raise ConfigError(
             f"detector: expected {trained}, which found the faces that the model was trained on, got {found.name}; "
             f"add detector={trained}, or same_detector=false"
+        )
+    ours = found.settings if trained == found.name else {}
+    if differing := [key for key, value in ours.items() if key in stored and stored[key] != value]:
+        log.warning(
+            "The faces that the model was trained on were found with %s, these are found with %s; AUs may differ",
+            ", ".join(f"detector.{key}={stored[key]!r}" for key in differing),
+            ", ".join(f"{ours[key]!r}" for key in differing),
         )
     return found

@@ -60,3 +60,8 @@ class FaceDetector(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def describe_detector(detector: FaceDetector) -> dict[str, Any]:
+    """What tells a detector apart and decides where its faces lie, as plain data for crops.json."""
+    return {"name": detector.name, "sha256": detector.identity, **detector.settings}

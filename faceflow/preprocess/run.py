@@ -28,7 +28,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.preprocess.clips import Clip
 from faceflow.preprocess.cropping import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
-from faceflow.preprocess.detector import FaceDetector
+from faceflow.preprocess.detector import FaceDetector, describe_detector
 from faceflow.preprocess.rows import join_rows
 from faceflow.preprocess.source_state import check_source
 from faceflow.preprocess.video import count_frames
@@ -67,8 +67,7 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
         ConfigError: the folder holds crops of other settings.
     """
     path = output / "crops.json"
-    found_by = {"name": detector.name, "sha256": detector.identity} | dict(detector.settings)
-    wanted = {"detector": found_by} | settings.to_dict()
+    wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
         try:
             theirs = dict(_flat(json.loads(path.read_text("utf-8"))))

@@ -131,6 +131,14 @@ def test_another_detector_is_refused_unless_asked_for() -> None:
     assert choose_detector(contract(crop=None), DETECTOR, same=True).name == "markers"
 
 
+def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(caplog: pytest.LogCaptureFixture) -> None:
+    for level in (0.0, 0.25):
+        trained = {"name": "markers", "sha256": "0" * 64, "level": level}
+        choose_detector(contract(crop=CROP | {"detector": trained}), DETECTOR, same=True)
+    (line,) = caplog.messages
+    assert line.endswith("were found with detector.level=0.25, these are found with 0.0; AUs may differ")
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
