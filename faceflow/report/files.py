@@ -38,6 +38,11 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         frame.to_csv(partial, index=False)
 
 
+def marked(frame: pd.DataFrame, protocol: Mapping[str, str]) -> pd.DataFrame:
+    """Say in a last column `protocol` that the numbers of a table are legacy ones, where they are."""
+    return frame.assign(protocol="legacy") if "legacy" in protocol else frame
+
+
 def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
     """One row per data set and AU: `dataset`, `au`, `description`, then every metric that any data set has."""
     rows = [

@@ -14,6 +14,7 @@ from faceflow.errors import DataError
 from faceflow.sweep.job import FINISHED, RECORD, Job, read_job
 
 SEED = "seed"
+LEGACY = "legacy"
 COSTS = ("seconds", "images_per_second", "parameters")
 
 
@@ -37,7 +38,10 @@ def varied_keys(jobs: Sequence[Job]) -> list[str]:
 
 
 def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
-    """A row per job: number, folder, the keys that vary, status, seconds, speed, size, monitor, test scores, error."""
+    """A row per job: number, folder, the keys that vary, status, seconds, speed, size, monitor, test scores, error.
+
+    Where a job's numbers are legacy ones, a column `protocol` says so.
+    """
     keys = varied_keys([job for _, job in jobs])
     rows = []
     for folder, job in jobs:
@@ -49,11 +53,11 @@ def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
             | _training(folder, metrics)
             | {"monitor": metrics.get("monitor", {}).get("metric"), "best": job.value}
             | _scores(metrics)
-            | {"error": job.error}
+            | {"protocol": LEGACY if LEGACY in metrics.get("protocol", {}) else None, "error": job.error}
         )
     frame = pd.DataFrame(rows)
-    last = frame.pop("error")
-    return frame.assign(error=last)
+    protocol, error = frame.pop("protocol"), frame.pop("error")
+    return (frame.assign(protocol=protocol) if protocol.notna().any() else frame).assign(error=error)
 
 
 def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:

@@ -17,12 +17,12 @@ from faceflow.report.heat_map import heat_map
 from faceflow.report.slices import slices
 from faceflow.report.tables import add_row, number, plain_table, say, show
 from faceflow.sweep.job import FINISHED, Job
-from faceflow.sweep.results import SEED, aggregate, read_sweep, sweep_frame, varied_keys
+from faceflow.sweep.results import LEGACY, SEED, aggregate, read_sweep, sweep_frame, varied_keys
 
 _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row
 _COSTS = ("seconds", "images/s", "parameters")
-_NOT_SCORES = {"job", "folder", "status", "seconds", "images_per_second", "parameters", "monitor", "error"}
+_NOT_SCORES = {"job", "folder", "status", "seconds", "images_per_second", "parameters", "monitor", "protocol", "error"}
 
 
 def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
@@ -88,7 +88,8 @@ def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
 
 def _named(frame: pd.DataFrame, metric: str) -> str:
     monitored = frame["monitor"].dropna()
-    return f"best {monitored.iloc[0]}" if metric == _BEST and len(monitored) else f"test {metric}"
+    name = f"best {monitored.iloc[0]}" if metric == _BEST and len(monitored) else f"test {metric}"
+    return f"{LEGACY} {name}" if "protocol" in frame else name
 
 
 def _fixed(jobs: list[Job], keys: list[str]) -> str:

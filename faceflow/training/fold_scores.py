@@ -15,7 +15,7 @@ from faceflow.aus import description, sort_key
 from faceflow.data.assembly import POOLED
 from faceflow.data.protocols.protocol import LEGACY
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.report.files import write_json, write_table
+from faceflow.report.files import marked, write_json, write_table
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.tables import say, show
 from faceflow.training.earlier import read_record
@@ -55,9 +55,9 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
     tables = _tables(cfg, folds, overall, per_au, unit=unit, protocol=protocol)
     say("")
     show(*tables, saved_to=output / "folds.txt")
-    write_table(output / "folds.csv", _folds_frame(folds, overall, unit))
+    write_table(output / "folds.csv", marked(_folds_frame(folds, overall, unit), protocol))
     if per_au:
-        write_table(output / "folds_per_au.csv", _aus_frame(folds, per_au))
+        write_table(output / "folds_per_au.csv", marked(_aus_frame(folds, per_au), protocol))
     content = {
         "monitor": {"metric": cfg.monitor, "best": best},
         "run": run_record(seed=cfg.seed, protocol=protocol, splits={}, started=started),

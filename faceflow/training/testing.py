@@ -22,7 +22,7 @@ from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
 from faceflow.metrics.evaluation import Evaluation, Prediction
 from faceflow.report.faces import Results
-from faceflow.report.files import per_au_frame, write_json, write_table
+from faceflow.report.files import marked, per_au_frame, write_json, write_table
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.tables import results_table, say, show
 from faceflow.training.intervals import with_intervals
@@ -109,7 +109,7 @@ def report_test(
         extra: further entries of metrics.json.
     """
     output = Path(cfg.paths.output)
-    write_table(output / "per_au.csv", per_au_frame(result.evaluations))
+    write_table(output / "per_au.csv", marked(per_au_frame(result.evaluations), payload.protocol))
     write_table(output / "predictions.csv", _prediction_frame(result, tables))
     shown = [
         results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol)

@@ -147,6 +147,8 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
     assert "Legacy test by fold" in (tmp_path / "folds.txt").read_text("utf-8")
     assert "F1@0.5 by AU" in (tmp_path / "folds.txt").read_text("utf-8")
     assert "optimistic, not comparable" in (tmp_path / "folds.txt").read_text("utf-8")
+    for table in ("folds.csv", "folds_per_au.csv", "fold1/per_au.csv"):
+        assert set(outcome.table(table)["protocol"]) == {"legacy"}
     assert "Legacy test of fold1" in outcome.stdout
     assert "Mean of the best val/f1_val (legacy): " in outcome.stdout
     # The best value of the monitor is the test's own, at threshold 0.5.

@@ -80,6 +80,17 @@ def test_folds_of_a_job_give_the_mean_of_their_scores_and_costs(tmp_path: Path) 
     assert (frame["icc"].item(), frame["images_per_second"].item(), frame["parameters"].item()) == (0.7, 200, 1e6)
 
 
+def test_legacy_numbers_are_called_so(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "protocol" not in sweep_frame(read_sweep(sweep))
+    file = sweep / "1_job" / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "protocol": {"legacy": "chosen on the test"}}))
+    summarize_sweep(sweep, metric=None)
+    assert "legacy test f1_val" in capsys.readouterr().out
+    table = pd.read_csv(sweep / "sweep.csv")
+    assert table["protocol"].fillna("").tolist() == ["", "legacy", "", "", ""]
+    assert table.columns[-1] == "error"
+
+
 def test_table_and_picture_are_written_and_failures_listed(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(summarize_sweep(sweep, metric=None)) == 5
     text = capsys.readouterr().out
