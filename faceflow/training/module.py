@@ -177,7 +177,9 @@ class AUModule(L.LightningModule):
         if self.trainer.is_last_batch:
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
-                self.log_dict({f"train/{name}/{key}": value for key, value in values.items()}, sync_dist=True)
+                named = {f"train/{name}/{key}": value for key, value in values.items()}
+                # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
+                self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Collect predictions."""

@@ -24,6 +24,7 @@ _ADVICE = (
     ".*does not have many workers.*",
     ".*have no `val_dataloader`.*",
     ".*in eval mode at the start of training.*",  # the average is meant to be
+    ".*smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15
 )
 
@@ -79,14 +80,13 @@ def fit(
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
     module's own hook of that name. Both come after the same hooks of `callbacks`.
     """
-    settings: dict[str, Any] = {"max_epochs": 1, "log_every_n_steps": 1} | trainer_settings
+    settings: dict[str, Any] = {"max_epochs": 1, "log_every_n_steps": 1, "logger": False} | trainer_settings
     with warnings.catch_warnings():
         for advice in _ADVICE:
             warnings.filterwarnings("ignore", message=advice)
         trainer = L.Trainer(
             accelerator="cpu",
             devices=1,
-            logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

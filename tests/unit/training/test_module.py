@@ -3,11 +3,14 @@ from __future__ import annotations
 import copy
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import timm.scheduler
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
@@ -234,3 +237,26 @@ def test_checkpoint_of_another_network_is_not_resumed() -> None:
     make_module(spec=network_spec(aus=("AU1", "AU2"))).on_save_checkpoint(checkpoint)
     with pytest.raises(CheckpointError, match=r"^resume: expected .* another aus: \['AU1', 'AU2'\] instead of"):
         make_module().on_load_checkpoint(checkpoint)
+
+
+class Counting(Objective):
+    """Counts its epochs."""
+
+    views = frozenset({"labeled/weak"})
+    epochs = 0
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        return {"mean_loss": outputs["labeled/weak"].logits.square().mean()}
+
+    def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
+        self.epochs += 1
+        return {"mask_positive": self.epochs / 4}
+
+
+def test_statistics_of_every_epoch_reach_the_loggers_however_many_steps_it_has(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="", version="")
+    module = make_module(objectives={"counting": Counting()})
+    trainer = fit(module, [labeled()] * 3, logger=logger, log_every_n_steps=50, max_epochs=2)
+    rates = pd.read_csv(tmp_path / "metrics.csv")["train/counting/mask_positive"]
+    assert rates.dropna().tolist() == [0.25, 0.5]
+    assert trainer.callback_metrics["train/counting/mask_positive"] == 0.5
