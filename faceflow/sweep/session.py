@@ -36,7 +36,7 @@ class SweepStart(Callback):
             return
         folder = Path(config.hydra.sweep.dir).absolute()
         try:
-            total, keys = _size(config)
+            total, keys = _size(config.hydra)
             _check_launcher(config)
             _check_folder(folder, config.hydra.overrides.task)
         except FaceFlowError as error:
@@ -68,6 +68,14 @@ def end_sweep(*, refused: bool) -> list[Job]:
 
     jobs = summarize_sweep(progress.folder, metric=None)
     return [job for job in jobs if job.status != FINISHED]
+
+
+def planned_jobs(folder: Path) -> int:
+    """Number of jobs of the sweep in a folder, those that have not started included; 0 where nothing says it."""
+    try:
+        return _size(_stored(folder))[0]
+    except (ConfigError, OmegaConfBaseException):
+        return 0
 
 
 def command_line(arguments: list[str]) -> list[str]:
@@ -158,20 +166,20 @@ def _quoted(path: str) -> str:
     return "'" + path.replace("'", r"\'") + "'"
 
 
-def _size(config: DictConfig) -> tuple[int, list[str]]:
+def _size(hydra: DictConfig) -> tuple[int, list[str]]:
     """Number of jobs, and the keys in which they differ.
 
     Raises:
         ConfigError: there is nothing to choose from.
     """
-    sweeper = config.hydra.sweeper
+    sweeper = hydra.sweeper
     params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+    overrides = OverridesParser.create().parse_overrides([*params, *hydra.overrides.task])
     swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
     if "n_trials" in sweeper:
         return int(sweeper.n_trials), list(swept)
     sizes = [len(list(override.sweep_iterator())) for override in swept.values()]
-    basic = all(str(config.hydra[part]._target_).endswith(_BASIC) for part in ("sweeper", "launcher"))
+    basic = all(str(hydra[part]._target_).endswith(_BASIC) for part in ("sweeper", "launcher"))
     if not sizes and basic:
         raise ConfigError(
             "-m: expected a key with several values, such as seed=0,1, or sweep=PRESET, got none; leave -m out for a "

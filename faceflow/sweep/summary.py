@@ -18,6 +18,7 @@ from faceflow.report.slices import slices
 from faceflow.report.tables import add_row, number, plain_table, say, show
 from faceflow.sweep.job import FINISHED, Job
 from faceflow.sweep.results import LEGACY, SEED, aggregate, read_sweep, sweep_frame, varied_keys
+from faceflow.sweep.session import planned_jobs
 
 _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row
@@ -61,11 +62,14 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     with whole_file(folder / "sweep.md") as partial:
         partial.write_text("\n".join(map(_markdown, tables)), encoding="utf-8")
     written = "sweep.csv, sweep.md" + (", sweep.png" if scored else "")
-    say(f"{len(finished)} of {len(jobs)} jobs finished. Results: {folder}: {written}")
+    planned = max(len(jobs), planned_jobs(folder))
+    say(f"{len(finished)} of {planned} jobs finished. Results: {folder}: {written}")
     for job in jobs:
         if job.status != FINISHED:
             name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
             say(f"{name} {job.status}: {job.error or 'no result'}")
+    if waiting := planned - len(jobs):
+        say(f"{waiting} not started: faceflow-train resume_sweep={folder} runs what has no result")
     return jobs
 
 

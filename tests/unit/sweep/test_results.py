@@ -105,6 +105,17 @@ def test_table_and_picture_are_written_and_failures_listed(sweep: Path, capsys: 
     assert "| a | 0.500 | 0.141 | 2 | 10 | 200 | 1.00 M |" in markdown
 
 
+def test_jobs_that_never_started_are_counted(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    basic = "{_target_: hydra._internal.core_plugins.Basic%s}"
+    overrides = "{task: ['aus=a,b,c', 'seed=0,1', loss=bce]}"
+    text = f"hydra:\n  sweeper: {basic % 'Sweeper'}\n  launcher: {basic % 'Launcher'}\n  overrides: {overrides}\n"
+    (sweep / "multirun.yaml").write_text(text)
+    summarize_sweep(sweep, metric=None)
+    text = capsys.readouterr().out
+    assert "3 of 6 jobs finished" in text
+    assert f"1 not started: faceflow-train resume_sweep={sweep} runs" in text
+
+
 def test_an_unknown_metric_gets_a_suggestion(sweep: Path) -> None:
     with pytest.raises(ConfigError, match=r"metric: expected one .* got 'f1val'; did you mean 'f1_val'"):
         summarize_sweep(sweep, metric="f1val")
