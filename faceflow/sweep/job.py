@@ -7,7 +7,9 @@ import dataclasses
 import errno
 import json
 import multiprocessing
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -88,7 +90,7 @@ def run_job(
     Raises:
         ConfigError: the folder holds another job, or another process still runs this one.
     """
-    _start_processes_as_usual()
+    _settle_in_joblib()
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     job = Job(
@@ -159,14 +161,22 @@ def _hold(file: TextIO) -> bool:
     return True
 
 
-def _start_processes_as_usual() -> None:
-    """Let a job start processes of its own, such as those of its data loader.
+def _settle_in_joblib() -> None:
+    """In a process of joblib, let jobs start processes of their own, and end with the sweep where that is killed.
 
-    Joblib makes its own way to start processes the default in the processes of its jobs, where no other can be started.
+    Joblib makes its own way to start processes the default there, by which no other can be started; and its processes
+    outlive their parent, waiting for more jobs.
     """
     usual = multiprocessing.get_all_start_methods()
     if multiprocessing.get_start_method(allow_none=True) not in (None, *usual):
         multiprocessing.set_start_method(usual[0], force=True)
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _check_same(earlier: Job, job: Job, folder: Path) -> None:

@@ -92,7 +92,8 @@ def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
 
 def _named(frame: pd.DataFrame, metric: str) -> str:
     monitored = frame["monitor"].dropna()
-    name = f"best {monitored.iloc[0]}" if metric == _BEST and len(monitored) else f"test {metric}"
+    led = monitored.iloc[0] if len(monitored) else "of monitor"  # without a test, jobs do not say what it was
+    name = f"best {led}" if metric == _BEST else f"test {metric}"
     return f"{LEGACY} {name}" if "protocol" in frame else name
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,10 +20,17 @@ from tests.integration.command import AUS, SMALL
 pytestmark = pytest.mark.slow
 
 
+TRAIN = str(Path(sys.executable).with_name("faceflow-train"))
+
+
+def command_of(folder: Path, data: Path, *more: str) -> list[str]:
+    """Two jobs, whose data loaders have processes of their own."""
+    faces = ["data=csv", f"data.labels={data / 'labels.csv'}", f"data.images={data / 'images'}"]
+    return [TRAIN, "-m", f"hydra.sweep.dir={folder}", *SMALL, "loader.workers=1", *faces, "seed=0,1", *more]
+
+
 def sweep(folder: Path, data: Path, *more: str) -> pd.DataFrame:
-    command = [str(Path(sys.executable).with_name("faceflow-train")), "-m", f"hydra.sweep.dir={folder}", *SMALL]
-    command.append("loader.workers=1")  # jobs start processes of their own
-    command += ["data=csv", f"data.labels={data / 'labels.csv'}", f"data.images={data / 'images'}", "seed=0,1", *more]
+    command = command_of(folder, data, *more)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return pd.read_csv(folder / "sweep.csv")
@@ -40,11 +50,39 @@ def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
     before = sweep(tmp_path / "a", data)
     record = next((tmp_path / "a").glob("1_*/job.json"))
     record.write_text(record.read_text("utf-8").replace('"finished"', '"failed"'), "utf-8")
-    command = [str(Path(sys.executable).with_name("faceflow-train")), f"resume_sweep={tmp_path / 'a'}"]
-    done = subprocess.run([*command, "launcher=joblib"], capture_output=True, text=True, timeout=300, check=False)
+    command = [TRAIN, f"resume_sweep={tmp_path / 'a'}", "launcher=joblib"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     after = pd.read_csv(tmp_path / "a" / "sweep.csv")
     assert after["f1_val"].tolist() == before["f1_val"].tolist()
+
+
+def test_jobs_of_joblib_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
+    data, folder = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4), tmp_path / "a"
+    endless = command_of(folder, data, "launcher=joblib", "trainer.max_epochs=100000")
+    with subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        wait_for(lambda: len(list(folder.glob("*/metrics.csv"))) == 2)
+        held = [path for path in folder.glob("*/output.txt") if is_held(path)]
+        running.kill()
+    assert len(held) == 2
+    wait_for(lambda: not any(map(is_held, held)))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process runs the job whose output this is."""
+    with path.open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_a_sweep_becomes_one_slurm_array_with_the_resources_of_the_preset(tmp_path: Path) -> None:
@@ -52,12 +90,8 @@ def test_a_sweep_becomes_one_slurm_array_with_the_resources_of_the_preset(tmp_pa
     for name, text in (("srun", "exit 0"), ("sbatch", f'cp "$1" {tmp_path}/script; exit 1')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
         (tmp_path / name).chmod(0o755)
-    command = [str(Path(sys.executable).with_name("faceflow-train")), "-m", "launcher=slurm", "seed=0,1,2"]
-    command += [
-        "hydra.launcher.partition=gpu",
-        "hydra.launcher.array_parallelism=2",
-        f"hydra.sweep.dir={tmp_path / 's'}",
-    ]
+    resources = ["hydra.launcher.partition=gpu", "hydra.launcher.array_parallelism=2"]
+    command = [TRAIN, "-m", "launcher=slurm", "seed=0,1,2", *resources, f"hydra.sweep.dir={tmp_path / 's'}"]
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, timeout=300, check=False)
     script = (tmp_path / "script").read_text("utf-8")

@@ -91,6 +91,15 @@ def test_legacy_numbers_are_called_so(sweep: Path, capsys: pytest.CaptureFixture
     assert table.columns[-1] == "error"
 
 
+def test_without_a_test_nothing_is_called_its_score(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sweep.glob("*/metrics.json"):
+        path.unlink()
+    summarize_sweep(sweep, metric=None)
+    text = capsys.readouterr().out
+    assert "best of monitor" in text
+    assert "test best" not in text
+
+
 def test_table_and_picture_are_written_and_failures_listed(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(summarize_sweep(sweep, metric=None)) == 5
     text = capsys.readouterr().out
