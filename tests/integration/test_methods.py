@@ -33,6 +33,7 @@ def network(outcome: Outcome) -> dict[str, torch.Tensor]:
     return {key: value for key, value in states(outcome).items() if key.startswith("network.")}
 
 
+@pytest.mark.slow
 def test_lambda_zero_equals_supervised_training_bit_for_bit(faces: Faces, frames: Path, tmp_path: Path) -> None:
     plain = train(tmp_path / "plain", *faces.overrides, "test=false")
     off = ("method=fixmatch", "method.fixmatch.lambda_u=0", f"unlabeled={frames}")
@@ -41,6 +42,7 @@ def test_lambda_zero_equals_supervised_training_bit_for_bit(faces: Faces, frames
     assert_equal(network(other), network(plain))
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_makes_miro_equal_supervised_training_bit_for_bit(faces: Faces, tmp_path: Path) -> None:
     plain = train(tmp_path / "plain", *faces.overrides, "test=false")
     off = ("method=miro", "method.miro.weight=0", "method.miro.freeze_batch_norm=false", "test=false")

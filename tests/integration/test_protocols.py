@@ -19,6 +19,8 @@ FOLDERS = ("studio", "web_cam", "infrared")
 SUMMARY = ("mean", "std", "pooled", "low", "high")
 EPOCHS = "trainer.max_epochs=2"
 
+pytestmark = pytest.mark.slow  # tests/integration/test_kfold.py runs folds among the fast ones
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
@@ -103,7 +105,6 @@ def test_one_table_ends_the_run_with_the_mean_and_deviation_over_domains(whole: 
     assert list(top["folds"]) == list(DOMAINS)
 
 
-@pytest.mark.slow
 def test_started_again_finished_folds_are_kept_and_lost_ones_trained(
     whole: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
@@ -139,7 +140,6 @@ class InterruptOnce(L.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_goes_on(
     whole: Outcome, tmp_path: Path
 ) -> None:
@@ -194,7 +194,6 @@ def test_report_and_preview_look_at_every_fold_and_train_none(faces: Faces, tmp_
     assert preview.files() == {"train.log", "studio/data.txt", "studio/transforms.png"}
 
 
-@pytest.mark.slow
 def test_a_fold_trained_without_a_test_is_tested_later_and_intensities_have_icc(faces: Faces, tmp_path: Path) -> None:
     settings = ("levels=5", "protocol.domains=[studio]")
     untested = leave_out(tmp_path, faces, *settings, "test=false")

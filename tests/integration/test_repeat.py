@@ -34,6 +34,7 @@ def assert_equal(first: Any, second: Any, key: str = "") -> None:
         assert first == second, key
 
 
+@pytest.mark.slow
 def test_the_stored_config_repeats_the_run_bit_for_bit_and_another_seed_does_not(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:

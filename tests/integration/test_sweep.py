@@ -27,6 +27,7 @@ def swept(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return sweep(tmp_path_factory.mktemp("sweep") / "s", faces, *JOBS)
 
 
+@pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_others(swept: Outcome) -> None:
     assert swept.code == 1
     table = pd.read_csv(swept.folder / "sweep.csv")
@@ -73,6 +74,7 @@ def test_a_mistake_is_named_before_the_first_job(more: tuple[str, ...], line: st
     assert not list(tmp_path.rglob("job.json"))
 
 
+@pytest.mark.slow
 def test_another_sweep_does_not_take_the_folder(swept: Outcome, faces: Faces) -> None:
     before = (swept.folder / "multirun.yaml").read_bytes()
     other = sweep(swept.folder, faces, "-m", "model.backbone=test_resnet", "seed=7,8")
@@ -105,6 +107,7 @@ def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path
     assert (other.code, other.error[:39]) == (2, "ConfigError: hydra.sweeper.storage: exp")
 
 
+@pytest.mark.slow
 def test_a_job_that_still_runs_is_left_alone(faces: Faces, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     assert sweep(folder, faces, "-m", "model.backbone=test_resnet", "report_only=true", "seed=0,1").code == 0

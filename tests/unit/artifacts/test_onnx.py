@@ -156,6 +156,7 @@ def test_lower_precision_is_smaller_and_near(tmp_path: Path, precision: str, sha
     assert 0 < difference < near
 
 
+@pytest.mark.slow
 def test_int8_computes_linear_layers_in_integers_and_stores_convolutions_in_them(tmp_path: Path) -> None:
     low = reduced(graph(3), INT8, faces=None)
     operators = [node.op_type for node in low.graph.node]

@@ -27,6 +27,7 @@ def test_intensity_networks_get_one_picture_more(tmp_path: Path) -> None:
     assert drawn(paths, tmp_path) == ["results.png", *(f"pictures/{name}" for name in names[1:])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["many AUs", "no rows", "no labels", "one face"])
 def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_path: Path) -> None:
     results = {
