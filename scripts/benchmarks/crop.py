@@ -6,8 +6,6 @@ import argparse
 import itertools
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
@@ -18,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.command import command_seconds
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report, announced
@@ -32,7 +31,6 @@ from faceflow.preprocess.detector import FaceDetector
 from faceflow.preprocess.video import FrameRange, read_video
 
 _ALL = FrameRange(every=1, start_s=0.0, end_s=None)
-_COMMAND = "from faceflow.cli.crop import main; main()"
 _KEPT = 200  # frames in memory, on which the detector is timed
 
 
@@ -152,14 +150,10 @@ def _detector_rate(detector: FaceDetector, frames: list[Image]) -> float:
 
 
 def _seconds(videos: Sequence[Path], folder: Path, *overrides: str) -> float:
-    """What the command takes in a process of its own: workers start by importing the main module, here this script."""
+    """What the command takes; its results are removed."""
     output = folder / "out"
-    given = [f"source=[{','.join(map(_quoted, videos))}]", f"output={_quoted(output)}", *overrides]
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", _COMMAND, *given], capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        raise DataError(f"faceflow-crop: expected it to succeed, got: {done.stderr.strip()}")
+    sources = f"source=[{','.join(map(_quoted, videos))}]"
+    seconds = command_seconds("crop", [sources, f"output={_quoted(output)}", *overrides])
     shutil.rmtree(output)
     return seconds
 

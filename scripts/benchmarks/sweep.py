@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.command import command_seconds
 from benchmarks.report import Comparison, Report
-from faceflow.errors import DataError
 
-_COMMAND = "from faceflow.cli.train import main; main()"
 _HOUR = 3600
 
 
@@ -48,9 +44,5 @@ def _rate(sweep: list[str]) -> float:
     """Jobs per hour of a sweep, from the start of its command to its table."""
     with tempfile.TemporaryDirectory() as folder:
         given = ["-m", f"hydra.sweep.dir={folder}", *sweep]
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", _COMMAND, *given], capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            raise DataError(f"faceflow-train: expected it to succeed, got: {done.stderr.strip()}")
+        seconds = command_seconds("train", given)
         return len(pd.read_csv(Path(folder) / "sweep.csv")) * _HOUR / seconds
