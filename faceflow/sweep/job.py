@@ -170,11 +170,14 @@ def _settle_in_joblib() -> None:
     usual = multiprocessing.get_all_start_methods()
     if multiprocessing.get_start_method(allow_none=True) not in (None, *usual):
         multiprocessing.set_start_method(usual[0], force=True)
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, which joblib gives no handle to wait for."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
         time.sleep(1)
     os._exit(1)
 
