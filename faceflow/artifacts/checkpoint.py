@@ -18,19 +18,23 @@ from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import load_file
 
-FORMAT = 1
+# Rises when an older version would misread the file: 2 says whose faces were seen by their content, 1 by file names.
+FORMAT = 2
 PAYLOAD = "faceflow"
+
+Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes (N,) of its rows
 
 
 @dataclass(kw_only=True)
 class Payload:
     """What a checkpoint says of its run, as plain data.
 
-    `thresholds` are tuned on validation; `seen` are the persons of training and validation, which a test leaves
-    out; `protocol` says how data were split and what the labels mean; `config` and `versions` are provenance
-    for people and are never instantiated. `crop` is the recipe by which the training faces were cut, None where
-    nobody said; `training_data` are the fingerprints of the training sets by name, `run` the id and the code's
-    revision. Older checkpoints lack these three.
+    `thresholds` are tuned on validation; `seen` are the identities of the subjects of training and validation and
+    `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
+    split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
+    `crop` is the recipe by which the training faces were cut, None where nobody said; `training_data` are the
+    fingerprints of the training sets by name, `run` the id and the code's revision. Older checkpoints lack fields that
+    have a default here; fields that a newer version adds are passed over.
     """
 
     spec: NetworkSpec
@@ -42,6 +46,7 @@ class Payload:
     crop: dict[str, Any] | None = None
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
+    faces: Faces = field(default_factory=dict, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers."""
@@ -56,6 +61,7 @@ class Payload:
             "crop": self.crop,
             "training_data": dict(self.training_data),
             "run": dict(self.run),
+            "faces": {split: dict(hashes) for split, hashes in self.faces.items()},
         }
 
     @classmethod
@@ -71,10 +77,15 @@ class Payload:
                 f"{source}: expected a FaceFlow checkpoint, got a file without its '{PAYLOAD}' entry; "
                 "for weights of a timm network use model.weights"
             )
-        if not isinstance(raw.get("format"), int) or raw["format"] != FORMAT:
+        number = raw.get("format")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise CheckpointError(
-                f"{source}: expected checkpoint format {FORMAT}, got {raw.get('format')!r}; use the version of "
-                "FaceFlow that wrote it"
+                f"{source}: expected the number of a checkpoint format, got {number!r}; it is damaged"
+            )
+        if number > FORMAT:
+            raise CheckpointError(
+                f"{source}: expected checkpoint format {FORMAT} or lower, got {number} of a newer FaceFlow; run: "
+                "pip install -U faceflow"
             )
         expected = {"spec": Mapping, "thresholds": Mapping, "protocol": Mapping, "seen": list, "config": Mapping,
                     "versions": Mapping}  # fmt: skip
@@ -92,6 +103,7 @@ class Payload:
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},
+                faces=_faces(raw.get("faces", {})),
             )
         except (CheckpointError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
@@ -176,6 +188,17 @@ def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str
             f"{source}: expected the weights of {network.spec.backbone} with {len(network.spec.aus)} AUs, got others "
             f"({detail.strip()[:150]}); check model.backbone, aus and levels"
         ) from error
+
+
+def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:
+    faces = {str(split): {str(name): hashes for name, hashes in kinds.items()} for split, kinds in raw.items()}
+    for split, kinds in faces.items():
+        if "pictures" not in kinds or any(
+            not isinstance(hashes, Tensor) or hashes.dtype != torch.int64 or hashes.shape != (len(kinds["pictures"]),)
+            for hashes in kinds.values()
+        ):
+            raise ValueError(f"expected a hash per face of {split}, got others")
+    return faces
 
 
 def _reason(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from faceflow.aus import Kind, check_aus, sort_key
 from faceflow.data.labels import scores_for
 from faceflow.data.sources import UNLABELED, FaceTable, SourceConfig, read_source
 from faceflow.data.splits import Tables
+from faceflow.data.subjects import unify
 from faceflow.encoding import FACS_MAX, encode
 from faceflow.errors import ConfigError, DataError, suggest
 
@@ -44,7 +45,7 @@ def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> lis
         raise ConfigError(
             f"data.sources: expected different names, got '{repeated[0]}' twice; set name: for one of them"
         )
-    return [table for tables in by_key.values() for table in tables]
+    return unify([table for tables in by_key.values() for table in tables])
 
 
 def choose_aus(names: Sequence[str] | None, tables: Sequence[FaceTable]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, side_of
 from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
+from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, without_duplicates
+from faceflow.data.subject_ids import identity_of, shared_pictures
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
-from faceflow.errors import ConfigError, DataError, suggest
-from faceflow.images import find_faults
+from faceflow.errors import ConfigError, DataError
+from faceflow.images import find_faults, hash_contents
 
-Texts = NDArray[np.str_]
-Rows = NDArray[np.intp]
+log = logging.getLogger(__name__)
+
 SPLITS = ("train", "val", "test")
 UNLABELED = "unlabeled"  # split of the faces whose labels training does not see
 
@@ -62,8 +64,9 @@ class Truth:
 class FaceTable:
     """N face crops of one data set; C = 0 label columns where it has none.
 
-    `scores` (N, C) are in label units with NaN = missing; `persons` identify who must stay in one split: the
-    subject where the data set names it, else the file.
+    `scores` (N, C) are in label units with NaN = missing. `persons` identify who must stay in one split: the subject
+    where the data set names it, else the file. `identities` are the same with subject ids in their normal form, before
+    subjects that turn out to be one are given one person; `pictures` are hashes of what the files hold.
     """
 
     name: str
@@ -73,6 +76,8 @@ class FaceTable:
     files: Texts
     filenames: Texts
     persons: Texts
+    identities: Texts
+    pictures: NDArray[np.int64]
     has_subjects: bool
     domains: Texts | None
     split: str | None
@@ -91,6 +96,8 @@ class FaceTable:
             files=self.files[rows],
             filenames=self.filenames[rows],
             persons=self.persons[rows],
+            identities=self.identities[rows],
+            pictures=self.pictures[rows],
             domains=None if self.domains is None else self.domains[rows],
             split=split,
         )
@@ -112,10 +119,11 @@ class FaceTable:
         return {joined(au) for au in aus if side_of(au) and au not in self.columns and joined(au) in self.columns}
 
     def fingerprint(self) -> str:
-        """SHA-256 over file names, persons and labels: equal for equal data, wherever it lies."""
+        """SHA-256 over pictures, subjects and labels: equal for equal data, whatever files and folders are called."""
         digest = hashlib.sha256("\n".join(self.columns).encode())
-        for filename, person in zip(self.filenames, self.persons, strict=True):
-            digest.update(f"{filename}\0{person}\n".encode())
+        digest.update(self.pictures.tobytes())
+        for identity in self.identities.tolist() if self.has_subjects else ():
+            digest.update(identity.partition("/")[2].encode() + b"\0")
         digest.update(np.nan_to_num(self.scores, nan=-1.0).tobytes())
         return digest.hexdigest()
 
@@ -175,24 +183,30 @@ def images_folder(config: TableConfig, file: LabelFile) -> Path:
 def list_faces(
     key: str, config: TableConfig, file: LabelFile, *, name: str, scale: LabelScale, split: str | None
 ) -> tuple[FaceTable, Rows]:
-    """Make a table of a CSV without opening its images, and say which row of the CSV each of its rows is."""
-    rows = _without_duplicates(file)
+    """Make a table of a CSV without opening its images, and say which row of the CSV each of its rows is.
+
+    Its `pictures` are all 0 until the images are looked at.
+    """
+    rows = without_duplicates(file)
     duplicates = len(file.frame) - len(rows)
     if config.domains is not None:
-        rows = rows[_in_domains(key, config.domains, file)[rows]]
+        rows = rows[in_domains(key, config.domains, file)[rows]]
     frame = file.frame.iloc[rows]
-    has_subjects = _has_subjects(file, rows)
-    persons = frame["subject"] if has_subjects else frame["filename"]
-    namespace = config.identities or name
+    named = has_subjects(file, rows)
+    # Ids of one namespace mean the same subjects; equal file names of two data sets mean nothing.
+    namespace = (config.identities or name) if named else name
+    persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"]]
     return FaceTable(
         name=name,
         columns=file.aus,
         scale=scale,
         scores=file.scores[rows],
-        files=_image_paths(key, file, rows, images_folder(config, file)),
+        files=image_paths(key, file, rows, images_folder(config, file)),
         filenames=np.asarray(frame["filename"], np.str_),
-        persons=np.asarray([f"{namespace}/{person}" for person in persons], np.str_),
-        has_subjects=has_subjects,
+        persons=np.asarray(persons, np.str_),
+        identities=np.asarray([*map(identity_of, persons)] if named else persons, np.str_),
+        pictures=np.zeros(len(rows), np.int64),
+        has_subjects=named,
         domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
         split=split,
         duplicates=duplicates,
@@ -220,68 +234,6 @@ def _name_of(paths: Sequence[Path]) -> str:
     return first.parent.name if plain and first.parent.name else first.stem
 
 
-def _without_duplicates(file: LabelFile) -> Rows:
-    """Rows to keep: the first of rows that repeat a file and all that is said of it."""
-    names = np.asarray([os.path.normpath(name) for name in file.frame["filename"]], np.str_)
-    _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
-    first = firsts[which]
-    alike = (file.scores == file.scores[first]) | (np.isnan(file.scores) & np.isnan(file.scores[first]))
-    same = alike.all(axis=1)
-    for column in {"subject", "domain"} & set(file.frame.columns):
-        texts = file.frame[column].to_numpy(np.str_)
-        same &= texts == texts[first]
-    if not same.all():
-        row = int(np.argmin(same))
-        raise DataError(
-            f"{file.where(row)}: expected one label row per image, got '{file.frame['filename'].iloc[row]}' with other "
-            f"labels, subject or domain than in line {file.lines[first[row]]}; keep the right one"
-        )
-    return np.flatnonzero(first == np.arange(len(first)))
-
-
-def _in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
-    if "domain" not in file.frame.columns:
-        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains; add it")
-    known = set(file.frame["domain"])
-    if absent := sorted(set(domains) - known):
-        raise ConfigError(
-            f"{key}.domains: expected values of the 'domain' column, got '{absent[0]}', which is not in "
-            f"{file.path}; {suggest(absent[0], known)}"
-        )
-    return file.frame["domain"].isin(domains).to_numpy(bool)
-
-
-def _has_subjects(file: LabelFile, rows: Rows) -> bool:
-    """Whether the rows name their subjects; some without would be split as if they were other persons."""
-    if "subject" not in file.frame.columns:
-        return False
-    named = (file.frame["subject"] != "").to_numpy(bool)[rows]
-    if named.any() and not named.all():
-        row = int(rows[np.argmin(named)])
-        raise DataError(
-            f"{file.where(row)}: expected a subject, got an empty cell; fill in the subject of every row, or "
-            "remove the column"
-        )
-    return bool(named.all())
-
-
-def _image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
-    """Absolute path of the image of every row."""
-    if not images.is_dir():
-        raise DataError(f"{key}.images: expected a folder, got '{images}'; check the path")
-    root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
-    inside = root.rstrip(os.sep) + os.sep
-    names = file.frame["filename"].iloc[rows].tolist()
-    paths = [os.path.normpath(os.path.join(root, name)) for name in names]  # noqa: PTH118
-    for row, name, path in zip(rows, names, paths, strict=True):
-        if not path.startswith(inside):
-            raise DataError(
-                f"{file.where(int(row))}: expected a file inside '{images}', got '{name}'; "
-                f"write filename relative to {key}.images"
-            )
-    return np.asarray(paths, np.str_)
-
-
 def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTable, rows: Rows) -> FaceTable:
     """The rows of a table whose images are there and whole."""
     faults = find_faults(table.files.tolist())
@@ -297,4 +249,41 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         raise DataError(f"{file.path}: expected images in '{images}', got none that can be read; check both paths")
     good = np.ones(len(table), np.bool_)
     good[list(faults)] = False
-    return dataclasses.replace(table.select(good, table.split), skipped=len(faults))
+    whole = with_pictures(table.select(good, table.split))
+    places = rows[good]
+    shared = shared_pictures(whole.pictures, whole.identities) if whole.has_subjects else []
+    if shared and config.bad_images == "error":
+        row, first = next((row, first) for row, first in shared if whole.identities[row] != whole.identities[first])
+        raise DataError(
+            f"{file.where(int(places[row]))}: expected one subject per picture, got '{whole.filenames[row]}' of "
+            f"{whole.persons[row]} with the content of '{whole.filenames[first]}' of {whole.persons[first]} (line "
+            f"{file.lines[places[first]]}); correct their subject, or leave all {len(shared)} such rows out with "
+            f"{key}.bad_images=skip"
+        )
+    return without_shared(whole, shared, skipped=len(faults))
+
+
+def with_pictures(table: FaceTable) -> FaceTable:
+    """Hash the images of a table, which must be there."""
+    return dataclasses.replace(table, pictures=hash_contents(table.files.tolist()))
+
+
+def without_shared(table: FaceTable, shared: Sequence[tuple[int, int]], *, skipped: int) -> FaceTable:
+    """Leave out pictures that several subjects of a table have: they show nobody, such as a black frame, or lie.
+
+    Raises:
+        DataError: no row is left.
+    """
+    kept = np.ones(len(table), np.bool_)
+    kept[[row for row, _ in shared]] = False
+    if not kept.any():
+        raise DataError(
+            f"{table.name}: expected pictures of one subject each, got none: '{table.filenames[0]}' and all others are "
+            "under several subjects; check the 'subject' column"
+        )
+    if shared:
+        log.warning(
+            "%s: left out %d images whose picture is under several subjects, such as '%s'",
+            *(table.name, len(shared), table.filenames[shared[0][0]]),
+        )
+    return dataclasses.replace(table.select(kept, table.split), skipped=skipped + len(shared))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import logging
 import os
 from collections import Counter
@@ -88,22 +89,36 @@ def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, l
 
 
 def check_leaks(splits: Tables) -> None:
-    """Refuse splits that share a person or an image file.
+    """Refuse splits that share a picture or a person.
+
+    Links to an image and copies of it are the same picture.
 
     Raises:
-        DataError: names one shared person or file, and how many there are.
+        DataError: names one shared picture or person, and how many there are.
     """
-    for kind in ("persons", "files"):
-        seen = {
-            split: {str(item) for table in tables for item in getattr(table, kind)} for split, tables in splits.items()
+    named = {
+        split: {
+            picture: f"{table.name}/{filename}"
+            for table in tables
+            for picture, filename in zip(table.pictures.tolist(), table.filenames.tolist(), strict=True)
         }
-        for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-            if shared := sorted(seen[first] & seen[second]):
-                raise DataError(
-                    f"splits: expected no {kind[:-1]} in two splits, got '{shared[0]}' in {first} and {second} "
-                    f"({len(shared)} shared); move all rows of a {kind[:-1]} to one label file, or give data sets of "
-                    "the same people the same data.sources.*.identities"
-                )
+        for split, tables in splits.items()
+    }
+    persons = {split: {str(person) for table in tables for person in table.persons} for split, tables in splits.items()}
+    for first, second in itertools.combinations(SPLITS, 2):
+        if shared := sorted(named[first].keys() & named[second].keys(), key=named[first].__getitem__):
+            one, other = named[first][shared[0]], named[second][shared[0]]
+            found = f"{first} and {second}" if one == other else f"{first}, the same as '{other}' in {second}"
+            raise DataError(
+                f"splits: expected no picture in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
+                "rows from one of the label files"
+            )
+        if common := sorted(persons[first] & persons[second]):
+            raise DataError(
+                f"splits: expected no person in two splits, got '{common[0]}' in {first} and {second} ({len(common)} "
+                "shared); move all rows of a person to one label file, or give data sets of other people another "
+                "data.sources.*.identities"
+            )
 
 
 def without_persons(table: FaceTable, persons: set[str]) -> FaceTable:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from faceflow.aus import Kind
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import SplitConfig, Tables, hide_labels
-from faceflow.data.unlabeled import read_unlabeled, without_held_out
-from faceflow.errors import ConfigError
+from faceflow.data.subjects import connected
+from faceflow.data.unlabeled import read_unlabeled
+from faceflow.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 
 def training_streams(
@@ -51,6 +58,42 @@ def training_streams(
     pool = without_held_out(outside, splits) if outside else []
     own = _renamed(hidden, "hidden") + (_renamed(labeled, "labelled") if include_labeled else [])
     return {**streams, UNLABELED: [*pool, *own]}
+
+
+def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[FaceTable]:
+    """Leave out every unlabelled face whose subject or picture is in val or test: it would flatter every number.
+
+    Raises:
+        DataError: no face is left, or the unlabelled faces show that two splits share a subject.
+    """
+    held_out, trained = [*splits.get("val", ()), *splits.get("test", ())], splits.get("train", [])
+    tables = [*held_out, *trained, *unlabeled]
+    people = np.split(connected(tables), np.cumsum([len(table) for table in tables])[:-1])
+    outside, inside = _all(people[: len(held_out)]), _all(people[len(held_out) : len(held_out) + len(trained)])
+    left = []
+    for table, numbers in zip(unlabeled, people[len(tables) - len(unlabeled) :], strict=True):
+        if (both := np.isin(numbers, np.intersect1d(outside, inside))).any():
+            row = int(np.argmax(both))
+            raise DataError(
+                f"data.unlabeled: expected subjects of one split each, got '{table.filenames[row]}' of "
+                f"{table.persons[row]}, whose ids or pictures are in train and in val or test too; correct its "
+                "subject, or leave it out with data.unlabeled.*.exclude"
+            )
+        free = table.select(~np.isin(numbers, outside), table.split)
+        if lost := len(table) - len(free):
+            log.warning("%s: left out %d of %d unlabelled faces, in val or test", table.name, lost, len(table))
+        if len(free):
+            left.append(free)
+    if unlabeled and not left:
+        raise DataError(
+            "data.unlabeled: expected faces of persons that are not in val or test, got none of "
+            f"{sum(map(len, unlabeled))} faces; add other faces"
+        )
+    return left
+
+
+def _all(numbers: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    return np.unique(np.concatenate([np.empty(0, np.intp), *numbers]))
 
 
 def _renamed(tables: Sequence[FaceTable], part: str) -> list[FaceTable]:

@@ -1,7 +1,6 @@
-"""Unlabelled faces: folders and CSVs of images, without what the user excludes and without the people of val and test.
+"""Unlabelled faces: folders and CSVs of images, without what the user excludes.
 
-A test face among the unlabelled ones would flatter every number, so files are compared by their real path, and an
-exclusion that excludes nothing is an error.
+Exclusions name files by their real path, and one that excludes nothing is an error.
 """
 
 from __future__ import annotations
@@ -23,8 +22,18 @@ from numpy.typing import NDArray
 
 from faceflow.aus import Kind, parse_column
 from faceflow.data.labels import LabelFile, find_scale, read_labels, read_text
-from faceflow.data.sources import UNLABELED, FaceTable, TableConfig, check_settings, images_folder, list_faces
-from faceflow.data.splits import Tables, real_paths
+from faceflow.data.sources import (
+    UNLABELED,
+    FaceTable,
+    TableConfig,
+    check_settings,
+    images_folder,
+    list_faces,
+    with_pictures,
+    without_shared,
+)
+from faceflow.data.splits import real_paths
+from faceflow.data.subject_ids import shared_pictures
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError, FaceFlowError, suggest
 from faceflow.images import find_faults
@@ -78,32 +87,6 @@ def read_unlabeled(sets: Mapping[str, Mapping[str, Any]], *, prefer: Kind) -> li
             f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: of a set, or remove a path"
         )
     return _without_repeats(tables)
-
-
-def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[FaceTable]:
-    """Leave out every unlabelled face whose person or file is in val or test.
-
-    Raises:
-        DataError: no face is left.
-    """
-    held_out = [table for split in ("val", "test") for table in splits.get(split, ())]
-    persons = {person for table in held_out for person in table.persons.tolist()}
-    files = {path for table in held_out for path in real_paths(table.files.tolist())}
-    left = []
-    for table in unlabeled:
-        pairs = zip(table.persons.tolist(), real_paths(table.files.tolist()), strict=True)
-        free = table.select(_mask(person not in persons and path not in files for person, path in pairs), table.split)
-        lost = len(table) - len(free)
-        if lost:
-            log.warning("%s: left out %d of %d unlabelled faces, in val or test", table.name, lost, len(table))
-        if len(free):
-            left.append(free)
-    if unlabeled and not left:
-        raise DataError(
-            "data.unlabeled: expected faces of persons that are not in val or test, got none of "
-            f"{sum(map(len, unlabeled))} faces; add other faces"
-        )
-    return left
 
 
 def _read_set(key: str, config: UnlabeledConfig, prefer: Kind) -> list[FaceTable]:
@@ -272,8 +255,9 @@ def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: Face
         )
     if faults:
         log.warning("%s: left out %d broken images: %s", where, len(faults), broken)
-    whole = table.select(_mask(position not in faults for position in range(len(table))), UNLABELED)
-    return dataclasses.replace(whole, skipped=len(faults))
+    whole = with_pictures(table.select(_mask(position not in faults for position in range(len(table))), UNLABELED))
+    shared = shared_pictures(whole.pictures, whole.identities) if whole.has_subjects else []
+    return without_shared(whole, shared, skipped=len(faults))
 
 
 def _without_repeats(tables: Sequence[FaceTable]) -> list[FaceTable]:

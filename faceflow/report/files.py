@@ -39,8 +39,9 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def marked(frame: pd.DataFrame, protocol: Mapping[str, str]) -> pd.DataFrame:
-    """Say in a last column `protocol` that the numbers of a table are legacy ones, where they are."""
-    return frame.assign(protocol="legacy") if "legacy" in protocol else frame
+    """Say in a last column `protocol` what sets the numbers of a table apart: legacy ones, or a caution."""
+    marks = [*(["legacy"] if "legacy" in protocol else []), *(protocol[key] for key in ("caution",) if key in protocol)]
+    return frame.assign(protocol="; ".join(marks)) if marks else frame
 
 
 def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:

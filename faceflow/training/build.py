@@ -27,6 +27,7 @@ from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.training.known_faces import check_same_faces
 from faceflow.training.module import AUModule
 from faceflow.training.scoring import SplitScorer
 
@@ -167,11 +168,7 @@ def check_resume(path: str, module: AUModule) -> None:
                 f"resume: expected {key}={_short(theirs)} as in '{path}', got {_short(ours)}; repeat the settings of "
                 "that run, or start from its weights with init_weights=PATH"
             )
-    if payload.seen != module.payload.seen:
-        raise CheckpointError(
-            f"resume: expected the training and validation persons of '{path}', got others; resume with the data and "
-            "the split of that run, or its test persons are no longer unseen"
-        )
+    check_same_faces(path, payload, faces=module.payload.faces, seen=module.payload.seen, key="resume")
     if payload.spec == module.payload.spec and (other := checkpoint["state_dict"].keys() ^ module.state_dict().keys()):
         raise CheckpointError(
             f"resume: expected the parameters of this run, got others in '{path}' ('{min(other)}', ...); "

@@ -13,13 +13,14 @@ from faceflow.artifacts.checkpoint import read_checkpoint
 from faceflow.config.stored import read_config, resolved_config
 from faceflow.errors import ConfigError, DataError
 from faceflow.training.fold import FoldRun
+from faceflow.training.known_faces import check_same_faces, seen_subjects
 from faceflow.training.record import fingerprints
 
 log = logging.getLogger(__name__)
 
 # What may differ from the earlier start, because no number of a fold depends on it.
 _FREE = (
-    *("paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
+    *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "pictures", "log_images", "resume_sweep"),
 )
 
@@ -50,7 +51,9 @@ def find_earlier(run: FoldRun) -> Earlier:
         return Earlier(finished=False, checkpoint=None)
     if not recorded and (run.output / "config.yaml").is_file():
         _check_config(run)
-    return Earlier(finished=False, checkpoint=str(last) if _has_best(last) else None)
+    content, payload = read_checkpoint(last, key="checkpoint")
+    check_same_faces(last, payload, faces=run.faces, seen=seen_subjects(run.streams), key="checkpoint")
+    return Earlier(finished=False, checkpoint=str(last) if _has_best(last, content) else None)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -70,9 +73,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _has_best(last: Path) -> bool:
+def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
     """Whether the best checkpoint so far lies beside the last one; without it, none of its epochs could be tested."""
-    content, _ = read_checkpoint(last, key="checkpoint")
     paths = [state.get("best_model_path") for state in content["callbacks"].values() if isinstance(state, Mapping)]
     names = [Path(path).name for path in paths if path]
     if missing := [name for name in names if not (last.parent / name).is_file()]:
@@ -94,7 +96,14 @@ def _check_config(run: FoldRun) -> None:
 
 def _check_data(run: FoldRun, record: Mapping[str, Any]) -> None:
     theirs, ours = record["run"]["data"], fingerprints(run.streams)
-    if changed := [split for split in {**theirs, **ours} if theirs.get(split) != ours.get(split)]:
+    compared = ["rows", "content"]
+    if any("content" not in table for tables in theirs.values() for table in tables.values()):
+        compared = ["rows"]  # FaceFlow 0.1 hashed the names of files too
+
+    def values(data: Mapping[str, Any], split: str) -> list[list[Any]]:
+        return [[table[key] for key in compared] for table in data.get(split, {}).values()]
+
+    if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
             f"{run.output / 'metrics.json'}: expected the data of that run, got other faces, persons or labels in "
             f"{', '.join(changed)}; bring the data back, or take another hydra.run.dir"

@@ -34,7 +34,8 @@ from faceflow.models.network import AUNetwork
 from faceflow.report.tables import plain_table, say, show
 from faceflow.training.advice import silence_advice
 from faceflow.training.crop_recipe import read_crop_recipe
-from faceflow.training.evaluation_data import eval_pipeline, read_faces, unseen_faces
+from faceflow.training.evaluation_data import eval_pipeline, read_faces
+from faceflow.training.known_faces import find_seen, without_seen
 from faceflow.training.model_card import describe_model
 from faceflow.training.precision_cost import PrecisionCost, check_cost, measure_cost
 from faceflow.training.predictors import OnnxPredictor, TorchPredictor
@@ -139,8 +140,9 @@ def _read_data(cfg: DictConfig, payload: Payload, pipeline: Pipeline) -> _Faces 
         return None
     tables = read_faces(cfg, levels=payload.spec.levels)
     check_shared(payload.spec.aus, tables)
-    unseen, _ = unseen_faces(tables, payload, everybody=False)
-    known = [table.select(np.isin(table.persons, payload.seen), table.split) for table in tables]
+    unseen, _ = without_seen(tables, payload, everybody=False, same_subjects=cfg.same_subjects)
+    overlaps = find_seen(tables, payload)
+    known = [table.select(overlap.seen, table.split) for table, overlap in zip(tables, overlaps, strict=True)]
     return _Faces(unseen=unseen, calibration=known if any(map(len, known)) else unseen, pipeline=pipeline)
 
 

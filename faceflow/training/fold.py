@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
-from faceflow.artifacts.checkpoint import Payload, load_network
+from faceflow.artifacts.checkpoint import Faces, Payload, load_network
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.stored import store_config
 from faceflow.data.assembly import check_levels, choose_aus, count_labels, describe_protocol
@@ -43,6 +43,7 @@ from faceflow.training.build import (
 )
 from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.evaluation_data import eval_pipeline
+from faceflow.training.known_faces import remember, seen_subjects
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
@@ -95,6 +96,11 @@ class FoldRun:
         return build_spec(
             model, aus=self.aus, levels=cfg.levels, points=cfg.cutpoints, occurrence_min=self.occurrence_min
         )
+
+    @functools.cached_property
+    def faces(self) -> Faces:
+        """Hashes of the faces that it trains and validates on."""
+        return remember(self.streams, self.aus)
 
     @functools.cached_property
     def scorer(self) -> SplitScorer:
@@ -187,7 +193,6 @@ def _module(run: FoldRun) -> AUModule:
     cfg, model = run.cfg, plain_dict(run.cfg.model)
     objectives = build_objectives(plain_dict(cfg.method))
     network = build_network(run.spec, model, init_weights=cfg.init_weights, channels_last=cfg.channels_last)
-    trained = [table for split, tables in run.streams.items() if split != "test" for table in tables]
     return AUModule(
         network=network,
         objectives=objectives,
@@ -203,12 +208,13 @@ def _module(run: FoldRun) -> AUModule:
         payload=Payload(
             spec=run.spec,
             protocol=run.protocol,
-            seen=sorted({str(person) for table in trained for person in table.persons}),
+            seen=seen_subjects(run.streams),
             config=store_config(cfg, run.output),
             versions=versions(),
             crop=find_crop_recipe(run.streams["train"]),
-            training_data={name: data["sha256"] for name, data in fingerprints(run.streams)["train"].items()},
+            training_data={name: data["content"] for name, data in fingerprints(run.streams)["train"].items()},
             run=provenance(run.output, fold=run.name is not None),
+            faces=run.faces,
         ),
     )
 

@@ -78,7 +78,8 @@ def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
 
 def _training_data(record: Mapping[str, Any]) -> dict[str, str]:
     try:
-        return {str(name): str(data["sha256"]) for name, data in record["run"]["data"]["train"].items()}
+        sets = record["run"]["data"]["train"].items()
+        return {str(name): str(data["content"] if "content" in data else data["sha256"]) for name, data in sets}
     except (LookupError, TypeError, AttributeError):
         return {}
 

@@ -37,7 +37,7 @@ def git_revision() -> str | None:
 def fingerprints(splits: Tables) -> dict[str, dict[str, dict[str, Any]]]:
     """Rows and fingerprint of every data set in every split."""
     return {
-        split: {table.name: {"rows": len(table), "sha256": table.fingerprint()} for table in tables}
+        split: {table.name: {"rows": len(table), "content": table.fingerprint()} for table in tables}
         for split, tables in splits.items()
     }
 

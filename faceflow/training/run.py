@@ -22,10 +22,11 @@ from faceflow.report.tables import data_tables, show
 from faceflow.tracking.tracker import tracked
 from faceflow.training.advice import silence_advice
 from faceflow.training.build import build_loggers, build_objectives
-from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized, unseen_faces
+from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
 from faceflow.training.intervals import check_bootstrap
+from faceflow.training.known_faces import without_seen
 from faceflow.training.predictors import open_predictor
 from faceflow.training.record import fingerprints, run_record
 from faceflow.training.summary import summarize
@@ -70,14 +71,16 @@ def test(cfg: DictConfig) -> float:
     check_bootstrap(cfg.bootstrap)
     if cfg.subset not in ("unseen", "all"):
         raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
+    if cfg.same_subjects not in (None, True, False):
+        raise ConfigError(f"same_subjects: expected true, false or null, got {cfg.same_subjects!r}")
     predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
     spec = predictor.spec
     tables = read_faces(cfg, levels=spec.levels)
     if cfg.checkpoint is None:
-        log.warning("onnx: an exported file does not say whom it was trained on; all persons are tested")
-        note = {"caution": "persons seen in training are not known, and may be included"}
+        log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
+        note = {"caution": "subjects seen in training are not known, and may be included"}
     else:
-        tables, note = unseen_faces(tables, payload, everybody=cfg.subset == "all")
+        tables, note = without_seen(tables, payload, everybody=cfg.subset == "all", same_subjects=cfg.same_subjects)
     tables = apart_by_split(tables)
     check_shared(spec.aus, tables)
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ def write_csv_dataset(
     kept = {header: values for header, values in labels.items() if values is not None}
     pd.DataFrame(kept).to_csv(folder / "labels.csv", index=False)
     return folder
+
+
+def made_up_hashes(files: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Hashes for tables whose files do not exist: other paths hold other pictures."""
+    paths = [str(file) for file in np.asarray(files).tolist()]
+    return np.array([int.from_bytes(hashlib.sha256(path.encode()).digest()[:7]) for path in paths], np.int64)
 
 
 def smooth_image(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:

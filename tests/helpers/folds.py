@@ -8,7 +8,9 @@ import numpy as np
 
 from faceflow.data.protocols.protocol import Fold
 from faceflow.data.sources import FaceTable
+from faceflow.data.subject_ids import identity_of
 from faceflow.encoding import LabelScale
+from tests.helpers.faces import made_up_hashes
 
 
 def table(
@@ -31,6 +33,8 @@ def table(
         files=files,
         filenames=files,
         persons=np.array([f"{identities or name}/{person}" for _, person in rows]),
+        identities=np.array([identity_of(f"{identities or name}/{person}") for _, person in rows]),
+        pictures=made_up_hashes(files),
         has_subjects=True,
         domains=np.array([domain for domain, _ in rows]) if isinstance(people, Mapping) else None,
         split=split,

@@ -13,6 +13,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.encoding import LabelScale, cutpoints
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.models.network import NetworkSpec
+from tests.helpers.faces import made_up_hashes
 
 
 def network_spec(backbone: str = "test_resnet", *, levels: int = 1, **changes: Any) -> NetworkSpec:
@@ -53,6 +54,8 @@ def label_table(
         files=files,
         filenames=files,
         persons=files,
+        identities=files,
+        pictures=made_up_hashes(files),
         has_subjects=True,
         domains=None,
         split=None,

@@ -189,7 +189,7 @@ FILES = [
     Case("resume: other loss", "CheckpointError: resume: expected method.supervised.criterion._target_=faceflow.losses.bce.BCE as in '{last}', got faceflow.losses.focal.Focal; *", ("resume={last}", "loss=focal")),
     Case("resume: other learning rate", "CheckpointError: resume: expected optimizer.lr=0.001 as in '{last}', got 0.01; *", ("resume={last}", "optimizer.lr=0.01")),
     Case("resume: EMA added", "CheckpointError: resume: expected average=none as in '{last}', got EMA; *", ("resume={last}", "average=ema")),
-    Case("resume: other persons", "CheckpointError: resume: expected the training and validation persons of '{last}', got others; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
+    Case("resume: other persons", "CheckpointError: resume: expected the train faces of '{last}', got * other faces, and * are missing; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
     Case("init_weights: other backbone", "CheckpointError: init_weights: expected a network with backbone test_efficientnet, got test_resnet in '{best}'; set this run to the same", ("init_weights={best}", "model.backbone=test_efficientnet")),
     Case("init_weights: other AUs", "CheckpointError: init_weights: expected a network with aus AU1, got AU1, AU6, AU12 in '{best}'; set this run to the same", ("init_weights={best}", "aus.names=[AU1]")),
     Case("init_weights: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; for weights of a timm network use model.weights", ("init_weights={files}/foreign.pth",)),

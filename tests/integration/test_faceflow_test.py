@@ -21,9 +21,9 @@ def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     tested = evaluate(trained, tmp_path, *faces.overrides, "pictures=true")
-    said = "WARNING left out 32 images of persons that the checkpoint was trained or validated on\n"
+    said = "WARNING left out 32 images of subjects that the checkpoint was trained or validated on\n"
     assert tested.stderr == said, "nothing else, nor empty lines of a bar that nobody sees"
-    assert tested.metrics()["protocol"]["left out"] == "32 images of seen persons"
+    assert tested.metrics()["protocol"]["left out"] == "32 images of seen subjects"
     for metric, value in trained.metrics()["test"]["faces"]["summary"].items():
         assert tested.metrics()["test"]["faces"]["summary"][metric] == pytest.approx(value, abs=1e-9)
     pd.testing.assert_frame_equal(tested.table("per_au.csv"), trained.table("per_au.csv"), atol=1e-9)
@@ -38,8 +38,8 @@ def test_metrics_agree_with_scikit_learn_on_all_persons_and_say_who_was_seen(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     tested = evaluate(trained, tmp_path, *faces.overrides, "subset=all")
-    assert tested.metrics()["protocol"]["caution"] == "includes persons seen in training or validation"
-    assert "includes persons seen in training or validation" in " ".join(tested.stdout.split())
+    assert tested.metrics()["protocol"]["caution"] == "includes subjects seen in training or validation"
+    assert "includes subjects seen in training or validation" in " ".join(tested.stdout.split())
     predictions, per_au = tested.table("predictions.csv"), tested.table("per_au.csv").set_index("au")
     assert len(predictions) == 40
     expected = {

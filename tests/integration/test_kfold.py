@@ -56,10 +56,10 @@ def anova_icc(first: np.ndarray, second: np.ndarray) -> float:
 def test_every_person_is_tested_once_and_named(whole: Outcome) -> None:
     tested = [set(predictions(whole, fold)["person"]) for fold in FOLDS]
     assert sorted(map(len, tested)) == [3, 3, 3]
-    assert set.union(*tested) == {f"faces/s{n}" for n in range(9)}
+    assert set.union(*tested) == {f"own/s{n}" for n in range(9)}
     lines = whole.stdout.splitlines()
     for number, (fold, persons) in enumerate(zip(FOLDS, tested, strict=True), 1):
-        names = " ".join(sorted(person.removeprefix("faces/") for person in persons))
+        names = " ".join(sorted(person.removeprefix("own/") for person in persons))
         assert lines[lines.index(f"Fold {number} of 3, {fold}: data") + 1] == f"Tests {names}"
         assert Outcome(0, "", "", whole.folder / fold).metrics()["protocol"]["split"].endswith(f"{fold} tests {names}")
 
@@ -167,7 +167,7 @@ def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
     faces = Faces(write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=9, frames=2, columns={"subject": subjects}))
     refused = run("train", tmp_path / "no", *SMALL, "protocol=disfa3", *faces.overrides)
     assert refused.code == 2
-    assert "expected every person in one of its folds, got 1 in none (faces/SN099); " in refused.error
+    assert "expected every person in one of its folds, got 1 in none (own/SN099); " in refused.error
     report = train(tmp_path / "out", "protocol=disfa3", "protocol.others=train", "report_only=true", *faces.overrides)
     lines = report.stdout.splitlines()
     assert [line for line in lines if line.startswith("Tests ")] == [
@@ -175,7 +175,7 @@ def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
         "Tests SN006 SN011",
         "Tests SN001 SN002 SN009 SN010",
     ]
-    assert "1 persons in none of its folds train in every fold (faces/SN099)" in report.stderr
+    assert "1 persons in none of its folds train in every fold (own/SN099)" in report.stderr
     assert "19 of its 27 subjects are not in the data (SN005, " in report.stderr
 
 

@@ -57,7 +57,7 @@ def test_the_record_says_what_made_the_numbers(trained: Outcome, faces: Faces) -
     }
     splits = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0, labeled=1.0))
     fingerprints = {split: tables[0].fingerprint() for split, tables in splits.items()}
-    assert {split: sets["faces"]["sha256"] for split, sets in record["data"].items()} == fingerprints
+    assert {split: sets["faces"]["content"] for split, sets in record["data"].items()} == fingerprints
     assert metrics["protocol"]["split"] == "val 30% and test 20% of the persons, seed 0"
     assert metrics["protocol"]["test"] == "faces (8 images, 2 subjects)"
     assert metrics["protocol"]["labels"] == "faces: occurrence = intensity >= 2 on a 0-5 scale"
@@ -71,7 +71,7 @@ def test_labels_in_predictions_are_those_of_the_csv(trained: Outcome, faces: Fac
     for au in AUS:
         assert predictions[au].tolist() == labels[au].astype(float).tolist()
         assert predictions[f"{au}_occurs"].tolist() == (labels[au].astype(int) >= 2).astype(int).tolist()
-    assert predictions["person"].tolist() == ("faces/" + labels["subject"]).tolist()
+    assert predictions["person"].tolist() == ("own/" + labels["subject"]).tolist()
 
 
 def test_data_sets_with_different_aus_train_together_and_are_scored_apart_and_pooled(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import DataError
-from faceflow.images import find_fault, find_faults, read_image
+from faceflow.images import find_fault, find_faults, hash_contents, read_image
 from tests.helpers.faces import smooth_image, write_image
 
 RGB = smooth_image(np.random.default_rng(0), 40)[:30]  # 30 high, 40 wide
@@ -157,3 +157,32 @@ def test_an_unreadable_image_is_an_error_that_names_it_and_why(
     with pytest.raises(DataError) as caught:
         read_image(path)
     assert str(caught.value).startswith(f"{path}: expected an image, got {reason}; ")
+
+
+def test_equal_contents_have_equal_hashes_under_any_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    small, large = rng.bytes(1000), rng.bytes(300_000)
+    (tmp_path / "a.jpg").write_bytes(small)
+    (tmp_path / "b.png").write_bytes(small)
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "large.jpg").write_bytes(large)
+    (tmp_path / "copy.jpg").write_bytes(large)
+    names = ["a.jpg", "b.png", "link.jpg", "large.jpg", "copy.jpg"]
+    first, second, link, big, copy = hash_contents([tmp_path / name for name in names]).tolist()
+    assert first == second == link != big == copy
+
+
+@pytest.mark.parametrize("place", [0, 150_000, 299_999])
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_other_contents_have_other_hashes(tmp_path: Path, size: int, place: int) -> None:
+    content = bytearray(np.random.default_rng(0).bytes(size))
+    (tmp_path / "a.jpg").write_bytes(content)
+    content[min(place, size - 1)] ^= 1
+    (tmp_path / "b.jpg").write_bytes(content)
+    (tmp_path / "c.jpg").write_bytes(content[:-1])
+    assert len(set(hash_contents([tmp_path / f"{name}.jpg" for name in "abc"]).tolist())) == 3
+
+
+def test_a_file_that_cannot_be_hashed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nope.jpg: expected an image that can be read, got 'No such file"):
+        hash_contents([tmp_path / "nope.jpg"])

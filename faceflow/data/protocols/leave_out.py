@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
-from faceflow.data.sources import FaceTable, Texts
+from faceflow.data.rows import Texts
+from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig, without_persons
 from faceflow.errors import DataError
 

@@ -14,6 +14,7 @@ from faceflow.config.checks import check_number
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig
+from faceflow.data.subject_ids import normal_id
 from faceflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class SubjectFolds(_FoldsOfPersons):
 
     Args:
         title: what these folds are, for results.
-        subjects: name of a fold -> those that it tests, as the `subject` column writes them.
+        subjects: name of a fold -> those that it tests, in any spelling of `normal_id`.
         identities: name of the people meant, where several data sets have subjects of these names; else None.
         others: what becomes of persons in no fold: "error", or "train" in every fold.
     """
@@ -136,7 +137,7 @@ class SubjectFolds(_FoldsOfPersons):
                 raise ConfigError(
                     f"protocol.subjects.{name}: expected a list of names (numbers in quotes), got {subjects!r}"
                 )
-        everybody = Counter(subject for subjects in self.subjects.values() for subject in subjects)
+        everybody = Counter(normal_id(subject) for subjects in self.subjects.values() for subject in subjects)
         if repeated := [subject for subject, count in everybody.items() if count > 1]:
             raise ConfigError(f"protocol.subjects: expected every subject once, got '{repeated[0]}' twice; remove one")
 
@@ -162,11 +163,12 @@ class SubjectFolds(_FoldsOfPersons):
 
     def _find(self, persons: Sequence[str]) -> dict[str, str]:
         """Person of every subject that the data know."""
-        listed = {subject for subjects in self.subjects.values() for subject in subjects}
+        listed = {normal_id(subject): subject for subjects in self.subjects.values() for subject in subjects}
         found: dict[str, str] = {}
         for person in persons:
-            for people, subject in _readings(person):
-                if subject not in listed or self.identities not in (None, people):
+            for people, spelled in _readings(person):
+                subject = listed.get(normal_id(spelled))
+                if subject is None or self.identities not in (None, people):
                     continue
                 if subject in found:
                     raise ConfigError(

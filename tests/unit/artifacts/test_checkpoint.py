@@ -38,6 +38,7 @@ def payload() -> Payload:
         crop={"align": {"preset": "eyes", "size": 224}},
         training_data={"faces": "47e2"},
         run={"id": "2026-11-24_10-00-00", "git": "d7a7"},
+        faces={"train": {"pictures": torch.tensor([3, -7]), "labels": torch.tensor([5, 5])}},
     )
 
 
@@ -61,6 +62,7 @@ def refusal(path: Path) -> str:
 def test_network_comes_back_from_the_file_alone(tmp_path: Path) -> None:
     network, found = load_network(write(tmp_path / "new" / "best.ckpt", checkpoint()), key="checkpoint")
     assert found == payload()
+    assert torch.equal(found.faces["train"]["pictures"], torch.tensor([3, -7]))
     assert not network.training
     assert torch.equal(network(random_images(2)).logits, NETWORK(random_images(2)).logits)
 
@@ -73,10 +75,11 @@ def test_checkpoint_is_plain_data(tmp_path: Path) -> None:
 
 def test_checkpoint_from_before_crop_recipes_were_stored_still_loads(tmp_path: Path) -> None:
     content = checkpoint()
-    for key in ("crop", "training_data", "run"):
+    for key in ("crop", "training_data", "run", "faces"):
         del content[PAYLOAD][key]
+    content[PAYLOAD]["format"] = 1
     _, found = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
-    assert (found.crop, found.training_data, found.run) == (None, {}, {})
+    assert (found.crop, found.training_data, found.run, found.faces) == (None, {}, {}, {})
     assert found.thresholds == payload().thresholds
 
 
@@ -103,9 +106,18 @@ def test_weights_of_timm_are_no_checkpoint_and_say_where_they_belong(tmp_path: P
 
 def test_newer_format_asks_for_the_version_that_wrote_it(tmp_path: Path) -> None:
     content = checkpoint()
-    content[PAYLOAD]["format"] = 2
+    content[PAYLOAD]["format"] = 3
     path = write(tmp_path / "best.ckpt", content)
-    assert refusal(path) == (f"{path}: expected checkpoint format 1, got 2; use the version of FaceFlow that wrote it")
+    assert refusal(path) == (
+        f"{path}: expected checkpoint format 2 or lower, got 3 of a newer FaceFlow; run: pip install -U faceflow"
+    )
+
+
+def test_fields_that_a_later_version_adds_are_passed_over(tmp_path: Path) -> None:
+    content = checkpoint()
+    content[PAYLOAD]["calibration"] = {"AU1": 2.0}
+    _, found = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
+    assert found == payload()
 
 
 def in_payload(**changes: Any) -> Callable[[dict[str, Any]], Any]:
@@ -135,6 +147,15 @@ def in_state(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         in_payload(crop="eyes"),
         in_payload(training_data=["faces"]),
         in_payload(run=1),
+        in_payload(format=True),
+        in_payload(format=0),
+        in_payload(faces=[1]),
+        in_payload(faces={"train": {"labels": torch.zeros(2, dtype=torch.int64)}}),
+        in_payload(faces={"train": {"pictures": torch.zeros(2)}}),
+        in_payload(faces={"train": {"pictures": [1, 2]}}),
+        in_payload(
+            faces={"train": {name: torch.zeros(n, dtype=torch.int64) for name, n in (("pictures", 2), ("labels", 3))}}
+        ),
         in_spec(backbone="hf-hub:x/y"),
         in_spec(backbone="local-dir:/x"),
         in_spec(backbone="test_vit", image_size=50),

@@ -19,7 +19,7 @@ from faceflow.data.assembly import (
 from faceflow.data.sources import FaceTable
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
-from tests.helpers.faces import source_settings, write_csv_dataset
+from tests.helpers.faces import made_up_hashes, source_settings, write_csv_dataset
 
 NAN = float("nan")
 FACS = LabelScale(score_max=5, occurrence_min=2)
@@ -40,6 +40,8 @@ def table(
         files=files,
         filenames=files,
         persons=np.array([f"{name}/s{row // 2}" for row in range(len(scores))]),
+        identities=np.array([f"{name}/s{row // 2}" for row in range(len(scores))]),
+        pictures=made_up_hashes(files),
         has_subjects=True,
         domains=None,
         split=split,

@@ -146,7 +146,7 @@ def test_given_splits_are_ignored_with_a_warning(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_image_that_two_data_sets_share_is_refused() -> None:
-    with pytest.raises(DataError, match=r"^splits: expected no file in two splits, got '/shared/None/0.jpg'"):
+    with pytest.raises(DataError, match=r"^splits: expected no picture in two splits, got 'b//shared/None/0.jpg'"):
         EVERY.folds([table(name, range(4), folder="shared") for name in ("a", "b")], SPLIT)
 
 

@@ -287,13 +287,24 @@ class TestFingerprint:
         ]
         assert tables[0].fingerprint() == tables[1].fingerprint()
 
+    def test_renamed_data_have_the_same(self, folder: Path) -> None:
+        table = read(folder, [face("a.png", 1, subject="01"), face("b.png", 0, subject="2")])
+        renamed = dataclasses.replace(
+            table,
+            name="other",
+            filenames=np.array(["x.png", "y.png"]),
+            persons=np.array(["other/1", "other/2"]),
+            identities=np.array(["other/1", "other/2"]),
+        )
+        assert renamed.fingerprint() == table.fingerprint()
+
     def test_other_labels_persons_or_files_have_another(self, folder: Path) -> None:
         table = read(folder, [face("a.png", 1, subject="s"), face("b.png", "", subject="s")], score_max=5)
         others = [
             dataclasses.replace(table, scores=np.array([[2.0], [NAN]])),
             dataclasses.replace(table, scores=np.array([[1.0], [0.0]])),
-            dataclasses.replace(table, persons=np.array(["faces/s", "faces/t"])),
-            dataclasses.replace(table, filenames=np.array(["a.png", "c.png"])),
+            dataclasses.replace(table, identities=np.array(["faces/s", "faces/t"])),
+            dataclasses.replace(table, pictures=np.array([1, 2])),
             dataclasses.replace(table, columns=("AU6",)),
         ]
         assert len({part.fingerprint() for part in (table, *others)}) == 6

@@ -12,9 +12,10 @@ import pytest
 
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig, check_leaks, hide_labels, make_splits, without_persons
+from faceflow.data.subjects import unify
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
-from tests.helpers.faces import read_tables_of, write_csv_dataset
+from tests.helpers.faces import made_up_hashes, read_tables_of, write_csv_dataset
 
 CONFIG = SplitConfig(val=0.15, test=0.25, seed=0, labeled=1.0)
 Splits = Mapping[str, Sequence[FaceTable]]
@@ -39,6 +40,8 @@ def table(
         files=files,
         filenames=files,
         persons=np.array([f"{identities or name}/{person}" for person in names]),
+        identities=np.array([f"{identities or name}/{person}" for person in names]),
+        pictures=made_up_hashes(files),
         has_subjects=True,
         domains=None,
         split=split,
@@ -192,9 +195,13 @@ class TestStatedSplits:
             make_splits(stated, CONFIG)
 
     def test_an_image_in_two_files_is_an_error_that_names_it(self) -> None:
-        train = dataclasses.replace(table("ab", split="train"), files=np.array(["/x/1", "/x/2", "/x/3", "/x/4"]))
-        val = dataclasses.replace(table("c", split="val"), files=np.array(["/x/4", "/x/5"]))
-        with pytest.raises(DataError, match=r"expected no file in two splits, got '/x/4' in train and val"):
+        train = dataclasses.replace(table("ab", split="train"), pictures=np.array([1, 2, 3, 4]))
+        val = dataclasses.replace(table("c", split="val"), pictures=np.array([4, 5]))
+        message = (
+            r"^splits: expected no picture in two splits, got 'faces//faces/train/3.jpg' in train, the same as "
+            r"'faces//faces/val/0.jpg' in val \(1 shared\)"
+        )
+        with pytest.raises(DataError, match=message):
             check_leaks({"train": [train], "val": [val], "test": []})
 
     @pytest.mark.parametrize("split", ["val", "test"])
@@ -211,7 +218,7 @@ class TestStatedSplits:
             split: (folder / "labels.csv").rename(tmp_path / f"{split}_a.csv") for split, folder in parts.items()
         }
         tables = read_tables_of("csv", images=tmp_path / "a/images", **files)
-        with pytest.raises(DataError, match=r"/s[01]' in (train|val) and test"):
+        with pytest.raises(DataError, match=r"/s[01]/[01].(jpg|png)' in (train|val) and test"):
             make_splits(tables, CONFIG)
 
 
@@ -273,11 +280,12 @@ class TestSharedPeople:
             *["test", "train", "train", "val"]
         ]
 
-    def test_the_same_images_under_two_names_point_at_identities(self) -> None:
+    def test_the_same_images_under_two_names_stay_in_one_split(self) -> None:
         first = table(range(10), name="a")
-        second = dataclasses.replace(table(range(10), name="b"), files=first.files[::-1])
-        with pytest.raises(DataError, match=r"expected no file in two splits.*data\.sources\.\*\.identities"):
-            make_splits([first, second], CONFIG)
+        second = dataclasses.replace(table(range(10), name="b"), pictures=first.pictures[::-1])
+        placed = placement(make_splits(unify([first, second]), CONFIG))
+        assert set(placed) == {f"a/{number}" for number in range(10)}
+        assert set(placed.values()) == {"train", "val", "test"}
 
 
 class TestLeavingOut:

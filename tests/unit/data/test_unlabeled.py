@@ -11,7 +11,8 @@ import pytest
 
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig, make_splits
-from faceflow.data.unlabeled import read_unlabeled, without_held_out
+from faceflow.data.streams import without_held_out
+from faceflow.data.unlabeled import read_unlabeled
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 from tests.helpers.faces import read_folder, smooth_image, unlabeled_settings, write_csv_dataset, write_image
@@ -127,7 +128,8 @@ class TestNames:
     def test_a_set_is_named_by_its_key_or_as_told(self, web: Path) -> None:
         assert [table.name for name in (None, "mine") for table in read(web, name=name)] == ["web", "mine"]
         assert read(web, name="mine")[0].persons[0] == "mine/anna/0.jpg"
-        assert read(web, name="mine", identities="people")[0].persons[0] == "people/anna/0.jpg"
+        # Whoever the people are, equal file names of two sets mean nothing.
+        assert read(web, name="mine", identities="people")[0].persons[0] == "mine/anna/0.jpg"
 
     def test_each_path_of_a_list_is_a_table(self, paint: Paint, web: Path) -> None:
         other = paint("faces", "a.png")

@@ -1,0 +1,82 @@
+"""Rows of a label file: which are kept, whom they show, and where their images lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.data.labels import LabelFile
+from faceflow.data.subject_ids import normal_id
+from faceflow.errors import ConfigError, DataError, suggest
+
+Texts = NDArray[np.str_]
+Rows = NDArray[np.intp]
+
+
+def without_duplicates(file: LabelFile) -> Rows:
+    """Rows to keep: the first of rows that repeat a file and all that is said of it."""
+    names = np.asarray([os.path.normpath(name) for name in file.frame["filename"]], np.str_)
+    _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
+    first = firsts[which]
+    alike = (file.scores == file.scores[first]) | (np.isnan(file.scores) & np.isnan(file.scores[first]))
+    same = alike.all(axis=1)
+    for column in {"subject", "domain"} & set(file.frame.columns):
+        texts = file.frame[column].to_numpy(np.str_)
+        if column == "subject":
+            texts = np.asarray([normal_id(text) for text in texts], np.str_)
+        same &= texts == texts[first]
+    if not same.all():
+        row = int(np.argmin(same))
+        raise DataError(
+            f"{file.where(row)}: expected one label row per image, got '{file.frame['filename'].iloc[row]}' with other "
+            f"labels, subject or domain than in line {file.lines[first[row]]}; keep the right one"
+        )
+    return np.flatnonzero(first == np.arange(len(first)))
+
+
+def in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
+    """Which rows are of some domains, each of which the file must know."""
+    if "domain" not in file.frame.columns:
+        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains; add it")
+    known = set(file.frame["domain"])
+    if absent := sorted(set(domains) - known):
+        raise ConfigError(
+            f"{key}.domains: expected values of the 'domain' column, got '{absent[0]}', which is not in "
+            f"{file.path}; {suggest(absent[0], known)}"
+        )
+    return file.frame["domain"].isin(domains).to_numpy(bool)
+
+
+def has_subjects(file: LabelFile, rows: Rows) -> bool:
+    """Whether the rows name their subjects; some without would be split as if they were other persons."""
+    if "subject" not in file.frame.columns:
+        return False
+    named = (file.frame["subject"] != "").to_numpy(bool)[rows]
+    if named.any() and not named.all():
+        row = int(rows[np.argmin(named)])
+        raise DataError(
+            f"{file.where(row)}: expected a subject, got an empty cell; fill in the subject of every row, or "
+            "remove the column"
+        )
+    return bool(named.all())
+
+
+def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
+    """Absolute path of the image of every row."""
+    if not images.is_dir():
+        raise DataError(f"{key}.images: expected a folder, got '{images}'; check the path")
+    root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
+    inside = root.rstrip(os.sep) + os.sep
+    names = file.frame["filename"].iloc[rows].tolist()
+    paths = [os.path.normpath(os.path.join(root, name)) for name in names]  # noqa: PTH118
+    for row, name, path in zip(rows, names, paths, strict=True):
+        if not path.startswith(inside):
+            raise DataError(
+                f"{file.where(int(row))}: expected a file inside '{images}', got '{name}'; "
+                f"write filename relative to {key}.images"
+            )
+    return np.asarray(paths, np.str_)

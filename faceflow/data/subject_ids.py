@@ -1,0 +1,42 @@
+"""Subject ids: one subject in several spellings, and pictures that several subjects have."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Namespace of the subjects in a user's own files. Within a command equal ids in it are one subject; a checkpoint may
+# have been trained on other files, where the same id may be somebody else.
+OWN = "own"
+
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
+
+
+def normal_id(subject: str) -> str:
+    """Bring a subject id to the form that all its spellings share.
+
+    Case, surrounding space, leading zeros and the ".0" that pandas adds to numbers do not count.
+
+    >>> normal_id("001"), normal_id("1.0"), normal_id(" S01 ")
+    ('1', '1', 's1')
+    """
+    text = " ".join(unicodedata.normalize("NFKC", subject).casefold().split())
+    if number := _WHOLE_NUMBER.fullmatch(text):
+        text = number[1]
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", text)
+
+
+def identity_of(person: str) -> str:
+    """Normalise the subject of "namespace/subject"."""
+    namespace, slash, subject = person.partition("/")
+    return f"{namespace}{slash}{normal_id(subject)}"
+
+
+def shared_pictures(pictures: NDArray[np.int64], identities: NDArray[np.str_]) -> list[tuple[int, int]]:
+    """Find rows (N,) whose picture several identities have, each with the first row of that picture."""
+    _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
+    other = identities != identities[first[which]]
+    return [(int(row), int(first[which[row]])) for row in np.flatnonzero(np.isin(which, which[other]))]

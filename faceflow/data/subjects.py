@@ -1,0 +1,84 @@
+"""Who is who in several tables: rows of one subject, however they are named, belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.data.sources import FaceTable
+
+log = logging.getLogger(__name__)
+
+
+def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
+    """Number the people behind all rows of some tables, one table after the other, (N,).
+
+    Rows of the same person, identity or picture belong together, and so do all that such rows lead to.
+    """
+    if not tables:
+        return np.empty(0, np.intp)
+    labels = []
+    for field in ("persons", "identities", "pictures"):
+        values = np.concatenate([getattr(table, field) for table in tables])
+        labels.append(np.unique(values, return_inverse=True)[1])
+    group = np.arange(len(labels[0]))
+    while True:
+        before = group
+        for label in labels:
+            smallest = np.full(label.max(initial=-1) + 1, len(group))
+            np.minimum.at(smallest, label, group)
+            group = smallest[label]
+        if np.array_equal(group, before):
+            return group
+
+
+def unify(tables: Sequence[FaceTable]) -> list[FaceTable]:
+    """Give all rows of a subject the same person, and name what was taken for one subject."""
+    if not tables:
+        return []
+    group = connected(tables)
+    names, number = np.unique(np.concatenate([table.persons for table in tables]), return_inverse=True)
+    first = np.full(len(group), len(names))
+    np.minimum.at(first, group, number)
+    _tell_spellings(tables)
+    _tell_copies(tables)
+    persons = np.split(names[first[group]], np.cumsum([len(table) for table in tables])[:-1])
+    return [dataclasses.replace(table, persons=part) for table, part in zip(tables, persons, strict=True)]
+
+
+def _tell_spellings(tables: Sequence[FaceTable]) -> None:
+    spellings: dict[str, set[str]] = {}
+    for table in tables:
+        if table.has_subjects:
+            pairs = np.unique(np.stack([table.identities, table.persons]), axis=1)
+            for identity, person in pairs.T.tolist():
+                spellings.setdefault(identity, set()).add(person.partition("/")[2])
+    met = [sorted(spelled) for spelled in spellings.values() if len(spelled) > 1]
+    if met:
+        *others, last = (f"'{spelled}'" for spelled in met[0])
+        alike = f"{', '.join(others)} and {last}"
+        log.warning("subject: %s are taken as one subject%s; write ids alike", alike, _more(len(met)))
+
+
+def _tell_copies(tables: Sequence[FaceTable]) -> None:
+    """Name pictures that are the only sign that two identities are one."""
+    pictures = np.concatenate([table.pictures for table in tables])
+    identities = np.concatenate([table.identities for table in tables])
+    filenames = [filename for table in tables for filename in table.filenames.tolist()]
+    order = np.argsort(pictures, kind="stable")
+    repeated = pictures[order][1:] == pictures[order][:-1]
+    same = np.flatnonzero(repeated & (identities[order][1:] != identities[order][:-1]))
+    if len(same):
+        one, other = int(order[same[0]]), int(order[same[0] + 1])
+        log.warning(
+            "'%s' (%s) and '%s' (%s) hold the same picture, so they stay in one split%s",
+            *(filenames[one], identities[one], filenames[other], identities[other], _more(len(same))),
+        )
+
+
+def _more(count: int) -> str:
+    return f" ({count} such cases)" if count > 1 else ""
