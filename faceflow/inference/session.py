@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ PROVIDERS = {  # the best first
 # The search for the fastest convolution would start anew for every size of a batch.
 _OPTIONS = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own lines
+
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where it was imported before faceflow
+    ort.disable_telemetry_events()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
