@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceflow.inference.predictor import load as load
 
 __version__ = "0.1.0"
+
+# No library calls home unless the user has set its variable otherwise. Most read theirs when they are imported, so this
+# must come first. Child processes inherit it.
+for _variable, _value in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+}.items():
+    os.environ.setdefault(_variable, _value)
 
 
 def __getattr__(name: str) -> object:

@@ -14,10 +14,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.cli.messages import one_line
+from faceflow.config.checks import check_texts
 from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError, FaceFlowError
 
@@ -49,6 +50,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         def run(cfg: DictConfig) -> float | None:
             try:
                 _check_installed(config_name, extra, modules)
+                check_texts(OmegaConf.to_container(cfg), key="")
                 if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                     from faceflow.sweep.job import run_job
 

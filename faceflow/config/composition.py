@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from faceflow.config.checks import check_texts
 from faceflow.config.instantiate import plain_dict
 from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError, suggest
@@ -26,13 +27,15 @@ def compose_config(entry: str, overrides: Sequence[str]) -> dict[str, Any]:
     """
     with initialize_config_dir(config_dir(), version_base="1.3"):
         try:
-            return plain_dict(compose(entry, overrides=list(overrides)))
+            config = plain_dict(compose(entry, overrides=list(overrides)))
         except (HydraException, OmegaConfBaseException) as error:
             text = " ".join(str(error).split())
             if unknown := _UNKNOWN_KEY.match(text):
                 hint = suggest(unknown[1], _keys(compose(entry)))
                 text = f"{unknown[1]}: expected a known key, got an unknown one; {hint}"
             raise ConfigError(text) from error
+    check_texts(config, key="")
+    return config
 
 
 def _keys(cfg: DictConfig) -> list[str]:

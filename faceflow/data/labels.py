@@ -172,7 +172,19 @@ def read_text(path: Path, key: str) -> pd.DataFrame:
     frame = rows[(rows != "").any(axis=1)].copy()
     for name in set(_TEXT_COLUMNS) & set(header):
         frame[name] = frame[name].str.strip()
+        _check_text(path, frame[name])
     return frame
+
+
+def _check_text(path: Path, column: pd.Series[str]) -> None:
+    """Refuse a NUL character, with which no file can be named."""
+    wrong = column.str.contains("\0", regex=False).to_numpy(bool)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{path}:{column.index[row]}: expected text in column '{column.name}', got a NUL character in "
+            f"{column.iloc[row]!r}; save the file as UTF-8 text"
+        )
 
 
 def _au_columns(path: Path, frame: pd.DataFrame, prefer: Kind) -> dict[str, int]:

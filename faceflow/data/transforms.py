@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import random
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,6 @@ from faceflow.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     from albumentations import BaseCompose, BasicTransform, Compose
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would ask the network for its newest version
 
 # A mirrored face needs its left and right AU columns swapped, which only the data set can do.
 _MIRRORS = frozenset({"HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry"})

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, parse_column
+from faceflow.config.checks import names_file
 from faceflow.data.labels import LabelFile, find_scale, read_labels, read_text
 from faceflow.data.sources import (
     UNLABELED,
@@ -228,11 +229,12 @@ def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{where}.exclude: expected a UTF-8 file of paths, got '{path}' ({error})") from error
     lines = [line.strip().replace("\\", "/") for line in lines if line.strip()]
+    possible = [line for line in lines if names_file(line)]
     known = {real for faces in found for real in faces.real}
     hits = {
         (line, real)
         for root in {faces.root for faces in found}
-        for line, real in zip(lines, real_paths(os.path.join(root, line) for line in lines), strict=True)  # noqa: PTH118
+        for line, real in zip(possible, real_paths(os.path.join(root, line) for line in possible), strict=True)  # noqa: PTH118
         if real in known
     }
     if hits and (lost := sorted(set(lines) - {line for line, _ in hits})):

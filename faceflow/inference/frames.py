@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceflow.config.checks import check_number
+from faceflow.config.checks import check_number, check_texts
 from faceflow.errors import ConfigError, DataError
 from faceflow.images import Image
 from faceflow.preprocess.clips import Clip, find_clips
@@ -75,7 +75,9 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
         raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
-    return [_clip(clip, frames) for clip in find_clips([str(item) for item in items], skip=skip)]
+    paths = [str(item) for item in items]
+    check_texts(paths if many else paths[0], key="source")
+    return [_clip(clip, frames) for clip in find_clips(paths, skip=skip)]
 
 
 def reported(source: Source, frames: Iterator[Frame]) -> Iterator[Frame]:

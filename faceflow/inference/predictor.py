@@ -24,6 +24,7 @@ from faceflow.inference.calibration import calibrated_to, calibrated_to_median
 from faceflow.inference.columns import Cell, Table
 from faceflow.inference.faces import CutFrame, Picture, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
 from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
 from faceflow.inference.session import OnnxModel
@@ -43,16 +44,19 @@ class Predictor:
     """Predicts AUs of whatever `faceflow-infer` takes; `load` makes one.
 
     The face detector opens when it is first needed and stays open until `close()`, the end of `with predictor:`, or
-    that of the object.
+    that of the object. A predictor can be pickled, and used in forked and spawned processes: each opens model and
+    detector for itself.
 
     Args:
         cfg: plain values of `configs/infer.yaml`.
+        model: the model that `cfg` names, where it was opened before.
 
     Raises:
         ExportError, ConfigError: the model or a setting cannot work.
     """
 
-    def __init__(self, cfg: Mapping[str, Any]) -> None:
+    def __init__(self, cfg: Mapping[str, Any], model: OnnxModel | None = None) -> None:
+        self._cfg = copy.deepcopy(dict(cfg))
         selection = Selection(**cfg["selection"])
         self.frames = FrameRange(**cfg["frames"])
         self.batch_size: int = cfg["batch_size"]
@@ -61,16 +65,20 @@ class Predictor:
         self.neutral_probability: float = cfg["neutral_probability"]
         self.smooth: int = cfg["smooth"]
         self._check_settings(cfg)
-        self.model = OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"])
+        self.model = model or OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"])
         contract = self.model.contract
         self.table = Table(contract, alias=cfg["alias"], suffixes=self._suffixes())
         self.selection = choose_selection(contract, selection)
         self.recipe = None if self.crops else choose_recipe(contract, cfg.get("align"))
         self._detector = None if self.crops else choose_detector(contract, cfg["detector"], same=cfg["same_detector"])
         self._searched_at_once: int = cfg["detectors"] or min(_cores(), _MOST_DETECTORS)
-        self._opened = ExitStack()
+        self._opened: PerProcess[_Detectors] = PerProcess(close=_Detectors.close)
         # At the end of Python, where MediaPipe can no longer close what was left open, and says so.
         weakref.finalize(self, self._opened.close)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes its own from; the detector is opened there when it is needed."""
+        return type(self), (self._cfg, self.model)
 
     def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
         """Predict pictures and videos.
@@ -153,17 +161,16 @@ class Predictor:
             frames, self.detectors, self.recipe, self.selection, size, sequence=sequence, picture=picture
         )
 
-    @cached_property
+    @property
     def detectors(self) -> Sequence[FaceDetector]:
         """Face detectors, open, one for each frame that is searched at once."""
         assert self._detector is not None, "crops need no detector"
-        copies = [copy.deepcopy(self._detector) for _ in range(self._searched_at_once)]
-        return [self._opened.enter_context(detector) for detector in copies]
+        detector, count = self._detector, self._searched_at_once
+        return self._opened.get(lambda: _Detectors(detector, count)).open
 
     def close(self) -> None:
         """Close the detector, if it was opened."""
         self._opened.close()
-        self.__dict__.pop("detectors", None)
 
     def __enter__(self) -> Self:
         return self
@@ -226,6 +233,18 @@ class Predictor:
                 "person"
             )
         return faces[0]
+
+
+class _Detectors:
+    """Copies of a detector, open."""
+
+    def __init__(self, detector: FaceDetector, count: int) -> None:
+        with ExitStack() as stack:
+            self.open = [stack.enter_context(copy.deepcopy(detector)) for _ in range(count)]
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def _cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from faceflow.errors import ConfigError, ExportError, suggest
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
 from faceflow.inference.onnx_file import read_metadata
+from faceflow.inference.per_process import PerProcess
 from faceflow.preprocess.assets import file_hash
 from faceflow.preprocess.native_log import native_lines_logged
 
@@ -31,7 +33,11 @@ PROVIDERS = {  # the best first
 }
 # The search for the fastest convolution would start anew for every size of a batch.
 _OPTIONS = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
+_State = tuple[int, int]  # size and time of change of a file
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own lines
+
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where it was imported before faceflow
+    ort.disable_telemetry_events()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +54,8 @@ class Scores:
 class OnnxModel:
     """A file of `faceflow-export`.
 
+    It can be pickled, and used on both sides of a fork: every process opens the file for itself.
+
     Args:
         path: the file.
         provider: cuda, coreml or cpu; auto takes the best that is there.
@@ -61,6 +69,8 @@ class OnnxModel:
 
     def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
         self.path = Path(path)
+        self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
+        self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
         check_number(threads, key="threads", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
         metadata = read_metadata(self.path, key=key)
         if KEY not in metadata:
@@ -69,8 +79,12 @@ class OnnxModel:
                 "make one with faceflow-export"
             )
         self.contract = ModelContract.from_json(metadata[KEY], source=str(path))
-        self._session = self._open(provider, threads, key)
+        self._state = _state_of(self.path)
         self._check_interface(key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings and state of the file, from which another process opens it."""
+        return _reopened, (type(self), self.path, self._settings, self._state)
 
     @property
     def identity(self) -> str:
@@ -102,7 +116,12 @@ class OnnxModel:
             ) from error
         return Scores(probability=results[0], intensity=results[1] if len(results) > 1 else None)
 
+    @property
+    def _session(self) -> Any:
+        return self._sessions.get(lambda: self._open(**self._settings))
+
     def _open(self, provider: str, threads: int, key: str) -> Any:
+        _check_state(self.path, self._state, key=key)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS_ONLY
@@ -142,6 +161,25 @@ class OnnxModel:
                 f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
                 "export it again with faceflow-export"
             )
+
+
+def _reopened(kind: type[OnnxModel], path: Path, settings: dict[str, Any], state: _State) -> OnnxModel:
+    _check_state(path, state, key=settings["key"])
+    return kind(path, **settings)
+
+
+def _state_of(path: Path) -> _State:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_state(path: Path, state: _State, *, key: str) -> None:
+    """Refuse a file that was replaced since the model was loaded: two processes would give different numbers."""
+    if not path.is_file() or _state_of(path) != state:
+        raise ExportError(
+            f"{key}: expected '{path}' as it was when the model was loaded, got a file that was changed or removed "
+            "since; load the model again"
+        )
 
 
 def _short(provider: str) -> str:

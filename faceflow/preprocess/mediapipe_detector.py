@@ -20,6 +20,7 @@ from faceflow.images import Image
 from faceflow.preprocess.assets import file_hash, find_model
 from faceflow.preprocess.detector import Array, Detection
 from faceflow.preprocess.landmarks import points_of_mesh
+from faceflow.preprocess.mediapipe_options import base_options
 from faceflow.preprocess.native_log import native_lines_logged
 from faceflow.preprocess.tiling import detect_close_up, detect_in_tiles, merged
 
@@ -155,7 +156,7 @@ class MediaPipeLandmarker(MediaPipeDetector):
 
     def _open(self, path: Path, tasks: Any) -> Any:
         options = tasks.vision.FaceLandmarkerOptions(
-            base_options=tasks.BaseOptions(model_asset_path=str(path)),
+            base_options=base_options(tasks, model_asset_path=str(path)),
             num_faces=self.max_faces,
             min_face_detection_confidence=self.min_score,
             min_face_presence_confidence=self.min_score,
@@ -212,7 +213,7 @@ class MediaPipeBoxes(MediaPipeDetector):
 
     def _open(self, path: Path, tasks: Any) -> Any:
         options = tasks.vision.FaceDetectorOptions(
-            base_options=tasks.BaseOptions(model_asset_buffer=_box_model(path)),
+            base_options=base_options(tasks, model_asset_buffer=_box_model(path)),
             min_detection_confidence=min(self.min_candidate_score, self.min_score),
         )
         return tasks.vision.FaceDetector.create_from_options(options)

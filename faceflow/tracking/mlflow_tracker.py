@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,6 @@ class MLflowTracker(MLFlowLogger, Tracker):
         check_kinds(artifacts, FILES, key="logger.mlflow")
         for module in ("mlflow", *(() if tracking_uri else ("sqlalchemy", "alembic"))):
             check_installed(module, key="logger.mlflow")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         root = Path(folder).resolve()
         if tracking_uri is None:
             root.mkdir(parents=True, exist_ok=True)

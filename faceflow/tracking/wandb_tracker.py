@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -64,7 +63,6 @@ class WandbTracker(WandbLogger, Tracker):
         finish_timeout: float,
     ) -> None:
         check_installed("wandb", key="logger.wandb")
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # an offline run must not call home
         check_number(
             samples, key="logger.wandb.samples", expected="a count of faces", valid=lambda x: x >= 0, whole=True
         )

@@ -46,7 +46,7 @@ def training_faces(config: Mapping[str, Any], count: int, pipeline: Pipeline) ->
     try:
         files = list(itertools.islice(_pictures(config["data"]["sources"]), count))
         return load_faces(files, pipeline) if files else None
-    except (LookupError, TypeError, AttributeError, OSError, DataError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OSError, DataError) as error:
         log.debug("no training faces: %s", error)
         return None
 

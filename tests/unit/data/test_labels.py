@@ -53,6 +53,11 @@ class TestReading:
         assert file.where(1) == f"{file.path}:3"
         assert file.frame["filename"].tolist() == ["a.jpg", "b.jpg"]
 
+    @pytest.mark.parametrize(("row", "column"), [("a\0b.jpg,s1", "filename"), ('a.jpg,"s\0"', "subject")])
+    def test_a_nul_character_is_refused(self, tmp_path: Path, row: str, column: str) -> None:
+        error = error_of(tmp_path, f"AU12,filename,subject\n0,c.jpg,s2\n1,{row}\n")
+        assert error.startswith(f"labels.csv:3: expected text in column '{column}', got a NUL character in '")
+
     def test_spaces_and_quotes_do_not_matter(self, tmp_path: Path) -> None:
         file = read_text(tmp_path, ' "AU6" , filename, AU12_r, subject \n 1 , a.jpg , "2", "s 1"\n')
         assert file.aus == ("AU12",)  # a file that names a column intensity gives its intensities

@@ -269,6 +269,14 @@ class TestExclusion:
         path.write_text(f"{tmp_path}/alias/top.png\n{tmp_path}/one.jpg\n")
         assert names(web, exclude=[str(path)]) == ["anna/neutral.jpg", "bert/deep/1.png", "bert/neutral.jpg"]
 
+    def test_a_nul_character_in_a_list_is_a_file_that_is_not_there(
+        self, web: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = tmp_path / "out.txt"
+        path.write_text("top.png\nanna/\0.jpg\n", encoding="utf-8")
+        assert "top.png" not in names(web, exclude=[str(path)])
+        assert "lists 1 files that are not there" in caplog.text
+
     def test_an_excluded_image_does_not_stay_under_another_path(self, web: Path) -> None:
         (web / "a_copy").symlink_to(web / "anna", target_is_directory=True)
         assert names(web, exclude=["anna/*"]) == [*self.REST]

@@ -26,6 +26,7 @@ def nobody_is_logged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)
+        patch.setenv("WANDB_ERROR_REPORTING", "false")
         for name in ("DATA_DIR", "CACHE_DIR", "CONFIG_DIR"):
             patch.setenv(f"WANDB_{name}", str(home))
         patch.setenv("NETRC", str(home / "netrc"))

@@ -1,0 +1,27 @@
+"""Options of MediaPipe's tasks with which its library sends no usage metrics.
+
+Its wheels upload metrics to Google and have no switch against it. What they do take is the file of certificates that
+the upload trusts: an empty one ends the upload before it begins.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def base_options(tasks: Any, **model: Any) -> Any:
+    """Make the `BaseOptions` of a task.
+
+    Args:
+        tasks: module `mediapipe.tasks.python`.
+        model: `model_asset_path` or `model_asset_buffer`.
+    """
+
+    class SilentOptions(tasks.BaseOptions):  # type: ignore[misc]
+        def to_ctypes(self) -> Any:  # versions before 0.10.30 have and need none
+            options = super().to_ctypes()
+            options.ca_bundle_path = os.devnull.encode()
+            return options
+
+    return SilentOptions(**model)
