@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 # Namespace of the subjects in a user's own files. Within a command equal ids in it are one subject; a checkpoint may
@@ -15,6 +17,7 @@ OWN = "own"
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 
 
+@functools.cache
 def normal_id(subject: str) -> str:
     """Bring a subject id to the form that all its spellings share.
 
@@ -29,6 +32,7 @@ def normal_id(subject: str) -> str:
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", text)
 
 
+@functools.cache
 def identity_of(person: str) -> str:
     """Normalise the subject of "namespace/subject"."""
     namespace, slash, subject = person.partition("/")
@@ -37,6 +41,7 @@ def identity_of(person: str) -> str:
 
 def shared_pictures(pictures: NDArray[np.int64], identities: NDArray[np.str_]) -> list[tuple[int, int]]:
     """Find rows (N,) whose picture several identities have, each with the first row of that picture."""
-    _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
+    which, _ = pd.factorize(pictures)
+    first = np.unique(which, return_index=True)[1]
     other = identities != identities[first[which]]
     return [(int(row), int(first[which[row]])) for row in np.flatnonzero(np.isin(which, which[other]))]

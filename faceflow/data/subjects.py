@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.data.sources import FaceTable
@@ -24,7 +25,7 @@ def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
     labels = []
     for field in ("persons", "identities", "pictures"):
         values = np.concatenate([getattr(table, field) for table in tables])
-        labels.append(np.unique(values, return_inverse=True)[1])
+        labels.append(pd.factorize(values)[0])
     group = np.arange(len(labels[0]))
     while True:
         before = group
@@ -41,9 +42,10 @@ def unify(tables: Sequence[FaceTable]) -> list[FaceTable]:
     if not tables:
         return []
     group = connected(tables)
-    names, number = np.unique(np.concatenate([table.persons for table in tables]), return_inverse=True)
+    number, found = pd.factorize(np.concatenate([table.persons for table in tables]))
+    names, order = np.unique(np.asarray(found, np.str_), return_inverse=True)
     first = np.full(len(group), len(names))
-    np.minimum.at(first, group, number)
+    np.minimum.at(first, group, order[number])
     _tell_spellings(tables)
     _tell_copies(tables)
     persons = np.split(names[first[group]], np.cumsum([len(table) for table in tables])[:-1])
@@ -54,8 +56,7 @@ def _tell_spellings(tables: Sequence[FaceTable]) -> None:
     spellings: dict[str, set[str]] = {}
     for table in tables:
         if table.has_subjects:
-            pairs = np.unique(np.stack([table.identities, table.persons]), axis=1)
-            for identity, person in pairs.T.tolist():
+            for identity, person in set(zip(table.identities.tolist(), table.persons.tolist(), strict=True)):
                 spellings.setdefault(identity, set()).add(person.partition("/")[2])
     met = [sorted(spelled) for spelled in spellings.values() if len(spelled) > 1]
     if met:
