@@ -52,9 +52,9 @@ def parts(options: argparse.Namespace) -> list[Part]:
     work = options.output
     ema, medium = ("average=ema", "average.decay=0.99"), "transforms@transforms.weak=medium"
     cutoffs = (
-        {"coverage": 0.15, "cutoff_step": 0.2},
+        {"coverage": 0.15},
         {"p_cutoff": 0.8, "n_cutoff": 0.98},
-        {"coverage": 0.3, "cutoff_step": 0.2},
+        {"coverage": 0.3},
     )
     regularizers = (
         ("method.miro.weight=0.01",),

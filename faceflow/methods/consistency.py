@@ -25,7 +25,7 @@ class PseudoLabels(NamedTuple):
 
 
 @torch.no_grad()
-def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool) -> PseudoLabels:
+def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool, prefer_on: bool = False) -> PseudoLabels:
     """Turn the confident ones of independent sigmoids into labels.
 
     Two-sided cutoffs are FixMatch on each binary problem: of the softmax over (0, z) the larger one is >= tau where
@@ -36,6 +36,7 @@ def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool) ->
         cutoffs: see `Cutoffs`.
         rank_consistent: a level that is surely on switches on all levels below it, one that is surely off all above
             it; levels that are told both count as unsure. Otherwise levels are labelled one by one.
+        prefer_on: levels that are told both count as on.
 
     Source: FixMatch (Sohn et al. 2020, arXiv:2001.07685), eq. 4.
     """
@@ -44,7 +45,7 @@ def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool) ->
     if rank_consistent and z.shape[-1] > 1:
         on = on.flip(-1).int().cummax(-1).values.flip(-1).bool()
         off = off.int().cummax(-1).values.bool()
-    return PseudoLabels(target=on.float(), confident=on ^ off)
+    return PseudoLabels(target=on.float(), confident=on | off if prefer_on else on ^ off)
 
 
 def consistency(criterion: ElementwiseLoss, strong: Tensor, labels: PseudoLabels) -> Tensor:

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from faceflow.errors import ConfigError, suggest
-from faceflow.methods.consistency import Cutoffs
+from faceflow.methods.consistency import Cutoffs, PseudoLabels, pseudo_labels
+from faceflow.methods.coverage import Coverage
 
 OTHERS = "others"  # key of all AUs that are not named
-_BOUNDS = (0.51, 0.999)  # probabilities between which adaptive cutoffs stay, on either side of one half
-_RAREST = 1e-3  # base rate; a level that never occurs would divide by zero
 
 
 class CutoffRule(nn.Module):
     """Cutoffs of every AU and level.
 
-    With a coverage, they adapt until the pseudo-labels have the base rates of the true labels: the share
-    coverage * base rate of the entries is labelled as on, the share coverage * (1 - base rate) as off. Rare AUs are
-    otherwise hardly ever labelled as on, and the network learns to leave them out. Every step moves a cutoff by
-    `step` * (share found / share wanted - 1) logits, which finds the quantile over all faces; a running mean of the
-    quantiles of batches would miss it where probabilities are all near 0 or 1.
+    With a coverage, they adapt until the pseudo-labels have the base rates of the true labels, see `Coverage`. Rare
+    AUs are otherwise hardly ever labelled as on, and the network learns to leave them out.
 
-    Source: class-aware cutoffs of CAP (Xie et al. 2023, arXiv:2305.02795), one per polarity; stochastic
-    approximation of a quantile (Robbins and Monro 1951).
+    Source: class-aware cutoffs of CAP (Xie et al. 2023, arXiv:2305.02795), one per polarity.
 
     Args:
-        p_cutoff: confidence in (0.5, 1] that makes a label on, or one per AU: {AU12: 0.9, others: 0.95}; where the
-            adaptive ones start.
+        p_cutoff: confidence in (0.5, 1] that makes a label on, or one per AU: {AU12: 0.9, others: 0.95}. Adaptive
+            cutoffs use it in the first step.
         n_cutoff: confidence that makes a label off; None is `p_cutoff`. Of a rare AU nearly every face is off with
             a probability of 0.95, whatever it shows.
         coverage: share of the entries in (0, 1] that get a pseudo-label, or None for fixed cutoffs.
-        step: of adaptive cutoffs, in logits, above 0.
+        rank_consistent: whether labels of several levels must be ordinal, see `pseudo_labels`.
         key: config key of the method, for messages.
     """
 
     positive: Tensor
     negative: Tensor
-    prior: Tensor
 
     def __init__(
         self,
@@ -48,7 +41,7 @@ class CutoffRule(nn.Module):
         p_cutoff: float | Mapping[str, float],
         n_cutoff: float | Mapping[str, float] | None,
         coverage: float | None,
-        step: float,
+        rank_consistent: bool,
         key: str,
     ) -> None:
         super().__init__()
@@ -58,14 +51,17 @@ class CutoffRule(nn.Module):
         )
         if coverage is not None:
             check_share(coverage, key=f"{key}.coverage", lowest=0, expected="a share in (0, 1], or null")
-        check_share(step, key=f"{key}.cutoff_step", lowest=0, expected="logits in (0, 1]")
-        self.coverage, self.step, self.key = coverage, step, key
+        if not isinstance(rank_consistent, bool):
+            raise ConfigError(f"{key}.rank_consistent: expected true or false, got {rank_consistent!r}")
+        self.share, self.rank_consistent, self.key = coverage, rank_consistent, key
 
     def bind(self, aus: Sequence[str], prior: Tensor) -> None:
         """Lay out the cutoffs; `prior` are the base rates of the labelled faces, (A, L)."""
         self.register_buffer("positive", self._logits("p_cutoff", aus).expand(prior.shape).clone())
         self.register_buffer("negative", -self._logits("n_cutoff", aus).expand(prior.shape))
-        self.register_buffer("prior", prior.float().clamp(_RAREST, 1 - _RAREST), persistent=False)
+        self.coverage = None
+        if self.share is not None:
+            self.coverage = Coverage(self.share, prior, rank_consistent=self.rank_consistent)
 
     def _logits(self, name: str, aus: Sequence[str]) -> Tensor:
         """Cutoffs of all AUs, (A, 1)."""
@@ -82,25 +78,32 @@ class CutoffRule(nn.Module):
         wanted = [values[au] if au in values else values[OTHERS] for au in aus]
         return torch.logit(torch.tensor(wanted, dtype=torch.float64)).float().unsqueeze(1)
 
-    def current(self) -> Cutoffs:
-        """Cutoffs of this step."""
-        return Cutoffs(self.positive, self.negative)
+    def label(self, logits: Tensor) -> PseudoLabels:
+        """Label what is confident by the cutoffs of this step; logits (B, A, L).
+
+        Where levels contradict one another, fixed cutoffs leave them unsure. Adaptive ones promise shares, and take
+        them for on: the rarer label is the one that would be lacking.
+        """
+        cutoffs = Cutoffs(self.positive, self.negative)
+        return pseudo_labels(logits, cutoffs, rank_consistent=self.rank_consistent, prefer_on=self.coverage is not None)
 
     @torch.no_grad()
     def follow(self, logits: Tensor) -> None:
-        """Move adaptive cutoffs by what they label of a batch (B, A, L); after the step has used the old ones."""
-        if self.coverage is None:
-            return
-        z = logits.float()
-        shares = torch.stack([(z >= self.positive).float().mean(dim=0), (z <= self.negative).float().mean(dim=0)])
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(shares)
-            shares /= torch.distributed.get_world_size()
-        wanted = self.coverage * torch.stack([self.prior, 1 - self.prior])
-        up, down = self.step * (shares / wanted - 1)
-        low, high = (math.log(p / (1 - p)) for p in _BOUNDS)
-        self.positive.add_(up).clamp_(low, high)
-        self.negative.sub_(down).clamp_(-high, -low)
+        """Move adaptive cutoffs by a batch (B, A, L) of every process; after the step has used the old ones."""
+        if self.coverage is not None:
+            everywhere = _gathered(logits)
+            cutoffs = self.coverage.follow(everywhere, self.label(everywhere))
+            self.positive.copy_(cutoffs.positive)
+            self.negative.copy_(cutoffs.negative)
+
+
+def _gathered(logits: Tensor) -> Tensor:
+    """Rows of all processes, which have equally many, in the order of the processes."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return logits
+    parts = [torch.empty_like(logits) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, logits.contiguous())
+    return torch.cat(parts)
 
 
 def check_share(value: object, *, key: str, lowest: float, expected: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
-from faceflow.methods.consistency import consistency, pseudo_labels
+from faceflow.methods.consistency import consistency
 from faceflow.methods.cutoffs import CutoffRule, check_share
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
@@ -29,7 +29,6 @@ class FixMatch(Objective):
         criterion: loss of the labelled faces, and per entry that of the unlabelled ones.
         p_cutoff, n_cutoff: confidence that makes a pseudo-label on or off, one or per AU, see `CutoffRule`.
         coverage: None, or the share of entries to pseudo-label at the labelled base rates, see `CutoffRule`.
-        cutoff_step: of adaptive cutoffs, in logits.
         rank_consistent: whether pseudo-labels of several levels must be ordinal, see `pseudo_labels`.
         lambda_u: weight of the consistency term.
         ramp_up: share of the run in which that weight rises linearly from 0.
@@ -50,7 +49,6 @@ class FixMatch(Objective):
         p_cutoff: float | Mapping[str, float],
         n_cutoff: float | Mapping[str, float] | None,
         coverage: float | None,
-        cutoff_step: float,
         rank_consistent: bool,
         lambda_u: float,
         ramp_up: float,
@@ -60,16 +58,14 @@ class FixMatch(Objective):
         self.key = f"method.{type(self).__name__.lower()}"
         self.criterion = criterion
         self.cutoffs = CutoffRule(
-            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, step=cutoff_step, key=self.key
+            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent, key=self.key
         )
-        if not isinstance(rank_consistent, bool):
-            raise ConfigError(f"{self.key}.rank_consistent: expected true or false, got {rank_consistent!r}")
         self._check_weight(lambda_u)
         if ramp_up != 0:
             check_share(ramp_up, key=f"{self.key}.ramp_up", lowest=0, expected="a share of the run in [0, 1]")
         if teacher not in TEACHERS:
             raise ConfigError(f"{self.key}.teacher: expected student or ema, got '{teacher}'")
-        self.rank_consistent, self.lambda_u, self.ramp_up = rank_consistent, lambda_u, ramp_up
+        self.lambda_u, self.ramp_up = lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
         if not lambda_u:
             self.views = self.supervised_views
@@ -114,7 +110,7 @@ class FixMatch(Objective):
     def consistency(self, outputs: Outputs, stream: str, batch: Batch) -> Tensor:
         """Unweighted consistency of a stream; that of the unlabelled one is counted for the log."""
         weak, strong = outputs[f"{TEACHER}{stream}/weak"].logits, outputs[f"{stream}/strong"].logits
-        labels = pseudo_labels(weak, self.cutoffs.current(), rank_consistent=self.rank_consistent)
+        labels = self.cutoffs.label(weak)
         if stream == "unlabeled":
             self.pseudo_statistics.update(labels, batch[stream]["target"], batch[stream]["mask"])
         return consistency(self.criterion, strong, labels)

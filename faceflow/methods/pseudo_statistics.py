@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -35,7 +37,8 @@ class PseudoLabelStatistics(Metric):
     def __init__(self, aus: int) -> None:
         super().__init__()
         for name in self._SUMS:
-            self.add_state(name, default=torch.zeros(aus, dtype=torch.float64), dist_reduce_fx="sum")
+            # Whole numbers: fp32 stops counting at 2^24, and Apple GPUs have no fp64.
+            self.add_state(name, default=torch.zeros(aus, dtype=torch.int64), dist_reduce_fx="sum")
 
     @torch.no_grad()
     def update(self, labels: PseudoLabels, hidden: Tensor, known: Tensor) -> None:
@@ -57,19 +60,24 @@ class PseudoLabelStatistics(Metric):
         for name, count in zip(self._SUMS, counts, strict=True):
             setattr(self, name, getattr(self, name) + count.sum(dim=(0, 2)))
 
-    def compute(self) -> dict[str, Tensor]:
-        """Rates per AU, (A,); NaN where there is nothing to divide by."""
+    def compute(self) -> dict[str, NDArray[np.float64]]:
+        """Rates per AU, (A,); NaN where there is nothing to divide by.
+
+        Arrays, because torchmetrics would squeeze tensors of one element.
+        """
+        sums = {name: getattr(self, name).cpu().numpy() for name in self._SUMS}
+        labelled = sums["positive"] + sums["negative"]
         return {
-            "mask_positive": self.positive / self.entries,
-            "mask_negative": self.negative / self.entries,
-            "pseudo_positive_rate": self.positive / (self.positive + self.negative),
-            "pseudo_precision": self.right_positive / self.known_positive,
-            "pseudo_recall": self.right_positive / self.occurring,
-            "pseudo_negative_precision": self.right_negative / self.known_negative,
+            "mask_positive": _share(sums["positive"], sums["entries"]),
+            "mask_negative": _share(sums["negative"], sums["entries"]),
+            "pseudo_positive_rate": _share(sums["positive"], labelled),
+            "pseudo_precision": _share(sums["right_positive"], sums["known_positive"]),
+            "pseudo_recall": _share(sums["right_positive"], sums["occurring"]),
+            "pseudo_negative_precision": _share(sums["right_negative"], sums["known_negative"]),
         }
 
 
-def named_rates(rates: dict[str, Tensor], aus: Sequence[str]) -> dict[str, float]:
+def named_rates(rates: Mapping[str, NDArray[np.float64]], aus: Sequence[str]) -> dict[str, float]:
     """Name the mean over AUs "mask_positive" and each AU's rate "mask_positive/AU12"; undefined ones are left out."""
     named: dict[str, float] = {}
     for name, values in rates.items():
@@ -78,3 +86,9 @@ def named_rates(rates: dict[str, Tensor], aus: Sequence[str]) -> dict[str, float
             named[name] = sum(defined.values()) / len(defined)
         named |= {f"{name}/{au}": value for au, value in defined.items()}
     return named
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

@@ -15,7 +15,7 @@ from faceflow.sweep.job import FINISHED, RECORD, Job, read_job
 
 SEED = "seed"
 LEGACY = "legacy"
-COSTS = ("seconds", "images_per_second", "parameters")
+COSTS = ("updates", "seconds", "images_per_second", "parameters")
 
 
 def read_sweep(folder: Path) -> list[tuple[Path, Job]]:
@@ -38,7 +38,7 @@ def varied_keys(jobs: Sequence[Job]) -> list[str]:
 
 
 def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
-    """A row per job: number, folder, the keys that vary, status, seconds, speed, size, monitor, test scores, error.
+    """A row per job: number, folder, the keys that vary, status, costs, monitor, test scores, error.
 
     Where a job's numbers are legacy ones, a column `protocol` says so.
     """
@@ -71,11 +71,23 @@ def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataF
     return mean.assign(std=groups[metric].std(ddof=1), jobs=groups[metric].count()).reset_index()
 
 
+def differing_updates(frame: pd.DataFrame) -> str | None:
+    """Say in one line that finished jobs made different numbers of updates, so that longer training is compared too."""
+    updates = frame.loc[frame["status"] == FINISHED, "updates"].dropna()
+    if updates.nunique() < 2:
+        return None
+    return (
+        f"Warning: the jobs differ in their updates ({updates.min():.0f} to {updates.max():.0f}), so their scores "
+        "compare the length of training too; give all of them one loader.steps_per_epoch"
+    )
+
+
 def _training(folder: Path, metrics: dict[str, Any]) -> dict[str, float]:
-    """Speed and size of the network; over folds, their mean."""
+    """Updates, speed and size of the network; over folds, their mean."""
     parts = [metrics] if "training" in metrics else [_read(path) for path in sorted(folder.glob("*/metrics.json"))]
     known = [part["training"] for part in parts if "training" in part]
-    return {key: pd.Series([part[key] for part in known], dtype=float).mean() for key in COSTS[1:]}
+    keys = [key for key in COSTS if key != "seconds"]  # those are the job's
+    return {key: pd.Series([part.get(key) for part in known], dtype=float).mean() for key in keys}
 
 
 def _scores(metrics: dict[str, Any]) -> dict[str, float]:

@@ -17,13 +17,22 @@ from faceflow.report.heat_map import heat_map
 from faceflow.report.slices import slices
 from faceflow.report.tables import add_row, number, plain_table, say, show
 from faceflow.sweep.job import FINISHED, Job
-from faceflow.sweep.results import LEGACY, SEED, aggregate, read_sweep, sweep_frame, varied_keys
+from faceflow.sweep.results import (
+    COSTS,
+    LEGACY,
+    SEED,
+    aggregate,
+    differing_updates,
+    read_sweep,
+    sweep_frame,
+    varied_keys,
+)
 from faceflow.sweep.session import planned_jobs
 
 _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row
-_COSTS = ("seconds", "images/s", "parameters")
-_NOT_SCORES = {"job", "folder", "status", "seconds", "images_per_second", "parameters", "monitor", "protocol", "error"}
+_COSTS = ("updates", "seconds", "images/s", "parameters")
+_NOT_SCORES = {"job", "folder", "status", *COSTS, "monitor", "protocol", "error"}
 
 
 def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
@@ -59,11 +68,15 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
             led = aggregate(frame, keys, _BEST)
             slices(folder / "sweep.png", led, keys=choices, metric=_named(frame, _BEST), caption=fixed)
     show(*tables)
+    unequal = differing_updates(frame)
+    text = [*map(_markdown, tables), *([f"{unequal}\n"] if unequal else [])]
     with whole_file(folder / "sweep.md") as partial:
-        partial.write_text("\n".join(map(_markdown, tables)), encoding="utf-8")
+        partial.write_text("\n".join(text), encoding="utf-8")
     written = "sweep.csv, sweep.md" + (", sweep.png" if scored else "")
     planned = max(len(jobs), planned_jobs(folder))
     say(f"{len(finished)} of {planned} jobs finished. Results: {folder}: {written}")
+    if unequal:
+        say(unequal)
     for job in jobs:
         if job.status != FINISHED:
             name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
@@ -124,7 +137,7 @@ def _means_table(means: pd.DataFrame, keys: list[str], metric: str, fixed: str) 
 
 def _costs(row: Mapping[Hashable, Any]) -> list[str]:
     size = "-" if pd.isna(row["parameters"]) else f"{row['parameters'] / 1e6:.2f} M"
-    return [number(row["seconds"], 0), number(row["images_per_second"], 0), size]
+    return [*(number(row[cost], 0) for cost in ("updates", "seconds", "images_per_second")), size]
 
 
 def _score(value: float | None) -> str:

@@ -37,6 +37,7 @@ _CONTINUED = (
     *("seed", "levels", "cutpoints", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
     *("layer_decay", "head_lr_mult", "average"),
 )
+_GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
 _LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
@@ -212,7 +213,7 @@ def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] 
         return None if theirs == ours else (key, theirs, ours)
     shared = [name for name in theirs if name in ours]
     found = (_first_difference(f"{key}.{name}", theirs[name], ours[name]) for name in shared)
-    named = None if theirs.keys() == ours.keys() else (key, tuple(theirs), tuple(ours))
+    named = None if theirs.keys() - _GONE == ours.keys() else (key, tuple(theirs), tuple(ours))
     return next(filter(None, found), named)
 
 

@@ -43,7 +43,7 @@ class TorchPredictor:
     def __call__(self, images: Tensor) -> Prediction:
         """Predict uint8 RGB images (B, 3, S, S)."""
         logits = self.network(images.to(self.device, non_blocking=True)).logits
-        levels = logits.float().sigmoid().double().cpu().numpy()
+        levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
         return decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
@@ -50,12 +49,9 @@ class EpochPredictions(Metric):
 
         Arrays, because torchmetrics would squeeze tensors of one element.
         """
-        index, probability = dim_zero_cat(self.index), dim_zero_cat(self.probability)
-        rows, inverse = torch.unique(index, return_inverse=True)
-        first = torch.full_like(rows, len(index)).scatter_reduce_(
-            0, inverse, torch.arange(len(index), device=index.device), "amin"
-        )
-        return rows.cpu().numpy(), probability[first].double().cpu().numpy()
+        index, probability = (dim_zero_cat(state).cpu().numpy() for state in (self.index, self.probability))
+        rows, first = np.unique(index, return_index=True)
+        return rows, probability[first].astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

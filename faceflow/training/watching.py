@@ -54,10 +54,14 @@ class Throughput(L.Callback):
 
 
 def training_cost(trainer: L.Trainer, network: nn.Module) -> dict[str, float]:
-    """Parameters of the network, and training faces per second."""
+    """Parameters of the network, its updates, and training faces per second."""
     callbacks: list[L.Callback] = vars(trainer)["callbacks"]  # Lightning does not declare it
     rate = next(callback.rate for callback in callbacks if isinstance(callback, Throughput))
-    return {"parameters": sum(parameter.numel() for parameter in network.parameters()), "images_per_second": rate}
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "updates": trainer.global_step,
+        "images_per_second": rate,
+    }
 
 
 class SampleFaces(L.Callback):

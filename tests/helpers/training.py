@@ -75,24 +75,23 @@ def fit(
     resume: Path | None = None,
     **trainer_settings: Any,
 ) -> L.Trainer:
-    """Train on ready batches for one epoch on the CPU.
+    """Train on ready batches for one epoch, on the CPU where the settings name no other device.
 
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
     module's own hook of that name. Both come after the same hooks of `callbacks`.
     """
-    settings: dict[str, Any] = {"max_epochs": 1, "log_every_n_steps": 1, "logger": False} | trainer_settings
+    settings: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "log_every_n_steps": 1, "logger": False}
     with warnings.catch_warnings():
         for advice in _ADVICE:
             warnings.filterwarnings("ignore", message=advice)
         trainer = L.Trainer(
-            accelerator="cpu",
             devices=1,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[*callbacks, _Watch(before_step, after_batch)],
-            **settings,
+            **(settings | trainer_settings),
         )
         loaders = [DataLoader(list(rows), batch_size=None) for rows in (batches, validation)]
         trainer.fit(module, loaders[0], loaders[1] if validation else None, ckpt_path=resume, weights_only=True)

@@ -63,7 +63,8 @@ def test_every_combination_trains_and_logs_its_terms(
 ) -> None:
     levels = "levels=5" if backbone == "test_vit" else "levels=1"
     size = "model.image_size=64" if backbone == "test_vit" else "model.image_size=32"
-    settings = (f"method={method}", f"model.backbone={backbone}", size, levels, f"unlabeled={frames}", *SEMI)
+    aus = "aus.names=[AU12]" if backbone == "test_vit" else "aus=all"
+    settings = (f"method={method}", f"model.backbone={backbone}", size, levels, aus, f"unlabeled={frames}", *SEMI)
     logged = train(tmp_path, *faces.overrides, *settings).table("metrics.csv").iloc[-1]
     base = method.removesuffix("_miro")
     names = [f"train/{base}/task_loss", f"train/{base}/consistency_loss", f"train/{base}/mask_negative/AU12"]

@@ -41,6 +41,16 @@ def test_a_failed_job_does_not_stop_the_others(swept: Outcome) -> None:
 
 
 @pytest.mark.slow
+def test_methods_and_shares_of_labels_are_compared_at_equal_updates(faces: Faces, tmp_path: Path) -> None:
+    settings = ("model.backbone=test_resnet", "trainer.max_epochs=2", "loader.batch_size=4", "split.labeled=0.3,0.6")
+    plain = sweep(tmp_path / "plain", faces, "-m", "method=supervised,fixmatch", *settings)
+    assert "Warning: the jobs differ in their updates" in plain.stdout
+    equal = sweep(tmp_path / "equal", faces, "sweep=label_share", "loader.steps_per_epoch=3", *settings)
+    assert "updates (" not in equal.stdout
+    assert pd.read_csv(equal.folder / "sweep.csv")["updates"].tolist() == [6] * 4
+
+
+@pytest.mark.slow
 def test_only_what_is_missing_runs_again(swept: Outcome, faces: Faces) -> None:
     folders = sorted(swept.folder.glob("[0-9]_*"))
     kept = {folder: (folder / "metrics.json").stat().st_mtime_ns for folder in folders[:2]}

@@ -4,7 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
+from faceflow.methods.cutoffs import CutoffRule
 from tests.helpers.commands import run_command
 from tests.helpers.faces import write_csv_dataset
 
@@ -41,3 +43,34 @@ def test_two_processes_train_and_score_every_row_once(tmp_path):
     assert evaluation["rows"] == len(predictions)
     assert len(pd.read_csv(output / "metrics.csv")) == 2
     assert done.stdout.count("Labels per AU") == 1
+
+
+STEPS, ROWS = 40, 8
+PRIOR = torch.tensor([[0.1, 0.05], [0.3, 0.2]])
+
+
+def followed(batches):
+    """State of adaptive cutoffs after batches."""
+    rule = CutoffRule(p_cutoff=0.95, n_cutoff=None, coverage=0.4, rank_consistent=True, key="method.fixmatch")
+    rule.bind(("AU1", "AU12"), PRIOR)
+    for logits in batches:
+        rule.follow(logits)
+    return rule.state_dict()
+
+
+def batches():
+    return 3 * torch.randn(STEPS, 2 * ROWS, 2, 2, generator=torch.Generator().manual_seed(0))
+
+
+def follow_half(rank, folder):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    torch.save(followed(batches()[:, rank * ROWS : (rank + 1) * ROWS]), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_adaptive_cutoffs_of_two_processes_are_those_of_one_with_all_rows(tmp_path):
+    torch.multiprocessing.spawn(follow_half, (tmp_path,), nprocs=2)
+    whole = followed(batches())
+    for rank in (0, 1):
+        for key, value in torch.load(tmp_path / f"{rank}.pt").items():
+            assert torch.equal(value, whole[key]), key

@@ -228,3 +228,14 @@ def test_every_file_says_what_it_is_for_or_inherits_one_that_does() -> None:
         lines = path.read_text("utf-8").splitlines()
         inherits = lines[0] == "defaults: [default]" or path.parent.name in ("help", "logger")
         assert lines[0].startswith("# ") or inherits, path
+
+
+@pytest.mark.parametrize(
+    "preset",
+    ["sweep=label_share", "sweep=methods_seeds", *(f"experiment=few_labels{kind}" for kind in ("", "_debiased"))],
+)
+def test_presets_that_compare_methods_give_all_of_them_as_many_updates(preset: str) -> None:
+    register()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        loaders = [compose("train", [preset, f"method={method}"]).loader for method in ("supervised", "fixmatch")]
+    assert loaders[0].steps_per_epoch == loaders[1].steps_per_epoch == 100

@@ -25,7 +25,6 @@ def method(kind: type[FixMatch] = DeFixMatch, **changes: Any) -> FixMatch:
         "p_cutoff": 0.95,
         "n_cutoff": None,
         "coverage": None,
-        "cutoff_step": 0.1,
         "rank_consistent": True,
         "lambda_u": 0.5,
         "ramp_up": 0.0,
@@ -106,10 +105,10 @@ def test_difference_of_both_consistencies_is_zero_in_the_mean() -> None:
 def test_adaptive_cutoffs_are_the_same_for_both_terms() -> None:
     weak, strong = (2 * torch.randn(32, 2, 1, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     objective = method(coverage=0.8)
-    before = objective.cutoffs.current().positive.clone()
+    before = objective.cutoffs.positive.clone()
     terms = objective(outputs(weak, strong, strong, weak, weak), batch(torch.ones(32, 2, 1), 32))
     assert terms["consistency_loss"].item() + terms["debias_loss"].item() == 0.0
-    assert not torch.equal(objective.cutoffs.current().positive, before)
+    assert not torch.equal(objective.cutoffs.positive, before)
 
 
 def test_lambda_above_one_half_is_refused_but_not_by_fixmatch() -> None:

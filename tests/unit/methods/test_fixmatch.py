@@ -9,10 +9,10 @@ from torch import Tensor
 
 from faceflow.errors import ConfigError
 from faceflow.losses.bce import BCE
-from faceflow.methods.consistency import Cutoffs, consistency, pseudo_labels
-from faceflow.methods.cutoffs import CutoffRule
+from faceflow.methods.consistency import Cutoffs, PseudoLabels, consistency, pseudo_labels
 from faceflow.methods.fixmatch import FixMatch
 from faceflow.methods.objective import TEACHER
+from faceflow.methods.pseudo_statistics import PseudoLabelStatistics
 from faceflow.models.network import AUNetwork, NetworkOutput
 from tests.helpers.networks import label_counts, network_spec
 
@@ -35,25 +35,21 @@ def bce() -> BCE:
     return BCE(weighting="none", max_weight=1.0)
 
 
-def fixmatch(**changes: Any) -> FixMatch:
+def fixmatch(aus: tuple[str, ...] = ("AU1", "AU12"), **changes: Any) -> FixMatch:
     settings: dict[str, Any] = {
         "criterion": bce(),
         "p_cutoff": 0.95,
         "n_cutoff": None,
         "coverage": None,
-        "cutoff_step": 0.1,
         "rank_consistent": True,
         "lambda_u": 1.0,
         "ramp_up": 0.0,
         "teacher": "student",
     }
     objective = FixMatch(**(settings | changes))
-    objective.bind(NETWORK, label_counts([[2], [5]], [10, 10]))
+    network = NETWORK if aus == NETWORK.spec.aus else AUNetwork(network_spec(aus=aus))
+    objective.bind(network, label_counts([[2], [5]][: len(aus)], [10, 10][: len(aus)]))
     return objective
-
-
-def cutoff_rule(p_cutoff: Any, *, n_cutoff: Any = None, coverage: float | None, step: float) -> CutoffRule:
-    return CutoffRule(p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, step=step, key="method.fixmatch")
 
 
 def outputs(**logits: Tensor) -> dict[str, NetworkOutput]:
@@ -209,64 +205,31 @@ def test_epoch_statistics_by_hand() -> None:
     assert objective.statistics(("AU1", "AU12")) == {}
 
 
+def test_epoch_statistics_of_a_single_au() -> None:
+    objective = fixmatch(aus=("AU12",))
+    weak = probabilities([[[0.99]], [[0.98]], [[0.01]], [[0.5]]])
+    hidden = torch.tensor([[[1.0]], [[0.0]], [[0.0]], [[1.0]]])
+    objective(
+        outputs(labeled_weak=weak, unlabeled_strong=weak, teacher=weak), batch(torch.ones(4, 1, 1), hidden=hidden)
+    )
+    found = objective.statistics(("AU12",))
+    assert (found["mask_positive"], found["mask_negative/AU12"], found["pseudo_precision/AU12"]) == (0.5, 0.25, 0.5)
+
+
+def test_counts_of_a_long_epoch_stay_exact() -> None:
+    statistics = PseudoLabelStatistics(1)
+    statistics.entries += 2**24  # where fp32 stops counting by ones
+    on = PseudoLabels(torch.ones(1, 1, 1), torch.ones(1, 1, 1, dtype=torch.bool))
+    for _ in range(3):
+        statistics.update(on, torch.zeros(1, 1, 1), torch.zeros(1, 1, dtype=torch.bool))
+    assert statistics.entries.item() == 2**24 + 3
+
+
 def test_quality_is_left_out_without_hidden_labels() -> None:
     objective = fixmatch()
     z = torch.full((2, 2, 1), 9.0)
     objective(outputs(labeled_weak=z, unlabeled_strong=z, teacher=z), batch(torch.ones(2, 2, 1), rows=2))
     assert not any("precision" in name or "recall" in name for name in objective.statistics(("AU1", "AU12")))
-
-
-def test_cutoffs_per_au() -> None:
-    rule = cutoff_rule({"AU12": 0.8, "others": 0.95}, coverage=None, step=0.1)
-    rule.bind(("AU1", "AU12"), torch.full((2, 1), 0.1))
-    torch.testing.assert_close(rule.current().positive.sigmoid(), torch.tensor([[0.95], [0.8]]))
-    torch.testing.assert_close(rule.current().negative.sigmoid(), torch.tensor([[0.05], [0.2]]))
-
-
-def test_cutoffs_of_absent_aus_may_be_stricter() -> None:
-    rule = cutoff_rule(0.8, n_cutoff={"AU12": 0.98, "others": 0.9}, coverage=None, step=0.1)
-    rule.bind(("AU1", "AU12"), torch.full((2, 5), 0.1))
-    torch.testing.assert_close(rule.current().positive.sigmoid(), torch.full((2, 5), 0.8))
-    torch.testing.assert_close(rule.current().negative.sigmoid()[:, 4], torch.tensor([0.1, 0.02]))
-
-
-def test_an_adaptive_step_by_hand() -> None:
-    rule = cutoff_rule(0.9, coverage=0.8, step=0.1)
-    rule.bind(("AU1",), torch.tensor([[0.25]]))
-    rule.follow(probabilities([[[0.95]], [[0.92]], [[0.05]], [[0.6]], [[0.4]]]))
-    # on: 2/5 found, 0.8 * 0.25 = 1/5 wanted, so the cutoff rises; off: 1/5 found, 0.8 * 0.75 = 3/5 wanted
-    assert rule.current().positive.item() == pytest.approx(logit(0.9) + 0.1 * (2 - 1))
-    assert rule.current().negative.item() == pytest.approx(-logit(0.9) - 0.1 * (1 / 3 - 1))
-
-
-@pytest.mark.parametrize("base_rate", [0.05, 0.5])
-def test_adaptive_cutoffs_find_the_shares_of_the_base_rate(base_rate: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    z = 3 * torch.randn(20_000, 1, 1, generator=generator) - 1
-    rule = cutoff_rule(0.95, coverage=0.6, step=0.02)
-    rule.bind(("AU1",), torch.tensor([[base_rate]]))
-    for rows in z[:16_000].split(16):
-        rule.follow(rows)
-    cut = rule.current()
-    assert (z >= cut.positive).float().mean().item() == pytest.approx(0.6 * base_rate, rel=0.15)
-    negatives = (z <= cut.negative).float().mean().item()
-    assert negatives == pytest.approx(0.6 * (1 - base_rate), rel=0.15)
-
-
-def test_adaptive_cutoffs_stay_on_their_side_of_one_half() -> None:
-    rule = cutoff_rule(0.95, coverage=1.0, step=1.0)
-    rule.bind(("AU1",), torch.tensor([[0.5]]))
-    for _ in range(20):
-        rule.follow(torch.zeros(4, 1, 1))
-    assert rule.current().positive.sigmoid().item() == pytest.approx(0.51)
-    assert rule.current().negative.sigmoid().item() == pytest.approx(0.49)
-
-
-def test_fixed_cutoffs_do_not_move() -> None:
-    rule = cutoff_rule(0.95, coverage=None, step=1.0)
-    rule.bind(("AU1",), torch.tensor([[0.5]]))
-    rule.follow(torch.full((4, 1, 1), 9.0))
-    assert rule.current().positive.item() == pytest.approx(logit(0.95))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +242,6 @@ def test_fixed_cutoffs_do_not_move() -> None:
         ({"p_cutoff": {"AU99": 0.9, "others": 0.9}}, "expected AUs of the network, got 'AU99'"),
         ({"n_cutoff": 0.4}, r"method\.fixmatch\.n_cutoff: expected a probability in \(0.5, 1\], got 0.4"),
         ({"coverage": 0}, r"coverage: expected a share in \(0, 1\]"),
-        ({"cutoff_step": 0}, r"cutoff_step: expected logits in \(0, 1\]"),
         ({"lambda_u": -1}, "lambda_u: expected a weight >= 0, got -1"),
         ({"ramp_up": 2}, "ramp_up: expected a share of the run"),
         ({"teacher": "oracle"}, "teacher: expected student or ema, got 'oracle'"),

@@ -16,7 +16,7 @@ from faceflow.sweep.job import Job, read_job
 from faceflow.sweep.results import aggregate, read_sweep, sweep_frame, varied_keys
 from faceflow.sweep.summary import summarize_sweep
 
-COST = {"parameters": 1_000_000, "images_per_second": 200.0}
+COST = {"parameters": 1_000_000, "images_per_second": 200.0, "updates": 60}
 
 
 def write(folder: Path, number: int, overrides: list[str], *, f1: float | None, status: str = "finished") -> None:
@@ -111,7 +111,27 @@ def test_table_and_picture_are_written_and_failures_listed(sweep: Path, capsys: 
     assert picture is not None
     assert picture.std() > 10
     markdown = (sweep / "sweep.md").read_text("utf-8")
-    assert "| a | 0.500 | 0.141 | 2 | 10 | 200 | 1.00 M |" in markdown
+    assert "| a | 0.500 | 0.141 | 2 | 60 | 10 | 200 | 1.00 M |" in markdown
+
+
+def test_jobs_that_differ_in_their_updates_are_named(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summarize_sweep(sweep, metric=None)
+    assert "updates (" not in capsys.readouterr().out
+    file = sweep / "1_job" / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "training": {**COST, "updates": 90}}))
+    summarize_sweep(sweep, metric=None)
+    warning = "Warning: the jobs differ in their updates (60 to 90), so their scores compare the length of training too"
+    assert warning in " ".join(capsys.readouterr().out.split())
+    assert warning in (sweep / "sweep.md").read_text("utf-8")
+    assert pd.read_csv(sweep / "sweep.csv")["updates"].tolist()[:3] == [60, 90, 60]
+
+
+def test_jobs_of_before_updates_were_counted_have_none(sweep: Path) -> None:
+    for file in sweep.glob("*/metrics.json"):
+        cost = {key: value for key, value in COST.items() if key != "updates"}
+        file.write_text(json.dumps({**json.loads(file.read_text()), "training": cost}))
+    summarize_sweep(sweep, metric=None)
+    assert pd.read_csv(sweep / "sweep.csv")["updates"].isna().all()
 
 
 def test_jobs_that_never_started_are_counted(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:

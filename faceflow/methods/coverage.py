@@ -1,0 +1,92 @@
+"""Cutoffs that label a promised share of the entries, however the predictions drift."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from faceflow.methods.consistency import Cutoffs, PseudoLabels
+
+_WINDOW = 1024  # latest predictions of an AU and level whose quantiles the cutoffs are
+_GAIN = 0.5  # how fast a share that was missed is made up for, in standard deviations of a single label
+_RAREST = 1e-3  # base rate; a level that never occurs would be wanted never or always
+
+
+class Coverage(nn.Module):
+    """Cutoffs at which the share coverage * base rate is labelled as on, and coverage * (1 - base rate) as off.
+
+    The cutoffs are quantiles of the latest predictions. While training spreads the predictions, these lag behind and
+    would label too much; so the quantile that is asked for moves by what was labelled too much or too little. Then
+    the mean share holds for any sequence of predictions. A running mean of the quantiles of batches would miss it
+    even without a drift where probabilities are all near 0 or 1.
+
+    Source: adaptive conformal inference (Gibbs and Candes 2021, arXiv:2106.00170), eq. 2 and proposition 4.1.
+
+    Args:
+        coverage: share of the entries that get a label, in (0, 1].
+        prior: base rates of the labelled faces, (A, L).
+        rank_consistent: whether levels switch one another on and off, see `pseudo_labels`.
+    """
+
+    wanted: Tensor  # shares on and off, (2, A, L)
+    missed: Tensor  # correction of these, (2, A, L)
+    window: Tensor  # latest logits in the order of their steps, the last `rows` of (N, A, L)
+
+    def __init__(self, coverage: float, prior: Tensor, *, rank_consistent: bool) -> None:
+        super().__init__()
+        self.everything, self.rank_consistent = coverage == 1, rank_consistent
+        rates = prior.float().clamp(_RAREST, 1 - _RAREST)
+        self.register_buffer("wanted", coverage * torch.stack([rates, 1 - rates]), persistent=False)
+        self.register_buffer("missed", torch.zeros(2, *prior.shape))
+        self.register_buffer("window", torch.zeros(_WINDOW, *prior.shape))
+        self.rows = 0  # not a buffer: reading one back would wait for the GPU
+
+    def get_extra_state(self) -> Tensor:
+        """Keep the count of rows in the checkpoint."""
+        return torch.tensor(self.rows)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from the count of the checkpoint."""
+        self.rows = int(state)
+
+    @torch.no_grad()
+    def follow(self, logits: Tensor, labels: PseudoLabels) -> Cutoffs:
+        """Return the cutoffs of the next step.
+
+        Args:
+            logits: of all processes, (B, A, L).
+            labels: theirs, by the cutoffs of this step.
+        """
+        on = labels.confident & (labels.target > 0.5)
+        found = torch.stack([on.float().mean(dim=0), (labels.confident & ~on).float().mean(dim=0)])
+        self.missed += _GAIN * (self.wanted * (1 - self.wanted)).sqrt() * (self.wanted - found)
+        self.window.copy_(torch.cat([self.window, logits.float()])[-_WINDOW:])
+        self.rows = min(_WINDOW, self.rows + len(logits))
+        return self._quantiles(self.wanted + self.missed)
+
+    def _quantiles(self, shares: Tensor) -> Cutoffs:
+        """Cutoffs by level; where levels switch one another, each labels what the others leave of its share."""
+        latest = self.window[-self.rows :]
+        positive, negative = torch.empty_like(shares)
+        on = torch.zeros_like(latest, dtype=torch.bool)
+        nothing, levels = torch.zeros_like(on[..., 0]), range(latest.shape[-1])
+        switched = nothing
+        for level in reversed(levels):
+            column = latest[..., level].masked_fill(switched, torch.inf)
+            positive[:, level] = _lowest_of_top(column, shares[0, :, level])
+            on[..., level] = column >= positive[:, level]
+            switched = on[..., level] if self.rank_consistent else nothing
+        switched = nothing
+        for level in levels:
+            column = -latest[..., level].masked_fill(switched, -torch.inf).masked_fill(on[..., level], torch.inf)
+            negative[:, level] = -_lowest_of_top(column, shares[1, :, level])
+            switched = column >= -negative[:, level] if self.rank_consistent else nothing
+        below = torch.nextafter(positive, torch.full_like(positive, -torch.inf))  # no entry is on and off
+        return Cutoffs(positive, below if self.everything else torch.minimum(negative, below))
+
+
+def _lowest_of_top(column: Tensor, share: Tensor) -> Tensor:
+    """Value that the next one reaches with the probability `share`, (A,), if it is like those of the column, (N, A)."""
+    rank = (share * (len(column) + 1)).round().long().clamp(1, len(column))
+    value = column.sort(dim=0, descending=True).values.gather(0, rank.unsqueeze(0) - 1)[0]
+    return value.masked_fill(share <= 0, torch.inf).masked_fill(share >= 1, -torch.inf)
