@@ -58,6 +58,9 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
         except (ImportError, ValueError):  # ValueError: a name without a dot
             return f"expected an importable _target_, got '{target}': no module named '{module_name or target}'"
         return f"expected an importable _target_, got '{target}'; {suggest(name, vars(module))}"
+    if isinstance(cause, OSError) and cause.filename is not None:
+        reason = cause.strerror or type(cause).__name__
+        return f"expected a path that can be used, got '{cause.filename}' ({reason}); check it, its rights and the disk"
     text = " ".join(str(cause).split())
     return f"{name} refused its arguments ({text}); compare the keys with its signature"
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from faceflow.data.faces import ACTION_UNITS, DOMAINS, Subject, draw_face, sample_labels, sample_subject, sample_view
-from faceflow.errors import ConfigError, suggest
+from faceflow.errors import ConfigError, DataError, suggest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
 
     Raises:
         ConfigError: a value out of range, an unknown or repeated domain, or a folder with other files in it.
+        DataError: the folder cannot be written.
     """
     _check_ranges(subjects=subjects, frames=frames, size=size, seed=seed)
     _check_domains(domains)
@@ -62,11 +63,16 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
             f"data.prepare.folder: expected a new folder, got {target} with other content; empty it or name another"
         )
     log.info("Drawing %d synthetic faces into %s", len(domains) * subjects * frames, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _write(unfinished, _people(domains, subjects, seed), frames, size, len(domains) * subjects)
         _publish(unfinished, target)
+    except OSError as error:
+        raise DataError(
+            f"data.folder: expected a folder that can be written, got '{target}' ({error.strerror or error}); set "
+            "paths.cache=FOLDER or the variable FACEFLOW_CACHE, or data.folder=FOLDER"
+        ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target

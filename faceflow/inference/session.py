@@ -130,7 +130,7 @@ class OnnxModel:
         wanted = _choose(provider)
         printed = io.StringIO()
         try:
-            with native_lines_logged(), contextlib.redirect_stdout(printed):
+            with native_lines_logged("ONNX Runtime"), contextlib.redirect_stdout(printed):
                 session = ort.InferenceSession(
                     str(self.path), options, providers=[(name, _OPTIONS.get(name, {})) for name in wanted]
                 )

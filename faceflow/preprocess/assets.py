@@ -49,7 +49,8 @@ def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LAND
         file: which file.
 
     Raises:
-        ConfigError: `explicit` does not exist, or the file could not be had anywhere; says where to put it.
+        ConfigError: `explicit` does not exist, the cache cannot be written, or the file could not be had anywhere; says
+            where to put it.
     """
     if explicit is not None:
         path = Path(explicit).expanduser()
@@ -105,7 +106,11 @@ def _fetch(file: ModelFile, path: Path) -> Path:
                 log.info("%s: %s", source, failure)
                 failures.append(f"{source}: {failure}")
     except OSError as error:
-        failures.append(f"cannot write '{path.parent}': {error.strerror or error}")
+        raise ConfigError(
+            f"paths.cache: expected a folder that can be written, to keep {file.name} in, got '{path.parent}' "
+            f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own "
+            "copy with detector.model=FILE"
+        ) from error
     raise ConfigError(
         f"detector.model: expected {file.name}, which could not be had ({'; '.join(failures)}); take {file.url} on "
         f"another machine, SHA-256 {file.sha256}, and put it at {path}, or into the folder that {FOLDER_VARIABLE} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import importlib
+import re
 import signal
 import threading
 import zipfile
@@ -15,13 +16,13 @@ from typing import Any, Self
 import numpy as np
 
 from faceflow.config.checks import check_number
-from faceflow.errors import ConfigError, suggest
+from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.images import Image
-from faceflow.preprocess.assets import file_hash, find_model
+from faceflow.preprocess.assets import FACE_LANDMARKER, file_hash, find_model
 from faceflow.preprocess.detector import Array, Detection
 from faceflow.preprocess.landmarks import points_of_mesh
 from faceflow.preprocess.mediapipe_options import base_options
-from faceflow.preprocess.native_log import native_lines_logged
+from faceflow.preprocess.native_log import START_HINT, NativeLines, native_lines_logged
 from faceflow.preprocess.tiling import detect_close_up, detect_in_tiles, merged
 
 _BOX_MODEL = "face_detector.tflite"  # inside the .task file
@@ -29,6 +30,8 @@ _INPUT = 128  # pixels: the detector shrinks every image to this
 _BLANK = np.zeros((_INPUT, _INPUT, 3), np.uint8)
 _WARM_UP = 5  # images
 _TILES_ACROSS = 2
+_SHORT, _LONGEST = 20, 200  # characters of a reason
+_NODES = re.compile(r'CalculatorGraph::Run\(\) failed:|Calculator::\w+\(\) for node "[^"]*" failed:')
 _SMALL_FACES = ("never", "if_none", "always")
 
 
@@ -107,23 +110,28 @@ class MediaPipeDetector(abc.ABC):
         path = self._path
         self._mediapipe = _import("mediapipe")
         _ignore_profiling_timers()
-        with native_lines_logged():
+        with native_lines_logged("MediaPipe") as printed:
             try:
                 self._task = self._open(path, _import("mediapipe.tasks.python"))
             except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise ConfigError(
-                    f"detector.model: expected a MediaPipe face landmarker (.task), got '{path}', which does not open "
-                    f"({reason}); null finds or downloads the usual one"
-                ) from error
+                raise ConfigError(self._explain(path, _reason(error, printed))) from error
             for _ in range(_WARM_UP):  # the first image is slow, and any of the first may print
                 self.detect(_BLANK)
         return self
 
+    def _explain(self, path: Path, reason: str) -> str:
+        """Why the task did not open: not for the file, where that is the usual one."""
+        if self.identity == FACE_LANDMARKER.sha256:
+            return f"detector: expected MediaPipe to start, got '{reason}'; {START_HINT}"
+        return (
+            f"detector.model: expected a MediaPipe face landmarker (.task), got '{path}', which does not open "
+            f"({reason}); null finds or downloads the usual one"
+        )
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with native_lines_logged():
+        with native_lines_logged("MediaPipe"):
             self._task.close()
         self._task = self._mediapipe = None  # so that it can be pickled again
 
@@ -139,7 +147,14 @@ class MediaPipeDetector(abc.ABC):
         assert self._task is not None, "detect() outside of `with detector:`"
         pixels = np.ascontiguousarray(image)
         frame = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=pixels)
-        return self._task.detect(frame)
+        try:
+            return self._task.detect(frame)
+        except RuntimeError as error:
+            height, width = image.shape[:2]
+            raise DataError(
+                f"detector: expected MediaPipe to search an image of {width} x {height}, got '{_reason(error)}'; free "
+                "memory, or lower detectors or workers"
+            ) from error
 
 
 class MediaPipeLandmarker(MediaPipeDetector):
@@ -221,6 +236,13 @@ class MediaPipeBoxes(MediaPipeDetector):
 
 def _check_share(value: float, key: str) -> None:
     check_number(value, key=key, expected="a number in 0..1", valid=lambda number: 0 <= number <= 1)
+
+
+def _reason(error: Exception, printed: NativeLines | None = None) -> str:
+    """What MediaPipe says, without the names of its graph's nodes; where that is next to nothing, what it printed."""
+    text = " ".join(_NODES.sub("", str(error)).split())[-_LONGEST:]
+    fault = printed.fault() if printed is not None and len(text) < _SHORT else ""
+    return f"{text}: {fault}" if fault and text not in fault else fault or text
 
 
 def _import(module: str) -> Any:

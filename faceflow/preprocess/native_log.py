@@ -1,41 +1,110 @@
-"""Lines that native libraries print are logged instead."""
+"""Lines that native libraries print are logged instead, and kept as the reason where a library fails or aborts."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
+import re
+import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 log = logging.getLogger(__name__)
 
 _STDERR = 2
+_USER_ERROR = 2  # exit code
+_LONGEST = 200  # characters of a reason
+START_HINT = (
+    "check the limits on memory and threads (ulimit -v, ulimit -u, docker --memory, --pids-limit), and that its system "
+    "libraries are installed"
+)
+# What glog, Abseil, TensorFlow Lite and the C++ runtime print before they give up: the surest first.
+_FAULTS = (re.compile(r"^F\d{4} |\bterminat(e|ing)\b"), re.compile(r"^E\d{4} |^ERROR\b|Check failed"))
+_GLOG_PREFIX = re.compile(r"^[EF]\d{4} [\d:.]+ +\d+ (?=\S+\.\w+:\d+\] )")
+
 _one_at_a_time = threading.Lock()
 _terminal: int | None = None  # a copy of descriptor 2 while it is caught
 
 
+class NativeLines:
+    """What was printed so far."""
+
+    def __init__(self, printed: IO[bytes]) -> None:
+        self._printed = printed
+
+    def read(self) -> list[str]:
+        """All lines but empty ones."""
+        size = os.fstat(self._printed.fileno()).st_size
+        text = os.pread(self._printed.fileno(), size, 0).decode(errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def fault(self) -> str:
+        """The last line that tells of a fault; empty if none does."""
+        lines = self.read()
+        for pattern in _FAULTS:
+            if found := [line for line in lines if pattern.search(line)]:
+                return _GLOG_PREFIX.sub("", found[-1])[:_LONGEST]
+        return ""
+
+
 @contextlib.contextmanager
-def native_lines_logged() -> Iterator[None]:
+def native_lines_logged(library: str = "a native library") -> Iterator[NativeLines]:
     """Log, at level DEBUG, what is printed to file descriptor 2 while the block runs.
 
     MediaPipe's logger has no switch that works: neither its flags nor the environment variables of glog, Abseil and
-    TensorFlow silence it. Python's own `sys.stderr` is caught too, so blocks should be short.
+    TensorFlow silence it. Python's own `sys.stderr` is caught too, so blocks should be short. Where the library aborts
+    the process, one line says why, and the exit code is 2.
+
+    Args:
+        library: its name, for that line.
     """
     global _terminal
     with _one_at_a_time, tempfile.TemporaryFile() as printed:
+        lines = NativeLines(printed)
         sys.stderr.flush()
         _terminal = os.dup(_STDERR)
         os.dup2(printed.fileno(), _STDERR)
         try:
-            yield
+            with _abort_explained(library, lines):
+                yield lines
         finally:
             sys.stderr.flush()
             _restore_terminal()
-            _log_lines(printed)
+            for line in lines.read():
+                log.debug("%s", line)
+
+
+@contextlib.contextmanager
+def _abort_explained(library: str, lines: NativeLines) -> Iterator[None]:
+    """Say why the library calls abort(): otherwise its last words would be lost with the process.
+
+    The handler is one of C, because Python's run only when native code has returned.
+    """
+    if os.name != "posix":
+        yield
+        return
+
+    def explain(number: int) -> None:
+        reason = lines.fault() or "no reason given"
+        line = f"ConfigError: expected {library} to start, got '{reason}', which aborts it; {START_HINT}\n"
+        os.write(_STDERR if _terminal is None else _terminal, line.encode())
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        os._exit(_USER_ERROR)
+
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(explain)
+    set_handler: Any = ctypes.CDLL(None).signal
+    set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    before = set_handler(signal.SIGABRT, ctypes.cast(handler, ctypes.c_void_p))
+    try:
+        yield
+    finally:
+        set_handler(signal.SIGABRT, before)
 
 
 def _restore_terminal() -> None:
@@ -55,10 +124,3 @@ def _start_anew() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_start_anew)
-
-
-def _log_lines(printed: IO[bytes]) -> None:
-    printed.seek(0)
-    for line in printed.read().decode(errors="replace").splitlines():
-        if line.strip():
-            log.debug("%s", line)

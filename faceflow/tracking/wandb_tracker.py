@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,6 @@ class WandbTracker(WandbLogger, Tracker):
     @rank_zero_only
     def begin(self, run: TrackedRun) -> None:
         """Open the run; offline where the server cannot be reached."""
-        import wandb
-
         earlier = recall(run.continues, NAME)
         settings: dict[str, Any] = {
             "project": self._project,
@@ -116,6 +115,12 @@ class WandbTracker(WandbLogger, Tracker):
             "tags": self.tags,
             "config": dict(run.config),
         }
+        with _folders_checked():
+            self._open(run, settings)
+
+    def _open(self, run: TrackedRun, settings: dict[str, Any]) -> None:
+        import wandb
+
         try:
             self.run = self._init(self.mode, settings)
         except wandb.errors.CommError as error:
@@ -160,10 +165,11 @@ class WandbTracker(WandbLogger, Tracker):
     def log_outcome(self, outcome: Outcome) -> None:
         """Put the scores into the run's summary, and upload plots and artifacts."""
         self.run.summary.update(dict(outcome.scores))
-        if outcome.curves:
-            self.run.log(charts(outcome.curves))
-        for kind, files in chosen(outcome, self.artifacts).items():
-            self._log_files(kind, files)
+        with _folders_checked():
+            if outcome.curves:
+                self.run.log(charts(outcome.curves))
+            for kind, files in chosen(outcome, self.artifacts).items():
+                self._log_files(kind, files)
 
     def _log_files(self, kind: str, files: Sequence[Path]) -> None:
         import wandb
@@ -202,6 +208,18 @@ class WandbTracker(WandbLogger, Tracker):
         if self.run is not None:
             self.run.finish(exit_code=code)
             self.run = None
+
+
+@contextlib.contextmanager
+def _folders_checked() -> Iterator[None]:
+    """Name the folders of W&B where it cannot write, as in a container without a home folder."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"logger.wandb: expected folders that W&B can write, got '{error.filename}' ({error.strerror or error}); "
+            "set HOME, or WANDB_DATA_DIR, WANDB_CACHE_DIR and WANDB_CONFIG_DIR, or choose another logger"
+        ) from error
 
 
 def _artifact_name(kind: str, name: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,14 @@ def test_arguments_that_do_not_fit_name_the_class(changes: dict[str, Any], reaso
     text = refusal({**BCE_NODE, **changes})
     assert text.startswith("loss: BCE refused its arguments (")
     assert reason in text
+
+
+def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = f"{tmp_path}/file/folder"
+    assert refusal({"_target_": "os.mkdir", "path": folder}) == (
+        f"loss: expected a path that can be used, got '{folder}' (Not a directory); check it, its rights and the disk"
+    )
 
 
 def test_missing_argument_is_named() -> None:

@@ -17,7 +17,7 @@ from faceflow.data import synthetic
 from faceflow.data.faces import ACTION_UNITS, DOMAINS, View, draw_face, sample_labels, sample_subject
 from faceflow.data.faces.anatomy import Half, doses, half_face
 from faceflow.data.synthetic import write_faces
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, DataError
 
 SUBJECTS = [sample_subject(np.random.default_rng(seed)) for seed in range(20)]
 
@@ -30,6 +30,17 @@ def small(folder: Path, **changes: object) -> Path:
 def digests(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_keys_that_decide(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    target = tmp_path / "home" / ".cache" / "faces"
+    with pytest.raises(DataError) as caught:
+        small(target)
+    assert str(caught.value) == (
+        f"data.folder: expected a folder that can be written, got '{target}' (Not a directory); set paths.cache=FOLDER "
+        "or the variable FACEFLOW_CACHE, or data.folder=FOLDER"
+    )
 
 
 def test_layout_header_and_image_sizes(tmp_path: Path) -> None:

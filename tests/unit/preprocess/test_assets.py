@@ -232,8 +232,12 @@ def test_server_that_cannot_be_reached_is_not_tried_again(
 
 def test_cache_that_cannot_be_written_is_named(tmp_path: Path, server: Server) -> None:
     cache = written(tmp_path / "file") / "cache"
-    with pytest.raises(ConfigError, match=rf"cannot write '{re.escape(str(cache))}': Not a directory"):
+    with pytest.raises(ConfigError) as caught:
         find_model(None, cache=cache, file=model(server))
+    assert str(caught.value) == (
+        f"paths.cache: expected a folder that can be written, to keep face.task in, got '{cache}' (Not a directory); "
+        "set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own copy with detector.model=FILE"
+    )
 
 
 def test_progress_goes_to_stderr_only(tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:

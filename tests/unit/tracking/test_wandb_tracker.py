@@ -213,3 +213,16 @@ def test_references_to_unknown_data_or_without_their_package_are_refused_and_clo
         ):
             pass
     assert [run.exit_codes for run in offline_runs(tmp_path)] == [[1], [1]]
+
+
+def test_folders_that_cannot_be_written_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for name in ("DATA_DIR", "CACHE_DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / "file" / "below"))
+    with (
+        pytest.raises(
+            ConfigError, match="logger.wandb: expected folders that W&B can write, got .*below.*; set HOME, or"
+        ),
+        tracked([tracker(tmp_path)], described(tmp_path)),
+    ):
+        pass
