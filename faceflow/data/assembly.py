@@ -133,9 +133,9 @@ def check_reading(
             total += int(known.sum())
         if wrong:
             log.warning(
-                "cutpoints: none of %s divides the labels of %s by their occurrence rule; occurrence is read at "
-                "intensity >= %g, which differs for %d of %d labels, and they lower F1, AP and AUROC",
-                *(f"[{', '.join(f'{point:g}' for point in points)}]", name, cut, wrong, total),
+                "cutpoints: expected a cut at the occurrence rule of %s, got %s; occurrence is read at intensity >= "
+                "%g, which judges %d of %d labels otherwise and lowers F1, AP and AUROC; train with a cut at that rule",
+                *(name, f"[{', '.join(f'{point:g}' for point in points)}]", cut, wrong, total),
             )
 
 

@@ -42,11 +42,12 @@ def find_scales(
     """Units of a data set's labels by AU; what the user leaves open is read off the labels of all its files.
 
     Only 0 and 1 occur in the whole data set -> occurrence labels; nothing above 1 -> intensities normalised to 0-1;
-    otherwise FACS 0-5 with occurrence at intensity 2, the field's convention. An AU that shows only 0 and 1 beside
-    graded ones has occurrence labels if True and False are written, or if a chance below 5 % would leave a graded AU
-    without a stronger label: every subject (without subjects, every image) on whom the AU is seen peaks at 1 with the
-    probability that the graded AU with the weakest peaks has. Either way a warning says what was decided. Both sides
-    of an AU have one scale.
+    otherwise FACS 0-5 with occurrence at intensity 2, the field's convention. True and False are occurrence labels.
+
+    An AU that shows only 0 and 1 beside graded ones may have occurrence labels, or be a rare AU that is never strong.
+    It has occurrence labels if a graded AU would look like this with a probability of at most 5 %: every subject who
+    shows it (without subjects, every image) peaks at 1 as often as with the graded AU whose peaks are weakest. A
+    warning says what was decided, unless the user stated it. Both sides of an AU have one scale.
 
     Args:
         key: of the data set in the config.
@@ -61,9 +62,11 @@ def find_scales(
     columns = {au: _Column(au, names, files) for au, names in _sides(files).items()}
     highest = _by_au(f"{key}.score_max", score_max, columns)
     rules = _by_au(f"{key}.occurrence_min", occurrence_min, columns)
-    if isinstance(occurrence_min, Mapping):  # who names an AU's rule above 1 says that its labels go beyond 1
-        named = {au for au, column in columns.items() if {au, *column.sides} & occurrence_min.keys()}
-        highest |= {au: FACS_MAX for au in named if highest[au] is None and (rules[au] or 0) > 1}
+    for au, column in columns.items():
+        if column.logical and not column.named_in(score_max):
+            highest[au], rules[au] = 1.0, None
+        elif highest[au] is None and column.named_in(occurrence_min) and (rules[au] or 0) > 1:
+            highest[au] = FACS_MAX
     by_au = _decide(key, columns, highest, rules)
     for au, scale in by_au.items():
         if not 0 < scale.occurrence_min <= scale.score_max:
@@ -123,6 +126,9 @@ class _Column:
     def logical(self) -> bool:
         """Written as True and False."""
         return any(side in file.logical for file in self.files for side in self.sides)
+
+    def named_in(self, limits: Limits) -> bool:
+        return isinstance(limits, Mapping) and not limits.keys().isdisjoint({self.au, *self.sides})
 
     @functools.cached_property
     def peaks(self) -> Array:
@@ -191,13 +197,13 @@ def _decide(
         within_one = top == 1 or (
             all(other.highest <= 1 + TOLERANCE for other in alike) and (rule is None or rule <= 1)
         )
-        binary = column.shown and column.only_binary and (column.logical or _beyond_chance(column, graded))
+        binary = column.shown and column.only_binary and _beyond_chance(column, graded)
         if binary or (within_one and not graded):
             scales[au] = _BINARY
         else:
             unit = 1.0 if within_one else FACS_MAX
             scales[au] = LabelScale(score_max=unit, occurrence_min=_rule(unit) if rule is None else rule)
-        if not within_one and binary and not column.logical:
+        if not within_one and binary:
             guessed.append(au)
         elif not within_one and not binary and graded and 0 < column.highest < scales[au].occurrence_min - TOLERANCE:
             unclear += [au] if column.highest <= 1 + TOLERANCE else []
@@ -218,20 +224,20 @@ def _beyond_chance(column: _Column, graded: Sequence[_Column]) -> bool:
 
 
 def _warn(key: str, guessed: Sequence[str], unclear: Sequence[str], scales: Mapping[str, LabelScale]) -> None:
-    def stated(aus: Sequence[str]) -> str:
-        return f"{{{', '.join(f'{au}: 1' for au in aus)}, {OTHERS}: {FACS_MAX:g}}}"
+    def stated(aus: Sequence[str], highest: int) -> str:
+        return f"{{{', '.join(f'{au}: {highest}' for au in aus)}}}"
 
     if guessed:
         log.warning(
-            "%s.score_max: read as 0/1 labels beside AUs with intensities: %s; set %s to confirm it, or 5 if these are "
-            "weak intensities",
-            *(key, ", ".join(guessed), stated(guessed)),
+            "%s.score_max: read as 0/1 labels beside AUs with intensities: %s; set %s to confirm it, or %s if these "
+            "are weak intensities",
+            *(key, ", ".join(guessed), stated(guessed, 1), stated(guessed, 5)),
         )
     if unclear:
         log.warning(
             "%s.score_max: read as weak intensities, none above 1, so that occurrence (intensity >= %g) is never "
-            "reached: %s; set %s if these are 0/1 labels, or 5 to confirm it",
-            *(key, scales[unclear[0]].occurrence_min, ", ".join(unclear), stated(unclear)),
+            "reached: %s; set %s if these are 0/1 labels, or %s to confirm it",
+            *(key, scales[unclear[0]].occurrence_min, ", ".join(unclear), stated(unclear, 1), stated(unclear, 5)),
         )
 
 

@@ -213,18 +213,18 @@ class TestCheckReading:
 
     def test_labels_that_are_judged_otherwise_are_counted(self, caplog: pytest.LogCaptureFixture) -> None:
         (said,) = self.reading(caplog, [0, 1, 2, 2, 3, 5, NAN], (2.5, 5))
-        assert said.startswith("cutpoints: none of [2.5, 5] divides the labels of faces by their occurrence rule; ")
-        assert "read at intensity >= 2.5, which differs for 2 of 6 labels" in said
+        assert said.startswith("cutpoints: expected a cut at the occurrence rule of faces, got [2.5, 5]; ")
+        assert "read at intensity >= 2.5, which judges 2 of 6 labels otherwise" in said
         (said,) = self.reading(caplog, [0, 1.4, 1.8, 3], (1.5, 4))
-        assert "intensity >= 1.5, which differs for 1 of 4 labels" in said
+        assert "intensity >= 1.5, which judges 1 of 4 labels otherwise" in said
 
     def test_a_data_set_with_another_rule_than_the_network_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         other = table({"AU12": [0, 1, 3]}, name="mine", scale=LabelScale(score_max=5, occurrence_min=1))
         unit = table({"AU12": [0, 0.4, 1]}, name="unit", scale=NORMALISED)
         with caplog.at_level(logging.WARNING):
             check_reading([labelled("AU12"), other, unit], ["AU12"], (1, 2, 3, 4, 5), 2)
-        assert [record.getMessage().split(" by ")[0] for record in caplog.records] == [
-            "cutpoints: none of [1, 2, 3, 4, 5] divides the labels of mine"
+        assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+            "cutpoints: expected a cut at the occurrence rule of mine"
         ]
 
 

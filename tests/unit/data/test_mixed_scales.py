@@ -49,8 +49,8 @@ class TestEvidence:
         found = scales(labelled({"AU12": GRADED, "AU4": [0, 1, 1, 0, 1, 1, 0, NAN]}))
         assert found == {"AU12": FACS, "AU4": BINARY}
         assert warnings(caplog) == [
-            "data.sources.x.score_max: read as 0/1 labels beside AUs with intensities: AU4; set {AU4: 1, others: 5} to "
-            "confirm it, or 5 if these are weak intensities"
+            "data.sources.x.score_max: read as 0/1 labels beside AUs with intensities: AU4; set {AU4: 1} to confirm "
+            "it, or {AU4: 5} if these are weak intensities"
         ]
 
     @pytest.mark.parametrize(("ones", "binary"), [(2, False), (3, True)])
@@ -63,7 +63,8 @@ class TestEvidence:
         assert (
             "weak intensities, none above 1, so that occurrence (intensity >= 2) is never reached: AU9" in said
         ) != (binary)
-        assert "{AU9: 1, others: 5}" in said
+        assert "{AU9: 1}" in said
+        assert "{AU9: 5}" in said
 
     def test_frames_of_one_subject_count_once(self) -> None:
         subjects = ["a"] * 4 + ["b"] * 4
@@ -109,6 +110,13 @@ class TestEvidence:
         found = scales(labelled({"AU12": GRADED, "AU4": [0, 1, 0, 0, 0, 0, 0, 0]}, logical=["AU4"]))
         assert found == {"AU12": FACS, "AU4": BINARY}
         assert warnings(caplog) == []
+        file = labelled({"AU12": GRADED, "AU4": [0, 1] + [0] * 6}, logical=["AU4"])
+        assert scales(file, score_max=5) == scales(file, score_max={"others": 5}, occurrence_min=2) == found
+        assert scales(file, score_max={"AU4": 5})["AU4"] == FACS
+        assert scales(file, occurrence_min={"AU4": 2}) == found
+        assert scales(labelled({"AU4": [0, 1]}, logical=["AU4"]), occurrence_min=2) == {"AU4": BINARY}
+        with pytest.raises(DataError, match=r"a\.csv:3: expected AU4 in 0\.\.1, got 3"):
+            scales(labelled({"AU4": [1, 3, 0]}, logical=["AU4"]))
 
 
 class TestStated:
