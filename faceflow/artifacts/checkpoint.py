@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -10,13 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
+from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import load_file
+
+log = logging.getLogger(__name__)
 
 # Rises when an older version would misread the file: 2 says whose faces were seen by their content, 1 by file names.
 FORMAT = 2
@@ -33,8 +38,9 @@ class Payload:
     `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
     split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
     `crop` is the recipe by which the training faces were cut, None where nobody said; `training_data` are the
-    fingerprints of the training sets by name, `run` the id and the code's revision. Older checkpoints lack fields that
-    have a default here; fields that a newer version adds are passed over.
+    fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
+    version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
+    default here; fields that a newer version adds are passed over.
     """
 
     spec: NetworkSpec
@@ -47,6 +53,7 @@ class Payload:
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
     faces: Faces = field(default_factory=dict, compare=False)
+    outdated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers."""
@@ -62,6 +69,7 @@ class Payload:
             "training_data": dict(self.training_data),
             "run": dict(self.run),
             "faces": {split: dict(hashes) for split, hashes in self.faces.items()},
+            "occurrence_level": occurrence_level(self.spec.cutpoints, self.spec.occurrence_min),
         }
 
     @classmethod
@@ -93,17 +101,21 @@ class Payload:
             if not isinstance(raw.get(key), kind):
                 raise CheckpointError(f"{source}: expected '{key}' in the checkpoint, got none; the file is damaged")
         try:
+            spec = NetworkSpec.from_dict(raw["spec"])
+            now = occurrence_level(spec.cutpoints, spec.occurrence_min)
+            outdated = raw.get("occurrence_level", _first_level(spec)) != now
             return cls(
-                spec=NetworkSpec.from_dict(raw["spec"]),
+                spec=spec,
                 protocol={str(key): str(value) for key, value in raw["protocol"].items()},
                 seen=[str(person) for person in raw["seen"]],
                 config=dict(raw["config"]),
                 versions={str(key): str(value) for key, value in raw["versions"].items()},
-                thresholds={str(au): float(value) for au, value in raw["thresholds"].items()},
+                thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},
                 faces=_faces(raw.get("faces", {})),
+                outdated=outdated,
             )
         except (CheckpointError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
@@ -170,6 +182,14 @@ def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error
     load_state(network, network_state(checkpoint, source=path), source=path)
+    if payload.outdated:
+        spec = payload.spec
+        before, now = _first_level(spec), occurrence_level(spec.cutpoints, spec.occurrence_min)
+        log.warning(
+            "%s: occurrence (intensity >= %g) is now read where labels are cut, at %.3g; FaceFlow 0.1.0 read it at "
+            "%.3g, so its thresholds and scores of occurrence do not fit: F1@val is left out; train again to have it",
+            *(path, spec.occurrence_min, spec.cutpoints[now], spec.cutpoints[before]),
+        )
     return network.eval(), payload
 
 
@@ -199,6 +219,12 @@ def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:
         ):
             raise ValueError(f"expected a hash per face of {split}, got others")
     return faces
+
+
+def _first_level(spec: NetworkSpec) -> int:
+    """Level off which version 0.1.0 read occurrence: the first at or above the rule, else the last."""
+    cuts = np.asarray(spec.cutpoints) + TOLERANCE
+    return max(0, min(int(np.searchsorted(cuts, spec.occurrence_min)), spec.levels - 1))
 
 
 def _reason(error: BaseException) -> str:

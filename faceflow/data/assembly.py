@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, check_aus, sort_key
+from faceflow.data.label_scales import describe_scales
 from faceflow.data.labels import scores_for
 from faceflow.data.sources import UNLABELED, FaceTable, SourceConfig, read_source
 from faceflow.data.splits import Tables
 from faceflow.data.subjects import unify
-from faceflow.encoding import FACS_MAX, encode
+from faceflow.encoding import OCCURRENCE_MIN, TOLERANCE, encode, occurrence_level, occurs, to_facs
 from faceflow.errors import ConfigError, DataError, suggest
 
 log = logging.getLogger(__name__)
@@ -82,26 +83,61 @@ def check_shared(aus: Sequence[str], tables: Sequence[FaceTable]) -> None:
         )
 
 
-def check_levels(tables: Sequence[FaceTable], *, levels: int) -> float:
+def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int) -> float:
     """Check that the labels support ordinal levels; return the occurrence rule in FACS units.
 
     Raises:
-        DataError: several levels asked of 0/1 labels, or data sets with different occurrence rules.
+        DataError: several levels asked of AUs with 0/1 labels, or different occurrence rules.
     """
-    rules = {}
+    rules: dict[str, float] = {}
     for table in tables:
-        if levels > 1 and table.scale.binary:
+        scales = {au: scale for au, scale in zip(aus, table.scales_for(aus), strict=True) if _may_label(au, table)}
+        if levels > 1 and (binary := [au for au, scale in scales.items() if scale.binary]):
             raise DataError(
-                f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1; "
-                "use levels=1, or set the score_max=5 of that data set if they are intensities"
+                f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1 of "
+                f"{', '.join(binary)}; leave these AUs out with aus.names, use levels=1, or set the score_max=5 of "
+                "that data set if they are intensities"
             )
-        rules[table.name] = table.scale.occurrence_min * FACS_MAX / table.scale.score_max
+        own: dict[float, list[str]] = {}
+        for au, scale in scales.items():
+            own.setdefault(round(scale.facs_rule, 6), []).append(au)
+        rules |= {f"{table.name} ({', '.join(group)})" if len(own) > 1 else table.name: r for r, group in own.items()}
     if levels > 1 and len(set(rules.values())) > 1:
         raise DataError(
             f"data.sources: expected one occurrence rule for levels={levels}, got "
             f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set occurrence_min alike"
         )
-    return next(iter(rules.values()))
+    return next(iter(rules.values()), OCCURRENCE_MIN)
+
+
+def check_reading(
+    tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float], occurrence_min: float
+) -> None:
+    """Warn where the level off which occurrence is read does not divide the labels as their occurrence rule does.
+
+    Args:
+        tables: whose labels are learned or scored.
+        aus: of the network.
+        points: its cut points.
+        occurrence_min: its occurrence rule in FACS units.
+    """
+    if not points:
+        return
+    cut = points[occurrence_level(points, occurrence_min)]
+    for name in dict.fromkeys(table.name for table in tables):
+        wrong = total = 0
+        for table in (table for table in tables if table.name == name):
+            scores, scales = scores_for(aus, table.columns, table.scores), table.scales_for(aus)
+            known = np.isfinite(scores)
+            read = to_facs(scores, scales) >= cut - TOLERANCE
+            wrong += int((known & (read != occurs(scores, scales))).sum())
+            total += int(known.sum())
+        if wrong:
+            log.warning(
+                "cutpoints: expected a cut at the occurrence rule of %s, got %s; occurrence is read at intensity >= "
+                "%g, which judges %d of %d labels otherwise and lowers F1, AP and AUROC; train with a cut at that rule",
+                *(name, f"[{', '.join(f'{point:g}' for point in points)}]", cut, wrong, total),
+            )
 
 
 def count_labels(
@@ -115,7 +151,7 @@ def count_labels(
     positives, observed = np.zeros((len(aus), max(1, len(points))), np.int64), np.zeros(len(aus), np.int64)
     for table in tables:
         scores = scores_for(aus, table.columns, table.scores)
-        positives += encode(scores, table.scale, points).sum(axis=0, dtype=np.int64)
+        positives += encode(scores, table.scales_for(aus), points).sum(axis=0, dtype=np.int64)
         observed += np.isfinite(scores).sum(axis=0)
     if not_labelled := [au for au, count in zip(aus, observed, strict=True) if count == 0]:
         raise DataError(
@@ -123,7 +159,7 @@ def count_labels(
             f"leave it out with aus.names=[...]"
         )
     if not positives.any():
-        rules = "; ".join(f"{table.name}: {table.scale}" for table in tables)
+        rules = "; ".join(f"{table.name}: {describe_scales(table.columns, table.scales)}" for table in tables)
         raise DataError(
             f"training labels: expected some positive ones, got none ({rules}); lower occurrence_min, or set "
             "score_max=1 and occurrence_min=1 for 0/1 labels"
@@ -144,7 +180,7 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
             for table in tables
         )
     labelled = [table for split, tables in splits.items() if split != UNLABELED for table in tables]
-    scales = {table.name: str(table.scale) for table in labelled}
+    scales = {table.name: describe_scales(table.columns, table.scales) for table in labelled}
     described["labels"] = "; ".join(f"{name}: {scale}" for name, scale in scales.items())
     return described
 

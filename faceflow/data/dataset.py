@@ -43,9 +43,11 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         # Bytes in one array: a list of str would be copied into every worker by its reference counts.
         self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
         scores = [scores_for(aus, table.columns, table.scores) for table in tables]
-        self.mask = np.isfinite(np.concatenate(scores))
+        # 0/1 labels know no levels: they are missing where levels are asked for.
+        graded = [[not (points and scale.binary) for scale in table.scales_for(aus)] for table in tables]
+        self.mask = np.concatenate([np.isfinite(rows) & known for rows, known in zip(scores, graded, strict=True)])
         self.target = np.concatenate(
-            [encode(rows, table.scale, points) for rows, table in zip(scores, tables, strict=True)]
+            [encode(rows, table.scales_for(aus), points) for rows, table in zip(scores, tables, strict=True)]
         )
 
     def __len__(self) -> int:

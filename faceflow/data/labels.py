@@ -12,21 +12,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, parse_column, side_of, sort_key
-from faceflow.encoding import FACS_MAX, TOLERANCE, Array, LabelScale
-from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.encoding import Array
+from faceflow.errors import DataError, suggest
 
 log = logging.getLogger(__name__)
 
 _TEXT_COLUMNS = ("filename", "subject", "domain")
 _MISSING_TEXT = ("", "nan", "na", "n/a", "null", "none")
 _UNKNOWN = -1.0  # the field's code for "not annotated"
+_LOGICAL = {"true": "1", "false": "0"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFile:
     """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns.
 
-    `lines` (N,) are the rows' line numbers as an editor counts them.
+    `lines` (N,) are the rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written
+    as True and False.
     """
 
     path: Path
@@ -34,10 +36,21 @@ class LabelFile:
     aus: tuple[str, ...]
     scores: Array
     lines: NDArray[np.int64]
+    logical: frozenset[str] = frozenset()
 
     def where(self, row: int) -> str:
         """Name a row as `file:line`."""
         return f"{self.path}:{self.lines[row]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What is known of N rows: `occurrence` (N, A) bool, `intensity` (N, A) FACS 0-5 or NaN, `observed` (N, A)."""
+
+    aus: tuple[str, ...]
+    occurrence: NDArray[np.bool_]
+    intensity: Array
+    observed: NDArray[np.bool_]
 
 
 def read_labels(path: str | Path, *, missing_values: Sequence[float], prefer: Kind, key: str) -> LabelFile:
@@ -63,47 +76,15 @@ def read_labels(path: str | Path, *, missing_values: Sequence[float], prefer: Ki
         raise DataError(f"{path}: expected AU columns such as AU12, got {_listed(frame)}; rename the label columns")
     if frame.empty:
         raise DataError(f"{path}: expected label rows, got only a header; add rows or remove the file")
-    scores = np.column_stack([_numbers(path, frame.iloc[:, column], missing_values) for column in chosen.values()])
-    return LabelFile(path=path, frame=frame, aus=tuple(chosen), scores=scores, lines=frame.index.to_numpy(np.int64))
-
-
-def find_scale(
-    name: str, files: Sequence[LabelFile], score_max: float | None, occurrence_min: float | None
-) -> LabelScale:
-    """Units of a data set's labels; what the user leaves open is read off the labels of all its files.
-
-    Only 0 and 1 occur -> occurrence labels; nothing above 1 -> intensities normalised to 0-1; otherwise FACS 0-5,
-    with occurrence at intensity 2 of 5, the field's convention.
-
-    Raises:
-        DataError: a label above the scale or below zero, named by row.
-    """
-    values = np.concatenate([file.scores[np.isfinite(file.scores)] for file in files])
-    if score_max is None:
-        normalised = values.max(initial=0.0) <= 1 + TOLERANCE and (occurrence_min is None or occurrence_min <= 1)
-        only_binary = normalised and bool(np.isin(values, (0.0, 1.0)).all())
-        score_max = 1.0 if normalised else FACS_MAX
-        if only_binary and (occurrence_min is None or occurrence_min > 0):
-            occurrence_min = 1.0  # any rule says the same of labels that are 0 or 1
-        elif occurrence_min is None:
-            occurrence_min = 2.0 * score_max / FACS_MAX
-    elif occurrence_min is None:
-        occurrence_min = 1.0 if score_max == 1 and np.isin(values, (0.0, 1.0)).all() else 2.0 * score_max / FACS_MAX
-    if not 0 < occurrence_min <= score_max:
-        raise ConfigError(
-            f"data.sources.{name}.occurrence_min: expected a label in (0, {score_max:g}], got {occurrence_min:g}; "
-            "it is the lowest label that counts as occurrence"
-        )
-    for file in files:
-        outside = (file.scores > score_max + TOLERANCE) | (file.scores < 0)
-        if outside.any():
-            row, column = map(int, np.argwhere(outside)[0])
-            raise DataError(
-                f"{file.where(row)}: expected {file.aus[column]} in 0..{score_max:g}, "
-                f"got {file.scores[row, column]:g}; correct the label, or set data.sources.{name}.score_max, or "
-                f"data.sources.{name}.missing_values=[{file.scores[row, column]:g}]"
-            )
-    return LabelScale(score_max=score_max, occurrence_min=occurrence_min)
+    texts = {au: frame.iloc[:, column].str.strip() for au, column in chosen.items()}
+    return LabelFile(
+        path=path,
+        frame=frame,
+        aus=tuple(chosen),
+        scores=np.column_stack([_numbers(path, text, missing_values) for text in texts.values()]),
+        lines=frame.index.to_numpy(np.int64),
+        logical=frozenset(au for au, text in texts.items() if text.str.lower().isin(_LOGICAL).any()),
+    )
 
 
 def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Array:
@@ -213,15 +194,15 @@ def _au_columns(path: Path, frame: pd.DataFrame, prefer: Kind) -> dict[str, int]
     return chosen
 
 
-def _numbers(path: Path, column: pd.Series[str], missing_values: Sequence[float]) -> Array:
-    text = column.str.strip()
-    missing = text.str.lower().isin(_MISSING_TEXT)
-    numbers = pd.to_numeric(text.where(~missing), errors="coerce").to_numpy(np.float64)
+def _numbers(path: Path, text: pd.Series[str], missing_values: Sequence[float]) -> Array:
+    lower = text.str.lower()
+    missing = lower.isin(_MISSING_TEXT)
+    numbers = pd.to_numeric(lower.where(~missing).replace(_LOGICAL), errors="coerce").to_numpy(np.float64)
     unreadable = ~np.isfinite(numbers) & ~missing.to_numpy(bool)
     if unreadable.any():
         row = int(np.argmax(unreadable))
         raise DataError(
-            f"{path}:{column.index[row]}: expected a number in column '{column.name}', got '{text.iloc[row]}'; "
+            f"{path}:{text.index[row]}: expected a number in column '{text.name}', got '{text.iloc[row]}'; "
             "write the score, or leave the cell empty where it is unknown"
         )
     return np.where(np.isin(numbers, [_UNKNOWN, *missing_values]), np.nan, numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, side_of
-from faceflow.data.labels import LabelFile, find_scale, read_labels, scores_for
+from faceflow.data.label_scales import check_limits, find_scales, scales_for
+from faceflow.data.labels import LabelFile, Truth, read_labels, scores_for
 from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, without_duplicates
 from faceflow.data.subject_ids import identity_of, shared_pictures
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
@@ -33,8 +34,8 @@ class TableConfig:
     images: str | None
     name: str | None
     identities: str | None
-    score_max: float | None
-    occurrence_min: float | None
+    score_max: float | dict[str, float | None] | None
+    occurrence_min: float | dict[str, float | None] | None
     missing_values: list[float]
     domains: list[str] | None
     bad_images: str
@@ -51,27 +52,18 @@ class SourceConfig(TableConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
-    """What is known of N rows: `occurrence` (N, A) bool, `intensity` (N, A) FACS 0-5 or NaN, `observed` (N, A)."""
-
-    aus: tuple[str, ...]
-    occurrence: NDArray[np.bool_]
-    intensity: Array
-    observed: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True)
 class FaceTable:
     """N face crops of one data set; C = 0 label columns where it has none.
 
-    `scores` (N, C) are in label units with NaN = missing. `persons` identify who must stay in one split: the subject
-    where the data set names it, else the file. `identities` are the same with subject ids in their normal form, before
-    subjects that turn out to be one are given one person; `pictures` are hashes of what the files hold.
+    `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `persons` identify who must
+    stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
+    ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
+    what the files hold.
     """
 
     name: str
     columns: tuple[str, ...]
-    scale: LabelScale
+    scales: tuple[LabelScale, ...]
     scores: Array
     files: Texts
     filenames: Texts
@@ -104,15 +96,19 @@ class FaceTable:
 
     def truth(self, aus: Sequence[str]) -> Truth:
         """Labels of some AUs; intensities only where the data set grades them."""
-        scores = scores_for(aus, self.columns, self.scores)
+        scores, scales = scores_for(aus, self.columns, self.scores), self.scales_for(aus)
         observed = np.isfinite(scores)
-        intensity = np.full_like(scores, np.nan) if self.scale.binary else to_facs(scores, self.scale)
+        graded = np.array([not scale.binary for scale in scales], np.bool_)
         return Truth(
             aus=tuple(aus),
-            occurrence=occurs(scores, self.scale) & observed,
-            intensity=intensity,
+            occurrence=occurs(scores, scales) & observed,
+            intensity=np.where(graded, to_facs(scores, scales), np.nan),
             observed=observed,
         )
+
+    def scales_for(self, aus: Sequence[str]) -> list[LabelScale]:
+        """Units of the labels of some AUs."""
+        return scales_for(aus, self.columns, self.scales)
 
     def unsided(self, aus: Sequence[str]) -> set[str]:
         """Joined names of the one-sided AUs that this data set labels without their side."""
@@ -151,11 +147,11 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
         )
         for split, path in paths.items()
     }
-    scale = find_scale(key, list(files.values()), config.score_max, config.occurrence_min)
+    scales = find_scales(where, list(files.values()), config.score_max, config.occurrence_min)
     name = config.name or (_name_of([file.path for file in files.values()]) if key == "csv" else key)
     tables = []
     for split, file in files.items():
-        table, rows = list_faces(where, config, file, name=name, scale=scale, split=split)
+        table, rows = list_faces(where, config, file, name=name, scales=scales, split=split)
         tables.append(_with_images(where, config, file, table, rows))
     return tables
 
@@ -165,9 +161,7 @@ def check_settings(key: str, config: TableConfig) -> None:
     if config.bad_images not in ("error", "skip"):
         raise ConfigError(f"{key}.bad_images: expected error or skip, got '{config.bad_images}'")
     for setting in ("score_max", "occurrence_min"):
-        value = getattr(config, setting)
-        if value is not None and not (_is_number(value) and value > 0):
-            raise ConfigError(f"{key}.{setting}: expected a number above 0, or null, got {value!r}")
+        check_limits(getattr(config, setting), key=f"{key}.{setting}")
     missing, domains = config.missing_values, config.domains
     if not isinstance(missing, list) or not all(map(_is_number, missing)):
         raise ConfigError(f"{key}.missing_values: expected a list of numbers such as [9], got {missing!r}")
@@ -181,11 +175,11 @@ def images_folder(config: TableConfig, file: LabelFile) -> Path:
 
 
 def list_faces(
-    key: str, config: TableConfig, file: LabelFile, *, name: str, scale: LabelScale, split: str | None
+    key: str, config: TableConfig, file: LabelFile, *, name: str, scales: Mapping[str, LabelScale], split: str | None
 ) -> tuple[FaceTable, Rows]:
     """Make a table of a CSV without opening its images, and say which row of the CSV each of its rows is.
 
-    Its `pictures` are all 0 until the images are looked at.
+    `scales` are the units of the labels by AU. The table's `pictures` are all 0 until the images are looked at.
     """
     rows = without_duplicates(file)
     duplicates = len(file.frame) - len(rows)
@@ -199,7 +193,7 @@ def list_faces(
     return FaceTable(
         name=name,
         columns=file.aus,
-        scale=scale,
+        scales=tuple(scales[au] for au in file.aus),
         scores=file.scores[rows],
         files=image_paths(key, file, rows, images_folder(config, file)),
         filenames=np.asarray(frame["filename"], np.str_),

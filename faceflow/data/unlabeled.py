@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from faceflow.aus import Kind, parse_column
 from faceflow.config.checks import names_file
-from faceflow.data.labels import LabelFile, find_scale, read_labels, read_text
+from faceflow.data.label_scales import find_scales
+from faceflow.data.labels import LabelFile, read_labels, read_text
 from faceflow.data.sources import (
     UNLABELED,
     FaceTable,
@@ -36,13 +37,12 @@ from faceflow.data.sources import (
 from faceflow.data.splits import real_paths
 from faceflow.data.subject_ids import shared_pictures
 from faceflow.encoding import LabelScale
-from faceflow.errors import ConfigError, DataError, FaceFlowError, suggest
+from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.images import find_faults
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_NO_LABELS = LabelScale(score_max=1, occurrence_min=1)  # a table needs some scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +95,8 @@ def _read_set(key: str, config: UnlabeledConfig, prefer: Kind) -> list[FaceTable
     where = f"data.unlabeled.{key}"
     paths = _checked_paths(where, config)
     listings = [_read_listing(where, path, config, prefer) for path in paths]
-    scale = _hidden_scale(key, [file for file in listings if file.aus], config)
-    found = [_find_faces(where, key, config, file, scale) for file in listings]
+    scales = find_scales(where, listings, config.score_max, config.occurrence_min)
+    found = [_find_faces(where, key, config, file, scales) for file in listings]
     kept = _without_excluded(where, config.exclude, found)
     names = _table_names(config.name or key, paths)
     return [
@@ -173,20 +173,12 @@ def _leads_back(folder: str, name: str) -> bool:
     return link.is_symlink() and Path(folder).resolve().is_relative_to(link.resolve())
 
 
-def _hidden_scale(key: str, files: Sequence[LabelFile], config: UnlabeledConfig) -> LabelScale:
-    if not files:
-        return _NO_LABELS
-    try:
-        return find_scale(key, files, config.score_max, config.occurrence_min)
-    except FaceFlowError as error:  # it names the settings of a labelled data set
-        raise type(error)(str(error).replace("data.sources.", "data.unlabeled.")) from error
-
-
-def _find_faces(where: str, key: str, config: UnlabeledConfig, file: LabelFile, scale: LabelScale) -> _Faces:
+def _find_faces(
+    where: str, key: str, config: UnlabeledConfig, file: LabelFile, scales: Mapping[str, LabelScale]
+) -> _Faces:
     if file.path.is_dir():
         config = dataclasses.replace(config, images=str(file.path))
-    scale = scale if file.aus else _NO_LABELS
-    table, _ = list_faces(where, config, file, name=config.name or key, scale=scale, split=UNLABELED)
+    table, _ = list_faces(where, config, file, name=config.name or key, scales=scales, split=UNLABELED)
     root = os.path.join(os.path.abspath(images_folder(config, file)), "")  # noqa: PTH100, PTH118  (links stay links)
     files = table.files.tolist()
     return _Faces(root, table, below=[path[len(root) :] for path in files], real=real_paths(files))

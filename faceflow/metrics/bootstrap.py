@@ -101,8 +101,8 @@ def _f1(sums: FloatArray) -> FloatArray:
 def _icc(sums: FloatArray) -> FloatArray:
     n, p, t, pp, tt, pt = np.moveaxis(sums, -2, 0)
     count = np.maximum(n, 1)
-    total = (pp - p * p / count) + (tt - t * t / count)
-    return np.clip(_ratio(2 * (pt - p * t / count), total, total > _TINY * count), -1.0, 1.0)
+    predicted, labelled = pp - p * p / count, tt - t * t / count
+    return np.clip(_ratio(2 * (pt - p * t / count), predicted + labelled, labelled > _TINY * count), -1.0, 1.0)
 
 
 def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray:

@@ -35,7 +35,8 @@ class Evaluation:
     """Metrics of one data set.
 
     `columns` hold one value per AU: counts, `f1_0.5` at threshold 0.5, `f1_val` at the threshold tuned on
-    validation, curve metrics, and intensity metrics. `summary` holds their means over valid AUs.
+    validation, curve metrics, and intensity metrics. `summary` holds their means over the AUs on which they are
+    defined; `valid_aus` counts those of AUROC, `valid_aus_icc` those of ICC.
     """
 
     aus: tuple[str, ...]
@@ -120,6 +121,8 @@ def evaluate(
         prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD)
     )
     summary["valid_aus"] = float(np.isfinite(half["auroc"]).sum())
+    if "icc" in columns:
+        summary["valid_aus_icc"] = float(np.isfinite(columns["icc"]).sum())
     return Evaluation(aus=tuple(aus), rows=len(observed), columns=columns, summary=summary)
 
 

@@ -26,8 +26,9 @@ def intensity_metrics(prediction: Array, truth: Array, observed: Array) -> dict[
         (A,) arrays, with e = prediction - truth:
 
         - `icc`: ICC(3,1) of the raters prediction and truth (Shrout and Fleiss 1979), for two raters equal to
-          2 cov / (var + var). NaN if neither varies, 0 if just one does: a constant prediction agrees with
-          nothing and must not drop out of the mean over AUs.
+          2 cov / (var + var). NaN if the truth does not vary, as for an AU that nobody shows: no prediction of it can
+          be told from another, and PCC, F1 and AUROC are undefined there too. 0 if only the prediction does not vary:
+          it agrees with nothing and must not drop out of the mean over AUs.
         - `pcc`: Pearson correlation; NaN if either does not vary.
         - `mse`, `mae`, `rmse`: over all frames; `rmse` is the root of `mse`, never a mean of batch values.
         - `smape`: mean 2|e| / (|truth| + |prediction|), in [0, 2], with 0 where both are 0. Any false
@@ -81,7 +82,7 @@ def _agreement(y_hat: FloatArray, y: FloatArray, seen: BoolArray) -> tuple[Float
     d_hat, d = _centre(y_hat, seen), _centre(y, seen)
     covariance = np.sum(d_hat * d, axis=1)
     variance_hat, variance = np.sum(d_hat**2, axis=1), np.sum(d**2, axis=1)
-    icc = _ratio(2 * covariance, variance_hat + variance)
+    icc = np.where(variance > 0, _ratio(2 * covariance, variance_hat + variance), np.nan)
     pcc = _ratio(covariance, np.sqrt(variance_hat) * np.sqrt(variance))
     return np.clip(icc, -1.0, 1.0), np.clip(pcc, -1.0, 1.0)
 

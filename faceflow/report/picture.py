@@ -84,7 +84,12 @@ def _draw_bars(page: Page, results: Results, top: float, height: float) -> None:
     if ordinal:
         left += width + _ICC_GAP
         page.text(left, top - 0.35, f"ICC, mean {rounded(summary['icc'])}", HEADING, bold=True)
-        _bars(page, (left, top, _ICC, height), columns["icc"], GREEN).set_yticks(rows, [])
+        axes = _bars(page, (left, top, _ICC, height), columns["icc"], GREEN)
+        axes.set_yticks(rows, [])
+        for row in np.flatnonzero(~np.isfinite(columns["icc"])):
+            axes.text(
+                0.97, float(row), "labels do not vary", size=SMALL, color=GRAY, ha="right", va="center", style="italic"
+            )
 
 
 def _bars(page: Page, place: tuple[float, float, float, float], values: Array, color: str) -> Axes:

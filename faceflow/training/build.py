@@ -34,7 +34,7 @@ from faceflow.training.scoring import SplitScorer
 EVAL = "eval"
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
 _CONTINUED = (
-    *("seed", "levels", "cutpoints", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
+    *("seed", "levels", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
     *("layer_decay", "head_lr_mult", "average"),
 )
 _GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
@@ -52,7 +52,7 @@ def build_spec(
         backbone=model["backbone"],
         aus=tuple(aus),
         levels=levels,
-        cutpoints=cutpoints(levels, points),
+        cutpoints=cutpoints(levels, points, occurrence_min),
         occurrence_min=occurrence_min,
         image_size=model["image_size"],
         mean=_statistics(model, "mean", mean),
@@ -170,6 +170,11 @@ def check_resume(path: str, module: AUModule) -> None:
                 "that run, or start from its weights with init_weights=PATH"
             )
     check_same_faces(path, payload, faces=module.payload.faces, seen=module.payload.seen, key="resume")
+    if payload.spec.cutpoints != module.payload.spec.cutpoints:
+        theirs, ours = list(payload.spec.cutpoints), list(module.payload.spec.cutpoints)
+        raise CheckpointError(
+            f"resume: expected cutpoints={theirs} as in '{path}', got {ours}; set cutpoints to those of that run"
+        )
     if payload.spec == module.payload.spec and (other := checkpoint["state_dict"].keys() ^ module.state_dict().keys()):
         raise CheckpointError(
             f"resume: expected the parameters of this run, got others in '{path}' ('{min(other)}', ...); "
@@ -194,8 +199,9 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
         if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
             raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
     if not np.isfinite(known[monitor]):
+        wanted = "several intensities" if monitor.rpartition("/")[2] in ("icc", "pcc") else "both classes"
         raise DataError(
-            f"validation labels: expected both classes of at least one AU for monitor={monitor}, got none; take more "
+            f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
             "persons with split.val, or others with split.seed"
         )
 

@@ -123,8 +123,9 @@ def _check_settings(cfg: DictConfig) -> None:
             f"precision: expected one of {', '.join(PRECISIONS)}, got '{cfg.precision}'; "
             + suggest(str(cfg.precision), PRECISIONS)
         )
-    if cfg.max_drop is not None:
-        check_number(cfg.max_drop, key="max_drop", expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
+    for key in ("max_drop", "max_drop_au"):
+        if cfg[key] is not None:
+            check_number(cfg[key], key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
     check_number(cfg.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True)
     check_loader(cfg.loader.batch_size, cfg.loader.workers)
     if cfg.precision == INT8_STATIC and cfg.get("data") is None:
@@ -186,7 +187,7 @@ def _measure_cost(
     if faces is None:
         log.warning(
             "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked against "
-            "max_drop",
+            "max_drop and max_drop_au",
             cfg.precision,
         )
         return None
@@ -199,7 +200,7 @@ def _measure_cost(
         batch_size=cfg.loader.batch_size,
         workers=cfg.loader.workers,
     )
-    check_cost(cost, cfg.precision, cfg.max_drop)
+    check_cost(cost, cfg.precision, max_drop=cfg.max_drop, max_drop_au=cfg.max_drop_au)
     return cost
 
 

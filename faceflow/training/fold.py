@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 from faceflow.artifacts.checkpoint import Faces, Payload, load_network
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.stored import store_config
-from faceflow.data.assembly import check_levels, choose_aus, count_labels, describe_protocol
+from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.protocols.protocol import LEGACY, Fold
-from faceflow.data.sources import UNLABELED
+from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
@@ -81,7 +81,7 @@ class FoldRun:
     @property
     def points(self) -> tuple[float, ...]:
         """Cut points of the levels."""
-        return cutpoints(self.cfg.levels, self.cfg.cutpoints)
+        return cutpoints(self.cfg.levels, self.cfg.cutpoints, self.occurrence_min)
 
     @functools.cached_property
     def counts(self) -> LabelCounts:
@@ -113,6 +113,8 @@ class FoldRun:
         Raises:
             ConfigError, DataError: see `count_labels`, `build_spec` and `check_monitor`.
         """
+        labelled = [table for split in SPLITS for table in self.streams[split]]
+        check_reading(labelled, self.aus, self.points, self.occurrence_min)
         assert len(self.counts.observed) == len(self.aus), "one count per AU"
         check_monitor(self.cfg.monitor, self.scorer, callbacks=plain_dict(self.cfg.callbacks))
 
@@ -124,7 +126,7 @@ def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequenc
         ConfigError, DataError: see `choose_aus`, `check_levels` and `training_streams`.
     """
     aus = choose_aus(cfg.aus.names, fold.splits["train"])
-    rule = check_levels([table for tables in fold.splits.values() for table in tables], levels=cfg.levels)
+    rule = check_levels([table for tables in fold.splits.values() for table in tables], aus, levels=cfg.levels)
     streams = training_streams(
         fold.splits,
         split,

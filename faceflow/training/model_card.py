@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faceflow.artifacts.checkpoint import Payload
+from faceflow.encoding import occurrence_level
 from faceflow.inference.contract import ModelContract
 
 
@@ -52,7 +53,8 @@ def _meaning(payload: Payload) -> str:
     labels = payload.protocol.get("labels", "")
     if spec.levels == 1:
         return f"probability: that the AU occurs ({labels or 'as labelled'})"
-    return f"probability: of an intensity >= {spec.occurrence_min:g}; intensity: expected, FACS 0-5 ({labels})"
+    cut = spec.cutpoints[occurrence_level(spec.cutpoints, spec.occurrence_min)]
+    return f"probability: of an intensity >= {cut:g}; intensity: expected, FACS 0-5 ({labels})"
 
 
 def _record(checkpoint: Path) -> Mapping[str, Any]:

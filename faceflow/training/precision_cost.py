@@ -15,9 +15,11 @@ from faceflow.metrics.evaluation import Evaluation
 from faceflow.training.predictors import Predictor
 from faceflow.training.testing import test_network
 
+_METRICS = ("icc", "f1_val")
+
 
 @dataclass(frozen=True, kw_only=True)
-class PrecisionCost:
+class MetricCost:
     """A mean over AUs in full precision and in the lower one, and the AU that loses most, by how much."""
 
     metric: str
@@ -25,7 +27,6 @@ class PrecisionCost:
     after: float
     worst: str
     worst_drop: float
-    faces: str
 
     @property
     def drop(self) -> float:
@@ -34,31 +35,47 @@ class PrecisionCost:
 
     def __str__(self) -> str:
         change = f"{self.metric} {self.before:.4f} -> {self.after:.4f} (drop {self.drop:z.4f}"
-        return f"{change}; most: {self.worst} {self.worst_drop:z.4f}) on {self.faces}"
+        return f"{change}; most: {self.worst} {self.worst_drop:z.4f})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionCost:
+    """What each metric loses, and on which faces."""
+
+    metrics: tuple[MetricCost, ...]
+    faces: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(str, self.metrics))} on {self.faces}"
 
     @classmethod
     def between(cls, full: Evaluation, low: Evaluation, *, faces: str) -> Self:
-        """Compare ICC where there are intensities, else F1 at the thresholds of validation.
+        """Compare ICC where there are intensities, and F1 at the thresholds of validation.
 
         Raises:
-            DataError: labels on which no AU has that metric.
+            DataError: labels on which no AU has one of these metrics.
         """
-        metric = "icc" if "icc" in full.summary else "f1_val"
-        drops = full.columns[metric] - low.columns[metric]
-        if not np.isfinite(drops).any():
+        names = [name for name in _METRICS if name in full.columns]
+        costs = []
+        for name in names:
+            drops = full.columns[name] - low.columns[name]
+            if np.isfinite(drops).any():
+                worst = int(np.nanargmax(drops))
+                costs.append(
+                    MetricCost(
+                        metric=name,
+                        before=full.summary[name],
+                        after=low.summary[name],
+                        worst=full.aus[worst],
+                        worst_drop=float(drops[worst]),
+                    )
+                )
+        if not costs:
             raise DataError(
-                f"data: expected labels on which {metric} is defined, to measure what precision costs, got none; take "
-                "more faces, of both classes"
+                f"data: expected labels on which {' or '.join(names)} is defined, to measure what precision costs, got "
+                "none; take more faces, of both classes"
             )
-        worst = int(np.nanargmax(drops))
-        return cls(
-            metric=metric,
-            before=full.summary[metric],
-            after=low.summary[metric],
-            worst=full.aus[worst],
-            worst_drop=float(drops[worst]),
-            faces=faces,
-        )
+        return cls(metrics=tuple(costs), faces=faces)
 
 
 def measure_cost(
@@ -83,14 +100,20 @@ def measure_cost(
     return PrecisionCost.between(pooled(full), pooled(low), faces=faces)
 
 
-def check_cost(cost: PrecisionCost, precision: str, max_drop: float | None) -> None:
-    """Refuse a precision that costs too much.
+def check_cost(cost: PrecisionCost, precision: str, *, max_drop: float | None, max_drop_au: float | None) -> None:
+    """Refuse a precision that costs too much, on the mean over AUs or on a single AU.
 
     Raises:
-        ExportError: the loss is above the limit.
+        ExportError: a loss is above its limit.
     """
-    if max_drop is not None and cost.drop > max_drop:
-        raise ExportError(
-            f"max_drop: expected {precision} to cost at most {max_drop:g}, got {cost}; take another precision, or "
-            "allow it with max_drop"
-        )
+    for one in cost.metrics:
+        if max_drop is not None and one.drop > max_drop:
+            raise ExportError(
+                f"max_drop: expected {precision} to cost at most {max_drop:g} of the mean {one.metric}, got {cost}; "
+                "take another precision, or allow it with max_drop"
+            )
+        if max_drop_au is not None and one.worst_drop > max_drop_au:
+            raise ExportError(
+                f"max_drop_au: expected {precision} to cost no AU more than {max_drop_au:g} of its {one.metric}, got "
+                f"{one.worst_drop:.4f} for {one.worst} ({cost}); take another precision, or allow it with max_drop_au"
+            )

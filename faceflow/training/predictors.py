@@ -90,6 +90,8 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
             f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs[key]} instead "
             f"of {ours[key]}); name the checkpoint that it comes from, or leave it out"
         )
+    if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
+        payload.thresholds = dict(contract.thresholds)
     return predictor, payload
 
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
-from faceflow.data.assembly import check_shared, describe_protocol
+from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
@@ -83,6 +83,8 @@ def test(cfg: DictConfig) -> float:
         tables, note = without_seen(tables, payload, everybody=cfg.subset == "all", same_subjects=cfg.same_subjects)
     tables = apart_by_split(tables)
     check_shared(spec.aus, tables)
+    if cfg.onnx is None:  # an exported file decodes by itself
+        check_reading(tables, spec.aus, spec.cutpoints, spec.occurrence_min)
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
     splits = {"test": tables}
     show(*data_tables(summarize(splits, spec.aus), spec.aus), saved_to=output / "data.txt")

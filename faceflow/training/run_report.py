@@ -123,7 +123,9 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
     pooled = list(content["test"].values())[-1]
     summary = pooled["summary"]
     yield "faces", (str(pooled["rows"]), "")
-    yield "AUs scored", (f"{summary['valid_aus']:.0f} of {len(pooled['per_au'])}", "")
+    graded = summary.get("valid_aus_icc", summary["valid_aus"])
+    other = "" if graded == summary["valid_aus"] else f"ICC: {graded:.0f}"
+    yield "AUs scored", (f"{summary['valid_aus']:.0f} of {len(pooled['per_au'])}", other)
     for name in _HEADLINE:
         if summary.get(name) is not None:
             low, high = (summary.get(f"{name}_{bound}") for bound in ("low", "high"))

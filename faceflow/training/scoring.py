@@ -13,7 +13,8 @@ from torchmetrics.utilities import dim_zero_cat
 
 from faceflow.aus import joined, side_of
 from faceflow.data.assembly import POOLED
-from faceflow.data.sources import FaceTable, Truth
+from faceflow.data.labels import Truth
+from faceflow.data.sources import FaceTable
 from faceflow.encoding import Array
 from faceflow.errors import ConfigError
 from faceflow.metrics.evaluation import (

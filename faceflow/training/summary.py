@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from faceflow.data.label_scales import describe_scales
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.report.tables import SplitSummary
@@ -36,5 +37,5 @@ def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
 def _labels(table: FaceTable) -> str:
     """Say what the labels mean, and whether training sees them: it does where labelled faces join the unlabelled."""
     if table.split != UNLABELED:
-        return str(table.scale)
-    return f"hidden: {table.scale}" if table.columns else "none"
+        return describe_scales(table.columns, table.scales)
+    return f"hidden: {describe_scales(table.columns, table.scales)}" if table.columns else "none"

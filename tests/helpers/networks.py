@@ -49,7 +49,7 @@ def label_table(
     return FaceTable(
         name=name,
         columns=tuple(scores),
-        scale=LabelScale(score_max=score_max, occurrence_min=occurrence_min),
+        scales=(LabelScale(score_max=score_max, occurrence_min=occurrence_min),) * len(scores),
         scores=np.column_stack([np.asarray(column, np.float64) for column in scores.values()]),
         files=files,
         filenames=files,

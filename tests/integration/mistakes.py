@@ -105,7 +105,7 @@ LABELS = [
     Case("semicolons", "DataError: {csv}: expected commas between columns, got 'AU1;filename'; save it as CSV", (), text("AU1;filename\n0;a.png\n")),
     Case("AU never labelled", "DataError: training labels: expected some for every AU, got none of AU6 (all missing); leave it out with aus.names=[...]", (), table(lambda f: f.assign(AU6=""))),
     Case("one class in validation", "DataError: validation labels: expected both classes of at least one AU for monitor=val/f1_val, got none; *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), one_class_in_validation, SPLITS),
-    Case("levels of 0/1 labels", "DataError: faces: expected graded intensities for levels=5, got labels that are all 0 or 1; use levels=1, or set * if they are intensities", ("levels=5",), table(lambda f: f.assign(AU1="1", AU6="0", AU12="1"))),
+    Case("levels of 0/1 labels", "DataError: faces: expected graded intensities for levels=5, got labels that are all 0 or 1 of AU1, AU6, AU12; leave these AUs out with aus.names, use levels=1, or set * if they are intensities", ("levels=5",), table(lambda f: f.assign(AU1="1", AU6="0", AU12="1"))),
     Case("same image, other labels", "DataError: {csv}:42: expected one label row per image, got 's0/0.jpg' with other labels, subject or domain than in line 2; keep the right one", (), table(lambda f: pd.concat([f, f[:1].assign(AU1="3")]))),
 ]
 IMAGES = [
@@ -173,6 +173,8 @@ NUMBERS = [
     Case("no epoch at all", "ConfigError: trainer: expected a validated epoch, got none; see trainer.max_epochs, *", ("trainer.max_epochs=0",)),
     Case("preview", "ConfigError: preview: expected a count of faces, got -1", ("preview=-1",)),
     Case("score_max", "ConfigError: data.sources.csv.score_max: expected a number above 0, or null, got 'abc'", ("data.sources.csv.score_max=abc",)),
+    Case("score_max of an AU", "ConfigError: data.sources.csv.score_max.AU6: expected a number above 0, or null, got 0", ("data.sources.csv.score_max={AU6: 0}",)),
+    Case("score_max of an unknown AU", "ConfigError: data.sources.csv.score_max: expected AUs that the data set labels, or others, got 'AU7'; *", ("data.sources.csv.score_max={AU7: 1}",)),
 ]
 FILES = [
     Case("unknown backbone", "ConfigError: model.backbone: expected the name of a timm model, got 'resnet81'; did you mean 'resnet18' or *", ("model.backbone=resnet81",)),

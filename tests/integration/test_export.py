@@ -180,7 +180,14 @@ def test_joined_sides_of_an_intensity_network_are_scored_alike(tmp_path: Path) -
 def test_cost_of_a_lower_precision_is_measured_on_unseen_persons(
     precision: str, ordinal: Outcome, cropped: Faces, tmp_path: Path
 ) -> None:
-    outcome = export(ordinal.checkpoint(), tmp_path, f"precision={precision}", "max_drop=null", *cropped.overrides)
+    outcome = export(
+        ordinal.checkpoint(),
+        tmp_path,
+        f"precision={precision}",
+        "max_drop=null",
+        "max_drop_au=null",
+        *cropped.overrides,
+    )
     assert outcome.code == 0, outcome.stderr
     contract = OnnxModel(tmp_path / "model.onnx", provider="cpu").contract
     before, after = contract.protocol["precision"].split("icc ")[1].split(" (drop")[0].split(" -> ")
@@ -242,7 +249,9 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped:
         *("data=csv", f"data.labels={csv}", f"data.images={cropped.images}", "data.sources.csv.score_max=5"),
     )  # fmt: skip
     assert outcome.code == 2, outcome.stdout
-    assert outcome.error.startswith("ExportError: max_drop: expected int8 to cost at most 0, got icc 1.0000 -> ")
+    assert outcome.error.startswith(
+        "ExportError: max_drop: expected int8 to cost at most 0 of the mean icc, got icc 1.0000"
+    )
     assert (tmp_path / "model.onnx").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
 
@@ -258,6 +267,7 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped:
         (("precision=int4",), "ConfigError: precision: expected one of fp32, fp16, int8, int8_static, got 'int4'"),
         (("precision=int8_static",), "ConfigError: data: expected faces on which int8_static measures activations"),
         (("max_drop=2",), "ConfigError: max_drop: expected a share in 0..1, or null, got 2"),
+        (("max_drop_au=-1",), "ConfigError: max_drop_au: expected a share in 0..1, or null, got -1"),
         (("calibration=0",), "ConfigError: calibration: expected a count of faces, got 0"),
         (("crop=no.json",), "DataError: crop: expected a crops.json of faceflow-crop, got 'no.json' (No such file"),
         (("precison=fp16",), "ConfigError: precison: expected "),

@@ -32,11 +32,6 @@ def test_five_levels_cut_at_the_facs_intensities() -> None:
     assert cutpoints(5) == (1, 2, 3, 4, 5)
 
 
-def test_other_levels_cut_in_equal_steps() -> None:
-    assert cutpoints(2) == (2.5, 5)
-    assert cutpoints(4) == (1.25, 2.5, 3.75, 5)
-
-
 def test_one_level_is_occurrence_and_has_no_cutpoint() -> None:
     assert cutpoints(1) == ()
 
@@ -69,13 +64,13 @@ def test_five_levels_keep_every_facs_intensity(score: int) -> None:
 
 def test_a_score_at_its_cutpoint_switches_the_level_on() -> None:
     assert bits(3, FACS, 5) == [1, 1, 1, 0, 0]
-    assert bits(2.5, FACS, 2) == [1, 0]
-    assert bits(5, FACS, 2) == [1, 1]
+    assert bits(2, FACS, 2) == [1, 0]
+    assert bits(4, FACS, 2) == [1, 1]
 
 
 def test_a_score_just_below_its_cutpoint_does_not() -> None:
     assert bits(2.999, FACS, 5) == [1, 1, 0, 0, 0]
-    assert bits(2.499, FACS, 2) == [0, 0]
+    assert bits(1.999, FACS, 2) == [0, 0]
 
 
 def test_a_score_at_the_occurrence_rule_occurs() -> None:
@@ -133,6 +128,15 @@ def test_a_scale_knows_whether_it_grades() -> None:
     assert str(FACS) == "occurrence = intensity >= 2 on a 0-5 scale"
 
 
+def test_every_au_may_have_a_scale_of_its_own() -> None:
+    scores = np.array([[1.0, 1.0, 0.5], [2.0, 0.0, NAN]])
+    scales = (FACS, BINARY, NORMALISED)
+    assert encode(scores, scales, ())[..., 0].tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert occurs(scores, scales).tolist() == [[False, True, True], [True, False, False]]
+    np.testing.assert_allclose(to_facs(scores, scales), [[1, 5, 2.5], [2, 0, NAN]])
+    assert encode(scores, scales, (2, 4)).tolist() == [[[0, 0], [1, 1], [1, 0]], [[1, 0], [0, 0], [0, 0]]]
+
+
 def test_probabilities_fall_with_the_level_by_a_running_minimum() -> None:
     got = rank_consistent(np.array([[0.9, 0.5, 0.7, 0.1, 0.3], [0.2, 0.4, 0.6, 0.8, 1.0]]))
     np.testing.assert_allclose(got, [[0.9, 0.5, 0.5, 0.1, 0.1], [0.2] * 5])
@@ -160,12 +164,6 @@ def test_occurrence_is_the_level_at_the_rule() -> None:
     assert occurrence_probability(probabilities, cutpoints(5), 2) == 0.7
     assert occurrence_probability(probabilities, cutpoints(5), 1) == 0.9
     assert occurrence_probability(probabilities, cutpoints(5), 5) == 0.1
-
-
-def test_occurrence_between_cutpoints_is_the_next_level_up_and_the_last_beyond_them() -> None:
-    probabilities = np.array([0.9, 0.7])
-    assert occurrence_probability(probabilities, (1.0, 3.0), 2) == 0.7
-    assert occurrence_probability(probabilities, (1.0, 1.5), 2) == 0.7
 
 
 def test_occurrence_rule_with_rounding_noise_still_finds_its_level() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,6 +72,31 @@ def test_checkpoint_is_plain_data(tmp_path: Path) -> None:
     content, _ = read_checkpoint(write(tmp_path / "best.ckpt", checkpoint()), key="checkpoint")
     assert content["epoch"] == 1
     assert content[PAYLOAD]["config"]["method"]["supervised"]["_target_"] == "os.system"  # read, never called
+
+
+@pytest.mark.parametrize(
+    ("points", "outdated"),
+    [
+        ((5 / 3, 10 / 3, 5), True),
+        ((1.25, 2.5, 3.75, 5), True),
+        ((2.5, 5), False),
+        ((1, 2, 3, 4, 5), False),
+        ((), False),
+    ],
+)
+def test_thresholds_of_0_1_0_are_kept_only_where_occurrence_is_read_off_the_same_level(
+    points: tuple[float, ...], outdated: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = network_spec(levels=len(points) or 1, cutpoints=points)
+    content: dict[str, Any] = {PAYLOAD: dataclasses.replace(payload(), spec=spec).to_dict()}
+    content["state_dict"] = {f"network.{name}": value for name, value in AUNetwork(spec).state_dict().items()}
+    now = load_network(write(tmp_path / "now.ckpt", content), key="checkpoint")[1]
+    assert now.thresholds == payload().thresholds
+    assert not caplog.records
+    del content[PAYLOAD]["occurrence_level"]
+    before = load_network(write(tmp_path / "before.ckpt", content), key="checkpoint")[1]
+    assert before.thresholds == ({} if outdated else payload().thresholds)
+    assert [("F1@val is left out" in record.getMessage()) for record in caplog.records] == [True] * outdated
 
 
 def test_checkpoint_from_before_crop_recipes_were_stored_still_loads(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from faceflow.data.assembly import (
     check_levels,
+    check_reading,
     check_shared,
     choose_aus,
     count_labels,
@@ -28,14 +29,19 @@ BINARY = LabelScale(score_max=1, occurrence_min=1)
 
 
 def table(
-    labels: Mapping[str, Sequence[float]], *, name: str = "faces", scale: LabelScale = FACS, split: str = "train"
+    labels: Mapping[str, Sequence[float]],
+    *,
+    name: str = "faces",
+    scale: LabelScale = FACS,
+    scales: tuple[LabelScale, ...] = (),
+    split: str = "train",
 ) -> FaceTable:
     scores = np.column_stack([np.array(column, np.float64) for column in labels.values()])
     files = np.array([f"/{name}/{split}/{row}.jpg" for row in range(len(scores))])
     return FaceTable(
         name=name,
         columns=tuple(labels),
-        scale=scale,
+        scales=scales or (scale,) * len(labels),
         scores=scores,
         files=files,
         filenames=files,
@@ -123,27 +129,35 @@ class TestCheckShared:
 
 class TestCheckLevels:
     def test_the_rule_comes_in_facs_units(self) -> None:
-        assert check_levels([table({"AU12": [0, 0.6]}, scale=NORMALISED)], levels=5) == pytest.approx(2)
-        assert check_levels([labelled("AU12")], levels=1) == 2
+        assert check_levels([table({"AU12": [0, 0.6]}, scale=NORMALISED)], ["AU12"], levels=5) == pytest.approx(2)
+        assert check_levels([labelled("AU12")], ["AU12"], levels=1) == 2
 
     def test_levels_cannot_be_learnt_from_zero_one_labels(self) -> None:
         with pytest.raises(DataError) as caught:
-            check_levels([labelled("AU12"), table({"AU12": [0, 1]}, name="bp4d", scale=BINARY)], levels=5)
+            check_levels([labelled("AU12"), table({"AU12": [0, 1]}, name="bp4d", scale=BINARY)], ["AU12"], levels=5)
         assert str(caught.value).startswith("bp4d: expected graded intensities for levels=5, got labels that are all")
         assert "score_max=5" in str(caught.value)
+        mixed = table({"AU12": [0, 3], "AU4": [0, 1], "AU6": [0, 1]}, name="mine", scales=(FACS, BINARY, BINARY))
+        with pytest.raises(DataError, match="^mine: expected graded .* all 0 or 1 of AU4, AU6; leave these AUs out"):
+            check_levels([mixed], ["AU4", "AU6", "AU12"], levels=5)
+        assert check_levels([mixed], ["AU12"], levels=5) == 2
+        assert check_levels([mixed], ["AU12", "AU4"], levels=1) == 2
 
     def test_data_sets_with_different_rules_do_not_mix_in_levels(self) -> None:
         other = table({"AU12": [0, 3]}, name="mine", scale=LabelScale(score_max=5, occurrence_min=1))
         with pytest.raises(DataError, match="one occurrence rule for levels=5, got faces >= 2, mine >= 1 of 5"):
-            check_levels([labelled("AU12"), other], levels=5)
-        check_levels([labelled("AU12"), other], levels=1)
+            check_levels([labelled("AU12"), other], ["AU12"], levels=5)
+        check_levels([labelled("AU12"), other], ["AU12"], levels=1)
+        mixed = table({"AU12": [0, 3], "AU4": [0, 1]}, scales=(FACS, other.scales[0]))
+        with pytest.raises(DataError, match=r"got faces \(AU12\) >= 2, faces \(AU4\) >= 1 of 5"):
+            check_levels([mixed], ["AU12", "AU4"], levels=5)
 
     @pytest.mark.parametrize("score_max", [1, 3, 7, 10, 100])
     def test_the_same_rule_in_other_units_is_the_same_rule(self, score_max: float) -> None:
         scale = LabelScale(score_max=score_max, occurrence_min=0.6 * score_max)
         third = LabelScale(score_max=5, occurrence_min=3)
         tables = [table({"AU12": [0]}, scale=third), table({"AU12": [0]}, name="other", scale=scale)]
-        assert check_levels(tables, levels=5) == pytest.approx(3)
+        assert check_levels(tables, ["AU12"], levels=5) == pytest.approx(3)
 
 
 class TestCountLabels:
@@ -158,6 +172,12 @@ class TestCountLabels:
         positives, _ = count_labels(tables, ["AU12", "AU6"], ())
         assert positives.tolist() == [[3], [1]]
 
+    def test_every_au_counts_by_its_own_scale(self) -> None:
+        mixed = table({"AU12": [0, 1, 3, NAN], "AU4": [0, 1, 1, 1]}, scales=(FACS, BINARY))
+        positives, observed = count_labels([mixed], ["AU4", "AU12"], ())
+        assert positives.tolist() == [[3], [1]]
+        assert observed.tolist() == [4, 3]
+
     def test_an_au_without_any_label_is_an_error_that_names_it(self) -> None:
         tables = [table({"AU12": [0, 3], "AU6": [NAN, NAN], "AU1": [NAN, NAN]})]
         with pytest.raises(DataError, match=r"training labels: .* got none of AU6, AU1 \(all missing\); .*aus\.names"):
@@ -171,6 +191,43 @@ class TestCountLabels:
         with caplog.at_level(logging.WARNING):
             count_labels([table({"AU12": [0, 3], "AU6": [0, 1]})], ["AU12", "AU6"], ())
         assert [record.getMessage().split()[0] for record in caplog.records] == ["AU6"]
+
+
+class TestCheckReading:
+    def reading(
+        self, caplog: pytest.LogCaptureFixture, scores: Sequence[float], points: Sequence[float], rule: float = 2
+    ) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            scale = LabelScale(score_max=5, occurrence_min=rule)
+            check_reading([table({"AU12": scores, "AU6": [0] * len(scores)}, scale=scale)], ["AU12"], points, rule)
+        return [record.getMessage() for record in caplog.records]
+
+    def test_a_cut_that_divides_these_labels_as_the_rule_does_needs_no_word(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        whole = [0, 1, 2, 3, 4, 5, NAN]
+        assert self.reading(caplog, whole, ()) == []
+        assert self.reading(caplog, whole, (2, 4)) == []
+        assert self.reading(caplog, whole, (5 / 3, 10 / 3, 5)) == []
+        assert self.reading(caplog, [0, 1.4, 2.5, 5], (1.5, 4)) == []
+        assert self.reading(caplog, [0, 1.4, 2.5, 5], (2.5, 5)) == []
+
+    def test_labels_that_are_judged_otherwise_are_counted(self, caplog: pytest.LogCaptureFixture) -> None:
+        (said,) = self.reading(caplog, [0, 1, 2, 2, 3, 5, NAN], (2.5, 5))
+        assert said.startswith("cutpoints: expected a cut at the occurrence rule of faces, got [2.5, 5]; ")
+        assert "read at intensity >= 2.5, which judges 2 of 6 labels otherwise" in said
+        (said,) = self.reading(caplog, [0, 1.4, 1.8, 3], (1.5, 4))
+        assert "intensity >= 1.5, which judges 1 of 4 labels otherwise" in said
+
+    def test_a_data_set_with_another_rule_than_the_network_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
+        other = table({"AU12": [0, 1, 3]}, name="mine", scale=LabelScale(score_max=5, occurrence_min=1))
+        unit = table({"AU12": [0, 0.4, 1]}, name="unit", scale=NORMALISED)
+        with caplog.at_level(logging.WARNING):
+            check_reading([labelled("AU12"), other, unit], ["AU12"], (1, 2, 3, 4, 5), 2)
+        assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+            "cutpoints: expected a cut at the occurrence rule of mine"
+        ]
 
 
 def test_the_protocol_says_who_was_where_and_what_labels_mean() -> None:

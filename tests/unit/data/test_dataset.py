@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import pickle
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from faceflow.data.dataset import FaceDataset
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 from faceflow.images import read_image
 from tests.helpers.faces import read_folder, smooth_image, write_csv_dataset, write_image
@@ -151,6 +153,13 @@ class TestFlip:
         with pytest.raises(ConfigError, match="expected both sides of AU6, got only AU6_L"):
             FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0.5)
         FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0)
+
+
+def test_0_1_labels_are_missing_where_levels_are_asked_for(table: FaceTable) -> None:
+    binary = LabelScale(score_max=1, occurrence_min=1)
+    mixed = dataclasses.replace(table, scales=(table.scales[0], binary, binary))
+    assert dataset(mixed, points=(2.0, 4.0))[0, 0]["mask"].tolist() == [True, False, False]
+    assert dataset(mixed)[0, 0]["mask"].tolist() == [True, True, True]
 
 
 class TestDeterminism:

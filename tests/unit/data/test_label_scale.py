@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from faceflow.data.labels import LabelFile, find_scale, scores_for
+from faceflow.data.label_scales import Limits, find_scales
+from faceflow.data.labels import LabelFile, scores_for
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 
@@ -17,6 +19,11 @@ def labelled(*scores: float) -> LabelFile:
     numbers = np.array(scores, np.float64)[:, None]
     lines = np.arange(len(scores), dtype=np.int64) + 2
     return LabelFile(path=Path("a.csv"), frame=pd.DataFrame(), aus=("AU12",), scores=numbers, lines=lines)
+
+
+def scale_of(files: Sequence[LabelFile], score_max: Limits, occurrence_min: Limits) -> LabelScale:
+    (scale,) = find_scales("data.sources.x", files, score_max, occurrence_min).values()
+    return scale
 
 
 class TestScale:
@@ -37,11 +44,11 @@ class TestScale:
     def test_what_is_left_open_is_read_off_the_labels(
         self, scores: tuple[float, ...], score_max: float, occurrence_min: float
     ) -> None:
-        scale = find_scale("x", [labelled(*scores)], None, None)
+        scale = scale_of([labelled(*scores)], None, None)
         assert scale == LabelScale(score_max=score_max, occurrence_min=occurrence_min)
 
     def test_all_files_of_a_data_set_share_a_scale(self) -> None:
-        scale = find_scale("x", [labelled(0, 1), labelled(0, 4)], None, None)
+        scale = scale_of([labelled(0, 1), labelled(0, 4)], None, None)
         assert scale == LabelScale(score_max=5, occurrence_min=2)
 
     @pytest.mark.parametrize(
@@ -61,29 +68,29 @@ class TestScale:
     def test_what_the_user_says_counts(
         self, given: tuple[float | None, float | None], scores: tuple[float, ...], expected: tuple[float, float]
     ) -> None:
-        scale = find_scale("x", [labelled(*scores)], *given)
+        scale = scale_of([labelled(*scores)], *given)
         assert (scale.score_max, scale.occurrence_min) == expected
 
     def test_zero_one_labels_are_no_intensities_whatever_the_rule(self) -> None:
-        assert find_scale("x", [labelled(0, 1)], None, 0.5).binary
+        assert scale_of([labelled(0, 1)], None, 0.5).binary
 
     def test_a_label_above_the_scale_names_its_line_and_the_keys(self) -> None:
         with pytest.raises(DataError) as caught:
-            find_scale("bp4d", [labelled(0, 1), labelled(1, 3, 9)], None, None)
+            scale_of([labelled(0, 1), labelled(1, 3, 9)], None, None)
         message = str(caught.value)
         assert message.startswith("a.csv:4: expected AU12 in 0..5, got 9; ")
-        assert "data.sources.bp4d.score_max" in message
-        assert "data.sources.bp4d.missing_values=[9]" in message
+        assert "data.sources.x.score_max" in message
+        assert "data.sources.x.missing_values=[9]" in message
 
     @pytest.mark.parametrize("score", [-2, -0.5])
     def test_a_negative_label_names_its_line(self, score: float) -> None:
         with pytest.raises(DataError, match=rf"a\.csv:3: expected AU12 in 0\.\.5, got {score:g}; "):
-            find_scale("x", [labelled(0, score, 4)], None, None)
+            scale_of([labelled(0, score, 4)], None, None)
 
     @pytest.mark.parametrize(("score_max", "occurrence_min"), [(5, 6), (1, 2)])
     def test_the_rule_must_lie_on_the_scale(self, score_max: float, occurrence_min: float) -> None:
         with pytest.raises(ConfigError, match=r"data\.sources\.x\.occurrence_min: expected a label in \(0, "):
-            find_scale("x", [labelled(0, 1)], score_max, occurrence_min)
+            scale_of([labelled(0, 1)], score_max, occurrence_min)
 
 
 class TestSides:

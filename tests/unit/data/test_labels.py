@@ -70,6 +70,11 @@ class TestReading:
         path.write_bytes(b"\xef\xbb\xbfAU12,filename\r\n3,a.jpg\r\n")
         assert read(path).aus == ("AU12",)
 
+    def test_true_and_false_are_labels(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "AU4,AU12,filename\nTrue,3,a.jpg\nFALSE,0,b.jpg\n true ,,c.jpg\n,1,d.jpg\n")
+        np.testing.assert_array_equal(file.scores, [[1, 3], [0, 0], [1, NAN], [NAN, 1]])
+        assert file.logical == {"AU4"}
+
     def test_other_columns_are_kept_as_text(self, tmp_path: Path) -> None:
         file = read_text(tmp_path, "AU12,filename,subject,frame\n1,a.jpg,007,0001\n")
         assert file.frame["subject"].tolist() == ["007"]

@@ -55,7 +55,7 @@ class TestTable:
         table = read_folder(write_csv_dataset(tmp_path / "d", aus=["AU6", "AU12"], subjects=3, frames=2))
         assert (table.name, len(table), table.split) == ("d", 6, None)
         assert table.columns == ("AU6", "AU12")
-        assert table.scale == LabelScale(score_max=5, occurrence_min=2)
+        assert set(table.scales) == {LabelScale(score_max=5, occurrence_min=2)}
         assert table.filenames.tolist() == ["s0/0.jpg", "s0/1.png", "s1/0.jpg", "s1/1.png", "s2/0.jpg", "s2/1.png"]
         assert table.files.tolist() == [str(tmp_path / "d/images" / name) for name in table.filenames]
         assert table.persons.tolist() == ["d/s0", "d/s0", "d/s1", "d/s1", "d/s2", "d/s2"]

@@ -35,7 +35,7 @@ def table(
     return FaceTable(
         name=name,
         columns=("AU12",),
-        scale=LabelScale(score_max=5, occurrence_min=2),
+        scales=(LabelScale(score_max=5, occurrence_min=2),),
         scores=np.arange(len(names), dtype=np.float64)[:, None] % 6,
         files=files,
         filenames=files,

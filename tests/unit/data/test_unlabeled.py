@@ -178,15 +178,15 @@ class TestCsv:
         assert table.columns == ("AU6", "AU12")
         assert table.scores.tolist() == labelled.scores.tolist()
         assert table.persons.tolist() == labelled.persons.tolist()
-        assert table.scale == LabelScale(score_max=5, occurrence_min=3)
+        assert table.scales == (LabelScale(score_max=5, occurrence_min=3),) * 2
         assert table.split == "unlabeled"
 
     def test_folders_and_labelled_files_may_be_one_set(self, tmp_path: Path, web: Path) -> None:
         folder = write_csv_dataset(tmp_path / "d", aus=["AU12"], subjects=1, frames=2)
         (folder / "labels.csv").rename(folder / "images/labels.csv")
         graded, plain = read([folder / "images/labels.csv", web])
-        assert (graded.columns, graded.scale) == (("AU12",), LabelScale(score_max=5, occurrence_min=2))
-        assert (plain.columns, plain.scale) == ((), LabelScale(score_max=1, occurrence_min=1))
+        assert (graded.columns, graded.scales) == (("AU12",), (LabelScale(score_max=5, occurrence_min=2),))
+        assert (plain.columns, plain.scales) == ((), ())
 
     def test_missing_values_of_hidden_labels(self, paint: Paint) -> None:
         folder = paint("faces", "a.png", "b.png")

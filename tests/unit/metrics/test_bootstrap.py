@@ -68,6 +68,21 @@ def test_icc_equals_a_loop_over_resampled_rows() -> None:
     assert_like_loop(found, icc(np.arange(len(who))), np.array([icc(rows) for rows in resampled(who, 5)]))
 
 
+def test_icc_of_an_au_that_nobody_shows_is_undefined_and_not_in_the_mean() -> None:
+    who, score, _, observed = frames(1)
+    intensity = np.round(5 * score) + 0.1
+    intensity[:, 1] = 0.1  # a constant whose mean is rounded
+    bootstrap = PersonBootstrap(who, resamples=RESAMPLES, seed=0)
+    found = bootstrap.icc(5 * score, intensity, observed)
+    alone = bootstrap.icc(*(a[:, [0, 2]] for a in (5 * score, intensity, observed)))
+    assert np.isnan([found.per_au.value[1], found.per_au.low[1], found.per_au.high[1]]).all()
+    assert np.isfinite(alone.mean.value)
+    for bound in ("value", "low", "high"):
+        assert getattr(found.mean, bound) == pytest.approx(getattr(alone.mean, bound), rel=1e-12)
+    constant = bootstrap.icc(np.zeros_like(score), intensity, observed)
+    assert constant.per_au.value[[0, 2]].tolist() == [0, 0]
+
+
 def test_draws_do_not_depend_on_how_many_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     who, score, truth, observed = frames()
     at_once = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(score > 0.5, truth, observed)

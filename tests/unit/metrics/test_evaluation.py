@@ -83,6 +83,16 @@ def test_intensity_is_scored_only_where_it_is_known() -> None:
     assert columns["pcc"][0] == pytest.approx(1.0)
 
 
+def test_icc_covers_the_aus_whose_labels_vary_and_says_how_many() -> None:
+    intensity = np.where(OCCURRENCE, 3.0, 0.0)
+    intensity[:, 1] = 0
+    evaluation = score(prediction=Prediction(probability=PROBABILITY, intensity=PROBABILITY * 5), intensity=intensity)
+    icc = evaluation.columns["icc"]
+    assert math.isnan(icc[1])
+    assert evaluation.summary["icc"] == pytest.approx((icc[0] + icc[2]) / 2)
+    assert (evaluation.summary["valid_aus"], evaluation.summary["valid_aus_icc"]) == (3, 2)
+
+
 def test_intensity_columns_are_absent_without_graded_labels_or_levels() -> None:
     graded = Prediction(probability=PROBABILITY, intensity=PROBABILITY * 5)
     assert "icc" not in score(prediction=graded).columns

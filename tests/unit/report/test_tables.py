@@ -81,6 +81,13 @@ def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureF
     assert text.endswith("split: none AUs in the mean, where other than 1: MSE 2, MAE 2")
 
 
+def test_caption_counts_the_aus_of_icc(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluation = occurrence_evaluation(intensity=True)
+    evaluation.columns["icc"][0] = np.nan  # type: ignore[index]
+    show(results_table(evaluation, title="t", protocol={}))
+    assert "where other than 1: ICC 0, MSE 2, MAE 2" in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_rounds_to_zero_has_no_sign() -> None:
     assert [number(np.float64(value)) for value in (-0.0004, 0.0, -0.0006, np.nan)] == ["0.000", "0.000", "-0.001", "-"]
     assert [rounded(np.float64(value)) for value in (-0.004, -0.006, np.nan)] == ["0.00", "-0.01", "-"]
@@ -139,7 +146,8 @@ def test_labels_that_training_does_not_see_are_called_hidden() -> None:
     def labels(columns: tuple[str, ...], split: str) -> str:
         scores = {au: [0.0, 5.0] for au in columns} or {"AU1": [0.0]}
         table = dataclasses.replace(label_table("faces", scores), columns=columns, split=split)
-        table = dataclasses.replace(table, scores=table.scores[:, : len(columns)])
+        count = len(columns)
+        table = dataclasses.replace(table, scores=table.scores[:, :count], scales=table.scales[:count])
         (row,) = summarize({"unlabeled": [table]}, ["AU1"])
         assert (row.split, row.images) == ("unlabeled", len(table))
         return row.labels

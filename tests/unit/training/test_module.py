@@ -14,11 +14,12 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from faceflow.artifacts.checkpoint import PAYLOAD
+from faceflow.artifacts.checkpoint import PAYLOAD, AtomicCheckpointIO
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.methods.objective import Batch, Objective, Outputs
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA
+from faceflow.training.build import check_resume
 from faceflow.training.scoring import SplitScorer
 from tests.helpers.networks import label_counts, label_table, network_spec, random_images
 from tests.helpers.training import fit, make_module
@@ -237,6 +238,18 @@ def test_checkpoint_of_another_network_is_not_resumed() -> None:
     make_module(spec=network_spec(aus=("AU1", "AU2"))).on_save_checkpoint(checkpoint)
     with pytest.raises(CheckpointError, match=r"^resume: expected .* another aus: \['AU1', 'AU2'\] instead of"):
         make_module().on_load_checkpoint(checkpoint)
+
+
+def test_a_run_whose_levels_were_cut_elsewhere_is_resumed_with_its_own_cutpoints(tmp_path: Path) -> None:
+    spec = network_spec(levels=3, cutpoints=(1.25, 2.5, 5.0))
+    path = str(tmp_path / "last.ckpt")
+    checkpoint: dict[str, Any] = {"state_dict": {}}
+    make_module(spec=spec).on_save_checkpoint(checkpoint)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    with pytest.raises(
+        CheckpointError, match=r"^resume: expected cutpoints=\[1\.25, 2\.5, 5\.0\] as in .*, got \[2\.0, 3\.0"
+    ):
+        check_resume(path, make_module(spec=network_spec(levels=3)))
 
 
 class Counting(Objective):

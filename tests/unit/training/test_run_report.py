@@ -40,8 +40,17 @@ def test_a_test_is_headed_by_its_means_and_their_intervals(tmp_path: Path) -> No
     for part in ("<b>0.625</b>", "95 %: 0.500 to 0.750", "<b>40</b>", "<b>1 of 2</b>", "best.ckpt", "lr: 0.00123"):
         assert part in page
     assert "AUROC" not in page
+    assert "ICC" not in page
     assert "Warnings" not in page
     assert "versions.torch" in page
+
+
+def test_the_count_of_aus_behind_icc_is_said_where_it_is_another(tmp_path: Path) -> None:
+    summary = {"valid_aus": 2.0, "valid_aus_icc": 1.0, "f1_val": 0.625, "icc": 0.5}
+    found = content(test={"disfa": {"rows": 40, "summary": summary, "per_au": {"AU1": {}, "AU12": {}}}})
+    page = report_run(config(tmp_path / "run"), found, title="Test", aus=["AU1", "AU12"], splits={}).read_text("utf-8")
+    assert "<b>2 of 2</b>" in page
+    assert "ICC: 1" in page
 
 
 def test_a_training_without_a_test_shows_its_curves(tmp_path: Path) -> None:
