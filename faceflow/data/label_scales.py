@@ -162,7 +162,7 @@ def _by_au(key: str, limits: Limits, columns: Mapping[str, _Column]) -> dict[str
     """Limit of every AU without side; a key may name the AU or its sides."""
     if not isinstance(limits, Mapping):
         return dict.fromkeys(columns, limits)
-    known = [*columns, *(side for column in columns.values() for side in column.sides), OTHERS]
+    known = {au: None for column in columns.values() for au in (column.au, *column.sides)} | {OTHERS: None}
     if unknown := [au for au in limits if au not in known]:
         raise ConfigError(
             f"{key}: expected AUs that the data set labels, or {OTHERS}, got '{unknown[0]}'; "

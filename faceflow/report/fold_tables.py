@@ -20,8 +20,8 @@ _LABELS = {"low": "pooled, 95 % low", "high": "pooled, 95 % high"}
 class FoldScores:
     """What the test of one fold gave.
 
-    `aus` counts the AUs that have a score, `scores` are means over them, and `per_au` holds AU -> value by metric.
-    Undefined values are NaN or absent.
+    `aus` counts the AUs with both classes, `scores` are means over the AUs on which a metric is defined, and `per_au`
+    holds AU -> value by metric. Undefined values are NaN or absent.
     """
 
     name: str
@@ -42,9 +42,12 @@ def folds_table(
         overall: metric -> its means over AUs in all folds.
         title: of the table.
         unit: what the name of a fold names.
-        caption: below the table.
+        caption: below the table, before the counts of AUs that other means cover.
     """
     headers = [HEADERS.get(name, name) for name in overall]
+    notes = [note for metric in overall if (note := _other_counts(folds, metric))]
+    if notes:
+        caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
     table = plain_table(title, [unit], ["images", "persons", "AUs", *headers], caption=caption)
     for position, fold in enumerate(folds):
         scores = [number(aggregate.values[position]) for aggregate in overall.values()]
@@ -90,6 +93,14 @@ def summary_rows(overall: Mapping[str, Aggregate]) -> dict[str, dict[str, float]
         for label, values in rows.items()
         if label in ("mean", "std") or any(np.isfinite(value) for value in values.values())
     }
+
+
+def _other_counts(folds: Sequence[FoldScores], metric: str) -> str:
+    """Say in which folds the mean of a metric covers another count of AUs than the fold's; empty where in none."""
+    counts = {fold.name: np.isfinite([*fold.per_au.get(metric, {}).values()]).sum() for fold in folds}
+    others = [f"{fold.name} {counts[fold.name]}" for fold in folds if fold.per_au and counts[fold.name] != fold.aus]
+    listed = ", ".join(others) if len(others) <= _MOST_FOLDS else f"in {len(others)} of {len(folds)} rows"
+    return f"{HEADERS[metric]} {listed}" if others else ""
 
 
 def _cells(aggregate: Aggregate, shown: int) -> list[str]:

@@ -150,9 +150,6 @@ def _tables(
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
     resamples = f"{cfg.bootstrap.resamples} resamples of the tested persons"
     pooled = f"pooled: all predictions together; 95 % interval from {resamples}"
-    graded = {fold.name: np.isfinite([*fold.per_au["icc"].values()]).sum() for fold in folds if "icc" in fold.per_au}
-    if other := [f"{fold.name} {graded[fold.name]}" for fold in folds if graded.get(fold.name, fold.aus) != fold.aus]:
-        spread += f"\nAUs in the mean of ICC, where other: {', '.join(other)}"
     tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     f1 = "f1_0.5" if "legacy" in protocol else "f1_val"

@@ -42,7 +42,7 @@ def describe_model(
         precision=precision,
         run=run,
         training_data=payload.training_data or _training_data(record),
-        metrics=_metrics(record),
+        metrics={} if payload.outdated else _metrics(record),  # of occurrence as it was read then
         protocol=payload.protocol,
         licence=licence,
     )

@@ -131,8 +131,9 @@ def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(who
     assert warned[0].endswith("Fold 1 of 3, fold1: no positive label of AU6 in its test, so it has no score there")
     assert warned[1].endswith("no positive label of AU6 in its validation, so it has no threshold and no F1@val there")
     text = (whole.folder / "folds.txt").read_text("utf-8").splitlines()
-    f1, _ = [line.removeprefix("AU6   cheek raiser").split() for line in text if line.startswith("AU6")]
+    f1, icc = [line.removeprefix("AU6   cheek raiser").split() for line in text if line.startswith("AU6")]
     assert (f1[0], f1[3]) == ("-", "1/3")
+    assert (icc[0], icc[3]) == ("-", "2/3")
     assert any(line.startswith("mean  of 3 of 3 AUs") for line in text)
 
 
