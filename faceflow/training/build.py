@@ -28,6 +28,7 @@ from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.module import AUModule
+from faceflow.training.resume import check_left
 from faceflow.training.scoring import SplitScorer
 
 EVAL = "eval"
@@ -158,6 +159,7 @@ def check_resume(path: str, module: AUModule) -> None:
 
     Raises:
         CheckpointError: other settings, persons that moved between the splits, or parameters that this run lacks.
+        ConfigError: fewer epochs or steps than are done.
     """
     checkpoint, payload = read_checkpoint(path, key="resume")
     for setting in _CONTINUED:
@@ -177,6 +179,8 @@ def check_resume(path: str, module: AUModule) -> None:
             f"resume: expected the parameters of this run, got others in '{path}' ('{min(other)}', ...); "
             "resume with the settings of that run (average, method)"
         )
+    if payload.spec == module.payload.spec:  # another network is refused where its weights are loaded
+        check_left(checkpoint, module.payload.config["trainer"], path=path)
 
 
 def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, Any]) -> None:

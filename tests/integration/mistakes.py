@@ -189,6 +189,12 @@ FILES = [
     Case("resume: other loss", "CheckpointError: resume: expected method.supervised.criterion._target_=faceflow.losses.bce.BCE as in '{last}', got faceflow.losses.focal.Focal; *", ("resume={last}", "loss=focal")),
     Case("resume: other learning rate", "CheckpointError: resume: expected optimizer.lr=0.001 as in '{last}', got 0.01; *", ("resume={last}", "optimizer.lr=0.01")),
     Case("resume: EMA added", "CheckpointError: resume: expected average=none as in '{last}', got EMA; *", ("resume={last}", "average=ema")),
+    Case("resume: fewer epochs than are done", "ConfigError: trainer.max_epochs: expected at least the 2 that the run of '{last}' has done, got 1; raise it, or test that checkpoint with faceflow-test", ("resume={last}",)),
+    Case("resume: fewer steps than are done", "ConfigError: trainer.max_steps: expected at least the 4 that the run of '{last}' has done, got 3; *", ("resume={last}", "trainer.max_epochs=2", "trainer.max_steps=3")),
+    Case("resume: weights only", "CheckpointError: resume: expected the state of a run, got '{files}/weights.ckpt' without its 'optimizer_states'; start a new run from its weights with init_weights=PATH", ("resume={files}/weights.ckpt",)),
+    Case("no end: schedule", "ConfigError: scheduler: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one of them, or scheduler=constant", ("trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00")),
+    Case("no end: linear probe", "ConfigError: callbacks.linear_probe.share: expected a run of known length, *, or callbacks.linear_probe.share=1", ("trainer.max_epochs=-1", "scheduler=constant", "callbacks=[default,linear_probe]")),
+    Case("max_time that is none", "ConfigError: trainer: `Timer(duration='1h')` is not a valid duration. *", ("+trainer.max_time=1h",)),
     Case("resume: other persons", "CheckpointError: resume: expected the training and validation persons of '{last}', got others; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
     Case("init_weights: other backbone", "CheckpointError: init_weights: expected a network with backbone test_efficientnet, got test_resnet in '{best}'; set this run to the same", ("init_weights={best}", "model.backbone=test_efficientnet")),
     Case("init_weights: other AUs", "CheckpointError: init_weights: expected a network with aus AU1, got AU1, AU6, AU12 in '{best}'; set this run to the same", ("init_weights={best}", "aus.names=[AU1]")),
@@ -218,6 +224,7 @@ METHODS = [
     Case("share of labelled persons", "ConfigError: split.labeled: expected *, got 0", ("split.labeled=0",)),
     Case("teacher without an average", "ConfigError: method: teacher=ema needs the network's average, got none; add average=ema", (*FIXMATCH, "method.fixmatch.teacher=ema")),
     Case("weight of MIRO", "ConfigError: method.miro.weight: expected a number >= 0, got -1", ("method=miro", "method.miro.weight=-1")),
+    Case("no end: ramp-up", "ConfigError: method.fixmatch.ramp_up: expected a run of known length, *, or method.fixmatch.ramp_up=0", ("trainer.max_epochs=-1", "scheduler=constant", *FIXMATCH)),
     Case("resume: FixMatch after supervised", "CheckpointError: resume: expected method=supervised as in '{last}', got fixmatch; *", ("resume={last}", *FIXMATCH)),
 ]
 # fmt: on
