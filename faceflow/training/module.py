@@ -58,8 +58,7 @@ class AUModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        if not network.head.linear.bias.any():  # a warm start keeps what its head has learned
-            self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
+        self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
         self.objectives = nn.ModuleDict(objectives)
         for objective in objectives.values():
             objective.bind(network, counts)
