@@ -67,6 +67,7 @@ class FixMatch(Objective):
             raise ConfigError(f"{self.key}.teacher: expected student or ema, got '{teacher}'")
         self.lambda_u, self.ramp_up = lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
+        self.paced = f"{self.key}.ramp_up" if lambda_u and ramp_up else None
         if not lambda_u:
             self.views = self.supervised_views
 

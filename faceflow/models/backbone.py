@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflow.errors import CheckpointError, ConfigError, suggest
-from faceflow.models.weights import read_weights
+from faceflow.models.weights import Weights
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Backbone(nn.Module):
         std: Sequence[float],
         drop_path: float = 0.0,
         pretrained: bool = False,
-        weights: str | None = None,
+        weights: Weights | None = None,
     ) -> None:
         super().__init__()
         self.model: Any = _create(name, image_size, drop_path, pretrained=pretrained, weights=weights)
@@ -109,7 +110,7 @@ def _has_tag(name: str) -> bool:
         return False
 
 
-def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, weights: str | None) -> nn.Module:
+def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, weights: Weights | None) -> nn.Module:
     check_backbone(name)
     options: dict[str, Any] = {"num_classes": 0}
     if drop_path:
@@ -117,21 +118,21 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
     config: Any = timm.get_pretrained_cfg(name)
     if config.fixed_input_size:
         options["img_size"] = image_size
-    state = None
+    state, note = None, ""
     try:
-        state = _fitting_state(name, options, weights) if weights else None
-        overlay = {"state_dict": state} if state else None
-        model: Any = timm.create_model(
-            name, pretrained=pretrained or state is not None, pretrained_cfg_overlay=overlay, **options
-        )
+        if weights:
+            state, note = _fitting_state(name, options, weights)
+        model: Any = timm.create_model(name, pretrained=pretrained and state is None, **options)
+        if state and not _load(model, state):
+            model = _resampled(name, options, state)
     except (RuntimeError, ValueError, TypeError, AssertionError, OSError) as error:
         reason = _reason(error)
         if "drop_path_rate" in reason:
             raise ConfigError(f"model.drop_path: expected 0 for {name}, which has none, got {drop_path}") from error
-        if state is not None:
+        if weights is not None and state is not None:
             raise CheckpointError(
-                f"model.weights: expected weights of {name}, got other shapes in '{weights}' ({reason}); "
-                "set model.backbone to the network that they come from"
+                f"{weights.key}: expected weights of {name} for model.image_size={image_size}, got other shapes in "
+                f"'{weights.path}' ({reason}); set model.backbone to the network that they come from"
             ) from error
         if pretrained:
             raise ConfigError(
@@ -143,29 +144,79 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
             "choose a size that its patches and windows divide"
         ) from error
     model.pretrained_cfg.pop("state_dict", None)  # timm would keep the whole file with the model
+    if note:
+        log.info("%s", note)
     return model  # type: ignore[no-any-return]
 
 
-def _fitting_state(name: str, options: dict[str, Any], weights: str) -> dict[str, Tensor]:
-    """Read weights and check their names; timm itself would load what fits and drop the rest without a word."""
-    state = read_weights(weights, key="model.weights")
+def _fitting_state(name: str, options: dict[str, Any], weights: Weights) -> tuple[dict[str, Tensor], str]:
+    """Find the network's tensors in a file by their names; timm itself would load what fits and say nothing.
+
+    Returns:
+        The tensors, and a line for the user where the file holds others too.
+
+    Raises:
+        CheckpointError: some are not there, or more are than such a network has.
+    """
     with torch.device("meta"):
-        wanted = {key for key in timm.create_model(name, **options).state_dict() if not key.endswith(_DERIVED)}
+        shapes = {key: value.shape for key, value in timm.create_model(name, **options).state_dict().items()}
         known = timm.create_model(name, **{**options, "num_classes": 1}).state_dict().keys()
-    if missing := sorted(wanted - state.keys()):
+    wanted = {key: shape for key, shape in shapes.items() if not key.endswith(_DERIVED)}
+    prefix = weights.best_prefix(wanted)
+    found = weights.below(prefix)
+    if missing := sorted(wanted.keys() - found.keys()):
         raise CheckpointError(
-            f"model.weights: expected weights of {name} in timm naming, got a file without {len(missing)} of its "
-            f"{len(wanted)} tensors ('{missing[0]}', ...): '{weights}'; set model.backbone to the network that they "
-            "come from"
+            f"{weights.key}: expected weights of {name} in timm naming, got a file without {len(missing)} of its "
+            f"{len(wanted)} tensors ('{missing[0]}', ...) but with '{next(iter(weights.tensors), 'none')}': "
+            f"'{weights.path}'; set model.backbone to the network that they come from"
         )
-    parts = {key.partition(".")[0] for key in wanted}
-    unknown = [key for key in sorted(state.keys() - known) if not key.endswith(_DERIVED)]
+    classifier = {key.partition(".")[0] for key in known - shapes.keys()}
+    parts = {key.partition(".")[0] for key in wanted} - classifier
+    unknown = [key for key in sorted(found.keys() - known) if not key.endswith(_DERIVED)]
     if foreign := [key for key in unknown if key.partition(".")[0] in parts]:
         raise CheckpointError(
-            f"model.weights: expected weights of {name}, got those of a larger network: '{weights}' has {len(foreign)} "
-            f"more tensors ('{foreign[0]}', ...); set model.backbone to the network that they come from"
+            f"{weights.key}: expected weights of {name}, got those of a larger network: '{weights.path}' has "
+            f"{len(foreign)} more tensors ('{foreign[0]}', ...); set model.backbone to the network that they come from"
         )
-    return state
+    state = {key: value for key, value in found.items() if key in shapes}
+    used = {prefix + key for key in state}
+    unused = [key for key in weights.tensors if key not in used]
+    if not unused:
+        return state, ""
+    place = f" under '{prefix}'" if prefix else ""
+    return state, (
+        f"{weights.key}: the backbone takes {len(wanted)} tensors{place} of '{weights.path}'; {len(unused)} others, "
+        f"such as '{unused[0]}', are not used"
+    )
+
+
+def _load(model: nn.Module, state: dict[str, Tensor]) -> bool:
+    """Load a state as it is, but for what timm derives from the image size; False where shapes differ."""
+    ours = model.state_dict()
+    counted = {key: value for key, value in state.items() if key.endswith("num_batches_tracked")}
+    learned = {key: value for key, value in state.items() if not key.endswith(_DERIVED)}
+    if any(value.shape != ours[key].shape for key, value in learned.items()):
+        return False
+    model.load_state_dict(counted | learned, strict=False)
+    return True
+
+
+def _resampled(name: str, options: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
+    """Let timm load a state: it resamples what depends on the size of the image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what torch advises timm on its interpolation
+        overlay = {"state_dict": dict(state)}
+        model: nn.Module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+    ours = model.state_dict()
+    for key, value in state.items():  # it skips without a word what it does not recognise
+        same = (
+            key.endswith(_DERIVED)
+            or ours[key].shape != value.shape
+            or torch.equal(ours[key], value.to(ours[key].dtype))
+        )
+        if not same:
+            raise RuntimeError(f"timm did not load '{key}'")
+    return model
 
 
 def _reason(error: Exception) -> str:

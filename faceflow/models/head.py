@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +29,28 @@ class AUHead(nn.Module):
     def set_prior(self, rates: Tensor) -> None:
         """Start at the base rates, so that the first epoch is not spent on learning that AUs are rare.
 
+        An AU whose bias is not 0 has learned already, and keeps it.
+
         Args:
             rates: share of positive labels, (A, L). Bias = logit of the rate, clamped to [0.001, 0.999]
                 (Lin et al. 2017, arXiv:1708.02002, section 4.1).
         """
-        self.linear.bias.copy_(torch.logit(rates.float().clamp(1e-3, 1 - 1e-3)).flatten())
+        bias = self.linear.bias.view(self.shape)
+        new = ~bias.any(dim=1, keepdim=True)
+        bias.copy_(torch.where(new, torch.logit(rates.float().clamp(1e-3, 1 - 1e-3)), bias))
+
+    @torch.no_grad()
+    def take_rows(self, weight: Tensor, bias: Tensor, rows: Mapping[int, int]) -> None:
+        """Take over AUs of another head with as many levels.
+
+        Args:
+            weight: of its linear layer, (A' * L, D).
+            bias: of its linear layer, (A' * L).
+            rows: AU of this head -> AU of that one.
+        """
+        ours, theirs = list(rows), list(rows.values())
+        levels, width = self.shape[1], self.linear.in_features
+        self.linear.weight.view(*self.shape, width)[ours] = weight.view(-1, levels, width)[theirs].to(
+            self.linear.weight
+        )
+        self.linear.bias.view(self.shape)[ours] = bias.view(-1, levels)[theirs].to(self.linear.bias)

@@ -18,6 +18,7 @@ from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.backbone import Backbone, check_backbone
 from faceflow.models.head import AUHead
+from faceflow.models.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class AUNetwork(nn.Module):
         spec: NetworkSpec,
         *,
         pretrained: bool = False,
-        weights: str | None = None,
+        weights: Weights | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
     ) -> None:

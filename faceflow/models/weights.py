@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,7 @@ from torch import Tensor
 
 from faceflow.errors import CheckpointError
 
-_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")  # what trainers put around it
-_PREFIXES = ("module.", "_orig_mod.")
+_AVERAGES = {"average", "averaged", "ema", "swa", "teacher"}  # what trainers call an average of weights
 
 
 def load_file(path: str | Path, *, key: str) -> Any:
@@ -39,27 +42,72 @@ def load_file(path: str | Path, *, key: str) -> Any:
         ) from error
 
 
-def read_weights(path: str | Path, *, key: str) -> dict[str, Tensor]:
-    """Read a state dict in timm naming from a safetensors or torch file.
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Tensors of a file by name. `key` of the config names the file; `path` is for messages."""
+
+    tensors: Mapping[str, Tensor]
+    path: str | Path
+    key: str
+
+    def best_prefix(self, shapes: Mapping[str, torch.Size]) -> str:
+        """Find under which prefix most tensors have the names and shapes of a network.
+
+        Trainers wrap networks into others. Where several prefixes fit alike, an average of the weights comes first,
+        then what comes first in the file.
+
+        Args:
+            shapes: of the network's tensors by name.
+        """
+        names, fits = Counter[str](), Counter[str]()
+        depth = 1 + max((name.count(".") for name in shapes), default=0)
+        for full, tensor in self.tensors.items():
+            parts = full.rsplit(".", depth)
+            for start in range(len(parts)):
+                name = ".".join(parts[start:])
+                if name in shapes:
+                    prefix = full.removesuffix(name)
+                    names[prefix] += 1
+                    fits[prefix] += tensor.shape == shapes[name]
+        return max(names, key=lambda prefix: (fits[prefix], names[prefix], _is_average(prefix)), default="")
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """Tensors under a prefix, by the rest of their names."""
+        return {k.removeprefix(prefix): value for k, value in self.tensors.items() if k.startswith(prefix)}
+
+
+def read_weights(path: str | Path, *, key: str) -> Weights:
+    """Read all named tensors of a safetensors or torch file; those in dicts within it as 'dict.name'.
 
     Raises:
         CheckpointError: the file cannot be read, or holds no tensors.
     """
     path = _existing(path, key)
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    content = load_file(path, key=key)
-    for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-            break
-    items = content.items() if isinstance(content, dict) else ()
-    tensors = {name: value for name, value in items if isinstance(name, str) and isinstance(value, Tensor)}
+        return Weights(tensors=_read_safetensors(path), path=path, key=key)
+    tensors = dict(_named_tensors(load_file(path, key=key)))
     if not tensors:
         raise CheckpointError(f"{path}: expected a state dict of tensors, got none; save model.state_dict()")
-    while prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in tensors)), ""):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
+    return Weights(tensors=tensors, path=path, key=key)
+
+
+def _named_tensors(content: object) -> Iterator[tuple[str, Tensor]]:
+    """Walk through dicts, each once: those of a stranger's file may contain themselves."""
+    waiting, seen = [("", content)], set[int]()
+    while waiting:
+        prefix, node = waiting.pop(0)
+        if not isinstance(node, dict) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        for name, value in node.items():
+            if isinstance(name, str) and isinstance(value, Tensor):
+                yield prefix + name, value
+            elif isinstance(name, str):
+                waiting.append((f"{prefix}{name}.", value))
+
+
+def _is_average(prefix: str) -> bool:
+    return not _AVERAGES.isdisjoint(re.split(r"[._]", prefix.lower()))
 
 
 def _existing(path: str | Path, key: str) -> Path:

@@ -10,6 +10,8 @@ _ADVICE = (
     ".*in eval mode at the start of training.*",  # the average is meant to be
     ".*does not have many workers.*",
     ".*number of training batches.*smaller than the logging interval.*",
+    ".*checkpoint that ended before the epoch ended.*",  # Clock says so, and knows epochs of another length
+    "Be aware that when using `ckpt_path`, callbacks.*",  # callbacks of a resumed run may differ
     "The dirpath has changed.*",  # of last.ckpt in a resumed run
     ".*Checkpoint directory .* exists and is not empty.*",
 )

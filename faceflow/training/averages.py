@@ -23,6 +23,7 @@ class NetworkAverage(nn.Module):
     """
 
     network: AUNetwork
+    paced: str | None = None  # key of the setting that `progress` serves, where one does: the run must have an end
 
     def bind(self, network: AUNetwork) -> None:
         """Copy the network as training finds it; before any checkpoint is restored."""
@@ -92,6 +93,7 @@ class SWA(RunningAverage):
         super().__init__()
         check_number(start, key="average.start", expected="a share of the run in [0, 1)", valid=lambda x: 0 <= x < 1)
         self.start = start
+        self.paced = "average.start" if start else None
 
     @torch.no_grad()
     def update(self, network: AUNetwork, progress: float) -> None:

@@ -13,12 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from faceflow.artifacts.checkpoint import (
-    AtomicCheckpointIO,
-    load_state,
-    network_state,
-    read_checkpoint,
-)
+from faceflow.artifacts.checkpoint import AtomicCheckpointIO, read_checkpoint
 from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import Pipeline, build_pipeline
@@ -27,9 +22,12 @@ from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.models.weights import read_weights
 from faceflow.training.known_faces import check_same_faces
 from faceflow.training.module import AUModule
+from faceflow.training.resume import check_left
 from faceflow.training.scoring import SplitScorer
+from faceflow.training.warm_start import read_start
 
 EVAL = "eval"
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
@@ -66,24 +64,17 @@ def build_network(
     """Network with its starting weights: a FaceFlow checkpoint, a timm file, the hub, or random."""
     if not isinstance(model["pretrained"], bool):
         raise ConfigError(f"model.pretrained: expected true or false, got {model['pretrained']!r}")
+    start = read_start(init_weights, spec) if init_weights else None
+    weights = read_weights(model["weights"], key="model.weights") if model["weights"] and start is None else None
     network = AUNetwork(
         spec,
-        pretrained=model["pretrained"] and model["weights"] is None and init_weights is None,
-        weights=None if init_weights else model["weights"],
+        pretrained=model["pretrained"] and weights is None and start is None,
+        weights=weights if start is None else start.backbone,
         dropout=model["dropout"],
         drop_path=model["drop_path"],
     )
-    if init_weights:
-        checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
-        for key in ("backbone", "aus", "levels"):
-            theirs, ours = getattr(payload.spec, key), getattr(spec, key)
-            if theirs != ours:
-                raise CheckpointError(
-                    f"init_weights: expected a network with {key} {_short(ours)}, got {_short(theirs)} in "
-                    f"'{init_weights}'; set this run to the same"
-                )
-        load_state(network, network_state(checkpoint, source=init_weights), source=init_weights)
-        network.backbone.pretrained = True
+    if start is not None:
+        start.give_heads(network)
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
@@ -160,6 +151,7 @@ def check_resume(path: str, module: AUModule) -> None:
 
     Raises:
         CheckpointError: other settings, persons that moved between the splits, or parameters that this run lacks.
+        ConfigError: fewer epochs or steps than are done.
     """
     checkpoint, payload = read_checkpoint(path, key="resume")
     for setting in _CONTINUED:
@@ -180,6 +172,8 @@ def check_resume(path: str, module: AUModule) -> None:
             f"resume: expected the parameters of this run, got others in '{path}' ('{min(other)}', ...); "
             "resume with the settings of that run (average, method)"
         )
+    if payload.spec == module.payload.spec:  # another network is refused where its weights are loaded
+        check_left(checkpoint, module.payload.config["trainer"], path=path)
 
 
 def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, Any]) -> None:

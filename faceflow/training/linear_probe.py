@@ -10,6 +10,7 @@ import torch
 from faceflow.config.checks import check_number
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
+from faceflow.training.clock import Clock, check_length
 
 
 class LinearProbe(L.Callback):
@@ -29,12 +30,18 @@ class LinearProbe(L.Callback):
         self.share = share
         self.probing = False
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Refuse a share of a run without end, in which the backbone would never learn."""
+        if self.share < 1:
+            check_length(_clock(pl_module).length, key="callbacks.linear_probe.share", instead=1)
+
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Decide by the step alone, so that a resumed run goes on in the phase in which it stopped."""
         was_probing = self.probing
-        self.probing = trainer.global_step < self.share * trainer.estimated_stepping_batches
+        clock = _clock(pl_module)
+        self.probing = clock.done < self.share * clock.length
         if self.probing:
             _backbone(pl_module).eval()
         elif was_probing:
@@ -47,6 +54,12 @@ class LinearProbe(L.Callback):
         """Drop the backbone's gradients, after DDP has exchanged them and before they count in the clipped norm."""
         if self.probing:
             _backbone(pl_module).zero_grad(set_to_none=True)
+
+
+def _clock(module: L.LightningModule) -> Clock:
+    clock = module.clock
+    assert isinstance(clock, Clock)
+    return clock
 
 
 def _backbone(module: L.LightningModule) -> Backbone:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,8 @@ from faceflow.methods.objective import TEACHER, Batch, Objective
 from faceflow.metrics.evaluation import Prediction
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
-from faceflow.training.optim import OptimizerFactory, build_schedule, parameter_groups
+from faceflow.training.clock import Clock, check_length
+from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
 from faceflow.training.scoring import EpochPredictions, SplitScorer
 
 
@@ -58,8 +58,7 @@ class AUModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        if not network.head.linear.bias.any():  # a warm start keeps what its head has learned
-            self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
+        self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
         self.objectives = nn.ModuleDict(objectives)
         for objective in objectives.values():
             objective.bind(network, counts)
@@ -81,7 +80,8 @@ class AUModule(L.LightningModule):
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
         self.layer_decay, self.head_lr_mult = layer_decay, head_lr_mult
         self.seed, self.payload = seed, payload
-        self.steps = math.inf
+        self.schedule: Schedule | None = None
+        self.resumed: Mapping[str, Any] | None = None  # config of the run that is continued
         self.train()
 
     def train(self, mode: bool = True) -> AUModule:
@@ -101,7 +101,7 @@ class AUModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sum the terms of all objectives over one forward pass."""
         for objective in self._by_name.values():
-            objective.progress = self._progress
+            objective.progress = self.clock.share
         outputs = self._outputs(batch)
         terms = {
             f"train/{name}/{term}": value
@@ -120,11 +120,6 @@ class AUModule(L.LightningModule):
     @property
     def _by_name(self) -> dict[str, Objective]:
         return {name: objective for name, objective in self.objectives.items() if isinstance(objective, Objective)}
-
-    @property
-    def _progress(self) -> float:
-        """Share of the run's updates that are done; 0 in a run without end."""
-        return min(1.0, self.trainer.global_step / self.steps)
 
     def _outputs(self, batch: Batch) -> dict[str, NetworkOutput]:
         """Outputs of all views: one pass over those that get a gradient, and the teacher's.
@@ -173,7 +168,7 @@ class AUModule(L.LightningModule):
         """Follow the network with its average, once per optimizer step; close the epoch's statistics."""
         stepped = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch
         if self.average is not None and stepped:
-            self.average.update(self.network, self._progress)
+            self.average.update(self.network, self.clock.share)
         if self.trainer.is_last_batch:
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
@@ -216,15 +211,27 @@ class AUModule(L.LightningModule):
             optimizer = self.optimizer_factory(groups)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"optimizer: {' '.join(str(error).split())}; mend the value") from error
-        self.steps = self.trainer.estimated_stepping_batches
-        scheduler = build_schedule(self.scheduler_factory, optimizer, steps=int(self.steps), warmup=self.warmup)
-        if scheduler is None:
+        self.clock = Clock(self.trainer)
+        for part in (*self._by_name.values(), self.average):
+            if part is not None and part.paced:
+                check_length(self.clock.length, key=part.paced, instead=0)
+        if self.scheduler_factory is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        check_length(self.clock.length, key="scheduler", instead="constant")
+        steps = int(self.clock.length)
+        self.schedule = build_schedule(self.scheduler_factory, optimizer, steps=steps, warmup=self.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule, "interval": "step"}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Set the rate of the next update: timm schedulers are not torch schedulers."""
-        scheduler.step_update(num_updates=self.trainer.global_step, metric=metric)
+        """Set the rate of the next update."""
+        scheduler.step_update(self.clock.done)
+
+    def on_train_start(self) -> None:
+        """Set the rate of a resumed run by its own length: the optimizer brought that of the checkpoint along."""
+        if self.resumed is not None:
+            self.clock.resume(self.resumed, self.payload.config)
+        if self.schedule is not None:
+            self.schedule.step_update(self.clock.done)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network and says where it comes from."""
@@ -241,6 +248,7 @@ class AUModule(L.LightningModule):
                 f"{ours[key]}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
         self.payload.thresholds = found.thresholds
+        self.resumed = found.config
 
 
 def _rows(batch: Batch, view: str) -> Tensor:

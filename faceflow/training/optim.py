@@ -52,7 +52,30 @@ def parameter_groups(
     return groups
 
 
-def build_schedule(factory: Callable[..., Any] | None, optimizer: Optimizer, *, steps: int, warmup: float) -> Any:
+class Schedule:
+    """A timm scheduler as a function of the update alone.
+
+    A checkpoint holds nothing of it: timm would bring back the length of the run that wrote it.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler, self.optimizer = scheduler, scheduler.optimizer
+
+    def step_update(self, num_updates: int) -> None:
+        """Set the rate of the update that follows after so many."""
+        self.scheduler.step_update(num_updates=num_updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Ignore what a checkpoint holds."""
+
+
+def build_schedule(
+    factory: Callable[..., Any] | None, optimizer: Optimizer, *, steps: int, warmup: float
+) -> Schedule | None:
     """Build a timm scheduler over the updates of a run, or None for a constant rate.
 
     Args:
@@ -79,8 +102,9 @@ def build_schedule(factory: Callable[..., Any] | None, optimizer: Optimizer, *, 
     except (TypeError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split()) or "a value out of range"
         raise ConfigError(f"scheduler.factory: expected values that it accepts, got {reason}; mend them") from error
-    scheduler.step_update(0)
-    return scheduler
+    schedule = Schedule(scheduler)
+    schedule.step_update(0)
+    return schedule
 
 
 def _by_decay(module: nn.Module, weight_decay: float, lr_scale: float) -> list[Group]:

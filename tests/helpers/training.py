@@ -25,6 +25,7 @@ _ADVICE = (
     ".*have no `val_dataloader`.*",
     ".*in eval mode at the start of training.*",  # the average is meant to be
     ".*smaller than the logging interval.*",
+    ".*checkpoint that ended before the epoch ended.*",
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15
 )
 
@@ -62,6 +63,23 @@ class _Watch(L.Callback):
     ) -> None:
         if self.after_batch:
             self.after_batch()
+
+
+class SaveAfter(L.Callback):
+    """Writes a checkpoint after an epoch, or after so many batches of it."""
+
+    def __init__(self, epoch: int, path: Path, *, batches: int | None = None) -> None:
+        self.epoch, self.path, self.batches = epoch, path, batches
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.current_epoch == self.epoch and batch_idx + 1 == self.batches:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == self.epoch and self.batches is None:
+            trainer.save_checkpoint(self.path)
 
 
 def fit(

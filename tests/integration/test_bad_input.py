@@ -45,6 +45,8 @@ def files(trained: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save({name: value.new_zeros(7) for name, value in resnet.items()}, folder / "shapes.pth")
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), folder / "vit.pth")
     torch.save({"state_dict": Code(folder / "ran")}, folder / "code.pth")
+    whole = torch.load(trained.checkpoint("last"), weights_only=True)
+    torch.save({key: value for key, value in whole.items() if key != "optimizer_states"}, folder / "weights.ckpt")
     (folder / "truncated.ckpt").write_bytes(trained.checkpoint().read_bytes()[:10_000])
     return folder
 

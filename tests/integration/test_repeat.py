@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,25 @@ def test_a_finished_run_that_is_resumed_keeps_its_best_checkpoint(
     again = train(tmp_path, *faces.overrides, "trainer.max_epochs=2", f"resume={trained.checkpoint('last')}")
     assert again.checkpoint().read_bytes() == trained.checkpoint().read_bytes()
     assert again.metrics()["test"] == trained.metrics()["test"]
+
+
+def test_a_finished_run_goes_on_for_more_epochs_at_the_rates_of_their_number(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    more = train(tmp_path, *faces.overrides, "trainer.max_epochs=4", f"resume={trained.checkpoint('last')}")
+    cosine = [1e-3 * (1 + math.cos(math.pi * update / 8)) / 2 for update in range(4, 8)]  # two updates per epoch
+    expected = [sum(cosine[:2]) / 2, sum(cosine[2:]) / 2]
+    assert more.table("metrics.csv")["train/lr"].tolist()[2:] == pytest.approx(expected)
+    assert "schedules go on" not in more.stderr
+
+
+@pytest.mark.slow
+def test_time_alone_may_end_a_run_and_batches_of_another_size_may_continue_it(faces: Faces, tmp_path: Path) -> None:
+    endless = (*faces.overrides, "trainer.max_epochs=-1", "scheduler=constant", "test=false")
+    timed = train(tmp_path / "timed", *endless, "+trainer.max_time={seconds: 2}")
+    assert timed.table("metrics.csv")["train/lr"].unique() == pytest.approx([1e-3])
+    steps = timed.table("metrics.csv")["step"].max()
+    settings = (*faces.overrides, "scheduler=constant", f"trainer.max_steps={steps + 5}", "trainer.max_epochs=-1")
+    resumed = train(tmp_path / "more", *settings, "loader.batch_size=4", f"resume={timed.checkpoint('last')}")
+    assert f"(loader.batch_size=4, was 8); schedules go on at update {steps} of {steps + 5}" in resumed.stderr
+    assert resumed.table("metrics.csv")["step"].max() == steps + 5

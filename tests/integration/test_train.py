@@ -117,6 +117,26 @@ def test_init_weights_starts_from_the_network_of_a_checkpoint(trained: Outcome, 
 
 
 @pytest.mark.slow
+def test_other_aus_start_from_a_checkpoint_and_say_which_heads_are_new(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    best, still = trained.checkpoint(), ("optimizer.lr=1e-12", "aus.names=[AU12,AU9]", "test=false")
+    frame = faces.read().assign(AU9=lambda f: f["AU6"])
+    other = Faces(faces.folder).write(frame, "other.csv")
+    data = (f"data.labels={other}", *still)
+    warm = train(tmp_path / "warm", *faces.overrides, *data, f"init_weights={best}")
+    assert f"the heads of AU12 are those of '{best}'; the heads of AU9 are new" in warm.stderr
+    given, _ = load_network(best, key="")
+    started, _ = load_network(warm.checkpoint(), key="")
+    torch.testing.assert_close(started.head.linear.weight[0], given.head.linear.weight[2], atol=1e-6, rtol=0)
+    backbone = train(tmp_path / "backbone", *faces.overrides, *data, f"model.weights={best}")
+    assert "tensors under 'state_dict.network.backbone.model.' of" in backbone.stderr
+    started, _ = load_network(backbone.checkpoint(), key="")
+    for ours, theirs in zip(started.backbone.parameters(), given.backbone.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains(loss: str, faces: Faces, tmp_path: Path) -> None:
     settings = (f"loss={loss}", "optimizer.lr=0.01", "trainer.max_epochs=4", "model.dropout=0", "flip=0", "test=false")

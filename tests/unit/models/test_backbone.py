@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.backbone import Backbone, check_backbone, input_statistics
+from faceflow.models.weights import read_weights
 from tests.helpers.networks import random_images
 
 FAMILIES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]
@@ -16,7 +20,7 @@ FAMILIES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]
 
 def backbone(name: str, size: int = 64, *, weights: Path | None = None, drop_path: float = 0.0) -> Backbone:
     half = (0.5, 0.5, 0.5)
-    file = None if weights is None else str(weights)
+    file = None if weights is None else read_weights(weights, key="model.weights")
     return Backbone(name, image_size=size, mean=half, std=half, weights=file, drop_path=drop_path).eval()
 
 
@@ -84,14 +88,76 @@ def test_pooled_features_keep_the_layers_that_features_only_would_drop() -> None
     assert backbone("test_efficientnet").dim == 256  # conv_head; the last map has 64 channels
 
 
-def test_position_embedding_of_another_image_size_is_resampled(tmp_path: Path) -> None:
-    path = save_weights(tmp_path / "vit.pth", "test_vit")
-    assert backbone("test_vit", 64, weights=path).model.pos_embed.shape == (1, 1 + 4 * 4, 64)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("test_vit", 64), ("swin_tiny_patch4_window7_224", 64), ("test_convnext", 96)],
+)
+def test_weights_of_another_image_size_are_resampled_where_they_depend_on_it(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    source = timm.create_model(name, num_classes=0)
+    path = tmp_path / "weights.pth"
+    torch.save({f"x.{key}": value for key, value in source.state_dict().items()}, path)
+    found, state = backbone(name, size, weights=path).model.state_dict(), source.state_dict()
+    same = [key for key in state if found[key].shape == state[key].shape]
+    resized = [key.rpartition(".")[2] for key in state if key not in same and not key.endswith("_index")]
+    assert all(torch.equal(found[key], state[key]) for key in same if not key.endswith("attn_mask"))
+    assert set(resized) <= {"pos_embed", "relative_position_bias_table", "attn_mask"}
+    assert all(found[key].any() for key in found if key.endswith("pos_embed"))
 
 
-def test_weights_may_carry_a_head_of_their_own(tmp_path: Path) -> None:
-    path = save_weights(tmp_path / "face.pth", "test_resnet", **{"arcface.weight": torch.zeros(3, 96)})
-    assert backbone("test_resnet", weights=path).dim == 96
+def trainer_wraps(state: dict[str, torch.Tensor]) -> dict[str, dict[str, Any]]:
+    """What trainers make of a state dict; the same tensors zeroed stand where others must not be taken."""
+
+    def under(prefix: str, values: dict[str, torch.Tensor] = state) -> dict[str, torch.Tensor]:
+        return {prefix + key: value for key, value in values.items()}
+
+    zeros = {key: torch.zeros_like(value) for key, value in state.items()}
+    head = {"fc.weight": torch.ones(4, 96), "projector.0.weight": torch.ones(9, 96)}
+    return {
+        "plain": under(""),
+        "model": under("model.") | head,
+        "net": {"state_dict": under("net."), "epoch": 3},
+        "backbone": {"model": under("backbone.") | head, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}}},
+        "compiled DDP": under("module._orig_mod."),
+        "compiled part": under("net._orig_mod.trunk."),
+        "encoder and decoder": under("encoder.") | {f"decoder.{k}": v[..., :1] for k, v in zeros.items() if v.ndim},
+        "faceflow": {"state_dict": under("network.backbone.model."), "faceflow": {"spec": {"aus": ["AU1"]}}},
+        "faceflow average": {
+            "state_dict": under("network.backbone.model.", zeros)
+            | under("average.network.backbone.model.")
+            | under("average.start.model.", zeros)
+        },
+        "timm average": {"state_dict": zeros, "state_dict_ema": under("")},
+        "teacher": {"student": under("backbone.", zeros), "teacher": under("backbone.")},
+    }
+
+
+@pytest.fixture(scope="module")
+def source() -> nn.Module:
+    model: nn.Module = timm.create_model("test_resnet", num_classes=0).eval()
+    return model
+
+
+@pytest.mark.parametrize("kind", list(trainer_wraps({})))
+def test_weights_are_found_by_what_fits(kind: str, source: nn.Module, tmp_path: Path) -> None:
+    torch.save(trainer_wraps(source.state_dict())[kind], tmp_path / "weights.pth")
+    found = backbone("test_resnet", weights=tmp_path / "weights.pth").model.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in source.state_dict().items())
+
+
+def test_where_weights_were_found_and_what_is_left_is_one_line(
+    source: nn.Module, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = {f"net.{key}": value for key, value in source.state_dict().items()} | {"head.weight": torch.ones(3, 96)}
+    path = tmp_path / "weights.pth"
+    torch.save({"state_dict": state}, path)
+    with caplog.at_level(logging.INFO):
+        backbone("test_resnet", weights=path)
+    assert caplog.messages == [
+        f"model.weights: the backbone takes 75 tensors under 'state_dict.net.' of '{path}'; 1 "
+        "others, such as 'state_dict.head.weight', are not used"
+    ]
 
 
 def test_weights_are_not_kept_twice(tmp_path: Path) -> None:
@@ -102,7 +168,7 @@ def test_weights_are_not_kept_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "found"),
     [
-        ("test_resnet", "test_vit", "a file without 7[0-9] of its 78 tensors"),
+        ("test_resnet", "test_vit", r"a file without 7\d of its 78 tensors \('[a-z]\S+', ...\) but with '[a-z]\S+': "),
         ("resnet34", "resnet18", "those of a larger network: .* has 80 more tensors"),
         ("test_convnext2", "test_convnext3", "other shapes|a file without|those of a larger network"),
     ],

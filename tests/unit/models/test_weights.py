@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save
 
 from faceflow.errors import CheckpointError
-from faceflow.models.weights import load_file, read_weights
+from faceflow.models.weights import Weights, load_file, read_weights
 
 STATE = {"conv.weight": torch.arange(12.0).reshape(3, 4), "bn.running_mean": torch.ones(3)}
+SHAPES = {name: value.shape for name, value in STATE.items()}
 
 
 class Bomb:
@@ -34,31 +35,65 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "wrapped",
+    ("wrapped", "prefix"),
     [
-        STATE,
-        {"state_dict": STATE, "epoch": 3},
-        {"model": STATE, "optimizer": {"lr": 0.1}},
-        {"state_dict_ema": STATE, "state_dict": {"conv.weight": torch.zeros(3, 4)}},
-        {f"module.{key}": value for key, value in STATE.items()},
-        {f"_orig_mod.module.{key}": value for key, value in STATE.items()},
-        {f"module._orig_mod.{key}": value for key, value in STATE.items()},
-        {**STATE, 7: torch.ones(1), "epoch": 3},
+        (STATE, ""),
+        ({"state_dict": STATE, "epoch": 3}, "state_dict."),
+        ({"model": STATE, "optimizer": {"lr": 0.1}}, "model."),
+        ({"a": {"b": {"net.x": torch.ones(1), **STATE}}}, "a.b."),
+        ({f"module.{key}": value for key, value in STATE.items()}, "module."),
+        ({**STATE, 7: torch.ones(1), "epoch": 3}, ""),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
-def test_state_dict_is_found_under_what_trainers_wrap_around_it(
-    tmp_path: Path, wrapped: dict[Any, Any], zipped: bool
+def test_tensors_are_found_in_dicts_within_dicts(
+    tmp_path: Path, wrapped: dict[Any, Any], prefix: str, zipped: bool
 ) -> None:
     torch.save(wrapped, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     found = read_weights(tmp_path / "w.pth", key="model.weights")
-    assert found.keys() == STATE.keys()
-    assert all(torch.equal(found[name], value) for name, value in STATE.items())
+    assert found.best_prefix(SHAPES) == prefix
+    below = found.below(prefix)
+    assert all(torch.equal(below[name], value) for name, value in STATE.items())
+
+
+def best_prefix(*names: str, shapes: dict[str, Any] | None = None, **tensors: torch.Tensor) -> str:
+    """Prefix among copies of STATE under some, all of the right shape."""
+    copies = {prefix + key: value for prefix in names for key, value in STATE.items()}
+    return Weights(tensors=copies | tensors, path="w.pth", key="model.weights").best_prefix(shapes or SHAPES)
+
+
+def test_shapes_decide_between_equal_names() -> None:
+    other = {f"decoder.{key}": torch.zeros(2) for key in STATE}
+    assert best_prefix("encoder.", **other) == "encoder."
+    assert Weights(tensors=other, path="", key="").best_prefix(SHAPES) == "decoder."
+
+
+def test_an_average_comes_before_the_rest_and_then_the_first_in_the_file() -> None:
+    assert best_prefix("a.", "b.") == "a."
+    assert best_prefix("a.", "model_ema.module.") == "model_ema.module."
+    assert best_prefix("scheme.", "b.") == "scheme."  # no word of its own
+
+
+def test_nothing_in_common_is_no_prefix() -> None:
+    assert Weights(tensors={"x.y": torch.ones(1)}, path="", key="").best_prefix(SHAPES) == ""
+
+
+def test_dicts_that_hold_themselves_are_walked_once(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"state_dict": dict(STATE)}
+    content["again"] = content
+    content["state_dict"]["up"] = content
+    torch.save(content, tmp_path / "w.pth")
+    assert len(read_weights(tmp_path / "w.pth", key="model.weights").tensors) == len(STATE)
+
+
+def test_name_of_many_dots_is_read_in_time() -> None:
+    name = "a." * 1_000_000
+    assert Weights(tensors={name: torch.ones(1)}, path="", key="").best_prefix(SHAPES) == ""
 
 
 def test_safetensors_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(save(STATE))
-    found = read_weights(tmp_path / "w.safetensors", key="model.weights")
+    found = read_weights(tmp_path / "w.safetensors", key="model.weights").tensors
     assert all(torch.equal(found[name], value) for name, value in STATE.items())
 
 
@@ -135,4 +170,4 @@ def test_missing_file_and_folder_are_told_apart(tmp_path: Path, name: str) -> No
 def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", os.fspath(tmp_path))
     torch.save(STATE, tmp_path / "w.pth")
-    assert read_weights("~/w.pth", key="model.weights").keys() == STATE.keys()
+    assert read_weights("~/w.pth", key="model.weights").tensors.keys() == STATE.keys()

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -21,7 +20,7 @@ from faceflow.models.network import AUNetwork
 from faceflow.training.linear_probe import LinearProbe
 from faceflow.training.module import AUModule
 from tests.helpers.networks import network_spec, random_images
-from tests.helpers.training import fit, make_module
+from tests.helpers.training import SaveAfter, fit, make_module
 
 ADAMW = partial(torch.optim.AdamW, lr=0.01, weight_decay=0.5)
 
@@ -129,17 +128,6 @@ def test_batch_norm_that_the_module_freezes_stays_frozen_after_the_probe() -> No
     assert norms
     assert not any(norm.training for norm in norms)
     assert module.network.backbone.model.training
-
-
-class SaveAfter(L.Callback):
-    """Writes a checkpoint after an epoch."""
-
-    def __init__(self, epoch: int, path: Path) -> None:
-        self.epoch, self.path = epoch, path
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.current_epoch == self.epoch:
-            trainer.save_checkpoint(self.path)
 
 
 @pytest.mark.parametrize("epoch", [0, 1])  # 3 of 9 steps, inside of the probe, and 6, behind it

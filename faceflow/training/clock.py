@@ -1,0 +1,108 @@
+"""How far a run is, by the trainer's limits and counters alone."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import lightning as L
+
+from faceflow.errors import CheckpointError, ConfigError
+
+log = logging.getLogger(__name__)
+
+# What decides how many updates an epoch has, as far as a config says it.
+_PACE = (
+    *(("loader", key) for key in ("batch_size", "mu", "steps_per_epoch")),
+    *(("trainer", key) for key in ("accumulate_grad_batches", "devices", "num_nodes", "limit_train_batches")),
+)
+
+
+class Clock:
+    """Optimizer updates of a run: how many it has under its present settings, and how many of them are done.
+
+    A run that ends by epochs counts whole epochs. So one that is resumed with another number of updates per epoch
+    (batch size, devices) goes on at the same share of its length. A run that ends by `max_steps` counts its steps.
+    """
+
+    def __init__(self, trainer: L.Trainer) -> None:
+        self.trainer = trainer
+        self.length = float(trainer.estimated_stepping_batches)
+        self._shift = 0
+
+    @property
+    def done(self) -> int:
+        """Updates that are done."""
+        return self.trainer.global_step + self._shift
+
+    @property
+    def share(self) -> float:
+        """Share of the run that is done; 0 in a run without end."""
+        return min(1.0, self.done / self.length)
+
+    def resume(self, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+        """Find the place of a resumed run, once its counters are restored; say where its epochs have another length.
+
+        Args:
+            theirs: config of the run that wrote the checkpoint.
+            ours: config of this run.
+
+        Raises:
+            CheckpointError: it was written within an epoch whose length changes.
+        """
+        trainer = self.trainer
+        epochs: Any = trainer.fit_loop.epoch_progress.current  # Lightning declares another tracker
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        within = epochs.ready > epochs.processed and not batches.is_last_batch
+        done = epochs.processed if within else epochs.ready
+        expected = done * per_epoch + (batches.current.ready // trainer.accumulate_grad_batches if within else 0)
+        changed = ", ".join(_changes(theirs, ours))
+        if within and changed:
+            raise CheckpointError(
+                f"resume: expected a checkpoint from the end of an epoch, as the length of epochs changes "
+                f"({changed}), got one from within epoch {done}; resume from last.ckpt, or repeat the "
+                "settings of that run"
+            )
+        if within and trainer.is_global_zero:
+            log.warning(
+                "resume: the checkpoint was written within epoch %d; the rest of this epoch sees its first faces "
+                "again, unlike an unbroken run",
+                done,
+            )
+        if expected == trainer.global_step:
+            return
+        made = f"{trainer.global_step} updates in {done} epochs of that run and {per_epoch} in each one of this run"
+        by_epochs = self.length == per_epoch * (trainer.max_epochs or -1)
+        if by_epochs:
+            self._shift = expected - trainer.global_step
+        if trainer.is_global_zero:
+            place = f"epoch {done} of {trainer.max_epochs}" if by_epochs else f"update {self.done} of {self.length:g}"
+            reason = f" ({changed})" if changed else ""
+            log.warning("resume: %s%s; schedules go on at %s", made, reason, place)
+
+
+def check_length(length: float, *, key: str, instead: str | float) -> None:
+    """Check that a run has an end, which a setting needs.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if math.isinf(length):
+        raise ConfigError(
+            f"{key}: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one "
+            f"of them, or {key}={instead}"
+        )
+
+
+def _changes(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator[str]:
+    for group, key in _PACE:
+        before, now = _value(theirs.get(group), key), _value(ours.get(group), key)
+        if before != now:
+            yield f"{group}.{key}={now}, was {before}"
+
+
+def _value(group: object, key: str) -> Any:
+    return group.get(key) if isinstance(group, Mapping) else None
