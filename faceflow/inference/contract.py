@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from faceflow.aus import check_aus, joined
-from faceflow.encoding import cutpoints
+from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
+from faceflow.formats import UPDATE, is_known, is_newer, known_fields
 
 FORMAT = 1
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
@@ -29,25 +31,27 @@ class ModelContract:
     is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces were cut, None where
     nobody said. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name
     -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16, int8, int8_static), a `licence` note.
+
+    Fields without a default decide numbers; every file has them.
     """
 
     aus: tuple[str, ...]
     levels: int
     cutpoints: tuple[float, ...]
     occurrence_min: float
-    label_meaning: str
     thresholds: Mapping[str, float]
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    crop: Mapping[str, Any] | None
     backbone: str
-    precision: str
-    run: Mapping[str, str]
-    training_data: Mapping[str, str]
-    metrics: Mapping[str, float]
-    protocol: Mapping[str, str]
-    licence: str
+    label_meaning: str = ""
+    crop: Mapping[str, Any] | None = None
+    precision: str = "unknown"
+    run: Mapping[str, str] = field(default_factory=dict)
+    training_data: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    protocol: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -67,7 +71,7 @@ class ModelContract:
             source: file that it comes from, for messages.
 
         Raises:
-            ExportError: no JSON, another format, missing keys, or values that cannot be.
+            ExportError: no JSON, a newer format, missing fields, or values that cannot be.
         """
         try:
             raw = json.loads(text)
@@ -76,25 +80,32 @@ class ModelContract:
                 f"{source}: expected a model exported by FaceFlow, got damaged metadata; export it again"
             ) from error
         number = raw.get("format") if isinstance(raw, dict) else None
-        if number != FORMAT:
-            newer = isinstance(number, int) and number > FORMAT
+        if is_newer(number, FORMAT):
             raise ExportError(
-                f"{source}: expected model format {FORMAT}, got {number!r}; "
-                + ("update FaceFlow" if newer else "export it again with faceflow-export")
+                f"{source}: expected model format {FORMAT} or lower, got {number} of a newer FaceFlow; run: {UPDATE}"
             )
-        known = {field.name for field in dataclasses.fields(cls)}
-        if missing := sorted(known - raw.keys()):
-            raise ExportError(f"{source}: expected '{missing[0]}' in the metadata, got none; export it again")
+        if not is_known(number, FORMAT):
+            raise ExportError(
+                f"{source}: expected model format {FORMAT}, got {number!r}; export it again with faceflow-export"
+            )
+        try:
+            found = known_fields(cls, raw)
+        except LookupError as error:
+            raise ExportError(
+                f"{source}: expected '{error.args[0]}' in the metadata, got none; export it again"
+            ) from error
         values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in raw.items() if key in known
+            key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
         }
         try:
             contract = cls(**values)
             check_aus(contract.aus, key="aus")
-            if cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:
+            # Counted first: `levels` of a stranger's file may be huge.
+            counted = contract.levels == (len(contract.cutpoints) or 1)
+            if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:
                 raise ValueError(f"cutpoints {contract.cutpoints} of {contract.levels} levels")
             _check_values(contract)
-        except (FaceFlowError, TypeError, ValueError, AttributeError) as error:
+        except (FaceFlowError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ExportError(
                 f"{source}: expected metadata that fits together, got {error}; export it again"
             ) from error
@@ -106,6 +117,16 @@ def _check_values(contract: ModelContract) -> None:
     size, thresholds = contract.image_size, contract.thresholds
     if not isinstance(size, int) or not _SIZES[0] <= size <= _SIZES[1]:
         raise ValueError(f"image_size {size!r}")
+    least = contract.occurrence_min
+    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 < least <= FACS_MAX:
+        raise ValueError(f"occurrence_min {least!r}")
+    for name in ("mean", "std"):
+        values = getattr(contract, name)
+        if not isinstance(values, tuple) or not all(isinstance(x, int | float) and math.isfinite(x) for x in values):
+            raise ValueError(f"{name} {values!r}")
+    for name in ("backbone", "label_meaning", "precision", "licence"):
+        if not isinstance(getattr(contract, name), str):
+            raise ValueError(f"{name} {getattr(contract, name)!r}")
     scored = {*contract.aus, *map(joined, contract.aus)}
     for au, threshold in thresholds.items():
         if au not in scored or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from faceflow.aus import check_aus
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.formats import known_fields
 from faceflow.models.backbone import Backbone, check_backbone
 from faceflow.models.head import AUHead
 from faceflow.models.weights import Weights
@@ -70,12 +71,17 @@ class NetworkSpec:
         """Read what `to_dict` wrote.
 
         Raises:
-            CheckpointError: keys or values that this version does not know.
+            CheckpointError: a field without a default is missing, or has a value that cannot be.
         """
-        if not isinstance(raw, Mapping) or raw.keys() ^ {field.name for field in fields(cls)}:
-            found = sorted(map(str, raw)) if isinstance(raw, Mapping) else type(raw).__name__
-            raise CheckpointError(f"network spec: expected {[f.name for f in fields(cls)]}, got {found}")
-        plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        if not isinstance(raw, Mapping):
+            raise CheckpointError(f"network spec: expected fields and their values, got {type(raw).__name__}")
+        try:
+            found = known_fields(cls, raw)
+        except LookupError as error:
+            raise CheckpointError(f"network spec: expected '{error.args[0]}', got none") from error
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
+        }
         try:
             return cls(**plain)
         except (ValueError, TypeError, OverflowError) as error:

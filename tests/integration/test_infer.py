@@ -227,7 +227,10 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "no model": (["onnx=none.onnx"], "ExportError: onnx: expected an ONNX model, got 'none.onnx': no such file; check"),
     "text": (["onnx={folder}/text.onnx"], "ExportError: onnx: expected an ONNX model, got a file that is no ONNX"),
     "truncated": (["onnx={folder}/cut.onnx"], "ExportError: onnx: expected an ONNX model, got a truncated or damaged"),
-    "newer": (["onnx={folder}/newer.onnx"], "ExportError: {folder}/newer.onnx: expected model format 1, got 2; update"),
+    "newer": (
+        ["onnx={folder}/newer.onnx"],
+        "ExportError: {folder}/newer.onnx: expected model format 1 or lower, got 2",
+    ),
     "foreign": (
         ["onnx={folder}/foreign.onnx"],
         "ExportError: onnx: expected a model exported by FaceFlow, got an ONNX",

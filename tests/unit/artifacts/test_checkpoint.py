@@ -188,7 +188,6 @@ def in_state(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         in_spec(backbone="test_vit"),
         in_spec(levels=10**12),
         in_spec(aus=["AU1"]),
-        in_spec(pretrained=True),
         in_state("network.head.linear.bias", torch.zeros(7)),
         in_state("network.head.linear.bias", "text"),
         in_state("network.extra", torch.zeros(1)),

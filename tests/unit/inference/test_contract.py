@@ -26,8 +26,10 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
     [
         ("{", "got damaged metadata; export it again"),
         ("[]", "expected model format 1, got None; export it again"),
-        (changed(format=2), "expected model format 1, got 2; update FaceFlow"),
         (changed(format=0), "got 0; export it again"),
+        (changed(format=True), "got True; export it again"),
+        (changed(format="2"), "got '2'; export it again"),
+        (changed(format=1.5), r"got 1\.5; export it again"),
         (changed(aus=["AU1", "AU99"]), "expected metadata that fit"),
         ("[" * 100_000, "got damaged metadata; export it again"),
         (changed(image_size=100_000), "got image_size 100000; export it again"),
@@ -41,6 +43,14 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
         (changed(metrics=[1]), r"got metrics \(1,\)"),
         (changed(cutpoints=[1.0]), "cutpoints"),
         (changed(levels="five"), "levels"),
+        (changed(levels=10**12, cutpoints=[]), "of 1000000000000 levels"),
+        (changed(occurrence_min=float("nan")), "got occurrence_min nan"),
+        (changed(occurrence_min=[2]), "got occurrence_min"),
+        (changed(mean="grey"), "got mean 'grey'"),
+        (changed(std=[1, 1, float("inf")]), "got std"),
+        (changed(std=[10**400, 1, 1]), "int too large"),
+        (changed(backbone=None), "got backbone None"),
+        (changed(licence={}), "got licence {}"),
         (changed(thresholds=3), "expected metadata that fit"),
     ],
 )
@@ -51,8 +61,29 @@ def test_what_does_not_fit_is_refused(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_key_is_named() -> None:
+DECIDING = ("aus", "levels", "cutpoints", "occurrence_min", "thresholds", "image_size", "mean", "std", "backbone")
+
+
+@pytest.mark.parametrize("key", DECIDING)
+def test_a_field_that_decides_numbers_is_never_guessed(key: str) -> None:
     raw = json.loads(contract().to_json())
-    del raw["thresholds"]
-    with pytest.raises(ExportError, match="expected 'thresholds' in the metadata, got none"):
+    del raw[key]
+    with pytest.raises(ExportError, match=f"^m.onnx: expected '{key}' in the metadata, got none; export it again$"):
         ModelContract.from_json(json.dumps(raw), source="m.onnx")
+
+
+def test_an_older_file_lacks_fields_and_a_newer_one_of_this_format_has_more() -> None:
+    raw = json.loads(contract().to_json())
+    older = {key: raw[key] for key in ("format", *DECIDING)}
+    read = ModelContract.from_json(json.dumps(older), source="m.onnx")
+    assert (read.aus, read.thresholds, read.crop, read.metrics) == (contract().aus, contract().thresholds, None, {})
+    newer = raw | {"identities": {"kept": [1, None]}, "": 3}
+    assert ModelContract.from_json(json.dumps(newer), source="m.onnx") == contract()
+
+
+def test_a_newer_format_says_what_to_do() -> None:
+    with pytest.raises(ExportError) as caught:
+        ModelContract.from_json(changed(format=7, aus="another meaning"), source="m.onnx")
+    assert str(caught.value) == (
+        "m.onnx: expected model format 1 or lower, got 7 of a newer FaceFlow; run: pip install -U faceflow"
+    )

@@ -207,7 +207,9 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"onnx: expected an ONNX model, got 'none\.onnx': no such file"):
         faceflow.load("none.onnx")
     newer = contract().to_json().replace('"format": 1', '"format": 2')
-    with pytest.raises(ExportError, match="expected model format 1, got 2; update FaceFlow"):
+    with pytest.raises(
+        ExportError, match="expected model format 1 or lower, got 2 of a newer FaceFlow; run: pip install -U"
+    ):
         faceflow.load(write_model(tmp_path / "m.onnx", metadata=newer))
 
 
