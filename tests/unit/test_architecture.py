@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoding": {"errors"},
     "files": {"errors"},
     "images": {"errors"},
-    "config": {"errors", "aus"},
+    "config": {"errors", "aus", "files"},
     "data": LEAVES | {"config"},
     "models": LEAVES,
     "losses": LEAVES,
