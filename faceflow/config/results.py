@@ -24,7 +24,7 @@ def fold_folders(folder: Path) -> list[Path]:
     """Folders with the results of the folds of a protocol; a run of its own in a folder below is none."""
     if not (folder / "config.yaml").is_file():  # written before the first fold trains
         return []
-    below = sorted(path for path in folder.iterdir() if path.is_dir() and not (path / ".hydra").exists())
+    below = sorted(path for path in folder.glob("[!.]*/") if not (path / ".hydra").exists())
     return [path for path in below if any(_found(path, (*CHECKPOINTS, "metrics.json", "config.yaml")))]
 
 

@@ -102,7 +102,7 @@ def _check_overwrite(config: DictConfig, folder: Path, *, part: bool) -> None:
             f"{min(kept).name}; take another folder"
         )
     inputs: Any = OmegaConf.masked_copy(config, [str(name) for name in config if name not in _OUTPUTS])
-    for key, value in _texts(OmegaConf.to_container(inputs, resolve=True)):
+    for key, value in _texts(OmegaConf.to_container(inputs, resolve=False)):  # as the user named them
         if "\0" not in value and Path(value).resolve() in removed:
             raise ConfigError(
                 f"{key}: expected a file that overwrite=true does not remove, got '{value}' in the run folder; take "

