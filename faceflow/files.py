@@ -1,17 +1,27 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and a file or folder has one writer at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import re
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any, TextIO
 
-from faceflow.errors import DataError
+from faceflow.errors import ConfigError, DataError
 
+if sys.platform != "win32":
+    import fcntl
+
+LOCK = ".claim"
 _LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
+_claims: dict[Path, Claim] = {}  # of this process: locks of POSIX do not stand between two claims of one process
 
 
 @contextlib.contextmanager
@@ -41,3 +51,114 @@ def remove_leftovers(folder: Path, *, older_than_s: float) -> None:
             with contextlib.suppress(FileNotFoundError):  # its process may be alive, and just renamed it
                 if path.is_file() and time.time() - path.stat().st_mtime >= older_than_s:
                     path.unlink()
+
+
+def new_folder(path: Path) -> Path:
+    """Make a folder that nobody else has: `path`, or where that exists, the first free of `path`_2, `path`_3, ..."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}_{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError("numbers do not end")
+
+
+def hold(file: IO[Any]) -> bool:
+    """Lock a file until it is closed or this process ends; False where another process holds it.
+
+    Child processes, such as those of a data loader, do not inherit the lock, so it is free as soon as a process that
+    held it is killed. On a file system without locks nobody holds anything.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN)  # others: a file system without locks
+    return True
+
+
+class Claim:
+    """The right of this process to write to a place; see `claim`."""
+
+    def __init__(self, lock: Path, file: TextIO, made: list[Path]) -> None:
+        self.lock, self.file, self.made = lock, file, made
+        self.process = os.getpid()
+
+    def release(self) -> None:
+        """Let others write there; folders that were made for the claim and are empty go."""
+        if _claims.get(self.lock) is not self or self.process != os.getpid():  # a forked child
+            return
+        del _claims[self.lock]
+        with contextlib.suppress(OSError):
+            self.lock.unlink()  # before the lock is free: whoever waits for it must not lock a file without a name
+        self.file.close()
+        for folder in reversed(self.made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def claim(path: Path, *, key: str, folder: bool) -> Claim:
+    """Claim a place until the claim is released or this process ends, by a lock on a hidden file.
+
+    Args:
+        path: a folder, which is made where it is missing, or a file that is to be written.
+        key: config key that named it, for messages.
+        folder: which of both it is.
+
+    Raises:
+        ConfigError: another process that runs holds it, or this one does already.
+        DataError: it cannot be written.
+    """
+    path = path.absolute()
+    lock = path / LOCK if folder else path.with_name(f".{path.name}{LOCK}")
+    if lock in _claims:  # to open the file and close it again would free it
+        raise _held(path, key, "this one")
+    try:
+        made = _make(lock.parent)
+        while True:
+            file = lock.open("a+", encoding="utf-8")
+            if not hold(file):
+                file.seek(0)
+                holder = file.read(200).strip()
+                file.close()
+                raise _held(path, key, holder or "it has just started")
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                    break
+            file.close()  # the one that held it has just removed it
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+    except OSError as error:
+        kind, reason = "folder" if folder else "file", error.strerror or str(error)
+        raise DataError(
+            f"{path}: expected a {kind} that can be written, got '{reason}'; check disk and path"
+        ) from error
+    _claims[lock] = Claim(lock, file, made)
+    return _claims[lock]
+
+
+def _held(path: Path, key: str, holder: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: expected a place that no other command writes to, got '{path}' of one that still runs ({holder}); "
+        "wait for its end, or choose another"
+    )
+
+
+@contextlib.contextmanager
+def claimed(path: Path, *, key: str, folder: bool) -> Iterator[None]:
+    """Hold a claim while the block runs; see `claim`."""
+    held = claim(path, key=key, folder=folder)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; returns it and those above it that were missing, the uppermost first."""
+    missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))[::-1]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing

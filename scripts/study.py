@@ -196,7 +196,7 @@ def _tests(run: Run, options: argparse.Namespace) -> dict[str, dict[str, float]]
                 f"checkpoint={folder / 'checkpoints/best.ckpt'}",
                 *("data=csv", f"data.labels={options.output / name}.csv", f"data.images={options.data}"),
                 *(f"data.sources.csv.{label}" for label in LABELS),
-                *(f"loader.workers={options.workers}", f"hydra.run.dir={folder / name}"),
+                *(f"loader.workers={options.workers}", f"hydra.run.dir={folder / name}", "overwrite=true"),
             )
     return {name.removesuffix("_test"): _summary(folder / name / "metrics.json") for name in run.part.tests}
 

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from faceflow.cli.messages import one_line
 from faceflow.config.checks import check_texts
 from faceflow.config.paths import config_dir
+from faceflow.config.run_folder import leave_folder
 from faceflow.errors import ConfigError, FaceFlowError
 
 log = logging.getLogger("faceflow")
@@ -87,6 +88,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             except KeyboardInterrupt:
                 code, message = INTERRUPTED, "Interrupted."
             finally:
+                leave_folder()
                 missing = end_sweep(refused=code != 0)
             if code and message not in [job.error for job in missing]:  # the sweep has said those
                 sys.stderr.write(f"{message}\n")

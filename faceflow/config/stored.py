@@ -42,6 +42,8 @@ def resolved_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
     """Resolve a config as `store_config` writes it, without the file."""
     resolved: dict[str, Any] = _reopen(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), str(output))
     resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
+    if "overwrite" in resolved:
+        resolved["overwrite"] = False  # whoever repeats the run must say so again
     return resolved
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faceflow.errors import ConfigError, DataError
+from faceflow.files import claimed
 from faceflow.inference.description import describe, write_description
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.interruption import stop_on_interrupt
@@ -53,7 +54,7 @@ def infer(cfg: Mapping[str, Any]) -> None:
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
     files = _choose_files(cfg)
-    with Predictor(cfg) as predictor:
+    with Predictor(cfg) as predictor, contextlib.ExitStack() as claims:
         sources = find_sources(cfg["source"], predictor.frames, skip=[*files.all.values()])
         for key in ("render", "plot"):
             if cfg[key] is not None:
@@ -61,6 +62,9 @@ def infer(cfg: Mapping[str, Any]) -> None:
         contract = predictor.model.contract
         renderer = None if files.render is None else Renderer(files.render, contract, sources[0].fps)
         traces = None if files.plot is None else Traces(contract, Path(sources[0].name).name)
+        for key, path in files.all.items():
+            claims.enter_context(claimed(path, key=key, folder=False))
+        _check_new(files, overwrite=cfg["overwrite"])  # what another command has just written
         rows = row_file(str(cfg["output"]), predictor.table.columns)
         tally = Tally(contract)
         log.info("Running %s on %s", predictor.model.path, predictor.model.provider)
@@ -149,9 +153,14 @@ def _choose_files(cfg: Mapping[str, Any]) -> _Files:
             raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
         if path.exists() and _is_source(path, cfg["source"]):
             raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
-        if path.exists() and not cfg["overwrite"]:
-            raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")
+    _check_new(files, overwrite=cfg["overwrite"])
     return files
+
+
+def _check_new(files: _Files, *, overwrite: bool) -> None:
+    for key, path in files.all.items():
+        if path.exists() and not overwrite:
+            raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")
 
 
 def _is_source(path: Path, source: object) -> bool:

@@ -12,6 +12,7 @@ import faceflow
 from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError, DataError
+from faceflow.files import claimed
 from faceflow.preprocess.align import Recipe
 from faceflow.preprocess.clips import Clip, clips_of, find_clips
 from faceflow.preprocess.cropping import CROPS, CropSettings, rows_file
@@ -51,22 +52,24 @@ def crop(cfg: Mapping[str, Any]) -> None:
     folds = _folds(cfg["folds"], dataset, clips)
     _check_use(settings, dataset, clips)
     detector = instantiate(cfg["detector"], key="detector")
-    store_recipe(output, settings, detector, faceflow.__version__)
-    if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
-        return
-    crops, failures = _summarize(output, clips)
-    if dataset is not None:
-        _write_labels(output, clips, folds, settings.frames)
-    pictures = [output / name for name in _PICTURES]
-    draw_crops(output, crops, cfg["sheet"], pictures[0])
-    draw_failures(failures, cfg["sheet"], pictures[1])
-    say(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
-    if drawn := [str(path) for path in pictures if path.exists()]:
-        say(f"Look at: {' and '.join(drawn)}")
-    if not crops:
-        raise DataError(
-            f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
-        )
+    part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
+    with claimed(part, key="output", folder=shard.count == 1):
+        store_recipe(output, settings, detector, faceflow.__version__)
+        if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
+            return
+        crops, failures = _summarize(output, clips)
+        if dataset is not None:
+            _write_labels(output, clips, folds, settings.frames)
+        pictures = [output / name for name in _PICTURES]
+        draw_crops(output, crops, cfg["sheet"], pictures[0])
+        draw_failures(failures, cfg["sheet"], pictures[1])
+        say(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
+        if drawn := [str(path) for path in pictures if path.exists()]:
+            say(f"Look at: {' and '.join(drawn)}")
+        if not crops:
+            raise DataError(
+                f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
+            )
 
 
 def _what(cfg: Mapping[str, Any], output: Path) -> tuple[Dataset | None, list[Clip]]:

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from faceflow.errors import DataError
+from faceflow.files import hold
 from faceflow.preprocess.detector import Detection
 
 
@@ -21,7 +22,7 @@ class DetectionLog:
         path: the file; what an earlier process wrote to it is read, up to a line that it did not finish.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or another process writes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,9 +32,14 @@ class DetectionLog:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            whole = self._read() if self.path.exists() else 0
-            self._file = self.path.open("ab")
-            self._file.truncate(whole)
+            self._file = self.path.open("a+b")
+            if not hold(self._file):
+                self._file.close()
+                raise DataError(
+                    f"{self.path.parent}: expected a clip that no other command crops, got one that is being cropped; "
+                    "wait for its end, or choose another output"
+                )
+            self._file.truncate(self._read())
         except OSError as error:
             raise self._unwritable(error) from error
         return self
@@ -60,16 +66,16 @@ class DetectionLog:
     def _read(self) -> int:
         """Length of the file up to its last whole line."""
         whole = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    frame, faces = json.loads(line)
-                    self.frames[frame] = [_face(numbers) for numbers in faces]
-                except (ValueError, TypeError, IndexError):  # a crash of the machine may leave anything
-                    break
-                whole += len(line)
+        self._file.seek(0)
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                frame, faces = json.loads(line)
+                self.frames[frame] = [_face(numbers) for numbers in faces]
+            except (ValueError, TypeError, IndexError):  # a crash of the machine may leave anything
+                break
+            whole += len(line)
         return whole
 
     def _unwritable(self, error: OSError) -> DataError:

@@ -123,17 +123,26 @@ def show(*tables: Table, saved_to: Path | None = None) -> None:
     """
     console = Console()
     narrowest, widest = _widths(tables)
-    file_width = max(_FILE_WIDTH, widest)
     # Numbers are never cut: a terminal too narrow for them breaks the lines itself.
-    console.width = max(console.width, narrowest) if console.is_terminal else file_width
+    console.width = max(console.width, narrowest) if console.is_terminal else max(_FILE_WIDTH, widest)
     _print(console, tables)
     if saved_to is not None:
-        plain = Console(file=io.StringIO(), width=file_width, color_system=None, force_terminal=False)
-        with plain.capture() as capture:
-            _print(plain, tables)
-        text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-        with whole_file(saved_to) as partial:
-            partial.write_text(text, encoding="utf-8")
+        save(*tables, path=saved_to)
+
+
+def save(*tables: Table, path: Path) -> None:
+    """Write tables as plain text.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    _, widest = _widths(tables)
+    plain = Console(file=io.StringIO(), width=max(_FILE_WIDTH, widest), color_system=None, force_terminal=False)
+    with plain.capture() as capture:
+        _print(plain, tables)
+    text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def say(*lines: str) -> None:

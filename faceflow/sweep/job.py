@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import json
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from faceflow.config.results import results_in
 from faceflow.errors import ConfigError, DataError
-from faceflow.files import whole_file
-
-if sys.platform != "win32":
-    import fcntl
+from faceflow.files import hold, whole_file
 
 RECORD, OUTPUT = "job.json", "output.txt"
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
@@ -88,7 +83,7 @@ def run_job(
         explain: says an error in one line.
 
     Raises:
-        ConfigError: the folder holds another job, or another process still runs this one.
+        ConfigError: the folder holds another job or a run, or another process still runs this one.
     """
     _settle_in_joblib()
     hydra = HydraConfig.get()
@@ -102,9 +97,14 @@ def run_job(
         error=None,
     )
     with (folder / OUTPUT).open("a", encoding="utf-8") as output:
-        alone, earlier = _hold(output), read_job(folder)
+        alone, earlier = hold(output), read_job(folder)
         if earlier is not None:
             _check_same(earlier, job, folder)
+        elif found := results_in(folder):
+            raise ConfigError(
+                f"hydra.sweep.subdir: expected a folder without results, got '{folder}' with "
+                f"{found[0].relative_to(folder)} of a run; take another folder"
+            )
         if not alone:
             raise ConfigError(
                 f"{folder}: expected a job that no process runs, got one that still runs, perhaps of a sweep that was "
@@ -144,21 +144,6 @@ def _recorded(
         raise
     ended(FINISHED, value=value)
     return value
-
-
-def _hold(file: TextIO) -> bool:
-    """Lock a file until it is closed or this process ends; False where another process holds it.
-
-    Processes of a launcher outlive the command that started them. Children such as those of a data loader do not
-    inherit the lock, so that a job that was killed is free at once.
-    """
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EACCES, errno.EAGAIN)  # others: a file system without locks
-    return True
 
 
 def _settle_in_joblib() -> None:

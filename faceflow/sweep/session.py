@@ -11,10 +11,13 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from faceflow.config.results import results_in
+from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
+from faceflow.files import Claim, claim, new_folder
 from faceflow.sweep.job import FINISHED, Job, without_launcher
 from faceflow.sweep.progress import Progress
 
@@ -24,6 +27,7 @@ _FLAGS = ("-m", "--multirun")
 _LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
 _BASIC = ("BasicSweeper", "BasicLauncher")
 _running: Progress | None = None
+_claim: Claim | None = None
 
 
 class SweepStart(Callback):
@@ -34,10 +38,11 @@ class SweepStart(Callback):
         global _running
         if config.hydra.output_subdir is None:  # a command without a run folder
             return
-        folder = Path(config.hydra.sweep.dir).absolute()
         try:
             total, keys = _size(config.hydra)
             _check_launcher(config)
+            _check_overwrite(config.hydra.overrides.task)
+            folder = _claim_folder(config.hydra)
             _check_folder(folder, config.hydra.overrides.task)
         except FaceFlowError as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
@@ -57,17 +62,22 @@ def end_sweep(*, refused: bool) -> list[Job]:
     Returns:
         Jobs without a result.
     """
-    global _running
-    if _running is None:
-        return []
+    global _running, _claim
     progress, _running = _running, None
-    progress.close()
-    if refused and not progress.told:
-        return []
-    from faceflow.sweep.summary import summarize_sweep
+    held, _claim = _claim, None
+    try:
+        if progress is None:
+            return []
+        progress.close()
+        if refused and not progress.told:
+            return []
+        from faceflow.sweep.summary import summarize_sweep
 
-    jobs = summarize_sweep(progress.folder, metric=None)
-    return [job for job in jobs if job.status != FINISHED]
+        jobs = summarize_sweep(progress.folder, metric=None)
+        return [job for job in jobs if job.status != FINISHED]
+    finally:
+        if held is not None:
+            held.release()
 
 
 def planned_jobs(folder: Path) -> int:
@@ -119,13 +129,40 @@ def _check_launcher(config: DictConfig) -> None:
         )
 
 
+def _claim_folder(hydra: DictConfig) -> Path:
+    """Claim the folder of the sweep; one with the time in its name becomes another one where that is taken."""
+    global _claim
+    folder = Path(hydra.sweep.dir).absolute()
+    if is_timed(hydra.sweep):
+        folder = new_folder(folder)
+        with read_write(hydra), open_dict(hydra):
+            hydra.sweep.dir = str(folder)
+            hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")  # jobs are composed of these
+    _claim = claim(folder, key="hydra.sweep.dir", folder=True)
+    return folder
+
+
+def _check_overwrite(overrides: Sequence[str]) -> None:
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.key_or_group == "overwrite" and override.value() is not False:
+            raise ConfigError(
+                f"overwrite: expected false in a sweep, which keeps the jobs that finished, got {override.value()}; "
+                "take another hydra.sweep.dir, or remove the folder"
+            )
+
+
 def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
     """Keep another sweep out of the folder: it would replace what `resume_sweep` reads.
 
     Raises:
-        ConfigError: it holds another sweep, or one that cannot be read.
+        ConfigError: it holds a run or another sweep, or one that cannot be read.
     """
     if not (folder / STORED).exists():
+        if found := results_in(folder):
+            raise ConfigError(
+                f"hydra.sweep.dir: expected an empty folder or the same sweep, got '{folder}' with "
+                f"{found[0].relative_to(folder)} of a run; take another folder"
+            )
         return
     theirs, ours = (set(without_launcher(each)) for each in (_stored(folder).overrides.task, overrides))
     if different := sorted(theirs ^ ours):

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # What may differ from the earlier start, because no number of a fold depends on it.
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
-    *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "pictures", "log_images", "resume_sweep"),
+    *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
 )
 
 

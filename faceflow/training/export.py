@@ -26,7 +26,7 @@ from faceflow.data.datamodule import check_loader
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError, ExportError, suggest
-from faceflow.files import whole_file
+from faceflow.files import claimed, whole_file
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, ModelContract
 from faceflow.inference.session import OnnxModel
@@ -73,24 +73,26 @@ def export(cfg: DictConfig) -> None:
         payload, Path(cfg.checkpoint), precision=cfg.precision, crop=crop, licence=str(cfg.licence)
     )
     pictures = _pictures(faces, payload, pipeline)
-    with _shown(f"Exporting {network.spec.backbone}"):
-        model = build_graph(network, simplify=cfg.simplify)
-    with whole_file(output) as partial:
-        with _shown("Comparing with torch"):
-            write_model(partial, model, dataclasses.replace(contract, precision=FP32))
-            difference = _check_parity(network, partial, pictures)
-        cost, reduced_difference = None, None
-        if cfg.precision != FP32:
-            with _shown(f"Converting to {cfg.precision}"):
-                calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
-                model = reduced(model, cfg.precision, faces=calibration)
+    with claimed(output, key="output", folder=False):
+        _check_new(output, overwrite=cfg.overwrite)  # what another command has just written
+        with _shown(f"Exporting {network.spec.backbone}"):
+            model = build_graph(network, simplify=cfg.simplify)
+        with whole_file(output) as partial:
+            with _shown("Comparing with torch"):
+                write_model(partial, model, dataclasses.replace(contract, precision=FP32))
+                difference = _check_parity(network, partial, pictures)
+            cost, reduced_difference = None, None
+            if cfg.precision != FP32:
+                with _shown(f"Converting to {cfg.precision}"):
+                    calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
+                    model = reduced(model, cfg.precision, faces=calibration)
+                    write_model(partial, model, contract)
+                    reduced_difference = _difference(network, partial, pictures)
+                cost = _measure_cost(cfg, network, partial, payload, faces)
+            if cost is not None:
+                protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {cfg.precision}: {cost}"}
+                contract = dataclasses.replace(contract, protocol=protocol)
                 write_model(partial, model, contract)
-                reduced_difference = _difference(network, partial, pictures)
-            cost = _measure_cost(cfg, network, partial, payload, faces)
-        if cost is not None:
-            protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {cfg.precision}: {cost}"}
-            contract = dataclasses.replace(contract, protocol=protocol)
-            write_model(partial, model, contract)
     facts = {
         "largest difference": _parity_text(difference, pictures),
         **({} if reduced_difference is None else {f"of {cfg.precision}": f"{reduced_difference:.1e}, same pictures"}),
@@ -109,12 +111,16 @@ def _check_output(output: object, *, overwrite: bool) -> Path:
         raise ConfigError(
             f"output: expected the name of a file, got a folder: '{path}'; write output={path}/model.onnx"
         )
-    if path.exists() and not overwrite:
-        raise ConfigError(f"output: expected a new file, got one that exists: '{path}'; add overwrite=true")
+    _check_new(path, overwrite=overwrite)
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another place")
     return path
+
+
+def _check_new(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise ConfigError(f"output: expected a new file, got one that exists: '{path}'; add overwrite=true")
 
 
 def _check_settings(cfg: DictConfig) -> None:

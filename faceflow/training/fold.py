@@ -11,12 +11,11 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from faceflow.artifacts.checkpoint import Faces, Payload, load_network
 from faceflow.config.instantiate import instantiate, plain_dict
-from faceflow.config.stored import store_config
+from faceflow.config.stored import resolved_config
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.protocols.protocol import LEGACY, Fold
@@ -31,6 +30,7 @@ from faceflow.models.network import NetworkSpec
 from faceflow.report.files import write_json
 from faceflow.report.tables import data_tables, say, show
 from faceflow.tracking.tracker import Outcome, tracked
+from faceflow.training.beginning import DATA, begin, speaks
 from faceflow.training.build import (
     build_loggers,
     build_network,
@@ -148,19 +148,22 @@ def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequenc
 
 
 def report_data(run: FoldRun) -> None:
-    """Show what is in the data and, if `preview` asks for it, draw what the transforms do to some faces."""
+    """Show what is in the data; where that is all that is asked for, write it and draw what the transforms do."""
+    only_look = run.cfg.preview or run.cfg.report_only
     if speaks():
-        show(*data_tables(summarize(run.streams, run.aus), run.aus), saved_to=run.output / "data.txt")
+        tables = data_tables(summarize(run.streams, run.aus), run.aus)
+        show(*tables, saved_to=run.output / DATA if only_look else None)
     if run.cfg.preview:
         transforms, faces = plain_dict(run.cfg.transforms), run.cfg.preview
         say(f"Picture: {preview_faces(run.streams['train'], transforms, faces=faces, folder=run.output)}")
 
 
-def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | None:
+def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str | None) -> float | None:
     """Train, then test the best checkpoint with what `faceflow-test` runs.
 
     Args:
         run: from `prepare_fold`, checked.
+        whole: config of the command; that of the run, unless it is one of several folds.
         started: time.time() when the work on it began.
         resume: checkpoint of an interrupted run to go on from.
 
@@ -181,14 +184,10 @@ def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | N
     if resume:
         check_resume(resume, module)
     described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
+    begin(whole, cfg, data=data_tables(summarize(run.streams, run.aus), run.aus))
     with tracked(trackers_of(loggers), described):
         _fit(trainer, module, data, resume=resume)
         return _finish(run, trainer, started=started) if trainer.is_global_zero else None
-
-
-def speaks() -> bool:
-    """Whether this process prints results: the first of the run, by the launcher's environment."""
-    return not getattr(rank_zero_only, "rank", 0)
 
 
 def _module(run: FoldRun) -> AUModule:
@@ -211,7 +210,7 @@ def _module(run: FoldRun) -> AUModule:
             spec=run.spec,
             protocol=run.protocol,
             seen=seen_subjects(run.streams),
-            config=store_config(cfg, run.output),
+            config=resolved_config(cfg, run.output),
             versions=versions(),
             crop=find_crop_recipe(run.streams["train"]),
             training_data={name: data["content"] for name, data in fingerprints(run.streams)["train"].items()},

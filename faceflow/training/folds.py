@@ -12,14 +12,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.config.stored import store_config
+from faceflow.config.results import fold_folders
+from faceflow.config.reuse import runs_in_parts
+from faceflow.config.run_folder import claim_fold
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
 from faceflow.report.tables import say
+from faceflow.training.beginning import speaks
 from faceflow.training.earlier import Earlier, find_earlier
-from faceflow.training.fold import FoldRun, prepare_fold, report_data, speaks, train_fold
+from faceflow.training.fold import FoldRun, prepare_fold, report_data, train_fold
 from faceflow.training.fold_scores import report_folds
 
 log = logging.getLogger(__name__)
@@ -49,24 +52,26 @@ def train_folds(
     names = [str(fold.name) if protocol.unit == "fold" else f"{protocol.unit} {fold.name}" for fold in folds]
     titles = [f"Fold {number} of {len(folds)}, {name}" for number, name in enumerate(names, 1)]
     runs, found, only_look = [], [], cfg.preview or cfg.report_only
-    for title, fold, folder in zip(titles, folds, _folders(output, folds), strict=True):
+    folders = _folders(output, folds)
+    if not only_look and not cfg.get("overwrite"):
+        _check_others(output, folders, cfg)
+    for title, fold, folder in zip(titles, folds, folders, strict=True):
         _announce(f"{title}: data")
         run = prepare_fold(_own_config(cfg, fold, folder), fold, split, views)
         if speaks():
             say(f"Tests {list_persons(fold.persons)}")
             _warn_of_missing_classes(title, run)
         if not only_look:
-            found.append(find_earlier(run))
+            found.append(_earlier(run))
         report_data(run)
         runs.append(run)
     if only_look:
         return None
     for run in runs:
         run.check()
-    store_config(cfg, output)
     _announce(f"After an interruption, the same command with hydra.run.dir={output} goes on.")
     for title, run, earlier in zip(titles, runs, found, strict=True):
-        _train(title, run, earlier)
+        _train(title, run, earlier, cfg)
     if not speaks():
         return None
     return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
@@ -93,12 +98,18 @@ def _warn_of_missing_classes(title: str, run: FoldRun) -> None:
                 )
 
 
-def _train(title: str, run: FoldRun, earlier: Earlier) -> None:
+def _earlier(run: FoldRun) -> Earlier:
+    """What is left of the fold, in a folder that no other command may write to now."""
+    claim_fold(run.output)
+    return Earlier(finished=False, checkpoint=None) if run.cfg.get("overwrite") else find_earlier(run)
+
+
+def _train(title: str, run: FoldRun, earlier: Earlier, whole: DictConfig) -> None:
     if earlier.finished:
         _announce(f"{title}: finished earlier, kept")
         return
     _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
-    train_fold(run, started=time.time(), resume=earlier.checkpoint)
+    train_fold(run, whole=whole, started=time.time(), resume=earlier.checkpoint)
     gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
 
 
@@ -109,6 +120,20 @@ def _own_config(cfg: DictConfig, fold: Fold, folder: Path) -> DictConfig:
     for key, value in fold.alone.items():
         own.protocol[key] = value
     return own
+
+
+def _check_others(output: Path, folders: Sequence[Path], cfg: DictConfig) -> None:
+    """Refuse to mix the folds of a whole protocol with those of another one.
+
+    Raises:
+        ConfigError: the folder holds folds that the command would not train.
+    """
+    others = [folder.name for folder in fold_folders(output) if folder not in folders]
+    if others and not runs_in_parts(cfg):
+        raise ConfigError(
+            f"hydra.run.dir: expected the folds {', '.join(folder.name for folder in folders)}, got '{output}' with "
+            f"{others[0]} of other data; take another folder, or replace all folds with overwrite=true"
+        )
 
 
 def _folders(output: Path, folds: Sequence[Fold]) -> list[Path]:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.run_folder import settle
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
@@ -18,9 +19,10 @@ from faceflow.data.splits import SplitConfig
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.methods.objective import TEACHER
-from faceflow.report.tables import data_tables, show
+from faceflow.report.tables import data_tables, save, show
 from faceflow.tracking.tracker import tracked
 from faceflow.training.advice import silence_advice
+from faceflow.training.beginning import DATA
 from faceflow.training.build import build_loggers, build_objectives
 from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized
 from faceflow.training.fold import prepare_fold, report_data, train_fold
@@ -55,7 +57,7 @@ def train(cfg: DictConfig) -> float | None:
     if cfg.preview or cfg.report_only:
         return None
     run.check()
-    return train_fold(run, started=started, resume=cfg.resume)
+    return train_fold(run, whole=cfg, started=started, resume=cfg.resume)
 
 
 def test(cfg: DictConfig) -> float:
@@ -66,7 +68,6 @@ def test(cfg: DictConfig) -> float:
     """
     started = time.time()
     silence_advice()
-    output = Path(cfg.paths.output)
     check_loader(cfg.loader.batch_size, cfg.loader.workers)
     check_bootstrap(cfg.bootstrap)
     if cfg.subset not in ("unseen", "all"):
@@ -87,7 +88,8 @@ def test(cfg: DictConfig) -> float:
         check_reading(tables, spec.aus, spec.cutpoints, spec.occurrence_min)
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
     splits = {"test": tables}
-    show(*data_tables(summarize(splits, spec.aus), spec.aus), saved_to=output / "data.txt")
+    data = data_tables(summarize(splits, spec.aus), spec.aus)
+    show(*data)
     loggers = build_loggers(plain_dict(cfg.logger))
     result = test_network(
         predictor,
@@ -98,6 +100,8 @@ def test(cfg: DictConfig) -> float:
         workers=cfg.loader.workers,
         bootstrap=plain_dict(cfg.bootstrap),
     )
+    settle()
+    save(*data, path=Path(cfg.paths.output) / DATA)
     record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
     files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}
     title = f"Test of {Path(cfg.onnx or cfg.checkpoint)}"

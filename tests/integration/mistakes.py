@@ -139,7 +139,7 @@ KEYS = [
     Case("no resize step", "ConfigError: transforms.weak: expected steps that make square uint8 RGB images of one size, *", ("transforms.weak.resize=null",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'", ("epochs",)),
-    Case("run folder", "NotADirectoryError: {csv}/run: Not a directory; check the path, its rights and the disk", ("hydra.run.dir={csv}/run",)),
+    Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
 ]
 NUMBERS = [
     Case("batch size", "ConfigError: loader.batch_size: expected a whole number >= 1, got 0", ("loader.batch_size=0",)),

@@ -252,9 +252,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "output below a file": (
         _file_as_output,
         ["output={folder}/file/out"],
-        "DataError: {folder}/file/out/crops.json: expected a file that can be written, got 'Not a directory'",
+        "DataError: {folder}/file/out: expected a folder that can be written, got 'Not a directory'",
     ),
-    "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file/crops.json: expected a"),
+    "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file: expected a folder that"),
     "crops are a file": (
         _file_as_crops,
         ["output={folder}/full"],

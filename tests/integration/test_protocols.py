@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.claims import contents
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 
@@ -160,9 +161,14 @@ def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_go
 
 def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, faces: Faces, tmp_path: Path) -> None:
     earlier = copied(whole, tmp_path / "run").folder
+    before = contents(earlier)
     message = refused(earlier, faces, EPOCHS, "optimizer.lr=0.5")
     assert "optimizer.lr: expected " in message
     assert f" as in '{earlier / 'studio' / 'config.yaml'}', got 0.5; " in message
+    assert "protocol._target_: expected " in refused(earlier, faces, EPOCHS, "protocol=holdout")
+    assert "protocol.legacy: expected False as for the folds in" in refused(earlier, faces, "protocol.legacy=true")
+    assert "trainer.max_epochs: expected " in refused(earlier, faces, "trainer.max_epochs=abc", "overwrite=true")
+    assert contents(earlier) == before
     changed = Faces(shutil.copytree(faces.folder, tmp_path / "faces"))
     frame = changed.read()
     frame["AU12"] = frame["AU12"].where(frame["subject"] != "s0", "5")  # s0 is of the studio
@@ -175,6 +181,20 @@ def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, 
     assert (earlier / "studio" / "data.txt").read_text() == (whole.folder / "studio" / "data.txt").read_text()
     (earlier / "studio" / "metrics.json").write_text("{")
     assert "studio/metrics.json: expected the record of a finished fold" in refused(earlier, changed, EPOCHS)
+
+
+@pytest.mark.slow
+def test_overwrite_trains_all_folds_anew_and_leaves_none_of_the_earlier_ones(
+    whole: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    before = copied(whole, tmp_path / "run")
+    shutil.copytree(before.folder / "studio", before.folder / "attic")  # a domain that is no more
+    other = refused(before.folder, faces, EPOCHS)
+    assert other.startswith("ConfigError: hydra.run.dir: expected the folds studio, web_cam, infrared, got ")
+    again = leave_out(before.folder, faces, EPOCHS, "overwrite=true", "seed=1")
+    assert again.stdout.count(": training\n") == 3
+    assert again.files() == whole.files()
+    assert {fold(again, name).metrics()["run"]["seed"] for name in FOLDERS} == {1}
 
 
 def test_resume_is_refused_with_the_way_that_works(whole: Outcome, faces: Faces, tmp_path: Path) -> None:

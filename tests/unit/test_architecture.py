@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "formats": set(),
     "images": {"errors"},
-    "config": {"errors", "aus"},
+    "config": {"errors", "aus", "files"},
     "data": LEAVES | {"config"},
     "models": LEAVES,
     "losses": LEAVES,

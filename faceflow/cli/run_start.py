@@ -1,0 +1,30 @@
+"""Where a command with a run folder claims it: before Hydra writes to it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from faceflow.cli.messages import one_line
+from faceflow.config.run_folder import enter_folder
+from faceflow.errors import FaceFlowError
+
+
+class RunStart(Callback):
+    """Hydra calls it once, before a command that is no sweep."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Claim the folder; exits by itself, as Hydra turns errors of callbacks into warnings."""
+        try:
+            enter_folder(config)
+        except (FaceFlowError, OmegaConfBaseException, OSError) as error:
+            sys.stderr.write(f"{one_line(error)}\n")
+            sys.exit(2)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)

@@ -1,0 +1,65 @@
+"""What lies in a run folder: results to keep, and what goes when they are replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+CHECKPOINTS = ("checkpoints/*.ckpt", "hpc_ckpt_*.ckpt")  # the second: Lightning's, of a job that Slurm stopped
+_FOLDS = ("folds.csv", "folds.txt", "folds_per_au.csv")
+_SCORES = ("metrics.json", "per_au.csv", "predictions.csv", *_FOLDS, "report.html", "results.png", "pictures")
+_RECORDS = ("metrics.csv", "config.yaml", "data.txt", "split.csv", "tracking.json", "transforms.png", "fit-profile.txt")
+_LOGS = ("tensorboard", "steps", "train.log", "test.log", "train_ddp_process_*.log")
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Checkpoints and scores in a run folder and those of its folds."""
+    wanted = (*CHECKPOINTS, *_SCORES)
+    return [path for each in (folder, *fold_folders(folder)) for path in _found(each, wanted)]
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """Folders with the results of the folds of a protocol; a run of its own in a folder below is none."""
+    if not (folder / "config.yaml").is_file():  # written before the first fold trains
+        return []
+    below = sorted(path for path in folder.glob("[!.]*/") if not (path / ".hydra").exists())
+    return [path for path in below if any(_found(path, (*CHECKPOINTS, "metrics.json", "config.yaml")))]
+
+
+def run_files(folder: Path) -> list[Path]:
+    """All that a training, its folds or a test wrote: files, and folders that hold nothing else."""
+    patterns = (*_SCORES, *CHECKPOINTS, *_RECORDS, *_LOGS)
+    return [path for each in (folder, *fold_folders(folder)) for path in _found(each, patterns)]
+
+
+def remove_scores(folder: Path) -> list[str]:
+    """Remove what a test or the folds together wrote; checkpoints stay. Returns the names."""
+    found = list(_found(folder, _SCORES))
+    for path in found:
+        _remove(path)
+    return [path.name for path in found]
+
+
+def remove_run(folder: Path, *, keep: Path) -> None:
+    """Remove all that a training, its folds or a test wrote but one file; what others put there stays."""
+    folds = fold_folders(folder)
+    for path in run_files(folder):
+        if path != keep:
+            _remove(path)
+    for emptied in (folder / "checkpoints", *(path for fold in folds for path in (fold / "checkpoints", fold))):
+        with contextlib.suppress(OSError):
+            emptied.rmdir()
+
+
+def _found(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from sorted(folder.glob(pattern))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""Whether a command may write to a folder with the results of an earlier one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from faceflow.config.results import CHECKPOINTS, fold_folders, results_in, run_files
+from faceflow.config.stored import read_config
+from faceflow.errors import ConfigError
+
+KEY = "hydra.run.dir"
+_LAST = "checkpoints/last.ckpt"
+_PARTS = ("only", "domains", "datasets")  # of a protocol: which of its folds run
+_OUTPUTS = ("hydra", "paths", "callbacks", "logger", "trainer")  # keys that name files which a command writes
+
+
+def runs_in_parts(config: DictConfig) -> bool:
+    """Whether a command runs some folds of its protocol only, others of which may run elsewhere."""
+    protocol = config.get("protocol") or {}
+    return any(protocol.get(key) is not None for key in _PARTS)
+
+
+def check_kind(folder: Path) -> None:
+    """Keep a run out of the folders of sweeps.
+
+    Raises:
+        ConfigError: the folder is one of those.
+    """
+    if (folder / "multirun.yaml").exists():
+        raise ConfigError(f"{KEY}: expected the folder of one run, got the sweep '{folder}'; take another folder")
+    if (folder / "job.json").exists():
+        raise ConfigError(
+            f"{KEY}: expected the folder of one run, got '{folder}' of a sweep's job; go on with "
+            f"resume_sweep={folder.parent}, or take another folder"
+        )
+
+
+def started_again(config: DictConfig, folder: Path) -> bool:
+    """Whether Slurm started this job again after a failure or a requeue; it then goes on from what is there."""
+    last = folder / _LAST
+    if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or "resume" not in config:
+        return False
+    if any(folder.glob(CHECKPOINTS[1])):  # Lightning goes on from the newest of these by itself
+        return True
+    if config.resume is None and last.is_file():
+        sys.stderr.write(f"WARNING Slurm started this job again; it goes on from {last}\n")
+        with read_write(config):
+            config.resume = str(last)
+        return True
+    return False
+
+
+def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool) -> None:
+    """Check that a command may write to a folder with results.
+
+    Raises:
+        ConfigError: it neither continues them, nor is it told to replace them.
+    """
+    for key in ("preview", "report_only"):
+        if config.get(key):
+            raise ConfigError(
+                f"{KEY}: expected a folder without results with {key}, got '{folder}'; take another folder"
+            )
+    resume = config.get("resume")
+    if resume and _is_of_run(Path(resume), folder):
+        if overwrite:
+            raise ConfigError(
+                f"overwrite: expected false with resume={resume}, which goes on with the results in its folder, got "
+                "true; drop one of the two"
+            )
+        return
+    if overwrite:
+        _check_overwrite(config, folder, part=part)
+        return
+    if "resume" in config and _goes_on(config, folder):
+        return
+    last = folder / _LAST
+    found = results_in(folder)[0].relative_to(folder)
+    on = f"go on with resume={last}, " if "resume" in config and last.is_file() else ""
+    raise ConfigError(
+        f"{KEY}: expected a folder without results, got '{folder}' with {found} of an earlier run; {on}take another "
+        "folder, or replace them with overwrite=true"
+    )
+
+
+def _check_overwrite(config: DictConfig, folder: Path, *, part: bool) -> None:
+    if part:
+        raise ConfigError(
+            "overwrite: expected false where only some folds run, as it removes all, got true; remove the folders of "
+            "those folds instead"
+        )
+    removed = {path.resolve() for path in run_files(folder)}
+    if "checkpoint" in config and (kept := [path for path in removed if path.suffix == ".ckpt"]):
+        raise ConfigError(
+            f"overwrite: expected a folder without checkpoints, which no test can write again, got '{folder}' with "
+            f"{min(kept).name}; take another folder"
+        )
+    inputs: Any = OmegaConf.masked_copy(config, [str(name) for name in config if name not in _OUTPUTS])
+    for key, value in _texts(OmegaConf.to_container(inputs, resolve=False)):  # as the user named them
+        if "\0" not in value and Path(value).resolve() in removed:
+            raise ConfigError(
+                f"{key}: expected a file that overwrite=true does not remove, got '{value}' in the run folder; take "
+                "another folder"
+            )
+
+
+def _goes_on(config: DictConfig, folder: Path) -> bool:
+    """Whether the command goes on with the folds in a folder, or is a job that Slurm started again.
+
+    Raises:
+        ConfigError: the folds are those of another protocol.
+    """
+    if started_again(config, folder):
+        return True
+    if not fold_folders(folder) or any(folder.glob(CHECKPOINTS[0])):
+        return False
+    theirs = dict(_texts(read_config(folder).get("protocol")))
+    ours = dict(_texts(OmegaConf.to_container(config.protocol, resolve=True)))
+    for key in [name for name in theirs if name in ours]:
+        if theirs[key] != ours[key] and key.partition(".")[0] not in _PARTS:
+            raise ConfigError(
+                f"protocol.{key}: expected {theirs[key]} as for the folds in '{folder}', got {ours[key]}; repeat the "
+                f"protocol of that run, take another {KEY}, or replace the folds with overwrite=true"
+            )
+    return True
+
+
+def _is_of_run(checkpoint: Path, folder: Path) -> bool:
+    """Whether a checkpoint is of the run in a folder itself, not of a fold or a run below it."""
+    return checkpoint.resolve().parent in (folder.resolve(), (folder / "checkpoints").resolve())
+
+
+def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested containers as text, by dotted key."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _texts(value, f"{prefix}.{key}" if prefix else str(key))
+    elif node is not None:
+        yield prefix, str(node)

@@ -1,0 +1,185 @@
+"""The folder of a run: no two commands share one, and none writes over the results of another unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from faceflow.config.results import remove_run, remove_scores, results_in
+from faceflow.config.reuse import KEY, check_kind, check_reuse, runs_in_parts, started_again
+from faceflow.errors import ConfigError
+from faceflow.files import Claim, claim, new_folder
+
+log = logging.getLogger(__name__)
+
+_TIME = "${now:"  # in the name of a folder that no user chose
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "NODE_RANK", "GROUP_RANK")
+_HYDRA = ".hydra"
+_current: RunFolder | None = None
+
+
+@dataclass(kw_only=True)
+class RunFolder:
+    """The folder that this command writes to.
+
+    With `results` of an earlier run in it, the command goes on with them, or replaces them (`overwrite`); nothing of
+    them changes before `settle`. Until then Hydra's records wait in `staged`, and `logged` is the size of the log when
+    the command started. `shared`: other parts of the same protocol may run beside this one. `empty_handed`: a process
+    that leaves results to the first one of its run, which has another folder.
+    """
+
+    folder: Path
+    log: Path
+    shared: bool
+    empty_handed: bool
+    claims: list[Claim] = field(default_factory=list)
+    results: bool = False
+    overwrite: bool = False
+    staged: Path | None = None
+    logged: int = 0
+    settled: bool = False
+
+    def settle(self) -> None:
+        """Take the folder over; see the function of this name."""
+        if self.settled or not self.results:
+            return
+        if self.overwrite:
+            remove_run(self.folder, keep=self.log)
+            _drop(self.log, self.logged)
+        elif removed := remove_scores(self.folder):
+            log.info("Removed %s: the earlier results are those of fewer epochs or folds", ", ".join(removed))
+        if self.staged is not None and self.staged.is_dir():
+            shutil.rmtree(self.folder / _HYDRA, ignore_errors=True)
+            self.staged.replace(self.folder / _HYDRA)
+        self.settled = True
+
+    def leave(self) -> None:
+        """Let others write to the folder; after a refusal what was there is as before."""
+        if self.results and not self.settled:
+            if self.staged is not None:
+                shutil.rmtree(self.staged, ignore_errors=True)
+            if not self.shared:
+                with contextlib.suppress(OSError):
+                    os.truncate(self.log, self.logged)
+        if self.empty_handed and not results_in(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for held in self.claims:
+            held.release()
+
+
+def enter_folder(config: DictConfig) -> None:
+    """Claim the run folder of a composed command before Hydra makes it and writes to it.
+
+    A folder with the time in its name becomes another one where that is taken. Processes of a run but its first are
+    let in to the folder of the first.
+
+    Raises:
+        ConfigError: another command still writes to it, or it holds results that this command neither continues nor
+            may replace.
+        DataError: it cannot be written.
+    """
+    global _current
+    with _resolvers(config):
+        name, timed = str(config.hydra.run.dir), is_timed(config.hydra.run)
+        follows = _follows(config)
+        if follows and not timed:
+            _set(config.hydra, output_subdir=None)
+            started_again(config, Path(name))  # as the first process does
+            return
+        overwrite, part = config.get("overwrite", False), runs_in_parts(config)
+        if not isinstance(overwrite, bool):
+            raise ConfigError(f"overwrite: expected true or false, got {overwrite!r}")
+        folder = (new_folder(Path(name)) if timed else Path(name)).absolute()
+        written = folder / f"{config.hydra.job.name}.log"
+        _current = here = RunFolder(folder=folder, log=written, shared=part, empty_handed=follows)
+        if timed:
+            _set(config.hydra.run, dir=str(folder))
+        if not part:  # else each fold is claimed by itself
+            here.claims.append(claim(folder, key=KEY, folder=True))
+        _set(config.hydra.runtime, output_dir=str(folder))
+        check_kind(folder)
+        if not results_in(folder):
+            return
+        check_reuse(config, folder, overwrite=overwrite, part=part)
+        here.results, here.overwrite = True, overwrite
+        here.logged = here.log.stat().st_size if here.log.is_file() else 0
+        if config.hydra.output_subdir == _HYDRA:
+            for left in folder.glob(f"{_HYDRA}.*.tmp"):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            here.staged = folder / f"{_HYDRA}.{os.getpid()}.tmp"
+            _set(config.hydra, output_subdir=here.staged.name)
+
+
+def is_timed(node: DictConfig) -> bool:
+    """Whether the `dir` of a Hydra node is named by the time, so that any other free name does as well."""
+    plain: Any = OmegaConf.to_container(node, resolve=False)
+    return _TIME in str(plain["dir"])
+
+
+def claim_fold(folder: Path) -> None:
+    """Claim the folder of a fold until the command ends, in the first process of a run.
+
+    Raises:
+        ConfigError: another command still writes to it.
+        DataError: it cannot be written.
+    """
+    if _current is not None:
+        _current.claims.append(claim(folder, key=KEY, folder=True))
+
+
+def settle() -> None:
+    """Take over the run folder, once the command has passed its checks: results that are to be replaced go now."""
+    if _current is not None:
+        _current.settle()
+
+
+def leave_folder() -> None:
+    """End the claim of this process, if it has one."""
+    global _current
+    if _current is not None:
+        here, _current = _current, None
+        here.leave()
+
+
+def _follows(config: DictConfig) -> bool:
+    """Whether this process is one of several that train together, and not the first; as Lightning reads it."""
+    trainer = config.get("trainer") or {}
+    if trainer.get("devices", 1) == 1 and trainer.get("num_nodes", 1) == 1:
+        return False  # whatever number a launcher gave it
+    return next((os.environ[name] for name in _RANKS if name in os.environ), "0") != "0"
+
+
+def _drop(path: Path, count: int) -> None:
+    """Remove the first bytes of a log that is open for appending."""
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        rest = file.read()[count:]
+        file.seek(0)
+        file.write(rest)
+        file.truncate()
+
+
+def _set(node: DictConfig, **values: Any) -> None:
+    with read_write(node), open_dict(node):
+        for key, value in values.items():
+            node[key] = value
+
+
+@contextlib.contextmanager
+def _resolvers(config: DictConfig) -> Iterator[None]:
+    """Let `${hydra:...}` resolve, as it does when the job runs."""
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.set_config(config)
+    try:
+        yield
+    finally:
+        hydra.cfg = before
