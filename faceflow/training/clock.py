@@ -50,21 +50,22 @@ class Clock:
             ours: config of this run.
 
         Raises:
-            CheckpointError: it was written within an epoch whose length changes.
+            CheckpointError: it was written before the end of an epoch whose length changes.
         """
         trainer = self.trainer
         epochs: Any = trainer.fit_loop.epoch_progress.current  # Lightning declares another tracker
         batches = trainer.fit_loop.epoch_loop.batch_progress
         per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        within = epochs.ready > epochs.processed and not batches.is_last_batch
+        ended = batches.is_last_batch and batches.current.ready == trainer.num_training_batches
+        within = epochs.ready > epochs.processed and not ended
         done = epochs.processed if within else epochs.ready
         expected = done * per_epoch + (batches.current.ready // trainer.accumulate_grad_batches if within else 0)
         changed = ", ".join(_changes(theirs, ours))
-        if within and changed:
+        if within and (changed or batches.is_last_batch):
             raise CheckpointError(
-                f"resume: expected a checkpoint from the end of an epoch, as the length of epochs changes "
-                f"({changed}), got one from within epoch {done}; resume from last.ckpt, or repeat the "
-                "settings of that run"
+                "resume: expected a checkpoint from the end of an epoch, as the length of epochs changes "
+                f"({changed or 'other data'}), got one from before the end of epoch {done}; resume from last.ckpt, or "
+                "repeat the settings of that run"
             )
         if within and trainer.is_global_zero:
             log.warning(
@@ -74,14 +75,16 @@ class Clock:
             )
         if expected == trainer.global_step:
             return
-        made = f"{trainer.global_step} updates in {done} epochs of that run and {per_epoch} in each one of this run"
         by_epochs = self.length == per_epoch * (trainer.max_epochs or -1)
         if by_epochs:
             self._shift = expected - trainer.global_step
         if trainer.is_global_zero:
             place = f"epoch {done} of {trainer.max_epochs}" if by_epochs else f"update {self.done} of {self.length:g}"
             reason = f" ({changed})" if changed else ""
-            log.warning("resume: %s%s; schedules go on at %s", made, reason, place)
+            log.warning(
+                "resume: epochs of that run had %g updates, those of this run have %d%s; schedules go on at %s",
+                *(trainer.global_step / max(1, done), per_epoch, reason, place),
+            )
 
 
 def check_length(length: float, *, key: str, instead: str | float) -> None:

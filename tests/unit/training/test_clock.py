@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import timm.scheduler
 import torch
@@ -24,6 +25,7 @@ from tests.helpers.training import SaveAfter, fit, make_module
 
 COSINE = partial(timm.scheduler.CosineLRScheduler, lr_min=1e-4, warmup_lr_init=0.0)
 POLY = partial(timm.scheduler.PolyLRScheduler, power=2.0, lr_min=0.0, warmup_lr_init=1e-3)
+VALIDATION = [{"eval": random_images(2, 32), "index": torch.tensor([0, 1])}]
 SHORT = timedelta(seconds=0.1)
 LOADER = {"batch_size": 16, "mu": 3, "steps_per_epoch": None}
 
@@ -137,7 +139,7 @@ def test_epochs_of_another_length_go_on_at_the_same_share_of_the_run(
     assert resumed.rates == unbroken.rates[batches:]
     assert resumed.objective.told == unbroken.objective.told[batches:]
     assert said(caplog) == [
-        f"resume: 4 updates in 1 epochs of that run and {batches} in each one of this run (loader.batch_size="
+        f"resume: epochs of that run had 4 updates, those of this run have {batches} (loader.batch_size="
         f"{64 // batches}, was 16); schedules go on at epoch 1 of 3"
     ]
 
@@ -165,13 +167,35 @@ def test_an_epoch_that_the_last_step_cut_off_moves_no_rate(tmp_path: Path) -> No
     assert resumed.rates == Run().train(4, max_epochs=-1, max_steps=9).rates[6:]
 
 
-def test_epochs_of_another_length_are_refused_within_an_epoch(saved: Callable[..., Path]) -> None:
+class SaveWithValidation(L.Callback):
+    """Writes a checkpoint as best.ckpt is written: after all batches of the first epoch, before it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            trainer.save_checkpoint(self.path)
+
+
+def refusal(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
-        Run(batch_size=8).train(8, max_epochs=3, resume=saved(batches=2))
-    assert str(caught.value) == (
+        Run(batch_size=8).train(8, max_epochs=3, resume=path, validation=VALIDATION)
+    return str(caught.value)
+
+
+def test_epochs_of_another_length_are_refused_before_the_end_of_an_epoch(
+    saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    best = tmp_path / "best.ckpt"
+    Run().train(4, max_epochs=3, validation=VALIDATION, callbacks=[SaveWithValidation(best)])
+    assert refusal(saved(batches=2)) == refusal(best)
+    assert refusal(best) == (
         "resume: expected a checkpoint from the end of an epoch, as the length of epochs changes (loader.batch_size=8, "
-        "was 16), got one from within epoch 0; resume from last.ckpt, or repeat the settings of that run"
+        "was 16), got one from before the end of epoch 0; resume from last.ckpt, or repeat the settings of that run"
     )
+    more = Run().train(4, max_epochs=4, resume=best, validation=VALIDATION)
+    assert more.rates == Run().train(4, max_epochs=4).rates[4:]
 
 
 # Half of 8 updates are 4, of 16 eight; 4 are done.
