@@ -56,7 +56,7 @@ def _tell_spellings(tables: Sequence[FaceTable]) -> None:
     spellings: dict[str, set[str]] = {}
     for table in tables:
         if table.has_subjects:
-            for identity, person in set(zip(table.identities.tolist(), table.persons.tolist(), strict=True)):
+            for identity, person in sorted(set(zip(table.identities.tolist(), table.persons.tolist(), strict=True))):
                 spellings.setdefault(identity, set()).add(person.partition("/")[2])
     met = [sorted(spelled) for spelled in spellings.values() if len(spelled) > 1]
     if met:
