@@ -132,8 +132,8 @@ def claim_fold(folder: Path) -> None:
         ConfigError: another command still writes to it.
         DataError: it cannot be written.
     """
-    if _current is not None:
-        _current.claims.append(claim(folder, key=KEY, folder=True))
+    if _current is not None:  # beside the fold: in its folder lie results alone, whatever becomes of this process
+        _current.claims.append(claim(folder, key=KEY, folder=False))
 
 
 def settle() -> None:

@@ -11,7 +11,7 @@ from hydra.conf import HydraConf, JobConf, RunDir
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 
-from faceflow.config.run_folder import enter_folder, leave_folder, settle
+from faceflow.config.run_folder import claim_fold, enter_folder, leave_folder, settle
 from faceflow.errors import ConfigError
 from tests.helpers.claims import claimed_elsewhere, contents
 
@@ -168,6 +168,14 @@ def test_folds_go_on_by_themselves_but_not_with_another_protocol(tmp_path: Path)
     settle()
     leave_folder()
     assert list(contents(tmp_path)) == ["train.log"]
+
+
+def test_parts_of_a_protocol_run_side_by_side_but_not_the_same_fold_twice(tmp_path: Path) -> None:
+    with claimed_elsewhere(tmp_path / "fold2", folder=False):
+        entered(tmp_path, protocol={**KFOLD, "only": ["fold1"]})
+        claim_fold(tmp_path / "fold1")
+        with pytest.raises(ConfigError, match=r"hydra.run.dir: expected a place that .* got '.*/fold2' of one that "):
+            claim_fold(tmp_path / "fold2")
 
 
 def test_runs_stay_out_of_sweeps(tmp_path: Path) -> None:
