@@ -95,7 +95,8 @@ def infer(cfg: Mapping[str, Any]) -> None:
                     )
         except BaseException:
             if rows.rows and files.description is not None:
-                describe_rows(partial_name(files.description), complete=False)
+                with contextlib.suppress(DataError):  # on a full disk: what happened first is what is reported
+                    describe_rows(partial_name(files.description), complete=False)
                 log.warning("Ended early: %d complete rows are in %s", rows.rows, rows.partial)
             raise
         describe_rows(files.description, complete=True)

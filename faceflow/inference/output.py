@@ -9,7 +9,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Self
@@ -46,6 +46,7 @@ class RowFile(abc.ABC):
         self.partial = partial_name(path)
         self.columns = columns
         self.rows = 0
+        self._complete: int | None = None  # bytes of whole rows, where a row may be cut by a full disk
 
     def __enter__(self) -> Self:
         try:
@@ -62,11 +63,12 @@ class RowFile(abc.ABC):
             self._close()
             if kind is None:
                 self.partial.replace(self.path)
-            elif self.rows == 0:
-                self.partial.unlink(missing_ok=True)
         except OSError as failure:
             if kind is None:
                 raise self._unwritable(failure) from failure
+        finally:
+            if kind is not None:
+                self._tidy()
 
     def write(self, cells: Sequence[Cell]) -> None:
         """Add a row; None is an empty cell."""
@@ -75,6 +77,14 @@ class RowFile(abc.ABC):
         except OSError as error:
             raise self._unwritable(error) from error
         self.rows += 1
+
+    def _tidy(self) -> None:
+        """Leave whole rows, or nothing."""
+        with contextlib.suppress(OSError):
+            if self.rows == 0:
+                self.partial.unlink(missing_ok=True)
+            elif self._complete is not None:
+                os.truncate(self.partial, self._complete)
 
     @abc.abstractmethod
     def _open(self) -> None: ...
@@ -110,6 +120,7 @@ class CsvRows(RowFile):
 
     def _write(self, cells: Sequence[Cell]) -> None:
         self._writer.writerow([_text(cell) for cell in cells])
+        self._complete = os.fstat(self.file.fileno()).st_size
 
     def _close(self) -> None:
         self.file.close()
@@ -123,7 +134,8 @@ class StdoutRows(CsvRows):
 
     def __enter__(self) -> Self:
         self.file = sys.stdout
-        self._begin()
+        with self._flushed():
+            self._begin()
         return self
 
     def __exit__(
@@ -132,12 +144,23 @@ class StdoutRows(CsvRows):
         pass
 
     def _write(self, cells: Sequence[Cell]) -> None:
+        with self._flushed():
+            self._writer.writerow([_text(cell) for cell in cells])
+
+    @contextlib.contextmanager
+    def _flushed(self) -> Iterator[None]:
         try:
-            super()._write(cells)
+            yield
             self.file.flush()
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # Python flushes once more at its end
-            raise SystemExit(_READER_GONE) from None
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(_READER_GONE) from None
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> DataError:
+        reason = error.strerror or str(error)
+        return DataError(f"output: expected a standard output that can be written, got '{reason}'; check where it goes")
 
 
 class JsonRows(RowFile):
@@ -150,6 +173,7 @@ class JsonRows(RowFile):
     def _write(self, cells: Sequence[Cell]) -> None:
         row = dict(zip(self._names, map(_rounded, cells), strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        self._complete = os.fstat(self._file.fileno()).st_size
 
     def _close(self) -> None:
         self._file.close()
@@ -189,8 +213,12 @@ class ParquetRows(RowFile):
             self._waiting = []
 
     def _close(self) -> None:
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+            self._writer.close()
+        except (OSError, self._arrow.ArrowInvalid) as error:  # the latter where an earlier write has failed
+            self.rows = 0  # without its index, none of them can be read
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
 
 
 FORMATS: dict[str, type[RowFile]] = {".csv": CsvRows, ".jsonl": JsonRows, ".parquet": ParquetRows}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,57 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.partial.csv").symlink_to("/dev/full")
     with pytest.raises(DataError, match="a.csv: expected a file that can be written, got 'No space left on device'"):
         write(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_disk_that_fills_up_leaves_whole_rows(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write(tmp_path / f"whole{suffix}", ROWS * 50)
+    whole = (tmp_path / f"whole{suffix}").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="expected a file that can be written, got 'File too large'"):
+            write(path, ROWS * 50)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    left = partial_name(path).read_bytes()
+    assert 900 < len(left) < 1000
+    assert whole.startswith(left)
+    assert left.endswith(b"\n")
+
+
+def test_a_parquet_table_that_a_full_disk_cuts_is_removed(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(DataError, match="a.parquet: expected a file that can be written, got"):
+            write(tmp_path / "a.parquet", ROWS * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    code = (
+        "import sys\n"
+        "from tests.unit.inference.test_output import COLUMNS, ROWS, DataError, row_file\n"
+        "try:\n"
+        "    with row_file('-', COLUMNS) as table:\n"
+        "        table.write(ROWS[0])\n"
+        "except DataError as error:\n"
+        "    sys.exit(str(error))\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+        )
+    assert done.stderr == (
+        "output: expected a standard output that can be written, got 'No space left on device'; check where it goes\n"
+    )
+    assert done.returncode == 1
 
 
 def test_an_unknown_format_is_refused() -> None:
