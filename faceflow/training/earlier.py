@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # What may differ from the earlier start, because no number of a fold depends on it.
 _FREE = (
-    *("paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
+    *("paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers", "loader.timeout_s"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "pictures", "log_images", "resume_sweep"),
 )
 

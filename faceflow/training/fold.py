@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
@@ -25,6 +24,7 @@ from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
+from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
 from faceflow.models.network import NetworkSpec
@@ -43,6 +43,7 @@ from faceflow.training.build import (
 )
 from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.evaluation_data import eval_pipeline
+from faceflow.training.fit import RunState, fit
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
@@ -173,9 +174,13 @@ def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | N
     if resume:
         check_resume(resume, module)
     described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
-    with tracked(trackers_of(loggers), described):
-        _fit(trainer, module, data, resume=resume)
-        return _finish(run, trainer, started=started) if trainer.is_global_zero else None
+    state = RunState(run.output, resume=resume, fold=run.name is not None, speaks=speaks())
+    with kept(state.kept), tracked(trackers_of(loggers), described):
+        fit(trainer, module, data, state)
+        if not trainer.is_global_zero:
+            return None
+        with kept(state.trained):
+            return _finish(run, trainer, started=started)
 
 
 def speaks() -> bool:
@@ -226,19 +231,9 @@ def _data(run: FoldRun) -> AUDataModule:
         mu=cfg.loader.mu,
         steps_per_epoch=cfg.loader.steps_per_epoch,
         workers=cfg.loader.workers,
+        timeout_s=cfg.loader.timeout_s,
         seed=cfg.seed,
     )
-
-
-def _fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, *, resume: str | None) -> None:
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
-            raise KeyboardInterrupt from stop
-        raise
 
 
 def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
@@ -261,6 +256,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             pipeline=eval_pipeline(cfg, run.spec.image_size),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
+            timeout_s=cfg.loader.timeout_s,
             bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")

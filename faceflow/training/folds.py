@@ -17,8 +17,10 @@ from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
+from faceflow.interruption import kept
 from faceflow.report.tables import say
 from faceflow.training.earlier import Earlier, find_earlier
+from faceflow.training.fit import folds_kept
 from faceflow.training.fold import FoldRun, prepare_fold, report_data, speaks, train_fold
 from faceflow.training.fold_scores import report_folds
 
@@ -65,11 +67,12 @@ def train_folds(
         run.check()
     store_config(cfg, output)
     _announce(f"After an interruption, the same command with hydra.run.dir={output} goes on.")
-    for title, run, earlier in zip(titles, runs, found, strict=True):
-        _train(title, run, earlier)
-    if not speaks():
-        return None
-    return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
+    with kept(lambda: folds_kept(output) if speaks() else ""):
+        for title, run, earlier in zip(titles, runs, found, strict=True):
+            _train(title, run, earlier)
+        if not speaks():
+            return None
+        return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
 
 
 def _announce(line: str) -> None:
