@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +23,8 @@ _PAGE = 4096
 _MIB = 2**20
 
 _KILLED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: (?P<signal>[^.]+)\.")
-_EXITED = re.compile(r"DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) exited unexpectedly")
+_EXITED = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly")
+_CUT_OFF = "DataLoader worker (pid 0) exited unexpectedly"  # as torch would say it, had it noticed
 _TIMEOUT = re.compile(r"DataLoader timed out after (?P<seconds>\S+) seconds")
 _SHARED_FULL = re.compile(r"unable to (?:allocate|open|resize|mmap|write).*(?:shm|shared memory|torch_)", re.IGNORECASE)
 
@@ -79,8 +81,8 @@ def explain_loss(error: BaseException, workers: int) -> str | None:
         if killed["signal"].startswith(("Killed", "Terminated")):
             return f"{how}; {memory}"
         return f"{how}; a picture may have crashed its decoder: loader.workers=0 shows where"
-    if exited := _EXITED.search(text):
-        return f"{expected}, got one that ended (pid {exited['pid']}); {memory}"
+    if _EXITED.search(text):
+        return f"{expected}, got one that died; {memory}"
     if timeout := _TIMEOUT.search(text):
         return (
             f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk of the pictures may "
@@ -96,9 +98,16 @@ def _text_of_torch(error: BaseException) -> str | None:
     while link is not None:
         if isinstance(link, RuntimeError):
             texts.append(" ".join(str(link).split()))
+        elif isinstance(link, ConnectionError | EOFError | FileNotFoundError) and _while_fetching(link):
+            texts.append(_CUT_OFF)
         link = link.__cause__ or link.__context__
     patterns = (_KILLED, _EXITED, _TIMEOUT, _SHARED_FULL)
     return next((text for pattern in patterns for text in texts if pattern.search(text)), None)
+
+
+def _while_fetching(error: BaseException) -> bool:
+    """Whether an error broke the connection to a process that was handing a batch over."""
+    return any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _in_flight(loader: Loader) -> int:
