@@ -24,6 +24,7 @@ from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
+from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
@@ -161,6 +162,7 @@ def train_fold(run: FoldRun, *, started: float, resume: str | None) -> float | N
         The best value of `monitor`; None in all processes but the first.
     """
     cfg = run.cfg
+    remove_leftovers(run.output, older_than_s=0)  # of an earlier start in this folder that was killed
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, loggers = _module(run), _data(run), build_loggers(plain_dict(cfg.logger))
     pipeline = eval_pipeline(cfg, run.spec.image_size)

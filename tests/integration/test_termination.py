@@ -84,8 +84,11 @@ def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: P
         "Terminated: the network is trained, its test is not finished; go on with the same command and "
         f"resume={last}, or only test it: faceflow-test checkpoint={outcome.checkpoint()}"
     )
+    leftover = tmp_path / "checkpoints/.last.ckpt.7.tmp"
+    leftover.touch()
     again, whole = train(tmp_path, *settings, f"resume={last}"), train(tmp_path / "whole", *settings)
     assert again.metrics()["test"] == whole.metrics()["test"]
+    assert not leftover.exists()
 
 
 def test_a_terminated_test_leaves_no_metrics_and_runs_again(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
