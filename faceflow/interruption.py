@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 _TOGETHER_S = 1.0  # signals of one request: `timeout`, for one, sends SIGTERM to a process and then to its group
+_SOON_S = 0.01
 _GRACE_S = 0.5  # between the signals to the processes of a group
 
 
@@ -50,11 +52,31 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, on_sigterm)
+    before, hook = signal.signal(signal.SIGTERM, on_sigterm), sys.unraisablehook
+
+    def ask_again(lost: sys.UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, KeyboardInterrupt) and hasattr(signal, "setitimer"):
+            _raise_soon(lost.exc_value)
+        else:
+            hook(lost)
+
+    sys.unraisablehook = ask_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+
+
+def _raise_soon(lost: KeyboardInterrupt) -> None:
+    """Raise again what Python dropped, because it came in a destructor or in a callback of the garbage collector."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGALRM, before)
+        raise type(lost)
+
+    before = signal.signal(signal.SIGALRM, ask)
+    signal.setitimer(signal.ITIMER_REAL, _SOON_S)  # not at once: that would be in here
 
 
 def on_sigterm(number: int, frame: FrameType | None) -> None:

@@ -86,8 +86,10 @@ def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: P
     )
     leftover = tmp_path / "checkpoints/.last.ckpt.7.tmp"
     leftover.touch()
+    (tmp_path / "metrics.csv").unlink()
     again, whole = train(tmp_path, *settings, f"resume={last}"), train(tmp_path / "whole", *settings)
     assert again.metrics()["test"] == whole.metrics()["test"]
+    assert (tmp_path / "metrics.csv").read_bytes() == (tmp_path / "whole/metrics.csv").read_bytes()
     assert not leftover.exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,28 @@ def test_sigterm_is_an_exception_and_one_that_follows_at_once_is_the_same_reques
     with pytest.raises(Terminated):
         terminate()
     terminate()  # as `timeout` sends it twice
+
+
+class Dying:
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_in_a_destructor_where_python_drops_exceptions_is_not_lost(
+    number: signal.Signals, kind: type[KeyboardInterrupt], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def lose() -> None:
+        Dying(number)
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        lose()
+    assert raised.type is kind
+    assert capfd.readouterr().err == ""
 
 
 def test_sigterm_waits_for_what_is_to_be_finished_first() -> None:
