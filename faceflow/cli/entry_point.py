@@ -124,6 +124,7 @@ def _exit_code(command: Callable[[], None]) -> int:
 
 def _stopped(stop: KeyboardInterrupt) -> tuple[int, str]:
     """Exit code and line of a command that was stopped."""
+    logging.getLogger("torch").setLevel(logging.WARNING)  # stopped in its import it would log statistics at exit
     return (TERMINATED if isinstance(stop, Terminated) else INTERRUPTED), told(stop)
 
 
