@@ -22,6 +22,10 @@ class CheckpointError(FaceFlowError):
     """A checkpoint or weight file cannot be used."""
 
 
+class LoaderError(FaceFlowError):
+    """A process that loads faces died, or gave no batch in time."""
+
+
 class ExportError(FaceFlowError):
     """A network cannot be exported, or an exported file cannot be used."""
 

@@ -44,6 +44,26 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+class FileWatch:
+    """Tells which files were written after it was made."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._before = {path: _state(path) for path in paths}
+
+    def written(self, path: Path) -> bool:
+        """Whether one of its files is there and is not what it was; clocks of file servers do not matter."""
+        now = _state(path)
+        return now is not None and now != self._before[path]
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
 def remove_leftovers(folder: Path, *, older_than_s: float) -> None:
     """Remove what killed processes left of files below a folder that `whole_file` had begun."""
     for path in folder.rglob(".*"):

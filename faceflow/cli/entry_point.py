@@ -22,12 +22,14 @@ from faceflow.config.checks import check_texts
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
 from faceflow.errors import ConfigError, FaceFlowError
+from faceflow.interruption import Terminated, kept, terminable, told
 
 log = logging.getLogger("faceflow")
 
 Task = Callable[[DictConfig], float | None]
 USER_ERROR = 2
 INTERRUPTED = 130
+TERMINATED = 143
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 
 # hydra-core 1.3.8 copies its store, of which there is one and which it does not change, for every group of configs that
@@ -38,7 +40,9 @@ ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-define
 def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Callable[[Task], Callable[[], None]]:
     """Turn a task into a command.
 
-    Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted.
+    Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted by
+    Ctrl-C, 143 terminated by SIGTERM (one line that says what is kept and how to go on). A sweep exits with 1 where a
+    job has no result.
 
     Args:
         config_name: primary config of the command.
@@ -52,11 +56,12 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
             try:
                 _check_installed(config_name, extra, modules)
                 check_texts(OmegaConf.to_container(cfg), key="")
-                if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
-                    from faceflow.sweep.job import run_job
+                with kept(_start_again):
+                    if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
+                        from faceflow.sweep.job import run_job
 
-                    return run_job(task, cfg, one_line)
-                return task(cfg)
+                        return run_job(task, cfg, one_line)
+                    return task(cfg)
             except _MISTAKES as error:
                 log.error("%s", one_line(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
@@ -67,39 +72,81 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
 
         @functools.wraps(task)
         def main() -> None:
-            # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a
-            # training step became four times as slow. Must be set before torch is imported.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
-            from faceflow.sweep.search import register
-            from faceflow.sweep.session import command_line, end_sweep
-
-            register()
-            code, message = 1, ""
-            try:
-                sys.argv[1:] = command_line(sys.argv[1:])
-                command()
-                code = 0
-            except (*_MISTAKES, OSError) as error:
-                if not isinstance(error, _MISTAKES) and error.filename is None:
-                    raise
-                code = USER_ERROR
-                message = one_line(error)
-            except KeyboardInterrupt:
-                code, message = INTERRUPTED, "Interrupted."
-            finally:
-                leave_folder()
-                missing = end_sweep(refused=code != 0)
-            if code and message not in [job.error for job in missing]:  # the sweep has said those
-                sys.stderr.write(f"{message}\n")
-            if missing and code != INTERRUPTED:
-                code = 1
+            with terminable():
+                try:
+                    code = _exit_code(command)
+                except KeyboardInterrupt as stop:  # while it said how it ended
+                    code, message = _stopped(stop)
+                    _say(message)
             if code:
                 sys.exit(code)
 
         return main
 
     return decorate
+
+
+def _exit_code(command: Callable[[], None]) -> int:
+    """Run a command, and say in one line what went wrong or where it stopped."""
+    # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
+    # step became four times as slow. Must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
+    from faceflow.sweep.search import register
+    from faceflow.sweep.session import command_line, end_sweep
+
+    register()
+    code, message = 1, ""
+    try:
+        with kept(_start_again):
+            sys.argv[1:] = command_line(sys.argv[1:])
+            command()
+        code = 0
+    except (*_MISTAKES, OSError) as error:
+        if not isinstance(error, _MISTAKES) and error.filename is None:
+            raise
+        code = USER_ERROR
+        message = one_line(error)
+    except SystemExit as end:
+        code = _code_of(end)
+    except KeyboardInterrupt as stop:
+        code, message = _stopped(stop)
+    finally:
+        leave_folder()
+        stopped = code in (INTERRUPTED, TERMINATED)
+        sweep = end_sweep(refused=code != 0, stopped=stopped)
+    if sweep is None:
+        _say(message)
+        return code
+    if stopped:
+        _say(f"{message.partition(':')[0]}: {sweep.kept}")
+        return code
+    if message not in [job.error for job in sweep.missing]:  # the sweep has said those
+        _say(message)
+    return 1 if sweep.missing else code
+
+
+def _stopped(stop: KeyboardInterrupt) -> tuple[int, str]:
+    """Exit code and line of a command that was stopped."""
+    logging.getLogger("torch").setLevel(logging.WARNING)  # stopped in its import it would log statistics at exit
+    return (TERMINATED if isinstance(stop, Terminated) else INTERRUPTED), told(stop)
+
+
+def _start_again() -> str:
+    """What to do where nothing is kept; said by the first process of a run."""
+    return "start the same command again" if os.environ.get("LOCAL_RANK", "0") == "0" else ""
+
+
+def _code_of(end: SystemExit) -> int:
+    if isinstance(end.code, str):
+        _say(end.code)
+        return 1
+    return end.code or 0
+
+
+def _say(message: str) -> None:
+    if message:
+        sys.stderr.write(f"{message}\n")
 
 
 def _check_installed(name: str, extra: str, modules: Sequence[str]) -> None:

@@ -8,18 +8,16 @@ import cv2
 import lightning as L
 import torch
 from lightning.pytorch.utilities import CombinedLoader
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from faceflow.config.checks import check_number
 from faceflow.data.dataset import FaceDataset, collate
+from faceflow.data.loader_processes import Loader, check_shared_memory
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError
-
-Loader = DataLoader[dict[str, Tensor]]
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -42,6 +40,7 @@ class AUDataModule(L.LightningDataModule):
         mu: unlabelled rows per labelled one.
         steps_per_epoch: steps of an epoch, or None.
         workers: loader processes per device, shared among the streams by what they load.
+        timeout_s: how long a batch of theirs is waited for; 0 for ever.
         seed: of the order of rows and of every augmentation.
     """
 
@@ -58,10 +57,11 @@ class AUDataModule(L.LightningDataModule):
         mu: int,
         steps_per_epoch: int | None,
         workers: int,
+        timeout_s: float,
         seed: int,
     ) -> None:
         super().__init__()
-        check_loader(batch_size, workers)
+        check_loader(batch_size, workers, timeout_s)
         check_number(mu, key="loader.mu", expected="a whole number >= 1", valid=lambda x: x >= 1, whole=True)
         if steps_per_epoch is not None:
             key, expected = "loader.steps_per_epoch", "a whole number >= 1, or null"
@@ -75,6 +75,7 @@ class AUDataModule(L.LightningDataModule):
         self.pipelines, self.flip = pipelines, flip
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed
+        self.timeout_s = timeout_s
         self.first_epoch = 0
 
     def train_dataloader(self) -> CombinedLoader:
@@ -91,7 +92,16 @@ class AUDataModule(L.LightningDataModule):
         dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines["eval"])
         sampler = EpochSampler(len(dataset), shuffle=False, seed=self.seed, **self._place())
         size = self.batch_sizes["labeled"]
-        return make_loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
+        return self._loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
+
+    def check_shared_memory(self, *, processes: int) -> None:
+        """Check that the batches of training and of validation have room; `processes` of this machine load them.
+
+        Raises:
+            ConfigError: see `faceflow.data.loader_processes.check_shared_memory`.
+        """
+        if self.workers:
+            check_shared_memory(self.train_dataloader().flattened, [self.val_dataloader()], processes=processes)
 
     def state_dict(self) -> dict[str, int]:
         """Say which epoch comes next."""
@@ -119,7 +129,14 @@ class AUDataModule(L.LightningDataModule):
         sampler.set_epoch(self.first_epoch)
         # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
         drop_last = sampler.draws >= together
-        return make_loader(dataset, sampler, batch_size=size, workers=self._workers(stream), drop_last=drop_last)
+        return self._loader(dataset, sampler, batch_size=size, workers=self._workers(stream), drop_last=drop_last)
+
+    def _loader(
+        self, dataset: FaceDataset, sampler: EpochSampler, *, batch_size: int, workers: int, drop_last: bool
+    ) -> Loader:
+        return make_loader(
+            dataset, sampler, batch_size=batch_size, workers=workers, timeout_s=self.timeout_s, drop_last=drop_last
+        )
 
     def _workers(self, stream: str) -> int:
         """Processes in proportion to the images that a stream augments."""
@@ -139,7 +156,13 @@ def evaluation_dataset(
 
 
 def make_loader(
-    dataset: FaceDataset, sampler: EpochSampler, *, batch_size: int, workers: int, drop_last: bool
+    dataset: FaceDataset,
+    sampler: EpochSampler,
+    *,
+    batch_size: int,
+    workers: int,
+    timeout_s: float,
+    drop_last: bool,
 ) -> Loader:
     """Batches of a data set in the order of a sampler."""
     return DataLoader(
@@ -152,10 +175,11 @@ def make_loader(
         drop_last=drop_last,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        timeout=timeout_s if workers else 0,
     )
 
 
-def check_loader(batch_size: int, workers: int) -> None:
+def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
     """Check what a user sets of a loader.
 
     Raises:
@@ -164,6 +188,8 @@ def check_loader(batch_size: int, workers: int) -> None:
     for key, value, lowest in (("batch_size", batch_size, 1), ("workers", workers, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
             raise ConfigError(f"loader.{key}: expected a whole number >= {lowest}, got {value!r}")
+    expected = "a number of seconds >= 0; 0 waits for ever"
+    check_number(timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)
 
 
 def _start_worker(worker: int) -> None:

@@ -15,13 +15,13 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.files import claimed
 from faceflow.inference.description import describe, write_description
 from faceflow.inference.frames import Source, find_sources
-from faceflow.inference.interruption import stop_on_interrupt
 from faceflow.inference.output import STDOUT, RowFile, partial_name, row_file
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.progress import progress_bar
 from faceflow.inference.render import Renderer, shown
 from faceflow.inference.summary import Tally
 from faceflow.inference.traces import Traces
+from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.report.tables import say, show
 from faceflow.report.timeline import check_timeline, draw_timeline
 
@@ -48,13 +48,16 @@ class _Files:
 def infer(cfg: Mapping[str, Any]) -> None:
     """Predict what a config names and write it.
 
+    Ctrl-C and SIGTERM are how a live source ends, in order and with its results complete.
+
     Raises:
         ConfigError, ExportError, DataError: a setting, a model or a source that cannot work, no face anywhere, or a
             result that cannot be written.
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
     files = _choose_files(cfg)
-    with Predictor(cfg) as predictor, contextlib.ExitStack() as claims:
+    rows: RowFile | None = None
+    with kept(lambda: _kept(rows)), Predictor(cfg) as predictor, contextlib.ExitStack() as claims:
         sources = find_sources(cfg["source"], predictor.frames, skip=[*files.all.values()])
         for key in ("render", "plot"):
             if cfg[key] is not None:
@@ -86,18 +89,19 @@ def infer(cfg: Mapping[str, Any]) -> None:
         try:
             with rows, renderer or contextlib.nullcontext(), stop_on_interrupt() as stop:
                 _predict(predictor, sources, rows, renderer, traces, tally, stop)
-                if stop.is_set() and not sources[0].live:
-                    raise KeyboardInterrupt
+                if not sources[0].live:
+                    stop.raise_if_set()
                 if not tally.frames:
                     raise DataError(
                         "source: expected frames, got none; check frames.start_s and frames.end_s, and that the video "
                         "is whole"
                     )
-        except BaseException:
+        except BaseException as error:
             if rows.rows and files.description is not None:
                 with contextlib.suppress(DataError):  # on a full disk: what happened first is what is reported
                     describe_rows(partial_name(files.description), complete=False)
-                log.warning("Ended early: %d complete rows are in %s", rows.rows, rows.partial)
+                if not isinstance(error, KeyboardInterrupt):  # which says it by itself
+                    log.warning("Ended early: %d complete rows are in %s", rows.rows, rows.partial)
             raise
         describe_rows(files.description, complete=True)
         if files.description is not None:
@@ -110,6 +114,18 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 f"source: expected a face in some frame, got none in {tally.seen()}; "
                 "if pictures are face crops already, add crops=true"
             )
+
+
+def _kept(rows: RowFile | None) -> str:
+    """Say what is kept of a run that was stopped."""
+    again = "start the same command again"
+    if rows is None or not rows.rows:
+        return f"no rows were written; {again}"
+    if rows.path == Path(STDOUT):
+        return f"{rows.rows} complete rows went to stdout; {again} for all"
+    if rows.partial.exists():
+        return f"{rows.rows} complete rows are in {rows.partial}; {again} for all"
+    return f"all {rows.rows} rows are in {rows.path}"
 
 
 def _predict(

@@ -13,6 +13,7 @@ from faceflow.config.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import claimed
+from faceflow.interruption import kept
 from faceflow.preprocess.align import Recipe
 from faceflow.preprocess.clips import Clip, clips_of, find_clips
 from faceflow.preprocess.cropping import CROPS, CropSettings, rows_file
@@ -40,6 +41,11 @@ def crop(cfg: Mapping[str, Any]) -> None:
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
     output = Path(str(cfg["output"]))
+    with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
+        _crop(cfg, output)
+
+
+def _crop(cfg: Mapping[str, Any], output: Path) -> None:
     settings = CropSettings(
         recipe=Recipe.from_dict(cfg["align"]),
         **cfg["selection"],

@@ -26,6 +26,7 @@ from rich.text import Text
 from faceflow.config.checks import check_number
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import remove_leftovers, whole_file
+from faceflow.interruption import await_sigterm
 from faceflow.preprocess.clips import Clip
 from faceflow.preprocess.cropping import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.preprocess.detector import FaceDetector, describe_detector
@@ -115,6 +116,7 @@ def crop_clips(
 
     Raises:
         DataError: a result cannot be written, or a worker was killed.
+        Terminated: it ended with the whole run.
     """
     check_number(workers, key="workers", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
     mine = clips[shard.index :: shard.count]
@@ -174,6 +176,7 @@ def _crop_in_workers(
                     log.log(level, "%s", line)
         pool.shutdown()
     except BrokenProcessPool as error:
+        await_sigterm()
         raise DataError(
             f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
             "what is finished is kept: start the same command again, or with fewer workers"

@@ -65,6 +65,17 @@ def read_job(folder: Path) -> Job | None:
         raise DataError(f"{folder / RECORD}: expected a job's record, got {error}; remove its folder") from error
 
 
+def close_records(folder: Path) -> None:
+    """Write down the jobs of a sweep's folder that were interrupted but had no time to say so: joblib kills them."""
+    for path in folder.glob(f"*/{RECORD}"):
+        with contextlib.suppress(DataError, OSError):  # the summary says what cannot be read
+            job = read_job(path.parent)
+            if job is not None and job.status == RUNNING:
+                with (path.parent / OUTPUT).open("a", encoding="utf-8") as output:
+                    if hold(output):
+                        _write(path.parent, dataclasses.replace(job, status=INTERRUPTED))
+
+
 def without_launcher(overrides: Iterable[str]) -> tuple[str, ...]:
     """Overrides that say what a job does, not where it runs: that may change when its sweep is resumed."""
     return tuple(override for override in overrides if not override.startswith("launcher="))

@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from faceflow.config.results import results_in
 from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
 from faceflow.files import Claim, claim, new_folder
-from faceflow.sweep.job import FINISHED, Job, without_launcher
+from faceflow.sweep.job import FINISHED, Job, close_records, without_launcher
 from faceflow.sweep.progress import Progress
 
 RESUME = "resume_sweep="
@@ -26,7 +27,18 @@ STORED = "multirun.yaml"  # Hydra's name
 _FLAGS = ("-m", "--multirun")
 _LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
 _BASIC = ("BasicSweeper", "BasicLauncher")
-_running: Progress | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """The sweep of this process: `command` started it, `ends_jobs` says that its jobs end when it is stopped."""
+
+    progress: Progress
+    command: str
+    ends_jobs: bool
+
+
+_running: _Running | None = None
 _claim: Claim | None = None
 
 
@@ -50,34 +62,69 @@ class SweepStart(Callback):
         sys.stdout.write(f"Sweep of {total} jobs in {folder}\n")
         command = f"faceflow-{config.hydra.job.name}"
         sys.stdout.write(f"After an interruption: {command} {RESUME}{folder}\n")
-        _running = Progress(folder, total, keys, sys.stdout)
+        _running = _Running(
+            progress=Progress(folder, total, keys, sys.stdout),
+            command=command,
+            ends_jobs="submitit" not in str(config.hydra.launcher._target_),  # its jobs are processes of their own
+        )
 
 
-def end_sweep(*, refused: bool) -> list[Job]:
+@dataclass(frozen=True, kw_only=True)
+class SweepEnd:
+    """What a sweep left: records of the jobs that started, and the command that runs the others.
+
+    `planned` is the number of jobs, `command` that which started the sweep.
+    """
+
+    jobs: Sequence[Job]
+    planned: int
+    command: str
+    folder: Path
+
+    @property
+    def missing(self) -> list[Job]:
+        """Jobs without a result."""
+        return [job for job in self.jobs if job.status != FINISHED]
+
+    @property
+    def kept(self) -> str:
+        """What is kept and how to go on, for who stopped the sweep."""
+        finished = len(self.jobs) - len(self.missing)
+        return f"{finished} of {self.planned} jobs finished; go on with {self.command} {RESUME}{self.folder}"
+
+
+def end_sweep(*, refused: bool, stopped: bool) -> SweepEnd | None:
     """Show the result of the sweep that this process started.
 
     Args:
         refused: an error ended it; if that was before the first job, nothing is shown.
+        stopped: Ctrl-C or SIGTERM ended it.
 
     Returns:
-        Jobs without a result.
+        What it left; None where this process started no sweep, or none of its jobs.
     """
     global _running, _claim
-    progress, _running = _running, None
+    running, _running = _running, None
     held, _claim = _claim, None
     try:
-        if progress is None:
-            return []
-        progress.close()
-        if refused and not progress.told:
-            return []
-        from faceflow.sweep.summary import summarize_sweep
-
-        jobs = summarize_sweep(progress.folder, metric=None)
-        return [job for job in jobs if job.status != FINISHED]
+        return None if running is None else _end(running, refused=refused, stopped=stopped)
     finally:
         if held is not None:
             held.release()
+
+
+def _end(running: _Running, *, refused: bool, stopped: bool) -> SweepEnd | None:
+    progress = running.progress
+    if stopped and running.ends_jobs:
+        close_records(progress.folder)
+    progress.close()
+    if refused and not progress.told:
+        return None
+    from faceflow.sweep.summary import summarize_sweep
+
+    jobs = summarize_sweep(progress.folder, metric=None)
+    planned = max(len(jobs), progress.total)
+    return SweepEnd(jobs=jobs, planned=planned, command=running.command, folder=progress.folder)
 
 
 def planned_jobs(folder: Path) -> int:

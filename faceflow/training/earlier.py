@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
+    "loader.timeout_s",
 )
 
 

@@ -26,10 +26,11 @@ from faceflow.data.datamodule import check_loader
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError, ExportError, suggest
-from faceflow.files import claimed, whole_file
+from faceflow.files import FileWatch, claimed, whole_file
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, ModelContract
 from faceflow.inference.session import OnnxModel
+from faceflow.interruption import kept
 from faceflow.models.network import AUNetwork
 from faceflow.report.tables import plain_table, say, show
 from faceflow.training.advice import silence_advice
@@ -61,6 +62,19 @@ def export(cfg: DictConfig) -> None:
         ConfigError, DataError, CheckpointError: settings or files that cannot be used.
         ExportError: a network that cannot be exported, or a file that differs too much from it; none is left behind.
     """
+    output = Path(str(cfg.output))
+    watch = FileWatch(output)
+    with kept(
+        lambda: (
+            f"the model is whole, in {output}"
+            if watch.written(output)
+            else "no file was written; start the same command again"
+        )
+    ):
+        _export(cfg)
+
+
+def _export(cfg: DictConfig) -> None:
     silence_advice()
     output = _check_output(cfg.output, overwrite=cfg.overwrite)
     _check_settings(cfg)
@@ -133,7 +147,7 @@ def _check_settings(cfg: DictConfig) -> None:
         if cfg[key] is not None:
             check_number(cfg[key], key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
     check_number(cfg.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True)
-    check_loader(cfg.loader.batch_size, cfg.loader.workers)
+    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     if cfg.precision == INT8_STATIC and cfg.get("data") is None:
         raise ConfigError(
             "data: expected faces on which int8_static measures activations, got none; add data=csv data.labels=FILE, "
@@ -205,6 +219,7 @@ def _measure_cost(
         pipeline=faces.pipeline,
         batch_size=cfg.loader.batch_size,
         workers=cfg.loader.workers,
+        timeout_s=cfg.loader.timeout_s,
     )
     check_cost(cost, cfg.precision, max_drop=cfg.max_drop, max_drop_au=cfg.max_drop_au)
     return cost

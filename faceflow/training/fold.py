@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from faceflow.artifacts.checkpoint import Faces, Payload, load_network
@@ -24,6 +23,8 @@ from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
+from faceflow.files import remove_leftovers
+from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
 from faceflow.models.network import NetworkSpec
@@ -43,6 +44,7 @@ from faceflow.training.build import (
 )
 from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.evaluation_data import eval_pipeline
+from faceflow.training.fit import RunState, fit
 from faceflow.training.known_faces import remember, seen_subjects
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
@@ -171,6 +173,7 @@ def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str |
         The best value of `monitor`; None in all processes but the first.
     """
     cfg = run.cfg
+    remove_leftovers(run.output, older_than_s=0)  # of an earlier start in this folder that was killed
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     module, data, loggers = _module(run), _data(run), build_loggers(plain_dict(cfg.logger))
     pipeline = eval_pipeline(cfg, run.spec.image_size)
@@ -185,9 +188,13 @@ def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str |
         check_resume(resume, module)
     described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
     begin(whole, cfg, data=data_tables(summarize(run.streams, run.aus), run.aus))
-    with tracked(trackers_of(loggers), described):
-        _fit(trainer, module, data, resume=resume)
-        return _finish(run, trainer, started=started) if trainer.is_global_zero else None
+    state = RunState(run.output, resume=resume, fold=run.name is not None, speaks=speaks())
+    with kept(state.kept), tracked(trackers_of(loggers), described):
+        fit(trainer, module, data, state)
+        if not trainer.is_global_zero:
+            return None
+        with kept(state.trained):
+            return _finish(run, trainer, started=started)
 
 
 def _module(run: FoldRun) -> AUModule:
@@ -233,19 +240,9 @@ def _data(run: FoldRun) -> AUDataModule:
         mu=cfg.loader.mu,
         steps_per_epoch=cfg.loader.steps_per_epoch,
         workers=cfg.loader.workers,
+        timeout_s=cfg.loader.timeout_s,
         seed=cfg.seed,
     )
-
-
-def _fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, *, resume: str | None) -> None:
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
-            raise KeyboardInterrupt from stop
-        raise
 
 
 def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
@@ -268,6 +265,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
             pipeline=eval_pipeline(cfg, run.spec.image_size),
             batch_size=cfg.loader.batch_size,
             workers=cfg.loader.workers,
+            timeout_s=cfg.loader.timeout_s,
             bootstrap=plain_dict(cfg.bootstrap),
         )
         title = ("Legacy test" if run.legacy else "Test") + (f" of {run.name}" if run.name else "")

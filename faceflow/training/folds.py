@@ -19,9 +19,11 @@ from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
+from faceflow.interruption import kept
 from faceflow.report.tables import say
 from faceflow.training.beginning import speaks
 from faceflow.training.earlier import Earlier, find_earlier
+from faceflow.training.fit import folds_kept
 from faceflow.training.fold import FoldRun, prepare_fold, report_data, train_fold
 from faceflow.training.fold_scores import report_folds
 
@@ -70,11 +72,12 @@ def train_folds(
     for run in runs:
         run.check()
     _announce(f"After an interruption, the same command with hydra.run.dir={output} goes on.")
-    for title, run, earlier in zip(titles, runs, found, strict=True):
-        _train(title, run, earlier, cfg)
-    if not speaks():
-        return None
-    return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
+    with kept(lambda: folds_kept(output) if speaks() else ""):
+        for title, run, earlier in zip(titles, runs, found, strict=True):
+            _train(title, run, earlier, cfg)
+        if not speaks():
+            return None
+        return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
 
 
 def _announce(line: str) -> None:

@@ -20,6 +20,11 @@ class EpochHistory(L.Callback):
         self.rows: list[dict[str, float]] = []
         self.earlier: dict[str, Tensor] = {}
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the epochs of a resumed run: it may have none to add."""
+        if self.rows and trainer.is_global_zero:
+            write_table(self.path, pd.DataFrame(self.rows))
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note what earlier epochs logged: Lightning keeps it, so that an epoch without validation would repeat it."""
         self.earlier = dict(trainer.callback_metrics)

@@ -87,12 +87,20 @@ def measure_cost(
     pipeline: Pipeline,
     batch_size: int,
     workers: int,
+    timeout_s: float,
 ) -> PrecisionCost:
     """Test both on all faces of some tables."""
 
     def pooled(predictor: Predictor) -> Evaluation:
         result = test_network(
-            predictor, thresholds, tables, pipeline=pipeline, batch_size=batch_size, workers=workers, bootstrap=None
+            predictor,
+            thresholds,
+            tables,
+            pipeline=pipeline,
+            batch_size=batch_size,
+            workers=workers,
+            timeout_s=timeout_s,
+            bootstrap=None,
         )
         return result.evaluations[result.pooled.name]
 

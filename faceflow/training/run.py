@@ -18,6 +18,7 @@ from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
+from faceflow.interruption import kept
 from faceflow.methods.objective import TEACHER
 from faceflow.report.tables import data_tables, save, show
 from faceflow.tracking.tracker import tracked
@@ -25,6 +26,7 @@ from faceflow.training.advice import silence_advice
 from faceflow.training.beginning import DATA
 from faceflow.training.build import build_loggers, build_objectives
 from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized
+from faceflow.training.fit import RunState
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
 from faceflow.training.intervals import check_bootstrap
@@ -66,9 +68,15 @@ def test(cfg: DictConfig) -> float:
     Returns:
         Macro F1 at the thresholds of the checkpoint.
     """
+    state = RunState(Path(cfg.paths.output), resume=None, fold=False, speaks=True)
+    with kept(state.tested):
+        return _test(cfg, state.output)
+
+
+def _test(cfg: DictConfig, output: Path) -> float:
     started = time.time()
     silence_advice()
-    check_loader(cfg.loader.batch_size, cfg.loader.workers)
+    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     check_bootstrap(cfg.bootstrap)
     if cfg.subset not in ("unseen", "all"):
         raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
@@ -98,6 +106,7 @@ def test(cfg: DictConfig) -> float:
         pipeline=eval_pipeline(cfg, spec.image_size),
         batch_size=cfg.loader.batch_size,
         workers=cfg.loader.workers,
+        timeout_s=cfg.loader.timeout_s,
         bootstrap=plain_dict(cfg.bootstrap),
     )
     settle()
@@ -119,7 +128,7 @@ def _check_settings(cfg: DictConfig) -> list[str]:
     if cfg.monitor is None:
         cfg.monitor = "val/f1_val" if cfg.levels == 1 else "val/icc"
     cutpoints(cfg.levels, cfg.cutpoints)
-    check_loader(cfg.loader.batch_size, cfg.loader.workers)
+    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     SplitConfig(**cfg.split)
     objectives = build_objectives(plain_dict(cfg.method))
     views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})

@@ -42,7 +42,7 @@ class EpochPredictions(Metric):
 
     def update(self, index: Tensor, logits: Tensor) -> None:
         """Add a batch: row numbers (B,) and logits (B, A, L)."""
-        self.index.append(index)
+        self.index.append(index.clone())  # not shared memory, which a loader process lent
         self.probability.append(logits.detach().float().sigmoid())
 
     def compute(self) -> tuple[NDArray[np.intp], Array]:

@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.progress import track
 
 from faceflow.artifacts.checkpoint import Payload
-from faceflow.data.datamodule import Loader, evaluation_dataset, make_loader
+from faceflow.data.datamodule import evaluation_dataset, make_loader
+from faceflow.data.loader_processes import Loader, check_shared_memory, explain_loss
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
+from faceflow.errors import LoaderError
 from faceflow.metrics.evaluation import Evaluation, Prediction
 from faceflow.report.faces import Results
 from faceflow.report.files import marked, per_au_frame, write_json, write_table
@@ -50,6 +52,7 @@ def test_network(
     pipeline: Pipeline,
     batch_size: int,
     workers: int,
+    timeout_s: float,
     bootstrap: Mapping[str, int] | None,
 ) -> TestResult:
     """Score a network on tables at thresholds that validation left.
@@ -60,7 +63,8 @@ def test_network(
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
     sampler = EpochSampler(len(dataset), shuffle=False, seed=0)
-    loader = make_loader(dataset, sampler, batch_size=batch_size, workers=workers, drop_last=False)
+    loader = make_loader(dataset, sampler, batch_size=batch_size, workers=workers, timeout_s=timeout_s, drop_last=False)
+    check_shared_memory([loader])
     rows, outputs = predict(predictor, loader)
     scorer = SplitScorer(tables, spec)
     prediction, _ = scorer.merged(scorer.pooled, rows, outputs)
@@ -74,12 +78,21 @@ test_network.__test__ = False  # type: ignore[attr-defined]
 
 
 def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Prediction]:
-    """Row numbers (N,) and predictions (N, A) of a loader."""
+    """Row numbers (N,) and predictions (N, A) of a loader.
+
+    Raises:
+        LoaderError: one of its processes died or gave no batch.
+    """
     rows, predictions = [], []
     console = Console(stderr=True)  # no bar in a log: rich would leave an empty line there
-    for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
-        rows.append(batch["index"].numpy())
-        predictions.append(predictor(batch["eval"]))
+    try:
+        for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
+            rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
+            predictions.append(predictor(batch["eval"]))
+    except Exception as error:
+        if lost := explain_loss(error, loader.num_workers):
+            raise LoaderError(lost) from error
+        raise
     intensities = [part.intensity for part in predictions if part.intensity is not None]
     return np.concatenate(rows), Prediction(
         probability=np.concatenate([part.probability for part in predictions]),

@@ -90,6 +90,7 @@ def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
         mu=cfg.loader.mu,
         steps_per_epoch=None,
         workers=workers,
+        timeout_s=cfg.loader.timeout_s,
         seed=cfg.seed,
     )
 

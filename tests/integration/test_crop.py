@@ -192,8 +192,17 @@ def _wait_for_crops(output: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_interrupted_it_says_so_and_goes_on_where_it_stopped(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(
+    ("workers", "number", "code", "line"),
+    [
+        (1, signal.SIGTERM, 143, "Terminated"),
+        pytest.param(2, signal.SIGTERM, 143, "Terminated", marks=pytest.mark.slow),
+        pytest.param(2, signal.SIGINT, 130, "Interrupted", marks=pytest.mark.slow),
+    ],
+)
+def test_stopped_it_says_so_and_goes_on_where_it_stopped(
+    tmp_path: Path, workers: int, number: signal.Signals, code: int, line: str
+) -> None:
     for name in "ab":
         write_video(tmp_path / f"in/{name}.avi", moving_faces(30))
     command = [f"output={tmp_path}/out", f"source={tmp_path}/in", *MARKERS, f"workers={workers}"]
@@ -205,9 +214,10 @@ def test_interrupted_it_says_so_and_goes_on_where_it_stopped(tmp_path: Path, wor
         start_new_session=True,
     )
     _wait_for_crops(tmp_path / "out")
-    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    os.killpg(process.pid, number)  # as a terminal and Slurm do
     _, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (130, "Interrupted.\n")
+    kept = f"what is cropped is kept in {tmp_path}/out; start the same command again, and it goes on there"
+    assert (process.returncode, stderr) == (code, f"{line}: {kept}\n")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/crops").rglob("*.jpg")}
     assert 0 < len(done) < 60
     crop(tmp_path / "out", f"source={tmp_path}/in")

@@ -113,7 +113,8 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     whole = train(tmp_path / "whole", *settings)
     interrupt = (f"+callbacks.stop._target_={InterruptIn.__module__}.InterruptIn", "+callbacks.stop.epoch=2")
     broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
-    assert (broken.code, broken.stderr.splitlines()[-1]) == (130, "Interrupted.")
+    assert broken.code == 130
+    assert broken.stderr.splitlines()[-1].endswith(f"resume={broken.checkpoint('last')}")
     resumed = train(tmp_path / "resumed", *settings, f"resume={broken.checkpoint('last')}")
     for part in ("state_dict", "optimizer_states", "epoch", "global_step"):
         assert_equal(load(resumed.checkpoint("last"))[part], load(whole.checkpoint("last"))[part], part)

@@ -1,4 +1,7 @@
-"""faceflow-crop killed again and again ends with the same bytes as a run that nobody disturbed."""
+"""faceflow-crop killed or terminated again and again ends with the same bytes as a run that nobody disturbed.
+
+FACEFLOW_KILLS and FACEFLOW_KILLS_SEED as in `tests.helpers.kills`.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.kills import KILLS, ROOT, SEED, TERMINATED
 from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
 
-ROOT = Path(__file__).parents[2]
-KILLS = 5
+ENDS = 2 * KILLS
 FRAMES = (210, 150, 90, 120)
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
@@ -31,6 +34,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images[60:70] = [blank()] * 10
         write_video(folder / f"{number}.avi", images)
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Results of a run that nobody disturbed."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    finish(clips, output)
+    return tree(output)
 
 
 def start(source: Path, output: Path, *overrides: str) -> subprocess.Popen[str]:
@@ -57,28 +68,32 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("workers", "kill"), [(1, os.kill), (2, os.killpg), (2, os.kill)], ids=["alone", "with its workers", "before them"]
 )
-def test_killed_five_times_it_ends_as_if_undisturbed(
-    clips: Path, tmp_path: Path, workers: int, kill: Callable[[int, int], None]
+def test_ended_again_and_again_it_ends_as_if_undisturbed(
+    clips: Path, whole: dict[str, bytes], tmp_path: Path, workers: int, kill: Callable[[int, int], None], number: int
 ) -> None:
-    finish(clips, tmp_path / "whole")
-    moments = random.Random(workers)
+    moments = random.Random(f"{SEED} {workers}")
+    sys.stdout.write(f"FACEFLOW_KILLS_SEED={SEED}\n")
     output, slow = tmp_path / "out", (f"workers={workers}", f"+detector.delay={0.02 * workers}")
     crops = [0]
-    for _ in range(KILLS):
+    for _ in range(ENDS):
         process = start(clips, output, *slow)
         _wait_for_more(output, crops[-1])
-        time.sleep(moments.uniform(0.0, 1.0))
+        time.sleep(moments.uniform(0.0, 5 / ENDS))
         assert process.poll() is None, "it ended before it was killed"
-        kill(process.pid, signal.SIGKILL)
-        process.communicate()  # its workers hold stderr: this waits for their end too
+        kill(process.pid, number)
+        _, stderr = process.communicate()  # its workers hold stderr: this waits for their end too
+        if number == signal.SIGTERM:
+            kept = f"what is cropped is kept in {output}; start the same command again, and it goes on there"
+            assert (process.returncode, stderr) == (TERMINATED, f"Terminated: {kept}\n")
         crops.append(_crops(output))
     assert crops == sorted(set(crops)), "every start went on where the last one stopped"
     assert not (output / "crops.csv").exists()
     finish(clips, output, *slow)
-    assert tree(output) == tree(tmp_path / "whole")
+    assert tree(output) == whole
 
 
 def _crops(output: Path) -> int:

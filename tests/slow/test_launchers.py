@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,15 +59,22 @@ def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
     assert after["f1_val"].tolist() == before["f1_val"].tolist()
 
 
-def test_jobs_of_joblib_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_jobs_of_joblib_end_with_their_sweep(number: signal.Signals, code: int, tmp_path: Path) -> None:
     data, folder = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4), tmp_path / "a"
     endless = command_of(folder, data, "launcher=joblib", "trainer.max_epochs=100000")
-    with subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
         wait_for(lambda: len(list(folder.glob("*/metrics.csv"))) == 2)
         held = [path for path in folder.glob("*/output.txt") if is_held(path)]
-        running.kill()
+        running.send_signal(number)
+        _, stderr = running.communicate()
+    assert running.returncode == code, stderr
     assert len(held) == 2
     wait_for(lambda: not any(map(is_held, held)))
+    if number == signal.SIGTERM:
+        assert stderr == f"Terminated: 0 of 2 jobs finished; go on with faceflow-train resume_sweep={folder}\n"
+        records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/job.json")]
+        assert [record["status"] for record in records] == ["interrupted"] * 2
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

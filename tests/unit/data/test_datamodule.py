@@ -45,6 +45,7 @@ def module(table: FaceTable, **changes: Any) -> AUDataModule:
         "mu": 2,
         "steps_per_epoch": None,
         "workers": 0,
+        "timeout_s": 0,
         "seed": 0,
     }
     pool = changes.pop("unlabeled", [])
@@ -199,18 +200,20 @@ def test_lightning_moves_the_epoch_on_and_keeps_the_samplers(table: FaceTable, t
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "workers", "message"),
+    ("batch_size", "workers", "timeout_s", "message"),
     [
-        (0, 0, r"loader\.batch_size: expected a whole number >= 1, got 0"),
-        (2.5, 0, r"loader\.batch_size: .* got 2\.5"),
-        (True, 0, r"loader\.batch_size: .* got True"),
-        (8, -1, r"loader\.workers: expected a whole number >= 0, got -1"),
-        (8, "auto", r"loader\.workers: .* got 'auto'"),
+        (0, 0, 0, r"loader\.batch_size: expected a whole number >= 1, got 0"),
+        (2.5, 0, 0, r"loader\.batch_size: .* got 2\.5"),
+        (True, 0, 0, r"loader\.batch_size: .* got True"),
+        (8, -1, 0, r"loader\.workers: expected a whole number >= 0, got -1"),
+        (8, "auto", 0, r"loader\.workers: .* got 'auto'"),
+        (8, 0, -1, r"loader\.timeout_s: expected a number of seconds >= 0; 0 waits for ever, got -1"),
+        (8, 0, None, r"loader\.timeout_s: .* got None"),
     ],
 )
-def test_a_wrong_loader_setting_is_named(batch_size: int, workers: int, message: str) -> None:
+def test_a_wrong_loader_setting_is_named(batch_size: int, workers: int, timeout_s: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_loader(batch_size, workers)
+        check_loader(batch_size, workers, timeout_s)
 
 
 @pytest.mark.parametrize("flip", [-0.1, 1.1, "half", float("nan"), None])

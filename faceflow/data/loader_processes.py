@@ -1,0 +1,128 @@
+"""Loader processes: the shared memory through which they hand over batches, and how they die."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from faceflow.errors import ConfigError
+from faceflow.interruption import await_sigterm
+
+SHARED = Path("/dev/shm")
+
+_HELD = 2  # batches in this process: the one that is used and the next one
+_PAGE = 4096
+_MIB = 2**20
+
+_KILLED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: (?P<signal>[^.]+)\.")
+_EXITED = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly")
+_CUT_OFF = "DataLoader worker (pid 0) exited unexpectedly"  # as torch would say it, had it noticed
+_TIMEOUT = re.compile(r"DataLoader timed out after (?P<seconds>\S+) seconds")
+_SHARED_FULL = re.compile(r"unable to (?:allocate|open|resize|mmap|write).*(?:shm|shared memory|torch_)", re.IGNORECASE)
+
+Loader = DataLoader[dict[str, Tensor]]
+
+
+def check_shared_memory(*stages: Iterable[Loader], processes: int = 1) -> None:
+    """Check that the batches in flight have room in shared memory; Docker and Kubernetes give 64 MB of it.
+
+    Torch would hang, or die of a bus error, when it is full.
+
+    Args:
+        stages: loaders that are read at the same time; one stage comes after the other.
+        processes: of the run on this machine, with the same loaders each.
+
+    Raises:
+        ConfigError: there is too little.
+    """
+    if sys.platform != "linux" or not SHARED.is_dir():
+        return
+    needed = processes * max((sum(map(_in_flight, loaders)) for loaders in map(list, stages)), default=0)
+    free = shutil.disk_usage(SHARED).free
+    if needed > free:
+        advised = math.ceil(needed * 1.25 / _MIB)  # other programs use some
+        raise ConfigError(
+            f"loader.workers: expected {math.ceil(needed / _MIB)} MiB free in {SHARED}, where loader processes put the "
+            f"batches that they prepare, got {_mib(free)}; give the container more (docker run --shm-size={advised}m), "
+            "take a smaller loader.batch_size or fewer loader.workers, or loader.workers=0, which needs none"
+        )
+
+
+def explain_loss(error: BaseException, workers: int) -> str | None:
+    """Say in one line how a loader process was lost, and the likely cause; None where an error is about another thing.
+
+    Raises:
+        Terminated: it ended with the whole run.
+    """
+    text = _text_of_torch(error)
+    if text is None:
+        return None
+    await_sigterm()
+    memory = (
+        "most likely there was not enough memory: take fewer loader.workers or a smaller loader.batch_size, or allow "
+        "the job more memory"
+    )
+    expected = f"loader.workers: expected {workers} loader processes that live"
+    if killed := _KILLED.search(text):
+        how = f"{expected}, got one that was killed (pid {killed['pid']}, signal '{killed['signal'].strip()}')"
+        if killed["signal"].startswith("Bus"):
+            return (
+                f"{how}; most likely shared memory was full ({_mib(shutil.disk_usage(SHARED).free)} free in {SHARED}): "
+                "start the container with a larger --shm-size, or take loader.workers=0"
+            )
+        if killed["signal"].startswith(("Killed", "Terminated")):
+            return f"{how}; {memory}"
+        return f"{how}; a picture may have crashed its decoder: loader.workers=0 shows where"
+    if _EXITED.search(text):
+        return f"{expected}, got one that died; {memory}"
+    if timeout := _TIMEOUT.search(text):
+        return (
+            f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk of the pictures may "
+            f"hang, or memory be full{_shared_now()}: see to them, or raise loader.timeout_s (0: wait for ever)"
+        )
+    return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; take loader.workers=0"
+
+
+def _text_of_torch(error: BaseException) -> str | None:
+    """What torch said of its loader processes, the most telling of it: errors that came of it may lie around it."""
+    texts = []
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, RuntimeError):
+            texts.append(" ".join(str(link).split()))
+        elif isinstance(link, ConnectionError | EOFError | FileNotFoundError) and _while_fetching(link):
+            texts.append(_CUT_OFF)
+        link = link.__cause__ or link.__context__
+    patterns = (_KILLED, _EXITED, _TIMEOUT, _SHARED_FULL)
+    return next((text for pattern in patterns for text in texts if pattern.search(text)), None)
+
+
+def _while_fetching(error: BaseException) -> bool:
+    """Whether an error broke the connection to a process that was handing a batch over."""
+    return any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _in_flight(loader: Loader) -> int:
+    """Bytes of shared memory that a loader takes at most."""
+    if not loader.num_workers or not loader.batch_size:
+        return 0
+    draw = next(iter(loader.sampler))
+    batches = min(loader.num_workers * (loader.prefetch_factor or 0) + _HELD, len(loader))
+    tensors = loader.dataset[draw].values()
+    return batches * sum(-(-tensor.nbytes * loader.batch_size // _PAGE) * _PAGE for tensor in tensors)
+
+
+def _shared_now() -> str:
+    return f" ({_mib(shutil.disk_usage(SHARED).free)} are free in {SHARED})" if SHARED.is_dir() else ""
+
+
+def _mib(size: int) -> str:
+    return f"{size // _MIB} MiB"

@@ -1,0 +1,133 @@
+"""Lightning's fit, and how it ends: SIGTERM, Ctrl-C and dead loader processes leave a checkpoint and one clear line."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning as L
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from faceflow.data.datamodule import AUDataModule
+from faceflow.data.loader_processes import explain_loss
+from faceflow.errors import ConfigError, LoaderError
+from faceflow.files import FileWatch
+from faceflow.interruption import Terminated, finish_first, on_sigterm
+from faceflow.training.module import AUModule
+
+
+class RunState:
+    """What a stopped run tells its user, judged by what it has written so far.
+
+    Args:
+        output: folder of the run, or of one of its folds; made before it begins.
+        resume: checkpoint that it goes on from.
+        fold: whether it is one of several folds.
+        speaks: whether this process prints; others say nothing.
+    """
+
+    def __init__(self, output: Path, *, resume: str | None, fold: bool, speaks: bool) -> None:
+        self.output, self.resume, self.fold, self.speaks = output, resume, fold, speaks
+        self._metrics = output / "metrics.json"
+        self._checkpoints = [output / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
+        self._watch = FileWatch(self._metrics, *self._checkpoints)
+
+    def kept(self) -> str:
+        """Say what is kept of an unfinished training."""
+        if not self.speaks:
+            return ""
+        if self.fold:
+            return folds_kept(self.output.parent)
+        if self._watch.written(self._metrics):
+            return f"all results are in {self.output}"
+        if checkpoint := self._checkpoint():
+            return (
+                "finished epochs are kept, only the running one is lost; go on with the same command and "
+                f"resume={checkpoint}"
+            )
+        if self.resume:
+            return f"no further epoch was finished; start the same command again, with resume={self.resume}"
+        return "no epoch was finished, so nothing is kept; start the same command again"
+
+    def trained(self) -> str:
+        """Say what is kept of a finished training whose test is not."""
+        if not self.speaks or self.fold or self._watch.written(self._metrics):
+            return self.kept()
+        return (
+            "the network is trained, its test is not finished; go on with the same command and "
+            f"resume={self._checkpoint() or self.resume}, or only test it: faceflow-test "
+            f"checkpoint={self._checkpoints[-1]}"
+        )
+
+    def _checkpoint(self) -> Path | None:
+        """Return the checkpoint to go on from, if this run wrote one."""
+        return next(filter(self._watch.written, self._checkpoints), None)
+
+    def tested(self) -> str:
+        """Say what is kept of a test."""
+        if self._watch.written(self._metrics):
+            return f"all results are in {self.output}"
+        return "the test is not finished, and none of its results are kept; start the same command again"
+
+
+def folds_kept(output: Path) -> str:
+    """Say what is kept of a run of several folds."""
+    return (
+        "finished folds are kept, and finished epochs of the running one; go on with the same command and "
+        f"hydra.run.dir={output}"
+    )
+
+
+def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunState) -> None:
+    """Train, going on from the checkpoint of `state.resume` where there is one.
+
+    Raises:
+        ConfigError: settings that the trainer refuses, or too little shared memory for the loader processes.
+        LoaderError: a loader process died or gave no batch.
+        KeyboardInterrupt, Terminated: stopped.
+    """
+    data.check_shared_memory(processes=trainer.num_devices)
+    try:
+        with _ended_by_sigterm(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=state.resume, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
+            raise stop.__context__ from None
+        if isinstance(stop, SIGTERMException):
+            raise Terminated from stop
+        raise
+    except Exception as error:
+        if lost := explain_loss(error, data.workers):
+            raise LoaderError(f"{lost}; {state.kept()}") from error
+        raise
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm(trainer: L.Trainer) -> Iterator[None]:
+    """Let SIGTERM end the training at once, or under Slurm as Lightning does: at the end of a step.
+
+    There Lightning also saves and requeues the job on SIGUSR1, which must not be interrupted. Elsewhere its own handler
+    would tell the other processes by a collective operation, and wait for ever where they are at another one.
+    """
+    if SLURMEnvironment.detect():
+        with finish_first() as stop:
+            yield
+            stop.raise_if_set()
+    else:
+        if signal.getsignal(signal.SIGTERM) is on_sigterm:
+            trainer.callbacks.append(_OwnHandler())  # type: ignore[attr-defined]
+        yield
+
+
+class _OwnHandler(L.Callback):
+    """Puts the handler of SIGTERM back that Lightning replaced when it began to fit."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Replace Lightning's handler; it restores those of before when it has fitted."""
+        signal.signal(signal.SIGTERM, on_sigterm)

@@ -1,0 +1,102 @@
+"""Commands that are ended by a signal at random moments: FACEFLOW_KILLS of them, repeated by FACEFLOW_KILLS_SEED."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("FACEFLOW_KILLS", "1"))  # moments per command and signal
+SEED = int(os.environ.get("FACEFLOW_KILLS_SEED", random.SystemRandom().randrange(2**32)))
+TERMINATED = 143
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code (negative: of a signal that it did not handle) and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def finished(self) -> bool:
+        return self.code == 0
+
+    @property
+    def line(self) -> str:
+        return self.stderr.splitlines()[-1] if self.stderr else ""
+
+
+class Kills:
+    """Ends starts of one command at random moments of its life, half of them by SIGTERM, half by SIGKILL."""
+
+    def __init__(self, command: str, name: str | None = None) -> None:
+        self.command, self.name = command, name or command
+        self.random = random.Random(f"{SEED} {self.name}")
+        self.signals = [signal.SIGTERM, signal.SIGKILL] * KILLS
+        self.random.shuffle(self.signals)
+        self.seconds = 0.0
+        self.ends: Counter[str] = Counter()
+
+    def finish(self, *arguments: str) -> Ended:
+        """Run the command to its end; the time that it takes is the range of later moments."""
+        began = time.monotonic()
+        process = self._start(arguments)
+        ended = Ended(0, *process.communicate(timeout=300))
+        assert process.returncode == 0, ended.stderr
+        self.seconds = max(self.seconds, time.monotonic() - began)
+        return ended
+
+    def end(self, number: signal.Signals, *arguments: str) -> Ended:
+        """Start the command and send it a signal some time later; what must hold for every command is checked."""
+        moment = self.random.uniform(0, self.seconds)
+        process = self._start(arguments)
+        try:
+            output = process.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+            output = process.communicate(timeout=60)  # also waits for its children: they hold the same pipes
+        ended = Ended(process.returncode, *output)
+        story = f"{number.name} after {moment:.2f} s, FACEFLOW_KILLS_SEED={SEED}: {ended}"
+        assert ended.code in (0, -number, TERMINATED if number == signal.SIGTERM else 0), story
+        assert "Traceback" not in ended.stderr, story
+        if ended.code == TERMINATED:
+            assert ended.line.startswith("Terminated: "), story
+        assert _is_gone(process.pid), f"processes are left, {story}"
+        self.ends[f"{number.name} {ended.code}"] += 1
+        return ended
+
+    def told(self) -> None:
+        """Report exit codes by signal."""
+        sys.stdout.write(f"\n{self.name}: {dict(sorted(self.ends.items()))}, FACEFLOW_KILLS_SEED={SEED}\n")
+
+    def _start(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+        code = f"from faceflow.cli.{self.command} import main; main()"
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def _is_gone(group: int) -> bool:
+    """Whether no process of a group is left, soon: loader processes look for their parent every 5 s."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False

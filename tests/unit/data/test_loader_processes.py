@@ -1,0 +1,144 @@
+"""Shared memory of loader processes, and what is said when one is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from faceflow.data.loader_processes import SHARED, Loader, check_shared_memory, explain_loss
+from faceflow.errors import ConfigError
+
+linux = pytest.mark.skipif(not SHARED.is_dir(), reason="needs Linux's shared memory")
+PAGE = 4096
+
+
+class Faces(Dataset[dict[str, Tensor]]):
+    """Images of 3 x 10 x 10 bytes with three float targets; an image may be one that is never read."""
+
+    def __init__(self, rows: int, hangs: float = 0) -> None:
+        self.rows, self.hangs = rows, hangs
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, row: Any) -> dict[str, Tensor]:
+        time.sleep(self.hangs)
+        return {"weak": torch.zeros(3, 10, 10, dtype=torch.uint8), "target": torch.zeros(3)}
+
+
+def loader(rows: int, *, batch_size: int, workers: int, **more: Any) -> Loader:
+    return DataLoader(Faces(rows, **more), batch_size=batch_size, num_workers=workers)
+
+
+def needed(message: str) -> int:
+    found = re.search(r"expected (\d+) MiB free", message)
+    assert found is not None, message
+    return int(found[1])
+
+
+@linux
+@pytest.mark.parametrize(
+    ("workers", "batches", "in_flight"),
+    [(1, 10, 4), (2, 10, 6), (2, 5, 5)],  # two per process and two in this one, but no more than there are
+)
+def test_batches_in_flight_have_to_fit(workers: int, batches: int, in_flight: int) -> None:
+    size = 10**10
+    with pytest.raises(ConfigError, match=re.escape(f"{SHARED}")) as raised:
+        check_shared_memory([loader(batches * size, batch_size=size, workers=workers)])
+    images, targets = (-(-each * size // PAGE) * PAGE for each in (300, 12))
+    assert needed(str(raised.value)) == -(-in_flight * (images + targets) // 2**20)
+    free = shutil.disk_usage(SHARED).free // 2**20
+    assert abs(int(re.findall(r"got (\d+) MiB", str(raised.value))[0]) - free) < 1024
+    for hint in ("loader.workers: ", "--shm-size=", "loader.batch_size", "loader.workers=0"):
+        assert hint in str(raised.value)
+
+
+@linux
+def test_streams_add_up_and_stages_do_not_and_every_process_of_the_machine_counts() -> None:
+    size = 10**10
+    one = loader(10 * size, batch_size=size, workers=1)
+
+    def asked(*stages: Sequence[Loader], processes: int = 1) -> int:
+        with pytest.raises(ConfigError) as raised:
+            check_shared_memory(*stages, processes=processes)
+        return needed(str(raised.value))
+
+    alone = asked([one])
+    assert asked([one], [one]) == alone
+    assert asked([one, one], [one]) == pytest.approx(2 * alone, abs=1)
+    assert asked([one], processes=4) == pytest.approx(4 * alone, abs=3)
+
+
+def test_small_batches_and_loaders_without_processes_pass() -> None:
+    check_shared_memory([loader(100, batch_size=4, workers=2)])
+    check_shared_memory([loader(10**11, batch_size=10**10, workers=0)])
+
+
+def kill_and_wait(process: int) -> None:
+    """Torch raises wherever this process is when it hears of the death."""
+    os.kill(process, signal.SIGKILL)
+    time.sleep(10)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_killed_process_is_one_line_about_memory() -> None:
+    batches: Any = iter(loader(100, batch_size=1, workers=1))
+    next(batches)
+    (process,) = batches._workers
+    with pytest.raises(RuntimeError) as raised:
+        kill_and_wait(process.pid)
+    line = explain_loss(raised.value, 1)
+    assert line == (
+        f"loader.workers: expected 1 loader processes that live, got one that was killed (pid {process.pid}, signal "
+        "'Killed'); most likely there was not enough memory: take fewer loader.workers or a smaller "
+        "loader.batch_size, or allow the job more memory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are "
+            "out of shared memory. Please try to raise your shared memory limit.",
+            "shared memory was full",
+        ),
+        ("DataLoader worker (pid 7) is killed by signal: Segmentation fault. ", "loader.workers=0 shows where"),
+        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "not enough memory"),
+        ("DataLoader timed out after 300 seconds", "loader.timeout_s: expected a batch within 300 s"),
+        ("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)", "room in shared"),
+    ],
+)
+def test_what_torch_says_is_told_by_its_likely_cause(text: str, said: str) -> None:
+    try:
+        try:
+            raise RuntimeError(text)
+        except RuntimeError:
+            raise ValueError("of who was interrupted by it")  # noqa: B904
+    except ValueError as error:
+        line = explain_loss(error, 2)
+    assert line is not None
+    assert said in line
+    assert "\n" not in line
+
+
+def test_other_errors_are_none_of_its_business() -> None:
+    assert explain_loss(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 2) is None
+
+
+@pytest.mark.slow
+def test_a_batch_that_never_comes_ends_after_the_timeout() -> None:
+    waiting = DataLoader(Faces(4, hangs=60), batch_size=1, num_workers=1, timeout=1)
+    with pytest.raises(RuntimeError) as raised:
+        next(iter(waiting))
+    assert str(explain_loss(raised.value, 1)).startswith("loader.timeout_s: expected a batch within 1 s, got none")
