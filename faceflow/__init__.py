@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faceflow.inference.predictor import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # No library calls home unless the user has set its variable otherwise. Most read theirs when they are imported, so this
 # must come first. Child processes inherit it.

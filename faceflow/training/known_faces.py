@@ -163,7 +163,7 @@ def _count(subjects: Sequence[str]) -> str:
 
 
 def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
-    """Of a checkpoint before 0.2, which named subjects by their file's name."""
+    """Find them for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
     known = {identity_of(person) for person in payload.seen}
     ids = [str(identity).partition("/")[2] for identity in table.identities]
     if not table.has_subjects:
