@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from faceflow.config.checks import check_number
 from faceflow.data.dataset import FaceDataset, collate
-from faceflow.data.loader_processes import Loader, check_shared_memory
+from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
@@ -194,3 +195,4 @@ def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the parallelism
+    sys.excepthook = print_unless_cut_off

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -89,6 +90,15 @@ def explain_loss(error: BaseException, workers: int) -> str | None:
             f"hang, or memory be full{_shared_now()}: see to them, or raise loader.timeout_s (0: wait for ever)"
         )
     return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; take loader.workers=0"
+
+
+def print_unless_cut_off(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Excepthook of a loader process, whose thread hands batches over: quiet where the training ended meanwhile.
+
+    Errors of loading take another way, to the training process.
+    """
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _text_of_torch(error: BaseException) -> str | None:

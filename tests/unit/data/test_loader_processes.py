@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from faceflow.data.loader_processes import SHARED, Loader, check_shared_memory, explain_loss
+from faceflow.data.loader_processes import SHARED, Loader, check_shared_memory, explain_loss, print_unless_cut_off
 from faceflow.errors import ConfigError
 
 linux = pytest.mark.skipif(not SHARED.is_dir(), reason="needs Linux's shared memory")
@@ -130,6 +130,25 @@ def test_what_torch_says_is_told_by_its_likely_cause(text: str, said: str) -> No
     assert line is not None
     assert said in line
     assert "\n" not in line
+
+
+def test_a_connection_that_a_dying_process_breaks_is_its_death() -> None:
+    def _try_get_data() -> None:  # torch's name of what fetches a batch
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    with pytest.raises(ConnectionResetError) as raised:
+        _try_get_data()
+    assert "got one that died; most likely there was not enough memory" in str(explain_loss(raised.value, 2))
+    assert explain_loss(ConnectionResetError(104, "of a tracker"), 2) is None
+
+
+def test_a_loader_process_says_nothing_where_the_training_ended_while_it_handed_a_batch_over(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_unless_cut_off(ConnectionResetError, ConnectionResetError(), None)
+    assert capsys.readouterr().err == ""
+    print_unless_cut_off(ValueError, ValueError("ours"), None)
+    assert capsys.readouterr().err == "ValueError: ours\n"
 
 
 def test_other_errors_are_none_of_its_business() -> None:
