@@ -66,9 +66,12 @@ def find_seen(tables: Sequence[FaceTable], payload: Payload) -> list[Overlap]:
     pictures = [np.isin(table.pictures, known) for table in tables]
     named = [np.isin(table.identities, payload.seen) & table.has_subjects for table in tables]
     same_files = any((picture & name).any() for picture, name in zip(pictures, named, strict=True))
+    people = sorted(
+        {str(person) for table, rows in zip(tables, pictures, strict=True) for person in table.persons[rows]}
+    )
     found = []
-    for table, picture, name in zip(tables, pictures, named, strict=True):
-        same_person = np.isin(table.persons, table.persons[picture])
+    for table, name in zip(tables, named, strict=True):
+        same_person = np.isin(table.persons, people)
         seen = same_person | (name & (same_files | ~_own(table)))
         found.append(Overlap(seen=seen, unsure=name & ~seen))
     return found
@@ -125,9 +128,8 @@ def without_seen(
     overlaps = find_seen(tables, payload)
     seen = [overlap.seen | (overlap.unsure & (same_subjects is True)) for overlap in overlaps]
     if everybody:
-        return list(tables), {"caution": "includes subjects seen in training or validation"} if any(
-            rows.any() for rows in seen
-        ) else {}
+        includes = {"caution": "includes subjects seen in training or validation"}
+        return list(tables), includes if any(rows.any() for rows in seen) else {}
     kept = [table.select(~rows, table.split) for table, rows in zip(tables, seen, strict=True)]
     left_out = sum(int(rows.sum()) for rows in seen)
     if not any(map(len, kept)):
@@ -139,13 +141,8 @@ def without_seen(
     if left_out:
         log.warning("left out %d images of subjects that the checkpoint was trained or validated on", left_out)
         note["left out"] = f"{left_out} images of seen subjects"
-    unsure = sorted(
-        {
-            str(person)
-            for table, overlap in zip(tables, overlaps, strict=True)
-            for person in table.persons[overlap.unsure]
-        }
-    )
+    pairs = zip(tables, overlaps, strict=True)
+    unsure = sorted({str(person) for table, overlap in pairs for person in table.persons[overlap.unsure]})
     if unsure and same_subjects is None:
         log.warning(
             "%d subject id%s of the training data, such as '%s', but none of their pictures: tested as other people; "

@@ -56,6 +56,14 @@ def test_one_known_picture_makes_its_subject_seen() -> None:
     assert seen_of(test, payload(train)) == ([True, True, False, False], [False] * 4)
 
 
+def test_a_known_picture_in_one_table_makes_its_subject_seen_in_all() -> None:
+    train = table("own", ["1", "2"])
+    shown, others = strangers(["x", "y"], name="people"), strangers(["y", "z"], name="people", folder="newer")
+    shown.pictures[2] = train.pictures[0]  # of y
+    overlaps = find_seen([shown, others], payload(train))
+    assert [overlap.seen.tolist() for overlap in overlaps] == [[False, False, True, True], [True, True, False, False]]
+
+
 def test_a_picture_beside_its_own_id_vouches_for_all_ids() -> None:
     train = table("own", ["1", "2"])
     test = strangers(["1", "2", "3"])
