@@ -58,11 +58,12 @@ class Kills:
     def end(self, number: signal.Signals, *arguments: str) -> Ended:
         """Start the command and send it a signal some time later; what must hold for every command is checked."""
         moment = self.random.uniform(0, self.seconds)
-        process = self._start(arguments)
+        process, sent = self._start(arguments), False
         try:
             output = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
             process.send_signal(number)
+            sent = True
             output = process.communicate(timeout=60)  # also waits for its children: they hold the same pipes
         ended = Ended(process.returncode, *output)
         story = f"{number.name} after {moment:.2f} s, FACEFLOW_KILLS_SEED={SEED}: {ended}"
@@ -71,7 +72,7 @@ class Kills:
         if ended.code == TERMINATED:
             assert ended.line.startswith("Terminated: "), story
         assert _is_gone(process.pid), f"processes are left, {story}"
-        self.ends[f"{number.name} {ended.code}"] += 1
+        self.ends[f"{number.name} {ended.code}" if sent else "finished before"] += 1
         return ended
 
     def told(self) -> None:
