@@ -161,7 +161,8 @@ def check_resume(path: str, module: AUModule) -> None:
                 f"resume: expected {key}={_short(theirs)} as in '{path}', got {_short(ours)}; repeat the settings of "
                 "that run, or start from its weights with init_weights=PATH"
             )
-    check_same_faces(path, payload, faces=module.payload.faces, seen=module.payload.seen, key="resume")
+    if payload.spec.aus == module.payload.spec.aus:  # other AUs have other labels, and are refused with the network
+        check_same_faces(path, payload, faces=module.payload.faces, seen=module.payload.seen, key="resume")
     if payload.spec.cutpoints != module.payload.spec.cutpoints:
         theirs, ours = list(payload.spec.cutpoints), list(module.payload.spec.cutpoints)
         raise CheckpointError(

@@ -122,8 +122,8 @@ IMAGES = [
 PERSONS = [
     Case("too few subjects", "DataError: faces: expected at least 3 persons to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
     Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
-    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'faces/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
-    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'faces/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
+    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
+    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'own/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
     Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),
     Case("two data sets of one name", "ConfigError: data.sources: expected different names, got 'csv' twice; *", (*MORE, "data.sources.more.name=csv", "data.sources.csv.name=csv")),
 ]
@@ -173,8 +173,8 @@ NUMBERS = [
     Case("no epoch at all", "ConfigError: trainer: expected a validated epoch, got none; see trainer.max_epochs, *", ("trainer.max_epochs=0",)),
     Case("preview", "ConfigError: preview: expected a count of faces, got -1", ("preview=-1",)),
     Case("score_max", "ConfigError: data.sources.csv.score_max: expected a number above 0, or null, got 'abc'", ("data.sources.csv.score_max=abc",)),
-    Case("score_max of an AU", "ConfigError: data.sources.csv.score_max.AU6: expected a number above 0, or null, got 0", ("data.sources.csv.score_max={AU6: 0}",)),
-    Case("score_max of an unknown AU", "ConfigError: data.sources.csv.score_max: expected AUs that the data set labels, or others, got 'AU7'; *", ("data.sources.csv.score_max={AU7: 1}",)),
+    Case("score_max of an AU", "ConfigError: data.sources.csv.score_max.AU6: expected a number above 0, or null, got 0", ("data.sources.csv.score_max={{AU6: 0}}",)),
+    Case("score_max of an unknown AU", "ConfigError: data.sources.csv.score_max: expected AUs that the data set labels, or others, got 'AU7'; *", ("data.sources.csv.score_max={{AU7: 1}}",)),
 ]
 FILES = [
     Case("unknown backbone", "ConfigError: model.backbone: expected the name of a timm model, got 'resnet81'; did you mean 'resnet18' or *", ("model.backbone=resnet81",)),
@@ -205,7 +205,7 @@ FILES = [
     Case("test: code", "CheckpointError: {files}/code.pth: expected tensors and plain values only, got pickled code; *", ("checkpoint={files}/code.pth",), command="test"),
     Case("test: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; *", ("checkpoint={files}/foreign.pth",), command="test"),
     Case("test: other AUs", "DataError: data: expected labels of the checkpoint's AUs (AU1, AU6, AU12), got AU9; test on data that share an AU", ("checkpoint={best}",), table(lambda f: f.assign(AU9=f["AU1"]).drop(columns=["AU1", "AU6", "AU12"]).assign(subject=lambda g: "x" + g["subject"])), command="test"),
-    Case("test: nobody unseen", "DataError: data: expected persons that the checkpoint has not seen, got none (* images of training and validation persons left out); *", ("checkpoint={best}", "data.sources.csv.name=faces"), table(lambda f: f[f["subject"] == "s0"]), command="test"),
+    Case("test: nobody unseen", "DataError: data: expected subjects that the checkpoint has not seen, got none (* images of training and validation subjects left out); *", ("checkpoint={best}", "data.sources.csv.name=faces"), table(lambda f: f[f["subject"] == "s0"]), command="test"),
     Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'", ("checkpoint={best}", "subset=nonsense"), command="test"),
     Case("test: accelerator", "ConfigError: accelerator: You selected an invalid accelerator name*", ("checkpoint={best}", "accelerator=nonsense"), command="test"),
 ]
