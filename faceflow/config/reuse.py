@@ -42,18 +42,22 @@ def check_kind(folder: Path) -> None:
 
 
 def started_again(config: DictConfig, folder: Path) -> bool:
-    """Whether Slurm started this job again after a failure or a requeue; it then goes on from what is there."""
-    last = folder / _LAST
+    """Whether Slurm started this job again after a failure or a requeue; it then goes on from what is there.
+
+    That is its newest checkpoint, whatever `resume` named at first, and nothing is overwritten.
+    """
     if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or "resume" not in config:
         return False
-    if any(folder.glob(CHECKPOINTS[1])):  # Lightning goes on from the newest of these by itself
-        return True
-    if config.resume is None and last.is_file():
-        sys.stderr.write(f"WARNING Slurm started this job again; it goes on from {last}\n")
-        with read_write(config):
-            config.resume = str(last)
-        return True
-    return False
+    with read_write(config):
+        config.overwrite = False
+    found = [path for path in (folder / _LAST, *folder.glob(CHECKPOINTS[1])) if path.is_file()]
+    if not found:
+        return False
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    sys.stderr.write(f"WARNING Slurm started this job again; it goes on from {newest}\n")
+    with read_write(config):
+        config.resume = str(newest)
+    return True
 
 
 def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool) -> None:
@@ -67,6 +71,9 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
             raise ConfigError(
                 f"{KEY}: expected a folder without results with {key}, got '{folder}'; take another folder"
             )
+    if started_again(config, folder):
+        return
+    overwrite = overwrite and bool(config.get("overwrite", True))
     resume = config.get("resume")
     if resume and _is_of_run(Path(resume), folder):
         if overwrite:
@@ -111,13 +118,11 @@ def _check_overwrite(config: DictConfig, folder: Path, *, part: bool) -> None:
 
 
 def _goes_on(config: DictConfig, folder: Path) -> bool:
-    """Whether the command goes on with the folds in a folder, or is a job that Slurm started again.
+    """Whether the command goes on with the folds in a folder.
 
     Raises:
         ConfigError: the folds are those of another protocol.
     """
-    if started_again(config, folder):
-        return True
     if not fold_folders(folder) or any(folder.glob(CHECKPOINTS[0])):
         return False
     theirs = dict(_texts(read_config(folder).get("protocol")))

@@ -110,7 +110,7 @@ def enter_folder(config: DictConfig) -> None:
         if not results_in(folder):
             return
         check_reuse(config, folder, overwrite=overwrite, part=part)
-        here.results, here.overwrite = True, overwrite
+        here.results, here.overwrite = True, bool(config.get("overwrite", False))  # false where Slurm restarts the job
         here.logged = here.log.stat().st_size if here.log.is_file() else 0
         if config.hydra.output_subdir == _HYDRA:
             for left in folder.glob(f"{_HYDRA}.*.tmp"):  # of a process that was killed

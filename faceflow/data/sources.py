@@ -120,6 +120,7 @@ class FaceTable:
         digest.update(self.pictures.tobytes())
         for identity in self.identities.tolist() if self.has_subjects else ():
             digest.update(identity.partition("/")[2].encode() + b"\0")
+        digest.update(repr(self.scales).encode())
         digest.update(np.nan_to_num(self.scores, nan=-1.0).tobytes())
         return digest.hexdigest()
 
@@ -187,8 +188,8 @@ def list_faces(
         rows = rows[in_domains(key, config.domains, file)[rows]]
     frame = file.frame.iloc[rows]
     named = has_subjects(file, rows)
-    # Ids of one namespace mean the same subjects; equal file names of two data sets mean nothing.
-    namespace = (config.identities or name) if named else name
+    # Ids of one namespace mean the same subjects; equal file names of two label files mean nothing.
+    namespace = (config.identities or name) if named else f"{name}:{split}" if split in SPLITS else name
     persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"]]
     return FaceTable(
         name=name,

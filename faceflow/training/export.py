@@ -53,6 +53,7 @@ class _Faces:
     unseen: list[FaceTable]
     calibration: list[FaceTable]
     pipeline: Pipeline
+    note: str  # caution about whom they show
 
 
 def export(cfg: DictConfig) -> None:
@@ -104,7 +105,8 @@ def _export(cfg: DictConfig) -> None:
                     reduced_difference = _difference(network, partial, pictures)
                 cost = _measure_cost(cfg, network, partial, payload, faces)
             if cost is not None:
-                protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {cfg.precision}: {cost}"}
+                measured = "; ".join(filter(None, [f"{cfg.precision}: {cost}", faces.note if faces else ""]))
+                protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {measured}"}
                 contract = dataclasses.replace(contract, protocol=protocol)
                 write_model(partial, model, contract)
     facts = {
@@ -161,10 +163,11 @@ def _read_data(cfg: DictConfig, payload: Payload, pipeline: Pipeline) -> _Faces 
         return None
     tables = read_faces(cfg, levels=payload.spec.levels)
     check_shared(payload.spec.aus, tables)
-    unseen, _ = without_seen(tables, payload, everybody=False, same_subjects=cfg.same_subjects)
+    unseen, note = without_seen(tables, payload, everybody=False, same_subjects=cfg.same_subjects)
     overlaps = find_seen(tables, payload)
     known = [table.select(overlap.seen, table.split) for table, overlap in zip(tables, overlaps, strict=True)]
-    return _Faces(unseen=unseen, calibration=known if any(map(len, known)) else unseen, pipeline=pipeline)
+    calibration = known if any(map(len, known)) else unseen
+    return _Faces(unseen=unseen, calibration=calibration, note=note.get("caution", ""), pipeline=pipeline)
 
 
 def _pictures(faces: _Faces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Image]:

@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -28,9 +29,11 @@ class RunState:
         resume: checkpoint that it goes on from.
         fold: whether it is one of several folds.
         speaks: whether this process prints; others say nothing.
+        overwrite: whether the command replaces what is there, which it must not do again to go on.
     """
 
-    def __init__(self, output: Path, *, resume: str | None, fold: bool, speaks: bool) -> None:
+    def __init__(self, output: Path, *, resume: str | None, fold: bool, speaks: bool, overwrite: bool) -> None:
+        self.again = f"the same command{' without overwrite=true' if overwrite else ''}"
         self.output, self.resume, self.fold, self.speaks = output, resume, fold, speaks
         self._metrics = output / "metrics.json"
         self._checkpoints = [output / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
@@ -41,14 +44,12 @@ class RunState:
         if not self.speaks:
             return ""
         if self.fold:
-            return folds_kept(self.output.parent)
+            return folds_kept(self.output.parent, self.again)
         if self._watch.written(self._metrics):
             return f"all results are in {self.output}"
         if checkpoint := self._checkpoint():
-            return (
-                "finished epochs are kept, only the running one is lost; go on with the same command and "
-                f"resume={checkpoint}"
-            )
+            lost = "finished epochs are kept, only the running one is lost"
+            return f"{lost}; go on with {self.again} and resume={checkpoint}"
         if self.resume:
             return f"no further epoch was finished; start the same command again, with resume={self.resume}"
         return "no epoch was finished, so nothing is kept; start the same command again"
@@ -58,7 +59,7 @@ class RunState:
         if not self.speaks or self.fold or self._watch.written(self._metrics):
             return self.kept()
         return (
-            "the network is trained, its test is not finished; go on with the same command and "
+            f"the network is trained, its test is not finished; go on with {self.again} and "
             f"resume={self._checkpoint() or self.resume}, or only test it: faceflow-test "
             f"checkpoint={self._checkpoints[-1]}"
         )
@@ -74,12 +75,10 @@ class RunState:
         return "the test is not finished, and none of its results are kept; start the same command again"
 
 
-def folds_kept(output: Path) -> str:
-    """Say what is kept of a run of several folds."""
-    return (
-        "finished folds are kept, and finished epochs of the running one; go on with the same command and "
-        f"hydra.run.dir={output}"
-    )
+def folds_kept(output: Path, again: str) -> str:
+    """Say what is kept of a run of several folds, and that the command `again` goes on with it."""
+    finished = "finished folds are kept, and finished epochs of the running one"
+    return f"{finished}; go on with {again} and hydra.run.dir={output}"
 
 
 def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunState) -> None:
@@ -106,6 +105,21 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error
         raise
+
+
+def best_checkpoint(trainer: L.Trainer) -> Any:
+    """Return the callback that kept the best checkpoint.
+
+    Raises:
+        ConfigError: no epoch was validated.
+    """
+    best: Any = trainer.checkpoint_callback
+    if best is None or best.best_model_score is None:
+        raise ConfigError(
+            "trainer: expected a validated epoch, got none; see trainer.max_epochs, trainer.check_val_every_n_epoch, "
+            "trainer.limit_val_batches and callbacks.best"
+        )
+    return best
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
-from faceflow.errors import ConfigError
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
@@ -44,8 +43,8 @@ from faceflow.training.build import (
 )
 from faceflow.training.crop_recipe import find_crop_recipe
 from faceflow.training.evaluation_data import eval_pipeline
-from faceflow.training.fit import RunState, fit
-from faceflow.training.known_faces import remember, seen_subjects
+from faceflow.training.fit import RunState, best_checkpoint, fit
+from faceflow.training.known_faces import check_start, remember, seen_subjects, with_start
 from faceflow.training.module import AUModule
 from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
@@ -55,6 +54,7 @@ from faceflow.training.scoring import SplitScorer
 from faceflow.training.summary import summarize
 from faceflow.training.testing import report_test, test_network
 from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of, watchers
+from faceflow.training.warm_start import start_payload
 from faceflow.training.watching import training_cost
 
 
@@ -100,6 +100,11 @@ class FoldRun:
         )
 
     @functools.cached_property
+    def start(self) -> tuple[str, Payload | None]:
+        """Config key and payload of the checkpoint that it starts from."""
+        return start_payload(self.cfg.init_weights, self.cfg.model.weights)
+
+    @functools.cached_property
     def faces(self) -> Faces:
         """Hashes of the faces that it trains and validates on."""
         return remember(self.streams, self.aus)
@@ -118,6 +123,8 @@ class FoldRun:
         labelled = [table for split in SPLITS for table in self.streams[split]]
         check_reading(labelled, self.aus, self.points, self.occurrence_min)
         assert len(self.counts.observed) == len(self.aus), "one count per AU"
+        if self.cfg.test:
+            check_start(self.start[1], self.streams["test"], key=self.start[0])
         check_monitor(self.cfg.monitor, self.scorer, callbacks=plain_dict(self.cfg.callbacks))
 
 
@@ -188,7 +195,8 @@ def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str |
         check_resume(resume, module)
     described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
     begin(whole, cfg, data=data_tables(summarize(run.streams, run.aus), run.aus))
-    state = RunState(run.output, resume=resume, fold=run.name is not None, speaks=speaks())
+    overwrite = bool(whole.get("overwrite"))
+    state = RunState(run.output, resume=resume, fold=run.name is not None, speaks=speaks(), overwrite=overwrite)
     with kept(state.kept), tracked(trackers_of(loggers), described):
         fit(trainer, module, data, state)
         if not trainer.is_global_zero:
@@ -201,6 +209,7 @@ def _module(run: FoldRun) -> AUModule:
     cfg, model = run.cfg, plain_dict(run.cfg.model)
     objectives = build_objectives(plain_dict(cfg.method))
     network = build_network(run.spec, model, init_weights=cfg.init_weights, channels_last=cfg.channels_last)
+    faces, seen = with_start(run.faces, seen_subjects(run.streams), run.start[1])
     return AUModule(
         network=network,
         objectives=objectives,
@@ -216,13 +225,13 @@ def _module(run: FoldRun) -> AUModule:
         payload=Payload(
             spec=run.spec,
             protocol=run.protocol,
-            seen=seen_subjects(run.streams),
+            seen=seen,
             config=resolved_config(cfg, run.output),
             versions=versions(),
             crop=find_crop_recipe(run.streams["train"]),
             training_data={name: data["content"] for name, data in fingerprints(run.streams)["train"].items()},
             run=provenance(run.output, fold=run.name is not None),
-            faces=run.faces,
+            faces=faces,
         ),
     )
 
@@ -247,7 +256,7 @@ def _data(run: FoldRun) -> AUDataModule:
 
 def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
     """Test the best checkpoint and close the record."""
-    cfg, best = run.cfg, _best(trainer)
+    cfg, best = run.cfg, best_checkpoint(trainer)
     score = float(best.best_model_score)
     network, payload = load_network(best.best_model_path, key="checkpoint")
     record: dict[str, Any] = {
@@ -280,13 +289,3 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
     log_outcome(trainer.loggers, outcome, cfg, checkpoint=Path(best.best_model_path), splits=run.streams)
     say(f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
     return score
-
-
-def _best(trainer: L.Trainer) -> Any:
-    best: Any = trainer.checkpoint_callback
-    if best is None or best.best_model_score is None:
-        raise ConfigError(
-            "trainer: expected a validated epoch, got none; see trainer.max_epochs, trainer.check_val_every_n_epoch, "
-            "trainer.limit_val_batches and callbacks.best"
-        )
-    return best

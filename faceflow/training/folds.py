@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from faceflow.config.results import fold_folders
 from faceflow.config.reuse import runs_in_parts
-from faceflow.config.run_folder import claim_fold
+from faceflow.config.run_folder import claim_fold, settle
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
@@ -71,12 +71,14 @@ def train_folds(
         return None
     for run in runs:
         run.check()
-    _announce(f"After an interruption, the same command with hydra.run.dir={output} goes on.")
-    with kept(lambda: folds_kept(output) if speaks() else ""):
+    again = f"the same command{' without overwrite=true' if cfg.get('overwrite') else ''}"
+    _announce(f"After an interruption, {again} and with hydra.run.dir={output} goes on.")
+    with kept(lambda: folds_kept(output, again) if speaks() else ""):
         for title, run, earlier in zip(titles, runs, found, strict=True):
             _train(title, run, earlier, cfg)
         if not speaks():
             return None
+        settle()  # where all folds were finished before, none of them has done so
         return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
 
 

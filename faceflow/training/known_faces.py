@@ -17,11 +17,13 @@ from faceflow.artifacts.checkpoint import Faces, Payload
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.subject_ids import OWN, identity_of
-from faceflow.errors import CheckpointError, DataError
+from faceflow.data.unlabeled import SUFFIXES
+from faceflow.errors import CheckpointError, ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = ("train", "val", UNLABELED)  # splits that a test must not share a subject with
+START = "start"  # faces of the checkpoint whose weights a run started from
 
 
 def remember(splits: Tables, aus: Sequence[str]) -> Faces:
@@ -45,6 +47,32 @@ def seen_subjects(splits: Tables) -> list[str]:
     return sorted({str(identity) for table in tables for identity in table.identities})
 
 
+def with_start(faces: Faces, seen: Sequence[str], start: Payload | None) -> tuple[Faces, list[str]]:
+    """Add what the checkpoint that a run starts from has seen: its network has, too."""
+    if start is None:
+        return faces, list(seen)
+    pictures = [hashes["pictures"] for hashes in start.faces.values()]
+    known = {START: {"pictures": torch.cat(pictures)}} if pictures else {}
+    return {**faces, **known}, sorted({*seen, *map(identity_of, start.seen)})
+
+
+def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) -> None:
+    """Refuse to test subjects that the starting weights know.
+
+    Raises:
+        ConfigError: names one of them.
+    """
+    if start is None:
+        return
+    found = [table.persons[overlap.seen] for table, overlap in zip(tests, find_seen(tests, start), strict=True)]
+    if count := sum(map(len, found)):
+        person = next(str(persons[0]) for persons in found if len(persons))
+        raise ConfigError(
+            f"{key}: expected weights of a run that has not seen the test subjects, got {count} images of subjects "
+            f"that it has, such as {person}; repeat its split, test other data, or leave the test out with test=false"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
     """Rows of a table whose subject a checkpoint knows; `unsure` are those whose id alone says so."""
@@ -66,15 +94,12 @@ def find_seen(tables: Sequence[FaceTable], payload: Payload) -> list[Overlap]:
     pictures = [np.isin(table.pictures, known) for table in tables]
     named = [np.isin(table.identities, payload.seen) & table.has_subjects for table in tables]
     same_files = any((picture & name).any() for picture, name in zip(pictures, named, strict=True))
-    people = sorted(
-        {str(person) for table, rows in zip(tables, pictures, strict=True) for person in table.persons[rows]}
-    )
-    found = []
-    for table, name in zip(tables, named, strict=True):
-        same_person = np.isin(table.persons, people)
-        seen = same_person | (name & (same_files | ~_own(table)))
-        found.append(Overlap(seen=seen, unsure=name & ~seen))
-    return found
+    sure = [
+        picture | (name & (same_files | ~_own(table)))
+        for table, picture, name in zip(tables, pictures, named, strict=True)
+    ]
+    seen = _of_the_same_people(tables, sure)
+    return [Overlap(seen=rows, unsure=name & ~rows) for rows, name in zip(seen, named, strict=True)]
 
 
 def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: Sequence[str], key: str) -> None:
@@ -91,13 +116,14 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
         CheckpointError: counts the faces that are new, gone or labelled differently.
     """
     if not theirs.faces:
-        if _ids(theirs.seen) != _ids(seen):
+        gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(SUFFIXES)}  # others name files
+        if gone or not _ids(seen) <= _ids(theirs.seen):
             raise CheckpointError(
                 f"{key}: expected the training and validation subjects of '{path}', got others; resume with the data "
                 "and the split of that run"
             )
         return
-    for split in {**theirs.faces, **faces}:
+    for split in [each for each in {**theirs.faces, **faces} if each != START]:
         old, new = theirs.faces.get(split, {}), faces.get(split, {})
         if changes := _changes(old, new):
             raise CheckpointError(
@@ -123,10 +149,14 @@ def without_seen(
             None takes them for others, with a warning.
 
     Raises:
+        ConfigError: `same_subjects` is neither true, false nor null.
         DataError: nobody is left.
     """
     overlaps = find_seen(tables, payload)
+    if same_subjects not in (None, True, False):
+        raise ConfigError(f"same_subjects: expected true, false or null, got {same_subjects!r}")
     seen = [overlap.seen | (overlap.unsure & (same_subjects is True)) for overlap in overlaps]
+    seen = _of_the_same_people(tables, seen)
     if everybody:
         includes = {"caution": "includes subjects seen in training or validation"}
         return list(tables), includes if any(rows.any() for rows in seen) else {}
@@ -155,17 +185,24 @@ def without_seen(
     return [table for table in kept if len(table)], note
 
 
+def _of_the_same_people(tables: Sequence[FaceTable], rows: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """Add all other rows of the people on some rows of the tables."""
+    people = {str(person) for table, chosen in zip(tables, rows, strict=True) for person in table.persons[chosen]}
+    return [np.isin(table.persons, sorted(people)) for table in tables]
+
+
 def _count(subjects: Sequence[str]) -> str:
     return f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'}"
 
 
 def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
     """Find them for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
-    known = {identity_of(person) for person in payload.seen}
+    known, name = {identity_of(person) for person in payload.seen}, table.name.partition(":")[0]
     ids = [str(identity).partition("/")[2] for identity in table.identities]
     if not table.has_subjects:
-        return Overlap(seen=np.isin(table.persons, payload.seen), unsure=np.zeros(len(table), np.bool_))
-    before = np.asarray([f"{table.name.partition(':')[0]}/{each}" for each in ids])
+        files = np.asarray([f"{name}/{filename}" for filename in table.filenames])
+        return Overlap(seen=np.isin(files, payload.seen), unsure=np.zeros(len(table), np.bool_))
+    before = np.asarray([f"{name}/{each}" for each in ids])
     seen = np.isin(table.identities, sorted(known)) | np.isin(before, sorted(known))
     alike = np.isin(ids, sorted(_ids(payload.seen)))
     return Overlap(seen=seen, unsure=alike & ~seen & _own(table))

@@ -68,7 +68,7 @@ def test(cfg: DictConfig) -> float:
     Returns:
         Macro F1 at the thresholds of the checkpoint.
     """
-    state = RunState(Path(cfg.paths.output), resume=None, fold=False, speaks=True)
+    state = RunState(Path(cfg.paths.output), resume=None, fold=False, speaks=True, overwrite=cfg.overwrite)
     with kept(state.tested):
         return _test(cfg, state.output)
 
@@ -80,8 +80,6 @@ def _test(cfg: DictConfig, output: Path) -> float:
     check_bootstrap(cfg.bootstrap)
     if cfg.subset not in ("unseen", "all"):
         raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
-    if cfg.same_subjects not in (None, True, False):
-        raise ConfigError(f"same_subjects: expected true, false or null, got {cfg.same_subjects!r}")
     predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
     spec = predictor.spec
     tables = read_faces(cfg, levels=spec.levels)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from faceflow.artifacts.checkpoint import network_state, read_checkpoint
+from faceflow.artifacts.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.errors import CheckpointError
 from faceflow.models.network import AUNetwork, NetworkSpec
-from faceflow.models.weights import Weights
+from faceflow.models.weights import Weights, load_file
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,18 @@ class Start:
                     f"init_weights: expected {_HEAD}{key} of shape {shape}, got "
                     f"{'none' if found is None else tuple(found.shape)} in '{self.path}'; the file is damaged"
                 )
+
+
+def start_payload(init_weights: str | None, weights: str | None) -> tuple[str, Payload | None]:
+    """What the checkpoint of FaceFlow that a run starts from says, and its config key; None for other weights."""
+    if init_weights:
+        return "init_weights", read_checkpoint(init_weights, key="init_weights")[1]
+    key = "model.weights"
+    if weights and not str(weights).endswith(".safetensors"):
+        content = load_file(weights, key=key)
+        if isinstance(content, dict) and PAYLOAD in content:
+            return key, Payload.from_checkpoint(content, source=weights)
+    return key, None
 
 
 def read_start(path: str, spec: NetworkSpec) -> Start:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,20 @@ def test_a_job_that_slurm_starts_again_goes_on(tmp_path: Path, monkeypatch: pyte
     made = config(tmp_path)
     enter_folder(made)
     assert made.resume == str(tmp_path / "checkpoints/last.ckpt")
+
+
+@pytest.mark.parametrize("newest", ["checkpoints/last.ckpt", "hpc_ckpt_1.ckpt"])
+def test_a_job_that_slurm_starts_again_takes_its_newest_checkpoint_and_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: str
+) -> None:
+    write(tmp_path, *RUN, "hpc_ckpt_1.ckpt")
+    os.utime(tmp_path / newest, (2e9, 2e9))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    made = config(tmp_path, overwrite=True, resume="/elsewhere/last.ckpt")
+    enter_folder(made)
+    settle()
+    assert (made.resume, made.overwrite) == (str(tmp_path / newest), False)
+    assert (tmp_path / "checkpoints/last.ckpt").is_file()
 
 
 def test_further_processes_of_a_run_use_its_folder_and_leave_none_of_their_own(

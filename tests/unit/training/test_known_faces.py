@@ -9,8 +9,17 @@ import torch
 
 from faceflow.artifacts.checkpoint import Payload
 from faceflow.data.sources import FaceTable
-from faceflow.errors import CheckpointError, DataError
-from faceflow.training.known_faces import check_same_faces, find_seen, remember, seen_subjects, without_seen
+from faceflow.data.subjects import unify
+from faceflow.errors import CheckpointError, ConfigError, DataError
+from faceflow.training.known_faces import (
+    check_same_faces,
+    check_start,
+    find_seen,
+    remember,
+    seen_subjects,
+    with_start,
+    without_seen,
+)
 from tests.helpers.folds import table
 from tests.helpers.networks import network_spec
 
@@ -62,6 +71,33 @@ def test_a_known_picture_in_one_table_makes_its_subject_seen_in_all() -> None:
     shown.pictures[2] = train.pictures[0]  # of y
     overlaps = find_seen([shown, others], payload(train))
     assert [overlap.seen.tolist() for overlap in overlaps] == [[False, False, True, True], [True, True, False, False]]
+
+
+def test_a_subject_that_is_known_by_its_id_is_seen_under_its_other_name_too() -> None:
+    published, own = strangers(["SN001"], name="disfa"), strangers(["7"], name="other")
+    own.pictures[0] = published.pictures[0]
+    overlaps = find_seen(unify([published, own]), payload(table("disfa", ["SN001", "SN002"])))
+    assert [overlap.seen.tolist() for overlap in overlaps] == [[True, True], [True, True]]
+
+
+def test_weights_that_know_the_test_subjects_are_refused_and_remembered() -> None:
+    start = payload(table("disfa", ["SN001", "SN002"]))
+    check_start(start, [strangers(["SN003"], name="disfa")], key="init_weights")
+    with pytest.raises(ConfigError, match=r"^init_weights: expected weights .*, got 2 images .* such as disfa/SN002; "):
+        check_start(start, [strangers(["SN002", "SN003"], name="disfa")], key="init_weights")
+    faces, seen = with_start(remember({"train": [table("own", ["9"])], "val": []}, AUS), ["own/9"], start)
+    later = dataclasses.replace(payload(table("own", ["9"])), faces=faces, seen=seen)
+    assert seen_of(strangers(["SN001", "SN003"], name="disfa"), later)[0] == [True, True, False, False]
+    check_same_faces("last.ckpt", later, faces=later.faces, seen=later.seen, key="resume")
+
+
+def test_a_run_of_0_1_0_without_subjects_goes_on() -> None:
+    old = payload(table("own", ["1"]), faces={}, seen=["labels/0.jpg", "labels/1.png", "faces/s1"])
+    check_same_faces("last.ckpt", old, faces={}, seen=["own/s1"], key="resume")
+    with pytest.raises(CheckpointError, match="got others"):
+        check_same_faces("last.ckpt", old, faces={}, seen=["own/s1", "own/s2"], key="resume")
+    with pytest.raises(CheckpointError, match="got others"):
+        check_same_faces("last.ckpt", old, faces={}, seen=[], key="resume")
 
 
 def test_a_picture_beside_its_own_id_vouches_for_all_ids() -> None:
