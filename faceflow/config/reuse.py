@@ -90,9 +90,11 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
     last = folder / _LAST
     found = results_in(folder)[0].relative_to(folder)
     on = f"go on with resume={last}, " if "resume" in config and last.is_file() else ""
+    a_training = "checkpoint" in config and any(path.suffix == ".ckpt" for path in run_files(folder))
+    replace = "" if a_training else ", or replace them with overwrite=true"  # no test can write checkpoints again
     raise ConfigError(
         f"{KEY}: expected a folder without results, got '{folder}' with {found} of an earlier run; {on}take another "
-        "folder, or replace them with overwrite=true"
+        f"folder{replace}"
     )
 
 
