@@ -18,6 +18,7 @@ from torch import Tensor
 
 from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.formats import UPDATE, is_known, is_newer
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import load_file
 
@@ -37,7 +38,7 @@ class Payload:
     `thresholds` are tuned on validation; `seen` are the identities of the subjects of training and validation and
     `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
     split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
-    `crop` is the recipe by which the training faces were cut, None where nobody said; `training_data` are the
+    `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
     fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
     version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
     default here; fields that a newer version adds are passed over.
@@ -86,14 +87,14 @@ class Payload:
                 "for weights of a timm network use model.weights"
             )
         number = raw.get("format")
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if is_newer(number, FORMAT):
+            raise CheckpointError(
+                f"{source}: expected checkpoint format {FORMAT} or lower, got {number} of a newer FaceFlow; "
+                f"run: {UPDATE}"
+            )
+        if not is_known(number, FORMAT):
             raise CheckpointError(
                 f"{source}: expected the number of a checkpoint format, got {number!r}; it is damaged"
-            )
-        if number > FORMAT:
-            raise CheckpointError(
-                f"{source}: expected checkpoint format {FORMAT} or lower, got {number} of a newer FaceFlow; run: "
-                "pip install -U faceflow"
             )
         expected = {"spec": Mapping, "thresholds": Mapping, "protocol": Mapping, "seen": list, "config": Mapping,
                     "versions": Mapping}  # fmt: skip

@@ -246,7 +246,7 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
     good[list(faults)] = False
     whole = with_pictures(table.select(good, table.split))
     places = rows[good]
-    shared = shared_pictures(whole.pictures, whole.identities) if whole.has_subjects else []
+    shared = shared_rows(whole)
     if shared and config.bad_images == "error":
         row, first = next((row, first) for row, first in shared if whole.identities[row] != whole.identities[first])
         raise DataError(
@@ -263,8 +263,13 @@ def with_pictures(table: FaceTable) -> FaceTable:
     return dataclasses.replace(table, pictures=hash_contents(table.files.tolist()))
 
 
+def shared_rows(table: FaceTable) -> list[tuple[int, int]]:
+    """Rows whose picture several subjects of the table have, each with the first row of that picture."""
+    return shared_pictures(table.pictures, table.identities) if table.has_subjects else []
+
+
 def without_shared(table: FaceTable, shared: Sequence[tuple[int, int]], *, skipped: int) -> FaceTable:
-    """Leave out pictures that several subjects of a table have: they show nobody, such as a black frame, or lie.
+    """Leave out pictures filed under several subjects: blank frames, or labels that contradict each other.
 
     Raises:
         DataError: no row is left.

@@ -31,11 +31,11 @@ from faceflow.data.sources import (
     check_settings,
     images_folder,
     list_faces,
+    shared_rows,
     with_pictures,
     without_shared,
 )
 from faceflow.data.splits import real_paths
-from faceflow.data.subject_ids import shared_pictures
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.images import find_faults
@@ -250,8 +250,7 @@ def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: Face
     if faults:
         log.warning("%s: left out %d broken images: %s", where, len(faults), broken)
     whole = with_pictures(table.select(_mask(position not in faults for position in range(len(table))), UNLABELED))
-    shared = shared_pictures(whole.pictures, whole.identities) if whole.has_subjects else []
-    return without_shared(whole, shared, skipped=len(faults))
+    return without_shared(whole, shared_rows(whole), skipped=len(faults))
 
 
 def _without_repeats(tables: Sequence[FaceTable]) -> list[FaceTable]:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+
 
 def run_command(name: str, *overrides: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """Run `faceflow-NAME` beside this interpreter and expect it to succeed."""
@@ -13,3 +15,17 @@ def run_command(name: str, *overrides: str, timeout: float = 600) -> subprocess.
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def start_command(
+    name: str, *overrides: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start `faceflow-NAME` of this checkout, in a group of processes that can be signalled as one."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from faceflow.cli.{name} import main; main()", *overrides],
+        cwd=ROOT,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )

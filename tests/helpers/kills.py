@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.commands import start_command
+
 KILLS = int(os.environ.get("FACEFLOW_KILLS", "1"))  # moments per command and signal
 SEED = int(os.environ.get("FACEFLOW_KILLS_SEED", random.SystemRandom().randrange(2**32)))
 TERMINATED = 143
@@ -49,7 +49,7 @@ class Kills:
     def finish(self, *arguments: str) -> Ended:
         """Run the command to its end; the time that it takes is the range of later moments."""
         began = time.monotonic()
-        process = self._start(arguments)
+        process = start_command(self.command, *arguments)
         ended = Ended(0, *process.communicate(timeout=300))
         assert process.returncode == 0, ended.stderr
         self.seconds = max(self.seconds, time.monotonic() - began)
@@ -58,7 +58,7 @@ class Kills:
     def end(self, number: signal.Signals, *arguments: str) -> Ended:
         """Start the command and send it a signal some time later; what must hold for every command is checked."""
         moment = self.random.uniform(0, self.seconds)
-        process, sent = self._start(arguments), False
+        process, sent = start_command(self.command, *arguments), False
         try:
             output = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
@@ -78,17 +78,6 @@ class Kills:
     def told(self) -> None:
         """Report exit codes by signal."""
         sys.stdout.write(f"\n{self.name}: {dict(sorted(self.ends.items()))}, FACEFLOW_KILLS_SEED={SEED}\n")
-
-    def _start(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
-        code = f"from faceflow.cli.{self.command} import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
 
 
 def _is_gone(group: int) -> bool:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.kills import KILLS, ROOT, SEED, TERMINATED
+from tests.helpers.commands import start_command
+from tests.helpers.kills import KILLS, SEED, TERMINATED
 from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
 
 ENDS = 2 * KILLS
@@ -45,16 +46,8 @@ def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
 
 
 def start(source: Path, output: Path, *overrides: str) -> subprocess.Popen[str]:
-    code = "from faceflow.cli.crop import main; main()"
     command = [f"source={source}", f"output={output}", "selection.hold=2", *MARKERS, *overrides]
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *command],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return start_command("crop", *command, stdout=subprocess.DEVNULL)
 
 
 def finish(source: Path, output: Path, *overrides: str) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.helpers.commands import start_command
 from tests.helpers.faces import write_csv_dataset
 
-ROOT = Path(__file__).parents[2]
 EPOCHS = 4
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
@@ -27,21 +26,13 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(faces: Path, output: Path) -> subprocess.Popen[str]:
-    code = "from faceflow.cli.train import main; main()"
     settings = [
         *("protocol=kfold", "protocol.k=3", "data=csv", f"data.labels={faces / 'labels.csv'}"),
         *(f"data.images={faces / 'images'}", "model.backbone=test_resnet", "model.pretrained=false"),
         *("model.image_size=32", "loader.workers=1", "loader.batch_size=8", "trainer=cpu", "logger=none"),
         *(f"trainer.max_epochs={EPOCHS}", "trainer.enable_progress_bar=false", f"hydra.run.dir={output}"),
     ]
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *settings],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    return start_command("train", *settings, stderr=subprocess.STDOUT)
 
 
 def finish(faces: Path, output: Path) -> str:
