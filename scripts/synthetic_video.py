@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceflow.data.faces import ACTION_UNITS, draw_face, sample_subject
+from faceflow.synthetic.face import ACTION_UNITS, draw_face, sample_subject
 
 EXPRESSIONS = [  # AUs of happiness, surprise and anger (EMFACS)
     {"AU6": 4, "AU12": 5, "AU25": 3},

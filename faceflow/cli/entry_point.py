@@ -17,8 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from faceflow.checks import check_texts
 from faceflow.cli.messages import one_line
-from faceflow.config.checks import check_texts
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
 from faceflow.errors import ConfigError, FaceFlowError

@@ -12,6 +12,6 @@ def main(cfg: DictConfig) -> None:
     """Write and show the results of all jobs that ended so far."""
     from pathlib import Path
 
-    from faceflow.sweep.summary import summarize_sweep
+    from faceflow.sweep.overview import summarize_sweep
 
     summarize_sweep(Path(cfg.folder), metric=cfg.metric)

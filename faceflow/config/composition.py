@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from faceflow.config.checks import check_texts
+from faceflow.checks import check_texts
 from faceflow.config.instantiate import plain_dict
 from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError, suggest

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from faceflow.config.results import CHECKPOINTS, fold_folders, results_in, run_files
+from faceflow.config.run_files import CHECKPOINTS, fold_folders, results_in, run_files
 from faceflow.config.stored import read_config
 from faceflow.errors import ConfigError
 

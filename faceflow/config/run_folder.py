@@ -14,8 +14,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from faceflow.config.results import remove_run, remove_scores, results_in
 from faceflow.config.reuse import KEY, check_kind, check_reuse, runs_in_parts, started_again
+from faceflow.config.run_files import remove_run, remove_scores, results_in
 from faceflow.errors import ConfigError
 from faceflow.files import Claim, claim, new_folder
 

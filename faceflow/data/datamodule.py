@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.sampling import EpochSampler

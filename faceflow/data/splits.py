@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.data.sources import SPLITS, UNLABELED, FaceTable
 from faceflow.errors import ConfigError, DataError
 

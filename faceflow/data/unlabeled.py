@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, parse_column
-from faceflow.config.checks import names_file
+from faceflow.checks import names_file
 from faceflow.data.label_scales import find_scales
 from faceflow.data.labels import LabelFile, read_labels, read_text
 from faceflow.data.sources import (

@@ -11,7 +11,7 @@ from faceflow.aus import joined, side_of
 from faceflow.errors import ConfigError, suggest
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.faces import CUT
+from faceflow.inference.face_crops import CUT
 from faceflow.inference.pipeline import FacePrediction, FramePrediction
 
 ALIASES = ("none", "openface", "pyfeat")

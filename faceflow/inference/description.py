@@ -14,7 +14,7 @@ from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.frames import Source
-from faceflow.inference.session import OnnxModel
+from faceflow.inference.onnx_model import OnnxModel
 
 FORMAT = 1
 

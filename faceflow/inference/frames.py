@@ -12,12 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceflow.config.checks import check_number, check_texts
+from faceflow.checks import check_number, check_texts
+from faceflow.crop.clips import Clip, find_clips
 from faceflow.errors import ConfigError, DataError
+from faceflow.faces.native_log import native_lines_logged
+from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video
 from faceflow.images import Image
-from faceflow.preprocess.clips import Clip, find_clips
-from faceflow.preprocess.native_log import native_lines_logged
-from faceflow.preprocess.video import Frame, FrameRange, count_frames, read_images, read_video
 
 log = logging.getLogger(__name__)
 

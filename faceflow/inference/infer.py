@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceflow.console import print_lines, print_tables
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import claimed
+from faceflow.inference.activity import Tally
 from faceflow.inference.description import describe, write_description
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.output import STDOUT, RowFile, partial_name, row_file
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.progress import progress_bar
 from faceflow.inference.render import Renderer, shown
-from faceflow.inference.summary import Tally
 from faceflow.inference.traces import Traces
 from faceflow.interruption import kept, stop_on_interrupt
-from faceflow.report.tables import say, show
 from faceflow.report.timeline import check_timeline, draw_timeline
 
 log = logging.getLogger(__name__)
@@ -195,9 +195,9 @@ def _report(files: _Files, tally: Tally) -> None:
     to_stderr = files.table is None
     with contextlib.redirect_stdout(sys.stderr) if to_stderr else contextlib.nullcontext():
         if tally.scored:
-            show(tally.table())
-        say(tally.line())
+            print_tables(tally.table())
+        print_lines(tally.line())
         if files.table is not None:
-            say(f"Rows: {files.table}; what they mean: {files.description}")
+            print_lines(f"Rows: {files.table}; what they mean: {files.description}")
         if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
-            say(f"Look at: {' and '.join(drawn)}")
+            print_lines(f"Look at: {' and '.join(drawn)}")

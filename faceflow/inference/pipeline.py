@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.inference.faces import CutFace, CutFrame, Picture
+from faceflow.faces.prefetch import prefetch
+from faceflow.faces.selection import Face
+from faceflow.faces.video import Frame
+from faceflow.inference.face_crops import CutFace, CutFrame, Picture
 from faceflow.inference.frames import Source, reported
-from faceflow.inference.session import OnnxModel, Scores
-from faceflow.preprocess.prefetch import prefetch
-from faceflow.preprocess.selection import Face
-from faceflow.preprocess.video import Frame
+from faceflow.inference.onnx_model import OnnxModel, Scores
 
 _FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
 

@@ -15,23 +15,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.config.composition import compose_config
 from faceflow.errors import ConfigError, DataError
+from faceflow.faces.detector import FaceDetector, describe_detector
+from faceflow.faces.video import Frame, FrameRange
 from faceflow.images import Image, read_image
-from faceflow.inference.calibration import SUFFIX as CALIBRATED
-from faceflow.inference.calibration import calibrated_to, calibrated_to_median
 from faceflow.inference.columns import Cell, Table
-from faceflow.inference.faces import CutFrame, Picture, Selection, aligned_faces, whole_pictures
+from faceflow.inference.face_crops import CutFrame, Picture, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
 from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
-from faceflow.inference.session import OnnxModel
-from faceflow.inference.smoothing import SUFFIX as SMOOTHED
-from faceflow.inference.smoothing import smoothed
-from faceflow.preprocess.detector import FaceDetector, describe_detector
-from faceflow.preprocess.video import Frame, FrameRange
+from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
+from faceflow.inference.score_smoothing import smoothed
+from faceflow.inference.subject_calibration import SUFFIX as CALIBRATED
+from faceflow.inference.subject_calibration import calibrated_to, calibrated_to_median
 
 if TYPE_CHECKING:
     from pandas import DataFrame

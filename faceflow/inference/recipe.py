@@ -9,10 +9,10 @@ from typing import Any
 
 from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError
+from faceflow.faces.align import Recipe
+from faceflow.faces.detector import FaceDetector
 from faceflow.inference.contract import ModelContract
-from faceflow.inference.faces import Selection
-from faceflow.preprocess.align import Recipe
-from faceflow.preprocess.detector import FaceDetector
+from faceflow.inference.face_crops import Selection
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.faces import Picture
+from faceflow.inference.face_crops import Picture
 from faceflow.inference.output import partial_name
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 

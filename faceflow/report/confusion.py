@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.encoding import FACS_MAX, Array
-from faceflow.report.faces import Results
+from faceflow.report.example_faces import Results
 from faceflow.report.page import GRAY, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
 
 Counts = NDArray[np.int64]

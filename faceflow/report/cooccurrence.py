@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from faceflow.encoding import Array
-from faceflow.report.faces import Results
+from faceflow.report.example_faces import Results
 from faceflow.report.page import HEADING, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page
 
 # Inches.

@@ -9,8 +9,9 @@ import numpy as np
 from rich.table import Table
 
 from faceflow.aus import description
+from faceflow.console import add_row, number, plain_table
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.report.tables import HEADERS, add_row, number, plain_table
+from faceflow.report.tables import HEADERS
 
 _MOST_FOLDS = 6  # that have a column each
 _LABELS = {"low": "pooled, 95 % low", "high": "pooled, 95 % high"}

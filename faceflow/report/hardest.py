@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from faceflow.aus import description
-from faceflow.report.faces import Face, Results, readable_faces
+from faceflow.report.example_faces import Face, Results, readable_faces
 from faceflow.report.page import BLUE, GRAY, MARGIN, MEDIUM, ORANGE, SMALL, WIDTH, Page, missing_class
 
 EACH = 3  # faces of a kind

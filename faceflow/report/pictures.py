@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faceflow.report.calibration import draw_calibration
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
-from faceflow.report.faces import Results
+from faceflow.report.example_faces import Results
 from faceflow.report.hardest import DPI, draw_hardest
 from faceflow.report.page import save
-from faceflow.report.picture import draw
+from faceflow.report.reliability import draw_calibration
+from faceflow.report.results_page import draw
 from faceflow.report.training_curves import draw_training
 
 Drawing = Callable[[Results, str, Mapping[str, str]], Figure]

@@ -16,7 +16,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from faceflow.config.results import results_in
+from faceflow.config.run_files import results_in
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import hold, whole_file
 

@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from faceflow.config.results import results_in
+from faceflow.config.run_files import results_in
 from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
 from faceflow.files import Claim, claim, new_folder
@@ -120,7 +120,7 @@ def _end(running: _Running, *, refused: bool, stopped: bool) -> SweepEnd | None:
     progress.close()
     if refused and not progress.told:
         return None
-    from faceflow.sweep.summary import summarize_sweep
+    from faceflow.sweep.overview import summarize_sweep
 
     jobs = summarize_sweep(progress.folder, metric=None)
     planned = max(len(jobs), progress.total)

@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.errors import ConfigError, suggest
 from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import FILES, Outcome, Samples, TrackedRun, Tracker, check_kinds, chosen

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.models.network import AUNetwork
 
 log = logging.getLogger(__name__)

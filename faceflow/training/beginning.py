@@ -11,12 +11,12 @@ from rich.table import Table
 
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import store_config
-from faceflow.report.tables import save
+from faceflow.console import save_tables
 
 DATA = "data.txt"
 
 
-def speaks() -> bool:
+def is_main_process() -> bool:
     """Whether this process prints results: the first of the run, by the launcher's environment."""
     return not getattr(rank_zero_only, "rank", 0)
 
@@ -32,9 +32,9 @@ def begin(whole: DictConfig, cfg: DictConfig, *, data: Sequence[Table]) -> None:
     Raises:
         DataError: a file cannot be written.
     """
-    if not speaks():
+    if not is_main_process():
         return
     settle()
     for config in (whole, cfg):
         store_config(config, Path(config.paths.output))
-    save(*data, path=Path(cfg.paths.output) / DATA)
+    save_tables(*data, path=Path(cfg.paths.output) / DATA)

@@ -13,23 +13,23 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from faceflow.artifacts.checkpoint import AtomicCheckpointIO, read_checkpoint
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.config.instantiate import instantiate
-from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
+from faceflow.evaluation.known_faces import check_same_faces
+from faceflow.evaluation.scoring import SplitScorer
 from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
+from faceflow.models.checkpoint import read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import read_weights
-from faceflow.training.known_faces import check_same_faces
+from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.module import AUModule
 from faceflow.training.resume import check_left
-from faceflow.training.scoring import SplitScorer
 from faceflow.training.warm_start import read_start
 
-EVAL = "eval"
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
 _CONTINUED = (
     *("seed", "levels", "monitor", "split", "flip", "method", "optimizer", "scheduler"),

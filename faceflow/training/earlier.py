@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceflow.artifacts.checkpoint import read_checkpoint
 from faceflow.config.stored import read_config, resolved_config
 from faceflow.errors import ConfigError, DataError
+from faceflow.evaluation.known_faces import check_same_faces, seen_subjects
+from faceflow.evaluation.record import fingerprints
+from faceflow.models.checkpoint import read_checkpoint
 from faceflow.training.fold import FoldRun
-from faceflow.training.known_faces import check_same_faces, seen_subjects
-from faceflow.training.record import fingerprints
 
 log = logging.getLogger(__name__)
 

@@ -12,25 +12,36 @@ import lightning as L
 import torch
 from omegaconf import DictConfig
 
-from faceflow.artifacts.checkpoint import Faces, Payload, load_network
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.stored import resolved_config
+from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
+from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
+from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.evaluation_data import eval_pipeline
+from faceflow.evaluation.known_faces import check_start, remember, seen_subjects, with_start
+from faceflow.evaluation.outcome import describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.predictors import TorchPredictor
+from faceflow.evaluation.record import fingerprints, provenance, run_record, versions
+from faceflow.evaluation.run_report import report_run
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.evaluation.testing import report_test, test_network
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+from faceflow.models.checkpoint import Faces, Payload, load_network
 from faceflow.models.network import NetworkSpec
-from faceflow.report.files import write_json
-from faceflow.report.tables import data_tables, say, show
+from faceflow.report.result_files import write_json
+from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.beginning import DATA, begin, speaks
+from faceflow.training.beginning import DATA, begin, is_main_process
 from faceflow.training.build import (
     build_loggers,
     build_network,
@@ -41,21 +52,11 @@ from faceflow.training.build import (
     check_monitor,
     check_resume,
 )
-from faceflow.training.crop_recipe import find_crop_recipe
-from faceflow.training.evaluation_data import eval_pipeline
 from faceflow.training.fit import RunState, best_checkpoint, fit
-from faceflow.training.known_faces import check_start, remember, seen_subjects, with_start
 from faceflow.training.module import AUModule
-from faceflow.training.predictors import TorchPredictor
 from faceflow.training.preview import preview_faces
-from faceflow.training.record import fingerprints, provenance, run_record, versions
-from faceflow.training.run_report import report_run
-from faceflow.training.scoring import SplitScorer
-from faceflow.training.summary import summarize
-from faceflow.training.testing import report_test, test_network
-from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of, watchers
 from faceflow.training.warm_start import start_payload
-from faceflow.training.watching import training_cost
+from faceflow.training.watching import training_cost, watchers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +160,12 @@ def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequenc
 def report_data(run: FoldRun) -> None:
     """Show what is in the data; where that is all that is asked for, write it and draw what the transforms do."""
     only_look = run.cfg.preview or run.cfg.report_only
-    if speaks():
+    if is_main_process():
         tables = data_tables(summarize(run.streams, run.aus), run.aus)
-        show(*tables, saved_to=run.output / DATA if only_look else None)
+        print_tables(*tables, saved_to=run.output / DATA if only_look else None)
     if run.cfg.preview:
         transforms, faces = plain_dict(run.cfg.transforms), run.cfg.preview
-        say(f"Picture: {preview_faces(run.streams['train'], transforms, faces=faces, folder=run.output)}")
+        print_lines(f"Picture: {preview_faces(run.streams['train'], transforms, faces=faces, folder=run.output)}")
 
 
 def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str | None) -> float | None:
@@ -196,7 +197,9 @@ def train_fold(run: FoldRun, *, whole: DictConfig, started: float, resume: str |
     described = describe(cfg, fold=run.name, resume=resume, job_type="train", fingerprints=fingerprints(run.streams))
     begin(whole, cfg, data=data_tables(summarize(run.streams, run.aus), run.aus))
     overwrite = bool(whole.get("overwrite"))
-    state = RunState(run.output, resume=resume, fold=run.name is not None, speaks=speaks(), overwrite=overwrite)
+    state = RunState(
+        run.output, resume=resume, fold=run.name is not None, speaks=is_main_process(), overwrite=overwrite
+    )
     with kept(state.kept), tracked(trackers_of(loggers), described):
         fit(trainer, module, data, state)
         if not trainer.is_global_zero:
@@ -287,5 +290,7 @@ def _finish(run: FoldRun, trainer: L.Trainer, *, started: float) -> float:
         if run.name is not None:  # the summary over folds reads it
             write_json(run.output / "metrics.json", record)
     log_outcome(trainer.loggers, outcome, cfg, checkpoint=Path(best.best_model_path), splits=run.streams)
-    say(f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}")
+    print_lines(
+        f"Best {cfg.monitor}{' (legacy)' if run.legacy else ''}: {score:.4f}", f"Checkpoint: {best.best_model_path}"
+    )
     return score

@@ -12,17 +12,17 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from faceflow.aus import description, sort_key
+from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
 from faceflow.data.protocols.protocol import LEGACY
+from faceflow.evaluation.pooled import Pooled, pool_tests
+from faceflow.evaluation.record import run_record
+from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.report.files import marked, write_json, write_table
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
-from faceflow.report.tables import say, show
+from faceflow.report.result_files import marked, write_json, write_table
 from faceflow.training.earlier import read_record
 from faceflow.training.fold import FoldRun
-from faceflow.training.pooled import Pooled, pool_tests
-from faceflow.training.record import run_record
-from faceflow.training.run_report import report_protocol
 
 _OCCURRENCE = ("f1_val", "f1_0.5", "ap", "auroc")
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
@@ -53,8 +53,8 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
     legacy = runs[0].legacy
     protocol = ({"legacy": LEGACY} if legacy else {}) | {"split": rule, "labels": runs[0].protocol["labels"]}
     tables = _tables(cfg, folds, overall, per_au, unit=unit, protocol=protocol)
-    say("")
-    show(*tables, saved_to=output / "folds.txt")
+    print_lines("")
+    print_tables(*tables, saved_to=output / "folds.txt")
     write_table(output / "folds.csv", marked(_folds_frame(folds, overall, unit), protocol))
     if per_au:
         write_table(output / "folds_per_au.csv", marked(_aus_frame(folds, per_au), protocol))
@@ -69,11 +69,11 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
     }
     if cfg.pictures:
         folders = {fold.name: run.output for fold, run in zip(folds, runs, strict=True)}
-        say(f"Report: {report_protocol(cfg, content, tables=tables, folds=folders)}")
+        print_lines(f"Report: {report_protocol(cfg, content, tables=tables, folds=folders)}")
     write_json(output / "metrics.json", content)
     mark = " (legacy)" if legacy else ""
     files = "folds.csv, folds_per_au.csv" if per_au else "folds.csv"
-    say(f"Mean of the best {cfg.monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
+    print_lines(f"Mean of the best {cfg.monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
     return best
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.config.results import fold_folders
 from faceflow.config.reuse import runs_in_parts
+from faceflow.config.run_files import fold_folders
 from faceflow.config.run_folder import claim_fold, settle
+from faceflow.console import print_lines
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.protocols.subject_folds import list_persons
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
 from faceflow.interruption import kept
-from faceflow.report.tables import say
-from faceflow.training.beginning import speaks
+from faceflow.training.beginning import is_main_process
 from faceflow.training.earlier import Earlier, find_earlier
 from faceflow.training.fit import folds_kept
 from faceflow.training.fold import FoldRun, prepare_fold, report_data, train_fold
@@ -60,8 +60,8 @@ def train_folds(
     for title, fold, folder in zip(titles, folds, folders, strict=True):
         _announce(f"{title}: data")
         run = prepare_fold(_own_config(cfg, fold, folder), fold, split, views)
-        if speaks():
-            say(f"Tests {list_persons(fold.persons)}")
+        if is_main_process():
+            print_lines(f"Tests {list_persons(fold.persons)}")
             _warn_of_missing_classes(title, run)
         if not only_look:
             found.append(_earlier(run))
@@ -73,18 +73,18 @@ def train_folds(
         run.check()
     again = f"the same command{' without overwrite=true' if cfg.get('overwrite') else ''}"
     _announce(f"After an interruption, {again} and with hydra.run.dir={output} goes on.")
-    with kept(lambda: folds_kept(output, again) if speaks() else ""):
+    with kept(lambda: folds_kept(output, again) if is_main_process() else ""):
         for title, run, earlier in zip(titles, runs, found, strict=True):
             _train(title, run, earlier, cfg)
-        if not speaks():
+        if not is_main_process():
             return None
         settle()  # where all folds were finished before, none of them has done so
         return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
 
 
 def _announce(line: str) -> None:
-    if speaks():
-        say("", line)
+    if is_main_process():
+        print_lines("", line)
 
 
 def _warn_of_missing_classes(title: str, run: FoldRun) -> None:

@@ -9,7 +9,7 @@ import lightning as L
 import pandas as pd
 from torch import Tensor
 
-from faceflow.report.files import write_table
+from faceflow.report.result_files import write_table
 
 
 class EpochHistory(L.Callback):

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
 from faceflow.training.clock import Clock, check_length

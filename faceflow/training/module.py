@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from faceflow.artifacts.checkpoint import PAYLOAD, Payload
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import TEACHER, Batch, Objective
 from faceflow.metrics.evaluation import Prediction
+from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
 from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
-from faceflow.training.scoring import EpochPredictions, SplitScorer
 
 
 class AUModule(L.LightningModule):

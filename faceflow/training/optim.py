@@ -10,7 +10,7 @@ from timm.scheduler.scheduler import Scheduler
 from torch import nn
 from torch.optim import Optimizer
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.errors import ConfigError
 from faceflow.methods.objective import Objective
 from faceflow.models.network import AUNetwork

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.run_folder import settle
+from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
@@ -18,24 +19,24 @@ from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
+from faceflow.evaluation.advice import silence_advice
+from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces, sized
+from faceflow.evaluation.intervals import check_bootstrap
+from faceflow.evaluation.known_faces import without_seen
+from faceflow.evaluation.outcome import describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.predictors import open_predictor
+from faceflow.evaluation.record import fingerprints, run_record
+from faceflow.evaluation.testing import report_test, test_network
 from faceflow.interruption import kept
 from faceflow.methods.objective import TEACHER
-from faceflow.report.tables import data_tables, save, show
+from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
-from faceflow.training.advice import silence_advice
 from faceflow.training.beginning import DATA
 from faceflow.training.build import build_loggers, build_objectives
-from faceflow.training.evaluation_data import eval_pipeline, read_faces, sized
 from faceflow.training.fit import RunState
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
-from faceflow.training.intervals import check_bootstrap
-from faceflow.training.known_faces import without_seen
-from faceflow.training.predictors import open_predictor
-from faceflow.training.record import fingerprints, run_record
-from faceflow.training.summary import summarize
-from faceflow.training.testing import report_test, test_network
-from faceflow.training.tracking import describe, log_outcome, test_outcome, trackers_of
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _test(cfg: DictConfig, output: Path) -> float:
     payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
     splits = {"test": tables}
     data = data_tables(summarize(splits, spec.aus), spec.aus)
-    show(*data)
+    print_tables(*data)
     loggers = build_loggers(plain_dict(cfg.logger))
     result = test_network(
         predictor,
@@ -108,7 +109,7 @@ def _test(cfg: DictConfig, output: Path) -> float:
         bootstrap=plain_dict(cfg.bootstrap),
     )
     settle()
-    save(*data, path=Path(cfg.paths.output) / DATA)
+    save_tables(*data, path=Path(cfg.paths.output) / DATA)
     record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
     files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}
     title = f"Test of {Path(cfg.onnx or cfg.checkpoint)}"

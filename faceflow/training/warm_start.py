@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from faceflow.artifacts.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.errors import CheckpointError
+from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import Weights, load_file
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from faceflow.data.sources import FaceTable
@@ -109,3 +110,12 @@ class SampleFaces(L.Callback):
 
 def _rows(stream: dict[str, Tensor]) -> int:
     return len(next(iter(stream.values())))
+
+
+def watchers(
+    loggers: Sequence[Logger], tables: Sequence[FaceTable], *, pipeline: Pipeline | None, seed: int
+) -> list[L.Callback]:
+    """Callbacks that loggers need; `pipeline` of evaluation, None where no picture may be shown."""
+    curious = [tracker for tracker in loggers if isinstance(tracker, Tracker) and tracker.samples]
+    faces = [SampleFaces(curious, tables, pipeline=pipeline, seed=seed)] if curious else []
+    return [Throughput(), *faces]

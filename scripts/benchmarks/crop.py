@@ -22,13 +22,13 @@ from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report, announced
 from faceflow.config.composition import compose_config
 from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.crop.clips import find_clips
+from faceflow.crop.cropping import CropSettings, crop_clip
 from faceflow.errors import DataError
+from faceflow.faces.align import Recipe
+from faceflow.faces.detector import FaceDetector
+from faceflow.faces.video import FrameRange, read_video
 from faceflow.images import Image
-from faceflow.preprocess.align import Recipe
-from faceflow.preprocess.clips import find_clips
-from faceflow.preprocess.cropping import CropSettings, crop_clip
-from faceflow.preprocess.detector import FaceDetector
-from faceflow.preprocess.video import FrameRange, read_video
 
 _ALL = FrameRange(every=1, start_s=0.0, end_s=None)
 _KEPT = 200  # frames in memory, on which the detector is timed

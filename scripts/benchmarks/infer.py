@@ -19,11 +19,11 @@ from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report
 from faceflow.config.composition import compose_config
+from faceflow.faces.video import Frame
 from faceflow.images import Image
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.output import row_file
 from faceflow.inference.predictor import Predictor
-from faceflow.preprocess.video import Frame
 
 _KEPT = 200  # frames and faces in memory, on which detector and network are timed
 _PARTS = ("decode", "detector", "network")

@@ -16,8 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from faceflow.report.files import write_json
-from faceflow.training.record import git_revision, versions
+from faceflow.evaluation.record import git_revision, versions
+from faceflow.report.result_files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

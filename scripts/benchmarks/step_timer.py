@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from faceflow.data.datamodule import AUDataModule
 from faceflow.errors import ConfigError
 from faceflow.methods.miro import MIRO
-from faceflow.report.files import write_json
+from faceflow.report.result_files import write_json
 from faceflow.training.module import AUModule
 
 _POOL = 4  # different batches in memory

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from faceflow.preprocess.align import Recipe
-from faceflow.preprocess.clips import Clip, find_clips
-from faceflow.preprocess.cropping import CropSettings, crop_clip, rows_file
-from faceflow.preprocess.rows import read_rows
-from faceflow.preprocess.video import FrameRange
+from faceflow.crop.clips import Clip, find_clips
+from faceflow.crop.crop_rows import read_rows
+from faceflow.crop.cropping import CropSettings, crop_clip, rows_file
+from faceflow.faces.align import Recipe
+from faceflow.faces.video import FrameRange
 from tests.helpers.markers import MarkerDetector
 
 EYES = Recipe.from_dict(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.preprocess.detector import Detection
+from faceflow.faces.detector import Detection
 
 Image = NDArray[np.uint8]
 Point = tuple[float, float]

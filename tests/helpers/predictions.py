@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from faceflow.inference.faces import Picture
+from faceflow.faces.detector import Detection
+from faceflow.faces.selection import NO_FACE, Face
+from faceflow.inference.face_crops import Picture
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
-from faceflow.preprocess.detector import Detection
-from faceflow.preprocess.selection import NO_FACE, Face
 
 
 def estimates(probability: Sequence[float], intensity: Sequence[float] | None = None) -> Estimates:

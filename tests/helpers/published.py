@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from faceflow.config.instantiate import instantiate
+from faceflow.datasets.published import Dataset, Recording
 from faceflow.errors import ConfigError, DataError
-from faceflow.preprocess.datasets.dataset import Dataset, Recording
 
 CONFIGS = Path(__file__).parents[2] / "configs/dataset"
 

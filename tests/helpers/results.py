@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from faceflow.metrics.evaluation import Prediction, evaluate
-from faceflow.report.faces import Results
+from faceflow.report.example_faces import Results
 
 SOME = ("AU1", "AU4", "AU12")
 THRESHOLD = 0.4

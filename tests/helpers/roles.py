@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from faceflow.artifacts.checkpoint import Payload
 from faceflow.data.assembly import read_tables
 from faceflow.data.protocols.holdout import Holdout
 from faceflow.data.protocols.protocol import Fold
@@ -17,7 +16,8 @@ from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig
 from faceflow.data.streams import training_streams
 from faceflow.errors import DataError
-from faceflow.training.known_faces import remember, seen_subjects, without_seen
+from faceflow.evaluation.known_faces import remember, seen_subjects, without_seen
+from faceflow.models.checkpoint import Payload
 from tests.helpers.networks import network_spec
 from tests.helpers.populations import Population
 

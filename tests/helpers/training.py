@@ -12,12 +12,12 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from faceflow.artifacts.checkpoint import Payload
+from faceflow.evaluation.scoring import SplitScorer
 from faceflow.losses.bce import BCE
 from faceflow.methods.supervised import Supervised
+from faceflow.models.checkpoint import Payload
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.module import AUModule
-from faceflow.training.scoring import SplitScorer
 from tests.helpers.networks import label_counts, label_table, network_spec
 
 _ADVICE = (

@@ -21,7 +21,7 @@ import pytest
 import timm
 import torch
 
-from faceflow.artifacts.checkpoint import load_network
+from faceflow.models.checkpoint import load_network
 from tests.integration.command import SMALL, Faces, Outcome, make_faces, run, train
 from tests.integration.mistakes import CASES, Case, parts
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from faceflow.data.synthetic import write_faces
 from faceflow.metrics.occurrence import occurrence_metrics
+from faceflow.synthetic.writing import write_faces
 from tests.helpers.exported import write_model
 from tests.helpers.markers import MARKERS, moving_faces, write_video
 

@@ -13,10 +13,10 @@ import torch
 from numpy.testing import assert_allclose
 
 import faceflow
-from faceflow.artifacts.checkpoint import load_network
+from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.images import Image
-from faceflow.inference.session import OnnxModel
-from faceflow.training.predictors import TorchPredictor
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.models.checkpoint import load_network
 from tests.integration.command import Faces, run
 
 FILES = Path(__file__).parents[1] / "data" / "v0_1_0"

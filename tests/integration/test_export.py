@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from faceflow.artifacts.checkpoint import AtomicCheckpointIO, load_network
 from faceflow.images import read_image
-from faceflow.inference.session import OnnxModel, fit
+from faceflow.inference.onnx_model import OnnxModel, fit
+from faceflow.models.checkpoint import load_network
+from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, run, train
 
 RECIPE = {"align": {"preset": "eyes", "size": 224}, "detector": {"name": "x"}, "selection": {"policy": "track"}}

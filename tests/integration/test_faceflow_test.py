@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from faceflow.artifacts.checkpoint import load_network
 from faceflow.data.splits import SplitConfig, make_splits
+from faceflow.models.checkpoint import load_network
 from tests.helpers.faces import read_folder
 from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, train
 

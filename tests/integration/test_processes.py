@@ -17,7 +17,7 @@ import faceflow
 from faceflow.errors import ExportError
 from tests.helpers.exported import intensity_contract, write_model
 from tests.helpers.markers import MARKERS, face_at
-from tests.unit.preprocess.test_detector import model_file
+from tests.unit.faces.test_detector import model_file
 
 IMAGE = np.full((64, 64, 3), (255, 51, 102), np.uint8)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from faceflow.artifacts.checkpoint import load_network
 from faceflow.config.paths import config_dir
 from faceflow.data.splits import SplitConfig, make_splits
+from faceflow.models.checkpoint import load_network
 from tests.helpers.faces import read_folder
 from tests.integration.command import AUS, Faces, Outcome, make_faces, train
 

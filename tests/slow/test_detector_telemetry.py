@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.preprocess.test_detector import NAMES, model_file
+from tests.unit.faces.test_detector import NAMES, model_file
 
 HOST = "play.googleapis.com"
 DETECT = """

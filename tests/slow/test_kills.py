@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from faceflow.inference.session import OnnxModel
+from faceflow.inference.onnx_model import OnnxModel
 from tests.helpers.faces import write_csv_dataset
 from tests.helpers.kills import TERMINATED, Ended, Kills
 from tests.integration.test_repeat import assert_equal

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from faceflow.config.checks import check_number
+from faceflow.checks import check_number
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig

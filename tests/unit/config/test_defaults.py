@@ -19,12 +19,12 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from faceflow.config.paths import config_dir
+from faceflow.crop.workers import Shard
 from faceflow.data.sources import SourceConfig
 from faceflow.data.splits import SplitConfig
 from faceflow.data.unlabeled import UnlabeledConfig
-from faceflow.preprocess.align import RECIPES
-from faceflow.preprocess.run import Shard
-from faceflow.preprocess.video import FrameRange
+from faceflow.faces.align import RECIPES
+from faceflow.faces.video import FrameRange
 from faceflow.sweep.search import register
 
 ROOT = Path(config_dir())

@@ -14,7 +14,7 @@ from faceflow.data.label_scales import Limits, check_limits, describe_scales, fi
 from faceflow.data.labels import LabelFile
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
-from faceflow.training.summary import summarize
+from faceflow.evaluation.data_summary import summarize
 from tests.helpers.faces import read_folder, write_csv_dataset
 
 NAN = float("nan")

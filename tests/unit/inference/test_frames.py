@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
+from faceflow.faces.video import FrameRange
 from faceflow.inference.frames import find_sources, reported
-from faceflow.preprocess.video import FrameRange
 from tests.helpers.markers import blank, moving_faces, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)

@@ -9,12 +9,12 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import pytest
 
-from faceflow.inference.faces import CutFace, CutFrame, whole_pictures
+from faceflow.faces.selection import NO_FACE, Face
+from faceflow.faces.video import Frame
+from faceflow.inference.face_crops import CutFace, CutFrame, whole_pictures
 from faceflow.inference.frames import Source
+from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.pipeline import predict
-from faceflow.inference.session import OnnxModel
-from faceflow.preprocess.selection import NO_FACE, Face
-from faceflow.preprocess.video import Frame
 from tests.helpers.exported import write_model
 
 SIZE = 16

@@ -12,7 +12,7 @@ import pytest
 from faceflow.errors import ConfigError, DataError
 from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
-from faceflow.inference.faces import Picture
+from faceflow.inference.face_crops import Picture
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.render import Renderer, shown
 from tests.helpers.exported import contract, intensity_contract

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from faceflow.inference.summary import Tally
+from faceflow.inference.activity import Tally
 from faceflow.inference.traces import Traces
 from faceflow.report.timeline import Timeline
 from tests.helpers.exported import contract, intensity_contract

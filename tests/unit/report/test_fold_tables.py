@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from faceflow.console import print_tables
 from faceflow.metrics.aggregate import Aggregate
 from faceflow.report.fold_tables import FoldScores, folds_table
-from faceflow.report.tables import show
 
 
 def fold(name: str, aus: int, auroc: list[float], icc: list[float]) -> FoldScores:
@@ -16,7 +16,7 @@ def fold(name: str, aus: int, auroc: list[float], icc: list[float]) -> FoldScore
 
 def shown(folds: list[FoldScores], capsys: pytest.CaptureFixture[str]) -> str:
     overall = {name: Aggregate(values=tuple(one.scores[name] for one in folds)) for name in ("auroc", "icc")}
-    show(folds_table(folds, overall, title="Test by fold", unit="fold", caption="split: by person"))
+    print_tables(folds_table(folds, overall, title="Test by fold", unit="fold", caption="split: by person"))
     return " ".join(capsys.readouterr().out.split())
 
 

@@ -11,10 +11,10 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from faceflow.console import add_row, plain_table
 from faceflow.errors import DataError
 from faceflow.report.html_table import html_table
 from faceflow.report.report_page import Report, report_page, write_report
-from faceflow.report.tables import add_row, plain_table
 from tests.helpers.results import images
 
 EVIL = "<script>alert('x')</script> & \"more\""

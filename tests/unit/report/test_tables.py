@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceflow.console import number, print_tables
 from faceflow.errors import DataError
+from faceflow.evaluation.data_summary import summarize
 from faceflow.metrics.evaluation import Evaluation, Prediction, evaluate
 from faceflow.report.page import rounded
-from faceflow.report.tables import SplitSummary, data_tables, number, results_table, show
-from faceflow.training.summary import summarize
+from faceflow.report.tables import SplitSummary, data_tables, results_table
 from tests.helpers.networks import label_table
 
 GRADED = "occurrence = intensity >= 2 on a 0-5 scale"
@@ -47,7 +48,7 @@ def occurrence_evaluation(intensity: bool = False) -> Evaluation:
 
 
 def test_results_hold_hand_computed_metrics_of_each_au(capsys: pytest.CaptureFixture[str]) -> None:
-    show(
+    print_tables(
         results_table(occurrence_evaluation(), title="webcam, test", protocol={"split": "by subject", "labels": "0/1"})
     )
     text = capsys.readouterr().out
@@ -67,7 +68,7 @@ def test_results_hold_hand_computed_metrics_of_each_au(capsys: pytest.CaptureFix
 
 
 def test_intensity_metrics_take_the_place_of_precision_and_recall(capsys: pytest.CaptureFixture[str]) -> None:
-    show(results_table(occurrence_evaluation(intensity=True), title="t", protocol={}))
+    print_tables(results_table(occurrence_evaluation(intensity=True), title="t", protocol={}))
     text = capsys.readouterr().out
     assert cells(text, "AU")[4:] == ["F1@val", "F1@0.5", "AP", "AUROC", "ICC", "PCC", "MSE", "MAE"]
     # Truth 3 2 0 0 and prediction 3 1 0 2: variances 27/4 and 5, covariance 3.5 (sums of squares about the means).
@@ -76,7 +77,7 @@ def test_intensity_metrics_take_the_place_of_precision_and_recall(capsys: pytest
 
 
 def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureFixture[str]) -> None:
-    show(results_table(occurrence_evaluation(intensity=True), title="t", protocol={"split": "none"}))
+    print_tables(results_table(occurrence_evaluation(intensity=True), title="t", protocol={"split": "none"}))
     text = " ".join(capsys.readouterr().out.split())
     assert text.endswith("split: none AUs in the mean, where other than 1: MSE 2, MAE 2")
 
@@ -84,7 +85,7 @@ def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureF
 def test_caption_counts_the_aus_of_icc(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = occurrence_evaluation(intensity=True)
     evaluation.columns["icc"][0] = np.nan  # type: ignore[index]
-    show(results_table(evaluation, title="t", protocol={}))
+    print_tables(results_table(evaluation, title="t", protocol={}))
     assert "where other than 1: ICC 0, MSE 2, MAE 2" in " ".join(capsys.readouterr().out.split())
 
 
@@ -101,7 +102,7 @@ def test_sources_show_counts_and_mark_unknown_subjects(capsys: pytest.CaptureFix
         ],
         ["AU1"],
     )
-    show(tables[0])
+    print_tables(tables[0])
     text = capsys.readouterr().out
     assert cells(text, "train") == ["train", "studio [a]", "840", "28", "2", "3", GRADED]
     assert cells(text, "val") == ["val", "web", "77", "?", "2", "3", "0/1"]
@@ -117,7 +118,7 @@ def test_labels_are_pooled_over_data_sets_and_empty_ones_are_marked(capsys: pyte
         ],
         ["AU1", "AU4", "AU45"],
     )
-    show(tables[1])
+    print_tables(tables[1])
     text = capsys.readouterr().out
     assert cells(text, "AU1") == ["AU1", "inner brow raiser", "400", "12.5 %", "100000", "<0.1 %"]
     assert cells(text, "AU4") == ["AU4", "brow lowerer", "50", "! 0.0 %", "40", "100.0 %"]
@@ -133,9 +134,9 @@ def test_unlabelled_faces_are_listed_but_their_labels_not_counted(capsys: pytest
         ],
         ["AU1"],
     )
-    show(tables[0])
+    print_tables(tables[0])
     assert cells(capsys.readouterr().out, "unlabeled") == ["unlabeled", "web", "840", "?", "2", "3", "none"]
-    show(tables[1])
+    print_tables(tables[1])
     text = capsys.readouterr().out
     assert cells(text, "AU1") == ["AU1", "inner brow raiser", "100", "30.0 %"]
     assert "unlabeled" not in text
@@ -158,7 +159,7 @@ def test_labels_that_training_does_not_see_are_called_hidden() -> None:
 
 
 def test_nothing_is_explained_that_does_not_appear(capsys: pytest.CaptureFixture[str]) -> None:
-    show(*data_tables([summary("train", "a", {"AU1": 4}, {"AU1": 1})], ["AU1"]))
+    print_tables(*data_tables([summary("train", "a", {"AU1": 4}, {"AU1": 1})], ["AU1"]))
     text = capsys.readouterr().out
     assert "!" not in text
     assert "?" not in text
@@ -169,7 +170,7 @@ def test_piped_output_has_no_colour_codes_and_cuts_nothing(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     name = "a-data-set-with-a-rather-long-name-" * 3
-    show(*data_tables([summary("train", name, {}, {})], ["AU1"]))
+    print_tables(*data_tables([summary("train", name, {}, {})], ["AU1"]))
     text = capsys.readouterr().out
     assert cells(text, "train")[1] == name
     assert GRADED in text
@@ -178,7 +179,7 @@ def test_piped_output_has_no_colour_codes_and_cuts_nothing(
 
 def test_saved_text_equals_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new" / "results.txt"
-    show(
+    print_tables(
         results_table(occurrence_evaluation(), title="one", protocol={}),
         results_table(occurrence_evaluation(intensity=True), title="two", protocol={"labels": "[0/1]"}),
         saved_to=path,
@@ -190,5 +191,5 @@ def test_saved_text_equals_what_is_printed(tmp_path: Path, capsys: pytest.Captur
 
 def test_unwritable_text_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a file that can be written"):
-        show(results_table(occurrence_evaluation(), title="t", protocol={}), saved_to=tmp_path)
+        print_tables(results_table(occurrence_evaluation(), title="t", protocol={}), saved_to=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -14,9 +14,9 @@ import timm.scheduler
 import torch
 from torch import Tensor, nn
 
-from faceflow.artifacts.checkpoint import Payload
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.models.checkpoint import Payload
 from faceflow.training.averages import SWA
 from faceflow.training.linear_probe import LinearProbe
 from faceflow.training.module import AUModule

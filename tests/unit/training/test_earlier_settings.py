@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from faceflow.artifacts.checkpoint import PAYLOAD, Payload
 from faceflow.errors import CheckpointError
+from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.training.build import check_resume
 from faceflow.training.module import AUModule
 from tests.helpers.networks import network_spec

@@ -14,13 +14,14 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from faceflow.artifacts.checkpoint import PAYLOAD, AtomicCheckpointIO
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.evaluation.scoring import SplitScorer
 from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.models.checkpoint import PAYLOAD
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA
 from faceflow.training.build import check_resume
-from faceflow.training.scoring import SplitScorer
+from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from tests.helpers.networks import label_counts, label_table, network_spec, random_images
 from tests.helpers.training import fit, make_module
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from faceflow.artifacts.checkpoint import PAYLOAD, AtomicCheckpointIO, Payload
 from faceflow.errors import CheckpointError
 from faceflow.methods.miro import MIRO
+from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.averages import WiseFT
 from faceflow.training.build import build_network
+from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from tests.helpers.networks import label_counts, network_spec
 from tests.helpers.training import make_module
 

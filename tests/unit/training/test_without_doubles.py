@@ -8,6 +8,8 @@ import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from faceflow.evaluation.predictors import TorchPredictor
+from faceflow.evaluation.scoring import EpochPredictions
 from faceflow.losses.bce import BCE
 from faceflow.methods.defixmatch import DeFixMatch
 from faceflow.methods.fixmatch import FixMatch
@@ -16,8 +18,6 @@ from faceflow.methods.objective import Objective
 from faceflow.methods.supervised import Supervised
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA, SWA
-from faceflow.training.predictors import TorchPredictor
-from faceflow.training.scoring import EpochPredictions
 from tests.helpers.device import DEVICE, NoDoubles, ValuelessAccelerator
 from tests.helpers.networks import label_counts, network_spec, random_images
 from tests.helpers.training import fit, make_module

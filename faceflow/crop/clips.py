@@ -1,0 +1,164 @@
+"""What is cropped: videos and folders of images, each with a name of its own below the crops."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os.path import abspath, commonpath
+from pathlib import Path
+
+from faceflow.datasets.published import File, Recording
+from faceflow.errors import DataError
+from faceflow.faces.video import VIDEO_SUFFIXES
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_NUMBERED = "{:06d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A video, or the images of one folder.
+
+    `name` is the folder of its crops, unique and "/"-separated, empty for images at the top. `images` are its files by
+    frame number, None for a video. Frames of a `sequence` follow each other in time, so faces are tracked through it;
+    photographs have nothing to do with each other. `recording` is what a data set says about it.
+    """
+
+    name: str
+    file: File
+    images: Mapping[int, Path] | None
+    sequence: bool
+    recording: Recording | None = None
+
+    def frame_name(self, number: int) -> str:
+        """Name of a frame's crops, without extension: the number, or that of a photograph's file."""
+        if self.sequence or self.images is None:
+            return _NUMBERED.format(number)
+        path = self.images[number]
+        return path.stem if self._stems[path.stem] == 1 and path.stem not in self._names else path.name
+
+    @cached_property
+    def _stems(self) -> Counter[str]:
+        return Counter(path.stem for path in self.images.values()) if self.images else Counter()
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {path.name for path in self.images.values()} if self.images else set()
+
+    def frame_file(self, number: int) -> str:
+        """File that a frame comes from."""
+        return str(self.images[number] if self.images is not None else self.file)
+
+
+def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
+    """Find videos and images: files, globs, and folders searched to the bottom. No file is taken twice.
+
+    Args:
+        sources: paths and patterns.
+        skip: files, and folders with all that is in them, that are no sources: results of an earlier run.
+
+    Raises:
+        DataError: a source that does not exist, or that holds neither.
+    """
+    skipped = {_absolute(path) for path in skip}
+    taken: set[Path] = set()
+    videos: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
+    images: dict[str, list[Path]] = {}
+    for source in sources:
+        files, top = _files(source)
+        files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
+        known = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+        if not known:
+            others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
+            found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"
+            raise DataError(
+                f"source: expected images ({_words(IMAGE_SUFFIXES)}) or videos ({_words(VIDEO_SUFFIXES)}), got {found} "
+                f"in '{source}'; check the path"
+            )
+        for path in known:
+            if _absolute(path) in taken:
+                continue
+            taken.add(_absolute(path))
+            _check_name(path)
+            relative = path.relative_to(top)
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                videos[_free(relative.as_posix(), videos, path)] = path
+            else:
+                folder = _free(_folder(relative), folders, path.parent)
+                folders[folder] = path.parent
+                images.setdefault(folder, []).append(path)
+    clips = [Clip(name=name, file=path, images=None, sequence=True) for name, path in _short_names(videos, images)]
+    for folder, paths in images.items():
+        numbered = dict(enumerate(sorted(paths), start=1))
+        clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
+    return sorted(clips, key=lambda clip: clip.name)
+
+
+def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
+    """Turn the recordings of a data set into clips; what shows nobody in particular is a folder of photographs."""
+    return [
+        Clip(name=item.name, file=item.file, images=item.frames, sequence=bool(item.subject), recording=item)
+        for item in recordings
+    ]
+
+
+def _files(source: str) -> tuple[list[Path], Path]:
+    """Files of a source, sorted, and the folder that their names are relative to."""
+    path = Path(source)
+    if path.is_dir():
+        return [found for found in _walk(path) if found.is_file()], path
+    if path.exists():
+        return [path], path.parent
+    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  (absolute patterns)
+    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
+    if not files:
+        raise DataError(f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path")
+    top = Path(commonpath([file.parent for file in files]))
+    return files, top
+
+
+def _walk(folder: Path) -> list[Path]:
+    """Everything below a folder but what is hidden."""
+    found = folder.rglob("*")
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _folder(relative: Path) -> str:
+    parent = relative.parent.as_posix()
+    return "" if parent == "." else parent
+
+
+def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:
+    """Two sources may hold files of one name: the second one is named with its folder's path."""
+    return name if taken.get(name, path) == path else _absolute(path).as_posix().lstrip("/")
+
+
+def _short_names(videos: Mapping[str, Path], images: Mapping[str, object]) -> list[tuple[str, Path]]:
+    """Names without extension, but where two clips would share one."""
+    stems = Counter(Path(name).with_suffix("").as_posix() for name in videos)
+    named = []
+    for name, path in videos.items():
+        stem = Path(name).with_suffix("").as_posix()
+        free = stems[stem] == 1 and stem not in images and stem not in videos
+        named.append((stem if free else name, path))
+    return named
+
+
+def _absolute(path: Path) -> Path:
+    return Path(abspath(path))  # noqa: PTH100  (removes "..", but follows no links)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it") from error
+
+
+def _words(suffixes: Iterable[str]) -> str:
+    return " ".join(sorted(suffix.lstrip(".") for suffix in suffixes))

@@ -1,0 +1,58 @@
+"""Files of a folder that are named by the frame they belong to, whatever stands before the number."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from faceflow.datasets.published import Recording
+from faceflow.errors import DataError
+
+log = logging.getLogger(__name__)
+
+# Names that begin with a dot are none of the data set's: .DS_Store, and ._1.png of archives packed on a Mac.
+IMAGES = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
+
+
+def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    """Files whose whole name matches by the number in the first group, in the order of the numbers.
+
+    Args:
+        folder: may hold foreign files.
+        pattern: for example `IMAGES`, which reads 14 from "S010_001_00000014.png".
+
+    Raises:
+        DataError: two files with one number.
+    """
+    files: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if match := pattern.fullmatch(path.name):
+            number = int(match[1])
+            if files.setdefault(number, path) != path:
+                raise DataError(f"{path}: expected one file of frame {number}, got also '{files[number]}'; remove one")
+    return dict(sorted(files.items()))
+
+
+def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recording]:
+    """Leave out recordings of which no image is left; a warning counts them.
+
+    Raises:
+        DataError: none is left.
+    """
+    kept = [recording for recording in recordings if recording.frames]
+    empty = [recording for recording in recordings if not recording.frames]
+    if not kept:
+        raise DataError(
+            f"{empty[0].file}: expected images of labelled frames, got none, as in all {len(empty)} recordings of "
+            f"{data_set}; keep the file names of the original"
+        )
+    if empty:
+        log.warning(
+            "%s: recordings left out without an image of a labelled frame: %d, such as %s",
+            data_set,
+            len(empty),
+            empty[0].name,
+        )
+    return kept

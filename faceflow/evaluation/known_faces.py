@@ -1,0 +1,252 @@
+"""The faces that a checkpoint was trained and validated on: remembered by their content, found again under any name."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faceflow.data.sources import UNLABELED, FaceTable
+from faceflow.data.splits import Tables
+from faceflow.data.subject_ids import OWN, identity_of
+from faceflow.data.unlabeled import SUFFIXES
+from faceflow.errors import CheckpointError, ConfigError, DataError
+from faceflow.models.checkpoint import Faces, Payload
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = ("train", "val", UNLABELED)  # splits that a test must not share a subject with
+START = "start"  # faces of the checkpoint whose weights a run started from
+
+
+def remember(splits: Tables, aus: Sequence[str]) -> Faces:
+    """Hashes of the pictures and of the labels of some AUs, in the order of the rows of each split.
+
+    Labels of the unlabelled pool stay hidden, so that none are remembered.
+    """
+    return {
+        split: {
+            "pictures": _joined([table.pictures for table in tables]),
+            **({} if split == UNLABELED else {"labels": _joined([_label_hashes(table, aus) for table in tables])}),
+        }
+        for split, tables in splits.items()
+        if split in REMEMBERED
+    }
+
+
+def seen_subjects(splits: Tables) -> list[str]:
+    """Identities of the subjects that training or validation used."""
+    tables = [table for split in REMEMBERED for table in splits.get(split, ()) if table.has_subjects]
+    return sorted({str(identity) for table in tables for identity in table.identities})
+
+
+def with_start(faces: Faces, seen: Sequence[str], start: Payload | None) -> tuple[Faces, list[str]]:
+    """Add what the checkpoint that a run starts from has seen: its network has, too."""
+    if start is None:
+        return faces, list(seen)
+    pictures = [hashes["pictures"] for hashes in start.faces.values()]
+    known = {START: {"pictures": torch.cat(pictures)}} if pictures else {}
+    return {**faces, **known}, sorted({*seen, *map(identity_of, start.seen)})
+
+
+def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) -> None:
+    """Refuse to test subjects that the starting weights know.
+
+    Raises:
+        ConfigError: names one of them.
+    """
+    if start is None:
+        return
+    found = [table.persons[overlap.seen] for table, overlap in zip(tests, find_seen(tests, start), strict=True)]
+    if count := sum(map(len, found)):
+        person = next(str(persons[0]) for persons in found if len(persons))
+        raise ConfigError(
+            f"{key}: expected weights of a run that has not seen the test subjects, got {count} images of subjects "
+            f"that it has, such as {person}; repeat its split, test other data, or leave the test out with test=false"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """Rows of a table whose subject a checkpoint knows; `unsure` are those whose id alone says so."""
+
+    seen: NDArray[np.bool_]
+    unsure: NDArray[np.bool_]
+
+
+def find_seen(tables: Sequence[FaceTable], payload: Payload) -> list[Overlap]:
+    """Find the subjects of training and validation, by content first.
+
+    A picture of training makes all rows of its subject seen. Where the data sets say whose subjects they name, as
+    published ones do, an equal id does too. In files of the user's own an id means the same subject where some picture
+    of training stands beside its own id there, which makes it the same collection; elsewhere it is unsure.
+    """
+    if not payload.faces:
+        return [_find_by_names(table, payload) for table in tables]
+    known = np.concatenate([faces["pictures"].numpy() for faces in payload.faces.values()])
+    pictures = [np.isin(table.pictures, known) for table in tables]
+    named = [np.isin(table.identities, payload.seen) & table.has_subjects for table in tables]
+    same_files = any((picture & name).any() for picture, name in zip(pictures, named, strict=True))
+    sure = [
+        picture | (name & (same_files | ~_own(table)))
+        for table, picture, name in zip(tables, pictures, named, strict=True)
+    ]
+    seen = _of_the_same_people(tables, sure)
+    return [Overlap(seen=rows, unsure=name & ~rows) for rows, name in zip(seen, named, strict=True)]
+
+
+def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: Sequence[str], key: str) -> None:
+    """Check that a run goes on with the faces and labels of its checkpoint, wherever they lie now.
+
+    Args:
+        path: of the checkpoint.
+        theirs: its payload.
+        faces: of this run, see `remember`.
+        seen: of this run, see `seen_subjects`.
+        key: config key of the checkpoint, for messages.
+
+    Raises:
+        CheckpointError: counts the faces that are new, gone or labelled differently.
+    """
+    if not theirs.faces:
+        gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(SUFFIXES)}  # others name files
+        if gone or not _ids(seen) <= _ids(theirs.seen):
+            raise CheckpointError(
+                f"{key}: expected the training and validation subjects of '{path}', got others; resume with the data "
+                "and the split of that run"
+            )
+        return
+    for split in [each for each in {**theirs.faces, **faces} if each != START]:
+        old, new = theirs.faces.get(split, {}), faces.get(split, {})
+        if changes := _changes(old, new):
+            raise CheckpointError(
+                f"{key}: expected the {split} faces of '{path}', got {changes}; resume with the data and the split of "
+                "that run, or start from its weights with init_weights=PATH"
+            )
+        if not torch.equal(old["pictures"], new["pictures"]):
+            log.warning(
+                "%s: the %s faces come in another order; results differ slightly from an unbroken run", key, split
+            )
+
+
+def without_seen(
+    tables: Sequence[FaceTable], payload: Payload, *, everybody: bool, same_subjects: bool | None
+) -> tuple[list[FaceTable], dict[str, str]]:
+    """Leave out the subjects of training and validation, and say so for the protocol.
+
+    Args:
+        tables: to be tested.
+        payload: of the checkpoint.
+        everybody: leave out nobody.
+        same_subjects: whether ids that the checkpoint knows, but whose pictures it does not, are the same subjects;
+            None takes them for others, with a warning.
+
+    Raises:
+        ConfigError: `same_subjects` is neither true, false nor null.
+        DataError: nobody is left.
+    """
+    overlaps = find_seen(tables, payload)
+    if same_subjects not in (None, True, False):
+        raise ConfigError(f"same_subjects: expected true, false or null, got {same_subjects!r}")
+    seen = [overlap.seen | (overlap.unsure & (same_subjects is True)) for overlap in overlaps]
+    seen = _of_the_same_people(tables, seen)
+    if everybody:
+        includes = {"caution": "includes subjects seen in training or validation"}
+        return list(tables), includes if any(rows.any() for rows in seen) else {}
+    kept = [table.select(~rows, table.split) for table, rows in zip(tables, seen, strict=True)]
+    left_out = sum(int(rows.sum()) for rows in seen)
+    if not any(map(len, kept)):
+        raise DataError(
+            f"data: expected subjects that the checkpoint has not seen, got none ({left_out} images of training and "
+            "validation subjects left out); test other data, or subset=all for a number that says nothing of new faces"
+        )
+    note = {}
+    if left_out:
+        log.warning("left out %d images of subjects that the checkpoint was trained or validated on", left_out)
+        note["left out"] = f"{left_out} images of seen subjects"
+    pairs = zip(tables, overlaps, strict=True)
+    unsure = sorted({str(person) for table, overlap in pairs for person in table.persons[overlap.unsure]})
+    if unsure and same_subjects is None:
+        log.warning(
+            "%d subject id%s of the training data, such as '%s', but none of their pictures: tested as other people; "
+            "set same_subjects=true or false to say whether they are the same",
+            *(len(unsure), "" if len(unsure) == 1 else "s", unsure[0].partition("/")[2]),
+        )
+        note["caution"] = f"{_count(unsure)} with ids of training subjects counted as other people"
+    elif unsure and same_subjects is False:
+        note["subjects"] = f"{_count(unsure)} with ids of training subjects taken for other people, as stated"
+    return [table for table in kept if len(table)], note
+
+
+def _of_the_same_people(tables: Sequence[FaceTable], rows: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    """Add all other rows of the people on some rows of the tables."""
+    people = {str(person) for table, chosen in zip(tables, rows, strict=True) for person in table.persons[chosen]}
+    return [np.isin(table.persons, sorted(people)) for table in tables]
+
+
+def _count(subjects: Sequence[str]) -> str:
+    return f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'}"
+
+
+def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
+    """Find them for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
+    known, name = {identity_of(person) for person in payload.seen}, table.name.partition(":")[0]
+    ids = [str(identity).partition("/")[2] for identity in table.identities]
+    if not table.has_subjects:
+        files = np.asarray([f"{name}/{filename}" for filename in table.filenames])
+        return Overlap(seen=np.isin(files, payload.seen), unsure=np.zeros(len(table), np.bool_))
+    before = np.asarray([f"{name}/{each}" for each in ids])
+    seen = np.isin(table.identities, sorted(known)) | np.isin(before, sorted(known))
+    alike = np.isin(ids, sorted(_ids(payload.seen)))
+    return Overlap(seen=seen, unsure=alike & ~seen & _own(table))
+
+
+def _ids(persons: Iterable[str]) -> set[str]:
+    """Normal ids of persons, whatever their files are called."""
+    return {identity_of(person).partition("/")[2] for person in persons}
+
+
+def _own(table: FaceTable) -> NDArray[np.bool_]:
+    """Rows whose subject ids mean something within a command only."""
+    return np.char.startswith(table.identities, f"{OWN}/")
+
+
+def _changes(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> str:
+    """Say how two sets of faces differ; empty where they do not."""
+    counts = [
+        dict(zip(*np.unique(faces.get("pictures", torch.empty(0)), return_counts=True), strict=True))
+        for faces in (old, new)
+    ]
+    added = sum(max(0, count - counts[0].get(picture, 0)) for picture, count in counts[1].items())
+    gone = sum(max(0, count - counts[1].get(picture, 0)) for picture, count in counts[0].items())
+    if added or gone:
+        return f"{added} other faces, and {gone} are missing"
+    if "labels" in old and "labels" in new:
+        rows = [
+            np.sort(np.stack([faces["pictures"], faces["labels"]]).T.copy().view("i8,i8").ravel())
+            for faces in (old, new)
+        ]
+        if changed := int((rows[0] != rows[1]).sum()):
+            return f"other labels of {changed} of them"
+    return ""
+
+
+def _label_hashes(table: FaceTable, aus: Sequence[str]) -> NDArray[np.int64]:
+    """Hash what training learns from each row, (N,)."""
+    truth = table.truth(aus)
+    # Intensities to a millionth: scales that differ by rounding alone teach the same.
+    graded = np.round(np.nan_to_num(truth.intensity, nan=-1.0) * 1e6).astype(np.int64)
+    rows = np.hstack([graded, truth.occurrence, truth.observed]).astype(np.int64)
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
+    return np.fromiter((int.from_bytes(digest, "little", signed=True) for digest in digests), np.int64, len(rows))
+
+
+def _joined(hashes: Sequence[NDArray[np.int64]]) -> Tensor:
+    return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *hashes]))

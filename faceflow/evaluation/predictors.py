@@ -1,0 +1,125 @@
+"""What is tested: a checkpoint's network in torch, or an exported file as its users run it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from faceflow.errors import CheckpointError, ConfigError, ExportError
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.metrics.evaluation import Prediction, decode
+from faceflow.models.checkpoint import Payload, load_network, read_checkpoint
+from faceflow.models.network import AUNetwork, NetworkSpec
+
+
+class Predictor(Protocol):
+    """Scores batches of faces."""
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What the outputs mean."""
+        ...
+
+    def __call__(self, images: Tensor) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S)."""
+        ...
+
+
+class TorchPredictor:
+    """A network on one device, in full precision."""
+
+    def __init__(self, network: AUNetwork, *, accelerator: str) -> None:
+        self.spec = network.spec
+        self.device = _device(accelerator)
+        self.network = network.to(self.device).eval()
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S)."""
+        logits = self.network(images.to(self.device, non_blocking=True)).logits
+        levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
+        return decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
+
+
+class OnnxPredictor:
+    """An exported model in ONNX Runtime."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.model = model
+        self.spec = _spec_of(model.contract, source=str(model.path))
+
+    def __call__(self, images: Tensor) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S)."""
+        scores = self.model.run(np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy()))
+        intensity = None if scores.intensity is None else scores.intensity.astype(np.float64)
+        return Prediction(probability=scores.probability.astype(np.float64), intensity=intensity)
+
+
+def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str) -> tuple[Predictor, Payload]:
+    """Open what a user names, and what is known of it.
+
+    An exported file alone does not say whom it was trained on; with its checkpoint, whose persons and thresholds
+    are then taken, it does.
+
+    Raises:
+        CheckpointError, ExportError: a file that cannot be used.
+        ConfigError: neither named, two that do not belong together, or no such accelerator.
+    """
+    if onnx is None:
+        if checkpoint is None:
+            raise ConfigError("checkpoint: expected a value, got none; add checkpoint=... to the command")
+        network, payload = load_network(checkpoint, key="checkpoint")
+        return TorchPredictor(network, accelerator=accelerator), payload
+    predictor = OnnxPredictor(OnnxModel(onnx, provider=_provider(accelerator), threads=torch.get_num_threads()))
+    contract, spec = predictor.model.contract, predictor.spec
+    if checkpoint is None:
+        described = {"split": "unknown"} | dict(contract.protocol)
+        thresholds = dict(contract.thresholds)
+        return predictor, Payload(spec=spec, protocol=described, seen=[], config={}, versions={}, thresholds=thresholds)
+    payload = read_checkpoint(checkpoint, key="checkpoint")[1]
+    if payload.spec != spec:
+        ours, theirs = payload.spec.to_dict(), spec.to_dict()
+        key = next(key for key in ours if ours[key] != theirs[key])
+        raise ConfigError(
+            f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs[key]} instead "
+            f"of {ours[key]}); name the checkpoint that it comes from, or leave it out"
+        )
+    if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
+        payload.thresholds = dict(contract.thresholds)
+    return predictor, payload
+
+
+def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
+    try:
+        return NetworkSpec(
+            backbone=contract.backbone,
+            aus=contract.aus,
+            levels=contract.levels,
+            cutpoints=contract.cutpoints,
+            occurrence_min=contract.occurrence_min,
+            image_size=contract.image_size,
+            mean=contract.mean,
+            std=contract.std,
+        )
+    except (ConfigError, CheckpointError) as error:
+        raise ExportError(f"{source}: {error}") from error
+
+
+def _provider(accelerator: str) -> str:
+    names = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
+    if accelerator not in names:
+        raise ConfigError(f"accelerator: expected auto, cpu or gpu, got '{accelerator}'")
+    return names[accelerator]
+
+
+def _device(accelerator: str) -> torch.device:
+    try:
+        return Fabric(accelerator=accelerator, devices=1).device
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error

@@ -1,0 +1,156 @@
+"""Pictures and the report page of a run, a test or all folds of a protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
+
+from faceflow.config.stored import resolved_config
+from faceflow.console import number
+from faceflow.data.splits import Tables
+from faceflow.evaluation.data_summary import summarize
+from faceflow.report.pictures import CAPTIONS, draw_training_curves
+from faceflow.report.report_page import Report, write_report
+from faceflow.report.tables import HEADERS, data_tables
+
+REPORT = "report.html"
+_HEADLINE = ("f1_val", "ap", "auroc", "icc")
+_THRESHOLDS = {
+    "thresholds": "@val: the one of each AU (thr) that the checkpoint keeps from validation; @0.5: 0.5 for every AU"
+}
+_WARNING = re.compile(r"[\d-]+ [\d:]+ WARNING \S+: (.+)")  # as configs/layout/run.yaml formats it
+
+
+def report_run(
+    cfg: DictConfig,
+    content: Mapping[str, Any],
+    *,
+    title: str,
+    aus: Sequence[str],
+    splits: Tables,
+    results: Sequence[Table] = (),
+    pictures: Sequence[Path] = (),
+) -> Path:
+    """Write report.html of a run or a test, with the curves of its training where there was one.
+
+    Args:
+        cfg: of the command; `paths.output` is the folder.
+        content: of metrics.json.
+        title: of the test.
+        aus: of the network.
+        splits: data that were used.
+        results: tables of the test.
+        pictures: of the test.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    output, protocol = Path(cfg.paths.output), content["protocol"]
+    if "monitor" in content:
+        metric, best = content["monitor"]["metric"], content["monitor"]["best"]
+        pictures = [*pictures, *draw_training_curves(output, monitor=metric, best=best, protocol=protocol)]
+    report = Report(
+        title=_name(output),
+        about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",
+        numbers=dict(_headline(content)),
+        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
+        protocol=protocol | (_THRESHOLDS if results else {}),
+        results=results,
+        pictures={path: CAPTIONS[path.name] for path in pictures},
+        data=data_tables(summarize(splits, aus), aus),
+        config=_config(cfg, output),
+        record=_record(content),
+    )
+    return write_report(output / REPORT, report)
+
+
+def report_protocol(
+    cfg: DictConfig, content: Mapping[str, Any], *, tables: Sequence[Table], folds: Mapping[str, Path]
+) -> Path:
+    """Write report.html over the folds of a protocol.
+
+    Args:
+        cfg: of the command; `paths.output` is the folder.
+        content: of metrics.json.
+        tables: over the folds.
+        folds: folder of each fold below that of the command.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    output = Path(cfg.paths.output)
+    means, deviations = content["mean"], content["std"]
+    report = Report(
+        title=_name(output),
+        about=f"faceflow-{cfg.task}: {len(folds)} folds; {content['run']['started']}",
+        numbers={
+            HEADERS.get(name, name): (
+                number(mean),
+                f"± {number(deviations[name])} over folds" if np.isfinite(deviations[name]) else "",
+            )
+            for name, mean in means.items()
+        },
+        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
+        protocol=content["protocol"] | _THRESHOLDS,
+        links={
+            name: (folder / REPORT).relative_to(output).as_posix()
+            for name, folder in folds.items()
+            if (folder / REPORT).is_file()
+        },
+        results=tables,
+        config=_config(cfg, output),
+        record=_record(content),
+    )
+    return write_report(output / REPORT, report)
+
+
+def _name(output: Path) -> str:
+    folder = output.resolve()
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The means over AUs of all tested faces, or the best of the validation."""
+    if "test" not in content:
+        best = content["monitor"]
+        yield best["metric"], (number(best["best"]), "best epoch")
+        return
+    pooled = list(content["test"].values())[-1]
+    summary = pooled["summary"]
+    yield "faces", (str(pooled["rows"]), "")
+    graded = summary.get("valid_aus_icc", summary["valid_aus"])
+    other = "" if graded == summary["valid_aus"] else f"ICC: {graded:.0f}"
+    yield "AUs scored", (f"{summary['valid_aus']:.0f} of {len(pooled['per_au'])}", other)
+    for name in _HEADLINE:
+        if summary.get(name) is not None:
+            low, high = (summary.get(f"{name}_{bound}") for bound in ("low", "high"))
+            interval = f"95 %: {number(low)} to {number(high)}" if None not in (low, high) else ""
+            yield HEADERS[name], (number(summary[name]), interval)
+
+
+def _legacy(protocol: Mapping[str, str]) -> list[str]:
+    """What a reader of the headline must know before anything else."""
+    return [f"Legacy numbers: {protocol['legacy']}"] if "legacy" in protocol else []
+
+
+def _warnings(task: str, output: Path) -> list[str]:
+    """Warnings of the log so far, each once; a fold's log is that of its protocol."""
+    logs = [folder / f"{task}.log" for folder in (output, output.parent)]
+    found = next((path for path in logs if path.is_file()), None)
+    lines = found.read_text("utf-8", errors="replace").splitlines() if found else []
+    return list(dict.fromkeys(match[1] for line in lines if (match := _WARNING.fullmatch(line))))
+
+
+def _config(cfg: DictConfig, output: Path) -> str:
+    return OmegaConf.to_yaml(OmegaConf.create(resolved_config(cfg, output)))
+
+
+def _record(content: Mapping[str, Any]) -> dict[str, Any]:
+    named = {key: content[key] for key in ("checkpoint", "onnx", "monitor", "training") if key in content}
+    return {**named, **{key: value for key, value in content["run"].items() if key != "protocol"}}

@@ -1,0 +1,187 @@
+"""Alignment recipes: how a face becomes a crop. Training and inference share them."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from faceflow.checks import check_number
+from faceflow.errors import ConfigError, suggest
+from faceflow.faces.detector import Array, Detection
+from faceflow.faces.geometry import BORDERS, INTERPOLATIONS, roll, rotation, similarity, warp
+from faceflow.images import Image
+
+_SMALLEST_FACE = 1.0  # pixels; keeps a transform invertible whatever a detector says
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(abc.ABC):
+    """Plain data, stored with crops and models; `preset` names the subclass.
+
+    `size` is the side of the crop in pixels, `padding` what fills it beyond the frame (replicate, reflect, or a grey
+    level 0..255), `interpolation` linear, or area, which averages where the face is larger than the crop.
+    """
+
+    preset: ClassVar[str]
+
+    size: int
+    padding: str | int
+    interpolation: str
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_number(
+            self.size, key="align.size", expected="a whole number of pixels >= 16", valid=lambda n: n >= 16, whole=True
+        )
+        if self.padding not in tuple(BORDERS):
+            check_number(
+                self.padding,
+                key="align.padding",
+                expected="replicate, reflect, or a grey level 0..255",
+                valid=lambda level: 0 <= level <= 255,
+                whole=True,
+            )
+        if self.interpolation not in INTERPOLATIONS:
+            raise ConfigError(f"align.interpolation: expected area or linear, got {self.interpolation!r}")
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Recipe:
+        """Make a recipe from plain data: a config of `configs/align/`, or a stored recipe.
+
+        Raises:
+            ConfigError: unknown preset, unknown or missing key, or a value out of range.
+        """
+        values = dict(data)
+        preset = values.pop("preset", None)
+        if preset not in tuple(RECIPES):
+            raise ConfigError(f"align.preset: expected a way to align, got {preset!r}; {suggest(str(preset), RECIPES)}")
+        kind = RECIPES[preset]
+        known = {field.name for field in dataclasses.fields(kind)}
+        if unknown := sorted(map(str, values.keys() - known)):
+            raise ConfigError(f"align.{unknown[0]}: preset '{preset}' has no such key; {suggest(unknown[0], known)}")
+        if missing := sorted(known - values.keys()):
+            raise ConfigError(f"align.{missing[0]}: expected a value, got none; preset '{preset}' needs it")
+        return kind(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data from which `from_dict` makes the same recipe."""
+        return {"preset": self.preset, **dataclasses.asdict(self)}
+
+    @abc.abstractmethod
+    def affine(self, face: Detection) -> Array:
+        """Similarity transform (2, 3) from frame to crop coordinates; the centre of the top left pixel is (0, 0).
+
+        Raises:
+            ConfigError: the detector does not give the points that this recipe needs.
+        """
+
+    def warp(self, image: Image, affine: Array) -> Image:
+        """Crop (size, size, 3) of an RGB image (H, W, 3); a face cut by the border is padded, never moved."""
+        return warp(image, affine, size=self.size, padding=self.padding, interpolation=self.interpolation)
+
+    def _place(self, x_share: float, y_share: float) -> Array:
+        """Crop coordinates of a point given as shares of the crop, which spans -0.5 to size - 0.5."""
+        return np.array([x_share, y_share]) * self.size - 0.5
+
+    def _points(self, face: Detection, count: int, names: str) -> Array:
+        if not np.isfinite(face.points[:count]).all():
+            raise ConfigError(
+                f"align.preset: '{self.preset}' expected {names} of every face, got a detector that does not give "
+                "them; set detector=mediapipe_landmarks or align=box"
+            )
+        return face.points[:count]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EyesRecipe(Recipe):
+    """Puts the eyes at fixed places.
+
+    `eye_distance` is the distance between them and `eye_height` their distance from the top, both as shares of the
+    crop's side; `roll` turns the head upright. Without it only the point between the eyes has a fixed place.
+    """
+
+    preset = "eyes"
+
+    eye_distance: float
+    eye_height: float
+    roll: bool
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        for name in ("eye_distance", "eye_height"):
+            check_number(
+                getattr(self, name), key=f"align.{name}", expected="a share in 0..1", valid=lambda share: 0 < share < 1
+            )
+        if not isinstance(self.roll, bool):
+            raise ConfigError(f"align.roll: expected true or false, got {self.roll!r}")
+
+    def affine(self, face: Detection) -> Array:
+        """Transform that brings both eyes to their places."""
+        left, right = self._points(face, 2, "both eyes")
+        return similarity(
+            angle=roll(left, right) if self.roll else 0.0,
+            scale=self.eye_distance * self.size / max(math.dist(left, right), _SMALLEST_FACE),
+            anchor=(left + right) / 2,
+            place=self._place(0.5, self.eye_height),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoxRecipe(Recipe):
+    """The square around the face's box, never turned; `margin` is added on each side, as a share of the box."""
+
+    preset = "box"
+
+    margin: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        check_number(self.margin, key="align.margin", expected="a number > -0.5", valid=lambda share: share > -0.5)
+
+    def affine(self, face: Detection) -> Array:
+        """Transform that brings the box to the middle of the crop."""
+        low, high = face.box.reshape(2, 2)
+        side = max(float((high - low).max()), _SMALLEST_FACE) * (1 + 2 * self.margin)
+        return similarity(angle=0.0, scale=self.size / side, anchor=(low + high) / 2, place=self._place(0.5, 0.5))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JAANetRecipe(Recipe):
+    """The crop of JAA-Net (Shao et al. 2021, arXiv:2003.08834) and of the networks that build on its code.
+
+    Eyes are turned level; then the box around eyes, nose tip and mouth corners is made square and enlarged by
+    `box_enlarge`. Those networks see 176 of the 200 px: any in training, the middle in tests.
+    """
+
+    preset = "jaanet"
+
+    box_enlarge: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        check_number(self.box_enlarge, key="align.box_enlarge", expected="a number > 0", valid=lambda times: times > 0)
+
+    def affine(self, face: Detection) -> Array:
+        """Transform that brings the edges of the enlarged box to the centres of the crop's outermost pixels."""
+        points = self._points(face, 5, "eyes, nose tip and mouth corners")
+        angle = roll(points[0], points[1])
+        level = points @ rotation(angle).T
+        low, high = level.min(axis=0), level.max(axis=0)
+        side = self.box_enlarge * max(float((high - low).max()), _SMALLEST_FACE)
+        return similarity(
+            angle=angle,
+            scale=(self.size - 1) / side,
+            anchor=rotation(-angle) @ ((low + high) / 2),
+            place=self._place(0.5, 0.5),
+        )
+
+
+RECIPES: dict[str, type[Recipe]] = {recipe.preset: recipe for recipe in (EyesRecipe, BoxRecipe, JAANetRecipe)}

@@ -1,0 +1,77 @@
+"""Similarity transforms, and warping an image by one.
+
+Coordinates are pixels; the centre of the top left pixel is (0, 0), as in OpenCV. Angles are radians, clockwise as seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from faceflow.faces.detector import Array
+from faceflow.images import Image
+
+BORDERS = {"replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
+INTERPOLATIONS = ("area", "linear")
+
+_MAX_SAMPLES = 16  # per crop pixel and axis: bounds the memory that a huge face takes
+
+
+def similarity(*, angle: float, scale: float, anchor: Array, place: Array) -> Array:
+    """Transform (2, 3) that turns what lies at `angle` level, scales, and brings `anchor` to `place`."""
+    linear = scale * rotation(angle)
+    return np.column_stack([linear, place - linear @ anchor])
+
+
+def rotation(angle: float) -> Array:
+    """Matrix (2, 2) that turns the direction `angle` level."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, sin], [-sin, cos]])
+
+
+def roll(left: Array, right: Array) -> float:
+    """Angle of the line from one point to another."""
+    x, y = right - left
+    return math.atan2(y, x)
+
+
+def transform(affine: Array, points: Array) -> Array:
+    """Points (N, 2) mapped by a transform (2, 3)."""
+    return points @ affine[:, :2].T + affine[:, 2]
+
+
+def warp(image: Image, affine: Array, *, size: int, padding: str | int, interpolation: str) -> Image:
+    """Square crop of an image by a transform from its coordinates to those of the crop.
+
+    With area interpolation the image is sampled at least once per image pixel, and the samples that fall into a crop
+    pixel are averaged: shrinking does not alias, and a turned image gives the same crop. Where the crop magnifies, it
+    is linear interpolation.
+
+    Args:
+        image: RGB (H, W, 3).
+        affine: (2, 3).
+        size: side of the crop.
+        padding: what lies beyond the image: replicate, reflect, or a grey level 0..255.
+        interpolation: area or linear.
+
+    Returns:
+        (size, size, 3).
+    """
+    shrinking = 1 / math.sqrt(abs(np.linalg.det(affine[:, :2])))
+    samples = min(max(math.ceil(shrinking - 1e-6), 1), _MAX_SAMPLES) if interpolation == "area" else 1
+    fine = samples * affine
+    fine[:, 2] += (samples - 1) / 2
+    level = padding if isinstance(padding, int) else 0
+    crop = cv2.warpAffine(
+        image,
+        fine,
+        (samples * size, samples * size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=BORDERS.get(str(padding), cv2.BORDER_CONSTANT),
+        borderValue=(level, level, level),
+    )
+    if samples > 1:
+        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8)

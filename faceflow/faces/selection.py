@@ -1,0 +1,119 @@
+"""Which faces of a frame are cropped, and who is who over the frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from faceflow.checks import check_number
+from faceflow.errors import ConfigError, suggest
+from faceflow.faces.detector import Detection
+from faceflow.faces.tracks import Tracks
+
+Status = Literal["ok", "tracked", "no_face", "low_confidence", "decode_error"]
+POLICIES = ("largest", "center", "track", "all")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Face:
+    """What a frame says about one face.
+
+    `number` is the same for the same face over the frames of a clip, and never given to another; None where `status`
+    is no_face. `detection` is where the face is: found (ok), found with a low score (low_confidence), or the last one
+    of a face that was missed (tracked, score NaN).
+    """
+
+    number: int | None
+    status: Status
+    detection: Detection | None
+
+
+NO_FACE = Face(number=None, status="no_face", detection=None)
+
+
+class Selector:
+    """Chooses faces frame by frame; one per clip, as it remembers.
+
+    A face is followed over the frames by the overlap of its boxes, through up to `hold` frames that miss it.
+
+    - largest: the face with the largest box.
+    - center: the face nearest to the centre of the frame.
+    - track: the largest face, then the same person for as long as it is seen. While it is missed its last place stands,
+      for up to `hold` frames; after that the largest face is followed.
+    - all: every face.
+
+    Faces with a score below `min_score` come last: they are chosen only if there is no other.
+    """
+
+    def __init__(self, *, policy: str, hold: int, min_score: float) -> None:
+        if policy not in POLICIES:
+            raise ConfigError(
+                f"selection.policy: expected {', '.join(POLICIES)}, got {policy!r}; {suggest(str(policy), POLICIES)}"
+            )
+        check_number(hold, key="selection.hold", expected="frames >= 0", valid=lambda frames: frames >= 0, whole=True)
+        self._policy = policy
+        self._hold = hold
+        self._min_score = min_score
+        self._tracks = Tracks(hold=hold)
+        self._followed: Face | None = None
+        self._missed = 0
+
+    def choose(self, detections: Sequence[Detection], *, width: int, height: int) -> list[Face]:
+        """Faces of the next frame, at least one row; only `all` gives more.
+
+        Args:
+            detections: of the whole frame.
+            width: of the frame, pixels.
+            height: of the frame, pixels.
+        """
+        numbers = self._tracks.assign([detection.box for detection in detections])
+        faces = [self._face(number, found) for number, found in zip(numbers, detections, strict=True)]
+        if self._policy == "all":
+            return sorted(faces, key=lambda face: face.number or 0) or [NO_FACE]
+        if self._policy == "center":
+            return [_best(faces, lambda found: -_distance(found, (width - 1) / 2, (height - 1) / 2))]
+        return [self._follow(faces) if self._policy == "track" else _best(faces, _area)]
+
+    def _face(self, number: int, found: Detection) -> Face:
+        low = found.score < self._min_score  # False where the score is NaN
+        return Face(number=number, status="low_confidence" if low else "ok", detection=found)
+
+    def _follow(self, faces: Sequence[Face]) -> Face:
+        if self._followed is not None:
+            for face in faces:
+                if face.number == self._followed.number:
+                    self._followed, self._missed = face, 0
+                    return face
+            self._missed += 1
+            if self._missed <= self._hold:
+                return _held(self._followed)
+        face = _best(faces, _area)
+        self._followed, self._missed = (face if face.status == "ok" else None), 0
+        return face
+
+
+def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
+    def rank(face: Face) -> tuple[bool, float]:
+        assert face.detection is not None
+        return face.status == "ok", merit(face.detection)
+
+    return max(faces, key=rank, default=NO_FACE)
+
+
+def _held(face: Face) -> Face:
+    assert face.detection is not None
+    return Face(number=face.number, status="tracked", detection=dataclasses.replace(face.detection, score=math.nan))
+
+
+def _area(found: Detection) -> float:
+    x1, y1, x2, y2 = found.box
+    return float((x2 - x1) * (y2 - y1))
+
+
+def _distance(found: Detection, x: float, y: float) -> float:
+    return math.dist(found.box.reshape(2, 2).mean(axis=0), np.array([x, y]))

@@ -1,0 +1,138 @@
+"""From frames to what the network sees: faces found, chosen and cut as `faceflow-crop` does, or crops as they come."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from faceflow.faces.align import Recipe
+from faceflow.faces.detector import Detection, FaceDetector
+from faceflow.faces.parallel import map_in_order
+from faceflow.faces.selection import Face, Selector
+from faceflow.faces.track_smoothing import smooth
+from faceflow.faces.video import Frame
+from faceflow.images import Image
+from faceflow.inference.onnx_model import fit
+
+CUT = ("ok", "tracked")  # statuses with a crop, and so with AUs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CutFace:
+    """A face of a frame; `pixels` (S, S, 3) is None where there is nothing to score."""
+
+    face: Face
+    pixels: Image | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """What a rendered video shows of a frame, `scale` times its size."""
+
+    pixels: Image
+    scale: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CutFrame:
+    """A frame and its faces, at least one row; `picture` is there while a video is rendered."""
+
+    number: int
+    time_s: float | None
+    picture: Picture | None
+    faces: Sequence[CutFace]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which faces, and how steady: `policy` and `hold` as in `Selector`, `smooth` as in `faces.track_smoothing`.
+
+    `smooth` None stands for that of the model's training crops.
+    """
+
+    policy: str
+    hold: int
+    smooth: int | None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        Selector(policy=self.policy, hold=self.hold, min_score=0.0)
+        if self.smooth is not None:
+            smooth([], radius=self.smooth)
+
+
+def whole_pictures(
+    frames: Iterable[Frame], size: int, *, picture: Callable[[Image], Picture] | None = None
+) -> Generator[CutFrame, None, None]:
+    """Frames that are crops already, of any size.
+
+    Args:
+        frames: to score.
+        size: side of the network's input S, pixels.
+        picture: what a rendered video shows of a frame; None: nothing is kept.
+    """
+    for frame in frames:
+        pixels = None if frame.image is None else fit(frame.image, size)
+        face = Face(number=0, status="ok", detection=None) if pixels is not None else _BROKEN
+        yield CutFrame(
+            number=frame.number,
+            time_s=frame.time_s,
+            picture=picture(frame.image) if picture and frame.image is not None else None,
+            faces=[CutFace(face=face, pixels=pixels)],
+        )
+
+
+def aligned_faces(
+    frames: Iterable[Frame],
+    detectors: Sequence[FaceDetector],
+    recipe: Recipe,
+    selection: Selection,
+    size: int,
+    *,
+    sequence: bool,
+    picture: Callable[[Image], Picture] | None = None,
+) -> Generator[CutFrame, None, None]:
+    """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `crop.cropping`.
+
+    Every one of the `detectors`, which are alike and open, searches a frame at a time.
+    """
+    with contextlib.closing(map_in_order(_search, detectors, frames)) as searched:
+        chosen = _chosen(searched, selection, detectors[0].min_score, sequence=sequence)
+        for frame, faces in smooth(chosen, radius=(selection.smooth or 0) if sequence else 0):
+            yield CutFrame(
+                number=frame.number,
+                time_s=frame.time_s,
+                picture=picture(frame.image) if picture and frame.image is not None else None,
+                faces=[CutFace(face=face, pixels=_cut(frame, face, recipe, size)) for face in faces],
+            )
+
+
+def _search(detector: FaceDetector, frame: Frame) -> tuple[Frame, list[Detection]]:
+    return frame, [] if frame.image is None else detector.detect(frame.image)
+
+
+def _chosen(
+    searched: Iterable[tuple[Frame, list[Detection]]], selection: Selection, min_score: float, *, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    def selector() -> Selector:
+        return Selector(policy=selection.policy, hold=selection.hold, min_score=min_score)
+
+    chooser = selector()
+    for frame, detections in searched:
+        if frame.image is None:
+            yield frame, [_BROKEN]
+            continue
+        if not sequence:
+            chooser = selector()
+        height, width = frame.image.shape[:2]
+        yield frame, chooser.choose(detections, width=width, height=height)
+
+
+def _cut(frame: Frame, face: Face, recipe: Recipe, size: int) -> Image | None:
+    if face.status not in CUT or face.detection is None or frame.image is None:
+        return None
+    return fit(recipe.warp(frame.image, recipe.affine(face.detection)), size)
+
+
+_BROKEN = Face(number=None, status="decode_error", detection=None)

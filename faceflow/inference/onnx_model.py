@@ -1,0 +1,210 @@
+"""An exported model, ready to run: what it says of itself, where it runs, scores of batches of faces."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from faceflow.checks import check_number
+from faceflow.errors import ConfigError, ExportError, suggest
+from faceflow.faces.assets import file_hash
+from faceflow.faces.native_log import native_lines_logged
+from faceflow.images import Image
+from faceflow.inference.contract import INPUT, KEY, ModelContract
+from faceflow.inference.onnx_file import read_metadata
+from faceflow.inference.per_process import PerProcess
+
+log = logging.getLogger(__name__)
+
+PROVIDERS = {  # the best first
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+# The search for the fastest convolution would start anew for every size of a batch.
+_OPTIONS = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
+_State = tuple[int, int]  # size and time of change of a file
+_ERRORS_ONLY = 3  # severity of ONNX Runtime's own lines
+
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where it was imported before faceflow
+    ort.disable_telemetry_events()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scores:
+    """Estimates of AUs in the order of the contract, float32.
+
+    `probability` of occurrence, (N, A); `intensity` in FACS units 0-5, (N, A), or None where the model has no levels.
+    """
+
+    probability: NDArray[np.float32]
+    intensity: NDArray[np.float32] | None
+
+
+class OnnxModel:
+    """A file of `faceflow-export`.
+
+    It can be pickled, and used on both sides of a fork: every process opens the file for itself.
+
+    Args:
+        path: the file.
+        provider: cuda, coreml or cpu; auto takes the best that is there.
+        threads: of the CPU for one batch; 0 = one per core.
+        key: config key that names the file, for messages.
+
+    Raises:
+        ExportError: the file is not a model of ours, is damaged, or of a newer format.
+        ConfigError: a provider that is not available here.
+    """
+
+    def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
+        self.path = Path(path)
+        self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
+        self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
+        check_number(threads, key="threads", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+        metadata = read_metadata(self.path, key=key)
+        if KEY not in metadata:
+            raise ExportError(
+                f"{key}: expected a model exported by FaceFlow, got an ONNX file without its metadata: '{path}'; "
+                "make one with faceflow-export"
+            )
+        self.contract = ModelContract.from_json(metadata[KEY], source=str(path))
+        self._state = _state_of(self.path)
+        self._check_interface(key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Settings and state of the file, from which another process opens it."""
+        return _reopened, (type(self), self.path, self._settings, self._state)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the file."""
+        return file_hash(self.path)
+
+    @property
+    def provider(self) -> str:
+        """Where it runs: cuda, coreml or cpu."""
+        return _short(self._session.get_providers()[0])
+
+    def run(self, images: Image) -> Scores:
+        """Scores of a batch.
+
+        Args:
+            images: RGB (N, S, S, 3), with S the contract's `image_size`.
+
+        Raises:
+            ExportError: it fails, such as for want of memory.
+        """
+        size = self.contract.image_size
+        assert images.shape[1:] == (size, size, 3), f"images of {images.shape}"
+        try:
+            results = self._session.run(list(self.contract.outputs), {INPUT: images})
+        except Exception as error:  # see _open
+            raise ExportError(
+                f"onnx: expected a model that runs on {self.provider}, got '{self.path}' ({_reason(error)}); lower "
+                "batch_size, set provider=cpu, or export the model again"
+            ) from error
+        return Scores(probability=results[0], intensity=results[1] if len(results) > 1 else None)
+
+    @property
+    def _session(self) -> Any:
+        return self._sessions.get(lambda: self._open(**self._settings))
+
+    def _open(self, provider: str, threads: int, key: str) -> Any:
+        _check_state(self.path, self._state, key=key)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _ERRORS_ONLY
+        # Threads that spin while they wait for work take the cores from the detector.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        wanted = _choose(provider)
+        printed = io.StringIO()
+        try:
+            with native_lines_logged("ONNX Runtime"), contextlib.redirect_stdout(printed):
+                session = ort.InferenceSession(
+                    str(self.path), options, providers=[(name, _OPTIONS.get(name, {})) for name in wanted]
+                )
+        except Exception as error:  # onnxruntime raises classes of its own that share no base
+            raise ExportError(
+                f"{key}: expected a model that ONNX Runtime {ort.__version__} can open, got '{self.path}' "
+                f"({_reason(error)}); update onnxruntime, or export the model again"
+            ) from error
+        session.disable_fallback()  # it would print to stdout and go on elsewhere
+        if session.get_providers()[0] != wanted[0]:
+            log.debug("%s", printed.getvalue())
+            message = (
+                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its "
+                "installation in the manual of ONNX Runtime, or set provider=cpu"
+            )
+            if provider != "auto":
+                raise ConfigError(message)
+            log.warning("%s", message)
+        return session
+
+    def _check_interface(self, key: str) -> None:
+        size, count = self.contract.image_size, len(self.contract.aus)
+        inputs = [(item.name, item.type, item.shape[1:]) for item in self._session.get_inputs()]
+        outputs = {item.name: item.shape[-1:] for item in self._session.get_outputs()}
+        fits = all(outputs.get(name) == [count] for name in self.contract.outputs)
+        if inputs != [(INPUT, "tensor(uint8)", [size, size, 3])] or not fits:
+            raise ExportError(
+                f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
+                "export it again with faceflow-export"
+            )
+
+
+def _reopened(kind: type[OnnxModel], path: Path, settings: dict[str, Any], state: _State) -> OnnxModel:
+    _check_state(path, state, key=settings["key"])
+    return kind(path, **settings)
+
+
+def _state_of(path: Path) -> _State:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_state(path: Path, state: _State, *, key: str) -> None:
+    """Refuse a file that was replaced since the model was loaded: two processes would give different numbers."""
+    if not path.is_file() or _state_of(path) != state:
+        raise ExportError(
+            f"{key}: expected '{path}' as it was when the model was loaded, got a file that was changed or removed "
+            "since; load the model again"
+        )
+
+
+def _short(provider: str) -> str:
+    return next(name for name, long in PROVIDERS.items() if long == provider)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def fit(image: Image, size: int) -> Image:
+    """Resize an image (H, W, 3) to (S, S, 3) as validation and test do; one of that size is handed back as it is."""
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _choose(provider: str) -> list[str]:
+    available = [name for name, long in PROVIDERS.items() if long in ort.get_available_providers()]
+    if provider not in ("auto", *PROVIDERS):
+        hint = suggest(str(provider), ["auto", *PROVIDERS])
+        raise ConfigError(f"provider: expected auto, {', '.join(PROVIDERS)}, got {provider!r}; {hint}")
+    if provider != "auto" and provider not in available:
+        raise ConfigError(
+            f"provider: expected one that is available here ({', '.join(available)}), got '{provider}'"
+            + ("; pip install onnxruntime-gpu in place of onnxruntime" if provider == "cuda" else "")
+        )
+    return [PROVIDERS[name] for name in (available if provider == "auto" else [provider])]

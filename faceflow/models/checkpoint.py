@@ -1,0 +1,197 @@
+"""Checkpoints: written whole or not at all, read as data only, enough to rebuild the network without the config."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceflow.encoding import TOLERANCE, occurrence_level
+from faceflow.errors import CheckpointError, ConfigError
+from faceflow.formats import UPDATE, is_known, is_newer
+from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.models.weights import load_file
+
+log = logging.getLogger(__name__)
+
+# Rises when an older version would misread the file: 2 says whose faces were seen by their content, 1 by file names.
+FORMAT = 2
+PAYLOAD = "faceflow"
+
+Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes (N,) of its rows
+
+
+@dataclass(kw_only=True)
+class Payload:
+    """What a checkpoint says of its run, as plain data.
+
+    `thresholds` are tuned on validation; `seen` are the identities of the subjects of training and validation and
+    `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
+    split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
+    `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
+    fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
+    version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
+    default here; fields that a newer version adds are passed over.
+    """
+
+    spec: NetworkSpec
+    protocol: dict[str, str]
+    seen: list[str]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    thresholds: dict[str, float] = field(default_factory=dict)
+    crop: dict[str, Any] | None = None
+    training_data: dict[str, str] = field(default_factory=dict)
+    run: dict[str, str] = field(default_factory=dict)
+    faces: Faces = field(default_factory=dict, compare=False)
+    outdated: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers."""
+        return {
+            "format": FORMAT,
+            "spec": self.spec.to_dict(),
+            "thresholds": dict(self.thresholds),
+            "protocol": dict(self.protocol),
+            "seen": list(self.seen),
+            "config": self.config,
+            "versions": dict(self.versions),
+            "crop": self.crop,
+            "training_data": dict(self.training_data),
+            "run": dict(self.run),
+            "faces": {split: dict(hashes) for split, hashes in self.faces.items()},
+            "occurrence_level": occurrence_level(self.spec.cutpoints, self.spec.occurrence_min),
+        }
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Any, *, source: str | Path) -> Payload:
+        """Read the payload of a loaded checkpoint.
+
+        Raises:
+            CheckpointError: not written by FaceFlow, by a newer version, or with unknown content.
+        """
+        raw = checkpoint.get(PAYLOAD) if isinstance(checkpoint, Mapping) else None
+        if not isinstance(raw, Mapping):
+            raise CheckpointError(
+                f"{source}: expected a FaceFlow checkpoint, got a file without its '{PAYLOAD}' entry; "
+                "for weights of a timm network use model.weights"
+            )
+        number = raw.get("format")
+        if is_newer(number, FORMAT):
+            raise CheckpointError(
+                f"{source}: expected checkpoint format {FORMAT} or lower, got {number} of a newer FaceFlow; "
+                f"run: {UPDATE}"
+            )
+        if not is_known(number, FORMAT):
+            raise CheckpointError(
+                f"{source}: expected the number of a checkpoint format, got {number!r}; it is damaged"
+            )
+        expected = {"spec": Mapping, "thresholds": Mapping, "protocol": Mapping, "seen": list, "config": Mapping,
+                    "versions": Mapping}  # fmt: skip
+        for key, kind in expected.items():
+            if not isinstance(raw.get(key), kind):
+                raise CheckpointError(f"{source}: expected '{key}' in the checkpoint, got none; the file is damaged")
+        try:
+            spec = NetworkSpec.from_dict(raw["spec"])
+            now = occurrence_level(spec.cutpoints, spec.occurrence_min)
+            outdated = raw.get("occurrence_level", _first_level(spec)) != now
+            return cls(
+                spec=spec,
+                protocol={str(key): str(value) for key, value in raw["protocol"].items()},
+                seen=[str(person) for person in raw["seen"]],
+                config=dict(raw["config"]),
+                versions={str(key): str(value) for key, value in raw["versions"].items()},
+                thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},
+                crop=None if raw.get("crop") is None else dict(raw["crop"]),
+                training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
+                run={str(key): str(value) for key, value in raw.get("run", {}).items()},
+                faces=_faces(raw.get("faces", {})),
+                outdated=outdated,
+            )
+        except (CheckpointError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
+
+
+def read_checkpoint(path: str | Path, *, key: str) -> tuple[dict[str, Any], Payload]:
+    """Load a FaceFlow checkpoint and its payload.
+
+    Raises:
+        CheckpointError: see `faceflow.models.weights.load_file` and `Payload.from_checkpoint`.
+    """
+    content = load_file(path, key=key)
+    return content, Payload.from_checkpoint(content, source=path)
+
+
+def network_state(checkpoint: Mapping[str, Any], *, source: str | Path) -> dict[str, Tensor]:
+    """Weights of the network that the run validated: the average where it kept one."""
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{source}: expected 'state_dict' in the checkpoint, got none; the file is damaged")
+    for prefix in ("average.network.", "network."):
+        if weights := {k.removeprefix(prefix): v for k, v in state.items() if str(k).startswith(prefix)}:
+            return weights
+    raise CheckpointError(f"{source}: expected weights of a network in the checkpoint, got none; the file is damaged")
+
+
+def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
+    """Rebuild the network of a checkpoint, in evaluation mode, from the file alone.
+
+    Raises:
+        CheckpointError: the file cannot be used.
+    """
+    checkpoint, payload = read_checkpoint(path, key=key)
+    try:
+        network = AUNetwork(payload.spec)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    load_state(network, network_state(checkpoint, source=path), source=path)
+    if payload.outdated:
+        spec = payload.spec
+        before, now = _first_level(spec), occurrence_level(spec.cutpoints, spec.occurrence_min)
+        log.warning(
+            "%s: occurrence (intensity >= %g) is now read where labels are cut, at %.3g; FaceFlow 0.1.0 read it at "
+            "%.3g, so its thresholds and scores of occurrence do not fit: F1@val is left out; train again to have it",
+            *(path, spec.occurrence_min, spec.cutpoints[now], spec.cutpoints[before]),
+        )
+    return network.eval(), payload
+
+
+def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str | Path) -> None:
+    """Load weights, all of them and nothing else.
+
+    Raises:
+        CheckpointError: other names or shapes.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        lines = re.split(r"[\n\t]+", str(error))
+        detail = lines[1] if len(lines) > 1 else lines[0]
+        raise CheckpointError(
+            f"{source}: expected the weights of {network.spec.backbone} with {len(network.spec.aus)} AUs, got others "
+            f"({detail.strip()[:150]}); check model.backbone, aus and levels"
+        ) from error
+
+
+def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:
+    faces = {str(split): {str(name): hashes for name, hashes in kinds.items()} for split, kinds in raw.items()}
+    for split, kinds in faces.items():
+        if "pictures" not in kinds or any(
+            not isinstance(hashes, Tensor) or hashes.dtype != torch.int64 or hashes.shape != (len(kinds["pictures"]),)
+            for hashes in kinds.values()
+        ):
+            raise ValueError(f"expected a hash per face of {split}, got others")
+    return faces
+
+
+def _first_level(spec: NetworkSpec) -> int:
+    """Level off which version 0.1.0 read occurrence: the first at or above the rule, else the last."""
+    cuts = np.asarray(spec.cutpoints) + TOLERANCE
+    return max(0, min(int(np.searchsorted(cuts, spec.occurrence_min)), spec.levels - 1))

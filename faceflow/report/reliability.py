@@ -1,0 +1,93 @@
+"""Reliability diagrams: how often an AU occurs where the network says how likely it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from faceflow.encoding import Array
+from faceflow.report.example_faces import Results
+from faceflow.report.page import BLUE, GRAY, MARGIN, MEDIUM, PALE, SMALL, WIDTH, Page, missing_class, rounded
+
+BINS = 10
+_ACROSS, _ABOVE, _PANEL = 6, 0.5, 2.15  # panels, inches, inches
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The K bins of one AU that hold faces: mean probability, share of faces where the AU occurs, and faces, (K,)."""
+
+    confidence: Array
+    frequency: Array
+    count: NDArray[np.int64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: mean of |frequency - confidence| over faces (Naeini 2015; Guo 2017, eq. 3)."""
+        return float(np.average(np.abs(self.frequency - self.confidence), weights=self.count))
+
+
+def reliability(probability: Array, truth: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """Sort the faces of one AU, at least one, into bins of equal width; an edge belongs to the bin below it."""
+    index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
+    count = np.bincount(index, minlength=bins)
+    filled = count > 0
+    confidence = np.bincount(index, weights=probability, minlength=bins)[filled] / count[filled]
+    frequency = np.bincount(index, weights=truth, minlength=bins)[filled] / count[filled]
+    return Reliability(confidence, frequency, count[filled])
+
+
+def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
+    """Draw a diagram per AU."""
+    down = math.ceil(len(results.aus) / _ACROSS)
+    page = Page.open(title, protocol, _ABOVE + down * _PANEL + 0.15)
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", ms=3.5, lw=1.2, label="share of faces where the AU occurs"),
+        Line2D([], [], color=GRAY, ls="--", lw=0.8, label="perfectly calibrated"),
+        Patch(color=PALE, label="share of all faces in the bin"),
+    ]
+    place = page.point(MARGIN, page.top + 0.17)
+    page.figure.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=place,
+        ncols=3,
+        fontsize=MEDIUM,
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0,
+    )
+    step = (WIDTH - 2 * MARGIN) / _ACROSS
+    for index, au in enumerate(results.aus):
+        row, column = divmod(index, _ACROSS)
+        left, top = MARGIN + 0.25 + column * step, page.top + _ABOVE + row * _PANEL + 0.2
+        axes = page.axes(left, top, step - 0.5, _PANEL - 0.65)
+        axes.set(xlim=(0, 1), ylim=(-0.02, 1.04), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axes.set_xticklabels(["0", "predicted probability" if index == 0 else "0.5", "1"])
+        axes.set_yticklabels(["0", "0.5", "1"])
+        _draw_diagram(axes, results, index, au)
+    return page.figure
+
+
+def _draw_diagram(axes: Axes, results: Results, index: int, au: str) -> None:
+    seen = results.judged[:, index]
+    truth = results.truth[seen, index]
+    if reason := missing_class(truth.sum(), len(truth)):
+        axes.set_title(au, size=MEDIUM, pad=3, loc="left")
+        axes.text(0.5, 0.5, reason, size=SMALL, color=GRAY, ha="center", style="italic")
+        return
+    found = reliability(results.probability[seen, index], truth)
+    axes.set_title(f"{au}  ECE {rounded(found.ece)}", size=MEDIUM, pad=3, loc="left")
+    width = 1 / BINS
+    middle = (np.floor(found.confidence / width).clip(0, BINS - 1) + 0.5) * width
+    axes.bar(middle, found.count / len(truth), width=width, color=PALE, edgecolor="white", lw=0.5)
+    axes.plot([0, 1], [0, 1], color=GRAY, ls="--", lw=0.8)
+    axes.plot(found.confidence, found.frequency, color=BLUE, marker="o", ms=3.5, lw=1.2, clip_on=False)

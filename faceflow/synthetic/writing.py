@@ -1,0 +1,155 @@
+"""The embedded data set: procedural faces with known AUs, written once as an ordinary CSV data set."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import secrets
+import shutil
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.synthetic.face import (
+    ACTION_UNITS,
+    DOMAINS,
+    Subject,
+    draw_face,
+    sample_labels,
+    sample_subject,
+    sample_view,
+)
+
+log = logging.getLogger(__name__)
+
+HEADER = (*ACTION_UNITS, "filename", "subject", "frame", "domain")
+LIMITS = {"subjects": (1, 10_000), "frames": (1, 10_000), "size": (32, 1024), "seed": (0, 2**31 - 1)}
+
+# A progress bar is worth its line from about 2 s, at some 10 ms for an image of 128 px with its encoding.
+PIXELS_WITHOUT_PROGRESS = 200 * 128**2
+
+
+@dataclass(frozen=True)
+class Person:
+    """One subject to draw; the seeds of its frames are children of `seed`."""
+
+    name: str
+    domain: str
+    seed: np.random.SeedSequence
+    look: Subject
+
+
+def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, domains: list[str], seed: int) -> Path:
+    """Draw faces of `subjects` persons per domain with `frames` images each, unless that was done before.
+
+    Writes `labels.csv` (intensities 0..5 of 12 AUs, filename, subject, frame, domain) and
+    `images/<domain>/<subject>_<frame>.jpg`. Every image depends on the seed, its domain, subject and frame
+    alone, so a larger data set contains the smaller one. The folder appears when it is complete; of
+    several processes that write it at once, the first wins.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: a value out of range, an unknown or repeated domain, or a folder with other files in it.
+        DataError: the folder cannot be written.
+    """
+    _check_ranges(subjects=subjects, frames=frames, size=size, seed=seed)
+    _check_domains(domains)
+    target = Path(folder).expanduser()
+    if (target / "labels.csv").exists():
+        return target
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(
+            f"data.prepare.folder: expected a new folder, got {target} with other content; empty it or name another"
+        )
+    log.info("Drawing %d synthetic faces into %s", len(domains) * subjects * frames, target)
+    unfinished = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(unfinished, _people(domains, subjects, seed), frames, size, len(domains) * subjects)
+        _publish(unfinished, target)
+    except OSError as error:
+        raise DataError(
+            f"data.folder: expected a folder that can be written, got '{target}' ({error.strerror or error}); set "
+            "paths.cache=FOLDER or the variable FACEFLOW_CACHE, or data.folder=FOLDER"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def _check_ranges(**values: int) -> None:
+    for key, value in values.items():
+        low, high = LIMITS[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ConfigError(
+                f"data.prepare.{key}: expected a whole number from {low} to {high}, got {value!r}; change it"
+            )
+
+
+def _check_domains(domains: list[str]) -> None:
+    for domain in domains:
+        if domain not in DOMAINS:
+            raise ConfigError(
+                f"data.prepare.domains: expected visual domains, got '{domain}'; {suggest(domain, DOMAINS)}"
+            )
+    if not domains or len(set(domains)) < len(domains):
+        raise ConfigError(
+            f"data.prepare.domains: expected at least one domain and none twice, got {list(domains)}; "
+            f"choose from {', '.join(DOMAINS)}"
+        )
+
+
+def _people(domains: list[str], subjects: int, seed: int) -> Iterator[Person]:
+    for domain in domains:
+        for number in range(subjects):
+            own_seed = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(domain.encode()), number))
+            look = sample_subject(np.random.default_rng(own_seed))
+            yield Person(f"{domain}{number:03d}", domain, own_seed, look)
+
+
+def _write(folder: Path, people: Iterator[Person], frames: int, size: int, count: int) -> None:
+    brief = count * frames * size**2 < PIXELS_WITHOUT_PROGRESS
+    (folder / "images").mkdir(parents=True)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        console = Console(stderr=True)
+        for person in track(people, "Drawing faces", total=count, console=console, disable=brief, transient=True):
+            (folder / "images" / person.domain).mkdir(exist_ok=True)
+            for frame in range(frames):
+                filename = f"{person.domain}/{person.name}_{frame:04d}.jpg"
+                labels = _write_frame(folder / "images" / filename, person, frame, size)
+                table.writerow((*labels.values(), filename, person.name, frame, person.domain))
+
+
+def _write_frame(path: Path, person: Person, frame: int, size: int) -> dict[str, int]:
+    """Draw and store one image; return its labels."""
+    domain = DOMAINS[person.domain]
+    seed = np.random.SeedSequence(person.seed.entropy, spawn_key=(*person.seed.spawn_key, frame))
+    rng = np.random.default_rng(seed)
+    labels = sample_labels(rng)
+    view = sample_view(rng, domain.unevenness)
+    image = draw_face(person.look, labels, size=size, domain=person.domain, view=view, rng=rng)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, domain.jpeg_quality]
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1]
+    path.write_bytes(encoded.tobytes())
+    return labels
+
+
+def _publish(unfinished: Path, target: Path) -> None:
+    """Move the complete folder into place, unless another process was faster."""
+    try:
+        unfinished.rename(target)
+    except OSError:
+        if not (target / "labels.csv").exists():
+            raise
+        log.info("Another process has drawn %s meanwhile; its copy is used", target)

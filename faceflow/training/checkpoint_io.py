@@ -1,0 +1,51 @@
+"""Checkpoints are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from faceflow.errors import CheckpointError
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a full disk never costs the previous one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `checkpoint` to `path`.
+
+        Raises:
+            CheckpointError: the disk is full or the folder cannot be written; `path` is as it was.
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{path}: could not write the checkpoint ({_reason(error)}); earlier checkpoints are untouched: free "
+                "space and continue with resume=PATH"
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said: torch's writer hides it behind an error of its own when it closes a cut file."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        link = link.__context__
+    return " ".join(str(error).split()) or type(error).__name__
