@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import faceflow
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
 from faceflow.crop.clips import Clip, clips_of, find_clips
@@ -53,7 +53,7 @@ def _crop(cfg: Mapping[str, Any], output: Path) -> None:
         **cfg["image"],
     )
     shard = Shard(**cfg["shard"])
-    check_number(cfg["sheet"], key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+    check_whole(cfg["sheet"], key="sheet", lowest=0)
     dataset, clips = _what(cfg, output)
     folds = _folds(cfg["folds"], dataset, clips)
     _check_use(settings, dataset, clips)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.crop.clips import Clip
 from faceflow.crop.crop_rows import join_rows
 from faceflow.crop.cropping import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
@@ -51,14 +51,10 @@ class Shard:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_number(self.count, key="shard.count", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True)
-        check_number(
-            self.index,
-            key="shard.index",
-            expected=f"a whole number from 0 to shard.count - 1 = {self.count - 1}",
-            valid=lambda n: 0 <= n < self.count,
-            whole=True,
-        )
+        check_whole(self.count, key="shard.count", lowest=1)
+        last = self.count - 1
+        expected = f"a whole number from 0 to shard.count - 1 = {last}"
+        check_whole(self.index, key="shard.index", lowest=0, highest=last, expected=expected)
 
 
 def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, version: str) -> None:
@@ -118,7 +114,7 @@ def crop_clips(
         DataError: a result cannot be written, or a worker was killed.
         Terminated: it ended with the whole run.
     """
-    check_number(workers, key="workers", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+    check_whole(workers, key="workers", lowest=0)
     mine = clips[shard.index :: shard.count]
     for clip in mine:
         check_source(clip, rows_file(output, clip).parent)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from faceflow.aus import parse_column
+from faceflow.checks import check_choice
 from faceflow.datasets import published_folds
 from faceflow.datasets.label_files import (
     Codes,
@@ -28,7 +29,7 @@ from faceflow.datasets.label_files import (
     without_missing,
 )
 from faceflow.datasets.layout import find, in_both, not_found, numbered_images, open_root, subfolders
-from faceflow.datasets.published import Folds, Labels, Recording, check_choice
+from faceflow.datasets.published import Folds, Labels, Recording
 from faceflow.errors import DataError
 
 OCCURRENCE = Codes(highest=1, missing=9)
@@ -61,8 +62,8 @@ class BP4D:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.labels", labels, ("occurrence", "intensity"))
-        check_choice("dataset.frames", frames, ("labeled", "all"))
+        check_choice(labels, key="dataset.labels", options=("occurrence", "intensity"))
+        check_choice(frames, key="dataset.frames", options=("labeled", "all"))
         self.root = open_root(root, self.title)
         self.intensity = labels == "intensity"
         self.all_frames = frames == "all"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.bootstrap import PersonBootstrap
@@ -23,13 +23,7 @@ def check_bootstrap(settings: Mapping[str, Any]) -> None:
         ConfigError: no whole numbers of at least 0.
     """
     for key in ("resamples", "seed"):
-        check_number(
-            settings[key],
-            key=f"bootstrap.{key}",
-            expected="a whole number >= 0",
-            valid=lambda value: value >= 0,
-            whole=True,
-        )
+        check_whole(settings[key], key=f"bootstrap.{key}", lowest=0)
 
 
 def with_intervals(

@@ -16,14 +16,14 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from faceflow.checks import check_number
+from faceflow.checks import check_choice, check_number, check_whole
 from faceflow.console import plain_table, print_lines, print_tables
 from faceflow.data.assembly import check_shared
 from faceflow.data.crop_recipe import read_crop_recipe
 from faceflow.data.datamodule import check_loader
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError, ExportError, suggest
+from faceflow.errors import ConfigError, ExportError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.known_faces import find_seen, without_seen
@@ -140,15 +140,11 @@ def _check_new(path: Path, *, overwrite: bool) -> None:
 
 
 def _check_settings(cfg: DictConfig) -> None:
-    if cfg.precision not in PRECISIONS:
-        raise ConfigError(
-            f"precision: expected one of {', '.join(PRECISIONS)}, got '{cfg.precision}'; "
-            + suggest(str(cfg.precision), PRECISIONS)
-        )
+    check_choice(cfg.precision, key="precision", options=PRECISIONS)
     for key in ("max_drop", "max_drop_au"):
         if cfg[key] is not None:
             check_number(cfg[key], key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
-    check_number(cfg.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True)
+    check_whole(cfg.calibration, key="calibration", lowest=1, expected="a count of faces")
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     if cfg.precision == INT8_STATIC and cfg.get("data") is None:
         raise ConfigError(

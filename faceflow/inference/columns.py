@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faceflow.aus import joined, side_of
-from faceflow.errors import ConfigError, suggest
+from faceflow.checks import check_choice
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.face_crops import CUT
@@ -51,8 +51,7 @@ class Table:
     """
 
     def __init__(self, contract: ModelContract, *, alias: str, suffixes: Sequence[str]) -> None:
-        if alias not in ALIASES:
-            raise ConfigError(f"alias: expected {', '.join(ALIASES)}, got {alias!r}; {suggest(str(alias), ALIASES)}")
+        check_choice(alias, key="alias", options=ALIASES)
         self.contract = contract
         self.suffixes = tuple(suffixes)
         theirs, names = _THEIRS[alias]

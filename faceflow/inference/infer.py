@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceflow.checks import check_boolean
 from faceflow.console import print_lines, print_tables
 from faceflow.errors import ConfigError, DataError
 from faceflow.files import claimed
@@ -163,8 +164,7 @@ def _choose_files(cfg: Mapping[str, Any]) -> _Files:
     files = _Files(table=table, description=description, render=render, plot=plot)
     if plot is not None:
         check_timeline(plot)
-    if not isinstance(cfg["overwrite"], bool):
-        raise ConfigError(f"overwrite: expected true or false, got {cfg['overwrite']!r}")
+    check_boolean(cfg["overwrite"], key="overwrite")
     for key, path in files.all.items():
         if path.is_dir():
             raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")

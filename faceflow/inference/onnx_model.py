@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError, ExportError, suggest
+from faceflow.checks import check_choice, check_whole
+from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
@@ -71,7 +71,7 @@ class OnnxModel:
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
-        check_number(threads, key="threads", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+        check_whole(threads, key="threads", lowest=0)
         metadata = read_metadata(self.path, key=key)
         if KEY not in metadata:
             raise ExportError(
@@ -199,9 +199,7 @@ def fit(image: Image, size: int) -> Image:
 
 def _choose(provider: str) -> list[str]:
     available = [name for name, long in PROVIDERS.items() if long in ort.get_available_providers()]
-    if provider not in ("auto", *PROVIDERS):
-        hint = suggest(str(provider), ["auto", *PROVIDERS])
-        raise ConfigError(f"provider: expected auto, {', '.join(PROVIDERS)}, got {provider!r}; {hint}")
+    check_choice(provider, key="provider", options=("auto", *PROVIDERS))
     if provider != "auto" and provider not in available:
         raise ConfigError(
             f"provider: expected one that is available here ({', '.join(available)}), got '{provider}'"

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_number, check_whole
 from faceflow.config.composition import compose_config
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
@@ -181,23 +181,16 @@ class Predictor:
         self.close()
 
     def _check_settings(self, cfg: Mapping[str, Any]) -> None:
-        check_number(
-            self.batch_size, key="batch_size", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
-        )
-        check_number(
-            cfg["detectors"], key="detectors", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True
-        )
-        check_number(
-            self.smooth, key="smooth", expected="frames on either side >= 0", valid=lambda n: n >= 0, whole=True
-        )
+        check_whole(self.batch_size, key="batch_size", lowest=1)
+        check_whole(cfg["detectors"], key="detectors", lowest=0)
+        check_whole(self.smooth, key="smooth", lowest=0, expected="frames on either side >= 0")
         check_number(
             self.neutral_probability,
             key="neutral_probability",
             expected="a probability in 0..1, neither 0 nor 1",
             valid=lambda p: 0 < p < 1,
         )
-        if not isinstance(self.crops, bool):
-            raise ConfigError(f"crops: expected true or false, got {self.crops!r}")
+        check_boolean(self.crops, key="crops")
         if self.calibrate not in ("none", "median") and not Path(self.calibrate).is_file():
             raise ConfigError(
                 f"calibrate: expected none, median, or a picture of a neutral face, got '{self.calibrate}', which is "

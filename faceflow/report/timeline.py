@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import description
+from faceflow.checks import check_installed
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import ConfigError
 from faceflow.files import whole_file
@@ -114,13 +115,7 @@ def check_timeline(path: Path) -> str:
     if suffix not in (".png", ".html"):
         raise ConfigError(f"plot: expected a file that ends in .png or .html, got '{path}'")
     if suffix == ".png":
-        try:
-            import matplotlib.figure  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"plot: expected matplotlib for '{path}', which is not installed; pip install matplotlib, or choose "
-                "a name that ends in .html"
-            ) from error
+        check_installed("matplotlib", key="plot", install="matplotlib", instead="choose a name that ends in .html")
     return suffix
 
 

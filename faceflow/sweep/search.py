@@ -21,6 +21,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from faceflow.checks import check_installed
 from faceflow.errors import ConfigError
 from faceflow.sweep.job import without_launcher
 
@@ -70,10 +71,7 @@ class OptunaSweeper(Sweeper):
 
         Trials that fail are replaced, until several and more than half of them failed: the next ones would fail too.
         """
-        if importlib.util.find_spec("optuna") is None:
-            raise ConfigError(
-                "sweep=search: expected optuna to be installed, got none; run: pip install 'faceflow[sweep]'"
-            )
+        check_installed("optuna", key="sweep=search", install="faceflow[sweep]")
         overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
         space = {key: _distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
         if not space:

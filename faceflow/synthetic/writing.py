@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from faceflow.checks import check_whole
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.synthetic.face import (
     ACTION_UNITS,
@@ -89,10 +90,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
 def _check_ranges(**values: int) -> None:
     for key, value in values.items():
         low, high = LIMITS[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ConfigError(
-                f"data.prepare.{key}: expected a whole number from {low} to {high}, got {value!r}; change it"
-            )
+        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
 
 
 def _check_domains(domains: list[str]) -> None:

@@ -13,7 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
@@ -62,8 +62,7 @@ def build_network(
     spec: NetworkSpec, model: Mapping[str, Any], *, init_weights: str | None, channels_last: bool
 ) -> AUNetwork:
     """Network with its starting weights: a FaceFlow checkpoint, a timm file, the hub, or random."""
-    if not isinstance(model["pretrained"], bool):
-        raise ConfigError(f"model.pretrained: expected true or false, got {model['pretrained']!r}")
+    check_boolean(model["pretrained"], key="model.pretrained")
     start = read_start(init_weights, spec) if init_weights else None
     weights = read_weights(model["weights"], key="model.weights") if model["weights"] and start is None else None
     network = AUNetwork(
@@ -115,13 +114,7 @@ def build_trainer(
     """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
-            check_number(
-                trainer[key],
-                key=f"trainer.{key}",
-                expected=f"a whole number >= {lowest}",
-                valid=lambda value: value >= lowest,  # noqa: B023
-                whole=True,
-            )
+            check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.checks import check_number
+from faceflow.checks import check_choice, check_whole
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.run_folder import settle
 from faceflow.console import print_tables, save_tables
@@ -79,8 +79,7 @@ def _test(cfg: DictConfig, output: Path) -> float:
     silence_advice()
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     check_bootstrap(cfg.bootstrap)
-    if cfg.subset not in ("unseen", "all"):
-        raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
+    check_choice(cfg.subset, key="subset", options=("unseen", "all"))
     predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
     spec = predictor.spec
     tables = read_faces(cfg, levels=spec.levels)
@@ -132,9 +131,9 @@ def _check_settings(cfg: DictConfig) -> list[str]:
     objectives = build_objectives(plain_dict(cfg.method))
     views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
     expected = "a whole number in 0..4294967295"
-    check_number(cfg.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
+    check_whole(cfg.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     check_bootstrap(cfg.bootstrap)
-    check_number(cfg.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
+    check_whole(cfg.preview, key="preview", lowest=0, expected="a count of faces")
     if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)
     return views
