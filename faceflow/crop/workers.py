@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import multiprocessing
@@ -19,9 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from faceflow.checks import check_whole
 from faceflow.crop.clips import Clip
@@ -33,6 +29,7 @@ from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import count_frames
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.interruption import await_sigterm
+from faceflow.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -121,11 +118,15 @@ def crop_clips(
     left = [clip for clip in mine if not rows_file(output, clip).exists()]
     if len(left) < len(mine):
         log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
-    with _progress_bar(left, settings.frames.every) as advance:
+
+    def announced() -> int:
+        return sum(_announced(clip, settings.frames.every) for clip in left)
+
+    with progress_bar("Cropping", announced, unit="frames") as bar:
         if workers <= 1 or len(left) == 1:
-            _crop_here(left, settings, detector, output, advance)
+            _crop_here(left, settings, detector, output, bar.advance)
         elif left:
-            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), advance)
+            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
         log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
@@ -239,20 +240,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-@contextlib.contextmanager
-def _progress_bar(clips: Sequence[Clip], every: int) -> Iterator[Callable[[int], None]]:
-    """Show frames, frames per second and the time left; yields what is called with the frames done."""
-    console = Console(stderr=True)
-    if not clips or not console.is_terminal:
-        yield lambda frames: None
-        return
-    announced = sum(_announced(clip, every) for clip in clips)
-    columns = (TextColumn("Cropping"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=announced or None)
-        yield lambda frames: progress.advance(task, frames)
-
-
 def _announced(clip: Clip, every: int) -> int:
     if clip.images is not None and not clip.sequence:
         return len(clip.images)
@@ -260,8 +247,3 @@ def _announced(clip: Clip, every: int) -> int:
     if clip.images is None and isinstance(clip.file, Path):
         frames = count_frames(clip.file)
     return -(-frames // every)
-
-
-class _Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} frames/s" if task.speed else "")

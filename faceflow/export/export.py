@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 
 from faceflow.checks import check_choice, check_number, check_whole
 from faceflow.console import plain_table, print_lines, print_tables
@@ -42,6 +39,7 @@ from faceflow.inference.onnx_model import OnnxModel
 from faceflow.interruption import kept
 from faceflow.models.checkpoint import Payload, load_network
 from faceflow.models.network import AUNetwork
+from faceflow.progress import waiting
 
 log = logging.getLogger(__name__)
 
@@ -90,15 +88,15 @@ def _export(cfg: DictConfig) -> None:
     pictures = _pictures(faces, payload, pipeline)
     with claimed(output, key="output", folder=False):
         _check_new(output, overwrite=cfg.overwrite)  # what another command has just written
-        with _shown(f"Exporting {network.spec.backbone}"):
+        with waiting(f"Exporting {network.spec.backbone}"):
             model = build_graph(network, simplify=cfg.simplify)
         with whole_file(output) as partial:
-            with _shown("Comparing with torch"):
+            with waiting("Comparing with torch"):
                 write_model(partial, model, dataclasses.replace(contract, precision=FP32))
                 difference = _check_parity(network, partial, pictures)
             cost, reduced_difference = None, None
             if cfg.precision != FP32:
-                with _shown(f"Converting to {cfg.precision}"):
+                with waiting(f"Converting to {cfg.precision}"):
                     calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
                     model = reduced(model, cfg.precision, faces=calibration)
                     write_model(partial, model, contract)
@@ -222,14 +220,6 @@ def _measure_cost(
     )
     check_cost(cost, cfg.precision, max_drop=cfg.max_drop, max_drop_au=cfg.max_drop_au)
     return cost
-
-
-@contextlib.contextmanager
-def _shown(text: str) -> Iterator[None]:
-    """Show on a terminal what is being done, while it is."""
-    # The file by name: exporters are silenced by another sys.stderr.
-    with Console(file=sys.stderr).status(f"{text} ..."):
-        yield
 
 
 def _parity_text(difference: float, pictures: Mapping[str, Image]) -> str:

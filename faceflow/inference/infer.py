@@ -20,10 +20,10 @@ from faceflow.inference.description import describe, write_description
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.output import STDOUT, RowFile, partial_name, row_file
 from faceflow.inference.predictor import Predictor
-from faceflow.inference.progress import progress_bar
 from faceflow.inference.render import Renderer, shown
 from faceflow.inference.traces import Traces
 from faceflow.interruption import kept, stop_on_interrupt
+from faceflow.progress import progress_bar
 from faceflow.report.timeline import check_timeline, draw_timeline
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _predict(
 ) -> None:
     total = sum(source.count for source in sources) if all(source.count for source in sources) else 0
     visible = rows.path != Path(STDOUT) or not sys.stdout.isatty()
-    with progress_bar(total, visible=visible) as advance:
+    with progress_bar("Predicting", total, unit="frames", visible=visible) as bar:
         for source in sources:
             if stop.is_set():
                 return
@@ -152,7 +152,7 @@ def _predict(
                     if traces is not None:
                         traces.add(frame)
                     tally.add(frame)
-                    advance()
+                    bar.advance()
 
 
 def _choose_files(cfg: Mapping[str, Any]) -> _Files:
