@@ -112,6 +112,6 @@ def test_a_detector_that_does_not_start_names_the_reason(
 
     assert f"which does not open ({reason}" in message()
     whole = file_hash(tmp_path / "face.task")
-    usual = ModelFile(name="", sha256=whole, url="", package="", member="")
+    usual = ModelFile(name="", sha256=whole, url="")
     monkeypatch.setattr(mediapipe_detector, "FACE_LANDMARKER", usual)
     assert message().startswith(f"detector: expected MediaPipe to start, got '{reason}")

@@ -81,6 +81,12 @@ def test_the_page_stands_alone_and_holds_the_numbers() -> None:
     assert (data["from"], data["to"]) == (-0.05, 0.95)
 
 
+def test_a_title_cannot_end_the_page_or_its_script() -> None:
+    page = timeline_page(timeline(title="</title></script><script>alert('x')</script>"))
+    assert page.count("<script") == page.count("</script>") == 1
+    assert svg_of(page).attrib["aria-label"] == "</title></script><script>alert('x')</script>"
+
+
 def test_curves_of_the_page_go_through_the_values_and_break_at_gaps() -> None:
     svg = svg_of(timeline_page(timeline()))
     paths = [node.attrib["d"] for node in svg.iter("path")]
