@@ -17,6 +17,7 @@ from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.views import computed_views
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -122,15 +123,16 @@ def _test(cfg: DictConfig, output: Path) -> float:
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 
-def _check_settings(cfg: DictConfig) -> list[str]:
-    """Check what needs no data, and settle what to monitor; return the views that the method reads."""
+def _check_settings(cfg: DictConfig) -> dict[str, str]:
+    """Check what needs no data, and settle what to monitor; return the views of the method, see `computed_views`."""
     if cfg.monitor is None:
         cfg.monitor = "val/f1_val" if cfg.levels == 1 else "val/icc"
     cutpoints(cfg.levels, cfg.cutpoints)
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     SplitConfig(**cfg.split)
     objectives = build_objectives(plain_dict(cfg.method))
-    views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
+    read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
+    views = computed_views(read, plain_dict(cfg.transforms))
     expected = "a whole number in 0..4294967295"
     check_number(cfg.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
     check_bootstrap(cfg.bootstrap)
