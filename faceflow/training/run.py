@@ -11,13 +11,14 @@ from omegaconf import DictConfig
 from faceflow.checks import check_number
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.run_folder import settle
+from faceflow.config.running_job import overridden
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
-from faceflow.data.views import computed_views
+from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -139,6 +140,13 @@ def _check_settings(cfg: DictConfig) -> dict[str, str]:
     check_number(cfg.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
     if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)
+    for pipeline in ("weak", "strong"):
+        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
+            log.warning(
+                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+                "see augment=light|medium|strong",
+                pipeline,
+            )
     return views
 
 
