@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
@@ -77,10 +78,11 @@ def build_network(
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
-def build_pipelines(transforms: Mapping[str, Any], views: Sequence[str]) -> dict[str, Pipeline]:
+def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict[str, Pipeline]:
     """Augmentations of the views that are read, and of evaluation."""
-    wanted = sorted({view.partition("/")[2] for view in views} | {EVAL})
-    return {view: build_pipeline(transforms[view], key=f"transforms.{view}") for view in wanted}
+    steps = with_labeled(transforms)
+    wanted = sorted({stream_and_pipeline(view)[1] for view in views} | {EVAL})
+    return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
 def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:

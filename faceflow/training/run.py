@@ -11,12 +11,14 @@ from omegaconf import DictConfig
 from faceflow.checks import check_choice, check_whole
 from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.run_folder import settle
+from faceflow.config.running_job import overridden
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -121,21 +123,29 @@ def _test(cfg: DictConfig, output: Path) -> float:
     return result.evaluations[result.pooled.name].summary["f1_val"]
 
 
-def _check_settings(cfg: DictConfig) -> list[str]:
-    """Check what needs no data, and settle what to monitor; return the views that the method reads."""
+def _check_settings(cfg: DictConfig) -> dict[str, str]:
+    """Check what needs no data, and settle what to monitor; return the views of the method, see `computed_views`."""
     if cfg.monitor is None:
         cfg.monitor = "val/f1_val" if cfg.levels == 1 else "val/icc"
     cutpoints(cfg.levels, cfg.cutpoints)
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     SplitConfig(**cfg.split)
     objectives = build_objectives(plain_dict(cfg.method))
-    views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
+    read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
+    views = computed_views(read, plain_dict(cfg.transforms))
     expected = "a whole number in 0..4294967295"
     check_whole(cfg.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     check_bootstrap(cfg.bootstrap)
     check_whole(cfg.preview, key="preview", lowest=0, expected="a count of faces")
     if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)
+    for pipeline in ("weak", "strong"):
+        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
+            log.warning(
+                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+                "see augment=light|medium|strong",
+                pipeline,
+            )
     return views
 
 
