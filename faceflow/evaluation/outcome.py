@@ -20,7 +20,7 @@ from faceflow.data.splits import Tables
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
 from faceflow.evaluation.testing import TestResult
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_table
 from faceflow.report.results_page import precision_recall

@@ -26,7 +26,7 @@ from faceflow.evaluation.intervals import with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.checkpoint import Payload
 from faceflow.report.example_faces import Results
 from faceflow.report.pictures import draw_pictures

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import Array
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation
+from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 GROUP = 4  # faces of a kind
 _TRIES = 64  # broken or missing files cost no more than this many attempts

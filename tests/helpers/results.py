@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceflow.metrics.evaluation import Prediction, evaluate
+from faceflow.metrics.au_scores import Prediction, evaluate
 from faceflow.report.example_faces import Results
 
 SOME = ("AU1", "AU4", "AU12")
