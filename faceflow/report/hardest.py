@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.report.example_faces import Face, Results, readable_faces
-from faceflow.report.page import BLUE, GRAY, MARGIN, MEDIUM, ORANGE, SMALL, WIDTH, Page, missing_class
+from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class
+from faceflow.report.palette import BLUE, GRAY, VERMILION
 
 EACH = 3  # faces of a kind
 DPI = 110
@@ -52,7 +53,7 @@ def draw_hardest(results: Results, title: str, protocol: Mapping[str, str], *, p
         page.text(left, top, f"{au} {description(au)}"[:_AU_LETTERS], MEDIUM, bold=True)
         false, missed = hardest_rows(results, index)
         none = missing_class(*(int(part[:, index].sum()) for part in (results.active, results.judged)))
-        for number, (rows, kind, color) in enumerate(((false, "false", BLUE), (missed, "missed", ORANGE))):
+        for number, (rows, kind, color) in enumerate(((false, "false", BLUE), (missed, "missed", VERMILION))):
             start = left + number * (EACH * _STEP + _BETWEEN)
             shift = 0.0 if number else 2.2
             page.text(start + shift, top, f"{len(rows)} {kind}", MEDIUM, color=color)

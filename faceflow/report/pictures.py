@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
 from faceflow.report.example_faces import Results
+from faceflow.report.figure_page import save
 from faceflow.report.hardest import DPI, draw_hardest
-from faceflow.report.page import save
 from faceflow.report.reliability import draw_calibration
-from faceflow.report.results_page import draw
+from faceflow.report.results_picture import draw
 from faceflow.report.training_curves import draw_training
 
 Drawing = Callable[[Results, str, Mapping[str, str]], Figure]

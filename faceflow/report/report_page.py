@@ -14,7 +14,7 @@ from rich.table import Table
 
 from faceflow.files import whole_file
 from faceflow.report.html_table import html_table
-from faceflow.report.page import BLUE, GRAY, INK, ORANGE, PALE
+from faceflow.report.palette import BLUE, GRAY, INK, PALE, VERMILION
 
 _STYLE = f"""
 :root {{ color-scheme: light }}
@@ -30,7 +30,7 @@ a {{ color: {BLUE} }}
 .numbers div {{ border: 1px solid {PALE}; border-radius: 8px; padding: 8px 18px; min-width: 84px }}
 .numbers b {{ display: block; font-size: 24px; line-height: 1.25; font-variant-numeric: tabular-nums }}
 .numbers span {{ color: {GRAY}; font-size: 13px }}
-.warnings {{ border-left: 4px solid {ORANGE}; background: #fdf3ec; padding: 10px 18px; margin: 20px 0 }}
+.warnings {{ border-left: 4px solid {VERMILION}; background: #fdf3ec; padding: 10px 18px; margin: 20px 0 }}
 .warnings ul {{ margin: 4px 0; padding-left: 20px }}
 .scroll {{ overflow-x: auto; margin: 12px 0 22px }}
 table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
@@ -41,7 +41,7 @@ td.wrap {{ white-space: normal }}
 th {{ border-bottom: 1px solid {INK}; font-weight: 600; white-space: pre-line }}
 tbody tr:nth-child(even) {{ background: #f7f7f7 }}
 tr.section td {{ border-top: 1px solid {INK} }}
-tr.bold {{ font-weight: 600 }} tr.dim {{ color: {GRAY} }} .alert {{ color: {ORANGE}; font-weight: 600 }}
+tr.bold {{ font-weight: 600 }} tr.dim {{ color: {GRAY} }} .alert {{ color: {VERMILION}; font-weight: 600 }}
 .right {{ text-align: right }}
 dl {{ display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 4px 20px; margin: 0 }}
 dt {{ color: {GRAY} }} dd {{ margin: 0; overflow-wrap: anywhere }}

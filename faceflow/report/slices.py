@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from faceflow.report.page import save
+from faceflow.report.figure_page import save
 
 _PANEL = (3.4, 3.0)  # inches
 _DECADES = 20  # ratio of largest to smallest value from which an axis is logarithmic

@@ -11,21 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from faceflow.metrics.metric import Place, columns_in
-from faceflow.report.page import (
-    BLUE,
-    GRAY,
-    GREEN,
-    HEADING,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PURPLE,
-    SKY,
-    SMALL,
-    Page,
-    rounded,
-)
+from faceflow.report.figure_page import HEADING, MARGIN, SMALL, Page, rounded
+from faceflow.report.palette import BLUE, GRAY, GREEN, INK, PALE, PURPLE, SKY, VERMILION
 
 # Inches.
 _PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.75
@@ -33,7 +20,7 @@ _AU_ROW = 0.16
 
 _LEGEND_LETTERS = 32  # that fit above a panel
 
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK, GRAY)
+_COLORS = (BLUE, VERMILION, GREEN, PURPLE, SKY, INK, GRAY)
 _PER_AU = "val/f1_val/AU"
 
 

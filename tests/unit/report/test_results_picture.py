@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from faceflow.aus import DESCRIPTIONS
 from faceflow.errors import DataError
 from faceflow.report.example_faces import Results, best_faces, worst_faces
-from faceflow.report.page import save
-from faceflow.report.results_page import draw, precision_recall
+from faceflow.report.figure_page import save
+from faceflow.report.results_picture import draw, precision_recall
 from tests.helpers.results import SOME, images, make_results, random_results
 
 
