@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -39,14 +39,14 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
     )
 
 
-def draw_hardest(results: Results, title: str, protocol: Mapping[str, str], *, persons: Sequence[str]) -> Figure:
+def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     """Draw up to three false alarms and three misses of every AU, of different persons while there are any."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * _PITCH + 0.1)
     page.text(
         MARGIN, page.top + 0.17, "Wrong at the validation threshold, the surest first: probability, file.", MEDIUM
     )
     sheet = np.full((round(page.height * DPI), round(WIDTH * DPI), 3), 255, np.uint8)
-    alike = np.unique(np.asarray(persons, str), return_inverse=True)[1]
+    alike = np.unique(np.asarray(results.persons, str), return_inverse=True)[1]
     for index, au in enumerate(results.aus):
         down, right = divmod(index, _ACROSS)
         left, top = MARGIN + right * _BLOCK, page.top + _ABOVE + down * _PITCH

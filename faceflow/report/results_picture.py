@@ -27,7 +27,7 @@ _FACE, _FACE_STEP, _FACE_LINE, _GROUP_GAP = 1.45, 1.63, 0.145, 0.25
 _FACE_LINES, _FILE_LETTERS = 8, 26
 
 
-def draw(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
+def draw_results(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     """Lay out the page; its height grows with the number of AUs."""
     best, worst = best_faces(results), worst_faces(results)
     panels = max(_LEAST_PANELS, _AU_ROW * len(results.aus))
