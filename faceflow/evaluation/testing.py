@@ -24,7 +24,7 @@ from faceflow.evaluation.intervals import with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.checkpoint import Payload
 from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
@@ -134,10 +134,8 @@ def report_test(
     scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": scores}
     if cfg.pictures:
-        aus, persons = payload.spec.aus, [str(person) for table in tables for person in table.persons]
-        pictures = draw_pictures(
-            _results(result, tables), persons=persons, title=title, protocol=payload.protocol, output=output
-        )
+        pictures = draw_pictures(_results(result, tables), title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
         page = report_run(cfg, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
@@ -154,6 +152,7 @@ def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
         observed=truth.observed,
         evaluation=result.evaluations[result.pooled.name],
         intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+        persons=[str(person) for table in tables for person in table.persons],
         files=[str(file) for table in tables for file in table.files],
     )
 

@@ -24,7 +24,7 @@ from faceflow.inference.render import Renderer, shown
 from faceflow.inference.traces import Traces
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar
-from faceflow.report.timeline import check_timeline, draw_timeline
+from faceflow.report.timeline_files import check_timeline, draw_timeline
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from faceflow.files import whole_file
 from faceflow.report.html import render
 from faceflow.report.html_table import html_table
-from faceflow.report.page import BLUE, GRAY, INK, ORANGE, PALE
+from faceflow.report.palette import BLUE, GRAY, INK, PALE, VERMILION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def report_page(report: Report, folder: Path) -> str:
         blue=BLUE,
         gray=GRAY,
         ink=INK,
-        orange=ORANGE,
+        vermilion=VERMILION,
         pale=PALE,
     )
 

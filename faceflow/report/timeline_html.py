@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.report.html import render
-from faceflow.report.timeline import ACTIVE, GAP, GRAY, INK, PALE, Timeline
+from faceflow.report.palette import ACTIVE, GAP, GRAY, INK, PALE
+from faceflow.report.timeline import Timeline
 
 _LEFT, _PLOT, _RIGHT, _ROW, _GAP = 210, 1160, 60, 44, 16  # pixels
 _COLUMNS = 2000  # points of a curve; more could not be seen

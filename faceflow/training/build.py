@@ -22,6 +22,7 @@ from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.methods.objective import Objective
+from faceflow.metrics.metric import column_named
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
@@ -37,7 +38,6 @@ _CONTINUED = (
     *("layer_decay", "head_lr_mult", "average"),
 )
 _GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
-_LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
 
@@ -184,12 +184,13 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
     known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
     if monitor not in known:
         raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
-    mode = "min" if monitor.rpartition("/")[2] in _LOWER_IS_BETTER else "max"
+    column = column_named(monitor.rpartition("/")[2])
+    mode = "min" if column is not None and column.metric.lower_is_better else "max"
     for name, node in callbacks.items():
         if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
             raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
     if not np.isfinite(known[monitor]):
-        wanted = "several intensities" if monitor.rpartition("/")[2] in ("icc", "pcc") else "both classes"
+        wanted = "both classes" if column is None else column.metric.defined_on
         raise DataError(
             f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
             "persons with split.val, or others with split.seed"

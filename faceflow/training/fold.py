@@ -35,7 +35,7 @@ from faceflow.evaluation.testing import report_test, test_network
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 from faceflow.models.checkpoint import Faces, Payload, load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json

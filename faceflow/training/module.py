@@ -17,7 +17,7 @@ from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import TEACHER, Batch, Objective, images_of
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage

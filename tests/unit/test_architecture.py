@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": LEAVES
     | {"config", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
     "export": LEAVES | {"config", "data", "models", "metrics", "inference", "tracking", "evaluation"},
-    "sweep": LEAVES | {"config", "report"},
+    "sweep": LEAVES | {"config", "metrics", "report"},
     "cli": {"errors", "checks", "config", "interruption"},  # the rest inside the task function
 }
 FORBIDDEN: dict[str, set[str]] = {

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.report.timeline import Timeline, check_timeline, draw_timeline
+from faceflow.report.timeline import Timeline
+from faceflow.report.timeline_files import check_timeline, draw_timeline
 from faceflow.report.timeline_html import timeline_page
 
 NAN = float("nan")
