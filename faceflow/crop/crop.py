@@ -1,10 +1,11 @@
-"""The crop command from plain values of its config: what to crop, cropping it, tables and pictures."""
+"""The crop command from its config: what to crop, cropping it, tables and pictures."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,30 @@ _PICTURES = ("contact_sheet.png", "failures.png")
 _NAMED = 5  # of the clips that a message is about
 
 
-def crop(cfg: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class CropResult:
+    """What cropping left behind.
+
+    Attributes:
+        folder: of the results, with crops.csv, a row for every frame and face.
+        finished: False where other machines still crop their share of the clips.
+        crops: files below the folder `crops`.
+        counts: rows by status of every clip.
+        labelled: whether the clips are of a data set, so that labels.csv lies there too.
+    """
+
+    folder: Path
+    finished: bool
+    crops: Sequence[str]
+    counts: Mapping[str, Mapping[str, int]]
+    labelled: bool
+
+
+def crop(cfg: Mapping[str, Any]) -> CropResult:
     """Crop what a config names.
+
+    Args:
+        cfg: plain values of `configs/crop.yaml`.
 
     Raises:
         ConfigError, DataError: a setting out of range, nothing to crop, no face in it, or a result that cannot be
@@ -40,57 +63,51 @@ def crop(cfg: Mapping[str, Any]) -> None:
     """
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
-    output = Path(str(cfg["output"]))
+    output, sheet = Path(str(cfg["output"])), cfg["sheet"]
     with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
-        _crop(cfg, output)
+        frames = FrameRange(**cfg["frames"])
+        recipe = Recipe.from_dict(cfg["align"])
+        settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
+        shard = Shard(**cfg["shard"])
+        check_number(sheet, key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+        dataset, clips = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        folds = _folds(cfg["folds"], dataset, clips)
+        _check_use(settings, dataset, clips)
+        detector = instantiate(cfg["detector"], key="detector")
+        part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
+        with claimed(part, key="output", folder=shard.count == 1):
+            store_recipe(output, settings, detector, faceflow.__version__)
+            if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
+                return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
+            counts, failures, crops = _summarize(output, clips)
+            print_tables(summary_table(counts))
+            if dataset is not None:
+                _write_labels(output, clips, folds, frames)
+            _draw(output, crops, failures, sheet)
+            if not crops:
+                raise DataError(
+                    f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
+                )
+            labelled = dataset is not None
+            return CropResult(folder=output, finished=True, crops=crops, counts=dict(counts), labelled=labelled)
 
 
-def _crop(cfg: Mapping[str, Any], output: Path) -> None:
-    settings = CropSettings(
-        recipe=Recipe.from_dict(cfg["align"]),
-        **cfg["selection"],
-        frames=FrameRange(**cfg["frames"]),
-        **cfg["image"],
-    )
-    shard = Shard(**cfg["shard"])
-    check_number(cfg["sheet"], key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
-    dataset, clips = _what(cfg, output)
-    folds = _folds(cfg["folds"], dataset, clips)
-    _check_use(settings, dataset, clips)
-    detector = instantiate(cfg["detector"], key="detector")
-    part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
-    with claimed(part, key="output", folder=shard.count == 1):
-        store_recipe(output, settings, detector, faceflow.__version__)
-        if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
-            return
-        crops, failures = _summarize(output, clips)
-        if dataset is not None:
-            _write_labels(output, clips, folds, settings.frames)
-        pictures = [output / name for name in _PICTURES]
-        draw_crops(output, crops, cfg["sheet"], pictures[0])
-        draw_failures(failures, cfg["sheet"], pictures[1])
-        print_lines(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
-        if drawn := [str(path) for path in pictures if path.exists()]:
-            print_lines(f"Look at: {' and '.join(drawn)}")
-        if not crops:
-            raise DataError(
-                f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
-            )
-
-
-def _what(cfg: Mapping[str, Any], output: Path) -> tuple[Dataset | None, list[Clip]]:
-    if cfg["dataset"]:
-        if cfg["source"] is not None:
+def _find(
+    node: Mapping[str, Any] | None, source: object, root: object, output: Path
+) -> tuple[Dataset | None, list[Clip]]:
+    """The data set, if one is named, and the clips to crop."""
+    if node:
+        if source is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
-        dataset: Dataset = instantiate(cfg["dataset"], key="dataset")
+        dataset: Dataset = instantiate(node, key="dataset")
         return dataset, clips_of(dataset.recordings())
-    sources = cfg["source"] if isinstance(cfg["source"], list) else [cfg["source"]]
+    sources = source if isinstance(source, list) else [source]
     if not sources or None in sources:
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
-    if cfg["root"] is not None:
+    if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
     results = [output / name for name in (CROPS, *_PICTURES)]
-    return None, find_clips([str(source) for source in sources], skip=results)
+    return None, find_clips([str(each) for each in sources], skip=results)
 
 
 def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:
@@ -114,15 +131,26 @@ def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[
     return choose_folds(wanted, dataset.folds if dataset else {}, subjects)
 
 
-def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[str], list[Failure]]:
+def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[tuple[str, Counter[str]]], list[Failure], list[str]]:
+    """Rows by status of every clip, frames without a crop, and crops."""
     counts: list[tuple[str, Counter[str]]] = []
     failures: list[Failure] = []
     for clip in clips:
         found, failed = statuses(output, clip)
         counts.append((clip.name, found))
         failures += failed
-    print_tables(summary_table(counts))
-    return [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]], failures
+    crops = [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]]
+    return counts, failures, crops
+
+
+def _draw(output: Path, crops: Sequence[str], failures: Sequence[Failure], sheet: int) -> None:
+    """Draw some crops and failures, and say where all lie."""
+    pictures = [output / name for name in _PICTURES]
+    draw_crops(output, crops, sheet, pictures[0])
+    draw_failures(failures, sheet, pictures[1])
+    print_lines(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
+    if drawn := [str(path) for path in pictures if path.exists()]:
+        print_lines(f"Look at: {' and '.join(drawn)}")
 
 
 def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Sequence[str]], frames: FrameRange) -> None:
