@@ -21,7 +21,7 @@ from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces, sized
 from faceflow.evaluation.intervals import check_bootstrap
-from faceflow.evaluation.known_faces import without_seen
+from faceflow.evaluation.known_faces import find_seen, without_seen
 from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, test_outcome, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
@@ -80,7 +80,8 @@ def _test(cfg: DictConfig, output: Path) -> TestResult:
         log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
         note = {"caution": "subjects seen in training are not known, and may be included"}
     else:
-        tables, note = without_seen(tables, payload, everybody=cfg.subset == "all", same_subjects=cfg.same_subjects)
+        overlaps = find_seen(tables, payload)
+        tables, note = without_seen(tables, overlaps, everybody=cfg.subset == "all", same_subjects=cfg.same_subjects)
     tables = apart_by_split(tables)
     check_shared(spec.aus, tables)
     if cfg.onnx is None:  # an exported file decodes by itself

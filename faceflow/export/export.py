@@ -2,260 +2,130 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import logging
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from omegaconf import DictConfig
-from rich.console import Console
 
-from faceflow.checks import check_number
 from faceflow.console import plain_table, print_lines, print_tables
-from faceflow.data.assembly import check_shared
 from faceflow.data.crop_recipe import read_crop_recipe
 from faceflow.data.datamodule import check_loader
-from faceflow.data.sources import FaceTable
-from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError, ExportError, suggest
+from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
-from faceflow.evaluation.known_faces import find_seen, without_seen
 from faceflow.evaluation.outcome import add_file, reopened
-from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
-from faceflow.export.graph import build_graph, write_model
+from faceflow.export.conversion import Conversion, Measuring, convert
+from faceflow.export.export_faces import ExportFaces, comparison_pictures
+from faceflow.export.export_settings import ExportSettings, check_new, check_output
 from faceflow.export.model_card import describe_model
-from faceflow.export.parity import BATCHES, TOLERANCE, largest_difference, noise
-from faceflow.export.precision_cost import PrecisionCost, check_cost, measure_cost
-from faceflow.export.quantization import FP32, INT8_STATIC, PRECISIONS, reduced
-from faceflow.export.sample_faces import load_faces, spread, training_faces
-from faceflow.files import FileWatch, claimed, whole_file
+from faceflow.export.parity import BATCHES
+from faceflow.export.quantization import FP32, INT8_STATIC
+from faceflow.files import FileWatch, claimed
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, ModelContract
-from faceflow.inference.onnx_model import OnnxModel
 from faceflow.interruption import kept
-from faceflow.models.checkpoint import Payload, load_network
-from faceflow.models.network import AUNetwork
-
-log = logging.getLogger(__name__)
+from faceflow.models.checkpoint import load_network
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Faces:
-    """What `data` gives: faces of persons whom the checkpoint has not seen, faces to calibrate on, and how to read."""
+class ExportResult:
+    """What an export wrote.
 
-    unseen: list[FaceTable]
-    calibration: list[FaceTable]
-    pipeline: Pipeline
-    note: str  # caution about whom they show
+    Attributes:
+        path: the ONNX file.
+        contract: what it says of itself: AUs, thresholds, how faces are cut, metrics of the test.
+        difference: largest one of any output from torch, in single precision.
+        facts: the printed table.
+    """
+
+    path: Path
+    contract: ModelContract
+    difference: float
+    facts: Mapping[str, str]
 
 
-def export(cfg: DictConfig) -> None:
+def export(config: DictConfig) -> ExportResult:
     """Export a checkpoint by a config.
 
     Raises:
         ConfigError, DataError, CheckpointError: settings or files that cannot be used.
         ExportError: a network that cannot be exported, or a file that differs too much from it; none is left behind.
     """
-    output = Path(str(cfg.output))
-    watch = FileWatch(output)
-    with kept(
-        lambda: (
-            f"the model is whole, in {output}"
-            if watch.written(output)
-            else "no file was written; start the same command again"
-        )
-    ):
-        _export(cfg)
-
-
-def _export(cfg: DictConfig) -> None:
     silence_advice()
-    output = _check_output(cfg.output, overwrite=cfg.overwrite)
-    _check_settings(cfg)
-    trackers, run = reopened(Path(cfg.checkpoint)) if cfg.track else ([], None)
-    network, payload = load_network(cfg.checkpoint, key="checkpoint")
-    pipeline = eval_pipeline(cfg, network.spec.image_size)
-    crop = read_crop_recipe(cfg.crop, key="crop") if cfg.crop else payload.crop
-    faces = _read_data(cfg, payload, pipeline)
-    contract = describe_model(
-        payload, Path(cfg.checkpoint), precision=cfg.precision, crop=crop, licence=str(cfg.licence)
-    )
-    pictures = _pictures(faces, payload, pipeline)
-    with claimed(output, key="output", folder=False):
-        _check_new(output, overwrite=cfg.overwrite)  # what another command has just written
-        with _shown(f"Exporting {network.spec.backbone}"):
-            model = build_graph(network, simplify=cfg.simplify)
-        with whole_file(output) as partial:
-            with _shown("Comparing with torch"):
-                write_model(partial, model, dataclasses.replace(contract, precision=FP32))
-                difference = _check_parity(network, partial, pictures)
-            cost, reduced_difference = None, None
-            if cfg.precision != FP32:
-                with _shown(f"Converting to {cfg.precision}"):
-                    calibration = load_faces(spread(faces.calibration, cfg.calibration), pipeline) if faces else None
-                    model = reduced(model, cfg.precision, faces=calibration)
-                    write_model(partial, model, contract)
-                    reduced_difference = _difference(network, partial, pictures)
-                cost = _measure_cost(cfg, network, partial, payload, faces)
-            if cost is not None:
-                measured = "; ".join(filter(None, [f"{cfg.precision}: {cost}", faces.note if faces else ""]))
-                protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {measured}"}
-                contract = dataclasses.replace(contract, protocol=protocol)
-                write_model(partial, model, contract)
-    facts = {
-        "largest difference": _parity_text(difference, pictures),
-        **({} if reduced_difference is None else {f"of {cfg.precision}": f"{reduced_difference:.1e}, same pictures"}),
-        **({} if cfg.precision == FP32 else {"costs": str(cost or "not measured; add data=csv data.labels=...")}),
-    }
-    _report(output, contract, facts)
-    if run is not None:
-        add_file(trackers, run, "onnx", output)
-
-
-def _check_output(output: object, *, overwrite: bool) -> Path:
-    path = Path(str(output))
-    if output is None or path.suffix != ".onnx":
-        raise ConfigError(f"output: expected the name of a .onnx file, got '{output}'; write output=model.onnx")
-    if path.is_dir():
-        raise ConfigError(
-            f"output: expected the name of a file, got a folder: '{path}'; write output={path}/model.onnx"
+    watch = FileWatch(path := Path(str(config.output)))
+    whole, nothing = f"the model is whole, in {path}", "no file was written; start the same command again"
+    with kept(lambda: whole if watch.written(path) else nothing):
+        output = check_output(config.output, overwrite=config.overwrite)
+        settings = ExportSettings(
+            precision=config.precision,
+            max_drop=config.max_drop,
+            max_drop_au=config.max_drop_au,
+            calibration=config.calibration,
+            simplify=config.simplify,
         )
-    _check_new(path, overwrite=overwrite)
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another place")
-    return path
-
-
-def _check_new(path: Path, *, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise ConfigError(f"output: expected a new file, got one that exists: '{path}'; add overwrite=true")
-
-
-def _check_settings(cfg: DictConfig) -> None:
-    if cfg.precision not in PRECISIONS:
-        raise ConfigError(
-            f"precision: expected one of {', '.join(PRECISIONS)}, got '{cfg.precision}'; "
-            + suggest(str(cfg.precision), PRECISIONS)
+        loader, with_data = config.loader, config.get("data") is not None
+        check_loader(loader.batch_size, loader.workers, loader.timeout_s)
+        if settings.precision == INT8_STATIC and not with_data:
+            raise ConfigError(
+                "data: expected faces on which int8_static measures activations, got none; add data=csv "
+                "data.labels=FILE, or take precision=int8"
+            )
+        trackers, run = reopened(Path(config.checkpoint)) if config.track else ([], None)
+        network, payload = load_network(config.checkpoint, key="checkpoint")
+        pipeline = eval_pipeline(config, network.spec.image_size)
+        crop = read_crop_recipe(config.crop, key="crop") if config.crop else payload.crop
+        faces = None
+        if with_data:
+            tables = read_faces(config, levels=payload.spec.levels)
+            faces = ExportFaces.choose(tables, payload, same_subjects=config.same_subjects)
+        contract = describe_model(
+            payload, Path(config.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
         )
-    for key in ("max_drop", "max_drop_au"):
-        if cfg[key] is not None:
-            check_number(cfg[key], key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
-    check_number(cfg.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True)
-    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
-    if cfg.precision == INT8_STATIC and cfg.get("data") is None:
-        raise ConfigError(
-            "data: expected faces on which int8_static measures activations, got none; add data=csv data.labels=FILE, "
-            "or take precision=int8"
+        pictures = comparison_pictures(faces, payload, pipeline)
+        measuring = Measuring(
+            pipeline=pipeline,
+            batch_size=loader.batch_size,
+            workers=loader.workers,
+            timeout_s=loader.timeout_s,
+            thresholds=payload.thresholds,
         )
+        with claimed(output, key="output", folder=False):
+            check_new(output, overwrite=config.overwrite)  # what another command has just written
+            written = convert(network, contract, output, settings, pictures=pictures, faces=faces, measuring=measuring)
+        facts = _facts(output, written, pictures)
+        _report(output, facts)
+        if run is not None:
+            add_file(trackers, run, "onnx", output)
+    return ExportResult(path=output, contract=written.contract, difference=written.difference, facts=facts)
 
 
-def _read_data(cfg: DictConfig, payload: Payload, pipeline: Pipeline) -> _Faces | None:
-    """Faces of the config's data, None where it has none."""
-    if cfg.get("data") is None:
-        return None
-    tables = read_faces(cfg, levels=payload.spec.levels)
-    check_shared(payload.spec.aus, tables)
-    unseen, note = without_seen(tables, payload, everybody=False, same_subjects=cfg.same_subjects)
-    overlaps = find_seen(tables, payload)
-    known = [table.select(overlap.seen, table.split) for table, overlap in zip(tables, overlaps, strict=True)]
-    calibration = known if any(map(len, known)) else unseen
-    return _Faces(unseen=unseen, calibration=calibration, note=note.get("caution", ""), pipeline=pipeline)
-
-
-def _pictures(faces: _Faces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Image]:
-    """Pictures on which torch and ONNX Runtime are compared, by kind."""
-    count = max(BATCHES)
-    found = load_faces(spread(faces.unseen, count), pipeline) if faces else None
-    if found is None:
-        found = training_faces(payload.config, count, pipeline)
-    return {"random": noise(payload.spec.image_size)} | ({} if found is None else {"real": found})
-
-
-def _open(path: Path) -> OnnxModel:
-    return OnnxModel(path, provider="cpu", threads=torch.get_num_threads(), key="output")
-
-
-def _difference(network: AUNetwork, path: Path, pictures: Mapping[str, Image]) -> float:
-    model = _open(path)
-    difference = max(largest_difference(network, model, images) for images in pictures.values())
-    if not np.isfinite(difference):
-        raise ExportError(
-            f"precision: expected finite outputs, got some that are not of a {model.contract.precision} model; take "
-            "another precision, or a checkpoint whose training did not diverge"
-        )
-    return difference
-
-
-def _check_parity(network: AUNetwork, path: Path, pictures: Mapping[str, Image]) -> float:
-    difference = _difference(network, path, pictures)
-    if difference > TOLERANCE:
-        raise ExportError(
-            f"output: expected outputs within {TOLERANCE:g} of torch, got a difference of {difference:.1e}; try "
-            "simplify=false, or other versions of torch and onnxscript"
-        )
-    return difference
-
-
-def _measure_cost(
-    cfg: DictConfig, network: AUNetwork, path: Path, payload: Payload, faces: _Faces | None
-) -> PrecisionCost | None:
-    if faces is None:
-        log.warning(
-            "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked against "
-            "max_drop and max_drop_au",
-            cfg.precision,
-        )
-        return None
-    cost = measure_cost(
-        TorchPredictor(network, accelerator="cpu"),
-        OnnxPredictor(_open(path)),
-        payload.thresholds,
-        faces.unseen,
-        pipeline=faces.pipeline,
-        batch_size=cfg.loader.batch_size,
-        workers=cfg.loader.workers,
-        timeout_s=cfg.loader.timeout_s,
-    )
-    check_cost(cost, cfg.precision, max_drop=cfg.max_drop, max_drop_au=cfg.max_drop_au)
-    return cost
-
-
-@contextlib.contextmanager
-def _shown(text: str) -> Iterator[None]:
-    """Show on a terminal what is being done, while it is."""
-    # The file by name: exporters are silenced by another sys.stderr.
-    with Console(file=sys.stderr).status(f"{text} ..."):
-        yield
-
-
-def _parity_text(difference: float, pictures: Mapping[str, Image]) -> str:
-    counts = " and ".join(f"{len(images)} {kind}" for kind, images in pictures.items())
-    alone = "" if "real" in pictures else "; no training faces found, add data=... to compare on real ones"
-    return f"{difference:.1e} from torch, batches of {', '.join(map(str, BATCHES))}; {counts} pictures{alone}"
-
-
-def _report(output: Path, contract: ModelContract, facts: Mapping[str, str]) -> None:
-    size, aus = contract.image_size, ", ".join(contract.aus)
+def _facts(output: Path, written: Conversion, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """What the user should know of the file, in words."""
+    contract, lower = written.contract, {}
+    size, count = contract.image_size, len(contract.aus)
     crop = contract.crop["align"].get("preset", "?") if contract.crop else None
-    rows = {
+    kinds = " and ".join(f"{len(images)} {kind}" for kind, images in pictures.items())
+    alone = "" if "real" in pictures else "; no training faces found, add data=... to compare on real ones"
+    batches = ", ".join(map(str, BATCHES))
+    if contract.precision != FP32:
+        lower[f"of {contract.precision}"] = f"{written.reduced_difference:.1e}, same pictures"
+        lower["costs"] = str(written.cost or "not measured; add data=csv data.labels=...")
+    return {
         "file": f"{output} ({output.stat().st_size / 1e6:.1f} MB)",
-        "AUs": f"{len(contract.aus)}: {aus}",
+        "AUs": f"{count}: {', '.join(contract.aus)}",
         "input": f"{INPUT}: uint8 (N, {size}, {size}, 3), RGB",
-        "outputs": ", ".join(f"{name} (N, {len(contract.aus)})" for name in contract.outputs),
+        "outputs": ", ".join(f"{name} (N, {count})" for name in contract.outputs),
         "precision": contract.precision,
-        **facts,
+        "largest difference": f"{written.difference:.1e} from torch, batches of {batches}; {kinds} pictures{alone}",
+        **lower,
         "faces cut by": f"align={crop}" if crop else "not known; give the crops.json of the training data as crop=FILE",
     }
+
+
+def _report(output: Path, facts: Mapping[str, str]) -> None:
     table = plain_table("Exported", ["", "model"], [])
-    for name, text in rows.items():
+    for name, text in facts.items():
         table.add_row(name, text)
     print_tables(table)
     print_lines(f"Use it: faceflow-infer onnx={output} source=VIDEO output=aus.csv")
