@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": LEAVES,
     "faces": LEAVES,
     "datasets": LEAVES | {"config"},
-    "crop": LEAVES | {"config", "faces", "datasets", "report"},
+    "cropping": LEAVES | {"config", "faces", "datasets", "report"},
     "synthetic": LEAVES,
     "data": LEAVES | {"config"},
     "losses": LEAVES,
@@ -39,12 +39,12 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": LEAVES,
     "methods": LEAVES | {"models", "losses"},
     "report": LEAVES | {"metrics"},
-    "inference": LEAVES | {"config", "faces", "crop", "report"},
+    "inference": LEAVES | {"config", "faces", "cropping", "report"},
     "tracking": LEAVES | {"config"},
     "evaluation": LEAVES | {"config", "data", "models", "metrics", "report", "inference", "tracking"},
     "training": LEAVES
     | {"config", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
-    "export": LEAVES | {"config", "data", "models", "metrics", "inference", "tracking", "evaluation"},
+    "exporting": LEAVES | {"config", "data", "models", "metrics", "inference", "tracking", "evaluation"},
     "sweep": LEAVES | {"config", "report"},
     "cli": {"errors", "checks", "config", "interruption"},  # the rest inside the task function
     "commands": {"errors", "config", "cli"},  # the rest inside the functions
@@ -56,7 +56,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "config": TORCH_FREE | {"pandas", "cv2"},
     "faces": TORCH_FREE | FRAMEWORK | {"pandas"},
     "datasets": TORCH_FREE | FRAMEWORK | {"pandas"},
-    "crop": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "cropping": TORCH_FREE | FRAMEWORK | {"pandas"},
     "synthetic": TORCH_FREE | FRAMEWORK,
     "data": {"timm", "hydra", "omegaconf", "torchmetrics", "matplotlib"},
     "models": FRAMEWORK | {"pandas", "cv2", "albumentations", "matplotlib"},

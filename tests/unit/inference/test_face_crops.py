@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceflow.crop.clips import find_clips
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.cropping import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.clips import find_clips
+from faceflow.cropping.crop_clip import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import Frame, FrameRange

@@ -10,8 +10,8 @@ from faceflow.data.assembly import check_shared
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.known_faces import find_seen, without_seen
-from faceflow.export.parity import BATCHES, noise
-from faceflow.export.sample_faces import load_faces, spread, training_faces
+from faceflow.exporting.parity import BATCHES, noise
+from faceflow.exporting.sample_faces import load_faces, spread, training_faces
 from faceflow.images import Image
 from faceflow.models.checkpoint import Payload
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflow.aus import sort_key
-from faceflow.crop.clips import Clip
-from faceflow.crop.crop_rows import read_rows
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.datasets.published import Folds
 from faceflow.errors import ConfigError
 from faceflow.faces.video import FrameRange

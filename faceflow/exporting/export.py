@@ -15,12 +15,12 @@ from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.outcome import add_file, reopened
-from faceflow.export.conversion import Conversion, Measuring, convert
-from faceflow.export.export_faces import ExportFaces, comparison_pictures
-from faceflow.export.export_settings import ExportSettings, check_new, check_output
-from faceflow.export.model_card import describe_model
-from faceflow.export.parity import BATCHES
-from faceflow.export.quantization import FP32, INT8_STATIC
+from faceflow.exporting.conversion import Conversion, Measuring, convert
+from faceflow.exporting.export_faces import ExportFaces, comparison_pictures
+from faceflow.exporting.export_settings import ExportSettings, check_new, check_output
+from faceflow.exporting.model_card import describe_model
+from faceflow.exporting.parity import BATCHES
+from faceflow.exporting.quantization import FP32, INT8_STATIC
 from faceflow.files import FileWatch, claimed
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, ModelContract

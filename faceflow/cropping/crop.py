@@ -13,12 +13,12 @@ import faceflow
 from faceflow.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
-from faceflow.crop.clips import Clip, clips_of, find_clips
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
-from faceflow.crop.cropping import CROPS, CropSettings, rows_file
-from faceflow.crop.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
-from faceflow.crop.workers import Shard, crop_clips, store_recipe
+from faceflow.cropping.clips import Clip, clips_of, find_clips
+from faceflow.cropping.crop_clip import CROPS, CropSettings, rows_file
+from faceflow.cropping.crop_rows import read_rows
+from faceflow.cropping.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
+from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
+from faceflow.cropping.workers import Shard, crop_clips, store_recipe
 from faceflow.datasets.published import Dataset
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.align import Recipe

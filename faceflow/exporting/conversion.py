@@ -15,13 +15,13 @@ from rich.console import Console
 
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
-from faceflow.export.export_faces import ExportFaces
-from faceflow.export.export_settings import ExportSettings
-from faceflow.export.graph import build_graph, write_model
-from faceflow.export.parity import check_finite, check_parity
-from faceflow.export.precision_cost import PrecisionCost, check_cost, measure_cost
-from faceflow.export.quantization import FP32, INT8_STATIC, reduced
-from faceflow.export.sample_faces import load_faces, spread
+from faceflow.exporting.export_faces import ExportFaces
+from faceflow.exporting.export_settings import ExportSettings
+from faceflow.exporting.graph import build_graph, write_model
+from faceflow.exporting.parity import check_finite, check_parity
+from faceflow.exporting.precision_cost import PrecisionCost, check_cost, measure_cost
+from faceflow.exporting.quantization import FP32, INT8_STATIC, reduced
+from faceflow.exporting.sample_faces import load_faces, spread
 from faceflow.files import whole_file
 from faceflow.images import Image
 from faceflow.inference.contract import ModelContract

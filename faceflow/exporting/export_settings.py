@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceflow.checks import check_number
 from faceflow.errors import ConfigError, suggest
-from faceflow.export.quantization import PRECISIONS
+from faceflow.exporting.quantization import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
