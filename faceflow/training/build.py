@@ -96,15 +96,6 @@ def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
     return objectives
 
 
-def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
-    """Loggers of a `logger` config.
-
-    Raises:
-        ConfigError: settings that one refuses, or one whose package is not installed.
-    """
-    return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
-
-
 def build_trainer(
     trainer: Mapping[str, Any],
     *,

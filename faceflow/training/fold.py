@@ -23,10 +23,10 @@ from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
-from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.known_faces import check_start, remember, seen_subjects, with_start
-from faceflow.evaluation.outcome import describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, test_outcome, trackers_of
 from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.evaluation.record import fingerprints, provenance, run_record, versions
 from faceflow.evaluation.run_report import report_run
@@ -41,9 +41,8 @@ from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.beginning import DATA, begin, is_main_process
+from faceflow.training.beginning import begin, is_main_process
 from faceflow.training.build import (
-    build_loggers,
     build_network,
     build_objectives,
     build_pipelines,

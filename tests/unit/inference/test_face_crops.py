@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceflow.crop.clips import find_clips
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.cropping import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.clips import find_clips
+from faceflow.cropping.crop_clip import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection
@@ -20,12 +20,11 @@ from faceflow.images import Image, read_image
 from faceflow.inference.face_crops import CutFrame, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import find_sources
 from faceflow.inference.onnx_model import fit
-from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
+from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from tests.helpers.exported import CROP, EYES, contract
 from tests.helpers.markers import MarkerDetector, blank, draw_face, face_at, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)
-DETECTOR = {"_target_": "tests.helpers.markers.MarkerDetector"}
 
 
 def crops_of(path: Path, output: Path, selection: Selection) -> list[dict[str, str]]:
@@ -123,8 +122,8 @@ def test_crops_are_taken_as_they_come_but_for_their_size() -> None:
 
 def test_the_recipe_is_that_of_the_training_faces_unless_the_user_says_otherwise() -> None:
     assert choose_recipe(contract(), None) == Recipe.from_dict(EYES)
-    assert choose_recipe(contract(), {**EYES, "size": 128}).size == 128
-    assert choose_recipe(contract(crop=None), EYES).size == 64
+    assert choose_recipe(contract(), Recipe.from_dict({**EYES, "size": 128})).size == 128
+    assert choose_recipe(contract(crop=None), Recipe.from_dict(EYES)).size == 64
 
 
 @pytest.mark.parametrize("crop", [None, {}, {"align": None}, {"align": []}, []])
@@ -142,18 +141,18 @@ def test_smoothing_is_that_of_the_training_faces_unless_the_user_says_otherwise(
 
 
 def test_another_detector_is_refused_unless_asked_for() -> None:
-    assert choose_detector(contract(), DETECTOR, same=True).name == "markers"
+    check_detector(contract(), MarkerDetector(), same=True)
     other = contract(crop=CROP | {"detector": {"name": "mediapipe_boxes"}})
     with pytest.raises(ConfigError, match="detector: expected mediapipe_boxes, .* got markers; add detector=mediap"):
-        choose_detector(other, DETECTOR, same=True)
-    assert choose_detector(other, DETECTOR, same=False).name == "markers"
-    assert choose_detector(contract(crop=None), DETECTOR, same=True).name == "markers"
+        check_detector(other, MarkerDetector(), same=True)
+    check_detector(other, MarkerDetector(), same=False)
+    check_detector(contract(crop=None), MarkerDetector(), same=True)
 
 
 def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(caplog: pytest.LogCaptureFixture) -> None:
     for level in (0.0, 0.25):
         trained = {"name": "markers", "sha256": "0" * 64, "level": level}
-        choose_detector(contract(crop=CROP | {"detector": trained}), DETECTOR, same=True)
+        check_detector(contract(crop=CROP | {"detector": trained}), MarkerDetector(), same=True)
     (line,) = caplog.messages
     assert line.endswith("were found with detector.level=0.25, these are found with 0.0; AUs may differ")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from faceflow.crop.clips import Clip, find_clips
-from faceflow.crop.crop_rows import FaceRow, Status, write_rows
-from faceflow.crop.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
-from faceflow.crop.cropping import rows_file
+from faceflow.cropping.clips import Clip, find_clips
+from faceflow.cropping.crop_clip import rows_file
+from faceflow.cropping.crop_rows import FaceRow, Status, write_rows
+from faceflow.cropping.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
 from faceflow.images import read_image
 from tests.helpers.markers import blank, write_photo, write_video
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
+from faceflow.errors import ExportError
 from faceflow.images import Image
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.network import AUNetwork
@@ -43,6 +44,36 @@ def largest_difference(network: AUNetwork, model: OnnxModel, images: Image) -> f
         differences += [np.abs(ours - theirs).max() for ours, theirs in zip(expected, found, strict=True)]
     largest = float(max(differences))
     return largest if np.isfinite(differences).all() else float("inf")
+
+
+def check_finite(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Image]) -> float:
+    """Largest difference over pictures of several kinds.
+
+    Raises:
+        ExportError: an output is not a number.
+    """
+    difference = max(largest_difference(network, model, images) for images in pictures.values())
+    if not np.isfinite(difference):
+        raise ExportError(
+            f"precision: expected finite outputs, got some that are not of a {model.contract.precision} model; take "
+            "another precision, or a checkpoint whose training did not diverge"
+        )
+    return difference
+
+
+def check_parity(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Image]) -> float:
+    """Largest difference of a model in single precision.
+
+    Raises:
+        ExportError: it is above `TOLERANCE`, or an output is not a number.
+    """
+    difference = check_finite(network, model, pictures)
+    if difference > TOLERANCE:
+        raise ExportError(
+            f"output: expected outputs within {TOLERANCE:g} of torch, got a difference of {difference:.1e}; try "
+            "simplify=false, or other versions of torch and onnxscript"
+        )
+    return difference
 
 
 @torch.inference_mode()

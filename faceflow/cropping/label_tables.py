@@ -10,8 +10,8 @@ from pathlib import Path
 
 from faceflow.aus import sort_key
 from faceflow.checks import check_whole
-from faceflow.crop.clips import Clip
-from faceflow.crop.crop_rows import read_rows
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.datasets.published import Folds
 from faceflow.errors import ConfigError
 from faceflow.faces.video import FrameRange

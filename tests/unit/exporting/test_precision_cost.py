@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import DataError, ExportError
-from faceflow.export.precision_cost import PrecisionCost, check_cost
+from faceflow.exporting.precision_cost import PrecisionCost, check_cost
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.metrics.occurrence import macro
 

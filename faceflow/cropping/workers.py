@@ -20,10 +20,10 @@ from typing import Any
 import cv2
 
 from faceflow.checks import check_whole
-from faceflow.crop.clips import Clip
-from faceflow.crop.crop_rows import join_rows
-from faceflow.crop.cropping import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
-from faceflow.crop.source_state import check_source
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
+from faceflow.cropping.crop_rows import join_rows
+from faceflow.cropping.source_state import check_source
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import count_frames

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
 from faceflow.errors import ExportError
-from faceflow.export.graph import exporter_silenced
+from faceflow.exporting.graph import exporter_silenced
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceflow.crop.crop_rows import COLUMNS, FaceRow, join_rows, read_rows, write_rows
+from faceflow.cropping.crop_rows import COLUMNS, FaceRow, join_rows, read_rows, write_rows
 from faceflow.errors import DataError
 
 FACE = FaceRow(

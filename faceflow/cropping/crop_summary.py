@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from faceflow.console import plain_table
-from faceflow.crop.clips import Clip
-from faceflow.crop.crop_rows import STATUSES, read_rows
-from faceflow.crop.cropping import CROPS, rows_file
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_clip import CROPS, rows_file
+from faceflow.cropping.crop_rows import STATUSES, read_rows
 from faceflow.errors import DataError
 from faceflow.images import Image, read_image
 from faceflow.report.contact_sheet import contact_sheet

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from faceflow.crop.clips import Clip
+from faceflow.cropping.clips import Clip
 from faceflow.errors import DataError
 from faceflow.files import whole_file
 

@@ -17,10 +17,10 @@ from typing import Any
 import cv2
 
 from faceflow.checks import check_choice, check_whole
-from faceflow.crop.clips import Clip
-from faceflow.crop.crop_rows import FaceRow, write_rows
-from faceflow.crop.detection_log import DetectionLog
-from faceflow.crop.source_state import store_source
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_rows import FaceRow, write_rows
+from faceflow.cropping.detection_log import DetectionLog
+from faceflow.cropping.source_state import store_source
 from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe

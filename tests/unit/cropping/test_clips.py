@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceflow.crop.clips import Clip, clips_of, find_clips
+from faceflow.cropping.clips import Clip, clips_of, find_clips
 from faceflow.datasets.published import Recording
 from faceflow.errors import DataError
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from faceflow.crop.clips import Clip, clips_of
-from faceflow.crop.crop_rows import FaceRow, write_rows
-from faceflow.crop.label_tables import (
+from faceflow.cropping.clips import Clip, clips_of
+from faceflow.cropping.crop_rows import FaceRow, write_rows
+from faceflow.cropping.label_tables import (
     LabelledCrop,
     annotated_aus,
     choose_folds,

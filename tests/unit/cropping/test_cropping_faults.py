@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflow.crop.clips import Clip
-from faceflow.crop.cropping import rows_file
-from faceflow.crop.source_state import check_source
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_clip import rows_file
+from faceflow.cropping.source_state import check_source
 from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.detector import Detection

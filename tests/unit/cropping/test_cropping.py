@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from faceflow.crop.clips import clips_of
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.cropping import crop_clip, rows_file
+from faceflow.cropping.clips import clips_of
+from faceflow.cropping.crop_clip import crop_clip, rows_file
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.datasets.published import Recording
 from faceflow.errors import ConfigError
 from faceflow.faces.align import EyesRecipe, Recipe

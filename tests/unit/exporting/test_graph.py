@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from faceflow.errors import ExportError
-from faceflow.export.graph import build_graph, write_model
-from faceflow.export.parity import largest_difference, noise
-from faceflow.export.quantization import FP16, FP32, INT8, INT8_STATIC, reduced
+from faceflow.exporting.graph import build_graph, write_model
+from faceflow.exporting.parity import largest_difference, noise
+from faceflow.exporting.quantization import FP16, FP32, INT8, INT8_STATIC, reduced
 from faceflow.inference.contract import KEY, ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.metrics.au_scores import decode

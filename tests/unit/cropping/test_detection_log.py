@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceflow.crop.detection_log import DetectionLog
+from faceflow.cropping.detection_log import DetectionLog
 from faceflow.errors import DataError
 from faceflow.faces.detector import Detection
 
