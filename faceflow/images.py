@@ -1,7 +1,8 @@
-"""Image files: reading them as RGB, telling broken ones apart and equal ones together without decoding them."""
+"""Image files: read and encoded as RGB; broken ones told apart and equal ones together without decoding them."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from faceflow.errors import DataError
 
 Image = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"GIF8")
 _TAIL_BYTES = 64
@@ -30,11 +33,30 @@ def read_image(path: str | Path) -> Image:
     Raises:
         DataError: the file is missing or cannot be decoded.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    pixels = None
+    with contextlib.suppress(OSError, cv2.error):  # cv2.error: a file of zero bytes
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
+            content = np.frombuffer(file.readall(), np.uint8)
+        # Not cv2.imread: on Windows it cannot open paths beyond ASCII.
+        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         reason = find_fault(path) or "an image that OpenCV cannot decode"
         raise DataError(f"{path}: expected an image, got {reason}; replace the file or remove its row")
     return np.asarray(pixels, np.uint8)
+
+
+def encode_image(image: Image, suffix: str, *, quality: int = 95) -> bytes:
+    """Content of an image file.
+
+    Args:
+        image: RGB, (H, W, 3).
+        suffix: of the file, which names its format.
+        quality: of a JPEG, 1 to 100; other formats have none.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+    encoded, content = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    assert encoded, "OpenCV encodes every 8-bit RGB image"
+    return content.tobytes()
 
 
 def find_fault(path: str | Path) -> str | None:

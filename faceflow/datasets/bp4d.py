@@ -28,7 +28,8 @@ from faceflow.datasets.label_files import (
     whole_number,
     without_missing,
 )
-from faceflow.datasets.layout import find, in_both, not_found, numbered_images, open_root, subfolders
+from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
+from faceflow.datasets.numbered_files import numbered_images
 from faceflow.datasets.published import Folds, Labels, Recording
 from faceflow.errors import DataError
 

@@ -15,16 +15,8 @@ from pathlib import Path
 from faceflow.datasets import published_folds
 from faceflow.datasets.disfa import AUS, INTENSITY
 from faceflow.datasets.label_files import by_frame, read_scores
-from faceflow.datasets.layout import (
-    find,
-    image_number,
-    in_both,
-    index_files,
-    not_found,
-    numbered_images,
-    open_root,
-    subfolders,
-)
+from faceflow.datasets.layout import find, in_both, index_files, not_found, open_root, subfolders
+from faceflow.datasets.numbered_files import image_number, numbered_images
 from faceflow.datasets.published import File, Recording
 
 _LABELS = re.compile(r"labels?", re.IGNORECASE)

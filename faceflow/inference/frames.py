@@ -75,17 +75,6 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     return [_clip(clip, frames) for clip in find_clips(paths, skip=skip)]
 
 
-def reported(source: Source, frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Warn of frames that do not decode, of a kind once per file."""
-    said = set()
-    for frame in frames:
-        line = f"{source.file(frame.number)}: {frame.fault}"
-        if frame.fault and line not in said:
-            said.add(line)
-            log.warning("%s; such rows have the status decode_error", line)
-        yield frame
-
-
 def _clip(clip: Clip, frames: FrameRange) -> Source:
     if clip.images is not None:
         images: Mapping[int, Path] = clip.images
