@@ -68,7 +68,6 @@ class BP4D:
         self.root = open_root(root, self.title)
         self.intensity = labels == "intensity"
         self.all_frames = frames == "all"
-        self.score_max = (INTENSITY if self.intensity else OCCURRENCE).highest
 
     def recordings(self) -> list[Recording]:
         """List the tasks that were coded and have images."""

@@ -35,7 +35,6 @@ class DISFA:
     """Parser of DISFA; folders may be zipped, nested once, and named in upper or lower case."""
 
     name = "disfa"
-    score_max = 5
     folds = published_folds.DISFA
 
     def __init__(self, *, root: str | None, camera: str, exclude: str | None) -> None:

@@ -29,7 +29,6 @@ class DISFAPlus:
     """Parser of DISFA+; an AU without a file in a trial was not annotated there."""
 
     name = "disfa_plus"
-    score_max = 5
     folds = published_folds.DISFA_PLUS
 
     def __init__(self, *, root: str | None) -> None:

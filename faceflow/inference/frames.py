@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video
 from faceflow.images import Image
-
-log = logging.getLogger(__name__)
 
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say

@@ -139,10 +139,6 @@ class TestIntensity:
         assert list(found) == ["F001/T1"]
         assert found["F001/T1"].labels == {2440: {"AU6": 0, "AU10": 3}, 2441: {"AU6": 5}}
 
-    def test_the_labels_state_their_scale(self, graded: Path) -> None:
-        scales = {kind: BP4D(root=str(graded), labels=kind, frames="all").score_max for kind in KINDS}
-        assert scales == {"occurrence": 1, "intensity": 5}
-
     def test_two_files_of_one_au_are_refused(self, graded: Path) -> None:
         write_file(graded / "AU Intensity Codes3.0/AU06/F001_T1_AU06.csv", b"2440,1\n")
         assert "expected one file of AU6 for the task" in error_of(graded, labels="intensity")
