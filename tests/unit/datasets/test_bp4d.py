@@ -12,7 +12,6 @@ from faceflow.errors import ConfigError, DataError
 
 CODED = {6: 1, 12: 0, 17: 1, 24: 9}  # AU -> code of the frames that a test does not care about
 FIRST = 2440
-KINDS = ("occurrence", "intensity")
 
 
 def write_file(path: Path, content: bytes = b"never opened") -> Path:
