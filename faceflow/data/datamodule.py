@@ -18,6 +18,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
+from faceflow.data.views import in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -32,9 +33,9 @@ class AUDataModule(L.LightningDataModule):
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: "stream/view" names that the method reads, for example "labeled/weak"; no other is computed, and
-            no other stream is opened.
-        pipelines: view -> augmentation, and "eval".
+        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.data.views`; no other stream
+            is opened.
+        pipelines: augmentations by name, and "eval".
         flip: probability of a horizontal flip in training.
         batch_size: labelled rows a step, per device.
         mu: unlabelled rows per labelled one.
@@ -69,8 +70,8 @@ class AUDataModule(L.LightningDataModule):
         check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
         self.views: dict[str, list[str]] = {}
-        for stream, _, view in sorted(name.partition("/") for name in set(views)):
-            self.views.setdefault(stream, []).append(view)
+        for stream, pipeline in map(stream_and_pipeline, in_order(views)):
+            self.views.setdefault(stream, []).append(pipeline)
         self.pipelines, self.flip = pipelines, flip
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import ClassVar
 
 from faceflow.checks import check_choice
-from faceflow.datasets import published_folds
 from faceflow.datasets.disfa_bad_frames import PRESETS
 from faceflow.datasets.label_files import Codes, Scores, by_frame, read_scores
 from faceflow.datasets.layout import find, in_both, index_files, not_found, open_root
-from faceflow.datasets.published import File, Labels, Recording
+from faceflow.datasets.published import File, Folds, Labels, Recording
+from faceflow.datasets.published_folds import subjects_of
 from faceflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class DISFA:
     """Parser of DISFA; folders may be zipped, nested once, and named in upper or lower case."""
 
     name = "disfa"
-    folds = published_folds.DISFA
+    folds: ClassVar[Folds] = {"megraphau": subjects_of("disfa3")}
 
     def __init__(self, *, root: str | None, camera: str, exclude: str | None) -> None:
         """Choose what to read.

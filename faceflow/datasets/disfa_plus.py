@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from faceflow.datasets import published_folds
 from faceflow.datasets.disfa import AUS, INTENSITY
 from faceflow.datasets.label_files import by_frame, read_scores
 from faceflow.datasets.layout import find, in_both, index_files, not_found, open_root, subfolders
 from faceflow.datasets.numbered_files import image_number, numbered_images
-from faceflow.datasets.published import File, Recording
+from faceflow.datasets.published import File, Folds, Recording
 
 _LABELS = re.compile(r"labels?", re.IGNORECASE)
 _IMAGES = re.compile(r"images?", re.IGNORECASE)
@@ -29,7 +29,7 @@ class DISFAPlus:
     """Parser of DISFA+; an AU without a file in a trial was not annotated there."""
 
     name = "disfa_plus"
-    folds = published_folds.DISFA_PLUS
+    folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None) -> None:
         """Choose the folder that holds `Labels` and `Images`.

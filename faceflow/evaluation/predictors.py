@@ -14,7 +14,7 @@ from faceflow.checks import check_choice
 from faceflow.errors import CheckpointError, ConfigError, ExportError
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
-from faceflow.metrics.evaluation import Prediction, decode
+from faceflow.metrics.au_scores import Prediction, decode
 from faceflow.models.checkpoint import Payload, load_network, read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
 

@@ -24,7 +24,7 @@ from faceflow.evaluation.intervals import with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.checkpoint import Payload
 from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
@@ -34,7 +34,7 @@ from faceflow.report.tables import results_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestResult:
+class TestScores:
     """Scores per data set, and the decoded predictions of all rows."""
 
     __test__ = False  # not a pytest class
@@ -54,7 +54,7 @@ def test_network(
     workers: int,
     timeout_s: float,
     bootstrap: Mapping[str, int] | None,
-) -> TestResult:
+) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
     Runs on one device, so that no row is padded or lost. `bootstrap` holds the arguments of `with_intervals`; None
@@ -71,7 +71,7 @@ def test_network(
     evaluations = scorer.score(rows, outputs, thresholds)
     if bootstrap is not None:
         evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, **bootstrap)
-    return TestResult(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction)
+    return TestScores(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
@@ -102,7 +102,7 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
 
 
 def report_test(
-    result: TestResult,
+    result: TestScores,
     tables: Sequence[FaceTable],
     payload: Payload,
     cfg: DictConfig,
@@ -134,10 +134,8 @@ def report_test(
     scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": scores}
     if cfg.pictures:
-        aus, persons = payload.spec.aus, [str(person) for table in tables for person in table.persons]
-        pictures = draw_pictures(
-            _results(result, tables), persons=persons, title=title, protocol=payload.protocol, output=output
-        )
+        pictures = draw_pictures(_results(result, tables), title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
         page = report_run(cfg, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
@@ -145,7 +143,7 @@ def report_test(
     print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
 
 
-def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
+def _results(result: TestScores, tables: Sequence[FaceTable]) -> Results:
     truth, prediction = result.pooled.truth, result.prediction
     return Results(
         aus=truth.aus,
@@ -154,11 +152,12 @@ def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
         observed=truth.observed,
         evaluation=result.evaluations[result.pooled.name],
         intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+        persons=[str(person) for table in tables for person in table.persons],
         files=[str(file) for table in tables for file in table.files],
     )
 
 
-def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.DataFrame:
+def _prediction_frame(result: TestScores, tables: Sequence[FaceTable]) -> pd.DataFrame:
     truth, prediction = result.pooled.truth, result.prediction
     columns: dict[str, Any] = {
         "dataset": np.concatenate([np.repeat(table.name, len(table)) for table in tables]),

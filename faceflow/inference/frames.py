@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from faceflow.checks import check_texts, check_whole
-from faceflow.crop.clips import Clip, find_clips
+from faceflow.cropping.clips import Clip, find_clips
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video

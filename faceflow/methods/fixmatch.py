@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from faceflow.checks import check_choice, check_number
+from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
@@ -39,8 +40,8 @@ class FixMatch(Objective):
         ConfigError: a value out of range.
     """
 
-    views = frozenset({"labeled/weak", "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
-    supervised_views = frozenset({"labeled/weak"})  # what is read with lambda_u = 0
+    views = frozenset({LABELED, "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
+    supervised_views = frozenset({LABELED})  # what is read with lambda_u = 0
     highest_lambda: ClassVar[float] = math.inf
 
     def __init__(
@@ -100,7 +101,7 @@ class FixMatch(Objective):
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Loss of the labelled faces."""
         labeled = batch["labeled"]
-        return self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
+        return self.criterion(outputs[LABELED].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
 
     @property
     def weight(self) -> float:

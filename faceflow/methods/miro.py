@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceflow.checks import check_boolean, check_choice, check_number
+from faceflow.data.views import LABELED
 from faceflow.errors import CheckpointError
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
 
@@ -30,7 +31,7 @@ _SMALLEST_VARIANCE = 1e-12  # that can be a unit: a layer may be dead
 class MIRO(Objective):
     """Mutual Information Regularization with Oracle (Cha et al. 2022, arXiv:2203.10789).
 
-    The oracle is the backbone as training found it. For features f and the oracle's f0 of the same images:
+    The oracle is the backbone as training found it. For features f and the oracle's f0 of the labelled view:
 
         R = sum over stages of 1/2 mean((f - f0)^2 / s + ln s),  s = softplus(b) + epsilon per channel
 
@@ -51,7 +52,7 @@ class MIRO(Objective):
         ConfigError: a value out of range.
     """
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({LABELED})
     maps = True
 
     oracle: Backbone
@@ -108,9 +109,9 @@ class MIRO(Objective):
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term `reg_loss`, below 0 while the features are near the oracle's and s is below 1."""
-        maps = outputs["labeled/weak"].maps
+        maps = outputs[LABELED].maps
         with torch.no_grad():
-            oracle = [stage.float() for stage in self.oracle.feature_maps(batch["labeled"]["weak"], self.stages)]
+            oracle = [stage.float() for stage in self.oracle.feature_maps(images_of(batch, LABELED), self.stages)]
             units = self._units(oracle)
         stages = zip(self.stages, oracle, units, self._variances(), strict=True)
         terms = [_divergence(maps[stage].float() - target, unit, s) for stage, target, unit, s in stages]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+    _Trial = optuna.Trial | optuna.trial.FrozenTrial
+
 _MODULE = "hydra_plugins.faceflow"
 _SEARCH = "search"  # attribute of a study: what it searches
 _SEVERAL = 3  # failed trials that are no accident
@@ -84,7 +86,7 @@ class OptunaSweeper(Sweeper):
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
         waiting = _interrupted(study)
         while (left := self.n_trials - _finished(study)) > 0:
-            trials = waiting or [study.ask(space) for _ in range(min(left, self.n_jobs))]
+            trials: Sequence[_Trial] = waiting or [study.ask(space) for _ in range(min(left, self.n_jobs))]
             waiting = []
             jobs = [_job(trial, overrides, space, fixed) for trial in trials]
             self.validate_batch_is_legal(jobs)
@@ -162,7 +164,7 @@ def _distribution(override: Override) -> BaseDistribution:
 
 
 def _job(
-    trial: optuna.Trial, overrides: dict[str, Override], space: dict[str, BaseDistribution], fixed: Sequence[str]
+    trial: _Trial, overrides: dict[str, Override], space: dict[str, BaseDistribution], fixed: Sequence[str]
 ) -> tuple[str, ...]:
     return (*(f"{overrides[key].get_key_element()}={trial.params[key]}" for key in space), *fixed)
 
@@ -173,21 +175,20 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
 
-def _interrupted(study: optuna.Study) -> list[optuna.Trial]:
+def _interrupted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Trials of a start that was interrupted: their jobs go on, or have a value that the study never heard of."""
-    from optuna.trial import Trial, TrialState
+    from optuna.trial import TrialState
 
-    left = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-    return [Trial(study, trial._trial_id) for trial in left]  # the study itself only makes new ones
+    return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, result: JobReturn) -> bool:
+def _tell(study: optuna.Study, trial: _Trial, result: JobReturn) -> bool:
     """Hand the value of a job to its study; False where there is none."""
     from optuna.trial import TrialState
 
     value = result.return_value if result.status is JobStatus.COMPLETED else None
     if value is None or not math.isfinite(value):
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial.number, state=TrialState.FAIL)
         return False
-    study.tell(trial, float(value))
+    study.tell(trial.number, float(value))
     return True

@@ -41,21 +41,17 @@ def choose_mode(mode: str) -> Mode:
 def logged_in() -> bool:
     """Whether W&B finds credentials for its server: in the environment, its settings or the netrc file.
 
-    Its own search, because one server answers to several names.
-
     Raises:
         ConfigError: credentials that cannot be any.
     """
     import wandb
     from wandb.errors import AuthenticationError
-    from wandb.sdk.lib.wbauth import authenticate_session
 
-    host = wandb.setup(wandb.Settings(silent=True)).settings.base_url  # else `init` prints where it found the login
+    wandb.setup(wandb.Settings(silent=True))  # else it prints where it found the login
     try:
-        found = authenticate_session(host=host, source="faceflow", prompt=False, update_session=False)
+        return bool(wandb.login(prompt=False, verify=False))
     except AuthenticationError as error:
         raise ConfigError(
-            f"logger.wandb: expected credentials of W&B, got some of another form ({' '.join(str(error).split())}); "
+            f"logger.wandb: expected an API key of W&B, got a malformed one ({' '.join(str(error).split())}); "
             "run: wandb login"
         ) from error
-    return found is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from lightning.pytorch.loggers import Logger
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.methods.objective import Objective
+from faceflow.metrics.metric import column_named
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
@@ -36,7 +38,6 @@ _CONTINUED = (
     *("layer_decay", "head_lr_mult", "average"),
 )
 _GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
-_LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
 
@@ -77,10 +78,11 @@ def build_network(
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
-def build_pipelines(transforms: Mapping[str, Any], views: Sequence[str]) -> dict[str, Pipeline]:
+def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict[str, Pipeline]:
     """Augmentations of the views that are read, and of evaluation."""
-    wanted = sorted({view.partition("/")[2] for view in views} | {EVAL})
-    return {view: build_pipeline(transforms[view], key=f"transforms.{view}") for view in wanted}
+    steps = with_labeled(transforms)
+    wanted = sorted({stream_and_pipeline(view)[1] for view in views} | {EVAL})
+    return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
 def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
@@ -92,15 +94,6 @@ def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
     if not objectives:
         raise ConfigError("method: expected at least one objective, got none; choose method=supervised")
     return objectives
-
-
-def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
-    """Loggers of a `logger` config.
-
-    Raises:
-        ConfigError: settings that one refuses, or one whose package is not installed.
-    """
-    return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
 
 
 def build_trainer(
@@ -182,12 +175,13 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
     known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
     if monitor not in known:
         raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
-    mode = "min" if monitor.rpartition("/")[2] in _LOWER_IS_BETTER else "max"
+    column = column_named(monitor.rpartition("/")[2])
+    mode = "min" if column is not None and column.metric.lower_is_better else "max"
     for name, node in callbacks.items():
         if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
             raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
     if not np.isfinite(known[monitor]):
-        wanted = "several intensities" if monitor.rpartition("/")[2] in ("icc", "pcc") else "both classes"
+        wanted = "both classes" if column is None else column.metric.defined_on
         raise DataError(
             f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
             "persons with split.val, or others with split.seed"

@@ -36,6 +36,7 @@ def make_module(*, spec: NetworkSpec | None = None, **changes: Any) -> AUModule:
     levels = [[5] * spec.levels for _ in spec.aus]
     settings: dict[str, Any] = {
         "objectives": {"supervised": Supervised(criterion=BCE(weighting="none", max_weight=1.0))},
+        "computed": {},
         "counts": label_counts(levels, [10] * len(spec.aus)),
         "scorer": SplitScorer([label_table("faces", {au: [0.0, 5.0] for au in spec.aus})], spec),
         "optimizer": partial(torch.optim.SGD, lr=0.01),
