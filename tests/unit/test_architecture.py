@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoding": {"errors"},
     "files": {"errors"},
     "formats": set(),
-    "images": {"errors"},
+    "images": {"errors", "progress"},
     "interruption": set(),
     "checks": {"errors"},
     "console": {"errors", "files"},
