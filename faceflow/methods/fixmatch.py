@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
@@ -16,6 +15,7 @@ from faceflow.methods.cutoffs import CutoffRule, check_share
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
 from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 
 TEACHERS = ("student", "ema")
 

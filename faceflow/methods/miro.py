@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceflow.data.views import LABELED
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from faceflow.data.views import stream_and_pipeline
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.models.network import AUNetwork, NetworkOutput
+from faceflow.views import stream_and_pipeline
 
 Outputs = Mapping[str, NetworkOutput]  # view, such as "labeled" or "unlabeled/strong" -> output of those rows
-Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, "target", "mask", "domain", ... -> tensor
+Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, or name of `FaceDataset`'s items -> rows
 
 TEACHER = "teacher:"  # before a view: the same rows as the teacher sees them, without a gradient
 

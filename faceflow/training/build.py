@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import Logger
 from faceflow.checks import check_number
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
-from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
@@ -30,6 +29,7 @@ from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.module import AUModule
 from faceflow.training.resume import check_left
 from faceflow.training.warm_start import read_start
+from faceflow.views import stream_and_pipeline, with_labeled
 
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
 _CONTINUED = (

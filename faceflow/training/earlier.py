@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from faceflow.config.stored import read_config, resolved_config
-from faceflow.data.views import with_labeled
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.known_faces import check_same_faces, seen_subjects
 from faceflow.evaluation.record import fingerprints
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.training.fold import FoldRun
+from faceflow.views import with_labeled
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from faceflow.data.views import in_order, stream_and_pipeline
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
@@ -23,6 +22,7 @@ from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
 from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
+from faceflow.views import in_order, stream_and_pipeline
 
 
 class AUModule(L.LightningModule):
@@ -31,7 +31,7 @@ class AUModule(L.LightningModule):
     Args:
         network: what is trained, tested and exported.
         objectives: name -> objective; their views define the forward pass.
-        computed: view -> the view in the batch that serves it, see `faceflow.data.views`; others serve themselves.
+        computed: view -> the view in the batch that serves it, see `faceflow.views`; others serve themselves.
         counts: labels of the training split, for losses and the head's prior.
         scorer: of the validation split.
         optimizer: factory that takes parameter groups; it carries `lr` and perhaps `weight_decay`.

@@ -18,7 +18,6 @@ from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol, apart_by_split
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
-from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -39,6 +38,7 @@ from faceflow.training.build import build_loggers, build_objectives
 from faceflow.training.fit import RunState
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
+from faceflow.views import computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
