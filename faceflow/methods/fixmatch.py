@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from faceflow.checks import check_choice, check_number
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
-from faceflow.methods.cutoffs import CutoffRule, check_share
+from faceflow.methods.cutoffs import CutoffRule
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
 from faceflow.models.network import AUNetwork
@@ -56,29 +57,26 @@ class FixMatch(Objective):
         teacher: str,
     ) -> None:
         super().__init__()
-        self.key = f"method.{type(self).__name__.lower()}"
         self.criterion = criterion
         self.cutoffs = CutoffRule(
-            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent, key=self.key
+            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent
         )
         self._check_weight(lambda_u)
         if ramp_up != 0:
-            check_share(ramp_up, key=f"{self.key}.ramp_up", lowest=0, expected="a share of the run in [0, 1]")
-        if teacher not in TEACHERS:
-            raise ConfigError(f"{self.key}.teacher: expected student or ema, got '{teacher}'")
+            expected = "a share of the run in [0, 1]"
+            check_number(ramp_up, key="ramp_up", expected=expected, valid=lambda x: 0 <= x <= 1)
+        check_choice(teacher, key="teacher", options=TEACHERS)
         self.lambda_u, self.ramp_up = lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
-        self.paced = f"{self.key}.ramp_up" if lambda_u and ramp_up else None
+        self.paced = "ramp_up" if lambda_u and ramp_up else None
         if not lambda_u:
             self.views = self.supervised_views
 
-    def _check_weight(self, lambda_u: object) -> None:
-        number = isinstance(lambda_u, int | float) and not isinstance(lambda_u, bool) and math.isfinite(lambda_u)
-        if not number or lambda_u < 0:  # type: ignore[operator]
-            raise ConfigError(f"{self.key}.lambda_u: expected a weight >= 0, got {lambda_u!r}")
-        if lambda_u > self.highest_lambda:  # type: ignore[operator]
+    def _check_weight(self, lambda_u: float) -> None:
+        check_number(lambda_u, key="lambda_u", expected="a weight >= 0", valid=lambda x: x >= 0)
+        if lambda_u > self.highest_lambda:
             raise ConfigError(
-                f"{self.key}.lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
+                f"lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
                 "predictions of labelled faces are pushed away without bound"
             )
 
@@ -87,7 +85,7 @@ class FixMatch(Objective):
         self.criterion.bind(counts)
         aus = network.spec.aus
         prior = counts.positives / counts.observed.clamp(min=1).unsqueeze(1)
-        self.cutoffs.bind(aus, prior)
+        self.cutoffs.bind(aus, prior, key=self.key)
         self.base_rate = float(prior.mean())
         self.pseudo_statistics = PseudoLabelStatistics(len(aus))
 

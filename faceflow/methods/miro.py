@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceflow.errors import CheckpointError, ConfigError
+from faceflow.checks import check_boolean, check_choice, check_number
+from faceflow.errors import CheckpointError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
@@ -70,12 +71,12 @@ class MIRO(Objective):
         freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
-        _require(_is_number(weight) and weight >= 0, "weight", "a number >= 0", weight)
-        _require(_is_number(epsilon) and epsilon > 0, "epsilon", "a number > 0", epsilon)
+        check_number(weight, key="weight", expected="a number >= 0", valid=lambda x: x >= 0)
+        check_number(epsilon, key="epsilon", expected="a number > 0", valid=lambda x: x > 0)
         above = f"a number > epsilon ({epsilon})"
-        _require(_is_number(variance_init) and variance_init > epsilon, "variance_init", above, variance_init)
-        _require(normalize in NORMALIZATIONS, "normalize", " or ".join(NORMALIZATIONS), normalize)
-        _require(isinstance(freeze_batch_norm, bool), "freeze_batch_norm", "true or false", freeze_batch_norm)
+        check_number(variance_init, key="variance_init", expected=above, valid=lambda x: x > epsilon)
+        check_choice(normalize, key="normalize", options=NORMALIZATIONS)
+        check_boolean(freeze_batch_norm, key="freeze_batch_norm")
         self.weight, self.lr_mult, self.freeze_batch_norm = weight, lr_mult, freeze_batch_norm
         self.variance_init, self.epsilon, self.normalize = variance_init, epsilon, normalize
 
@@ -83,8 +84,9 @@ class MIRO(Objective):
         """Copy the backbone as the oracle and make one variance per channel."""
         if not network.backbone.pretrained:
             log.warning(
-                "method.miro: %s starts from random weights, and MIRO would keep its features near random ones; set "
+                "%s: %s starts from random weights, and MIRO would keep its features near random ones; set "
                 "model.pretrained=true, or model.weights=FILE",
+                self.key,
                 network.spec.backbone,
             )
         self.oracle = copy.deepcopy(network.backbone).eval().requires_grad_(False)
@@ -182,12 +184,3 @@ def _keep_own_oracle(miro: MIRO, state: dict[str, Any], prefix: str, *_: Any) ->
             f"of {theirs}); set model.weights, or init_weights, to what that run used"
         )
     state.update({f"{prefix}oracle.{key}": value for key, value in miro.oracle.state_dict().items()})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(valid: bool, key: str, expected: str, value: object) -> None:
-    if not valid:
-        raise ConfigError(f"method.miro.{key}: expected {expected}, got {value!r}")

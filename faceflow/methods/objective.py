@@ -35,7 +35,8 @@ class Objective(nn.Module):
     teacher: str = "student"  # or "ema"
     freeze_batch_norm: bool = False  # keep the backbone's batch statistics as they are
     progress: float = 0.0  # share of the run's updates that are done; set before every step
-    paced: str | None = None  # key of the setting that `progress` serves, where one does: the run must have an end
+    key: str = "method"  # its config key, for messages; set before it is bound
+    paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Build state that depends on the network or the training labels; before any checkpoint is restored."""

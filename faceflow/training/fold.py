@@ -24,10 +24,10 @@ from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
-from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.known_faces import check_start, remember, seen_subjects, with_start
-from faceflow.evaluation.outcome import describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, test_outcome, trackers_of
 from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.evaluation.record import fingerprints, provenance, run_record, versions
 from faceflow.evaluation.run_report import report_run
@@ -36,15 +36,14 @@ from faceflow.evaluation.testing import report_test, test_network
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 from faceflow.models.checkpoint import Faces, Payload, load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.beginning import DATA, begin, is_main_process
+from faceflow.training.beginning import begin, is_main_process
 from faceflow.training.build import (
-    build_loggers,
     build_network,
     build_objectives,
     build_pipelines,

@@ -16,7 +16,7 @@ from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import TEACHER, Batch, Objective, images_of
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
@@ -63,7 +63,8 @@ class AUModule(L.LightningModule):
         self.network = network
         self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
         self.objectives = nn.ModuleDict(objectives)
-        for objective in objectives.values():
+        for name, objective in objectives.items():
+            objective.key = f"method.{name}"
             objective.bind(network, counts)
         self.average = average
         if average is not None:
@@ -233,7 +234,7 @@ class AUModule(L.LightningModule):
         self.clock = Clock(self.trainer)
         for part in (*self._by_name.values(), self.average):
             if part is not None and part.paced:
-                check_length(self.clock.length, key=part.paced, instead=0)
+                check_length(self.clock.length, key=f"{part.key}.{part.paced}", instead=0)
         if self.scheduler_factory is None:
             return optimizer
         check_length(self.clock.length, key="scheduler", instead="constant")

@@ -99,14 +99,19 @@ def fit(
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
     module's own hook of that name. Both come after the same hooks of `callbacks`.
     """
-    settings: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "log_every_n_steps": 1, "logger": False}
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "max_epochs": 1,
+        "log_every_n_steps": 1,
+        "logger": False,
+        "enable_progress_bar": False,
+    }
     with warnings.catch_warnings():
         for advice in _ADVICE:
             warnings.filterwarnings("ignore", message=advice)
         trainer = L.Trainer(
             devices=1,
             enable_checkpointing=False,
-            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[*callbacks, _Watch(before_step, after_batch)],

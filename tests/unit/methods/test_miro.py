@@ -332,11 +332,11 @@ def test_config_joins_the_supervised_term_and_trains_the_variances_faster() -> N
         ("epsilon", 0, "a number > 0"),
         ("variance_init", 1e-5, "a number > epsilon (1e-05)"),
         ("variance_init", True, "a number > epsilon (1e-05)"),
-        ("normalize", None, "none or layer"),
+        ("normalize", 1, "none or layer"),
         ("freeze_batch_norm", 1, "true or false"),
     ],
 )
 def test_setting_out_of_range_names_its_key(key: str, value: Any, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make_miro(**{key: value})
-    assert str(caught.value) == f"method.miro.{key}: expected {expected}, got {value!r}"
+    assert str(caught.value) == f"{key}: expected {expected}, got {value!r}"
