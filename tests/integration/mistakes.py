@@ -219,7 +219,7 @@ METHODS = [
     Case("exclusion that excludes nothing", "ConfigError: data.unlabeled.own.exclude: expected patterns and lists that exclude some image, got 's77/*', which fits none of 40 paths such as 's0/0.jpg'; correct it", (*FIXMATCH, "data.unlabeled.own.exclude=[s77/*]")),
     Case("only held-out faces", "DataError: data.unlabeled: expected faces of persons that are not in val or test, got none of *", ("method=fixmatch", "data.train={folder}/a.csv", "data.val={folder}/b.csv", "unlabeled={folder}/b.csv", "data.unlabeled.own.images={images}"), parts(a=range(6), b=range(6, 10)), SPLITS),
     Case("cutoff", "ConfigError: method.fixmatch.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "method.fixmatch.p_cutoff=0.5")),
-    Case("method under another key", "ConfigError: method.my_fix.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "+method.my_fix=${method.fixmatch}", "method.fixmatch.p_cutoff=0.5")),
+    Case("method under another key", "ConfigError: method.keep.weight: expected a number >= 0, got -1", ("+method.keep={{_target_:faceflow.methods.miro.MIRO,weight:-1,lr_mult:1,variance_init:1,epsilon:0.1,normalize:none,freeze_batch_norm:true}}",)),
     Case("lambda below 0", "ConfigError: method.fixmatch.lambda_u: expected a weight >= 0, got -1", (*FIXMATCH, "method.fixmatch.lambda_u=-1")),
     Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; above it right predictions of labelled faces are pushed away without bound", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
     Case("mu", "ConfigError: loader.mu: expected a whole number >= 1, got 0", (*FIXMATCH, "loader.mu=0")),
