@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -13,13 +15,24 @@ from omegaconf import DictConfig, OmegaConf
 
 from faceflow.errors import ConfigError, FaceFlowError, suggest
 
+_FULL_KEY = re.compile(r"^full_key: (\S+)$", re.MULTILINE)  # how Hydra 1.3 names the nested node that failed
 
-def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: Any) -> Any:
+
+def instantiate(
+    node: DictConfig | Mapping[str, Any],
+    *,
+    key: str,
+    copied: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    **runtime: Any,
+) -> Any:
     """Build the object that a config node describes with `_target_`.
+
+    A constructor names a parameter that it refuses ("gamma: expected ..."); its place in the config is added here.
 
     Args:
         node: config node or plain dict; nested nodes with a `_target_` are built first.
         key: config key of the node, for messages.
+        copied: key -> node that an interpolation may have copied into this one; its parameters are named by that key.
         runtime: further arguments that no YAML can hold (tensors, counts).
 
     Raises:
@@ -37,6 +50,8 @@ def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: An
         cause = error.__cause__
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
+        if isinstance(cause, ConfigError):
+            raise _placed(cause, plain, _FULL_KEY.findall(str(error)), key, copied) from error
         if isinstance(cause, FaceFlowError):
             raise cause from error
         raise ConfigError(f"{key}: {_explain(plain, cause or error)}") from error
@@ -47,6 +62,20 @@ def plain_dict(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(node, DictConfig):
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     return dict(node)
+
+
+def _placed(
+    error: ConfigError, node: Any, path: list[str], key: str, copied: Mapping[str, Mapping[str, Any]]
+) -> ConfigError:
+    """Name the place of a refused parameter; `path` is that of the nested node that refused it, if it was one."""
+    for part in path[0].split(".") if path else ():
+        if not isinstance(node, Mapping) or part not in node:
+            return error
+        node, key = node[part], f"{key}.{part}"
+    if str(error).partition(":")[0].partition(".")[0] not in node:
+        return error
+    place = next((origin for origin, original in copied.items() if node == original), key)
+    return ConfigError(f"{place}.{error}")
 
 
 def _explain(plain: dict[str, Any], cause: BaseException) -> str:

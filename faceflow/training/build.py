@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import Logger
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
-from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
@@ -31,6 +30,7 @@ from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.module import AUModule
 from faceflow.training.resume import check_left
 from faceflow.training.warm_start import read_start
+from faceflow.views import stream_and_pipeline, with_labeled
 
 # What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
 _CONTINUED = (
@@ -85,9 +85,14 @@ def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict
     return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
-def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
-    """Objectives of a method by name."""
-    objectives = {name: instantiate(node, key=f"method.{name}") for name, node in method.items() if node is not None}
+def build_objectives(method: Mapping[str, Any], *, loss: Mapping[str, Any] | None = None) -> dict[str, Objective]:
+    """Objectives of a method by name; `loss` is the config that their criterion may be a copy of, for messages."""
+    copied = {} if loss is None else {"loss": loss}
+    objectives = {
+        name: instantiate(node, key=f"method.{name}", copied=copied)
+        for name, node in method.items()
+        if node is not None
+    }
     for name, objective in objectives.items():
         if not isinstance(objective, Objective):
             raise ConfigError(f"method.{name}: expected an Objective, got {type(objective).__name__}")
@@ -108,6 +113,12 @@ def build_trainer(
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
             check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
+    for key in ("limit_test_batches", "limit_predict_batches"):
+        if trainer.get(key, 1) not in (None, 1):
+            raise ConfigError(
+                f"trainer.{key}: expected none, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
+                "skip the test with test=false"
+            )
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]

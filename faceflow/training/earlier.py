@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from faceflow.config.stored import read_config, resolved_config
-from faceflow.data.views import with_labeled
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.known_faces import check_same_faces, seen_subjects
 from faceflow.evaluation.record import fingerprints
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.training.fold import FoldRun
+from faceflow.views import with_labeled
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
-    "loader.timeout_s",
+    *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
 
 

@@ -18,6 +18,7 @@ from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.datamodule import AUDataModule
+from faceflow.data.groups import number_groups
 from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
@@ -88,9 +89,10 @@ class FoldRun:
 
     @functools.cached_property
     def counts(self) -> LabelCounts:
-        """Label counts of the training faces."""
-        positives, observed = count_labels(self.streams["train"], self.aus, self.points)
-        return LabelCounts(positives=torch.from_numpy(positives), observed=torch.from_numpy(observed))
+        """Counts of the training faces."""
+        positives, observed = map(torch.from_numpy, count_labels(self.streams["train"], self.aus, self.points))
+        groups = number_groups(self.streams)
+        return LabelCounts(positives, observed, domains=groups.domains, subjects=groups.subjects)
 
     @functools.cached_property
     def spec(self) -> NetworkSpec:

@@ -16,7 +16,6 @@ from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
-from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -26,6 +25,7 @@ from faceflow.methods.objective import TEACHER
 from faceflow.training.build import build_objectives
 from faceflow.training.fold import prepare_fold, report_data, train_fold
 from faceflow.training.folds import train_folds
+from faceflow.views import computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _check_settings(cfg: DictConfig) -> dict[str, str]:
     cutpoints(cfg.levels, cfg.cutpoints)
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     SplitConfig(**cfg.split)
-    objectives = build_objectives(plain_dict(cfg.method))
+    objectives = build_objectives(plain_dict(cfg.method), loss=plain_dict(cfg.loss))
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
     views = computed_views(read, plain_dict(cfg.transforms))
     expected = "a whole number in 0..4294967295"
