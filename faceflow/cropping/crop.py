@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import faceflow
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
 from faceflow.cropping.clips import Clip, clips_of, find_clips
@@ -69,7 +69,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
-        check_number(sheet, key="sheet", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+        check_whole(sheet, key="sheet", lowest=0)
         dataset, clips = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
         folds = _folds(cfg["folds"], dataset, clips)
         _check_use(settings, dataset, clips)

@@ -16,13 +16,13 @@ from typing import Any
 
 import cv2
 
-from faceflow.checks import check_number
+from faceflow.checks import check_choice, check_whole
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_rows import FaceRow, write_rows
 from faceflow.cropping.detection_log import DetectionLog
 from faceflow.cropping.source_state import store_source
 from faceflow.datasets.published import ZipMember
-from faceflow.errors import ConfigError, DataError
+from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
 from faceflow.faces.prefetch import prefetch
@@ -55,15 +55,8 @@ class CropSettings:
         """Check the values before anything is read."""
         Selector(policy=self.policy, hold=self.hold, min_score=0.0)
         smooth([], radius=self.smooth)
-        if self.format not in FORMATS:
-            raise ConfigError(f"image.format: expected {' or '.join(FORMATS)}, got {self.format!r}")
-        check_number(
-            self.quality,
-            key="image.quality",
-            expected="a whole number 1..100",
-            valid=lambda n: 0 < n <= 100,
-            whole=True,
-        )
+        check_choice(self.format, key="image.format", options=FORMATS)
+        check_whole(self.quality, key="image.quality", lowest=1, highest=100, expected="a whole number 1..100")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by config key."""

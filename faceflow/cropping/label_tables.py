@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflow.aus import sort_key
+from faceflow.checks import check_whole
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_rows import read_rows
 from faceflow.datasets.published import Folds
@@ -117,11 +118,11 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
         if not published:
             raise ConfigError("folds: expected a data set with published folds, got one without; try folds=3")
         return _published(published, here)
-    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
-        raise ConfigError(f"folds: expected {PUBLISHED}, a whole number >= 2, or null, got {folds!r}")
-    if folds > len(here):
-        raise ConfigError(f"folds: expected at most as many folds as persons ({len(here)}), got {folds}; lower it")
-    return {f"{folds}fold_{number + 1}": here[number::folds] for number in range(folds)}
+    check_whole(folds, key="folds", lowest=2, expected=f"{PUBLISHED}, a whole number >= 2, or null")
+    count = int(folds)
+    if count > len(here):
+        raise ConfigError(f"folds: expected at most as many folds as persons ({len(here)}), got {count}; lower it")
+    return {f"{count}fold_{number + 1}": here[number::count] for number in range(count)}
 
 
 def write_folds(

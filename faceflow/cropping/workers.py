@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import multiprocessing
@@ -19,11 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.cropping.crop_rows import join_rows
@@ -33,6 +29,7 @@ from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import count_frames
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.interruption import await_sigterm
+from faceflow.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +48,10 @@ class Shard:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_number(self.count, key="shard.count", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True)
-        check_number(
-            self.index,
-            key="shard.index",
-            expected=f"a whole number from 0 to shard.count - 1 = {self.count - 1}",
-            valid=lambda n: 0 <= n < self.count,
-            whole=True,
-        )
+        check_whole(self.count, key="shard.count", lowest=1)
+        last = self.count - 1
+        expected = f"a whole number from 0 to shard.count - 1 = {last}"
+        check_whole(self.index, key="shard.index", lowest=0, highest=last, expected=expected)
 
 
 def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, version: str) -> None:
@@ -118,18 +111,22 @@ def crop_clips(
         DataError: a result cannot be written, or a worker was killed.
         Terminated: it ended with the whole run.
     """
-    check_number(workers, key="workers", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
+    check_whole(workers, key="workers", lowest=0)
     mine = clips[shard.index :: shard.count]
     for clip in mine:
         check_source(clip, rows_file(output, clip).parent)
     left = [clip for clip in mine if not rows_file(output, clip).exists()]
     if len(left) < len(mine):
         log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
-    with _progress_bar(left, settings.frames.every) as advance:
+
+    def announced() -> int:
+        return sum(_announced(clip, settings.frames.every) for clip in left)
+
+    with progress_bar("Cropping", announced, unit="frames") as bar:
         if workers <= 1 or len(left) == 1:
-            _crop_here(left, settings, detector, output, advance)
+            _crop_here(left, settings, detector, output, bar.advance)
         elif left:
-            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), advance)
+            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
         log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
@@ -243,20 +240,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-@contextlib.contextmanager
-def _progress_bar(clips: Sequence[Clip], every: int) -> Iterator[Callable[[int], None]]:
-    """Show frames, frames per second and the time left; yields what is called with the frames done."""
-    console = Console(stderr=True)
-    if not clips or not console.is_terminal:
-        yield lambda frames: None
-        return
-    announced = sum(_announced(clip, every) for clip in clips)
-    columns = (TextColumn("Cropping"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=announced or None)
-        yield lambda frames: progress.advance(task, frames)
-
-
 def _announced(clip: Clip, every: int) -> int:
     if clip.images is not None and not clip.sequence:
         return len(clip.images)
@@ -264,8 +247,3 @@ def _announced(clip: Clip, every: int) -> int:
     if clip.images is None and isinstance(clip.file, Path):
         frames = count_frames(clip.file)
     return -(-frames // every)
-
-
-class _Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} frames/s" if task.speed else "")

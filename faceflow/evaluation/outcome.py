@@ -20,10 +20,10 @@ from faceflow.data.splits import Tables
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
 from faceflow.evaluation.testing import TestScores
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_table
-from faceflow.report.results_page import precision_recall
+from faceflow.report.results_picture import precision_recall
 from faceflow.tracking.identity import recall
 from faceflow.tracking.mlflow_tracker import MLflowTracker
 from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.checks import check_choice
 from faceflow.config.instantiate import plain_dict
 from faceflow.config.run_folder import settle
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import apart_by_split
-from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces, sized
@@ -28,7 +28,7 @@ from faceflow.evaluation.record import fingerprints, run_record
 from faceflow.evaluation.testing import report_test, test_network
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
 
@@ -71,8 +71,7 @@ def _test(cfg: DictConfig, output: Path) -> TestResult:
     silence_advice()
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     check_bootstrap(cfg.bootstrap)
-    if cfg.subset not in ("unseen", "all"):
-        raise ConfigError(f"subset: expected unseen or all, got '{cfg.subset}'")
+    check_choice(cfg.subset, key="subset", options=("unseen", "all"))
     predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
     spec = predictor.spec
     tables = read_faces(cfg, levels=spec.levels)

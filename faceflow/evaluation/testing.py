@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import track
 
 from faceflow.console import print_lines, print_tables
 from faceflow.data.datamodule import evaluation_dataset, make_loader
@@ -26,8 +24,9 @@ from faceflow.evaluation.intervals import with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.checkpoint import Payload
+from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
@@ -85,11 +84,12 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
         LoaderError: one of its processes died or gave no batch.
     """
     rows, predictions = [], []
-    console = Console(stderr=True)  # no bar in a log: rich would leave an empty line there
     try:
-        for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
-            rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
-            predictions.append(predictor(batch["eval"]))
+        with progress_bar("Testing", len(loader.sampler), unit="faces") as bar:  # type: ignore[arg-type]
+            for batch in loader:
+                rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
+                predictions.append(predictor(batch["eval"]))
+                bar.advance(len(batch["index"]))
     except Exception as error:
         if lost := explain_loss(error, loader.num_workers):
             raise LoaderError(lost) from error
@@ -134,10 +134,8 @@ def report_test(
     scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": scores}
     if cfg.pictures:
-        aus, persons = payload.spec.aus, [str(person) for table in tables for person in table.persons]
-        pictures = draw_pictures(
-            _results(result, tables), persons=persons, title=title, protocol=payload.protocol, output=output
-        )
+        pictures = draw_pictures(_results(result, tables), title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
         page = report_run(cfg, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
@@ -154,6 +152,7 @@ def _results(result: TestScores, tables: Sequence[FaceTable]) -> Results:
         observed=truth.observed,
         evaluation=result.evaluations[result.pooled.name],
         intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+        persons=[str(person) for table in tables for person in table.persons],
         files=[str(file) for table in tables for file in table.files],
     )
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
@@ -27,6 +24,7 @@ from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.network import AUNetwork
+from faceflow.progress import waiting
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +78,15 @@ def convert(
     Raises:
         ExportError: the network cannot be exported, or the file differs too much from it; none is left behind.
     """
-    with _shown(f"Exporting {network.spec.backbone}"):
+    with waiting(f"Exporting {network.spec.backbone}"):
         model = build_graph(network, simplify=settings.simplify)
     with whole_file(output) as partial:
-        with _shown("Comparing with torch"):
+        with waiting("Comparing with torch"):
             write_model(partial, model, dataclasses.replace(contract, precision=FP32))
             difference = check_parity(network, _open(partial), pictures)
         if settings.precision == FP32:
             return Conversion(contract=contract, difference=difference, reduced_difference=None, cost=None)
-        with _shown(f"Converting to {settings.precision}"):
+        with waiting(f"Converting to {settings.precision}"):
             seen = None
             if faces is not None and settings.precision == INT8_STATIC:
                 seen = load_faces(spread(faces.calibration, settings.calibration), measuring.pipeline)
@@ -132,11 +130,3 @@ def _measure(
 def _open(path: Path) -> OnnxModel:
     """Open a file as its users will."""
     return OnnxModel(path, provider="cpu", threads=torch.get_num_threads(), key="output")
-
-
-@contextlib.contextmanager
-def _shown(text: str) -> Iterator[None]:
-    """Show on a terminal what is being done, while it is."""
-    # The file by name: exporters are silenced by another sys.stderr.
-    with Console(file=sys.stderr).status(f"{text} ..."):
-        yield

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError, suggest
+from faceflow.checks import check_choice, check_number, check_whole
+from faceflow.errors import ConfigError
 from faceflow.exporting.quantization import PRECISIONS
 
 
@@ -30,17 +30,11 @@ class ExportSettings:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got '{self.precision}'; "
-                + suggest(str(self.precision), PRECISIONS)
-            )
+        check_choice(self.precision, key="precision", options=PRECISIONS)
         for key, share in (("max_drop", self.max_drop), ("max_drop_au", self.max_drop_au)):
             if share is not None:
                 check_number(share, key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
-        check_number(
-            self.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True
-        )
+        check_whole(self.calibration, key="calibration", lowest=1, expected="a count of faces")
 
 
 def check_output(output: object, *, overwrite: bool) -> Path:

@@ -23,7 +23,7 @@ _LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 
 class DecodedNetwork(nn.Module):
-    """A network as its users see it: takes pictures as they are in memory, gives what `metrics.evaluation` scores."""
+    """A network as its users see it: takes pictures as they are in memory, gives what `metrics.au_scores` scores."""
 
     def __init__(self, network: AUNetwork) -> None:
         super().__init__()

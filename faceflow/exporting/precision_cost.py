@@ -13,9 +13,8 @@ from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError, ExportError
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.testing import test_network
-from faceflow.metrics.evaluation import Evaluation
-
-_METRICS = ("icc", "f1_val")
+from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.metric import Place, columns_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +49,13 @@ class PrecisionCost:
 
     @classmethod
     def between(cls, full: Evaluation, low: Evaluation, *, faces: str) -> Self:
-        """Compare ICC where there are intensities, and F1 at the thresholds of validation.
+        """Compare ICC where there are intensities, F1 at the thresholds of validation, and what else declares it.
 
         Raises:
             DataError: labels on which no AU has one of these metrics.
         """
-        names = [name for name in _METRICS if name in full.columns]
+        graded_first = sorted(columns_in(Place.EXPORT), key=lambda column: not column.metric.graded)
+        names = [column.name for column in graded_first if column.name in full.columns]
         costs = []
         for name in names:
             drops = full.columns[name] - low.columns[name]

@@ -18,11 +18,11 @@ from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
-from faceflow.inference.progress import progress_bar
 from faceflow.inference.render import shown
 from faceflow.inference.results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from faceflow.interruption import kept, stop_on_interrupt
+from faceflow.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ def _predict(predictor: Predictor, sources: Sequence[Source], results: Results, 
     total = sum(source.count for source in sources) if all(source.count for source in sources) else 0
     picture, watch = (None, None) if results.renderer is None else (shown, results.renderer.draw)
     visible = results.files.table is not None or not sys.stdout.isatty()
-    with progress_bar(total, visible=visible) as advance:
+    with progress_bar("Predicting", total, unit="frames", visible=visible) as bar:
         for source in sources:
             if stop.is_set():
                 return
             with contextlib.closing(predictor.stream(source, stop=stop, picture=picture, watch=watch)) as frames:
                 for frame in frames:
                     results.add(frame)
-                    advance()
+                    bar.advance()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_number, check_whole
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
@@ -43,23 +43,16 @@ class PredictorSettings:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_number(
-            self.batch_size, key="batch_size", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
-        )
-        check_number(
-            self.detectors, key="detectors", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True
-        )
-        check_number(
-            self.smooth, key="smooth", expected="frames on either side >= 0", valid=lambda n: n >= 0, whole=True
-        )
+        check_whole(self.batch_size, key="batch_size", lowest=1)
+        check_whole(self.detectors, key="detectors", lowest=0)
+        check_whole(self.smooth, key="smooth", lowest=0, expected="frames on either side >= 0")
         check_number(
             self.neutral_probability,
             key="neutral_probability",
             expected="a probability in 0..1, neither 0 nor 1",
             valid=lambda p: 0 < p < 1,
         )
-        if not isinstance(self.crops, bool):
-            raise ConfigError(f"crops: expected true or false, got {self.crops!r}")
+        check_boolean(self.crops, key="crops")
         if self.calibrate not in (NONE, MEDIAN) and not Path(self.calibrate).is_file():
             raise ConfigError(
                 f"calibrate: expected none, median, or a picture of a neutral face, got '{self.calibrate}', which is "

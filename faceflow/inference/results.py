@@ -20,7 +20,7 @@ from faceflow.inference.predictor import Predictor
 from faceflow.inference.render import Renderer
 from faceflow.inference.traces import Traces
 from faceflow.inference.written_files import WrittenFiles
-from faceflow.report.timeline import draw_timeline
+from faceflow.report.timeline_files import draw_timeline
 
 log = logging.getLogger(__name__)
 

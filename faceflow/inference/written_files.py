@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceflow.checks import check_boolean
 from faceflow.errors import ConfigError
 from faceflow.files import claimed
 from faceflow.inference.frames import Source
 from faceflow.inference.output import STDOUT, row_file
-from faceflow.report.timeline import check_timeline
+from faceflow.report.timeline_files import check_timeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,7 @@ def choose_files(output: str, *, render: str | None, plot: str | None, source: o
     )
     if files.plot is not None:
         check_timeline(files.plot)
-    if not isinstance(overwrite, bool):
-        raise ConfigError(f"overwrite: expected true or false, got {overwrite!r}")
+    check_boolean(overwrite, key="overwrite")
     names = source if isinstance(source, list) else [source]
     sources = [Path(name) for name in names if isinstance(name, str) and Path(name).exists()]
     for key, path in files.all.items():

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.running_job import overridden
 from faceflow.data.datamodule import check_loader
 from faceflow.data.protocols.protocol import EvaluationProtocol
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -69,21 +71,29 @@ def train(config: DictConfig) -> TrainResult:
     return TrainResult(folder=folder, monitor=cfg.monitor, best=best, checkpoint=checkpoint, folds=own)
 
 
-def _check_settings(cfg: DictConfig) -> list[str]:
-    """Check what needs no data, and settle what to monitor; return the views that the method reads."""
+def _check_settings(cfg: DictConfig) -> dict[str, str]:
+    """Check what needs no data, and settle what to monitor; return the views of the method, see `computed_views`."""
     if cfg.monitor is None:
         cfg.monitor = "val/f1_val" if cfg.levels == 1 else "val/icc"
     cutpoints(cfg.levels, cfg.cutpoints)
     check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
     SplitConfig(**cfg.split)
     objectives = build_objectives(plain_dict(cfg.method))
-    views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
+    read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
+    views = computed_views(read, plain_dict(cfg.transforms))
     expected = "a whole number in 0..4294967295"
-    check_number(cfg.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
+    check_whole(cfg.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     check_bootstrap(cfg.bootstrap)
-    check_number(cfg.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
+    check_whole(cfg.preview, key="preview", lowest=0, expected="a count of faces")
     if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)
+    for pipeline in ("weak", "strong"):
+        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
+            log.warning(
+                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+                "see augment=light|medium|strong",
+                pipeline,
+            )
     return views
 
 

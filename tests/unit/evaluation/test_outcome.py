@@ -12,7 +12,7 @@ from faceflow.errors import ConfigError
 from faceflow.evaluation.outcome import describe, log_outcome, reopened, test_outcome
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.tracking.tracker import Outcome, TrackedRun, Tracker
 from tests.helpers.networks import label_table, network_spec
 

@@ -17,7 +17,7 @@ from faceflow.exporting.parity import largest_difference, noise
 from faceflow.exporting.quantization import FP16, FP32, INT8, INT8_STATIC, reduced
 from faceflow.inference.contract import KEY, ModelContract
 from faceflow.inference.onnx_model import OnnxModel
-from faceflow.metrics.evaluation import decode
+from faceflow.metrics.au_scores import decode
 from faceflow.models.network import AUNetwork, NetworkSpec
 from tests.helpers.networks import network_spec
 

@@ -7,7 +7,7 @@ import pytest
 
 from faceflow.errors import DataError, ExportError
 from faceflow.exporting.precision_cost import PrecisionCost, check_cost
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
 from faceflow.metrics.occurrence import macro
 
 NAN = math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from faceflow.cropping.crop_clip import CROPS, CropSettings, crop_clip, rows_fil
 from faceflow.cropping.crop_rows import read_rows
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
+from faceflow.faces.detector import Detection
 from faceflow.faces.video import Frame, FrameRange
-from faceflow.images import read_image
+from faceflow.images import Image, read_image
 from faceflow.inference.face_crops import CutFrame, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import find_sources
 from faceflow.inference.onnx_model import fit
@@ -79,6 +81,23 @@ def test_faces_of_a_video_are_cut_as_crops_are(tmp_path: Path, policy: str, smoo
             assert np.array_equal(face.pixels, fit(crop, size))
             scored += 1
     assert scored >= 8
+
+
+class _Shades(MarkerDetector):
+    """Gives the grey of the image's corner with every face."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        grey = {"grey": float(image[0, 0, 0])}
+        return [dataclasses.replace(face, extras=grey) for face in super().detect(image)]
+
+
+def test_extras_of_a_detector_stay_with_the_face_they_were_seen_on() -> None:
+    frames = [Frame(n + 1, n / 10, image) for n, image in enumerate(two_people())]
+    selection = Selection(policy="track", hold=3, smooth=2)
+    found = aligned_faces(frames, [_Shades()], Recipe.from_dict(EYES), selection, 64, sequence=True)
+    shades = [frame.faces[0].face.detection.extras["grey"] for frame in found if frame.faces[0].face.detection]
+    # 60 + 5 n; frames 5 and 6 miss the face, whose last place and number stand.
+    assert shades == [60, 65, 70, 75, 80, 80, 80, 95, 100, 105, 110, 115]
 
 
 def test_pictures_are_not_followed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from faceflow.sweep.job import FAILED, RECORD, RUNNING, Job, read_job
 _SECONDS = 0.5  # between two looks
 
 
-class Progress:
+class JobLines:
     """Prints a line when a job starts and when it ends.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from faceflow.metrics.evaluation import Evaluation, Prediction, decode, evaluate, merge_sides, tuned_thresholds
+from faceflow.metrics.au_scores import Evaluation, Prediction, decode, evaluate, merge_sides, tuned_thresholds
 
 NAN = math.nan
 RNG = np.random.default_rng(0)

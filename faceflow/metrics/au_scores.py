@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
 from faceflow.metrics.intensity import intensity_metrics
+from faceflow.metrics.metric import AT_HALF, AT_VAL, Needs, metrics_of
+from faceflow.metrics.metric import columns as declared_columns
 from faceflow.metrics.occurrence import decision_metrics, macro, micro_f1, occurrence_metrics
-from faceflow.metrics.thresholds import bagged_thresholds
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD, bagged_thresholds
 
-DEFAULT_THRESHOLD = 0.5
 _RESAMPLES = 50
-_AT_THRESHOLD = ("f1", "f1_norm", "precision", "recall", "specificity", "accuracy")
-_ANY_THRESHOLD = ("ap", "auroc", "eer", "eer_threshold")
-_INTENSITY = ("icc", "pcc", "mse", "mae", "rmse", "smape", "wmape", "mape")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +32,10 @@ class Prediction:
 class Evaluation:
     """Metrics of one data set.
 
-    `columns` hold one value per AU: counts, `f1_0.5` at threshold 0.5, `f1_val` at the threshold tuned on
-    validation, curve metrics, and intensity metrics. `summary` holds their means over the AUs on which they are
-    defined; `valid_aus` counts those of AUROC, `valid_aus_icc` those of ICC.
+    `columns` hold one value per AU: counts, then every declared metric (see `metrics.metric`): `f1_val` at the
+    threshold tuned on validation, `f1_0.5` at threshold 0.5, those of rankings, those of intensities. `summary` holds
+    their means over the AUs on which they are defined; `valid_aus` counts those of AUROC, `valid_aus_icc` those of
+    ICC.
     """
 
     aus: tuple[str, ...]
@@ -101,25 +100,25 @@ def evaluate(
         thresholds: (A,) tuned on validation, NaN where there is none (its metrics are NaN then).
     """
     tuned = np.isfinite(thresholds)
+    cuts = np.where(tuned, thresholds, DEFAULT_THRESHOLD)
     half = occurrence_metrics(prediction.probability, occurrence, observed, DEFAULT_THRESHOLD)
-    val = decision_metrics(prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD))
+    val = decision_metrics(prediction.probability, occurrence, observed, cuts)
+    decisions = [metric.name for metric in metrics_of(Needs.DECISIONS)]
     columns: dict[str, NDArray[Any]] = {
         "positives": half["positives"],
         "observed": half["observed"],
         "threshold_val": thresholds,
-        **{f"{name}_val": np.where(tuned, val[name], np.nan) for name in _AT_THRESHOLD},
-        **{f"{name}_{DEFAULT_THRESHOLD}": half[name] for name in _AT_THRESHOLD},
-        **{name: half[name] for name in _ANY_THRESHOLD},
+        **{f"{name}_{AT_VAL}": np.where(tuned, val[name], np.nan) for name in decisions},
+        **{f"{name}_{AT_HALF}": half[name] for name in decisions},
+        **{metric.name: half[metric.name] for metric in metrics_of(Needs.RANKING)},
     }
     graded = observed & np.isfinite(intensity)
     if prediction.intensity is not None and graded.any():
         scores = intensity_metrics(prediction.intensity, np.where(graded, intensity, 0.0), graded)
-        columns |= {name: scores[name] for name in _INTENSITY}
-    skipped = ("positives", "observed", "threshold_val", "eer_threshold")
-    summary = {name: macro(values) for name, values in columns.items() if name not in skipped}
-    summary["micro_f1_val"] = micro_f1(
-        prediction.probability, occurrence, observed, np.where(tuned, thresholds, DEFAULT_THRESHOLD)
-    )
+        columns |= {metric.name: scores[metric.name] for metric in metrics_of(Needs.INTENSITY)}
+    averaged = {column.name for column in declared_columns() if column.metric.averaged}
+    summary = {name: macro(values) for name, values in columns.items() if name in averaged}
+    summary["micro_f1_val"] = micro_f1(prediction.probability, occurrence, observed, cuts)
     summary["valid_aus"] = float(np.isfinite(half["auroc"]).sum())
     if "icc" in columns:
         summary["valid_aus_icc"] = float(np.isfinite(columns["icc"]).sum())

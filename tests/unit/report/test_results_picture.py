@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from faceflow.aus import DESCRIPTIONS
 from faceflow.errors import DataError
 from faceflow.report.example_faces import Results, best_faces, worst_faces
-from faceflow.report.page import save
-from faceflow.report.results_page import draw, precision_recall
+from faceflow.report.figure_page import save
+from faceflow.report.results_picture import draw_results, precision_recall
 from tests.helpers.results import SOME, images, make_results, random_results
 
 
@@ -31,7 +31,7 @@ def texts(figure: Figure) -> dict[str, str]:
 
 
 def draw_to(path: Path, results: Results, title: str, protocol: dict[str, str]) -> Path:
-    return save(draw(results, title, protocol), path, dpi=150)
+    return save(draw_results(results, title, protocol), path, dpi=150)
 
 
 def chosen(results: Results) -> tuple[list[int], list[int]]:
@@ -55,7 +55,7 @@ def test_bars_marks_and_curves_carry_the_metrics() -> None:
     truth = [[1, 0], [1, 0], [0, 0], [0, 0]]
     probability = [[0.9, 0.1], [0.45, 0.1], [0.2, 0.1], [0.6, 0.1]]
     results = make_results(("AU1", "AU4"), probability, truth, grades=[[2.0, 0.0]])
-    figure = draw(results, "title", {})
+    figure = draw_results(results, "title", {})
     bars, icc, curve, empty = figure.axes
     # AU1 at 0.4: two hits, one false alarm; at 0.5: one hit, one false alarm, one miss.
     assert [bar.get_width() for bar in bars.patches] == [pytest.approx(0.8), 0]
@@ -77,7 +77,7 @@ def test_bars_marks_and_curves_carry_the_metrics() -> None:
 
 
 def test_occurrence_networks_get_no_icc_panel() -> None:
-    figure = draw(random_results(("AU1", "AU4"), 20), "t", {})
+    figure = draw_results(random_results(("AU1", "AU4"), 20), "t", {})
     assert len(figure.axes) == 3
     assert not any("ICC" in text for text in texts(figure))
 
@@ -87,7 +87,7 @@ def test_every_face_lists_found_missed_and_false_aus(tmp_path: Path) -> None:
     truth = [[1, 0, 1], [1, 0, 1]]
     results = make_results(SOME, probability, truth, files=images(tmp_path, 2), grades=[[2.5, 1.25, 4.0]])
     results.intensity[1][0, 0] = np.nan
-    page = texts(draw(results, "t", {}))
+    page = texts(draw_results(results, "t", {}))
     found, missed, false = (
         page[text] for text in ("AU1 0.90 (2.5 / ?)", "missed AU1 0.20 (2.5 / 3)", "false AU4 0.70 (1.2 / 0)")
     )
@@ -100,7 +100,7 @@ def test_long_lists_of_aus_show_errors_first_and_count_the_rest(tmp_path: Path) 
     aus = tuple(f"AU{number}" for number in list(DESCRIPTIONS)[:11])
     truth = np.ones((2, 11), bool)
     probability = np.array([[0.9] * 10 + [0.3], [0.9] * 11])
-    page = texts(draw(make_results(aus, probability, truth, files=images(tmp_path, 2)), "t", {}))
+    page = texts(draw_results(make_results(aus, probability, truth, files=images(tmp_path, 2)), "t", {}))
     assert f"missed {aus[-1]} 0.30" in page
     assert "and 3 more" in page
 
@@ -156,7 +156,7 @@ def test_page_grows_with_the_aus_and_nothing_leaves_it(count: int, tmp_path: Pat
     aus = tuple(f"AU{number}" for number in DESCRIPTIONS)[:count]
     results = random_results(aus, 30, files=images(tmp_path, 12) + ["absent.png"] * 18, grades=np.ones(count))
     protocol = {"split": "by subject", "labels": "occurrence = intensity >= 2 on a 0-5 scale; " * 12}
-    figure = draw(results, "A title with $dollars$ and a name that is long " * 3, protocol)
+    figure = draw_results(results, "A title with $dollars$ and a name that is long " * 3, protocol)
     page, width, height = figure.bbox, *figure.get_size_inches()
     assert width == 14
     assert height > 0.25 * count

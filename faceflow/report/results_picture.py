@@ -15,23 +15,8 @@ from numpy.typing import NDArray
 from faceflow.aus import description
 from faceflow.encoding import Array
 from faceflow.report.example_faces import GROUP, Face, Results, best_faces, worst_faces
-from faceflow.report.page import (
-    BLUE,
-    GRAY,
-    GREEN,
-    HEADING,
-    INK,
-    MARGIN,
-    MEDIUM,
-    ORANGE,
-    PALE,
-    SKY,
-    SMALL,
-    Page,
-    missing_class,
-    panels_across,
-    rounded,
-)
+from faceflow.report.figure_page import HEADING, MARGIN, MEDIUM, SMALL, Page, missing_class, panels_across, rounded
+from faceflow.report.palette import BLUE, GRAY, GREEN, INK, PALE, SKY, VERMILION
 
 # Inches.
 _AU_ROW, _LEAST_PANELS, _ABOVE_PANELS, _BELOW_PANELS = 0.3, 2.7, 0.55, 0.7
@@ -42,7 +27,7 @@ _FACE, _FACE_STEP, _FACE_LINE, _GROUP_GAP = 1.45, 1.63, 0.145, 0.25
 _FACE_LINES, _FILE_LETTERS = 8, 26
 
 
-def draw(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
+def draw_results(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     """Lay out the page; its height grows with the number of AUs."""
     best, worst = best_faces(results), worst_faces(results)
     panels = max(_LEAST_PANELS, _AU_ROW * len(results.aus))
@@ -76,7 +61,7 @@ def _draw_bars(page: Page, results: Results, top: float, height: float) -> None:
     axes.set_yticks(rows, [f"{au}  {description(au)}" for au in results.aus], size=MEDIUM)
     axes.plot(columns["f1_0.5"], rows, "D", ms=3.5, color=INK, label="F1 at 0.5", clip_on=False)
     base_rate = columns["positives"] / np.where(columns["observed"] > 0, columns["observed"], np.nan)
-    axes.plot(base_rate, rows, "|", ms=9, mew=2, color=ORANGE, label="base rate", clip_on=False)
+    axes.plot(base_rate, rows, "|", ms=9, mew=2, color=VERMILION, label="base rate", clip_on=False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.1)
     for row in np.flatnonzero(~np.isfinite(columns["f1_val"])):
         reason = missing_class(columns["positives"][row], columns["observed"][row]) or "no validation threshold"
@@ -116,7 +101,7 @@ def _draw_curves(page: Page, results: Results, top: float, height: float) -> Non
     page.text(_CURVES, top - 0.35, "Precision over recall", HEADING, bold=True)
     handles = [
         Line2D([], [], color=BLUE, label="curve; area = AP"),
-        Line2D([], [], color=ORANGE, ls="--", lw=1, label="base rate"),
+        Line2D([], [], color=VERMILION, ls="--", lw=1, label="base rate"),
         Line2D([], [], color=INK, ls="", marker="o", ms=4, label="validation threshold"),
     ]
     place = page.point(_CURVES + _CURVES_WIDTH, top - 0.35)
@@ -154,7 +139,7 @@ def _draw_curve(axes: Axes, results: Results, index: int) -> None:
         axes.text(0.5, 0.5, reason, size=SMALL, color=GRAY, ha="center", style="italic")
         return
     precision, recall = precision_recall(results.probability[seen, index], truth)
-    axes.axhline(truth.mean(), color=ORANGE, ls="--", lw=1)
+    axes.axhline(truth.mean(), color=VERMILION, ls="--", lw=1)
     # Steps, as average precision sums them: the area below them is the AP of the title.
     axes.plot(recall, precision, color=BLUE, lw=1.3, drawstyle="steps-pre")
     axes.plot(columns["recall_val"][index], columns["precision_val"][index], "o", ms=4, color=INK)
@@ -198,6 +183,6 @@ def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
         if not wrong[index]:
             lines.append((text, INK))
         else:
-            lines.append((f"missed {text}", ORANGE) if active[index] else (f"false {text}", BLUE))
+            lines.append((f"missed {text}", VERMILION) if active[index] else (f"false {text}", BLUE))
     hidden = len(shown) - _FACE_LINES
     return [*lines, (f"and {hidden} more", GRAY)] if hidden > 0 else lines

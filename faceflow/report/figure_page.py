@@ -1,4 +1,4 @@
-"""A drawn page: its palette, its headline with the protocol below, and places given in inches from the top left."""
+"""A figure as a page: its headline with the protocol below, and places given in inches from the top left."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflow.files import whole_file
+from faceflow.report.palette import GRAY, INK
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-BLUE, SKY, ORANGE, GREEN, PURPLE = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7"
-INK, GRAY, PALE = "#222222", "#707070", "#DDDDDD"
 SMALL, MEDIUM, HEADING, TITLE = 7.5, 8.0, 9.5, 15.0  # points
 WIDTH, MARGIN = 14.0, 0.4  # inches
 
