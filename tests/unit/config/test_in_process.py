@@ -51,7 +51,7 @@ def state() -> dict[str, object]:
         "environment": dict(os.environ),
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
         "hydra": (GlobalHydra.instance().hydra, HydraConfig.instance().cfg),
-        "folder": os.getcwd(),
+        "folder": Path.cwd(),
         "standard streams": (sys.stdout, sys.stderr),
     }
 
