@@ -11,6 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate  # noqa: TID251
 from omegaconf import DictConfig, OmegaConf
 
+from faceflow.config.renamed import renamed, with_moved_targets
 from faceflow.errors import ConfigError, FaceFlowError, suggest
 
 
@@ -25,7 +26,7 @@ def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: An
     Raises:
         ConfigError: no `_target_`, a target that does not exist, or arguments that it refuses.
     """
-    plain = plain_dict(node)
+    plain: dict[str, Any] = with_moved_targets(plain_dict(node))
     if not plain.get("_target_"):
         raise ConfigError(
             f"{key}: expected a component with a _target_, got keys {sorted(map(str, plain))}; "
@@ -62,6 +63,9 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
         reason = cause.strerror or type(cause).__name__
         return f"expected a path that can be used, got '{cause.filename}' ({reason}); check it, its rights and the disk"
     text = " ".join(str(cause).split())
+    for argument in plain:
+        if (instead := renamed(argument)) and f"'{argument}'" in text:
+            return f"expected arguments of {name}, got '{argument}' of an earlier version; {instead}"
     return f"{name} refused its arguments ({text}); compare the keys with its signature"
 
 
