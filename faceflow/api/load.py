@@ -93,5 +93,5 @@ def load(
         "batch_size": batch_size,
         "threads": threads,
     }
-    with mistakes_raised():
+    with mistakes_raised("infer"):
         return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))

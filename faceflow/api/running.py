@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from faceflow.cli.extras import check_extra
 from faceflow.cli.messages import one_line
 from faceflow.config.composition import compose
 from faceflow.config.in_process import run_in_process
@@ -43,23 +44,24 @@ def run_command(
     """
     if isinstance(overrides, str):
         raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
-    with mistakes_raised():
+    check_extra(command)
+    with mistakes_raised(command):
         further = None if config_dir is None else Path(config_dir)
         config = compose(command, [*spell_overrides(values), *overrides], further_dir=further)
         return run_in_process(config, task)
 
 
 @contextlib.contextmanager
-def mistakes_raised() -> Iterator[None]:
-    """Raise mistakes that Hydra or the file system finds as ours, in the one line that the commands print."""
+def mistakes_raised(command: str) -> Iterator[None]:
+    """Raise mistakes that Hydra or the file system finds as ours, in the one line that `faceflow-COMMAND` prints."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error).removeprefix("ConfigError: ")) from error
+        raise ConfigError(one_line(error, command).removeprefix("ConfigError: ")) from error
     except OSError as error:
         if error.filename is None:
             raise
-        raise DataError(one_line(error).partition(": ")[2]) from error
+        raise DataError(one_line(error, command).partition(": ")[2]) from error
 
 
 @contextlib.contextmanager
