@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -67,17 +68,22 @@ def mistakes_raised(command: str) -> Iterator[None]:
 @contextlib.contextmanager
 def torch_restored() -> Iterator[None]:
     """Restore random numbers and global switches of torch that a training sets, and free its memory."""
+    import numpy as np
     import torch
-    from lightning.pytorch.utilities.seed import isolate_rng
 
     cudnn, deterministic = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
     warn_only, benchmark = torch.is_deterministic_algorithms_warn_only_enabled(), cudnn.benchmark
+    plain, arrays, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     try:
-        with isolate_rng():
-            yield
-    finally:
+        yield
+    finally:  # Lightning's isolate_rng does not restore where an error or Ctrl-C ends the block
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         cudnn.benchmark = benchmark
+        random.setstate(plain)
+        np.random.set_state(arrays)
+        torch.set_rng_state(tensors)
+        torch.cuda.set_rng_state_all(gpus)
         gc.collect()  # trainer and network refer to each other
 
 
