@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import hydra
 import lightning as L
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 import faceflow
 from faceflow.api.train import TrainingRun
@@ -160,6 +162,27 @@ def test_ctrl_c_is_a_keyboard_interrupt_that_leaves_no_state(faces: Faces, tmp_p
     assert "nothing is kept" in stopped.value.__notes__[0]
     assert process_state() == before
     assert train(faces, tmp_path / "run").checkpoint is not None
+
+
+def test_a_program_of_hydra_trains_and_goes_on(
+    trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text("output: ${hydra:runtime.output_dir}/run\n", "utf-8")
+    silent = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null")
+    monkeypatch.setattr("sys.argv", ["mine", f"hydra.run.dir={tmp_path}/mine", *silent])
+    runs: list[TrainingRun] = []
+
+    @hydra.main(version_base="1.2", config_path=str(tmp_path), config_name="mine")
+    def program(own: DictConfig) -> None:
+        runs.append(train(faces, Path(own.output)))
+        assert HydraConfig.get().job.config_name == "mine"
+        assert own.output == f"{tmp_path}/mine/run"
+
+    try:
+        program()
+    finally:
+        GlobalHydra.instance().clear()
+    assert numbers(runs[0].folder) == numbers(trained_here.folder)
 
 
 def test_videos_are_cropped(tmp_path: Path) -> None:
