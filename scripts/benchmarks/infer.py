@@ -116,7 +116,7 @@ def _decode_rate(source: Source) -> float:
 
 
 def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
-    if predictor.crops:
+    if predictor.settings.crops:
         return float("inf")
     started = time.perf_counter()
     for image in frames:
@@ -125,7 +125,7 @@ def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
 
 
 def _network_rate(predictor: Predictor, faces: list[Image], count: int) -> float:
-    size = predictor.batch_size
+    size = predictor.settings.batch_size
     batches = [np.stack(faces[start : start + size]) for start in range(0, len(faces), size)]
     started = time.perf_counter()
     done = 0
