@@ -119,7 +119,7 @@ def test_an_empty_root_a_missing_one_and_an_unknown_choice_are_refused(tmp_path:
         "root: expected UNBC-McMaster as Frame_Labels/FACS/042-ll042/SEQUENCE/001_facs.txt and "
         "Images/042-ll042/SEQUENCE/001.png in 'ROOT', got an empty folder; check root"
     )
-    assert error_of("unbc", None) == "root: expected the folder of UNBC-McMaster, got nothing; set root=FOLDER"
+    assert error_of("unbc", None) == "dataset.root: expected the folder of UNBC-McMaster, got nothing; set root=FOLDER"
     assert error_of("unbc", tmp_path, labels="pspi").startswith(
         "dataset.labels: expected intensity or occurrence, got 'pspi'"
     )
