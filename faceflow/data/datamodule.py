@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from faceflow.checks import check_number
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
+from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
@@ -62,7 +63,7 @@ class AUDataModule(L.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        check_loader(batch_size, workers, timeout_s)
+        Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
         check_number(mu, key="loader.mu", expected="a whole number >= 1", valid=lambda x: x >= 1, whole=True)
         if steps_per_epoch is not None:
             key, expected = "loader.steps_per_epoch", "a whole number >= 1, or null"
@@ -178,19 +179,6 @@ def make_loader(
         persistent_workers=workers > 0,
         timeout=timeout_s if workers else 0,
     )
-
-
-def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
-    """Check what a user sets of a loader.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    for key, value, lowest in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-            raise ConfigError(f"loader.{key}: expected a whole number >= {lowest}, got {value!r}")
-    expected = "a number of seconds >= 0; 0 waits for ever"
-    check_number(timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)
 
 
 def _start_worker(worker: int) -> None:

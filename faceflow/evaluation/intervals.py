@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,22 @@ from faceflow.metrics.bootstrap import PersonBootstrap
 from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation, Prediction
 
 
-def check_bootstrap(settings: Mapping[str, Any]) -> None:
-    """Check the `bootstrap` part of a config.
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """How often the tested persons are drawn with replacement, 0 for no intervals, and the seed of the draws."""
 
-    Raises:
-        ConfigError: no whole numbers of at least 0.
-    """
-    for key in ("resamples", "seed"):
-        check_number(
-            settings[key],
-            key=f"bootstrap.{key}",
-            expected="a whole number >= 0",
-            valid=lambda value: value >= 0,
-            whole=True,
-        )
+    resamples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check what a user sets.
+
+        Raises:
+            ConfigError: no whole numbers of at least 0.
+        """
+        for key, value in (("resamples", self.resamples), ("seed", self.seed)):
+            expected = "a whole number >= 0"
+            check_number(value, key=f"bootstrap.{key}", expected=expected, valid=lambda x: x >= 0, whole=True)
 
 
 def with_intervals(
@@ -38,9 +40,7 @@ def with_intervals(
     tables: Sequence[FaceTable],
     rows: NDArray[np.intp],
     prediction: Prediction,
-    *,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> dict[str, Evaluation]:
     """Add the bounds of 95 % intervals, `f1_val_low` and so on, to the columns and the summary of every set.
 
@@ -50,10 +50,9 @@ def with_intervals(
         tables: all rows.
         rows: row numbers that were predicted, (M,).
         prediction: of these rows, (M, A).
-        resamples: of the persons; 0 adds nothing.
-        seed: of the draws.
+        bootstrap: of the persons; without resamples nothing is added.
     """
-    if not resamples:
+    if not bootstrap.resamples:
         return dict(evaluations)
     persons = np.concatenate([table.persons for table in tables])
     found = {}
@@ -62,14 +61,14 @@ def with_intervals(
         merged, seen = scorer.merged(scored, rows, prediction)
         observed = truth.observed & seen
         cuts = evaluation.columns["threshold_val"]
-        bootstrap = PersonBootstrap(persons[scored.rows], resamples=resamples, seed=seed)
+        draws = PersonBootstrap(persons[scored.rows], resamples=bootstrap.resamples, seed=bootstrap.seed)
         estimates = {
-            "f1_val": bootstrap.f1(merged.probability >= cuts, truth.occurrence, observed & np.isfinite(cuts)),
-            "f1_0.5": bootstrap.f1(merged.probability >= DEFAULT_THRESHOLD, truth.occurrence, observed),
+            "f1_val": draws.f1(merged.probability >= cuts, truth.occurrence, observed & np.isfinite(cuts)),
+            "f1_0.5": draws.f1(merged.probability >= DEFAULT_THRESHOLD, truth.occurrence, observed),
         }
         if "icc" in evaluation.columns and merged.intensity is not None:
             graded = observed & np.isfinite(truth.intensity)
-            estimates["icc"] = bootstrap.icc(merged.intensity, truth.intensity, graded)
+            estimates["icc"] = draws.icc(merged.intensity, truth.intensity, graded)
         columns, summary = dict(evaluation.columns), dict(evaluation.summary)
         for name, estimate in estimates.items():
             for bound in ("low", "high"):

@@ -17,10 +17,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from faceflow.checks import check_number
+from faceflow.config.instantiate import plain_dict
+from faceflow.config.values import with_image_size
 from faceflow.console import plain_table, print_lines, print_tables
 from faceflow.data.assembly import check_shared
 from faceflow.data.crop_recipe import read_crop_recipe
-from faceflow.data.datamodule import check_loader
+from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError, ExportError, suggest
@@ -81,7 +83,7 @@ def _export(cfg: DictConfig) -> None:
     _check_settings(cfg)
     trackers, run = reopened(Path(cfg.checkpoint)) if cfg.track else ([], None)
     network, payload = load_network(cfg.checkpoint, key="checkpoint")
-    pipeline = eval_pipeline(cfg, network.spec.image_size)
+    pipeline = eval_pipeline(plain_dict(with_image_size(cfg, network.spec.image_size).transforms))
     crop = read_crop_recipe(cfg.crop, key="crop") if cfg.crop else payload.crop
     faces = _read_data(cfg, payload, pipeline)
     contract = describe_model(
@@ -149,7 +151,7 @@ def _check_settings(cfg: DictConfig) -> None:
         if cfg[key] is not None:
             check_number(cfg[key], key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
     check_number(cfg.calibration, key="calibration", expected="a count of faces", valid=lambda x: x >= 1, whole=True)
-    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
+    Loading(**cfg.loader)
     if cfg.precision == INT8_STATIC and cfg.get("data") is None:
         raise ConfigError(
             "data: expected faces on which int8_static measures activations, got none; add data=csv data.labels=FILE, "
@@ -161,7 +163,7 @@ def _read_data(cfg: DictConfig, payload: Payload, pipeline: Pipeline) -> _Faces 
     """Faces of the config's data, None where it has none."""
     if cfg.get("data") is None:
         return None
-    tables = read_faces(cfg, levels=payload.spec.levels)
+    tables = read_faces(plain_dict(cfg.data), levels=payload.spec.levels)
     check_shared(payload.spec.aus, tables)
     unseen, note = without_seen(tables, payload, everybody=False, same_subjects=cfg.same_subjects)
     overlaps = find_seen(tables, payload)
@@ -220,9 +222,7 @@ def _measure_cost(
         payload.thresholds,
         faces.unseen,
         pipeline=faces.pipeline,
-        batch_size=cfg.loader.batch_size,
-        workers=cfg.loader.workers,
-        timeout_s=cfg.loader.timeout_s,
+        loading=Loading(**cfg.loader),
     )
     check_cost(cost, cfg.precision, max_drop=cfg.max_drop, max_drop_au=cfg.max_drop_au)
     return cost
