@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from faceflow.errors import ConfigError
+from faceflow.files import whole_file
 
 _HEADER = """\
 # Repeat this run: faceflow-{task} --config-dir {folder} --config-name config
@@ -33,12 +34,14 @@ def stored_config(config: DictConfig) -> dict[str, Any]:
 
 
 def store_config(stored: Mapping[str, Any], output: Path) -> None:
-    """Write what `stored_config` gave as config.yaml into a run folder."""
+    """Write what `stored_config` gave as config.yaml into a run folder.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     text = _HEADER.format(task=stored["task"], folder=output) + config_text(stored)
-    output.mkdir(parents=True, exist_ok=True)
-    temporary = output / f".config.yaml.{os.getpid()}.tmp"  # every process of a DDP run comes by here
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(output / "config.yaml")
+    with whole_file(output / "config.yaml") as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def config_text(stored: Mapping[str, Any]) -> str:

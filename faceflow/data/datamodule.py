@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
-from faceflow.checks import check_number
+from faceflow.checks import check_number, check_whole
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
@@ -19,7 +19,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError
+from faceflow.data.views import in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -34,9 +34,9 @@ class AUDataModule(L.LightningDataModule):
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: "stream/view" names that the method reads, for example "labeled/weak"; no other is computed, and
-            no other stream is opened.
-        pipelines: view -> augmentation, and "eval".
+        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.data.views`; no other stream
+            is opened.
+        pipelines: augmentations by name, and "eval".
         flip: probability of a horizontal flip in training.
         batch_size: labelled rows a step, per device.
         mu: unlabelled rows per labelled one.
@@ -64,16 +64,15 @@ class AUDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
-        check_number(mu, key="loader.mu", expected="a whole number >= 1", valid=lambda x: x >= 1, whole=True)
+        check_whole(mu, key="loader.mu", lowest=1)
         if steps_per_epoch is not None:
-            key, expected = "loader.steps_per_epoch", "a whole number >= 1, or null"
-            check_number(steps_per_epoch, key=key, expected=expected, valid=lambda x: x >= 1, whole=True)
-        if not isinstance(flip, int | float) or not 0 <= flip <= 1:
-            raise ConfigError(f"flip: expected a probability in [0, 1], got {flip!r}")
+            expected = "a whole number >= 1, or null"
+            check_whole(steps_per_epoch, key="loader.steps_per_epoch", lowest=1, expected=expected)
+        check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
         self.views: dict[str, list[str]] = {}
-        for stream, _, view in sorted(name.partition("/") for name in set(views)):
-            self.views.setdefault(stream, []).append(view)
+        for stream, pipeline in map(stream_and_pipeline, in_order(views)):
+            self.views.setdefault(stream, []).append(pipeline)
         self.pipelines, self.flip = pipelines, flip
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed

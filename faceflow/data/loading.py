@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError
+from faceflow.checks import check_number, check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +21,7 @@ class Loading:
         Raises:
             ConfigError: names the key.
         """
-        for key, value, lowest in (("batch_size", self.batch_size, 1), ("workers", self.workers, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise ConfigError(f"loader.{key}: expected a whole number >= {lowest}, got {value!r}")
+        check_whole(self.batch_size, key="loader.batch_size", lowest=1)
+        check_whole(self.workers, key="loader.workers", lowest=0)
         expected = "a number of seconds >= 0; 0 waits for ever"
         check_number(self.timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)

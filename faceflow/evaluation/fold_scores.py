@@ -21,10 +21,10 @@ from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
+from faceflow.metrics.metric import Place, columns_in
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.result_files import marked, write_json, write_table
 
-_OCCURRENCE = ("f1_val", "f1_0.5", "ap", "auroc")
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
 
 
@@ -78,7 +78,8 @@ def report_folds(
     """
     output = context.output
     records = [read_record(fold.folder) for fold in finished]
-    metrics = [*_OCCURRENCE, *(["icc"] if graded else [])] if tested else []
+    shown = [column.name for column in columns_in(Place.FOLDS) if graded or not column.metric.graded]
+    metrics = shown if tested else []
     folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
     pooled = _pooled(finished, records, bootstrap) if tested else {}
     overall, per_au = _overall(folds, pooled), _per_au(folds, pooled)

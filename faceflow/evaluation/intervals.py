@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.scoring import SplitScorer
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.metrics.bootstrap import PersonBootstrap
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation, Prediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,8 @@ class Bootstrap:
         Raises:
             ConfigError: no whole numbers of at least 0.
         """
-        for key, value in (("resamples", self.resamples), ("seed", self.seed)):
-            expected = "a whole number >= 0"
-            check_number(value, key=f"bootstrap.{key}", expected=expected, valid=lambda x: x >= 0, whole=True)
+        check_whole(self.resamples, key="bootstrap.resamples", lowest=0)
+        check_whole(self.seed, key="bootstrap.seed", lowest=0)
 
 
 def with_intervals(
@@ -43,6 +42,8 @@ def with_intervals(
     bootstrap: Bootstrap,
 ) -> dict[str, Evaluation]:
     """Add the bounds of 95 % intervals, `f1_val_low` and so on, to the columns and the summary of every set.
+
+    The metrics that declare intervals have them, see `metrics.metric`.
 
     Args:
         evaluations: by name of the set, from `scorer.score`.
@@ -59,16 +60,14 @@ def with_intervals(
     for scored in scorer.sets:
         evaluation, truth = evaluations[scored.name], scored.truth
         merged, seen = scorer.merged(scored, rows, prediction)
-        observed = truth.observed & seen
-        cuts = evaluation.columns["threshold_val"]
         draws = PersonBootstrap(persons[scored.rows], resamples=bootstrap.resamples, seed=bootstrap.seed)
-        estimates = {
-            "f1_val": draws.f1(merged.probability >= cuts, truth.occurrence, observed & np.isfinite(cuts)),
-            "f1_0.5": draws.f1(merged.probability >= DEFAULT_THRESHOLD, truth.occurrence, observed),
-        }
-        if "icc" in evaluation.columns and merged.intensity is not None:
-            graded = observed & np.isfinite(truth.intensity)
-            estimates["icc"] = draws.icc(merged.intensity, truth.intensity, graded)
+        estimates = draws.all_intervals(
+            merged,
+            occurrence=truth.occurrence,
+            intensity=truth.intensity,
+            observed=truth.observed & seen,
+            thresholds=evaluation.columns["threshold_val"],
+        )
         columns, summary = dict(evaluation.columns), dict(evaluation.summary)
         for name, estimate in estimates.items():
             for bound in ("low", "high"):

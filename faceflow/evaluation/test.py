@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.checks import check_choice
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_image_size
@@ -18,12 +19,11 @@ from faceflow.data.assembly import check_reading, check_shared, describe_protoco
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
-from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
-from faceflow.evaluation.known_faces import without_seen
+from faceflow.evaluation.known_faces import find_seen, without_seen
 from faceflow.evaluation.outcome import build_loggers, describe, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
@@ -32,7 +32,7 @@ from faceflow.evaluation.test_report import publish_test
 from faceflow.evaluation.testing import test_network
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
@@ -68,8 +68,7 @@ def test(config: DictConfig) -> TestResult:
             batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
         )
         bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
-        if config.subset not in ("unseen", "all"):
-            raise ConfigError(f"subset: expected unseen or all, got '{config.subset}'")
+        check_choice(config.subset, key="subset", options=("unseen", "all"))
         predictor, payload = open_predictor(config.checkpoint, config.onnx, accelerator=config.accelerator)
         spec = predictor.spec
         config = with_image_size(config, spec.image_size)
@@ -129,7 +128,8 @@ def _choose_faces(config: DictConfig, payload: Payload, *, levels: int) -> tuple
     if config.checkpoint is None:
         log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
         return tables, {"caution": "subjects seen in training are not known, and may be included"}
-    return without_seen(tables, payload, everybody=config.subset == "all", same_subjects=config.same_subjects)
+    everybody, overlaps = config.subset == "all", find_seen(tables, payload)
+    return without_seen(tables, overlaps, everybody=everybody, same_subjects=config.same_subjects)
 
 
 def _kept(output: Path, *, finished: bool) -> str:

@@ -53,8 +53,8 @@ def report_test(
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": by_set}
     if context.pictures:
-        aus, persons = payload.spec.aus, [str(person) for table in scores.tables for person in table.persons]
-        pictures = draw_pictures(scores.results, persons=persons, title=title, protocol=payload.protocol, output=output)
+        pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
         page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from faceflow.data.datamodule import evaluation_dataset, make_loader
 from faceflow.data.loader_processes import Loader, check_shared_memory, explain_loss
@@ -20,7 +18,8 @@ from faceflow.errors import LoaderError
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
+from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
 
 
@@ -51,6 +50,7 @@ class TestScores:
             observed=truth.observed,
             evaluation=self.pooled,
             intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+            persons=[str(person) for table in self.tables for person in table.persons],
             files=[str(file) for table in self.tables for file in table.files],
         )
 
@@ -99,11 +99,12 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
         LoaderError: one of its processes died or gave no batch.
     """
     rows, predictions = [], []
-    console = Console(stderr=True)  # no bar in a log: rich would leave an empty line there
     try:
-        for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
-            rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
-            predictions.append(predictor(batch["eval"]))
+        with progress_bar("Testing", len(loader.sampler), unit="faces") as bar:  # type: ignore[arg-type]
+            for batch in loader:
+                rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
+                predictions.append(predictor(batch["eval"]))
+                bar.advance(len(batch["index"]))
     except Exception as error:
         if lost := explain_loss(error, loader.num_workers):
             raise LoaderError(lost) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceflow.checks import check_number
+from faceflow.checks import check_number, check_whole
 from faceflow.errors import DataError
 from faceflow.images import Image, find_fault, read_image
 
@@ -40,9 +40,7 @@ class FrameRange:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        check_number(
-            self.every, key="frames.every", expected="a whole number >= 1", valid=lambda value: value >= 1, whole=True
-        )
+        check_whole(self.every, key="frames.every", lowest=1)
         check_number(self.start_s, key="frames.start_s", expected="seconds >= 0", valid=lambda value: value >= 0)
         if self.end_s is not None:
             check_number(

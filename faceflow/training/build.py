@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.loading import Loading
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
@@ -93,8 +94,7 @@ def build_network(
     spec: NetworkSpec, model: Mapping[str, Any], *, start: Start | None, channels_last: bool
 ) -> AUNetwork:
     """Network of a `model` config with its starting weights: those of a file, of the hub, or random."""
-    if not isinstance(model["pretrained"], bool):
-        raise ConfigError(f"model.pretrained: expected true or false, got {model['pretrained']!r}")
+    check_boolean(model["pretrained"], key="model.pretrained")
     if start is not None:
         start.check_backbone(spec)
     network = AUNetwork(
@@ -113,6 +113,7 @@ def build_module(
     settings: ModuleSettings,
     *,
     start: Start | None,
+    computed: Mapping[str, str],
     counts: LabelCounts,
     scorer: SplitScorer,
     payload: Payload,
@@ -125,6 +126,7 @@ def build_module(
     return AUModule(
         network=network,
         objectives=objectives,
+        computed=computed,
         counts=counts,
         scorer=scorer,
         optimizer=instantiate(settings.optimizer, key="optimizer"),
@@ -144,8 +146,8 @@ def build_batches(settings: BatchSettings, data: RunData, *, seed: int) -> AUDat
         data.streams,
         aus=data.aus,
         points=data.points,
-        views=data.views,
-        pipelines=build_pipelines(settings.transforms, data.views),
+        views=data.views.values(),
+        pipelines=build_pipelines(settings.transforms, data.views.values()),
         flip=settings.flip,
         batch_size=settings.loading.batch_size,
         mu=settings.mu,
@@ -156,10 +158,11 @@ def build_batches(settings: BatchSettings, data: RunData, *, seed: int) -> AUDat
     )
 
 
-def build_pipelines(transforms: Mapping[str, Any], views: Sequence[str]) -> dict[str, Pipeline]:
+def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict[str, Pipeline]:
     """Augmentations of the views that are read, and of evaluation."""
-    wanted = sorted({view.partition("/")[2] for view in views} | {EVAL})
-    return {view: build_pipeline(transforms[view], key=f"transforms.{view}") for view in wanted}
+    steps = with_labeled(transforms)
+    wanted = sorted({stream_and_pipeline(view)[1] for view in views} | {EVAL})
+    return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
 def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
@@ -184,13 +187,7 @@ def build_trainer(
     """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
-            check_number(
-                trainer[key],
-                key=f"trainer.{key}",
-                expected=f"a whole number >= {lowest}",
-                valid=lambda value: value >= lowest,  # noqa: B023
-                whole=True,
-            )
+            check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from faceflow.config.stored import read_config
 from faceflow.config.values import leaves
+from faceflow.data.views import with_labeled
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.evaluation.record import read_record
@@ -75,7 +76,10 @@ def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
 
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / "config.yaml"
-    theirs, ours = leaves(read_config(folder)), leaves(config)
+    theirs, ours = (
+        leaves({**each, "transforms": with_labeled(each.get("transforms", {}))})
+        for each in (read_config(folder), config)
+    )
     for key in dict.fromkeys([*theirs, *ours]):
         free = any(key == name or key.startswith(f"{name}.") for name in _FREE)
         if not free and (key not in theirs or key not in ours or theirs[key] != ours[key]):

@@ -9,8 +9,7 @@ import numpy as np
 
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.evaluation.scoring import SplitScorer
-
-_LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
+from faceflow.metrics.metric import column_named
 
 
 def default_monitor(levels: int) -> str:
@@ -30,12 +29,13 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
     known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
     if monitor not in known:
         raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
-    mode = "min" if monitor.rpartition("/")[2] in _LOWER_IS_BETTER else "max"
+    column = column_named(monitor.rpartition("/")[2])
+    mode = "min" if column is not None and column.metric.lower_is_better else "max"
     for name, node in callbacks.items():
         if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
             raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
     if not np.isfinite(known[monitor]):
-        wanted = "several intensities" if monitor.rpartition("/")[2] in ("icc", "pcc") else "both classes"
+        wanted = "both classes" if column is None else column.metric.defined_on
         raise DataError(
             f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
             "persons with split.val, or others with split.seed"

@@ -29,7 +29,7 @@ from faceflow.evaluation.testing import test_network
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 from faceflow.models.checkpoint import Payload, load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
@@ -137,6 +137,7 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
     module = build_module(
         settings.module,
         start=run.start,
+        computed=data.views,
         counts=run.counts,
         scorer=run.scorer,
         payload=_payload(run),

@@ -36,7 +36,7 @@ class DataSettings:
         aus: that the network is to learn; None for all that the training data label.
         levels, cutpoints: of the labels, see `faceflow.encoding`.
         split: shares of the persons.
-        views: "stream/view" names that the method reads.
+        views: that the method reads, and which one is computed for each, see `computed_views`.
         unlabeled: sets of unlabelled faces by name, see `faceflow.data.unlabeled`.
         include_labeled: whether labelled training faces join the unlabelled ones.
     """
@@ -45,7 +45,7 @@ class DataSettings:
     levels: int
     cutpoints: Sequence[float] | None
     split: SplitConfig
-    views: Sequence[str]
+    views: Mapping[str, str]
     unlabeled: Mapping[str, Mapping[str, Any]]
     include_labeled: bool
 
@@ -63,7 +63,7 @@ class RunData:
 
     Attributes:
         streams: splits, and the unlabelled pool where a view reads it.
-        views: that the method reads.
+        views: that the method reads, and which one is computed for each.
         aus: of the network, in its order.
         points: cut points of the levels, see `faceflow.encoding`.
         occurrence_min: rule of occurrence in FACS units.
@@ -72,7 +72,7 @@ class RunData:
     """
 
     streams: Tables
-    views: Sequence[str]
+    views: Mapping[str, str]
     aus: tuple[str, ...]
     points: tuple[float, ...]
     occurrence_min: float

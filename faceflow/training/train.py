@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.reuse import runs_in_parts
+from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_values
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -93,18 +95,26 @@ def train(config: DictConfig) -> TrainResult:
     )
 
 
-def _views(config: DictConfig) -> list[str]:
-    """Views that the method reads."""
+def _views(config: DictConfig) -> dict[str, str]:
+    """Views that the method reads, see `computed_views`; say what is set for others."""
     objectives = build_objectives(plain(config.method))
-    views = sorted({view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views})
+    read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
+    views = computed_views(read, plain(config.transforms))
     if config.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
         log.warning(
             "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
         )
+    for pipeline in ("weak", "strong"):
+        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
+            log.warning(
+                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+                "see augment=light|medium|strong",
+                pipeline,
+            )
     return views
 
 
-def _settings(config: DictConfig, views: Sequence[str]) -> RunSettings:
+def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
     cutpoints(config.levels, plain(config.cutpoints))  # checks them
     return RunSettings(
         data=DataSettings(
@@ -149,7 +159,7 @@ def _settings(config: DictConfig, views: Sequence[str]) -> RunSettings:
 
 def _context(config: DictConfig, fold: str | None = None) -> RunContext:
     expected = "a whole number in 0..4294967295"
-    check_number(config.seed, key="seed", expected=expected, valid=lambda x: 0 <= x < 2**32, whole=True)
+    check_whole(config.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     return RunContext(
         task=config.task,
         output=Path(config.paths.output),
@@ -163,7 +173,7 @@ def _context(config: DictConfig, fold: str | None = None) -> RunContext:
 
 
 def _look(config: DictConfig) -> Look | None:
-    check_number(config.preview, key="preview", expected="a count of faces", valid=lambda x: x >= 0, whole=True)
+    check_whole(config.preview, key="preview", lowest=0, expected="a count of faces")
     return Look(faces=config.preview) if config.preview or config.report_only else None
 
 
@@ -175,7 +185,7 @@ def _protocol(config: DictConfig) -> EvaluationProtocol:
 
 
 def _plans(
-    config: DictConfig, protocol: EvaluationProtocol, folds: Sequence[Fold], views: Sequence[str]
+    config: DictConfig, protocol: EvaluationProtocol, folds: Sequence[Fold], views: Mapping[str, str]
 ) -> list[FoldPlan]:
     """How each fold is trained: by the config that would train it alone, in a folder of its own.
 

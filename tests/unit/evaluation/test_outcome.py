@@ -12,7 +12,7 @@ from faceflow.evaluation.outcome import describe, log_outcome, reopened, test_ou
 from faceflow.evaluation.run_context import label_files
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from faceflow.tracking.tracker import Outcome, TrackedRun, Tracker
 from tests.helpers.contexts import run_context
 from tests.helpers.networks import label_table, network_spec
