@@ -48,6 +48,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         extra: optional dependencies that the command needs, for the message where they lack.
         modules: top-level modules of that extra.
     """
+    explain = functools.partial(one_line, command=config_name)
 
     def decorate(task: Task) -> Callable[[], None]:
         @functools.wraps(task)
@@ -59,10 +60,10 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                         from faceflow.sweep.job import run_job
 
-                        return run_job(task, cfg, one_line)
+                        return run_job(task, cfg, explain)
                     return task(cfg)
             except _MISTAKES as error:
-                log.error("%s", one_line(error))
+                log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
                     raise  # SystemExit would keep the remaining jobs from running
                 sys.exit(USER_ERROR)
@@ -73,7 +74,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         def main() -> None:
             with terminable():
                 try:
-                    code = _exit_code(command)
+                    code = _exit_code(command, explain)
                 except KeyboardInterrupt as stop:  # while it said how it ended
                     code, message = _stopped(stop)
                     _say(message)
@@ -85,7 +86,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
     return decorate
 
 
-def _exit_code(command: Callable[[], None]) -> int:
+def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
     # step became four times as slow. Must be set before torch is imported.
@@ -105,7 +106,7 @@ def _exit_code(command: Callable[[], None]) -> int:
         if not isinstance(error, _MISTAKES) and error.filename is None:
             raise
         code = USER_ERROR
-        message = one_line(error)
+        message = explain(error)
     except SystemExit as end:
         code = _code_of(end)
     except KeyboardInterrupt as stop:

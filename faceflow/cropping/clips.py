@@ -14,8 +14,8 @@ from pathlib import Path
 from faceflow.datasets.published import File, Recording
 from faceflow.errors import DataError
 from faceflow.faces.video import VIDEO_SUFFIXES
+from faceflow.images import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _NUMBERED = "{:06d}"
 
 
@@ -72,7 +72,7 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     for source in sources:
         files, top = _files(source)
         files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
-        known = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+        known = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)]
         if not known:
             others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
             found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"

@@ -210,7 +210,10 @@ def _start_worker(detector: FaceDetector, done: Synchronized[int], level: int) -
 
 
 def _end_with_parent() -> None:
-    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever."""
+    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever.
+
+    Not as in `sweep.job`: the pools of the standard library give a handle to wait for, which serves Windows too.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

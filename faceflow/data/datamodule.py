@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,13 +14,14 @@ from torch.utils.data import DataLoader
 
 from faceflow.checks import check_number, check_whole
 from faceflow.data.dataset import FaceDataset, collate
+from faceflow.data.groups import Groups, number_groups
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
-from faceflow.data.views import in_order, stream_and_pipeline
+from faceflow.views import LABELED, in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -28,13 +30,14 @@ class AUDataModule(L.LightningDataModule):
     """Training streams and the validation loader over tables that are already split.
 
     A batch holds one entry per stream that the method reads: `batch_size` rows of "labeled", `mu` times as many of
-    "unlabeled". Without `steps_per_epoch` the stream that takes more steps is seen once in an epoch; the other
-    one goes on where it stopped, and begins anew where it ends.
+    "unlabeled". Each has the images of its views, `target`, `mask` and `index` (see `FaceDataset`), and `domain` and
+    `subject` (B,), int64 (see `Groups`). Without `steps_per_epoch` the stream that takes more steps is seen once in an
+    epoch; the other one goes on where it stopped, and begins anew where it ends.
 
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.data.views`; no other stream
+        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream
             is opened.
         pipelines: augmentations by name, and "eval".
         flip: probability of a horizontal flip in training.
@@ -113,10 +116,17 @@ class AUDataModule(L.LightningDataModule):
         """Start with that epoch: loader processes fetch their first rows before Lightning sets the epoch."""
         self.first_epoch = state_dict["next_epoch"]
 
+    @functools.cached_property
+    def groups(self) -> Groups:
+        """Domains and subjects of the training faces."""
+        return number_groups(self.tables)
+
     def _dataset(self, stream: str) -> FaceDataset:
         views = {view: self.pipelines[view] for view in self.views[stream]}
-        tables = self.tables["train" if stream == "labeled" else stream]
-        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip)
+        split = "train" if stream == LABELED else stream
+        tables = self.tables[split]
+        groups = {"domain": self.groups.domain[split], "subject": self.groups.subject[split]}
+        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip, numbers=groups)
 
     def _full_batches(self, stream: str, dataset: FaceDataset) -> int:
         return max(1, len(dataset) // (self.batch_sizes[stream] * self._place()["world_size"]))
@@ -153,7 +163,7 @@ def evaluation_dataset(
     tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float], pipeline: Pipeline
 ) -> FaceDataset:
     """Rows as they are scored: resized, never flipped or augmented."""
-    return FaceDataset(tables, aus=aus, points=points, views={"eval": pipeline}, flip=0)
+    return FaceDataset(tables, aus=aus, points=points, views={"eval": pipeline}, flip=0, numbers={})
 
 
 def make_loader(

@@ -28,7 +28,8 @@ from faceflow.datasets.label_files import (
     whole_number,
     without_missing,
 )
-from faceflow.datasets.layout import find, in_both, not_found, numbered_images, open_root, subfolders
+from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
+from faceflow.datasets.numbered_files import numbered_images
 from faceflow.datasets.published import Folds, Labels, Recording
 from faceflow.datasets.published_folds import subjects_of
 from faceflow.errors import DataError
@@ -68,7 +69,6 @@ class BP4D:
         self.root = open_root(root, self.title)
         self.intensity = labels == "intensity"
         self.all_frames = frames == "all"
-        self.score_max = (INTENSITY if self.intensity else OCCURRENCE).highest
 
     def recordings(self) -> list[Recording]:
         """List the tasks that were coded and have images."""

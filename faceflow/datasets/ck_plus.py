@@ -33,7 +33,6 @@ class CKPlus:
     """Parser of CK+."""
 
     name = "ck_plus"
-    score_max = 1
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None, frames: str) -> None:

@@ -41,7 +41,6 @@ class EmotioNet:
     """Parser of EmotioNet's manual labels."""
 
     name = "emotionet"
-    score_max = OCCURRENCE.highest
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,10 @@ import numpy as np
 from faceflow.checks import check_choice, check_whole
 from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import Tracks
+from faceflow.faces.video import Frame
 
 Status = Literal["ok", "tracked", "no_face", "low_confidence", "decode_error"]
+CUT: tuple[Status, ...] = ("ok", "tracked")  # statuses with a crop, and so with AUs
 POLICIES = ("largest", "center", "track", "all")
 
 
@@ -33,6 +35,7 @@ class Face:
 
 
 NO_FACE = Face(number=None, status="no_face", detection=None)
+NO_FRAME = Face(number=None, status="decode_error", detection=None)
 
 
 class Selector:
@@ -91,6 +94,29 @@ class Selector:
         face = _best(faces, _area)
         self._followed, self._missed = (face if face.status == "ok" else None), 0
         return face
+
+
+def choose_faces(
+    searched: Iterable[tuple[Frame, Sequence[Detection]]], *, policy: str, hold: int, min_score: float, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    """Choose the faces of frames, which come in their order with what was detected in them.
+
+    Args:
+        searched: a frame that did not decode has one row, which says so.
+        policy: as in `Selector`.
+        hold: as in `Selector`.
+        min_score: as in `Selector`.
+        sequence: whether the frames follow each other in time; else nothing is remembered from one to the next.
+    """
+    selector = Selector(policy=policy, hold=hold, min_score=min_score)
+    for frame, detections in searched:
+        if frame.image is None:
+            yield frame, [NO_FRAME]
+            continue
+        if not sequence:
+            selector = Selector(policy=policy, hold=hold, min_score=min_score)
+        height, width = frame.image.shape[:2]
+        yield frame, selector.choose(detections, width=width, height=height)
 
 
 def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import numpy as np
 from faceflow.checks import check_number, check_whole
 from faceflow.errors import DataError
 from faceflow.images import Image, find_fault, read_image
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
 
@@ -119,6 +122,17 @@ def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
         except DataError:
             image, fault = None, "an image that OpenCV cannot decode"
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
+
+
+def warn_of_faults(frames: Iterable[Frame], file_of: Callable[[int], str]) -> Iterator[Frame]:
+    """Pass frames on, and warn of those that do not decode, of a kind once per file; `file_of` names a frame's file."""
+    said = set()
+    for frame in frames:
+        line = f"{file_of(frame.number)}: {frame.fault}"
+        if frame.fault and line not in said:
+            said.add(line)
+            log.warning("%s; such rows have the status decode_error", line)
+        yield frame
 
 
 def _open(path: Path) -> cv2.VideoCapture:

@@ -10,9 +10,9 @@ from typing import Literal
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
 from faceflow.faces.detector import Detection
+from faceflow.faces.selection import CUT
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.face_crops import CUT
 from faceflow.inference.pipeline import FacePrediction, FramePrediction
 
 ALIASES = ("none", "openface", "pyfeat")

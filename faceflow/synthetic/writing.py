@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from faceflow.checks import check_whole
 from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.images import encode_image
 from faceflow.progress import progress_bar
 from faceflow.synthetic.face import (
     ACTION_UNITS,
@@ -133,9 +133,7 @@ def _write_frame(path: Path, person: Person, frame: int, size: int) -> dict[str,
     labels = sample_labels(rng)
     view = sample_view(rng, domain.unevenness)
     image = draw_face(person.look, labels, size=size, domain=person.domain, view=view, rng=rng)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, domain.jpeg_quality]
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1]
-    path.write_bytes(encoded.tobytes())
+    path.write_bytes(encode_image(image, ".jpg", quality=domain.jpeg_quality))
     return labels
 
 

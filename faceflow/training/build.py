@@ -18,7 +18,6 @@ from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.loading import Loading
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
-from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
@@ -31,6 +30,7 @@ from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.module import AUModule
 from faceflow.training.run_data import RunData
 from faceflow.training.warm_start import Start
+from faceflow.views import stream_and_pipeline, with_labeled
 
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
@@ -165,9 +165,14 @@ def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict
     return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
-def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
-    """Objectives of a method by name."""
-    objectives = {name: instantiate(node, key=f"method.{name}") for name, node in method.items() if node is not None}
+def build_objectives(method: Mapping[str, Any], *, loss: Mapping[str, Any] | None = None) -> dict[str, Objective]:
+    """Objectives of a method by name; `loss` is the config that their criterion may be a copy of, for messages."""
+    copied = {} if loss is None else {"loss": loss}
+    objectives = {
+        name: instantiate(node, key=f"method.{name}", copied=copied)
+        for name, node in method.items()
+        if node is not None
+    }
     for name, objective in objectives.items():
         if not isinstance(objective, Objective):
             raise ConfigError(f"method.{name}: expected an Objective, got {type(objective).__name__}")
@@ -188,6 +193,12 @@ def build_trainer(
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
             check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
+    for key in ("limit_test_batches", "limit_predict_batches"):
+        if trainer.get(key, 1) not in (None, 1):
+            raise ConfigError(
+                f"trainer.{key}: expected none, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
+                "skip the test with test=false"
+            )
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]

@@ -10,13 +10,13 @@ from typing import Any
 
 from faceflow.config.stored import read_config
 from faceflow.config.values import leaves
-from faceflow.data.views import with_labeled
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.evaluation.record import read_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.training.run_data import RunData
+from faceflow.views import with_labeled
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
-    "loader.timeout_s",
+    *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
+from faceflow.data.groups import number_groups
 from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import SPLITS
 from faceflow.data.splits import SplitConfig, Tables
@@ -99,15 +100,16 @@ class RunData:
         return data_tables(summarize(self.streams, self.aus), self.aus)
 
     def count(self) -> LabelCounts:
-        """Count the labels of the training faces, and warn where some are read otherwise than they are meant.
+        """Count labels, domains and subjects of the training faces; warn of labels that are read otherwise than meant.
 
         Raises:
             DataError: an AU without any label, or no positive label at all.
         """
         labelled = [table for split in SPLITS for table in self.streams[split]]
         check_reading(labelled, self.aus, self.points, self.occurrence_min)
-        positives, observed = count_labels(self.streams["train"], self.aus, self.points)
-        return LabelCounts(positives=torch.from_numpy(positives), observed=torch.from_numpy(observed))
+        positives, observed = map(torch.from_numpy, count_labels(self.streams["train"], self.aus, self.points))
+        groups = number_groups(self.streams)
+        return LabelCounts(positives, observed, domains=groups.domains, subjects=groups.subjects)
 
 
 def choose_data(fold: Fold, settings: DataSettings) -> RunData:

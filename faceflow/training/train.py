@@ -20,7 +20,6 @@ from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
-from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
@@ -34,6 +33,7 @@ from faceflow.training.monitor import default_monitor
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
 from faceflow.training.warm_start import read_start
+from faceflow.views import computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def train(config: DictConfig) -> TrainResult:
 
 def _views(config: DictConfig) -> dict[str, str]:
     """Views that the method reads, see `computed_views`; say what is set for others."""
-    objectives = build_objectives(plain(config.method))
+    objectives = build_objectives(plain(config.method), loss=plain(config.loss))
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
     views = computed_views(read, plain(config.transforms))
     if config.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.utilities import CombinedLoader
@@ -34,13 +36,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> FaceTable:
     return read_folder(folder)
 
 
-def module(table: FaceTable, **changes: Any) -> AUDataModule:
+def settings(**changes: Any) -> dict[str, Any]:
     turn = {"_target_": "albumentations.Affine", "rotate": [-20, 20], "p": 1.0}
-    settings: dict[str, Any] = {
+    return {
         "aus": AUS,
         "points": (),
         "views": {"labeled/weak"},
-        "pipelines": {"weak": pipeline(turn=turn), "strong": pipeline(turn=turn), "eval": pipeline()},
+        "pipelines": {**dict.fromkeys(("labeled", "weak", "strong"), pipeline(turn=turn)), "eval": pipeline()},
         "flip": 0.5,
         "batch_size": 4,
         "mu": 2,
@@ -48,10 +50,13 @@ def module(table: FaceTable, **changes: Any) -> AUDataModule:
         "workers": 0,
         "timeout_s": 0,
         "seed": 0,
-    }
+    } | changes
+
+
+def module(table: FaceTable, **changes: Any) -> AUDataModule:
     pool = changes.pop("unlabeled", [])
     tables = {"train": [table], "unlabeled": pool, "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
-    return AUDataModule(tables, **(settings | changes))
+    return AUDataModule(tables, **settings(**changes))
 
 
 def rows_of(loader: Any) -> list[list[int]]:
@@ -63,7 +68,7 @@ class TestTraining:
     def test_a_batch_holds_only_the_views_that_the_method_reads(self, table: FaceTable) -> None:
         batch, _, _ = next(iter(module(table).train_dataloader()))
         assert set(batch) == {"labeled"}
-        assert set(batch["labeled"]) == {"weak", "target", "mask", "index"}
+        assert set(batch["labeled"]) == {"weak", "target", "mask", "index", "domain", "subject"}
         assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
         both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
         assert {"weak", "strong"} < set(both["labeled"])
@@ -74,6 +79,26 @@ class TestTraining:
         assert "strong" not in batch["labeled"]
         assert "weak" not in batch["unlabeled"]
         assert (len(batch["labeled"]["weak"]), len(batch["unlabeled"]["strong"])) == (2, 6)
+
+    def test_domains_and_subjects_of_both_streams_are_numbered_alike(self, tmp_path: Path) -> None:
+        cameras = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=4, frames=2, domains=["studio", "webcam"])
+        faces = read_folder(cameras)
+        studio = np.asarray(faces.domains) == "studio"
+        labelled, pool = faces.select(studio, "train"), dataclasses.replace(faces, name="pool")
+        data = AUDataModule(
+            {"train": [labelled], "unlabeled": [pool]},
+            **settings(views={"labeled", "unlabeled/strong"}, batch_size=4, mu=2),
+        )
+        assert data.groups.domains == ("studio", "webcam")
+        assert data.groups.subjects == 4
+        batch, _, _ = next(iter(data.train_dataloader()))
+        for stream, tables in (("labeled", [labelled]), ("unlabeled", [pool])):
+            part = batch[stream]
+            assert part["domain"].dtype == part["subject"].dtype == torch.int64
+            for row, domain, subject in zip(part["index"], part["domain"], part["subject"], strict=True):
+                person = tables[0].persons[row].partition("/s")[2]
+                assert data.groups.domains[domain] == ["studio", "webcam"][int(person) % 2]
+                assert subject == {"0": 0, "2": 1, "1": 2, "3": 3}[person]  # the labelled ones first
 
     @pytest.mark.parametrize(("steps", "expected"), [(None, 5), (3, 3), (8, 8)])
     def test_steps_are_those_asked_for_or_of_the_stream_that_takes_more(

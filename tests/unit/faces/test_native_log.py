@@ -25,6 +25,7 @@ CHECK = (
 REASON = "thread.cc:1776] Check failed: err == 0 (11 vs. 0) : can't start helper thread"
 ABORT = """
 import ctypes, os, sys
+from faceflow.faces.native_log import native_lines_logged
 print("rows so far")
 with native_lines_logged("MediaPipe"):
     os.write(2, sys.argv[1].encode())
