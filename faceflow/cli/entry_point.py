@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -16,7 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from faceflow.checks import check_installed, check_texts
+from faceflow.checks import check_texts
+from faceflow.cli.extras import check_extra
 from faceflow.cli.messages import one_line
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
@@ -36,7 +37,7 @@ _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
 
 
-def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Callable[[Task], Callable[[], None]]:
+def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     """Turn a task into a command.
 
     Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted by
@@ -45,8 +46,6 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
 
     Args:
         config_name: primary config of the command.
-        extra: optional dependencies that the command needs, for the message where they lack.
-        modules: top-level modules of that extra.
     """
     explain = functools.partial(one_line, command=config_name)
 
@@ -54,7 +53,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         @functools.wraps(task)
         def run(cfg: DictConfig) -> float | None:
             try:
-                check_installed(*modules, key=f"faceflow-{config_name}", install=f"faceflow[{extra}]")
+                check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:

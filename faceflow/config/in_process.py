@@ -43,7 +43,7 @@ def run_in_process(config: DictConfig, task: Callable[[DictConfig], T]) -> T:
     """
     if config.hydra.mode is RunMode.MULTIRUN or config.get("resume_sweep") is not None:
         raise ConfigError(
-            "hydra.mode: expected one run, got a sweep; run faceflow-train -m ..., or call this once per value"
+            "hydra.mode: expected one run, got a sweep; call this once per value, or sweep on the command line"
         )
     config.hydra.mode = RunMode.RUN
     with _one_run, _process_restored():
@@ -89,14 +89,13 @@ def _logged() -> Iterator[None]:
     root, node = logging.getLogger(), cast(DictConfig, HydraConfig.get().job_logging)
     settings: Any = OmegaConf.to_container(node, resolve=True)
     build = logging.config.DictConfigurator(settings)
-    build.config["formatters"] = {
-        name: build.configure_formatter(dict(formatter)) for name, formatter in settings["formatters"].items()
-    }
-    names = [name for name in settings["root"]["handlers"] if name != "console" or not root.handlers]
-    added: list[Any] = [build.configure_handler(dict(settings["handlers"][name])) for name in names]
+    parts = build.config  # not the settings: these read ext://sys.stderr as what it names
+    parts["formatters"] = {name: build.configure_formatter(one) for name, one in parts["formatters"].items()}
+    names = [name for name in parts["root"]["handlers"] if name != "console" or not root.handlers]
+    added: list[Any] = [build.configure_handler(parts["handlers"][name]) for name in names]
     for handler in added:
         root.addHandler(handler)
-    root.setLevel(min(root.level, logging.getLevelName(settings["root"]["level"])))
+    root.setLevel(min(root.level, logging.getLevelName(parts["root"]["level"])))
     try:
         yield
     finally:
