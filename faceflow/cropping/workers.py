@@ -9,17 +9,17 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any
 
 import cv2
 
 from faceflow.checks import check_whole
+from faceflow.config.values import leaves
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.cropping.crop_rows import join_rows
@@ -64,12 +64,12 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
         try:
-            theirs = dict(_flat(json.loads(path.read_text("utf-8"))))
+            theirs = leaves(json.loads(path.read_text("utf-8")))
         except (ValueError, AttributeError) as error:
             raise DataError(
                 f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
             ) from error
-        ours = dict(_flat(wanted))
+        ours = leaves(wanted)
         differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
         if not differing:
             return
@@ -233,14 +233,6 @@ def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tu
         _Worker.is_open = True
     crop_clip(clip, settings, _Worker.detector, output, tell)
     return _Worker.lines
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _announced(clip: Clip, every: int) -> int:

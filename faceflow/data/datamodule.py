@@ -16,6 +16,7 @@ from faceflow.checks import check_number, check_whole
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.groups import Groups, number_groups
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
+from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
@@ -65,7 +66,7 @@ class AUDataModule(L.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        check_loader(batch_size, workers, timeout_s)
+        Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
         check_whole(mu, key="loader.mu", lowest=1)
         if steps_per_epoch is not None:
             expected = "a whole number >= 1, or null"
@@ -187,18 +188,6 @@ def make_loader(
         persistent_workers=workers > 0,
         timeout=timeout_s if workers else 0,
     )
-
-
-def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
-    """Check what a user sets of a loader.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    check_whole(batch_size, key="loader.batch_size", lowest=1)
-    check_whole(workers, key="loader.workers", lowest=0)
-    expected = "a number of seconds >= 0; 0 waits for ever"
-    check_number(timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)
 
 
 def _start_worker(worker: int) -> None:

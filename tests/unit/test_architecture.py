@@ -85,6 +85,14 @@ FORBIDDEN: dict[str, set[str]] = {
     "api": TORCH_FREE | {"numpy", "cv2"},
 }
 
+# Where configs are composed and read. Below the door of a command, functions take values.
+CONFIG_ROOMS = {"config", "cli", "api", "sweep"}
+CONFIG_NAMES = {"omegaconf", "DictConfig", "ListConfig", "OmegaConf", "plain_dict", "plain"}
+DOORS = {
+    *("training/train.py", "evaluation/test.py", "exporting/export.py"),
+    *("cropping/crop.py", "inference/infer.py"),
+}
+
 
 def layer_of(path: Path) -> str:
     return path.relative_to(ROOT / "faceflow").parts[0].removesuffix(".py")
@@ -121,6 +129,17 @@ def test_layers_import_only_what_lies_below_them() -> None:
             if package in FORBIDDEN.get(layer, set()):
                 wrong.append(f"{path.relative_to(ROOT)}:{line}: {layer} imports {package}")
     assert wrong == []
+
+
+def test_a_config_is_touched_in_one_module_of_each_command() -> None:
+    touching = set()
+    for path in FILES:
+        nodes = list(ast.walk(syntax(path)))
+        names = {node.arg for node in nodes if isinstance(node, ast.arg)} & {"cfg"}
+        names |= {node.name for node in nodes if isinstance(node, ast.alias)} & CONFIG_NAMES
+        if names and layer_of(path) not in CONFIG_ROOMS:
+            touching.add(str(path.relative_to(ROOT / "faceflow")))
+    assert touching == DOORS
 
 
 def test_every_layer_is_in_the_table() -> None:

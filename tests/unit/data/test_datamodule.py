@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 
-from faceflow.data.datamodule import AUDataModule, check_loader, evaluation_dataset
+from faceflow.data.datamodule import AUDataModule, evaluation_dataset
+from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.errors import ConfigError
@@ -238,7 +239,7 @@ def test_lightning_moves_the_epoch_on_and_keeps_the_samplers(table: FaceTable, t
 )
 def test_a_wrong_loader_setting_is_named(batch_size: int, workers: int, timeout_s: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_loader(batch_size, workers, timeout_s)
+        Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize("flip", [-0.1, 1.1, "half", float("nan"), None])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceflow.data.loading import Loading
 from faceflow.data.transforms import build_pipeline
 from faceflow.errors import ExportError
 from faceflow.exporting.conversion import Measuring, convert
@@ -33,9 +34,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> ExportFaces:
 def measuring() -> Measuring:
     return Measuring(
         pipeline=build_pipeline({"resize": STEP}, key="transforms.eval"),
-        batch_size=4,
-        workers=0,
-        timeout_s=0,
+        loading=Loading(batch_size=4, workers=0, timeout_s=0),
         thresholds={"AU1": 0.5, "AU12": 0.5},
     )
 

@@ -22,8 +22,8 @@ from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.checkpoint import PAYLOAD
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA
-from faceflow.training.build import check_resume
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
+from faceflow.training.resume import check_resume
 from tests.helpers.networks import label_counts, label_table, network_spec, random_images
 from tests.helpers.training import fit, make_module
 
