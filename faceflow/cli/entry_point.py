@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -18,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
 from faceflow.cli.extras import check_extra
+from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
@@ -31,10 +31,6 @@ USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
-
-# hydra-core 1.3.8 copies its store, of which there is one and which it does not change, for every group of configs that
-# --help lists: more than half of the time that --help takes. Obsolete when --help is as fast without this line.
-ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
 
 
 def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
@@ -71,6 +67,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
         @functools.wraps(task)
         def main() -> None:
+            if asks_for_help(sys.argv[1:]):
+                sys.stdout.write(help_text(config_name, sys.argv[1:]))
+                return
             with terminable():
                 try:
                     code = _exit_code(command, explain)
