@@ -45,7 +45,9 @@ def _without_worker_traceback(text: str) -> str:
 
 
 def _explain(error: BaseException, command: str) -> str:
-    cause = _root(error)
+    cause = error  # that of Hydra or OmegaConf which came first
+    while isinstance(cause.__cause__, OmegaConfBaseException | HydraException):
+        cause = cause.__cause__
     text = _text(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
@@ -70,12 +72,6 @@ def _explain(error: BaseException, command: str) -> str:
 
 def _text(error: BaseException) -> str:
     return " ".join(_OMEGACONF_DETAIL.sub("", str(error)).split())
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None and isinstance(error.__cause__, OmegaConfBaseException | HydraException):
-        error = error.__cause__
-    return error
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError, command: str) -> str:

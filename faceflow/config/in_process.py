@@ -107,9 +107,12 @@ def _logged() -> Iterator[None]:
 @contextlib.contextmanager
 def _process_restored() -> Iterator[None]:
     """Restore what a command and its libraries set: levels of loggers, filters of warnings, variables, signals."""
-    environment, levels = dict(os.environ), _levels()
+    environment = dict(os.environ)
+    loggers = [log for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)]
+    levels = {log: log.level for log in (logging.root, *loggers)}
     main = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in _known_signals()} if main else {}
+    known = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)] if main else []
+    handlers = {number: signal.getsignal(number) for number in known}
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do, where torch is not yet imported
     try:
         with warnings.catch_warnings():
@@ -123,13 +126,3 @@ def _process_restored() -> Iterator[None]:
         for variable in set(os.environ) - set(environment):
             del os.environ[variable]
         os.environ.update(environment)
-
-
-def _known_signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-
-
-def _levels() -> dict[logging.Logger, int]:
-    """Levels of all loggers."""
-    known = [log for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)]
-    return {log: log.level for log in (logging.root, *known)}

@@ -75,7 +75,8 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
         return
     overwrite = overwrite and bool(config.get("overwrite", True))
     resume = config.get("resume")
-    if resume and _is_of_run(Path(resume), folder):
+    own = (folder.resolve(), (folder / "checkpoints").resolve())  # of the run itself, not of a fold or run below it
+    if resume and Path(resume).resolve().parent in own:
         if overwrite:
             raise ConfigError(
                 f"overwrite: expected false with resume={resume}, which goes on with the results in its folder, got "
@@ -136,11 +137,6 @@ def _goes_on(config: DictConfig, folder: Path) -> bool:
                 f"protocol of that run, take another {KEY}, or replace the folds with overwrite=true"
             )
     return True
-
-
-def _is_of_run(checkpoint: Path, folder: Path) -> bool:
-    """Whether a checkpoint is of the run in a folder itself, not of a fold or a run below it."""
-    return checkpoint.resolve().parent in (folder.resolve(), (folder / "checkpoints").resolve())
 
 
 def _texts(node: Any) -> dict[str, str]:

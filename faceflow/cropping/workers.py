@@ -73,7 +73,8 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
         differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
         if not differing:
             return
-        if _holds_results(output):
+        crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)
+        if any(crops) or any((output / PROGRESS).rglob(ROWS)):
             key = differing[0]
             raise ConfigError(
                 f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
@@ -83,12 +84,6 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     with whole_file(path) as partial:
         content = {"format": FORMAT, "faceflow": version} | wanted
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _holds_results(output: Path) -> bool:
-    """Whether a folder holds a crop or a finished clip."""
-    crops = (path for path in (output / CROPS).rglob("*") if path.suffix[1:] in FORMATS)
-    return any(crops) or any((output / PROGRESS).rglob(ROWS))
 
 
 def crop_clips(
@@ -123,8 +118,10 @@ def crop_clips(
         return sum(_announced(clip, settings.frames.every) for clip in left)
 
     with progress_bar("Cropping", announced, unit="frames") as bar:
-        if workers <= 1 or len(left) == 1:
-            _crop_here(left, settings, detector, output, bar.advance)
+        if left and (workers <= 1 or len(left) == 1):
+            with detector:
+                for clip in left:
+                    crop_clip(clip, settings, detector, output, bar.advance)
         elif left:
             _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
     rows = [rows_file(output, clip) for clip in clips]
@@ -136,15 +133,6 @@ def crop_clips(
     remove_leftovers(output, older_than_s=_SHARD_WRITES_S if shard.count > 1 else 0)
     join_rows(rows, output / "crops.csv")
     return True
-
-
-def _crop_here(
-    clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, advance: Callable[[int], None]
-) -> None:
-    if clips:
-        with detector:
-            for clip in clips:
-                crop_clip(clip, settings, detector, output, advance)
 
 
 def _crop_in_workers(

@@ -87,7 +87,8 @@ class AUDataModule(L.LightningDataModule):
         datasets = {stream: self._dataset(stream) for stream in self.views}
         steps = self.steps_per_epoch
         if steps is None and len(datasets) > 1:
-            steps = max(self._full_batches(stream, dataset) for stream, dataset in datasets.items())
+            world = self._place()["world_size"]
+            steps = max(1, *(len(rows) // (self.batch_sizes[stream] * world) for stream, rows in datasets.items()))
         loaders = {stream: self._train_loader(stream, dataset, steps) for stream, dataset in datasets.items()}
         return CombinedLoader(loaders, mode="max_size_cycle")
 
@@ -127,9 +128,6 @@ class AUDataModule(L.LightningDataModule):
         tables = self.tables[split]
         groups = {"domain": self.groups.domain[split], "subject": self.groups.subject[split]}
         return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip, numbers=groups)
-
-    def _full_batches(self, stream: str, dataset: FaceDataset) -> int:
-        return max(1, len(dataset) // (self.batch_sizes[stream] * self._place()["world_size"]))
 
     def _train_loader(self, stream: str, dataset: FaceDataset, steps: int | None) -> Loader:
         place, size = self._place(), self.batch_sizes[stream]

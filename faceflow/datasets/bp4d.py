@@ -72,7 +72,12 @@ class BP4D:
 
     def recordings(self) -> list[Recording]:
         """List the tasks that were coded and have images."""
-        files = _by_task(_intensity_files(self.root) if self.intensity else _occurrence_files(self.root))
+        if self.intensity:
+            places = [folder for coding in find(self.root, _INTENSITY_FOLDER) for folder in find(coding, _AU_FOLDER)]
+        else:
+            codings = find(self.root, _CODING)
+            places = [folder for coding in codings for folder in find(coding, _OCCURRENCE_FOLDER) or [coding]]
+        files = _by_task(path for place in places for path in sorted(place.iterdir()))
         folders = subfolders(find(self.root, _IMAGE_FOLDER), _TASK)
         names = in_both(self.title, files, folders)
         if not names:
@@ -101,18 +106,6 @@ class BP4DPlus(BP4D):
     name = "bp4d_plus"
     title = "BP4D+"
     folds: ClassVar[Folds] = {"fmae": subjects_of("bp4d_plus4")}
-
-
-def _occurrence_files(root: Path) -> Iterator[Path]:
-    for coding in find(root, _CODING):
-        for folder in find(coding, _OCCURRENCE_FOLDER) or [coding]:
-            yield from sorted(folder.iterdir())
-
-
-def _intensity_files(root: Path) -> Iterator[Path]:
-    for place in find(root, _INTENSITY_FOLDER):
-        for folder in find(place, _AU_FOLDER):
-            yield from sorted(folder.iterdir())
 
 
 def _by_task(files: Iterator[Path]) -> dict[str, list[Path]]:

@@ -82,7 +82,8 @@ def report_folds(
     metrics = shown if tested else []
     folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
     pooled = _pooled(finished, records, bootstrap) if tested else {}
-    overall, per_au = _overall(folds, pooled), _per_au(folds, pooled)
+    overall = {name: _aggregate(name, None, [fold.scores[name] for fold in folds], pooled) for name in folds[0].scores}
+    per_au = _per_au(folds, pooled)
     best = float(np.mean([record["monitor"]["best"] for record in records]))
     tables = _tables(folds, overall, per_au, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
     print_lines("")
@@ -148,13 +149,6 @@ def _pooled(
 def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:
     value, low, high = pooled.get(metric, {}).get(au, Pooled(np.nan, np.nan, np.nan))
     return Aggregate(values=tuple(values), pooled=value, low=low, high=high)
-
-
-def _overall(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, Aggregate]:
-    """Means over AUs, by metric."""
-    return {
-        metric: _aggregate(metric, None, [fold.scores[metric] for fold in folds], pooled) for metric in folds[0].scores
-    }
 
 
 def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dict[str, Aggregate]]:

@@ -58,7 +58,9 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
         ConfigError: a value out of range, an unknown or repeated domain, or a folder with other files in it.
         DataError: the folder cannot be written.
     """
-    _check_ranges(subjects=subjects, frames=frames, size=size, seed=seed)
+    for key, value in (("subjects", subjects), ("frames", frames), ("size", size), ("seed", seed)):
+        low, high = LIMITS[key]
+        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
     _check_domains(domains)
     target = Path(folder).expanduser()
     if (target / "labels.csv").exists():
@@ -81,12 +83,6 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
-
-
-def _check_ranges(**values: int) -> None:
-    for key, value in values.items():
-        low, high = LIMITS[key]
-        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
 
 
 def _check_domains(domains: list[str]) -> None:
