@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from faceflow.api.result_tables import clips_table
 from faceflow.api.running import run_command
-from faceflow.api.tables import clips_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from faceflow.api.result_tables import read_metrics, scores_table
 from faceflow.api.running import run_command, torch_restored
-from faceflow.api.tables import read_metrics, scores_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame

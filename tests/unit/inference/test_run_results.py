@@ -11,7 +11,7 @@ import pytest
 import faceflow
 from faceflow.errors import DataError
 from faceflow.inference.frames import find_sources
-from faceflow.inference.results import NOTHING_KEPT, Results
+from faceflow.inference.run_results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from tests.helpers.exported import write_model
 from tests.helpers.markers import moving_faces, write_video
