@@ -136,6 +136,7 @@ def test_a_checkpoint_is_tested_exported_and_predicts(trained_here: TrainingRun,
     assert by_onnx.metrics["test"]["faces"]["rows"] == 40
 
 
+@pytest.mark.slow
 def test_a_run_without_a_test_or_a_training_says_so(faces: Faces, tmp_path: Path) -> None:
     untested = train(faces, tmp_path / "untested", "test=false")
     assert (untested.table, untested.metrics) == (None, {})
@@ -144,6 +145,7 @@ def test_a_run_without_a_test_or_a_training_says_so(faces: Faces, tmp_path: Path
     assert (looked.best, looked.checkpoint, looked.table, looked.metrics) == (None, None, None, {})
 
 
+@pytest.mark.slow
 def test_folds_have_a_row_each(faces: Faces, tmp_path: Path) -> None:
     folds = train(faces, tmp_path / "folds", "protocol.k=2", "split.val=0.2", protocol="kfold")
     assert folds.table is not None
@@ -154,6 +156,7 @@ def test_folds_have_a_row_each(faces: Faces, tmp_path: Path) -> None:
     assert means["mean"] == pytest.approx(means.iloc[:2].mean())
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_a_keyboard_interrupt_that_leaves_no_state(faces: Faces, tmp_path: Path) -> None:
     before = process_state()
     callback = f"+callbacks.stop._target_={__name__}.Interrupt"
@@ -164,6 +167,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_that_leaves_no_state(faces: Faces, tmp_p
     assert train(faces, tmp_path / "run").checkpoint is not None
 
 
+@pytest.mark.slow
 def test_a_program_of_hydra_trains_and_goes_on(
     trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +266,7 @@ def test_one_text_in_place_of_overrides_is_a_type_error() -> None:
         faceflow.train("seed=1")
 
 
+@pytest.mark.slow
 def test_results_are_kept_unless_overwritten(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
     tested = {"checkpoint": trained.checkpoint(), "data": "csv", "labels": faces.csv, "images": faces.images}
     settings: dict[str, Any] = {**tested, "output": tmp_path / "test", "workers": 0, "accelerator": "cpu"}

@@ -110,6 +110,7 @@ def test_an_objective_of_ones_own_is_told_domains_and_subjects(frames: Path, tmp
     assert len(Domains.told) == 3
 
 
+@pytest.mark.slow
 def test_unlabelled_faces_change_what_is_learned(faces: Faces, frames: Path, tmp_path: Path) -> None:
     sure = ("method=fixmatch", "method.fixmatch.p_cutoff=0.51", "method.fixmatch.ramp_up=0", f"unlabeled={frames}")
     first = train(tmp_path / "first", *faces.overrides, *sure, *SEMI)
@@ -175,6 +176,7 @@ def _other_weights() -> dict[str, torch.Tensor]:
     return dict(timm.create_model("test_resnet", num_classes=0).state_dict())
 
 
+@pytest.mark.slow
 def test_a_network_trained_with_miro_starts_and_tests_like_any_other(faces: Faces, tmp_path: Path) -> None:
     first = train(tmp_path / "first", *faces.overrides, "method=miro", "split.test=0.2")
     assert first.metrics()["test"]

@@ -39,6 +39,7 @@ def measuring() -> Measuring:
     )
 
 
+@pytest.mark.slow
 def test_a_lower_precision_is_measured_and_the_file_says_what_it_costs(faces: ExportFaces, tmp_path: Path) -> None:
     path, net = tmp_path / "new/model.onnx", NETWORKS[1]
     says = dataclasses.replace(contract(net.spec), precision="fp16")
