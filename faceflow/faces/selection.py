@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from faceflow.checks import check_choice, check_whole
 from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import Tracks
@@ -71,16 +69,17 @@ class Selector:
             height: of the frame, pixels.
         """
         numbers = self._tracks.assign([detection.box for detection in detections])
-        faces = [self._face(number, found) for number, found in zip(numbers, detections, strict=True)]
+        faces = [
+            # A score of NaN is not low.
+            Face(number=number, status="low_confidence" if found.score < self._min_score else "ok", detection=found)
+            for number, found in zip(numbers, detections, strict=True)
+        ]
         if self._policy == "all":
             return sorted(faces, key=lambda face: face.number or 0) or [NO_FACE]
         if self._policy == "center":
-            return [_best(faces, lambda found: -_distance(found, (width - 1) / 2, (height - 1) / 2))]
+            middle = (width - 1) / 2, (height - 1) / 2
+            return [_best(faces, lambda found: -math.dist(found.box.reshape(2, 2).mean(axis=0), middle))]
         return [self._follow(faces) if self._policy == "track" else _best(faces, _area)]
-
-    def _face(self, number: int, found: Detection) -> Face:
-        low = found.score < self._min_score  # False where the score is NaN
-        return Face(number=number, status="low_confidence" if low else "ok", detection=found)
 
     def _follow(self, faces: Sequence[Face]) -> Face:
         if self._followed is not None:
@@ -90,7 +89,9 @@ class Selector:
                     return face
             self._missed += 1
             if self._missed <= self._hold:
-                return _held(self._followed)
+                assert self._followed.detection is not None
+                last = dataclasses.replace(self._followed.detection, score=math.nan)
+                return Face(number=self._followed.number, status="tracked", detection=last)
         face = _best(faces, _area)
         self._followed, self._missed = (face if face.status == "ok" else None), 0
         return face
@@ -127,15 +128,6 @@ def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
     return max(faces, key=rank, default=NO_FACE)
 
 
-def _held(face: Face) -> Face:
-    assert face.detection is not None
-    return Face(number=face.number, status="tracked", detection=dataclasses.replace(face.detection, score=math.nan))
-
-
 def _area(found: Detection) -> float:
     x1, y1, x2, y2 = found.box
     return float((x2 - x1) * (y2 - y1))
-
-
-def _distance(found: Detection, x: float, y: float) -> float:
-    return math.dist(found.box.reshape(2, 2).mean(axis=0), np.array([x, y]))

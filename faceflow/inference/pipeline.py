@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faceflow.faces.prefetch import prefetch
 from faceflow.faces.selection import Face
 from faceflow.faces.video import Frame, warn_of_faults
-from faceflow.inference.face_crops import CutFace, CutFrame, Picture
+from faceflow.inference.face_crops import CutFrame, Picture
 from faceflow.inference.frames import Source
 from faceflow.inference.onnx_model import OnnxModel, Scores
 
@@ -119,11 +119,11 @@ def _score(
     batches = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
     estimates = (estimate for batch in batches for estimate in _split(model.run(np.stack(batch))))
     for frame in frames:
-        yield frame, [_prediction(face, estimates) for face in frame.faces]
-
-
-def _prediction(face: CutFace, estimates: Iterator[Estimates]) -> FacePrediction:
-    return FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+        faces = [
+            FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+            for face in frame.faces
+        ]
+        yield frame, faces
 
 
 def _split(scores: Scores) -> Iterator[Estimates]:

@@ -202,7 +202,10 @@ def build_trainer(
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
-    arguments = {key: _built(value, key=f"trainer.{key}") for key, value in trainer.items()}
+    arguments = {  # a profiler or a strategy may be a node that names its class
+        key: instantiate(value, key=f"trainer.{key}") if isinstance(value, Mapping) and "_target_" in value else value
+        for key, value in trainer.items()
+    }
     try:
         return L.Trainer(
             **arguments,
@@ -216,11 +219,6 @@ def build_trainer(
         )
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
-
-
-def _built(value: Any, *, key: str) -> Any:
-    """Object of a node that names one, such as a profiler or strategy; plain values as they are."""
-    return instantiate(value, key=key) if isinstance(value, Mapping) and "_target_" in value else value
 
 
 def _statistics(model: Mapping[str, Any], key: str, default: tuple[float, ...]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -192,15 +192,14 @@ def test_a_model_that_asks_for_huge_crops_is_refused(tmp_path: Path) -> None:
         faceflow.load(write_model(tmp_path / "m.onnx", contract(crop=huge)), *MARKERS)
 
 
-def test_what_nobody_closed_is_closed_with_the_predictor(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[object] = []
-    monkeypatch.setattr(MarkerDetector, "__exit__", lambda self, *error: closed.append(self))
+def test_what_nobody_closed_is_closed_with_the_predictor(model: Path) -> None:
     predictor = faceflow.load(model, "detectors=2", *MARKERS)
     predictor.predict([blank()])
-    assert not closed
+    detectors = cast("list[MarkerDetector]", predictor.detectors)
+    assert [detector.opened for detector in detectors] == [True, True]
     del predictor
     gc.collect()
-    assert len(closed) == 2
+    assert [detector.opened for detector in detectors] == [False, False]
 
 
 def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
