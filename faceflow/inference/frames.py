@@ -16,7 +16,8 @@ from faceflow.checks import check_number, check_texts
 from faceflow.crop.clips import Clip, find_clips
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
-from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video
+from faceflow.faces.video import Frame, FrameRange, read_images, read_video
+from faceflow.faces.video_file import describe_video
 from faceflow.images import Image
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,8 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
         )
     assert isinstance(clip.file, Path), "only data sets have videos in archives"
     path = clip.file
-    announced, rate = count_frames(path), _rate(path)
+    facts = describe_video(path)
+    announced, rate = facts.frames, facts.rate
     if rate and frames.end_s is not None:
         announced = min(announced, int(frames.end_s * rate) + 1)
     if rate:
@@ -117,15 +119,6 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
         count=-(-announced // frames.every),
         fps=rate and rate / frames.every,
     )
-
-
-def _rate(path: Path) -> float | None:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        rate = float(capture.get(cv2.CAP_PROP_FPS))
-        return rate if 0 < rate < 1000 else None
-    finally:
-        capture.release()
 
 
 def _video(path: Path, frames: FrameRange) -> Iterator[Frame]:

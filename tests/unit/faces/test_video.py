@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video
+from faceflow.faces.video import Frame, FrameRange, read_images, read_video
 from tests.helpers.markers import blank, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)
@@ -36,7 +36,7 @@ def test_frames_count_from_one_with_their_times(tmp_path: Path, name: str) -> No
     assert [frame.number for frame in frames] == list(range(1, 13))
     assert [shown(frame, 12) for frame in frames] == list(range(1, 13))
     assert [frame.time_s for frame in frames] == pytest.approx([n / 10 for n in range(12)])
-    assert count_frames(path) == 12
+    assert describe_video(path) == VideoFacts(frames=12, rate=10.0)
 
 
 def test_images_are_contiguous_rgb(tmp_path: Path) -> None:
