@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceflow.inference.predictor import load as load
+    from faceflow.commands import load as load
 
 __version__ = "0.2.0.dev0"
 
@@ -22,10 +22,17 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 
-def __getattr__(name: str) -> object:
-    """Import `faceflow.load` when it is first asked for, so that `import faceflow` costs nothing."""
-    if name == "load":
-        from faceflow.inference.predictor import load
+_FUNCTIONS = ("load",)
 
-        return load
+
+def __getattr__(name: str) -> object:
+    """Import a function when it is first asked for, so that `import faceflow` costs nothing."""
+    if name in _FUNCTIONS:
+        from faceflow import commands
+
+        return getattr(commands, name)
     raise AttributeError(f"module 'faceflow' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FUNCTIONS})

@@ -1,17 +1,17 @@
-"""Checks of numbers and texts that a user sets."""
+"""Checks of what a user sets: numbers, choices, texts, and the packages that a setting needs."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, similar_names
 
 
-def check_number(
-    value: object, *, key: str, expected: str, valid: Callable[[float], bool], whole: bool = False
-) -> None:
+def check_number(value: object, *, key: str, expected: str, valid: Callable[[float], bool]) -> None:
     """Check that a config value is a finite number in its range.
 
     Args:
@@ -19,14 +19,78 @@ def check_number(
         key: its config key, for messages.
         expected: the range in words.
         valid: the range.
-        whole: refuse fractions.
 
     Raises:
         ConfigError: not a number, or out of range.
     """
-    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not valid(value):  # type: ignore[arg-type]
         raise ConfigError(f"{key}: expected {expected}, got {value!r}")
+
+
+def check_whole(
+    value: object, *, key: str, lowest: int, highest: float = math.inf, expected: str | None = None
+) -> None:
+    """Check that a config value is a whole number in its range.
+
+    Args:
+        value: what the user wrote.
+        key: its config key, for messages.
+        lowest: the range includes it.
+        highest: and it.
+        expected: the range in words, where there are better ones.
+
+    Raises:
+        ConfigError: not a whole number, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+        bounds = f">= {lowest}" if highest == math.inf else f"from {lowest} to {highest}"
+        raise ConfigError(f"{key}: expected {expected or f'a whole number {bounds}'}, got {value!r}")
+
+
+def check_boolean(value: object, *, key: str) -> None:
+    """Raise ConfigError unless a config value is true or false."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}: expected true or false, got {value!r}")
+
+
+def check_choice(value: object, *, key: str, options: Iterable[str | None]) -> None:
+    """Check that a config value is one of several words.
+
+    Args:
+        value: what the user wrote.
+        key: its config key, for messages.
+        options: the words; None is written null.
+
+    Raises:
+        ConfigError: none of them; names all, and those that are spelt alike.
+    """
+    known = tuple(options)
+    if value in known:
+        return
+    words = ["null" if word is None else word for word in known]
+    expected = " or ".join(words) if len(words) == 2 else ", ".join(words)
+    similar = similar_names(str(value), words)
+    raise ConfigError(f"{key}: expected {expected}, got {value!r}" + (f"; {similar}" if similar else ""))
+
+
+def check_installed(*modules: str, key: str, install: str, instead: str = "") -> None:
+    """Check that optional packages are there, without importing them.
+
+    Args:
+        modules: their top-level modules.
+        key: what needs them, for messages.
+        install: what pip installs to have them, such as "faceflow[train]".
+        instead: what to do without them.
+
+    Raises:
+        ConfigError: says what to install.
+    """
+    if lacking := [module for module in modules if importlib.util.find_spec(module) is None]:
+        raise ConfigError(
+            f"{key}: expected {', '.join(lacking)} to be installed, got none; run: pip install {shlex.quote(install)}"
+            + (f", or {instead}" if instead else "")
+        )
 
 
 def check_texts(value: object, *, key: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class FaceFlowError(Exception):
@@ -33,7 +33,13 @@ class ExportError(FaceFlowError):
 def suggest(name: str, known: Iterable[str]) -> str:
     """Name the options closest to a misspelt one, or list the first ten of them."""
     options = sorted(known)
-    if close := difflib.get_close_matches(name, options, n=3, cutoff=0.55):
-        return "did you mean " + " or ".join(f"'{option}'" for option in close) + "?"
+    if similar := similar_names(name, options):
+        return similar
     shown = ", ".join(options[:10])
     return f"known: {shown}{', ...' if len(options) > 10 else ''}"
+
+
+def similar_names(name: str, known: Sequence[str]) -> str:
+    """Ask whether one of the options was meant that a misspelt one is close to; "" where none is."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+    return "did you mean " + " or ".join(f"'{option}'" for option in close) + "?" if close else ""

@@ -50,7 +50,7 @@ class Part:
 def parts(options: argparse.Namespace) -> list[Part]:
     """Both questions."""
     work = options.output
-    ema, medium = ("average=ema", "average.decay=0.99"), "transforms@transforms.weak=medium"
+    ema, medium = ("average=ema", "average.decay=0.99"), "augment=medium"
     cutoffs = (
         {"coverage": 0.15},
         {"p_cutoff": 0.8, "n_cutoff": 0.98},
@@ -68,7 +68,8 @@ def parts(options: argparse.Namespace) -> list[Part]:
     def unlabelled(method: str, *sets: str, **settings: float) -> tuple[str, ...]:
         key = method.removesuffix("_miro")
         values = [f"method.{key}.{name}={value}" for name, value in settings.items()]
-        return (f"method={method}", f"method.{key}.teacher=ema", *ema, medium, *values, *sets)
+        views = (medium, "transforms@transforms.weak=medium")  # of labelled faces, and of the teacher
+        return (f"method={method}", f"method.{key}.teacher=ema", *ema, *views, *values, *sets)
 
     few = Part(
         "few",
@@ -94,7 +95,7 @@ def parts(options: argparse.Namespace) -> list[Part]:
         {
             BASELINE: [
                 (*ema, medium),
-                (*ema, "transforms@transforms.weak=strong"),
+                (*ema, "augment=strong"),
                 (*ema, medium, "optimizer.lr=5e-4"),
             ],
             "miro": [("method=miro", *ema, medium, *settings) for settings in regularizers],

@@ -11,6 +11,6 @@ from faceflow.cli.entry_point import entry_point
 def main(cfg: DictConfig) -> None:
     """Crop what `source` or `dataset` names."""
     from faceflow.config.instantiate import plain_dict
-    from faceflow.crop.crop import crop
+    from faceflow.cropping.crop import crop
 
     crop(plain_dict(cfg))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import logging
 import os
 import sys
@@ -17,11 +16,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from faceflow.checks import check_texts
+from faceflow.checks import check_installed, check_texts
 from faceflow.cli.messages import one_line
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
-from faceflow.errors import ConfigError, FaceFlowError
+from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
 
 log = logging.getLogger("faceflow")
@@ -54,7 +53,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
         @functools.wraps(task)
         def run(cfg: DictConfig) -> float | None:
             try:
-                _check_installed(config_name, extra, modules)
+                check_installed(*modules, key=f"faceflow-{config_name}", install=f"faceflow[{extra}]")
                 check_texts(OmegaConf.to_container(cfg), key="")
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
@@ -147,11 +146,3 @@ def _code_of(end: SystemExit) -> int:
 def _say(message: str) -> None:
     if message:
         sys.stderr.write(f"{message}\n")
-
-
-def _check_installed(name: str, extra: str, modules: Sequence[str]) -> None:
-    if lacking := [module for module in modules if importlib.util.find_spec(module) is None]:
-        raise ConfigError(
-            f"faceflow-{name}: expected {', '.join(lacking)} to be installed, got none; "
-            f"run: pip install 'faceflow[{extra}]'"
-        )

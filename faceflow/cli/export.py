@@ -12,6 +12,6 @@ _MODULES = ["torch", "lightning", "timm", "albumentations", "torchmetrics", "onn
 @entry_point("export", extra="export", modules=_MODULES)
 def main(cfg: DictConfig) -> None:
     """Export, check against torch, and report."""
-    from faceflow.export.export import export
+    from faceflow.exporting.export import export
 
     export(cfg)

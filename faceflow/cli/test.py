@@ -10,6 +10,6 @@ from faceflow.cli.entry_point import entry_point
 @entry_point("test", extra="train", modules=["torch", "lightning", "timm", "albumentations", "torchmetrics"])
 def main(cfg: DictConfig) -> float | None:
     """Test every person that the checkpoint has not seen."""
-    from faceflow.training.run import test
+    from faceflow.evaluation.test import test
 
-    return test(cfg)
+    return test(cfg).f1_val

@@ -10,6 +10,6 @@ from faceflow.cli.entry_point import entry_point
 @entry_point("train", extra="train", modules=["torch", "lightning", "timm", "albumentations", "torchmetrics"])
 def main(cfg: DictConfig) -> float | None:
     """Train, then test the best checkpoint."""
-    from faceflow.training.run import train
+    from faceflow.training.train import train
 
-    return train(cfg)
+    return train(cfg).best

@@ -1,51 +1,77 @@
-"""A command's config from Python, so that defaults have one home."""
+"""A command's config from Python, as its command line composes it, so that defaults have one home."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+# Private to hydra-core 1.3.8. Its public way to compose keeps one application per process: it refuses a second one,
+# such as the program that calls us, and threads end each other's (https://github.com/hydra-ecosystem/hydra/issues/3364).
+# Obsolete when tests/unit/config/test_composition.py says so.
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.utils import setup_globals
+from hydra.types import RunMode
+from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
 from faceflow.config.instantiate import plain_dict
 from faceflow.config.paths import config_dir
-from faceflow.errors import ConfigError, suggest
+from faceflow.errors import ConfigError
 
-_UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
+_one_at_a_time = threading.Lock()  # Hydra's version base and its parser's caches are those of the process
 
 
-def compose_config(entry: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """Compose the config of `faceflow-ENTRY` with overrides as on its command line, resolved to plain values.
+def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None = None) -> DictConfig:
+    """Compose the config of `faceflow-COMMAND` with its `hydra` node, as its command line does.
+
+    Neither reads nor changes Hydra's global state, so that it works inside another Hydra application and in threads.
+
+    Args:
+        command: primary config.
+        overrides: as on the command line.
+        further_dir: folder of the user's own configs, as `--config-dir` names it.
 
     Raises:
-        ConfigError: an override that does not fit.
+        HydraException, OmegaConfBaseException: an override that does not fit.
+        ConfigError: no such folder, or a text that could not name a file.
     """
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        try:
-            config = plain_dict(compose(entry, overrides=list(overrides)))
-        except (HydraException, OmegaConfBaseException) as error:
-            text = " ".join(str(error).split())
-            if unknown := _UNKNOWN_KEY.match(text):
-                hint = suggest(unknown[1], _keys(compose(entry)))
-                text = f"{unknown[1]}: expected a known key, got an unknown one; {hint}"
-            raise ConfigError(text) from error
-    check_texts(config, key="")
+    search_path = create_config_search_path(config_dir())
+    if further_dir is not None:
+        if not further_dir.is_dir():
+            raise ConfigError(f"config_dir: expected a folder of configs, got '{further_dir}'; check the path")
+        before = SearchPathQuery(provider="schema")
+        search_path.prepend(provider="command-line", path=f"file://{further_dir.absolute()}", anchor=before)
+    with _one_at_a_time, _version_base("1.3"):
+        if not OmegaConf.has_resolver("hydra"):
+            setup_globals()
+        loader = ConfigLoaderImpl(search_path)
+        config = loader.load_configuration(command, list(overrides), run_mode=RunMode.RUN, from_shell=False)
+    check_texts(OmegaConf.to_container(_without_hydra(config)), key="")
     return config
 
 
-def _keys(cfg: DictConfig) -> list[str]:
-    """Dotted names of all values."""
+def compose_config(command: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose the config of a command, resolved to plain values, without its `hydra` node; see `compose`."""
+    return plain_dict(_without_hydra(compose(command, overrides)))
 
-    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[str]:
-        for name, value in node.items():
-            yield f"{prefix}{name}"
-            if isinstance(value, Mapping):
-                yield from walk(value, f"{prefix}{name}.")
 
-    plain: Any = OmegaConf.to_container(cfg)
-    return list(walk(plain, ""))
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+@contextlib.contextmanager
+def _version_base(base: str) -> Iterator[None]:
+    """Compose by the rules of one version of Hydra, whichever an application around us has chosen."""
+    versions = VersionBase.instance()
+    before = versions.version_base
+    setbase(base)
+    try:
+        yield
+    finally:
+        versions.version_base = before

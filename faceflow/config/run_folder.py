@@ -14,9 +14,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from faceflow.checks import check_boolean
 from faceflow.config.reuse import KEY, check_kind, check_reuse, runs_in_parts, started_again
 from faceflow.config.run_files import remove_run, remove_scores, results_in
-from faceflow.errors import ConfigError
 from faceflow.files import Claim, claim, new_folder
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,7 @@ def enter_folder(config: DictConfig) -> None:
             started_again(config, Path(name))  # as the first process does
             return
         overwrite, part = config.get("overwrite", False), runs_in_parts(config)
-        if not isinstance(overwrite, bool):
-            raise ConfigError(f"overwrite: expected true or false, got {overwrite!r}")
+        check_boolean(overwrite, key="overwrite")
         folder = (new_folder(Path(name)) if timed else Path(name)).absolute()
         written = folder / f"{config.hydra.job.name}.log"
         _current = here = RunFolder(folder=folder, log=written, shared=part, empty_handed=follows)

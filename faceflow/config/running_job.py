@@ -21,3 +21,11 @@ def choices(*groups: str) -> list[str]:
         return []
     chosen = HydraConfig.get().runtime.choices
     return [str(chosen[group]) for group in groups if chosen.get(group)]
+
+
+def overridden(key: str) -> bool:
+    """Whether the command sets a key, something below it, or the option of a group that is placed there."""
+    if not HydraConfig.initialized():
+        return False
+    named = (text.lstrip("+~").partition("=")[0] for text in HydraConfig.get().overrides.task)
+    return any(name == key or name.startswith(f"{key}.") or name.endswith(f"@{key}") for name in named)

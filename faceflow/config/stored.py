@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from faceflow.errors import ConfigError
+from faceflow.files import whole_file
 
 _HEADER = """\
 # Repeat this run: faceflow-{task} --config-dir {folder} --config-name config
@@ -28,13 +29,14 @@ def store_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
 
     Returns:
         The same as plain containers.
+
+    Raises:
+        DataError: it cannot be written.
     """
     resolved = resolved_config(cfg, output)
     text = _HEADER.format(task=cfg.task, folder=output) + OmegaConf.to_yaml(OmegaConf.create(resolved))
-    output.mkdir(parents=True, exist_ok=True)
-    temporary = output / f".config.yaml.{os.getpid()}.tmp"  # every process of a DDP run comes by here
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(output / "config.yaml")
+    with whole_file(output / "config.yaml") as partial:  # every process of a DDP run comes by here
+        partial.write_text(text, encoding="utf-8")
     return resolved
 
 

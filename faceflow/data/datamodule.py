@@ -11,14 +11,14 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
-from faceflow.checks import check_number
+from faceflow.checks import check_number, check_whole
 from faceflow.data.dataset import FaceDataset, collate
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError
+from faceflow.data.views import in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -33,9 +33,9 @@ class AUDataModule(L.LightningDataModule):
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: "stream/view" names that the method reads, for example "labeled/weak"; no other is computed, and
-            no other stream is opened.
-        pipelines: view -> augmentation, and "eval".
+        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.data.views`; no other stream
+            is opened.
+        pipelines: augmentations by name, and "eval".
         flip: probability of a horizontal flip in training.
         batch_size: labelled rows a step, per device.
         mu: unlabelled rows per labelled one.
@@ -63,16 +63,15 @@ class AUDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         check_loader(batch_size, workers, timeout_s)
-        check_number(mu, key="loader.mu", expected="a whole number >= 1", valid=lambda x: x >= 1, whole=True)
+        check_whole(mu, key="loader.mu", lowest=1)
         if steps_per_epoch is not None:
-            key, expected = "loader.steps_per_epoch", "a whole number >= 1, or null"
-            check_number(steps_per_epoch, key=key, expected=expected, valid=lambda x: x >= 1, whole=True)
-        if not isinstance(flip, int | float) or not 0 <= flip <= 1:
-            raise ConfigError(f"flip: expected a probability in [0, 1], got {flip!r}")
+            expected = "a whole number >= 1, or null"
+            check_whole(steps_per_epoch, key="loader.steps_per_epoch", lowest=1, expected=expected)
+        check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
         self.views: dict[str, list[str]] = {}
-        for stream, _, view in sorted(name.partition("/") for name in set(views)):
-            self.views.setdefault(stream, []).append(view)
+        for stream, pipeline in map(stream_and_pipeline, in_order(views)):
+            self.views.setdefault(stream, []).append(pipeline)
         self.pipelines, self.flip = pipelines, flip
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed
@@ -186,9 +185,8 @@ def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
     Raises:
         ConfigError: names the key.
     """
-    for key, value, lowest in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-            raise ConfigError(f"loader.{key}: expected a whole number >= {lowest}, got {value!r}")
+    check_whole(batch_size, key="loader.batch_size", lowest=1)
+    check_whole(workers, key="loader.workers", lowest=0)
     expected = "a number of seconds >= 0; 0 waits for ever"
     check_number(timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceflow.aus import joined, sort_key
+from faceflow.checks import check_number
 from faceflow.data.labels import LabelFile
 from faceflow.encoding import FACS_MAX, OCCURRENCE_MIN, TOLERANCE, Array, LabelScale
 from faceflow.errors import ConfigError, DataError, suggest
@@ -32,8 +33,8 @@ def check_limits(value: object, *, key: str) -> None:
     """
     by_name = {f"{key}.{au}": one for au, one in value.items()} if isinstance(value, Mapping) else {key: value}
     for name, one in by_name.items():
-        if one is not None and (isinstance(one, bool) or not isinstance(one, int | float) or one <= 0):
-            raise ConfigError(f"{name}: expected a number above 0, or null, got {one!r}")
+        if one is not None:
+            check_number(one, key=name, expected="a number above 0, or null", valid=lambda x: x > 0)
 
 
 def find_scales(

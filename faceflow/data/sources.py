@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, side_of
+from faceflow.checks import check_choice
 from faceflow.data.label_scales import check_limits, find_scales, scales_for
 from faceflow.data.labels import LabelFile, Truth, read_labels, scores_for
 from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, without_duplicates
@@ -159,8 +160,7 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
 
 def check_settings(key: str, config: TableConfig) -> None:
     """Check what labelled and unlabelled data sets share; `key` is the full config key."""
-    if config.bad_images not in ("error", "skip"):
-        raise ConfigError(f"{key}.bad_images: expected error or skip, got '{config.bad_images}'")
+    check_choice(config.bad_images, key=f"{key}.bad_images", options=("error", "skip"))
     for setting in ("score_max", "occurrence_min"):
         check_limits(getattr(config, setting), key=f"{key}.{setting}")
     missing, domains = config.missing_values, config.domains

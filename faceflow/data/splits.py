@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceflow.checks import check_number
+from faceflow.checks import check_number, check_whole
 from faceflow.data.sources import SPLITS, UNLABELED, FaceTable
 from faceflow.errors import ConfigError, DataError
 
@@ -37,10 +37,10 @@ class SplitConfig:
     def __post_init__(self) -> None:
         """Check that something is left to train on."""
         for key, share, lowest in (("val", self.val, "more than 0"), ("test", self.test, "0")):
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-                raise ConfigError(f"split.{key}: expected a share from {lowest} to below 1, got {share!r}")
+            expected = f"a share from {lowest} to below 1"
+            check_number(share, key=f"split.{key}", expected=expected, valid=lambda x: 0 <= x < 1)
         check_number(self.labeled, key="split.labeled", expected="a share in (0, 1]", valid=lambda x: 0 < x <= 1)
-        check_number(self.seed, key="split.seed", expected="a whole number >= 0", valid=lambda x: x >= 0, whole=True)
+        check_whole(self.seed, key="split.seed", lowest=0)
         if self.val == 0 or self.val + self.test >= 1:
             raise ConfigError(
                 f"split: expected val > 0 and val + test < 1, got {self.val:g} and {self.test:g}; "

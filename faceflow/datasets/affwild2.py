@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from faceflow.aus import parse_column
+from faceflow.checks import check_choice
 from faceflow.datasets.label_files import Codes, read_code, read_lines
 from faceflow.datasets.layout import find, in_both, not_found, open_root
 from faceflow.datasets.numbered_files import numbered_files, with_frames
-from faceflow.datasets.published import Folds, Recording, check_choice
+from faceflow.datasets.published import Folds, Recording
 from faceflow.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class AffWild2:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.frames", frames, ("labeled", "all"))
+        check_choice(frames, key="dataset.frames", options=("labeled", "all"))
         self.root = open_root(root, "Aff-Wild2")
         self.all_frames = frames == "all"
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from faceflow.aus import parse_column
-from faceflow.datasets import published_folds
+from faceflow.checks import check_choice
 from faceflow.datasets.label_files import (
     Codes,
     Scores,
@@ -28,7 +29,8 @@ from faceflow.datasets.label_files import (
     without_missing,
 )
 from faceflow.datasets.layout import find, in_both, not_found, numbered_images, open_root, subfolders
-from faceflow.datasets.published import Folds, Labels, Recording, check_choice
+from faceflow.datasets.published import Folds, Labels, Recording
+from faceflow.datasets.published_folds import subjects_of
 from faceflow.errors import DataError
 
 OCCURRENCE = Codes(highest=1, missing=9)
@@ -48,7 +50,7 @@ class BP4D:
 
     name = "bp4d"
     title = "BP4D"
-    folds: Folds = published_folds.BP4D
+    folds: ClassVar[Folds] = {"jaanet": subjects_of("bp4d3")}
 
     def __init__(self, *, root: str | None, labels: str, frames: str) -> None:
         """Choose what to read.
@@ -61,8 +63,8 @@ class BP4D:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.labels", labels, ("occurrence", "intensity"))
-        check_choice("dataset.frames", frames, ("labeled", "all"))
+        check_choice(labels, key="dataset.labels", options=("occurrence", "intensity"))
+        check_choice(frames, key="dataset.frames", options=("labeled", "all"))
         self.root = open_root(root, self.title)
         self.intensity = labels == "intensity"
         self.all_frames = frames == "all"
@@ -98,7 +100,7 @@ class BP4DPlus(BP4D):
 
     name = "bp4d_plus"
     title = "BP4D+"
-    folds = published_folds.BP4D_PLUS
+    folds: ClassVar[Folds] = {"fmae": subjects_of("bp4d_plus4")}
 
 
 def _occurrence_files(root: Path) -> Iterator[Path]:

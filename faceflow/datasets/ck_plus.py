@@ -15,10 +15,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from faceflow.checks import check_choice
 from faceflow.datasets.facs_files import read_facs
 from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
 from faceflow.datasets.numbered_files import IMAGES, numbered_files, with_frames
-from faceflow.datasets.published import Folds, Recording, check_choice
+from faceflow.datasets.published import Folds, Recording
 
 _FACS = re.compile(r"FACS", re.IGNORECASE)
 _IMAGES = re.compile(r"(?:extended-)?cohn-kanade-images", re.IGNORECASE)
@@ -45,7 +46,7 @@ class CKPlus:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.frames", frames, ("labeled", "all"))
+        check_choice(frames, key="dataset.frames", options=("labeled", "all"))
         self.root = open_root(root, "CK+")
         self.all_frames = frames == "all"
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import ClassVar
 
-from faceflow.datasets import published_folds
+from faceflow.checks import check_choice
 from faceflow.datasets.disfa_bad_frames import PRESETS
 from faceflow.datasets.label_files import Codes, Scores, by_frame, read_scores
 from faceflow.datasets.layout import find, in_both, index_files, not_found, open_root
-from faceflow.datasets.published import File, Labels, Recording, check_choice
+from faceflow.datasets.published import File, Folds, Labels, Recording
+from faceflow.datasets.published_folds import subjects_of
 from faceflow.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ class DISFA:
 
     name = "disfa"
     score_max = 5
-    folds = published_folds.DISFA
+    folds: ClassVar[Folds] = {"megraphau": subjects_of("disfa3")}
 
     def __init__(self, *, root: str | None, camera: str, exclude: str | None) -> None:
         """Choose what to read.
@@ -48,8 +50,8 @@ class DISFA:
         Raises:
             ConfigError: no such folder, camera or preset.
         """
-        check_choice("dataset.camera", camera, (*CAMERAS, "both"))
-        check_choice("dataset.exclude", exclude, (None, *PRESETS))
+        check_choice(camera, key="dataset.camera", options=(*CAMERAS, "both"))
+        check_choice(exclude, key="dataset.exclude", options=(None, *PRESETS))
         self.root = open_root(root, "DISFA")
         self.cameras = CAMERAS if camera == "both" else (camera,)
         self.bad_frames = PRESETS[exclude] if exclude else None

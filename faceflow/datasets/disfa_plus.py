@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from faceflow.datasets import published_folds
 from faceflow.datasets.disfa import AUS, INTENSITY
 from faceflow.datasets.label_files import by_frame, read_scores
 from faceflow.datasets.layout import (
@@ -25,7 +25,7 @@ from faceflow.datasets.layout import (
     open_root,
     subfolders,
 )
-from faceflow.datasets.published import File, Recording
+from faceflow.datasets.published import File, Folds, Recording
 
 _LABELS = re.compile(r"labels?", re.IGNORECASE)
 _IMAGES = re.compile(r"images?", re.IGNORECASE)
@@ -38,7 +38,7 @@ class DISFAPlus:
 
     name = "disfa_plus"
     score_max = 5
-    folds = published_folds.DISFA_PLUS
+    folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None) -> None:
         """Choose the folder that holds `Labels` and `Images`.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from faceflow.errors import ConfigError, suggest
-
 Labels = Mapping[int, Mapping[str, float]]
 """Frame number -> AU (`AU12`) -> score; what was not annotated is absent."""
 
@@ -76,14 +74,3 @@ class Dataset(Protocol):
         Raises:
             DataError: nothing found, or a label file that breaks its format.
         """
-
-
-def check_choice(key: str, value: object, known: Sequence[str | None]) -> None:
-    """Refuse a setting that is none of the known words, of which None is written null.
-
-    Raises:
-        ConfigError: names the config key and the words.
-    """
-    if value not in known:
-        words = ["null" if word is None else word for word in known]
-        raise ConfigError(f"{key}: expected {' or '.join(words)}, got {value!r}; {suggest(str(value), words)}")

@@ -7,16 +7,9 @@ from pathlib import Path
 import yaml
 
 from faceflow.config.paths import config_dir
-from faceflow.datasets.published import Folds
 
 
-def _subjects_of(protocol: str) -> dict[str, tuple[str, ...]]:
+def subjects_of(protocol: str) -> dict[str, tuple[str, ...]]:
     """Subjects of the folds of `configs/protocol/PROTOCOL.yaml`."""
     content = yaml.safe_load(Path(config_dir(), "protocol", f"{protocol}.yaml").read_text("utf-8"))
     return {fold: tuple(subjects) for fold, subjects in content["subjects"].items()}
-
-
-DISFA: Folds = {"megraphau": _subjects_of("disfa3")}
-DISFA_PLUS: Folds = {}  # none is known
-BP4D: Folds = {"jaanet": _subjects_of("bp4d3")}
-BP4D_PLUS: Folds = {"fmae": _subjects_of("bp4d_plus4")}

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from faceflow.aus import DESCRIPTIONS, joined, side_of
+from faceflow.checks import check_choice
 from faceflow.datasets.label_files import read_lines
 from faceflow.datasets.layout import find, not_found, open_root
 from faceflow.datasets.numbered_files import numbered_files
 from faceflow.datasets.photographs import photographs
-from faceflow.datasets.published import Folds, Recording, check_choice
+from faceflow.datasets.published import Folds, Recording
 from faceflow.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class RAFAU:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.uncoded", uncoded, ("missing", "absent"))
+        check_choice(uncoded, key="dataset.uncoded", options=("missing", "absent"))
         self.root = open_root(root, "RAF-AU")
         self.uncoded: Listed = None if uncoded == "missing" else frozenset()
 

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from faceflow.checks import check_choice
 from faceflow.datasets.facs_files import INTENSITY, read_facs
 from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
 from faceflow.datasets.numbered_files import IMAGES, numbered_files, with_frames
-from faceflow.datasets.published import Folds, Recording, check_choice
+from faceflow.datasets.published import Folds, Recording
 
 GRADED = ("AU4", "AU6", "AU7", "AU9", "AU10", "AU12", "AU20", "AU25", "AU26")
 AUS = (*GRADED, "AU43")
@@ -44,7 +45,7 @@ class UNBC:
         Raises:
             ConfigError: no such folder or choice.
         """
-        check_choice("dataset.labels", labels, ("intensity", "occurrence"))
+        check_choice(labels, key="dataset.labels", options=("intensity", "occurrence"))
         self.root = open_root(root, "UNBC-McMaster")
         self.score = _intensities if labels == "intensity" else _occurrences
         self.score_max = INTENSITY.highest if labels == "intensity" else 1

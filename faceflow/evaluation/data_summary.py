@@ -11,6 +11,8 @@ from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.report.tables import SplitSummary
 
+DATA = "data.txt"
+
 
 def summarize(splits: Tables, aus: Sequence[str]) -> list[SplitSummary]:
     """One summary per split and data set."""

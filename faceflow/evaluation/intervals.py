@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.scoring import SplitScorer
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.metrics.bootstrap import PersonBootstrap
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation, Prediction
 
 
 def check_bootstrap(settings: Mapping[str, Any]) -> None:
@@ -23,13 +23,7 @@ def check_bootstrap(settings: Mapping[str, Any]) -> None:
         ConfigError: no whole numbers of at least 0.
     """
     for key in ("resamples", "seed"):
-        check_number(
-            settings[key],
-            key=f"bootstrap.{key}",
-            expected="a whole number >= 0",
-            valid=lambda value: value >= 0,
-            whole=True,
-        )
+        check_whole(settings[key], key=f"bootstrap.{key}", lowest=0)
 
 
 def with_intervals(
@@ -43,6 +37,8 @@ def with_intervals(
     seed: int,
 ) -> dict[str, Evaluation]:
     """Add the bounds of 95 % intervals, `f1_val_low` and so on, to the columns and the summary of every set.
+
+    The metrics that declare intervals have them, see `metrics.metric`.
 
     Args:
         evaluations: by name of the set, from `scorer.score`.
@@ -60,16 +56,13 @@ def with_intervals(
     for scored in scorer.sets:
         evaluation, truth = evaluations[scored.name], scored.truth
         merged, seen = scorer.merged(scored, rows, prediction)
-        observed = truth.observed & seen
-        cuts = evaluation.columns["threshold_val"]
-        bootstrap = PersonBootstrap(persons[scored.rows], resamples=resamples, seed=seed)
-        estimates = {
-            "f1_val": bootstrap.f1(merged.probability >= cuts, truth.occurrence, observed & np.isfinite(cuts)),
-            "f1_0.5": bootstrap.f1(merged.probability >= DEFAULT_THRESHOLD, truth.occurrence, observed),
-        }
-        if "icc" in evaluation.columns and merged.intensity is not None:
-            graded = observed & np.isfinite(truth.intensity)
-            estimates["icc"] = bootstrap.icc(merged.intensity, truth.intensity, graded)
+        estimates = PersonBootstrap(persons[scored.rows], resamples=resamples, seed=seed).all_intervals(
+            merged,
+            occurrence=truth.occurrence,
+            intensity=truth.intensity,
+            observed=truth.observed & seen,
+            thresholds=evaluation.columns["threshold_val"],
+        )
         columns, summary = dict(evaluation.columns), dict(evaluation.summary)
         for name, estimate in estimates.items():
             for bound in ("low", "high"):

@@ -137,13 +137,13 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
 
 
 def without_seen(
-    tables: Sequence[FaceTable], payload: Payload, *, everybody: bool, same_subjects: bool | None
+    tables: Sequence[FaceTable], overlaps: Sequence[Overlap], *, everybody: bool, same_subjects: bool | None
 ) -> tuple[list[FaceTable], dict[str, str]]:
     """Leave out the subjects of training and validation, and say so for the protocol.
 
     Args:
         tables: to be tested.
-        payload: of the checkpoint.
+        overlaps: with the faces of the checkpoint, see `find_seen`.
         everybody: leave out nobody.
         same_subjects: whether ids that the checkpoint knows, but whose pictures it does not, are the same subjects;
             None takes them for others, with a warning.
@@ -152,7 +152,6 @@ def without_seen(
         ConfigError: `same_subjects` is neither true, false nor null.
         DataError: nobody is left.
     """
-    overlaps = find_seen(tables, payload)
     if same_subjects not in (None, True, False):
         raise ConfigError(f"same_subjects: expected true, false or null, got {same_subjects!r}")
     seen = [overlap.seen | (overlap.unsure & (same_subjects is True)) for overlap in overlaps]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
-from faceflow.config.instantiate import plain_dict
+from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.config.running_job import choices, sweep_folder
 from faceflow.config.stored import resolved_config
 from faceflow.data.sources import SPLITS, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.evaluation.testing import TestResult
-from faceflow.metrics.evaluation import Prediction
+from faceflow.evaluation.testing import TestScores
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_table
-from faceflow.report.results_page import precision_recall
+from faceflow.report.results_picture import precision_recall
 from faceflow.tracking.identity import recall
 from faceflow.tracking.mlflow_tracker import MLflowTracker
 from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked
@@ -32,6 +32,15 @@ from faceflow.tracking.wandb_tracker import WandbTracker
 RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "metrics.csv")
 PICTURES = ("*.png", "pictures/*.png", "report.html")  # any of them may show faces
 _GRADES = 6  # FACS 0-5
+
+
+def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
+    """Loggers of a `logger` config.
+
+    Raises:
+        ConfigError: settings that one refuses, or one whose package is not installed.
+    """
+    return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
 
 
 def trackers_of(loggers: Sequence[Logger]) -> list[Tracker]:
@@ -59,7 +68,7 @@ def describe(
     )
 
 
-def test_outcome(result: TestResult, tables: Sequence[FaceTable], spec: NetworkSpec) -> Outcome:
+def test_outcome(result: TestScores, tables: Sequence[FaceTable], spec: NetworkSpec) -> Outcome:
     """Scores and curves of a test."""
     pooled = result.pooled
     named = SplitScorer(tables, spec).named("test", result.evaluations)

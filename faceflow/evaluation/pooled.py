@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 from faceflow.errors import DataError
+from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
 
 _PROBABILITY, _OCCURS, _INTENSITY = "_prob", "_occurs", "_int"  # suffixes of the columns of an AU
 
@@ -48,14 +48,13 @@ class PooledTest:
         AP and AUROC are not among them: they would compare probabilities of different networks.
         """
         bootstrap = PersonBootstrap(self.persons, resamples=resamples, seed=seed)
-        known, tuned = np.isfinite(self.occurs) & np.isfinite(self.probability), np.isfinite(self.thresholds)
-        both = np.isfinite(self.intensity) & np.isfinite(self.graded)
-        estimates = {
-            "f1_val": bootstrap.f1(self.probability >= self.thresholds, self.occurs, known & tuned),
-            "f1_0.5": bootstrap.f1(self.probability >= DEFAULT_THRESHOLD, self.occurs, known),
-        }
-        if both.any():
-            estimates["icc"] = bootstrap.icc(self.intensity, self.graded, both)
+        estimates = bootstrap.all_intervals(
+            Prediction(probability=self.probability, intensity=self.intensity),
+            occurrence=self.occurs,
+            intensity=self.graded,
+            observed=np.isfinite(self.occurs) & np.isfinite(self.probability),
+            thresholds=self.thresholds,
+        )
         return {metric: self._by_au(estimate) for metric, estimate in estimates.items()}
 
     def _by_au(self, estimate: Estimate) -> dict[str | None, Pooled]:

@@ -10,10 +10,11 @@ from lightning.fabric import Fabric
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from faceflow.checks import check_choice
 from faceflow.errors import CheckpointError, ConfigError, ExportError
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
-from faceflow.metrics.evaluation import Prediction, decode
+from faceflow.metrics.au_scores import Prediction, decode
 from faceflow.models.checkpoint import Payload, load_network, read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
 
@@ -113,8 +114,7 @@ def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
 
 def _provider(accelerator: str) -> str:
     names = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
-    if accelerator not in names:
-        raise ConfigError(f"accelerator: expected auto, cpu or gpu, got '{accelerator}'")
+    check_choice(accelerator, key="accelerator", options=names)
     return names[accelerator]
 
 

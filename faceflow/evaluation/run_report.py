@@ -15,12 +15,12 @@ from faceflow.config.stored import resolved_config
 from faceflow.console import number
 from faceflow.data.splits import Tables
 from faceflow.evaluation.data_summary import summarize
+from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.pictures import CAPTIONS, draw_training_curves
 from faceflow.report.report_page import Report, write_report
-from faceflow.report.tables import HEADERS, data_tables
+from faceflow.report.tables import data_tables
 
 REPORT = "report.html"
-_HEADLINE = ("f1_val", "ap", "auroc", "icc")
 _THRESHOLDS = {
     "thresholds": "@val: the one of each AU (thr) that the checkpoint keeps from validation; @0.5: 0.5 for every AU"
 }
@@ -90,7 +90,7 @@ def report_protocol(
         title=_name(output),
         about=f"faceflow-{cfg.task}: {len(folds)} folds; {content['run']['started']}",
         numbers={
-            HEADERS.get(name, name): (
+            header_of(name): (
                 number(mean),
                 f"± {number(deviations[name])} over folds" if np.isfinite(deviations[name]) else "",
             )
@@ -127,11 +127,11 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
     graded = summary.get("valid_aus_icc", summary["valid_aus"])
     other = "" if graded == summary["valid_aus"] else f"ICC: {graded:.0f}"
     yield "AUs scored", (f"{summary['valid_aus']:.0f} of {len(pooled['per_au'])}", other)
-    for name in _HEADLINE:
-        if summary.get(name) is not None:
-            low, high = (summary.get(f"{name}_{bound}") for bound in ("low", "high"))
+    for column in columns_in(Place.HEADLINE):
+        if summary.get(column.name) is not None:
+            low, high = (summary.get(f"{column.name}_{bound}") for bound in ("low", "high"))
             interval = f"95 %: {number(low)} to {number(high)}" if None not in (low, high) else ""
-            yield HEADERS[name], (number(summary[name]), interval)
+            yield column.header, (number(summary[column.name]), interval)
 
 
 def _legacy(protocol: Mapping[str, str]) -> list[str]:

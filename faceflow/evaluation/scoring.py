@@ -17,7 +17,7 @@ from faceflow.data.labels import Truth
 from faceflow.data.sources import FaceTable
 from faceflow.encoding import Array
 from faceflow.errors import ConfigError
-from faceflow.metrics.evaluation import (
+from faceflow.metrics.au_scores import (
     Evaluation,
     Prediction,
     decode,

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import track
 
 from faceflow.console import print_lines, print_tables
 from faceflow.data.datamodule import evaluation_dataset, make_loader
@@ -26,8 +24,9 @@ from faceflow.evaluation.intervals import with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import ScoredSet, SplitScorer
-from faceflow.metrics.evaluation import Evaluation, Prediction
+from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.checkpoint import Payload
+from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
@@ -35,7 +34,7 @@ from faceflow.report.tables import results_table
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestResult:
+class TestScores:
     """Scores per data set, and the decoded predictions of all rows."""
 
     __test__ = False  # not a pytest class
@@ -55,7 +54,7 @@ def test_network(
     workers: int,
     timeout_s: float,
     bootstrap: Mapping[str, int] | None,
-) -> TestResult:
+) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
     Runs on one device, so that no row is padded or lost. `bootstrap` holds the arguments of `with_intervals`; None
@@ -72,7 +71,7 @@ def test_network(
     evaluations = scorer.score(rows, outputs, thresholds)
     if bootstrap is not None:
         evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, **bootstrap)
-    return TestResult(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction)
+    return TestScores(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
@@ -85,11 +84,12 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
         LoaderError: one of its processes died or gave no batch.
     """
     rows, predictions = [], []
-    console = Console(stderr=True)  # no bar in a log: rich would leave an empty line there
     try:
-        for batch in track(loader, "Testing", console=console, transient=True, disable=not console.is_terminal):
-            rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
-            predictions.append(predictor(batch["eval"]))
+        with progress_bar("Testing", len(loader.sampler), unit="faces") as bar:  # type: ignore[arg-type]
+            for batch in loader:
+                rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
+                predictions.append(predictor(batch["eval"]))
+                bar.advance(len(batch["index"]))
     except Exception as error:
         if lost := explain_loss(error, loader.num_workers):
             raise LoaderError(lost) from error
@@ -102,7 +102,7 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
 
 
 def report_test(
-    result: TestResult,
+    result: TestScores,
     tables: Sequence[FaceTable],
     payload: Payload,
     cfg: DictConfig,
@@ -134,10 +134,8 @@ def report_test(
     scores = {name: evaluation.to_dict() for name, evaluation in result.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": scores}
     if cfg.pictures:
-        aus, persons = payload.spec.aus, [str(person) for table in tables for person in table.persons]
-        pictures = draw_pictures(
-            _results(result, tables), persons=persons, title=title, protocol=payload.protocol, output=output
-        )
+        pictures = draw_pictures(_results(result, tables), title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
         page = report_run(cfg, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
@@ -145,7 +143,7 @@ def report_test(
     print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
 
 
-def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
+def _results(result: TestScores, tables: Sequence[FaceTable]) -> Results:
     truth, prediction = result.pooled.truth, result.prediction
     return Results(
         aus=truth.aus,
@@ -154,11 +152,12 @@ def _results(result: TestResult, tables: Sequence[FaceTable]) -> Results:
         observed=truth.observed,
         evaluation=result.evaluations[result.pooled.name],
         intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
+        persons=[str(person) for table in tables for person in table.persons],
         files=[str(file) for table in tables for file in table.files],
     )
 
 
-def _prediction_frame(result: TestResult, tables: Sequence[FaceTable]) -> pd.DataFrame:
+def _prediction_frame(result: TestScores, tables: Sequence[FaceTable]) -> pd.DataFrame:
     truth, prediction = result.pooled.truth, result.prediction
     columns: dict[str, Any] = {
         "dataset": np.concatenate([np.repeat(table.name, len(table)) for table in tables]),

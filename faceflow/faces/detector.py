@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,13 +21,15 @@ class Detection:
 
     `box` (4,) is x1, y1, x2, y2. `points` (5, 2) are the two eyes, the nose tip and the two mouth corners, first the
     one on the left of an upright image: the subject's right. NaN stands for a point or a score that the detector does
-    not give. `landmarks` (N, 2) are all that it found, in its own order.
+    not give. `landmarks` (N, 2) are all that it found, in its own order. `extras` are further numbers by name, such as
+    an angle of the head, which stay with the face on its way to a column of faceflow-infer.
     """
 
     box: Array
     points: Array
     score: float
     landmarks: Array | None = None
+    extras: Mapping[str, float] = field(default_factory=dict)
 
 
 class FaceDetector(Protocol):

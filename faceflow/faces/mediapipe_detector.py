@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.checks import check_choice, check_installed, check_number, check_whole
+from faceflow.errors import ConfigError, DataError
 from faceflow.faces.assets import FACE_LANDMARKER, file_hash, find_model
 from faceflow.faces.detector import Array, Detection
 from faceflow.faces.landmarks import points_of_mesh
@@ -54,15 +54,9 @@ class MediaPipeDetector(abc.ABC):
     def __init__(
         self, *, model: str | None, cache: str, max_faces: int, min_score: float, small_faces: str, close_up: float
     ) -> None:
-        check_number(
-            max_faces, key="detector.max_faces", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
-        )
+        check_whole(max_faces, key="detector.max_faces", lowest=1)
         _check_share(min_score, "detector.min_score")
-        if small_faces not in _SMALL_FACES:
-            raise ConfigError(
-                f"detector.small_faces: expected {', '.join(_SMALL_FACES)}, got {small_faces!r}; "
-                f"{suggest(str(small_faces), _SMALL_FACES)}"
-            )
+        check_choice(small_faces, key="detector.small_faces", options=_SMALL_FACES)
         _check_share(close_up, "detector.close_up")
         self.model = model
         self.cache = cache
@@ -108,11 +102,12 @@ class MediaPipeDetector(abc.ABC):
 
     def __enter__(self) -> Self:
         path = self._path
-        self._mediapipe = _import("mediapipe")
+        check_installed("mediapipe", key="detector", install="faceflow[crop]")
+        self._mediapipe = importlib.import_module("mediapipe")
         _ignore_profiling_timers()
         with native_lines_logged("MediaPipe") as printed:
             try:
-                self._task = self._open(path, _import("mediapipe.tasks.python"))
+                self._task = self._open(path, importlib.import_module("mediapipe.tasks.python"))
             except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise ConfigError(self._explain(path, _reason(error, printed))) from error
             for _ in range(_WARM_UP):  # the first image is slow, and any of the first may print
@@ -243,15 +238,6 @@ def _reason(error: Exception, printed: NativeLines | None = None) -> str:
     text = " ".join(_NODES.sub("", str(error)).split())[-_LONGEST:]
     fault = printed.fault() if printed is not None and len(text) < _SHORT else ""
     return f"{text}: {fault}" if fault and text not in fault else fault or text
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"detector: expected mediapipe to be installed, got '{error}'; pip install 'faceflow[crop]'"
-        ) from error
 
 
 def _ignore_profiling_timers() -> None:

@@ -10,8 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError, suggest
+from faceflow.checks import check_choice, check_whole
 from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import Tracks
 
@@ -51,11 +50,8 @@ class Selector:
     """
 
     def __init__(self, *, policy: str, hold: int, min_score: float) -> None:
-        if policy not in POLICIES:
-            raise ConfigError(
-                f"selection.policy: expected {', '.join(POLICIES)}, got {policy!r}; {suggest(str(policy), POLICIES)}"
-            )
-        check_number(hold, key="selection.hold", expected="frames >= 0", valid=lambda frames: frames >= 0, whole=True)
+        check_choice(policy, key="selection.policy", options=POLICIES)
+        check_whole(hold, key="selection.hold", lowest=0, expected="frames >= 0")
         self._policy = policy
         self._hold = hold
         self._min_score = min_score

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from faceflow.checks import check_number
+from faceflow.checks import check_whole
 from faceflow.faces.detector import Array
 from faceflow.faces.selection import Face
 
@@ -33,7 +33,7 @@ def smooth(frames: Iterable[tuple[T, Sequence[Face]]], *, radius: int) -> Iterat
     Raises:
         ConfigError: `radius` is no whole number >= 0.
     """
-    check_number(radius, key="selection.smooth", expected="frames >= 0", valid=lambda frames: frames >= 0, whole=True)
+    check_whole(radius, key="selection.smooth", lowest=0, expected="frames >= 0")
     return _smooth(frames, radius)
 
 

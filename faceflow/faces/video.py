@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_number
+from faceflow.checks import check_number, check_whole
 from faceflow.errors import DataError
 from faceflow.faces.video_decoding import decode_video
 from faceflow.faces.video_pixels import RgbConverter, deinterlaced
 from faceflow.images import Image, find_fault, read_image
 
 VIDEO_SUFFIXES = frozenset(
-    {
-        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
-        *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-    }
+    ".3g2 .3gp .asf .avi .dv .flv .m2t .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
 )
 _NEIGHBOURS_S = 1.0  # frames before the first one that is read: from them lines of interlaced video are made
 
@@ -45,9 +42,7 @@ class FrameRange:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        check_number(
-            self.every, key="frames.every", expected="a whole number >= 1", valid=lambda value: value >= 1, whole=True
-        )
+        check_whole(self.every, key="frames.every", lowest=1)
         check_number(self.start_s, key="frames.start_s", expected="seconds >= 0", valid=lambda value: value >= 0)
         if self.end_s is not None:
             check_number(
@@ -65,7 +60,7 @@ class FrameRange:
         return after_start and (time_s is None or self.end_s is None or time_s <= self.end_s)
 
 
-def read_video(path: Path, frames: FrameRange) -> Iterator[Frame]:
+def read_video(path: Path, frames: FrameRange) -> Generator[Frame, None, None]:
     """Decode a video; frame n is the n-th one that the decoder gives, whatever the container says.
 
     Times are seconds since the start of the video stream, as its own timestamps say. A frame that the decoder reports

@@ -139,9 +139,7 @@ class _Decoding:
     and hides damage always in the same way.
     """
 
-    def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, entry: _Entry, threads: int
-    ) -> None:
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream, entry: _Entry, threads: int) -> None:
         self.path, self.container, self.stream = path, container, stream
         self.entry, self.threads = entry, threads
         stream.codec_context.thread_count = threads
@@ -161,7 +159,9 @@ class _Decoding:
                 yield from faults
                 faults.clear()
                 yield decoded
-        missing = find_missing(self.container, self.stream, self._packets, float(self._end * (self.stream.time_base or 0)))
+        missing = find_missing(
+            self.container, self.stream, self._packets, float(self._end * (self.stream.time_base or 0))
+        )
         if missing and not faults:
             log.warning("%s: %s", self.path, missing)
         yield from (replace(decoded, fault=missing or decoded.fault) for decoded in faults)

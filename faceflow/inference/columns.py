@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faceflow.aus import joined, side_of
-from faceflow.errors import ConfigError, suggest
+from faceflow.checks import check_choice
+from faceflow.faces.detector import Detection
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.face_crops import CUT
@@ -24,11 +25,12 @@ Kind = Literal["text", "whole", "number"]
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: its name, what its cells hold, and how a cell is made."""
+    """A column: its name, what its cells hold, how a cell is made, and what it means where its name does not say."""
 
     name: str
     kind: Kind
     cell: Callable[[FramePrediction, FacePrediction], Cell]
+    meaning: str = ""
 
 
 class Table:
@@ -51,8 +53,7 @@ class Table:
     """
 
     def __init__(self, contract: ModelContract, *, alias: str, suffixes: Sequence[str]) -> None:
-        if alias not in ALIASES:
-            raise ConfigError(f"alias: expected {', '.join(ALIASES)}, got {alias!r}; {suggest(str(alias), ALIASES)}")
+        check_choice(alias, key="alias", options=ALIASES)
         self.contract = contract
         self.suffixes = tuple(suffixes)
         theirs, names = _THEIRS[alias]
@@ -96,22 +97,14 @@ def _name(au: str) -> str:
     return f"AU{int(joined(au)[2:]):02d}" + (f"_{side_of(au)}" if side_of(au) else "")
 
 
-def _box(index: int) -> Callable[[FramePrediction, FacePrediction], Cell]:
-    return lambda frame, face: None if face.face.detection is None else float(face.face.detection.box[index])
-
-
-def _side(index: int) -> Callable[[FramePrediction, FacePrediction], Cell]:
-    """Width or height of the box."""
+def _of_detection(value: Callable[[Detection], float | None]) -> Callable[[FramePrediction, FacePrediction], Cell]:
+    """Cell of what the detector says of a face; empty where it found none."""
 
     def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
-        found = face.face.detection
-        return None if found is None else float(found.box[index + 2] - found.box[index])
+        found = None if face.face.detection is None else value(face.face.detection)
+        return None if found is None else float(found)
 
     return cell
-
-
-def _score(frame: FramePrediction, face: FacePrediction) -> Cell:
-    return None if face.face.detection is None else float(face.face.detection.score)
 
 
 def _clock(frame: FramePrediction, face: FacePrediction) -> Cell:
@@ -126,30 +119,53 @@ def _finite(cell: Cell) -> Cell:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
+_SCORE = _of_detection(lambda found: found.score)
+_FRAME = Column(
+    name="frame",
+    kind="whole",
+    cell=lambda frame, face: frame.number,
+    meaning="number of the decoded frame, from 1; of a picture, its number in its folder",
+)
+# A new column is a line here; what only a detector knows of a face, it hands over in `Detection.extras`.
 _OURS = (
     Column(name="file", kind="text", cell=lambda frame, face: frame.file),
-    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number),
+    _FRAME,
     Column(name="time_s", kind="number", cell=lambda frame, face: frame.time_s),
     Column(name="face", kind="whole", cell=lambda frame, face: face.face.number),
-    Column(name="status", kind="text", cell=lambda frame, face: face.face.status),
-    Column(name="det_score", kind="number", cell=_score),
-    *(Column(name=name, kind="number", cell=_box(index)) for index, name in enumerate(("x1", "y1", "x2", "y2"))),
+    Column(
+        name="status",
+        kind="text",
+        cell=lambda frame, face: face.face.status,
+        meaning="ok; tracked: the face was missed, its last place was scored; no_face; low_confidence: found but not "
+        "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and "
+        "tracked",
+    ),
+    Column(name="det_score", kind="number", cell=_SCORE),
+    Column(name="x1", kind="number", cell=_of_detection(lambda found: found.box[0])),
+    Column(name="y1", kind="number", cell=_of_detection(lambda found: found.box[1])),
+    Column(name="x2", kind="number", cell=_of_detection(lambda found: found.box[2])),
+    Column(name="y2", kind="number", cell=_of_detection(lambda found: found.box[3])),
 )
 _OPENFACE = (
-    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number),
+    _FRAME,
     Column(name="face_id", kind="whole", cell=lambda frame, face: face.face.number),
     Column(name="timestamp", kind="number", cell=lambda frame, face: frame.time_s),
-    Column(name="confidence", kind="number", cell=_score),
+    Column(name="confidence", kind="number", cell=_SCORE),
     Column(name="success", kind="whole", cell=lambda frame, face: int(face.face.status in CUT)),
 )
 _PYFEAT = (
-    *(
-        Column(name=f"FaceRect{name}", kind="number", cell=cell)
-        for name, cell in (("X", _box(0)), ("Y", _box(1)), ("Width", _side(0)), ("Height", _side(1)))
-    ),
-    Column(name="FaceScore", kind="number", cell=_score),
+    Column(name="FaceRectX", kind="number", cell=_of_detection(lambda found: found.box[0])),
+    Column(name="FaceRectY", kind="number", cell=_of_detection(lambda found: found.box[1])),
+    Column(name="FaceRectWidth", kind="number", cell=_of_detection(lambda found: found.box[2] - found.box[0])),
+    Column(name="FaceRectHeight", kind="number", cell=_of_detection(lambda found: found.box[3] - found.box[1])),
+    Column(name="FaceScore", kind="number", cell=_SCORE),
     Column(name="input", kind="text", cell=lambda frame, face: frame.file),
-    Column(name="frame", kind="whole", cell=lambda frame, face: frame.number - 1),
+    Column(
+        name="frame",
+        kind="whole",
+        cell=lambda frame, face: frame.number - 1,
+        meaning="number of the decoded frame, from 0; of a picture, its number in its folder, from 0",
+    ),
     Column(name="approx_time", kind="text", cell=_clock),
     Column(name="Identity", kind="text", cell=_person),
 )

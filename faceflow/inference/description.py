@@ -19,10 +19,7 @@ from faceflow.inference.onnx_model import OnnxModel
 FORMAT = 1
 
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-contrib-python", "numpy", "mediapipe")
-_MEANINGS = {
-    "frame": "number of the decoded frame, from 1; of a picture, its number in its folder",
-    "status": "ok; tracked: the face was missed, its last place was scored; no_face; low_confidence: found but not "
-    "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and tracked",
+_AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
     "AU..": "1 where the probability reaches the threshold",
@@ -71,7 +68,7 @@ def describe(
         "crop": crop,
         "settings": settings,
         "columns": [column.name for column in table.columns],
-        "meaning": _MEANINGS,
+        "meaning": {column.name: column.meaning for column in table.columns if column.meaning} | _AU_MEANINGS,
         "rows": rows,
         "complete": complete,
         "provider": model.provider,

@@ -93,7 +93,7 @@ def aligned_faces(
     sequence: bool,
     picture: Callable[[Image], Picture] | None = None,
 ) -> Generator[CutFrame, None, None]:
-    """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `crop.cropping`.
+    """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `cropping.crop_clip`.
 
     Every one of the `detectors`, which are alike and open, searches a frame at a time.
     """

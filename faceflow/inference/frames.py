@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceflow.checks import check_number, check_texts
-from faceflow.crop.clips import Clip, find_clips
+from faceflow.checks import check_texts, check_whole
+from faceflow.cropping.clips import Clip, find_clips
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video
@@ -65,13 +65,8 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     if any(isinstance(item, int) for item in items):
         if len(items) > 1:
             raise ConfigError(f"source: expected one camera alone, got {len(items)} sources; predict them in turn")
-        check_number(
-            items[0],
-            key="source",
-            expected=f"the number of a camera, 0..{_LAST_CAMERA}, or a path",
-            valid=lambda n: 0 <= n <= _LAST_CAMERA,
-            whole=True,
-        )
+        expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
+        check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
         return [_camera(items[0], frames)]
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,12 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError, ExportError, suggest
+from faceflow.checks import check_choice, check_whole
+from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
-from faceflow.inference.onnx_file import read_metadata
 from faceflow.inference.per_process import PerProcess
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,12 @@ PROVIDERS = {  # the best first
 }
 # The search for the fastest convolution would start anew for every size of a batch.
 _OPTIONS = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
+# The first that reads no file outside a model's folder, wherever in its graph a stranger's model asks for one.
+_LEAST_VERSION = (1, 27)
 _State = tuple[int, int]  # size and time of change of a file
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own lines
+_LEAD = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", re.DOTALL)
+_LONGEST = 300  # characters of a reason
 
 if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where it was imported before faceflow
     ort.disable_telemetry_events()
@@ -63,7 +67,8 @@ class OnnxModel:
         key: config key that names the file, for messages.
 
     Raises:
-        ExportError: the file is not a model of ours, is damaged, or of a newer format.
+        ExportError: the file is missing, damaged, not a model of ours or of a newer format, or it asks for weights
+            outside its folder; or ONNX Runtime is too old to refuse those.
         ConfigError: a provider that is not available here.
     """
 
@@ -71,15 +76,9 @@ class OnnxModel:
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
-        check_number(threads, key="threads", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True)
-        metadata = read_metadata(self.path, key=key)
-        if KEY not in metadata:
-            raise ExportError(
-                f"{key}: expected a model exported by FaceFlow, got an ONNX file without its metadata: '{path}'; "
-                "make one with faceflow-export"
-            )
-        self.contract = ModelContract.from_json(metadata[KEY], source=str(path))
-        self._state = _state_of(self.path)
+        check_whole(threads, key="threads", lowest=0)
+        self._state = _state_of(self.path, key=key)
+        self.contract = ModelContract.from_json(self._metadata(key), source=str(path))
         self._check_interface(key)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -122,11 +121,13 @@ class OnnxModel:
 
     def _open(self, provider: str, threads: int, key: str) -> Any:
         _check_state(self.path, self._state, key=key)
+        _check_version()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS_ONLY
         # Threads that spin while they wait for work take the cores from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         wanted = _choose(provider)
         printed = io.StringIO()
         try:
@@ -136,8 +137,8 @@ class OnnxModel:
                 )
         except Exception as error:  # onnxruntime raises classes of its own that share no base
             raise ExportError(
-                f"{key}: expected a model that ONNX Runtime {ort.__version__} can open, got '{self.path}' "
-                f"({_reason(error)}); update onnxruntime, or export the model again"
+                f"{key}: expected an ONNX model that ONNX Runtime {ort.__version__} can open, got '{self.path}' "
+                f"({_reason(error)}); copy the whole file again, update onnxruntime, or make one with faceflow-export"
             ) from error
         session.disable_fallback()  # it would print to stdout and go on elsewhere
         if session.get_providers()[0] != wanted[0]:
@@ -150,6 +151,20 @@ class OnnxModel:
                 raise ConfigError(message)
             log.warning("%s", message)
         return session
+
+    def _metadata(self, key: str) -> str:
+        """What the file says of itself."""
+        try:
+            return str(self._session.get_modelmeta().custom_metadata_map[KEY])
+        except KeyError as error:
+            raise ExportError(
+                f"{key}: expected a model exported by FaceFlow, got an ONNX file without its metadata: '{self.path}'; "
+                "make one with faceflow-export"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ExportError(
+                f"{key}: expected a model exported by FaceFlow, got damaged metadata: '{self.path}'; export it again"
+            ) from error
 
     def _check_interface(self, key: str) -> None:
         size, count = self.contract.image_size, len(self.contract.aus)
@@ -168,14 +183,19 @@ def _reopened(kind: type[OnnxModel], path: Path, settings: dict[str, Any], state
     return kind(path, **settings)
 
 
-def _state_of(path: Path) -> _State:
-    found = path.stat()
+def _state_of(path: Path, *, key: str) -> _State:
+    try:
+        with path.open("rb"):  # ONNX Runtime would call a folder a damaged file
+            found = path.stat()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+        raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error
     return found.st_size, found.st_mtime_ns
 
 
 def _check_state(path: Path, state: _State, *, key: str) -> None:
     """Refuse a file that was replaced since the model was loaded: two processes would give different numbers."""
-    if not path.is_file() or _state_of(path) != state:
+    if not path.is_file() or _state_of(path, key=key) != state:
         raise ExportError(
             f"{key}: expected '{path}' as it was when the model was loaded, got a file that was changed or removed "
             "since; load the model again"
@@ -186,8 +206,19 @@ def _short(provider: str) -> str:
     return next(name for name, long in PROVIDERS.items() if long == provider)
 
 
+def _check_version() -> None:
+    if tuple(int(part) for part in ort.__version__.split(".")[:2]) < _LEAST_VERSION:
+        least = ".".join(map(str, _LEAST_VERSION))
+        raise ExportError(
+            f"onnxruntime: expected version {least} or later, got {ort.__version__}, which reads any file that a model "
+            f"names; run: pip install -U 'onnxruntime>={least}'"
+        )
+
+
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    """What ONNX Runtime says, without its numbers; of a long text the end, which names the fault."""
+    text = " ".join(_LEAD.sub("", str(error)).split())
+    return text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}"
 
 
 def fit(image: Image, size: int) -> Image:
@@ -199,9 +230,7 @@ def fit(image: Image, size: int) -> Image:
 
 def _choose(provider: str) -> list[str]:
     available = [name for name, long in PROVIDERS.items() if long in ort.get_available_providers()]
-    if provider not in ("auto", *PROVIDERS):
-        hint = suggest(str(provider), ["auto", *PROVIDERS])
-        raise ConfigError(f"provider: expected auto, {', '.join(PROVIDERS)}, got {provider!r}; {hint}")
+    check_choice(provider, key="provider", options=("auto", *PROVIDERS))
     if provider != "auto" and provider not in available:
         raise ConfigError(
             f"provider: expected one that is available here ({', '.join(available)}), got '{provider}'"

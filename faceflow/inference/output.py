@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Self
 
+from faceflow.checks import check_installed
 from faceflow.errors import ConfigError, DataError
 from faceflow.inference.columns import Cell, Column
 
@@ -185,14 +186,9 @@ class ParquetRows(RowFile):
     _TYPES: ClassVar[Mapping[str, str]] = {"text": "string", "whole": "int64", "number": "float64"}
 
     def _open(self) -> None:
-        try:
-            self._arrow: Any = importlib.import_module("pyarrow")
-            parquet: Any = importlib.import_module("pyarrow.parquet")
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"output: expected pyarrow for '{self.path.name}', which is not installed; pip install pyarrow, or "
-                "choose .csv or .jsonl"
-            ) from error
+        check_installed("pyarrow", key="output", install="pyarrow", instead="choose .csv or .jsonl")
+        self._arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
         fields = [(column.name, self._arrow.type_for_alias(self._TYPES[column.kind])) for column in self.columns]
         self._schema = self._arrow.schema(fields)
         self._writer = parquet.ParquetWriter(str(self.partial), self._schema)

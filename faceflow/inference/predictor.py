@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from functools import cached_property
@@ -15,19 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from faceflow.checks import check_number
-from faceflow.config.composition import compose_config
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
-from faceflow.faces.video import Frame, FrameRange
+from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
 from faceflow.inference.columns import Cell, Table
-from faceflow.inference.face_crops import CutFrame, Picture, Selection, aligned_faces, whole_pictures
+from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
-from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
+from faceflow.inference.predictor_settings import MEDIAN, NONE, PredictorSettings
+from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
 from faceflow.inference.subject_calibration import SUFFIX as CALIBRATED
@@ -48,37 +46,28 @@ class Predictor:
     detector for itself.
 
     Args:
-        cfg: plain values of `configs/infer.yaml`.
-        model: the model that `cfg` names, where it was opened before.
+        model: of `faceflow-export`.
+        settings: how faces are found, cut and scored.
 
     Raises:
-        ExportError, ConfigError: the model or a setting cannot work.
+        ConfigError: the model does not say how its faces were cut, nor do the settings, or another detector found them.
     """
 
-    def __init__(self, cfg: Mapping[str, Any], model: OnnxModel | None = None) -> None:
-        self._cfg = copy.deepcopy(dict(cfg))
-        selection = Selection(**cfg["selection"])
-        self.frames = FrameRange(**cfg["frames"])
-        self.batch_size: int = cfg["batch_size"]
-        self.crops: bool = cfg["crops"]
-        self.calibrate: str = str(cfg["calibrate"] or "none")
-        self.neutral_probability: float = cfg["neutral_probability"]
-        self.smooth: int = cfg["smooth"]
-        self._check_settings(cfg)
-        self.model = model or OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"])
-        contract = self.model.contract
-        self.table = Table(contract, alias=cfg["alias"], suffixes=self._suffixes())
-        self.selection = choose_selection(contract, selection)
-        self.recipe = None if self.crops else choose_recipe(contract, cfg.get("align"))
-        self._detector = None if self.crops else choose_detector(contract, cfg["detector"], same=cfg["same_detector"])
-        self._searched_at_once: int = cfg["detectors"] or min(_cores(), _MOST_DETECTORS)
+    def __init__(self, model: OnnxModel, settings: PredictorSettings) -> None:
+        self.model, self.settings = model, settings
+        contract = model.contract
+        self.table = Table(contract, alias=settings.alias, suffixes=self._suffixes())
+        self.selection = choose_selection(contract, settings.selection)
+        self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
+        if settings.detector is not None:
+            check_detector(contract, settings.detector, same=settings.same_detector)
         self._opened: PerProcess[_Detectors] = PerProcess(close=_Detectors.close)
         # At the end of Python, where MediaPipe can no longer close what was left open, and says so.
         weakref.finalize(self, self._opened.close)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What another process makes its own from; the detector is opened there when it is needed."""
-        return type(self), (self._cfg, self.model)
+        return type(self), (self.model, self.settings)
 
     def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
         """Predict pictures and videos.
@@ -97,7 +86,7 @@ class Predictor:
         import pandas as pd
 
         rows: list[list[Cell]] = []
-        for found in find_sources(source, self.frames):
+        for found in find_sources(source, self.settings.frames):
             with closing(self.stream(found)) as frames:
                 rows += [cells for frame in frames for cells in self.table.cells(frame)]
         data = {
@@ -124,30 +113,31 @@ class Predictor:
             picture: what to keep of a frame for `watch`.
             watch: sees every frame as soon as it is scored, before calibration and smoothing.
         """
-        if self.calibrate == "median" and not source.sequence:
+        settings = self.settings
+        if settings.calibrate == MEDIAN and not source.sequence:
             raise ConfigError(
                 f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
                 "set calibrate=FILE, a picture of the neutral face"
             )
-        if self._detector is not None:
+        if self.recipe is not None:
             _ = self.detectors  # here and not in the thread that uses it: what it prints is caught
-        neutral = self._neutral if self.calibrate not in ("none", "median") else None
-        with closing(self._predict(source, stop=stop, picture=picture, batch_size=self.batch_size)) as frames:
+        neutral = self._neutral if settings.neutral else None
+        with closing(self._predict(source, stop=stop, picture=picture, batch_size=settings.batch_size)) as frames:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
             if neutral is not None:
-                derived = calibrated_to(derived, neutral, neutral_probability=self.neutral_probability)
-            elif self.calibrate == "median":
-                derived = calibrated_to_median(derived, neutral_probability=self.neutral_probability)
-            if self.smooth:
-                derived = smoothed(derived, radius=self.smooth if source.sequence else 0)
+                derived = calibrated_to(derived, neutral, neutral_probability=settings.neutral_probability)
+            elif settings.calibrate == MEDIAN:
+                derived = calibrated_to_median(derived, neutral_probability=settings.neutral_probability)
+            if settings.smooth:
+                derived = smoothed(derived, radius=settings.smooth if source.sequence else 0)
             yield from derived
 
     @property
     def crop(self) -> dict[str, Any] | None:
         """How faces are found, chosen and cut, as in crops.json; None where pictures are crops already."""
-        if self.recipe is None or self._detector is None:
+        if self.recipe is None or self.settings.detector is None:
             return None
-        detector, align = describe_detector(self._detector), self.recipe.to_dict()
+        detector, align = describe_detector(self.settings.detector), self.recipe.to_dict()
         return {"detector": detector, "align": align, "selection": asdict(self.selection)}
 
     def cut(
@@ -164,8 +154,9 @@ class Predictor:
     @property
     def detectors(self) -> Sequence[FaceDetector]:
         """Face detectors, open, one for each frame that is searched at once."""
-        assert self._detector is not None, "crops need no detector"
-        detector, count = self._detector, self._searched_at_once
+        detector = self.settings.detector
+        assert detector is not None, "crops need no detector"
+        count = self.settings.detectors or min(_cores(), _MOST_DETECTORS)
         return self._opened.get(lambda: _Detectors(detector, count)).open
 
     def close(self) -> None:
@@ -180,33 +171,9 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _check_settings(self, cfg: Mapping[str, Any]) -> None:
-        check_number(
-            self.batch_size, key="batch_size", expected="a whole number >= 1", valid=lambda n: n >= 1, whole=True
-        )
-        check_number(
-            cfg["detectors"], key="detectors", expected="a whole number >= 0", valid=lambda n: n >= 0, whole=True
-        )
-        check_number(
-            self.smooth, key="smooth", expected="frames on either side >= 0", valid=lambda n: n >= 0, whole=True
-        )
-        check_number(
-            self.neutral_probability,
-            key="neutral_probability",
-            expected="a probability in 0..1, neither 0 nor 1",
-            valid=lambda p: 0 < p < 1,
-        )
-        if not isinstance(self.crops, bool):
-            raise ConfigError(f"crops: expected true or false, got {self.crops!r}")
-        if self.calibrate not in ("none", "median") and not Path(self.calibrate).is_file():
-            raise ConfigError(
-                f"calibrate: expected none, median, or a picture of a neutral face, got '{self.calibrate}', which is "
-                "no file; check the path"
-            )
-
     def _suffixes(self) -> list[str]:
-        suffixes = ["", *([CALIBRATED] if self.calibrate != "none" else [])]
-        return suffixes + ([suffix + SMOOTHED for suffix in suffixes] if self.smooth else [])
+        suffixes = ["", *([] if self.settings.calibrate == NONE else [CALIBRATED])]
+        return suffixes + ([suffix + SMOOTHED for suffix in suffixes] if self.settings.smooth else [])
 
     def _predict(
         self,
@@ -224,13 +191,14 @@ class Predictor:
     @cached_property
     def _neutral(self) -> Estimates:
         """Estimates of the neutral picture."""
-        (source,) = find_sources([read_image(self.calibrate)], self.frames)
+        picture = self.settings.neutral
+        assert picture is not None
+        (source,) = find_sources([read_image(picture)], self.settings.frames)
         with closing(self._predict(source, batch_size=1)) as frames:
             faces = [face.estimates[""] for frame in frames for face in frame.faces if face.estimates]
         if len(faces) != 1:
             raise DataError(
-                f"calibrate: expected one face in '{self.calibrate}', got {len(faces) or 'none'}; use a picture of one "
-                "person"
+                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use a picture of one person"
             )
         return faces[0]
 
@@ -250,17 +218,3 @@ class _Detectors:
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def load(path: str | Path, *overrides: str) -> Predictor:
-    """Load an exported model.
-
-    Args:
-        path: file of `faceflow-export`.
-        overrides: settings as on the command line of `faceflow-infer`, such as "selection.policy=all".
-
-    Raises:
-        ExportError, ConfigError: the model or a setting cannot work.
-    """
-    onnx = f"onnx={json.dumps(str(path), ensure_ascii=False)}"
-    return Predictor(compose_config("infer", [onnx, "output=-", *overrides]))

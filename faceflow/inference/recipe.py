@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
@@ -32,53 +31,51 @@ def choose_selection(contract: ModelContract, selection: Selection) -> Selection
     return replace(selection, smooth=trained_with(contract, "selection").get("smooth", 0))
 
 
-def choose_recipe(contract: ModelContract, align: Mapping[str, Any] | None) -> Recipe:
+def choose_recipe(contract: ModelContract, recipe: Recipe | None) -> Recipe:
     """How faces are cut: as the user says, else as the model was trained.
 
     Raises:
         ConfigError: neither says, or what is said cannot be.
     """
+    if recipe is not None:
+        return recipe
     stored = trained_with(contract, "align")
-    if align is not None:
-        return Recipe.from_dict(align)
     if not stored:
         raise ConfigError(
             "align: expected a model that says how its faces were cut, got one that does not; add align=eyes, box or "
             "jaanet, as the training crops were made, or crops=true if pictures are crops already"
         )
-    recipe = Recipe.from_dict(stored)
-    if recipe.size > _LARGEST_CROP:
+    trained = Recipe.from_dict(stored)
+    if trained.size > _LARGEST_CROP:
         raise ConfigError(
-            f"align.size: expected crops of at most {_LARGEST_CROP} pixels in the model, got {recipe.size}; add "
+            f"align.size: expected crops of at most {_LARGEST_CROP} pixels in the model, got {trained.size}; add "
             "align=eyes, box or jaanet, as the training crops were made"
         )
-    return recipe
+    return trained
 
 
-def choose_detector(contract: ModelContract, config: Mapping[str, Any], *, same: bool) -> FaceDetector:
-    """Build the detector of a config, not yet open; a warning names settings that differ from the training faces'.
+def check_detector(contract: ModelContract, detector: FaceDetector, *, same: bool) -> None:
+    """Compare a detector with the one that found the training faces; a warning names settings that differ.
 
     Args:
         contract: of the model.
-        config: node with a `_target_`.
-        same: insist on the detector that found the training faces, as others find eyes and boxes elsewhere.
+        detector: need not be open.
+        same: refuse another one, as others find eyes and boxes elsewhere.
 
     Raises:
-        ConfigError: another detector, or settings that cannot be.
+        ConfigError: another detector.
     """
-    found: FaceDetector = instantiate(config, key="detector")
     stored = trained_with(contract, "detector")
-    trained = stored.get("name", found.name)
-    if same and trained != found.name:
+    trained = stored.get("name", detector.name)
+    if same and trained != detector.name:
         raise ConfigError(
-            f"detector: expected {trained}, which found the faces that the model was trained on, got {found.name}; "
+            f"detector: expected {trained}, which found the faces that the model was trained on, got {detector.name}; "
             f"add detector={trained}, or same_detector=false"
         )
-    ours = found.settings if trained == found.name else {}
+    ours = detector.settings if trained == detector.name else {}
     if differing := [key for key, value in ours.items() if key in stored and stored[key] != value]:
         log.warning(
             "The faces that the model was trained on were found with %s, these are found with %s; AUs may differ",
             ", ".join(f"detector.{key}={stored[key]!r}" for key in differing),
             ", ".join(f"{ours[key]!r}" for key in differing),
         )
-    return found

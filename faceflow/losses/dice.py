@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceflow.losses.checks import require
+from faceflow.checks import check_number
 from faceflow.losses.elementwise import ElementwiseLoss, fill_missing
 
 
@@ -31,8 +29,8 @@ class Dice(ElementwiseLoss):
 
     def __init__(self, *, epsilon: float, bce_share: float) -> None:
         super().__init__()
-        require(0 < epsilon < math.inf, "epsilon", "a finite number > 0", epsilon)
-        require(0 < bce_share <= 1, "bce_share", "a number in (0, 1]", bce_share)
+        check_number(epsilon, key="loss.epsilon", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(bce_share, key="loss.bce_share", expected="a number in (0, 1]", valid=lambda x: 0 < x <= 1)
         self.epsilon, self.bce_share = epsilon, bce_share
 
     def forward(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceflow.losses.checks import require, require_option
+from faceflow.checks import check_choice, check_number
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.losses.focal import focal_factor
 
@@ -60,14 +60,14 @@ class DistributionBalanced(ElementwiseLoss):
         neutral_weight: str,
     ) -> None:
         super().__init__()
-        require(0 < neg_scale < math.inf, "neg_scale", "a finite number > 0", neg_scale)
-        require(0 <= init_bias < math.inf, "init_bias", "a finite number >= 0", init_bias)
-        require(0 <= map_alpha < math.inf, "map_alpha", "a finite number >= 0", map_alpha)
-        require(0 < map_beta < math.inf, "map_beta", "a finite number > 0", map_beta)
-        require(math.isfinite(map_gamma), "map_gamma", "a finite number", map_gamma)
-        require(0 <= focal_gamma < math.inf, "focal_gamma", "a finite number >= 0", focal_gamma)
-        require(0 < balance < math.inf, "balance", "a finite number > 0", balance)
-        require_option("neutral_weight", neutral_weight, NEUTRAL_WEIGHTS)
+        check_number(neg_scale, key="loss.neg_scale", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(init_bias, key="loss.init_bias", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(map_alpha, key="loss.map_alpha", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(map_beta, key="loss.map_beta", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(map_gamma, key="loss.map_gamma", expected="a finite number", valid=math.isfinite)
+        check_number(focal_gamma, key="loss.focal_gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(balance, key="loss.balance", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_choice(neutral_weight, key="loss.neutral_weight", options=NEUTRAL_WEIGHTS)
         self.neg_scale, self.init_bias = neg_scale, init_bias
         self.map_alpha, self.map_beta, self.map_gamma = map_alpha, map_beta, map_gamma
         self.focal_gamma, self.balance, self.neutral_weight = focal_gamma, balance, neutral_weight

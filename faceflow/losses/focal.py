@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceflow.losses.checks import require
+from faceflow.checks import check_number
 from faceflow.losses.elementwise import ElementwiseLoss
 
 
@@ -26,8 +24,11 @@ class Focal(ElementwiseLoss):
 
     def __init__(self, *, gamma: float, alpha: float | None) -> None:
         super().__init__()
-        require(0 <= gamma < math.inf, "gamma", "a finite number >= 0", gamma)
-        require(alpha is None or 0 <= alpha <= 1, "alpha", "null (off) or a number in [0, 1]", alpha)
+        check_number(gamma, key="loss.gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        if alpha is not None:
+            check_number(
+                alpha, key="loss.alpha", expected="null (off) or a number in [0, 1]", valid=lambda x: 0 <= x <= 1
+            )
         self.gamma, self.alpha = gamma, alpha
 
     def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:

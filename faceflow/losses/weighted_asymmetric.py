@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceflow.losses.checks import require, require_option
+from faceflow.checks import check_choice, check_number
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.losses.weighting import inverse_frequency
 
@@ -32,8 +30,8 @@ class WeightedAsymmetric(ElementwiseLoss):
 
     def __init__(self, *, weighting: str, max_weight: float) -> None:
         super().__init__()
-        require_option("weighting", weighting, WEIGHTINGS)
-        require(1 <= max_weight < math.inf, "max_weight", "a finite number >= 1", max_weight)
+        check_choice(weighting, key="loss.weighting", options=WEIGHTINGS)
+        check_number(max_weight, key="loss.max_weight", expected="a finite number >= 1", valid=lambda x: x >= 1)
         self.weighting, self.max_weight = weighting, max_weight
         self.register_buffer("au_weight", None)
 

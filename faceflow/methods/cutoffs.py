@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from faceflow.checks import check_boolean, check_number
 from faceflow.errors import ConfigError, suggest
 from faceflow.methods.consistency import Cutoffs, PseudoLabels, pseudo_labels
 from faceflow.methods.coverage import Coverage
@@ -50,9 +51,9 @@ class CutoffRule(nn.Module):
             self.confidence["p_cutoff"] if n_cutoff is None else _by_au(n_cutoff, f"{key}.n_cutoff")
         )
         if coverage is not None:
-            check_share(coverage, key=f"{key}.coverage", lowest=0, expected="a share in (0, 1], or null")
-        if not isinstance(rank_consistent, bool):
-            raise ConfigError(f"{key}.rank_consistent: expected true or false, got {rank_consistent!r}")
+            expected = "a share in (0, 1], or null"
+            check_number(coverage, key=f"{key}.coverage", expected=expected, valid=lambda x: 0 < x <= 1)
+        check_boolean(rank_consistent, key=f"{key}.rank_consistent")
         self.share, self.rank_consistent, self.key = coverage, rank_consistent, key
 
     def bind(self, aus: Sequence[str], prior: Tensor) -> None:
@@ -106,15 +107,10 @@ def _gathered(logits: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def check_share(value: object, *, key: str, lowest: float, expected: str) -> None:
-    """Raise ConfigError unless `lowest` < value <= 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest < value <= 1:
-        raise ConfigError(f"{key}: expected {expected}, got {value!r}")
-
-
 def _by_au(confidence: float | Mapping[str, float], key: str) -> dict[str, float]:
     """Check confidences and name them by AU."""
     values = dict(confidence) if isinstance(confidence, Mapping) else {OTHERS: confidence}
     for au, value in values.items():
-        check_share(value, key=key if au == OTHERS else f"{key}.{au}", lowest=0.5, expected="a probability in (0.5, 1]")
+        name, expected = key if au == OTHERS else f"{key}.{au}", "a probability in (0.5, 1]"
+        check_number(value, key=name, expected=expected, valid=lambda x: 0.5 < x <= 1)
     return values

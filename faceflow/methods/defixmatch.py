@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from faceflow.data.views import LABELED
 from faceflow.methods.fixmatch import FixMatch
 from faceflow.methods.objective import TEACHER, Batch, Outputs
 
@@ -11,9 +12,9 @@ from faceflow.methods.objective import TEACHER, Batch, Outputs
 class DeFixMatch(FixMatch):
     """Debiased FixMatch (Schmutz et al. 2023, arXiv:2203.07512, eq. 5 and appendix L).
 
-    risk = 1/2 [L(weak, y) + L(strong, y)] + lambda_u (H(unlabelled) - H(labelled)), with one and the same H: teacher
-    labels of the weak view against the strong view, true labels never used. In expectation the two H cancel, as
-    long as both streams show the same population. A confident and right entry of a labelled strong view weighs
+    risk = 1/2 [L(labelled view, y) + L(strong, y)] + lambda_u (H(unlabelled) - H(labelled)), with one and the same H:
+    teacher labels of the weak view against the strong view, true labels never used. In expectation the two H cancel,
+    as long as both streams show the same population. A confident and right entry of a labelled strong view weighs
     1/2 - lambda_u, so above 1/2 the loss would be unbounded below.
 
     Raises:
@@ -21,7 +22,7 @@ class DeFixMatch(FixMatch):
     """
 
     views = FixMatch.views | {"labeled/strong", f"{TEACHER}labeled/weak"}
-    supervised_views = frozenset({"labeled/weak", "labeled/strong"})
+    supervised_views = frozenset({LABELED, "labeled/strong"})
     highest_lambda = 0.5
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
@@ -33,8 +34,8 @@ class DeFixMatch(FixMatch):
         return super().forward(outputs, batch) | terms
 
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean loss of the weak and the strong view: without the latter training is unstable (appendix L.2)."""
+        """Mean loss of the labelled and the strong view: without the latter training is unstable (appendix L.2)."""
         labeled = batch["labeled"]
-        views = [outputs[f"labeled/{view}"].logits for view in ("weak", "strong")]
-        weak, strong = (self.criterion(logits, labeled["target"], labeled["mask"]) for logits in views)
-        return (weak + strong) / 2  # type: ignore[no-any-return]
+        views = [outputs[view].logits for view in (LABELED, "labeled/strong")]
+        plain, strong = (self.criterion(logits, labeled["target"], labeled["mask"]) for logits in views)
+        return (plain + strong) / 2  # type: ignore[no-any-return]

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from faceflow.checks import check_choice, check_number
+from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
-from faceflow.methods.cutoffs import CutoffRule, check_share
+from faceflow.methods.cutoffs import CutoffRule
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
 from faceflow.models.network import AUNetwork
@@ -38,8 +40,8 @@ class FixMatch(Objective):
         ConfigError: a value out of range.
     """
 
-    views = frozenset({"labeled/weak", "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
-    supervised_views = frozenset({"labeled/weak"})  # what is read with lambda_u = 0
+    views = frozenset({LABELED, "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
+    supervised_views = frozenset({LABELED})  # what is read with lambda_u = 0
     highest_lambda: ClassVar[float] = math.inf
 
     def __init__(
@@ -62,20 +64,18 @@ class FixMatch(Objective):
         )
         self._check_weight(lambda_u)
         if ramp_up != 0:
-            check_share(ramp_up, key=f"{self.key}.ramp_up", lowest=0, expected="a share of the run in [0, 1]")
-        if teacher not in TEACHERS:
-            raise ConfigError(f"{self.key}.teacher: expected student or ema, got '{teacher}'")
+            expected = "a share of the run in [0, 1]"
+            check_number(ramp_up, key=f"{self.key}.ramp_up", expected=expected, valid=lambda x: 0 <= x <= 1)
+        check_choice(teacher, key=f"{self.key}.teacher", options=TEACHERS)
         self.lambda_u, self.ramp_up = lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
         self.paced = f"{self.key}.ramp_up" if lambda_u and ramp_up else None
         if not lambda_u:
             self.views = self.supervised_views
 
-    def _check_weight(self, lambda_u: object) -> None:
-        number = isinstance(lambda_u, int | float) and not isinstance(lambda_u, bool) and math.isfinite(lambda_u)
-        if not number or lambda_u < 0:  # type: ignore[operator]
-            raise ConfigError(f"{self.key}.lambda_u: expected a weight >= 0, got {lambda_u!r}")
-        if lambda_u > self.highest_lambda:  # type: ignore[operator]
+    def _check_weight(self, lambda_u: float) -> None:
+        check_number(lambda_u, key=f"{self.key}.lambda_u", expected="a weight >= 0", valid=lambda x: x >= 0)
+        if lambda_u > self.highest_lambda:
             raise ConfigError(
                 f"{self.key}.lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
                 "predictions of labelled faces are pushed away without bound"
@@ -101,7 +101,7 @@ class FixMatch(Objective):
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Loss of the labelled faces."""
         labeled = batch["labeled"]
-        return self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
+        return self.criterion(outputs[LABELED].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
 
     @property
     def weight(self) -> float:

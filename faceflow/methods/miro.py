@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from faceflow.errors import CheckpointError, ConfigError
+from faceflow.checks import check_boolean, check_choice, check_number
+from faceflow.data.views import LABELED
+from faceflow.errors import CheckpointError
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
 
@@ -29,7 +31,7 @@ _SMALLEST_VARIANCE = 1e-12  # that can be a unit: a layer may be dead
 class MIRO(Objective):
     """Mutual Information Regularization with Oracle (Cha et al. 2022, arXiv:2203.10789).
 
-    The oracle is the backbone as training found it. For features f and the oracle's f0 of the same images:
+    The oracle is the backbone as training found it. For features f and the oracle's f0 of the labelled view:
 
         R = sum over stages of 1/2 mean((f - f0)^2 / s + ln s),  s = softplus(b) + epsilon per channel
 
@@ -50,7 +52,7 @@ class MIRO(Objective):
         ConfigError: a value out of range.
     """
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({LABELED})
     maps = True
 
     oracle: Backbone
@@ -69,12 +71,12 @@ class MIRO(Objective):
         freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
-        _require(_is_number(weight) and weight >= 0, "weight", "a number >= 0", weight)
-        _require(_is_number(epsilon) and epsilon > 0, "epsilon", "a number > 0", epsilon)
+        check_number(weight, key="method.miro.weight", expected="a number >= 0", valid=lambda x: x >= 0)
+        check_number(epsilon, key="method.miro.epsilon", expected="a number > 0", valid=lambda x: x > 0)
         above = f"a number > epsilon ({epsilon})"
-        _require(_is_number(variance_init) and variance_init > epsilon, "variance_init", above, variance_init)
-        _require(normalize in NORMALIZATIONS, "normalize", " or ".join(NORMALIZATIONS), normalize)
-        _require(isinstance(freeze_batch_norm, bool), "freeze_batch_norm", "true or false", freeze_batch_norm)
+        check_number(variance_init, key="method.miro.variance_init", expected=above, valid=lambda x: x > epsilon)
+        check_choice(normalize, key="method.miro.normalize", options=NORMALIZATIONS)
+        check_boolean(freeze_batch_norm, key="method.miro.freeze_batch_norm")
         self.weight, self.lr_mult, self.freeze_batch_norm = weight, lr_mult, freeze_batch_norm
         self.variance_init, self.epsilon, self.normalize = variance_init, epsilon, normalize
 
@@ -107,9 +109,9 @@ class MIRO(Objective):
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term `reg_loss`, below 0 while the features are near the oracle's and s is below 1."""
-        maps = outputs["labeled/weak"].maps
+        maps = outputs[LABELED].maps
         with torch.no_grad():
-            oracle = [stage.float() for stage in self.oracle.feature_maps(batch["labeled"]["weak"], self.stages)]
+            oracle = [stage.float() for stage in self.oracle.feature_maps(images_of(batch, LABELED), self.stages)]
             units = self._units(oracle)
         stages = zip(self.stages, oracle, units, self._variances(), strict=True)
         terms = [_divergence(maps[stage].float() - target, unit, s) for stage, target, unit, s in stages]
@@ -181,12 +183,3 @@ def _keep_own_oracle(miro: MIRO, state: dict[str, Any], prefix: str, *_: Any) ->
             f"of {theirs}); set model.weights, or init_weights, to what that run used"
         )
     state.update({f"{prefix}oracle.{key}": value for key, value in miro.oracle.state_dict().items()})
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(valid: bool, key: str, expected: str, value: object) -> None:
-    if not valid:
-        raise ConfigError(f"method.miro.{key}: expected {expected}, got {value!r}")

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from faceflow.data.views import stream_and_pipeline
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.models.network import AUNetwork, NetworkOutput
 
-Outputs = Mapping[str, NetworkOutput]  # "labeled/weak" -> output of those rows
-Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> view, "target", "mask" or "index" -> tensor
+Outputs = Mapping[str, NetworkOutput]  # view, such as "labeled" or "unlabeled/strong" -> output of those rows
+Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, "target", "mask", "domain", ... -> tensor
 
 TEACHER = "teacher:"  # before a view: the same rows as the teacher sees them, without a gradient
 
@@ -23,11 +24,12 @@ class Objective(nn.Module):
     combine in YAML. Parameters that an objective owns (a head of its own, MIRO's encoders) are trained at
     `lr_mult` times the base rate without weight decay.
 
-    A view "teacher:unlabeled/weak" serves pseudo-labels alone: no gradient flows into it. The `teacher` is the
-    network itself, or its average.
+    A view is "stream/pipeline"; `LABELED`, "labeled" alone, is what labelled faces show to supervised terms. A view
+    "teacher:unlabeled/weak" serves pseudo-labels alone: no gradient flows into it. The `teacher` is the network itself,
+    or its average.
     """
 
-    views: frozenset[str]  # "stream/view" names, for example {"labeled/weak", "teacher:unlabeled/weak"}
+    views: frozenset[str]  # for example {LABELED, "unlabeled/strong", "teacher:unlabeled/weak"}
     maps: ClassVar[bool] = False  # whether it reads the backbone's feature maps
     lr_mult: float = 1.0
     teacher: str = "student"  # or "ema"
@@ -45,3 +47,9 @@ class Objective(nn.Module):
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
         """Values of the epoch that ends, by name, for the log; they start anew. Runs in all processes."""
         return {}
+
+
+def images_of(batch: Batch, view: str) -> Tensor:
+    """Images of a view, uint8 (B, 3, S, S)."""
+    stream, pipeline = stream_and_pipeline(view)
+    return batch[stream][pipeline]

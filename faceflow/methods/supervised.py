@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from faceflow.data.views import LABELED
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs
 from faceflow.models.network import AUNetwork
 
 
 class Supervised(Objective):
-    """The criterion on weakly augmented labelled images; missing labels are masked."""
+    """The criterion on the labelled view of labelled images; missing labels are masked."""
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({LABELED})
 
     def __init__(self, *, criterion: ElementwiseLoss) -> None:
         super().__init__()
@@ -25,4 +26,4 @@ class Supervised(Objective):
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return `task_loss`."""
         labeled = batch["labeled"]
-        return {"task_loss": self.criterion(outputs["labeled/weak"].logits, labeled["target"], labeled["mask"])}
+        return {"task_loss": self.criterion(outputs[LABELED].logits, labeled["target"], labeled["mask"])}

@@ -1,7 +1,8 @@
 """How far scores depend on who was tested: 95 % intervals by resampling persons (Efron 1979, percentile interval).
 
-Frames of one person are alike, so that resampling frames would give intervals far too narrow. F1 and ICC are functions
-of sums over frames: sums per person are taken once, and a resample is a weighted sum of them.
+Frames of one person are alike, so that resampling frames would give intervals far too narrow. Metrics of
+decisions and ICC are functions of sums over frames: sums per person are taken once, and a resample is a weighted sum of
+them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.intensity import Moments
+from faceflow.metrics.metric import AT_HALF, AT_VAL, Metric, columns
+from faceflow.metrics.occurrence import Confusion, score_decisions
 from faceflow.metrics.ranking import Array, BoolArray, FloatArray
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 LEVEL = 0.95
 _BLOCK = 4_000_000  # draws that are held in memory at once
-_TINY = 1e-12  # variance of a constant, up to rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +56,41 @@ class PersonBootstrap:
         self.resamples = resamples if self.count > 1 else 0
         self._seed = seed
 
-    def f1(self, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
-        """F1 of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
+    def decisions(self, metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
+        """A metric of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
         positive, called = (truth == 1) & observed, (predicted == 1) & observed
         hit = positive & called
-        return self._estimate([hit, called & ~hit, positive & ~hit, observed & ~positive & ~called], _f1)
+        counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
+        return self._estimate(counts, lambda sums: score_decisions(metric, Confusion(*np.moveaxis(sums, -2, 0))))
 
-    def icc(self, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
-        """ICC(3,1) of intensities (N, A), as `intensity_metrics` defines it."""
+    def intensities(self, metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
+        """A metric of intensities (N, A) that has a formula of moments."""
+        formula = metric.of_moments
+        assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
         seen = np.where(observed, 1.0, 0.0)
         p, t = _centred(prediction, seen, observed), _centred(truth, seen, observed)
-        return self._estimate([seen, p, t, p * p, t * t, p * t], _icc)
+        terms = [seen, p, t, p * p, t * t, p * t]
+        return self._estimate(terms, lambda sums: formula(Moments(*np.moveaxis(sums, -2, 0))))
+
+    def all_intervals(
+        self, prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
+    ) -> dict[str, Estimate]:
+        """Estimates of all metrics that want an interval, by column; arguments as for `evaluate`.
+
+        Thresholds may also be given by frame, (N, A).
+        """
+        tuned = np.isfinite(thresholds)
+        cuts = {AT_VAL: (thresholds, observed & tuned), AT_HALF: (np.full(1, DEFAULT_THRESHOLD), observed)}
+        predicted = np.full_like(intensity, np.nan) if prediction.intensity is None else prediction.intensity
+        graded = observed & np.isfinite(intensity) & np.isfinite(predicted)
+        found = {}
+        for column in columns():
+            if column.metric.intervals and column.threshold is not None:
+                cut, judged = cuts[column.threshold]
+                found[column.name] = self.decisions(column.metric, prediction.probability >= cut, occurrence, judged)
+            elif column.metric.intervals and graded.any():
+                found[column.name] = self.intensities(column.metric, predicted, intensity, graded)
+        return found
 
     def _estimate(self, terms: list[Array], metric: Callable[[FloatArray], FloatArray]) -> Estimate:
         """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
@@ -90,19 +119,6 @@ class PersonBootstrap:
             drawn = rng.integers(0, self.count, (rows, self.count)) + np.arange(rows)[:, None] * self.count
             yield np.bincount(drawn.ravel(), minlength=rows * self.count).reshape(rows, -1).astype(np.float64)
             left -= rows
-
-
-def _f1(sums: FloatArray) -> FloatArray:
-    hits, false, missed, rejected = np.moveaxis(sums, -2, 0)
-    both = (hits + missed > 0) & (false + rejected > 0)
-    return _ratio(2 * hits, 2 * hits + false + missed, both)
-
-
-def _icc(sums: FloatArray) -> FloatArray:
-    n, p, t, pp, tt, pt = np.moveaxis(sums, -2, 0)
-    count = np.maximum(n, 1)
-    predicted, labelled = pp - p * p / count, tt - t * t / count
-    return np.clip(_ratio(2 * (pt - p * t / count), predicted + labelled, labelled > _TINY * count), -1.0, 1.0)
 
 
 def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,17 @@ class Ranking:
     def has_both_classes(self) -> bool:
         """Whether precision, recall and the curves are defined."""
         return self.positives > 0 and self.negatives > 0
+
+    @cached_property
+    def equal_error(self) -> int:
+        """Where the miss rate FNR is closest to the false alarm rate FPR, of a ranking with both classes.
+
+        FNR - FPR falls strictly with the threshold, so at most two scores tie in |FNR - FPR|, one on each side of
+        equality; the higher one is taken.
+        """
+        missed = self.positives - self.tp
+        # |FNR - FPR| times both class sizes stays an integer, so ties are exact.
+        return int(np.argmin(np.abs(missed * self.negatives - self.fp * self.positives)))
 
 
 def rank(score: FloatArray, positive: BoolArray) -> Ranking:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from faceflow.metrics.ranking import Array, FloatArray, OccurrenceRows, Ranking, rank_each_au
 
+DEFAULT_THRESHOLD = 0.5  # of AUs for which none was tuned
+
 
 def tune_thresholds(prob: Array, truth: Array, observed: Array, fallback: npt.ArrayLike) -> FloatArray:
     """Choose the threshold of each AU that maximises its F1, exactly, over all cuts between its scores.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflow.aus import check_aus
+from faceflow.checks import check_number, check_whole
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.formats import known_fields
@@ -49,14 +50,9 @@ class NetworkSpec:
             raise ConfigError(
                 f"cutpoints: expected one per level, none for one, got {self.cutpoints} for {self.levels!r} levels"
             )
-        if (
-            isinstance(self.image_size, bool)
-            or not isinstance(self.image_size, int)
-            or not 16 <= self.image_size <= 2048
-        ):
-            raise ConfigError(f"model.image_size: expected pixels in 16..2048, got {self.image_size!r}")
-        if not _finite(self.occurrence_min) or not 0 < self.occurrence_min <= FACS_MAX:
-            raise ConfigError(f"occurrence_min: expected a FACS intensity in (0, 5], got {self.occurrence_min!r}")
+        check_whole(self.image_size, key="model.image_size", lowest=16, highest=2048, expected="pixels in 16..2048")
+        expected = "a FACS intensity in (0, 5]"
+        check_number(self.occurrence_min, key="occurrence_min", expected=expected, valid=lambda x: 0 < x <= FACS_MAX)
         if not _finite(*self.mean, *self.std) or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(
                 f"model.mean, model.std: expected three numbers each, deviations > 0, got {self.mean} and {self.std}"
@@ -109,8 +105,8 @@ class AUNetwork(nn.Module):
     ) -> None:
         super().__init__()
         for key, value in (("dropout", dropout), ("drop_path", drop_path)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-                raise ConfigError(f"model.{key}: expected a probability in [0, 1), got {value!r}")
+            expected = "a probability in [0, 1)"
+            check_number(value, key=f"model.{key}", expected=expected, valid=lambda x: 0 <= x < 1)
         self.spec = spec
         self.backbone = Backbone(
             spec.backbone,

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from faceflow.aus import description
 from faceflow.encoding import FACS_MAX, Array
 from faceflow.report.example_faces import Results
-from faceflow.report.page import GRAY, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
+from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
+from faceflow.report.palette import GRAY, INK
 
 Counts = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from faceflow.images import Image
-from faceflow.report.page import save
+from faceflow.report.figure_page import save
 
 _DPI = 100
 _GAP = 4  # pixels between tiles

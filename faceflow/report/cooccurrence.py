@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 from faceflow.report.example_faces import Results
-from faceflow.report.page import HEADING, INK, MARGIN, MEDIUM, SMALL, WIDTH, Page
+from faceflow.report.figure_page import HEADING, MARGIN, MEDIUM, SMALL, WIDTH, Page
+from faceflow.report.palette import INK
 
 # Inches.
 _SIDE, _CELL, _LEFT, _ABOVE, _BELOW = 3.75, 0.75, 0.5, 0.8, 0.55

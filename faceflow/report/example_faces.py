@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import Array
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Evaluation
+from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 GROUP = 4  # faces of a kind
 _TRIES = 64  # broken or missing files cost no more than this many attempts
@@ -19,7 +20,10 @@ _TRIES = 64  # broken or missing files cost no more than this many attempts
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth."""
+    """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth.
+
+    `persons` says who is on each of the N faces, `files` where they are, if they are.
+    """
 
     aus: Sequence[str]
     probability: Array
@@ -27,12 +31,14 @@ class Results:
     observed: NDArray[np.bool_]
     evaluation: Evaluation
     intensity: tuple[Array, Array] | None
+    persons: Sequence[str]
     files: Sequence[str] | None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
         shape = (len(self.observed), len(self.aus))
         assert self.probability.shape == self.truth.shape == self.observed.shape == shape, f"arrays must be {shape}"
+        assert len(self.persons) == len(self.observed), "one person per row"
         assert self.files is None or len(self.files) == len(self.observed), "one file per row"
         assert tuple(self.aus) == self.evaluation.aus, "the evaluation is of other AUs"
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from faceflow.aus import description
 from faceflow.console import add_row, number, plain_table
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.report.tables import HEADERS
+from faceflow.metrics.metric import header_of
 
 _MOST_FOLDS = 6  # that have a column each
 _LABELS = {"low": "pooled, 95 % low", "high": "pooled, 95 % high"}
@@ -45,7 +45,7 @@ def folds_table(
         unit: what the name of a fold names.
         caption: below the table, before the counts of AUs that other means cover.
     """
-    headers = [HEADERS.get(name, name) for name in overall]
+    headers = [header_of(name) for name in overall]
     notes = [note for metric in overall if (note := _other_counts(folds, metric))]
     if notes:
         caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
@@ -74,7 +74,7 @@ def aus_table(
     """
     shown = list(folds) if len(folds) <= _MOST_FOLDS else []
     numbers = [*shown, "folds", "mean", "std", "pooled", "95 % of pooled"]
-    table = plain_table(f"{HEADERS[metric]} by AU", ["AU", "description"], numbers, caption=caption)
+    table = plain_table(f"{header_of(metric)} by AU", ["AU", "description"], numbers, caption=caption)
     for au, aggregate in per_au.items():
         style = "" if aggregate.folds == len(folds) else "dim"
         add_row(table, [au, description(au), *_cells(aggregate, len(shown))], style=style)
@@ -101,7 +101,7 @@ def _other_counts(folds: Sequence[FoldScores], metric: str) -> str:
     counts = {fold.name: np.isfinite([*fold.per_au.get(metric, {}).values()]).sum() for fold in folds}
     others = [f"{fold.name} {counts[fold.name]}" for fold in folds if fold.per_au and counts[fold.name] != fold.aus]
     listed = ", ".join(others) if len(others) <= _MOST_FOLDS else f"in {len(others)} of {len(folds)} rows"
-    return f"{HEADERS[metric]} {listed}" if others else ""
+    return f"{header_of(metric)} {listed}" if others else ""
 
 
 def _cells(aggregate: Aggregate, shown: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.report.example_faces import Face, Results, readable_faces
-from faceflow.report.page import BLUE, GRAY, MARGIN, MEDIUM, ORANGE, SMALL, WIDTH, Page, missing_class
+from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class
+from faceflow.report.palette import BLUE, GRAY, VERMILION
 
 EACH = 3  # faces of a kind
 DPI = 110
@@ -38,21 +39,21 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
     )
 
 
-def draw_hardest(results: Results, title: str, protocol: Mapping[str, str], *, persons: Sequence[str]) -> Figure:
+def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
     """Draw up to three false alarms and three misses of every AU, of different persons while there are any."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * _PITCH + 0.1)
     page.text(
         MARGIN, page.top + 0.17, "Wrong at the validation threshold, the surest first: probability, file.", MEDIUM
     )
     sheet = np.full((round(page.height * DPI), round(WIDTH * DPI), 3), 255, np.uint8)
-    alike = np.unique(np.asarray(persons, str), return_inverse=True)[1]
+    alike = np.unique(np.asarray(results.persons, str), return_inverse=True)[1]
     for index, au in enumerate(results.aus):
         down, right = divmod(index, _ACROSS)
         left, top = MARGIN + right * _BLOCK, page.top + _ABOVE + down * _PITCH
         page.text(left, top, f"{au} {description(au)}"[:_AU_LETTERS], MEDIUM, bold=True)
         false, missed = hardest_rows(results, index)
         none = missing_class(*(int(part[:, index].sum()) for part in (results.active, results.judged)))
-        for number, (rows, kind, color) in enumerate(((false, "false", BLUE), (missed, "missed", ORANGE))):
+        for number, (rows, kind, color) in enumerate(((false, "false", BLUE), (missed, "missed", VERMILION))):
             start = left + number * (EACH * _STEP + _BETWEEN)
             shift = 0.0 if number else 2.2
             page.text(start + shift, top, f"{len(rows)} {kind}", MEDIUM, color=color)

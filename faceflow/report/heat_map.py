@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faceflow.report.page import save
+from faceflow.report.figure_page import save
 
 _CELL, _MARGIN = (2.3, 0.95), (3.0, 2.0)  # inches
 _LIGHT = 0.55  # share of the range above which text is dark

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,65 +12,75 @@ from matplotlib.figure import Figure
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
 from faceflow.report.example_faces import Results
+from faceflow.report.figure_page import save
 from faceflow.report.hardest import DPI, draw_hardest
-from faceflow.report.page import save
 from faceflow.report.reliability import draw_calibration
-from faceflow.report.results_page import draw
+from faceflow.report.results_picture import draw_results
 from faceflow.report.training_curves import draw_training
-
-Drawing = Callable[[Results, str, Mapping[str, str]], Figure]
 
 OVERVIEW = "results.png"
 FOLDER = "pictures"
-# What each file shows, in the order in which a reader wants them.
-CAPTIONS = {
-    OVERVIEW: "F1 per AU, precision over recall, best and worst faces",
-    "hardest.png": "hardest faces of every AU",
-    "confusion.png": "confusion of occurrence",
-    "confusion_intensity.png": "confusion of intensity",
-    "calibration.png": "calibration of probabilities",
-    "cooccurrence.png": "AUs that occur together",
-    "training.png": "training, epoch by epoch",
-}
+_TRAINING = "training.png"
 _OVERVIEW_DPI, _DPI = 150, DPI
 
 
-def draw_pictures(
-    results: Results, *, persons: Sequence[str], title: str, protocol: Mapping[str, str], output: Path
-) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture of a test: its file, what it shows, who draws it (results, title, protocol), and where it makes sense.
+
+    A new one is a drawing in a file of its own and a line in `PICTURES`.
+    """
+
+    file: str
+    caption: str
+    draw: Callable[[Results, str, Mapping[str, str]], Figure]
+    sensible: Callable[[Results], bool] = lambda results: True
+
+
+# In the order in which a reader wants them.
+PICTURES = (
+    Picture(file=OVERVIEW, caption="F1 per AU, precision over recall, best and worst faces", draw=draw_results),
+    Picture(file="hardest.png", caption="hardest faces of every AU", draw=draw_hardest),
+    Picture(file="confusion.png", caption="confusion of occurrence", draw=draw_occurrence_confusion),
+    Picture(
+        file="confusion_intensity.png",
+        caption="confusion of intensity",
+        draw=draw_intensity_confusion,
+        sensible=lambda results: bool(results.graded.any()),
+    ),
+    Picture(file="calibration.png", caption="calibration of probabilities", draw=draw_calibration),
+    Picture(
+        file="cooccurrence.png",
+        caption="AUs that occur together",
+        draw=draw_cooccurrence,
+        sensible=lambda results: len(results.aus) > 1,
+    ),
+)
+CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {_TRAINING: "training, epoch by epoch"}
+
+
+def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:
     """Draw what a test found: results.png, and everything else in a folder of its own.
 
     Args:
         results: of the test.
-        persons: who is seen, N names.
         title: headline of every picture.
         protocol: how data were split and what labels mean.
         output: folder of the run.
 
     Returns:
-        The files, in the order of `CAPTIONS`.
+        The files, in the order of `PICTURES`.
 
     Raises:
         DataError: a file cannot be written.
     """
-    drawings: dict[str, Drawing] = {
-        OVERVIEW: draw,
-        "hardest.png": functools.partial(draw_hardest, persons=persons),
-        "confusion.png": draw_occurrence_confusion,
-        "confusion_intensity.png": draw_intensity_confusion,
-        "calibration.png": draw_calibration,
-        "cooccurrence.png": draw_cooccurrence,
-    }
-    if not results.graded.any():
-        del drawings["confusion_intensity.png"]
-    if len(results.aus) < 2:
-        del drawings["cooccurrence.png"]
     paths = []
-    for name, drawing in drawings.items():
-        overview = name == OVERVIEW
-        figure = drawing(results, title if overview else f"{_heading(name)}: {title}", protocol)
-        path = output / name if overview else output / FOLDER / name
-        paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
+    for picture in PICTURES:
+        if picture.sensible(results):
+            overview = picture.file == OVERVIEW
+            figure = picture.draw(results, title if overview else f"{_heading(picture.file)}: {title}", protocol)
+            path = output / picture.file if overview else output / FOLDER / picture.file
+            paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
     return paths
 
 
@@ -89,8 +99,8 @@ def draw_training_curves(output: Path, *, monitor: str, best: float, protocol: M
     path = output / "metrics.csv"
     if not path.is_file():
         return []
-    figure = draw_training(pd.read_csv(path), _heading("training.png"), protocol, monitor=monitor, best=best)
-    return [save(figure, output / FOLDER / "training.png", dpi=_DPI)]
+    figure = draw_training(pd.read_csv(path), _heading(_TRAINING), protocol, monitor=monitor, best=best)
+    return [save(figure, output / FOLDER / _TRAINING, dpi=_DPI)]
 
 
 def _heading(name: str) -> str:

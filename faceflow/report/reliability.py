@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 from faceflow.report.example_faces import Results
-from faceflow.report.page import BLUE, GRAY, MARGIN, MEDIUM, PALE, SMALL, WIDTH, Page, missing_class, rounded
+from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
+from faceflow.report.palette import BLUE, GRAY, PALE
 
 BINS = 10
 _ACROSS, _ABOVE, _PANEL = 6, 0.5, 2.15  # panels, inches, inches

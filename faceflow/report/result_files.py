@@ -14,7 +14,7 @@ import pandas as pd
 
 from faceflow.aus import description
 from faceflow.files import whole_file
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from faceflow.report.page import save
 
 _PANEL = (3.4, 3.0)  # inches
 _DECADES = 20  # ratio of largest to smallest value from which an axis is logarithmic
 _TICKS = 4  # at most, on a linear axis: they may be long numbers
 
 
-def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str, caption: str) -> None:
+def draw_slices(
+    means: pd.DataFrame, *, keys: Sequence[str], metric: str, lower_is_better: bool, caption: str
+) -> Figure:
     """Draw a dot per combination in every panel, the best one ringed.
 
     Args:
-        path: PNG to write.
         means: a row per combination with `keys` and mean.
         keys: that were searched.
         metric: name of the score.
+        lower_is_better: whether it is an error.
         caption: what all jobs share.
-
-    Raises:
-        DataError: the file cannot be written.
     """
     figure = Figure(figsize=(_PANEL[0] * len(keys) + 0.4, _PANEL[1] + 0.5), layout="constrained")
-    best = int(means["mean"].to_numpy().argmax())
+    scores = means["mean"].to_numpy()
+    best = int(scores.argmin() if lower_is_better else scores.argmax())
     top = means.iloc[best]
     for axes, key in zip(figure.subplots(1, len(keys), sharey=True, squeeze=False)[0], keys, strict=True):
         numbers = pd.to_numeric(means[key], errors="coerce")
@@ -49,4 +46,4 @@ def slices(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: str,
     figure.suptitle(f"{metric}: {top['mean']:.3f} in the red ring")
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
-    save(figure, path, dpi=130)
+    return figure

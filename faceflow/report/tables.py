@@ -11,30 +11,11 @@ from rich.text import Text
 
 from faceflow.aus import description
 from faceflow.console import add_columns, add_row, new_table, number
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.metric import Place, columns_in
 
 _UNLABELED = "unlabeled"  # split whose labels, if any, training does not see
 _WARNING = "bold red"
-_OCCURRENCE = {
-    "F1@val": "f1_val",
-    "F1@0.5": "f1_0.5",
-    "Prec@val": "precision_val",
-    "Rec@val": "recall_val",
-    "AP": "ap",
-    "AUROC": "auroc",
-    "EER": "eer",
-}
-_INTENSITY = {
-    "F1@val": "f1_val",
-    "F1@0.5": "f1_0.5",
-    "AP": "ap",
-    "AUROC": "auroc",
-    "ICC": "icc",
-    "PCC": "pcc",
-    "MSE": "mse",
-    "MAE": "mae",
-}
-HEADERS = {name: header for header, name in (_OCCURRENCE | _INTENSITY).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +46,8 @@ def data_tables(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> list[T
 
 def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, str]) -> Table:
     """Show one row of metrics per AU and their means over AUs; `protocol` becomes the caption."""
-    shown = _INTENSITY if "icc" in evaluation.columns else _OCCURRENCE
+    place = Place.INTENSITY_TABLE if "icc" in evaluation.columns else Place.OCCURRENCE_TABLE
+    shown = {column.header: column.name for column in columns_in(place)}
     valid = int(evaluation.summary["valid_aus"])
     table = new_table(title, _results_caption(evaluation, shown, valid, protocol))
     add_columns(table, ["AU", "description"], "left")

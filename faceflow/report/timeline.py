@@ -5,29 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.aus import description
 from faceflow.encoding import FACS_MAX
-from faceflow.errors import ConfigError
-from faceflow.files import whole_file
+from faceflow.report.palette import AMBER, BLUE, GREEN, PURPLE, SKY, VERMILION
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-_PALETTE = {
-    "blue": "#0072B2",
-    "red": "#D55E00",
-    "green": "#009E73",
-    "pink": "#CC79A7",
-    "light blue": "#56B4E9",
-    "orange": "#E69F00",
-}
-INK, GRAY, PALE, GAP, ACTIVE = "#222222", "#707070", "#DDDDDD", "#F1F1F1", "#FBE3D3"
-
-_WIDTH, _ROW, _ABOVE, _BELOW, _LEFT, _RIGHT = 13.0, 0.62, 0.75, 0.6, 2.25, 0.45  # inches
-_DPI = 130
+# The colours of faces and their names in the caption.
+_FACES = {"blue": BLUE, "red": VERMILION, "green": GREEN, "pink": PURPLE, "light blue": SKY, "orange": AMBER}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,13 +53,13 @@ class Timeline:
     @property
     def colors(self) -> Mapping[int, str]:
         """Colour of every face; beyond six they come again."""
-        return dict(zip(self.values, itertools.cycle(_PALETTE.values()), strict=False))
+        return dict(zip(self.values, itertools.cycle(_FACES.values()), strict=False))
 
     def _faces(self) -> str:
         """Which face is which colour."""
         if len(self.values) == 1:
             return ""
-        named = [f"{face} {name}" for face, name in zip(self.values, _PALETTE, strict=False)]
+        named = [f"{face} {name}" for face, name in zip(self.values, _FACES, strict=False)]
         more = ", and so on" if len(self.values) > len(named) else ""
         return f"; face {', '.join(named)}{more}"
 
@@ -89,80 +75,3 @@ class Timeline:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
         half = self.step / 2
         return [(self.time[a] - half, self.time[b - 1] + half) for a, b in edges.reshape(-1, 2)]
-
-
-def draw_timeline(path: Path, timeline: Timeline) -> None:
-    """Draw a timeline as PNG or as a page (HTML), by the suffix of the file.
-
-    Raises:
-        ConfigError: another suffix, or matplotlib is not installed.
-        DataError: the file cannot be written.
-    """
-    if check_timeline(path) == ".html":
-        from faceflow.report.timeline_html import timeline_page
-
-        with whole_file(path) as partial:
-            partial.write_text(timeline_page(timeline), encoding="utf-8")
-        return
-    with whole_file(path) as partial:
-        _figure(timeline).savefig(partial, format="png", dpi=_DPI)  # type: ignore[attr-defined]
-
-
-def check_timeline(path: Path) -> str:
-    """Suffix of a timeline's file, once it is clear that it can be drawn; raises as `draw_timeline`."""
-    suffix = path.suffix.lower()
-    if suffix not in (".png", ".html"):
-        raise ConfigError(f"plot: expected a file that ends in .png or .html, got '{path}'")
-    if suffix == ".png":
-        try:
-            import matplotlib.figure  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"plot: expected matplotlib for '{path}', which is not installed; pip install matplotlib, or choose "
-                "a name that ends in .html"
-            ) from error
-    return suffix
-
-
-def _figure(timeline: Timeline) -> object:
-    from matplotlib.figure import Figure
-
-    rows = len(timeline.aus)
-    height = _ABOVE + rows * _ROW + _BELOW
-    figure = Figure(figsize=(_WIDTH, height))
-    panels = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(
-        left=_LEFT / _WIDTH, right=1 - _RIGHT / _WIDTH, top=1 - _ABOVE / height, bottom=_BELOW / height, hspace=0.22
-    )
-    figure.text(0.15 / _WIDTH, 1 - 0.3 / height, timeline.title, size=13, weight="bold", color=INK, parse_math=False)
-    figure.text(0.15 / _WIDTH, 1 - 0.55 / height, timeline.caption, size=9, color=GRAY)
-    half = timeline.step / 2
-    for index, (axes, au) in enumerate(zip(panels, timeline.aus, strict=True)):
-        axes.set(xlim=(timeline.time[0] - half, timeline.time[-1] + half), ylim=(0, timeline.top))
-        axes.set_yticks([0, timeline.top], ["0", f"{timeline.top:g}"], size=7, color=GRAY)
-        axes.tick_params(length=2, color=PALE)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(PALE)
-        axes.text(
-            -0.02, 0.5, f"{au}  {description(au)}", transform=axes.transAxes, ha="right", va="center", size=9, color=INK
-        )
-        for start, end in timeline.gaps():
-            axes.axvspan(start, end, color=GAP, lw=0)
-        for face, color in timeline.colors.items():
-            for start, end in timeline.spans(timeline.active[face][:, index]):
-                axes.axvspan(start, end, color=ACTIVE, lw=0)
-            lonely = _lonely(timeline.values[face][:, index])
-            axes.plot(timeline.time, timeline.values[face][:, index], color=color, lw=1.1, clip_on=False)
-            axes.plot(timeline.time[lonely], timeline.values[face][lonely, index], ".", color=color, ms=3)
-        if not timeline.intensity:
-            axes.axhline(timeline.thresholds[au], color=INK, lw=0.8, ls=(0, (4, 3)))
-    panels[-1].set_xlabel("time, s" if timeline.unit == "s" else "frame", size=9, color=INK)
-    panels[-1].tick_params(axis="x", labelsize=8, length=3)
-    return figure
-
-
-def _lonely(values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Values between two gaps, which a line does not show."""
-    seen = np.concatenate([[False], np.isfinite(values), [False]])
-    alone: NDArray[np.bool_] = seen[1:-1] & ~seen[:-2] & ~seen[2:]
-    return alone

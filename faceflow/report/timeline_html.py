@@ -2,104 +2,65 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import description
-from faceflow.report.timeline import ACTIVE, GAP, GRAY, INK, PALE, Timeline
+from faceflow.report.html import render
+from faceflow.report.palette import ACTIVE, GAP, GRAY, INK, PALE
+from faceflow.report.timeline import Timeline
 
-_LEFT, _RIGHT, _WIDTH, _ROW, _GAP = 210, 60, 1160, 44, 16  # pixels
+_LEFT, _PLOT, _RIGHT, _ROW, _GAP = 210, 1160, 60, 44, 16  # pixels
 _COLUMNS = 2000  # points of a curve; more could not be seen
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 13px system-ui, sans-serif; color: {ink}; background: #fff; margin: 24px; max-width: {width}px }}
-h1 {{ font-size: 17px; margin: 0 0 4px }} p {{ color: {gray}; margin: 0 0 12px; min-height: 1.2em }}
-text {{ font-size: 12px; fill: {ink} }} text.small {{ font-size: 10px; fill: {gray} }}
-path {{ fill: none; stroke-width: 1.3; stroke-linejoin: round; stroke-linecap: round }}
-</style></head><body>
-<h1>{title}</h1><p>{caption}</p>
-<svg viewBox="0 -4 {width} {height}" width="100%" role="img" aria-label="{title}">
-{panels}
-<line id="now" y1="0" y2="{bottom}" stroke="{ink}" stroke-width="1" visibility="hidden"/>
-</svg>
-<script>
-const D = {data};
-const svg = document.querySelector("svg"), now = document.getElementById("now");
-svg.addEventListener("mousemove", event => {{
-  const x = (event.clientX - svg.getBoundingClientRect().left) * {width} / svg.clientWidth;
-  const share = (x - {left}) / {plot};
-  if (share < 0 || share > 1) return;
-  const time = D.from + share * (D.to - D.from);
-  let i = 0;
-  while (i < D.time.length - 1 && Math.abs(D.time[i + 1] - time) <= Math.abs(D.time[i] - time)) i++;
-  const at = {left} + (D.time[i] - D.from) / (D.to - D.from) * {plot};
-  now.setAttribute("x1", at); now.setAttribute("x2", at); now.setAttribute("visibility", "visible");
-  document.querySelector("p").textContent =
-    (D.unit === "s" ? D.time[i].toFixed(2) + " s" : "frame " + D.time[i]);
-  D.values.forEach((values, row) =>
-    document.getElementById("v" + row).textContent = values[i] === null ? "" : values[i].toFixed(2));
-}});
-svg.addEventListener("mouseleave", () => {{
-  now.setAttribute("visibility", "hidden");
-  document.querySelector("p").textContent = {caption_js};
-  D.values.forEach((_, row) => document.getElementById("v" + row).textContent = "");
-}});
-</script></body></html>
-"""
+
+@dataclass(frozen=True, kw_only=True)
+class _Panel:
+    """What is drawn of an AU: shaded spans (left, width, colour), curves (colour, path), and its threshold, if any."""
+
+    top: int
+    au: str
+    description: str
+    spans: Sequence[tuple[float, float, str]]
+    curves: Sequence[tuple[str, str]]
+    threshold: float | None
 
 
 def timeline_page(timeline: Timeline) -> str:
     """Draw a timeline as HTML; numbers under the pointer are those of the first face."""
-    bottom = len(timeline.aus) * (_ROW + _GAP)
-    return _PAGE.format(
-        title=html.escape(timeline.title),
-        caption=html.escape(timeline.caption),
-        caption_js=_script(timeline.caption),
-        panels="\n".join([*_panels(timeline), *_axis(timeline, bottom)]),
-        data=_script(_numbers(timeline)),
-        width=_LEFT + _WIDTH + _RIGHT,
-        height=bottom + 44,
-        bottom=bottom - _GAP,
+    return render(
+        "timeline.html.jinja",
+        timeline=timeline,
+        panels=[_panel(timeline, index) for index in range(len(timeline.aus))],
+        bottom=len(timeline.aus) * (_ROW + _GAP),
+        ticks=[(tick, _x(timeline, tick)) for tick in _ticks(timeline.time[0], timeline.time[-1])],
+        data=_numbers(timeline),
         left=_LEFT,
-        plot=_WIDTH,
+        plot=_PLOT,
+        right=_RIGHT,
+        row=_ROW,
+        gap=_GAP,
         ink=INK,
         gray=GRAY,
+        pale=PALE,
     )
 
 
-def _panels(timeline: Timeline) -> Iterator[str]:
-    for index, au in enumerate(timeline.aus):
-        top = index * (_ROW + _GAP)
-        yield f'<text x="{_LEFT - 30}" y="{top + _ROW / 2 + 4}" text-anchor="end">{au}  {description(au)}</text>'
-        yield f'<text class="small" x="{_LEFT - 6}" y="{top + 8}" text-anchor="end">{timeline.top:g}</text>'
-        yield f'<text class="small" x="{_LEFT - 6}" y="{top + _ROW}" text-anchor="end">0</text>'
-        for start, end in timeline.gaps():
-            yield _rectangle(timeline, start, end, top, GAP)
-        for face in timeline.values:
-            for start, end in timeline.spans(timeline.active[face][:, index]):
-                yield _rectangle(timeline, start, end, top, ACTIVE)
-        yield _line(top + _ROW, PALE, "")
-        if not timeline.intensity:
-            threshold = timeline.thresholds[au]
-            yield _line(top + _ROW * (1 - threshold), INK, ' stroke-dasharray="5 4" stroke-width="0.8"')
-        for face, values in timeline.values.items():
-            yield f'<path stroke="{timeline.colors[face]}" d="{_curve(timeline, values[:, index], top)}"/>'
-        yield f'<text id="v{index}" x="{_LEFT + _WIDTH + 10}" y="{top + _ROW / 2 + 4}"></text>'
-
-
-def _axis(timeline: Timeline, bottom: int) -> Iterator[str]:
-    start, end = timeline.time[0], timeline.time[-1]
-    for tick in _ticks(start, end):
-        x = _x(timeline, tick)
-        yield f'<text class="small" x="{x:.1f}" y="{bottom + 4}" text-anchor="middle">{tick:g}</text>'
-    name = "time, s" if timeline.unit == "s" else "frame"
-    yield f'<text x="{_LEFT + _WIDTH / 2}" y="{bottom + 26}" text-anchor="middle">{name}</text>'
+def _panel(timeline: Timeline, index: int) -> _Panel:
+    au, top = timeline.aus[index], index * (_ROW + _GAP)
+    active = [span for face in timeline.values for span in timeline.spans(timeline.active[face][:, index])]
+    shaded = [*((span, GAP) for span in timeline.gaps()), *((span, ACTIVE) for span in active)]
+    return _Panel(
+        top=top,
+        au=au,
+        description=description(au),
+        spans=[(_x(timeline, a), _x(timeline, b) - _x(timeline, a), color) for (a, b), color in shaded],
+        curves=[(timeline.colors[face], _curve(timeline, v[:, index], top)) for face, v in timeline.values.items()],
+        threshold=None if timeline.intensity else timeline.thresholds[au],
+    )
 
 
 def _curve(timeline: Timeline, values: NDArray[np.float32], top: int) -> str:
@@ -139,16 +100,7 @@ def _ticks(start: float, end: float) -> Iterator[float]:
 def _x(timeline: Timeline, time: float) -> float:
     half = timeline.step / 2
     start, end = timeline.time[0] - half, timeline.time[-1] + half
-    return float(_LEFT + _WIDTH * (time - start) / (end - start))
-
-
-def _rectangle(timeline: Timeline, start: float, end: float, top: int, color: str) -> str:
-    left, right = _x(timeline, start), _x(timeline, end)
-    return f'<rect x="{left:.1f}" y="{top}" width="{right - left:.1f}" height="{_ROW}" fill="{color}"/>'
-
-
-def _line(y: float, color: str, more: str) -> str:
-    return f'<line x1="{_LEFT}" x2="{_LEFT + _WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="{color}"{more}/>'
+    return float(_LEFT + _PLOT * (time - start) / (end - start))
 
 
 def _numbers(timeline: Timeline) -> dict[str, object]:
@@ -161,8 +113,3 @@ def _numbers(timeline: Timeline) -> dict[str, object]:
         "time": [round(float(time), 4) for time in timeline.time],
         "values": [[round(float(v), 3) if np.isfinite(v) else None for v in column] for column in first.T],
     }
-
-
-def _script(value: object) -> str:
-    """JSON that cannot end the script it stands in."""
-    return json.dumps(value, allow_nan=False).replace("</", "<\\/")

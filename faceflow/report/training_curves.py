@@ -10,21 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from faceflow.report.page import (
-    BLUE,
-    GRAY,
-    GREEN,
-    HEADING,
-    INK,
-    MARGIN,
-    ORANGE,
-    PALE,
-    PURPLE,
-    SKY,
-    SMALL,
-    Page,
-    rounded,
-)
+from faceflow.metrics.metric import Place, columns_in
+from faceflow.report.figure_page import HEADING, MARGIN, SMALL, Page, rounded
+from faceflow.report.palette import BLUE, GRAY, GREEN, INK, PALE, PURPLE, SKY, VERMILION
 
 # Inches.
 _PANEL, _STEP, _HEIGHT, _ABOVE, _BELOW = 2.75, 3.3, 2.3, 0.7, 0.75
@@ -32,8 +20,7 @@ _AU_ROW = 0.16
 
 _LEGEND_LETTERS = 32  # that fit above a panel
 
-_VALIDATION = {"val/f1_val": "F1@val", "val/ap": "AP", "val/auroc": "AUROC", "val/icc": "ICC"}
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK, GRAY)
+_COLORS = (BLUE, VERMILION, GREEN, PURPLE, SKY, INK, GRAY)
 _PER_AU = "val/f1_val/AU"
 
 
@@ -50,12 +37,13 @@ def draw_training(
         best: its value there; that epoch is marked.
     """
     names = [str(name) for name in history]
+    validation = {f"val/{column.name}": column.header for column in columns_in(Place.CURVES)}
     aus = [name for name in names if name.startswith(_PER_AU)]
     height = max(_HEIGHT, _AU_ROW * len(aus))
     page = Page.open(title, protocol, _ABOVE + height + _BELOW)
     panels: tuple[tuple[str, dict[str, str]], ...] = (
         ("Training loss", _losses(names)),
-        ("Validation, mean over AUs", {name: label for name, label in _VALIDATION.items() if name in names}),
+        ("Validation, mean over AUs", {name: label for name, label in validation.items() if name in names}),
         ("Learning rate", {name: "" for name in names if name == "train/lr"}),
     )
     epoch = _best_epoch(history, monitor, best)

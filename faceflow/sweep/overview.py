@@ -13,9 +13,11 @@ from rich.table import Table
 from faceflow.console import add_row, number, plain_table, print_lines, print_tables
 from faceflow.errors import ConfigError, suggest
 from faceflow.files import whole_file
+from faceflow.metrics.metric import column_named
+from faceflow.report.figure_page import save
 from faceflow.report.heat_map import heat_map
 from faceflow.report.result_files import write_table
-from faceflow.report.slices import slices
+from faceflow.report.slices import draw_slices
 from faceflow.sweep.job import FINISHED, Job
 from faceflow.sweep.results import (
     COSTS,
@@ -31,6 +33,7 @@ from faceflow.sweep.session import planned_jobs
 
 _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row
+_DPI = 130
 _COSTS = ("updates", "seconds", "images/s", "parameters")
 _NOT_SCORES = {"job", "folder", "status", *COSTS, "monitor", "protocol", "error"}
 
@@ -66,7 +69,9 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
             heat_map(folder / "sweep.png", means, keys=choices, metric=_named(frame, metric), caption=fixed)
         else:  # a search: shown by what it was led by, which is never the test
             led = aggregate(frame, keys, _BEST)
-            slices(folder / "sweep.png", led, keys=choices, metric=_named(frame, _BEST), caption=fixed)
+            error = _led_by_an_error(frame)
+            figure = draw_slices(led, keys=choices, metric=_named(frame, _BEST), lower_is_better=error, caption=fixed)
+            save(figure, folder / "sweep.png", dpi=_DPI)
     print_tables(*tables)
     unequal = differing_updates(frame)
     text = [*map(_markdown, tables), *([f"{unequal}\n"] if unequal else [])]
@@ -108,6 +113,13 @@ def _named(frame: pd.DataFrame, metric: str) -> str:
     led = monitored.iloc[0] if len(monitored) else "of monitor"  # without a test, jobs do not say what it was
     name = f"best {led}" if metric == _BEST else f"test {metric}"
     return f"{LEGACY} {name}" if "protocol" in frame else name
+
+
+def _led_by_an_error(frame: pd.DataFrame) -> bool:
+    """Whether the monitored metric is better when lower."""
+    monitored = frame["monitor"].dropna()
+    column = column_named(str(monitored.iloc[0]).rpartition("/")[2]) if len(monitored) else None
+    return column is not None and column.metric.lower_is_better
 
 
 def _fixed(jobs: list[Job], keys: list[str]) -> str:

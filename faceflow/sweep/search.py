@@ -21,12 +21,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from faceflow.checks import check_installed
 from faceflow.errors import ConfigError
 from faceflow.sweep.job import without_launcher
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
+
+    _Trial = optuna.Trial | optuna.trial.FrozenTrial
 
 _MODULE = "hydra_plugins.faceflow"
 _SEARCH = "search"  # attribute of a study: what it searches
@@ -70,10 +73,7 @@ class OptunaSweeper(Sweeper):
 
         Trials that fail are replaced, until several and more than half of them failed: the next ones would fail too.
         """
-        if importlib.util.find_spec("optuna") is None:
-            raise ConfigError(
-                "sweep=search: expected optuna to be installed, got none; run: pip install 'faceflow[sweep]'"
-            )
+        check_installed("optuna", key="sweep=search", install="faceflow[sweep]")
         overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
         space = {key: _distribution(override) for key, override in overrides.items() if override.is_sweep_override()}
         if not space:
@@ -86,7 +86,7 @@ class OptunaSweeper(Sweeper):
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
         waiting = _interrupted(study)
         while (left := self.n_trials - _finished(study)) > 0:
-            trials = waiting or [study.ask(space) for _ in range(min(left, self.n_jobs))]
+            trials: Sequence[_Trial] = waiting or [study.ask(space) for _ in range(min(left, self.n_jobs))]
             waiting = []
             jobs = [_job(trial, overrides, space, fixed) for trial in trials]
             self.validate_batch_is_legal(jobs)
@@ -164,7 +164,7 @@ def _distribution(override: Override) -> BaseDistribution:
 
 
 def _job(
-    trial: optuna.Trial, overrides: dict[str, Override], space: dict[str, BaseDistribution], fixed: Sequence[str]
+    trial: _Trial, overrides: dict[str, Override], space: dict[str, BaseDistribution], fixed: Sequence[str]
 ) -> tuple[str, ...]:
     return (*(f"{overrides[key].get_key_element()}={trial.params[key]}" for key in space), *fixed)
 
@@ -175,21 +175,20 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
 
-def _interrupted(study: optuna.Study) -> list[optuna.Trial]:
+def _interrupted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Trials of a start that was interrupted: their jobs go on, or have a value that the study never heard of."""
-    from optuna.trial import Trial, TrialState
+    from optuna.trial import TrialState
 
-    left = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-    return [Trial(study, trial._trial_id) for trial in left]  # the study itself only makes new ones
+    return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, result: JobReturn) -> bool:
+def _tell(study: optuna.Study, trial: _Trial, result: JobReturn) -> bool:
     """Hand the value of a job to its study; False where there is none."""
     from optuna.trial import TrialState
 
     value = result.return_value if result.status is JobStatus.COMPLETED else None
     if value is None or not math.isfinite(value):
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial.number, state=TrialState.FAIL)
         return False
-    study.tell(trial, float(value))
+    study.tell(trial.number, float(value))
     return True

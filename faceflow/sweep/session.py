@@ -20,7 +20,7 @@ from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
 from faceflow.files import Claim, claim, new_folder
 from faceflow.sweep.job import FINISHED, Job, close_records, without_launcher
-from faceflow.sweep.progress import Progress
+from faceflow.sweep.job_lines import JobLines
 
 RESUME = "resume_sweep="
 STORED = "multirun.yaml"  # Hydra's name
@@ -33,7 +33,7 @@ _BASIC = ("BasicSweeper", "BasicLauncher")
 class _Running:
     """The sweep of this process: `command` started it, `ends_jobs` says that its jobs end when it is stopped."""
 
-    progress: Progress
+    progress: JobLines
     command: str
     ends_jobs: bool
 
@@ -63,7 +63,7 @@ class SweepStart(Callback):
         command = f"faceflow-{config.hydra.job.name}"
         sys.stdout.write(f"After an interruption: {command} {RESUME}{folder}\n")
         _running = _Running(
-            progress=Progress(folder, total, keys, sys.stdout),
+            progress=JobLines(folder, total, keys, sys.stdout),
             command=command,
             ends_jobs="submitit" not in str(config.hydra.launcher._target_),  # its jobs are processes of their own
         )

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from faceflow.checks import check_whole
 from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.progress import progress_bar
 from faceflow.synthetic.face import (
     ACTION_UNITS,
     DOMAINS,
@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 
 HEADER = (*ACTION_UNITS, "filename", "subject", "frame", "domain")
 LIMITS = {"subjects": (1, 10_000), "frames": (1, 10_000), "size": (32, 1024), "seed": (0, 2**31 - 1)}
-
-# A progress bar is worth its line from about 2 s, at some 10 ms for an image of 128 px with its encoding.
-PIXELS_WITHOUT_PROGRESS = 200 * 128**2
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
 def _check_ranges(**values: int) -> None:
     for key, value in values.items():
         low, high = LIMITS[key]
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ConfigError(
-                f"data.prepare.{key}: expected a whole number from {low} to {high}, got {value!r}; change it"
-            )
+        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
 
 
 def _check_domains(domains: list[str]) -> None:
@@ -117,18 +111,18 @@ def _people(domains: list[str], subjects: int, seed: int) -> Iterator[Person]:
 
 
 def _write(folder: Path, people: Iterator[Person], frames: int, size: int, count: int) -> None:
-    brief = count * frames * size**2 < PIXELS_WITHOUT_PROGRESS
     (folder / "images").mkdir(parents=True)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADER)
-        console = Console(stderr=True)
-        for person in track(people, "Drawing faces", total=count, console=console, disable=brief, transient=True):
-            (folder / "images" / person.domain).mkdir(exist_ok=True)
-            for frame in range(frames):
-                filename = f"{person.domain}/{person.name}_{frame:04d}.jpg"
-                labels = _write_frame(folder / "images" / filename, person, frame, size)
-                table.writerow((*labels.values(), filename, person.name, frame, person.domain))
+        with progress_bar("Drawing", count * frames, unit="faces") as bar:
+            for person in people:
+                (folder / "images" / person.domain).mkdir(exist_ok=True)
+                for frame in range(frames):
+                    filename = f"{person.domain}/{person.name}_{frame:04d}.jpg"
+                    labels = _write_frame(folder / "images" / filename, person, frame, size)
+                    table.writerow((*labels.values(), filename, person.name, frame, person.domain))
+                    bar.advance()
 
 
 def _write_frame(path: Path, person: Person, frame: int, size: int) -> dict[str, int]:

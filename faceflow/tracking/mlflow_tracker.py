@@ -9,10 +9,10 @@ from typing import Any
 from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from faceflow.checks import check_installed
 from faceflow.errors import ConfigError
 from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import FILES, INTERRUPTED, Outcome, TrackedRun, Tracker, check_kinds, chosen
-from faceflow.tracking.wandb_login import check_installed
 
 NAME = "mlflow"  # in tracking.json
 _STATUS = {0: "FINISHED", INTERRUPTED: "KILLED"}
@@ -45,8 +45,8 @@ class MLflowTracker(MLFlowLogger, Tracker):
         artifacts: list[str],
     ) -> None:
         check_kinds(artifacts, FILES, key="logger.mlflow")
-        for module in ("mlflow", *(() if tracking_uri else ("sqlalchemy", "alembic"))):
-            check_installed(module, key="logger.mlflow")
+        modules = ("mlflow",) if tracking_uri else ("mlflow", "sqlalchemy", "alembic")
+        check_installed(*modules, key="logger.mlflow", install="faceflow[tracking]", instead="choose another logger")
         root = Path(folder).resolve()
         if tracking_uri is None:
             root.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from typing import Literal
 
-from faceflow.errors import ConfigError, suggest
+from faceflow.checks import check_choice
+from faceflow.errors import ConfigError
 
 Mode = Literal["online", "offline", "disabled"]
 
@@ -17,29 +17,13 @@ DISABLED: Mode = "disabled"
 _MODES = (AUTO, ONLINE, OFFLINE, DISABLED)
 
 
-def check_installed(module: str, *, key: str) -> None:
-    """Check that a tracker's package is there.
-
-    Raises:
-        ConfigError: says what to install.
-    """
-    if importlib.util.find_spec(module) is None:
-        raise ConfigError(
-            f"{key}: expected {module} to be installed, got none; run: pip install 'faceflow[tracking]', or choose "
-            "another logger"
-        )
-
-
 def choose_mode(mode: str) -> Mode:
     """Settle "auto": online with a login, else offline; the environment variable WANDB_MODE decides before that.
 
     Raises:
         ConfigError: an unknown mode, or online without a login, which W&B would ask for.
     """
-    if mode not in _MODES:
-        raise ConfigError(
-            f"logger.wandb.mode: expected {', '.join(_MODES)}, got '{mode}'; {suggest(str(mode), _MODES)}"
-        )
+    check_choice(mode, key="logger.wandb.mode", options=_MODES)
     asked = os.environ.get("WANDB_MODE", AUTO) if mode == AUTO else mode
     if asked == DISABLED:
         return DISABLED
@@ -57,21 +41,17 @@ def choose_mode(mode: str) -> Mode:
 def logged_in() -> bool:
     """Whether W&B finds credentials for its server: in the environment, its settings or the netrc file.
 
-    Its own search, because one server answers to several names.
-
     Raises:
         ConfigError: credentials that cannot be any.
     """
     import wandb
     from wandb.errors import AuthenticationError
-    from wandb.sdk.lib.wbauth import authenticate_session
 
-    host = wandb.setup(wandb.Settings(silent=True)).settings.base_url  # else `init` prints where it found the login
+    wandb.setup(wandb.Settings(silent=True))  # else it prints where it found the login
     try:
-        found = authenticate_session(host=host, source="faceflow", prompt=False, update_session=False)
+        return bool(wandb.login(prompt=False, verify=False))
     except AuthenticationError as error:
         raise ConfigError(
-            f"logger.wandb: expected credentials of W&B, got some of another form ({' '.join(str(error).split())}); "
+            f"logger.wandb: expected an API key of W&B, got a malformed one ({' '.join(str(error).split())}); "
             "run: wandb login"
         ) from error
-    return found is not None

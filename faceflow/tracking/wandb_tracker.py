@@ -13,12 +13,12 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from faceflow.checks import check_number
+from faceflow.checks import check_installed, check_number, check_whole
 from faceflow.errors import ConfigError, suggest
 from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import FILES, Outcome, Samples, TrackedRun, Tracker, check_kinds, chosen
 from faceflow.tracking.wandb_charts import charts, samples_table
-from faceflow.tracking.wandb_login import OFFLINE, ONLINE, Mode, check_installed, choose_mode
+from faceflow.tracking.wandb_login import OFFLINE, ONLINE, Mode, choose_mode
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,8 @@ class WandbTracker(WandbLogger, Tracker):
         init_timeout: float,
         finish_timeout: float,
     ) -> None:
-        check_installed("wandb", key="logger.wandb")
-        check_number(
-            samples, key="logger.wandb.samples", expected="a count of faces", valid=lambda x: x >= 0, whole=True
-        )
+        check_installed("wandb", key="logger.wandb", install="faceflow[tracking]", instead="choose another logger")
+        check_whole(samples, key="logger.wandb.samples", lowest=0, expected="a count of faces")
         for key, value in (("init_timeout", init_timeout), ("finish_timeout", finish_timeout)):
             check_number(value, key=f"logger.wandb.{key}", expected="seconds above 0", valid=lambda x: x > 0)
         check_kinds(artifacts, KINDS, key="logger.wandb")

@@ -12,8 +12,7 @@ from rich.table import Table
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import store_config
 from faceflow.console import save_tables
-
-DATA = "data.txt"
+from faceflow.evaluation.data_summary import DATA
 
 
 def is_main_process() -> bool:

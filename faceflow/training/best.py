@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from faceflow.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +40,8 @@ class BestCheckpoint(ModelCheckpoint):
             log.warning("the best checkpoint so far is not at '%s'; only epochs from here on can become best", stated)
             return
         copied = Path(self.dirpath) / found.name
-        _copy(found, copied)
+        with whole_file(copied) as partial:
+            shutil.copyfile(found, partial)
         score = state_dict["best_model_score"]
         here = {"dirpath": self.dirpath, "best_model_path": str(copied), "kth_best_model_path": str(copied)}
         super().load_state_dict({**state_dict, **here, "best_k_models": {str(copied): score}, "last_model_path": ""})
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from faceflow.checks import check_number
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.views import stream_and_pipeline, with_labeled
 from faceflow.encoding import cutpoints
 from faceflow.errors import CheckpointError, ConfigError, DataError, suggest
 from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.methods.objective import Objective
+from faceflow.metrics.metric import column_named
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
@@ -36,7 +38,6 @@ _CONTINUED = (
     *("layer_decay", "head_lr_mult", "average"),
 )
 _GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
-_LOWER_IS_BETTER = ("eer", "mse", "mae", "rmse", "smape", "wmape", "mape")
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
 
@@ -62,8 +63,7 @@ def build_network(
     spec: NetworkSpec, model: Mapping[str, Any], *, init_weights: str | None, channels_last: bool
 ) -> AUNetwork:
     """Network with its starting weights: a FaceFlow checkpoint, a timm file, the hub, or random."""
-    if not isinstance(model["pretrained"], bool):
-        raise ConfigError(f"model.pretrained: expected true or false, got {model['pretrained']!r}")
+    check_boolean(model["pretrained"], key="model.pretrained")
     start = read_start(init_weights, spec) if init_weights else None
     weights = read_weights(model["weights"], key="model.weights") if model["weights"] and start is None else None
     network = AUNetwork(
@@ -78,10 +78,11 @@ def build_network(
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
-def build_pipelines(transforms: Mapping[str, Any], views: Sequence[str]) -> dict[str, Pipeline]:
+def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict[str, Pipeline]:
     """Augmentations of the views that are read, and of evaluation."""
-    wanted = sorted({view.partition("/")[2] for view in views} | {EVAL})
-    return {view: build_pipeline(transforms[view], key=f"transforms.{view}") for view in wanted}
+    steps = with_labeled(transforms)
+    wanted = sorted({stream_and_pipeline(view)[1] for view in views} | {EVAL})
+    return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}
 
 
 def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
@@ -95,15 +96,6 @@ def build_objectives(method: Mapping[str, Any]) -> dict[str, Objective]:
     return objectives
 
 
-def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
-    """Loggers of a `logger` config.
-
-    Raises:
-        ConfigError: settings that one refuses, or one whose package is not installed.
-    """
-    return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
-
-
 def build_trainer(
     trainer: Mapping[str, Any],
     *,
@@ -115,13 +107,7 @@ def build_trainer(
     """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
-            check_number(
-                trainer[key],
-                key=f"trainer.{key}",
-                expected=f"a whole number >= {lowest}",
-                valid=lambda value: value >= lowest,  # noqa: B023
-                whole=True,
-            )
+            check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
@@ -189,12 +175,13 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
     known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
     if monitor not in known:
         raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
-    mode = "min" if monitor.rpartition("/")[2] in _LOWER_IS_BETTER else "max"
+    column = column_named(monitor.rpartition("/")[2])
+    mode = "min" if column is not None and column.metric.lower_is_better else "max"
     for name, node in callbacks.items():
         if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
             raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
     if not np.isfinite(known[monitor]):
-        wanted = "several intensities" if monitor.rpartition("/")[2] in ("icc", "pcc") else "both classes"
+        wanted = "both classes" if column is None else column.metric.defined_on
         raise DataError(
             f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
             "persons with split.val, or others with split.seed"

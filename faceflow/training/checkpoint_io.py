@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from faceflow.errors import CheckpointError
+from faceflow.errors import CheckpointError, DataError
+from faceflow.files import whole_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -22,23 +22,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             CheckpointError: the disk is full or the folder cannot be written; `path` is as it was.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
+            with whole_file(Path(path)) as partial, partial.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
+        except (DataError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: could not write the checkpoint ({_reason(error)}); earlier checkpoints are untouched: free "
                 "space and continue with resume=PATH"
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
 
 def _reason(error: BaseException) -> str:

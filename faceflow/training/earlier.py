@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faceflow.config.stored import read_config, resolved_config
+from faceflow.data.views import with_labeled
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.known_faces import check_same_faces, seen_subjects
 from faceflow.evaluation.record import fingerprints
@@ -85,7 +86,10 @@ def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
 
 def _check_config(run: FoldRun) -> None:
     path = run.output / "config.yaml"
-    theirs, ours = _flat(read_config(run.output)), _flat(resolved_config(run.cfg, run.output))
+    theirs, ours = (
+        _flat({**config, "transforms": with_labeled(config.get("transforms", {}))})
+        for config in (read_config(run.output), resolved_config(run.cfg, run.output))
+    )
     for key in dict.fromkeys([*theirs, *ours]):
         free = any(key == name or key.startswith(f"{name}.") for name in _FREE)
         if not free and (key not in theirs or key not in ours or theirs[key] != ours[key]):

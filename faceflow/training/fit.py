@@ -68,12 +68,6 @@ class RunState:
         """Return the checkpoint to go on from, if this run wrote one."""
         return next(filter(self._watch.written, self._checkpoints), None)
 
-    def tested(self) -> str:
-        """Say what is kept of a test."""
-        if self._watch.written(self._metrics):
-            return f"all results are in {self.output}"
-        return "the test is not finished, and none of its results are kept; start the same command again"
-
 
 def folds_kept(output: Path, again: str) -> str:
     """Say what is kept of a run of several folds, and that the command `again` goes on with it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from faceflow.data.sources import SPLITS, UNLABELED
 from faceflow.data.splits import SplitConfig, Tables
 from faceflow.data.streams import training_streams
 from faceflow.encoding import cutpoints
-from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.known_faces import check_start, remember, seen_subjects, with_start
-from faceflow.evaluation.outcome import describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, test_outcome, trackers_of
 from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.evaluation.record import fingerprints, provenance, run_record, versions
 from faceflow.evaluation.run_report import report_run
@@ -35,15 +35,14 @@ from faceflow.evaluation.testing import report_test, test_network
 from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 from faceflow.models.checkpoint import Faces, Payload, load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.beginning import DATA, begin, is_main_process
+from faceflow.training.beginning import begin, is_main_process
 from faceflow.training.build import (
-    build_loggers,
     build_network,
     build_objectives,
     build_pipelines,
@@ -63,13 +62,14 @@ from faceflow.training.watching import training_cost, watchers
 class FoldRun:
     """What a training run needs of its fold.
 
-    `cfg.paths.output` is the fold's own folder; `streams` hold its splits and the unlabelled pool; `name` is None
-    where the protocol has one fold only. In a `legacy` run the test faces choose the epoch, at threshold 0.5.
+    `cfg.paths.output` is the fold's own folder; `views` are those of `computed_views`; `streams` hold its splits and
+    the unlabelled pool; `name` is None where the protocol has one fold only. In a `legacy` run the test faces choose
+    the epoch, at threshold 0.5.
     """
 
     cfg: DictConfig
     name: str | None
-    views: Sequence[str]
+    views: Mapping[str, str]
     streams: Tables
     aus: tuple[str, ...]
     occurrence_min: float
@@ -129,7 +129,7 @@ class FoldRun:
         check_monitor(self.cfg.monitor, self.scorer, callbacks=plain_dict(self.cfg.callbacks))
 
 
-def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Sequence[str]) -> FoldRun:
+def prepare_fold(cfg: DictConfig, fold: Fold, split: SplitConfig, views: Mapping[str, str]) -> FoldRun:
     """Choose the AUs of a fold and open its training streams.
 
     Raises:
@@ -216,6 +216,7 @@ def _module(run: FoldRun) -> AUModule:
     return AUModule(
         network=network,
         objectives=objectives,
+        computed=run.views,
         counts=run.counts,
         scorer=run.scorer,
         optimizer=instantiate(cfg.optimizer, key="optimizer"),
@@ -245,8 +246,8 @@ def _data(run: FoldRun) -> AUDataModule:
         run.streams,
         aus=run.aus,
         points=run.points,
-        views=run.views,
-        pipelines=build_pipelines(plain_dict(cfg.transforms), run.views),
+        views=run.views.values(),
+        pipelines=build_pipelines(plain_dict(cfg.transforms), run.views.values()),
         flip=cfg.flip,
         batch_size=cfg.loader.batch_size,
         mu=cfg.loader.mu,

@@ -19,12 +19,12 @@ from faceflow.evaluation.pooled import Pooled, pool_tests
 from faceflow.evaluation.record import run_record
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
+from faceflow.metrics.metric import Place, columns_in
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.result_files import marked, write_json, write_table
 from faceflow.training.earlier import read_record
 from faceflow.training.fold import FoldRun
 
-_OCCURRENCE = ("f1_val", "f1_0.5", "ap", "auroc")
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
 
 
@@ -84,7 +84,8 @@ def _scores(run: FoldRun, record: Mapping[str, Any]) -> FoldScores:
     if run.cfg.test:
         evaluation = _evaluation(run, record)
         summary = evaluation["summary"]
-        names = [*_OCCURRENCE, *(["icc"] if run.cfg.levels > 1 else [])]
+        shown = [column for column in columns_in(Place.FOLDS) if run.cfg.levels > 1 or not column.metric.graded]
+        names = [column.name for column in shown]
         aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in names}
         per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in names}
     else:

@@ -7,7 +7,7 @@ import gc
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def train_folds(
-    cfg: DictConfig, protocol: EvaluationProtocol, split: SplitConfig, folds: Sequence[Fold], views: Sequence[str]
+    cfg: DictConfig, protocol: EvaluationProtocol, split: SplitConfig, folds: Sequence[Fold], views: Mapping[str, str]
 ) -> float | None:
     """Train and test all folds, or only report their data.
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from faceflow.data.views import in_order, stream_and_pipeline
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.methods.objective import TEACHER, Batch, Objective
-from faceflow.metrics.evaluation import Prediction
+from faceflow.methods.objective import TEACHER, Batch, Objective, images_of
+from faceflow.metrics.au_scores import Prediction
 from faceflow.models.checkpoint import PAYLOAD, Payload
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
@@ -30,6 +31,7 @@ class AUModule(L.LightningModule):
     Args:
         network: what is trained, tested and exported.
         objectives: name -> objective; their views define the forward pass.
+        computed: view -> the view in the batch that serves it, see `faceflow.data.views`; others serve themselves.
         counts: labels of the training split, for losses and the head's prior.
         scorer: of the validation split.
         optimizer: factory that takes parameter groups; it carries `lr` and perhaps `weight_decay`.
@@ -45,6 +47,7 @@ class AUModule(L.LightningModule):
         *,
         network: AUNetwork,
         objectives: Mapping[str, Objective],
+        computed: Mapping[str, str],
         counts: LabelCounts,
         scorer: SplitScorer,
         optimizer: OptimizerFactory,
@@ -65,14 +68,16 @@ class AUModule(L.LightningModule):
         self.average = average
         if average is not None:
             average.bind(network)
-        views = set().union(*(objective.views for objective in objectives.values()))
-        self.views = sorted(view for view in views if not view.startswith(TEACHER))
-        self.taught = sorted(view.removeprefix(TEACHER) for view in views if view.startswith(TEACHER))
+        self.read = set().union(*(objective.views for objective in objectives.values()))
+        self.computed = computed
+        served = {self._computed(view) for view in self.read}
+        self.views = in_order(view for view in served if not view.startswith(TEACHER))
+        self.teacher_views = in_order(view.removeprefix(TEACHER) for view in served if view.startswith(TEACHER))
         self.teacher = _teacher(objectives, average)
         self.freeze_batch_norm = any(objective.freeze_batch_norm for objective in objectives.values())
         statistics = not self.freeze_batch_norm and any(isinstance(part, _BatchNorm) for part in network.modules())
-        same_pass = self.taught if self.teacher == "student" and statistics else []
-        self.taught_here = [view for view in same_pass if view not in self.views]
+        same_pass = self.teacher_views if self.teacher == "student" and statistics else []
+        self.detached = [view for view in same_pass if view not in self.views]
         self.maps = any(objective.maps for objective in objectives.values())
         self.scorer = scorer
         self.collected = EpochPredictions()
@@ -102,7 +107,7 @@ class AUModule(L.LightningModule):
         """Sum the terms of all objectives over one forward pass."""
         for objective in self._by_name.values():
             objective.progress = self.clock.share
-        outputs = self._outputs(batch)
+        outputs, batch = self._outputs(batch), self._with_read_views(batch)
         terms = {
             f"train/{name}/{term}": value
             for name, objective in self._by_name.items()
@@ -127,21 +132,35 @@ class AUModule(L.LightningModule):
         Where the network has batch statistics, a teacher that is the student sees its rows in that same pass, so
         that they are those of all rows, as in the references; elsewhere it keeps no activations.
         """
-        shared = [*self.views, *self.taught_here]
-        images = [_rows(batch, view) for view in shared]
+        shared = [*self.views, *self.detached]
+        images = [images_of(batch, view) for view in shared]
         parts = split_rows(self._forward(torch.cat(images)), [len(rows) for rows in images])
         outputs = dict(zip(shared, parts, strict=True))
-        for view in self.taught:
+        for view in self.teacher_views:
             if self.teacher == "student" and view in outputs:
                 outputs[TEACHER + view] = NetworkOutput(outputs[view].logits.detach())
-        if apart := [view for view in self.taught if TEACHER + view not in outputs]:
-            images = [_rows(batch, view) for view in apart]
+        if apart := [view for view in self.teacher_views if TEACHER + view not in outputs]:
+            images = [images_of(batch, view) for view in apart]
             teacher = self.network if self.average is None or self.teacher == "student" else self.average.network
             with torch.no_grad():
                 logits = teacher(torch.cat(images)).logits
             for view, part in zip(apart, torch.split(logits, [len(rows) for rows in images]), strict=True):
                 outputs[TEACHER + view] = NetworkOutput(part)
-        return outputs
+        return {view: outputs[self._computed(view)] for view in self.read}
+
+    def _computed(self, view: str) -> str:
+        """Name the view in the batch, or the teacher's, that serves one that an objective reads."""
+        prefix = TEACHER if view.startswith(TEACHER) else ""
+        name = view.removeprefix(prefix)
+        return prefix + self.computed.get(name, name)
+
+    def _with_read_views(self, batch: Batch) -> Batch:
+        """Add the views that another one serves to a batch."""
+        rows = {stream: dict(tensors) for stream, tensors in batch.items()}
+        for view, computed in self.computed.items():
+            stream, pipeline = stream_and_pipeline(view)
+            rows[stream][pipeline] = images_of(batch, computed)
+        return rows
 
     def _forward(self, images: Tensor) -> NetworkOutput:
         try:
@@ -249,11 +268,6 @@ class AUModule(L.LightningModule):
             )
         self.payload.thresholds = found.thresholds
         self.resumed = found.config
-
-
-def _rows(batch: Batch, view: str) -> Tensor:
-    stream, _, name = view.partition("/")
-    return batch[stream][name]
 
 
 def _teacher(objectives: Mapping[str, Objective], average: NetworkAverage | None) -> str:

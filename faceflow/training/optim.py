@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from timm.optim._param_groups import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # exported without `as`
 from timm.scheduler.scheduler import Scheduler
 from torch import nn
 from torch.optim import Optimizer

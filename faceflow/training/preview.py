@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from faceflow.data.sources import FaceTable
-from faceflow.data.transforms import build_pipeline
+from faceflow.data.transforms import EVAL, build_pipeline
+from faceflow.data.views import with_labeled
 from faceflow.images import read_image
 from faceflow.report.contact_sheet import contact_sheet
 
@@ -17,27 +18,28 @@ _DRAWS = 2  # of each random pipeline
 
 
 def preview_faces(tables: Sequence[FaceTable], transforms: Mapping[str, Any], *, faces: int, folder: Path) -> Path:
-    """Draw faces spread over the training data beside their augmented views.
+    """Draw faces spread over the training data beside what every pipeline makes of them.
 
     Args:
         tables: training tables.
-        transforms: view -> steps of its pipeline.
+        transforms: steps of the pipelines by name.
         faces: how many.
         folder: where transforms.png goes.
     """
     files = np.concatenate([table.files for table in tables])
     files = files[np.linspace(0, len(files) - 1, min(faces, len(files))).astype(int)]
-    pipelines = {view: build_pipeline(steps, key=f"transforms.{view}") for view, steps in transforms.items()}
+    steps = with_labeled(transforms)
+    pipelines = {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in steps}
     columns = ["original"]
-    for view in pipelines:
-        columns += [view] if view == "eval" else [f"{view} {draw + 1}" for draw in range(_DRAWS)]
+    for name in pipelines:
+        columns += [name] if name == EVAL else [f"{name} {draw + 1}" for draw in range(_DRAWS)]
     rows = []
     for number, file in enumerate(files):
         image = read_image(file)
         draws = [
             pipeline(image, 1000 * number + draw)
-            for view, pipeline in pipelines.items()
-            for draw in range(1 if view == "eval" else _DRAWS)
+            for name, pipeline in pipelines.items()
+            for draw in range(1 if name == EVAL else _DRAWS)
         ]
         rows.append([image, *draws])
     return contact_sheet(rows, path=folder / "transforms.png", columns=columns)

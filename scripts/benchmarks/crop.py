@@ -22,8 +22,8 @@ from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report, announced
 from faceflow.config.composition import compose_config
 from faceflow.config.instantiate import instantiate, plain_dict
-from faceflow.crop.clips import find_clips
-from faceflow.crop.cropping import CropSettings, crop_clip
+from faceflow.cropping.clips import find_clips
+from faceflow.cropping.crop_clip import CropSettings, crop_clip
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector

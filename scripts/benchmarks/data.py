@@ -25,6 +25,7 @@ from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import FaceDataset
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.transforms import Pipeline
+from faceflow.data.views import LABELED
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.training.build import build_pipelines
@@ -44,7 +45,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
     parser: argparse.ArgumentParser = commands.add_parser("data", help="the training loader, and its memory")
     add_data_options(parser)
-    parser.add_argument("--view", default="weak", help="augmentation: weak, strong; default: %(default)s")
+    parser.add_argument("--view", default="labeled", help="augmentation: labeled, weak, strong; default: %(default)s")
     parser.add_argument("--workers", type=whole_numbers, default="0,1,2", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, default=5, help="rounds that count; default: %(default)s")
     return parser
@@ -66,7 +67,7 @@ def measure(options: argparse.Namespace) -> Report:
     for row in rows:
         epochs = " ".join(f"{mib:.1f}" for mib in row.series["memory_mib"])
         notes.append(f"MiB after each epoch, {row.case}: {epochs}")
-    title = f"Loader, labeled/{options.view}, {options.size} px, batches of {options.batch}"
+    title = f"Loader, labelled faces, transforms.{options.view}, {options.size} px, batches of {options.batch}"
     return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
 
 
@@ -78,7 +79,7 @@ def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
     if data.get("prepare"):
         instantiate(data["prepare"], key="data.prepare")
     tables = read_tables(data["sources"], levels=cfg.levels)
-    views = [f"labeled/{view}"]
+    views = [LABELED if view == LABELED else f"{LABELED}/{view}"]
     return AUDataModule(
         {"train": tables},
         aus=choose_aus(cfg.aus.names, tables),

@@ -22,6 +22,7 @@ from faceflow.config.composition import compose_config
 from faceflow.faces.video import Frame
 from faceflow.images import Image
 from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.infer import open_predictor
 from faceflow.inference.output import row_file
 from faceflow.inference.predictor import Predictor
 
@@ -53,8 +54,8 @@ def measure(options: argparse.Namespace) -> Report:
     cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
     rates: dict[str, list[float]] = {part: [] for part in _PARTS}
     ours: list[float] = []
-    with Predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
-        (found,) = find_sources(cfg["source"], predictor.frames)
+    with open_predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
+        (found,) = find_sources(cfg["source"], predictor.settings.frames)
         source = _repeated(found, options.frames)
         frames = [frame.image for frame in itertools.islice(source.read(), _KEPT) if frame.image is not None]
         faces = _faces(predictor, found)

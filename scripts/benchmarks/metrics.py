@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import Comparison, Report
+from faceflow.metrics.au_scores import Prediction, evaluate
 from faceflow.metrics.bootstrap import PersonBootstrap
-from faceflow.metrics.evaluation import DEFAULT_THRESHOLD, Prediction, evaluate
+from faceflow.metrics.occurrence import f1
 from faceflow.metrics.ranking import Array
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 _BASE_RATE, _OBSERVED = 0.15, 0.95
 
@@ -50,7 +52,8 @@ def measure(options: argparse.Namespace) -> Report:
     row = Comparison(case="occurrence", ours=[own for own, _ in rounds[1:]], reference=[bare for _, bare in rounds[1:]])
     started = time.perf_counter()
     persons = rng.integers(0, 27, options.frames)
-    PersonBootstrap(persons, resamples=1000, seed=0).f1(probability >= DEFAULT_THRESHOLD, truth, observed)
+    bootstrap = PersonBootstrap(persons, resamples=1000, seed=0)
+    bootstrap.decisions(f1, probability >= DEFAULT_THRESHOLD, truth, observed)
     intervals = f"intervals of F1, 1000 resamples of 27 persons: {time.perf_counter() - started:.2f} s"
     title = f"Metrics of {options.frames} frames x {options.aus} AUs"
     return Report(title=title, unit="frames/s", comparisons=[row], notes=[intervals])

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceflow.data.datamodule import AUDataModule
+from faceflow.data.views import stream_and_pipeline
 from faceflow.errors import ConfigError
 from faceflow.methods.miro import MIRO
 from faceflow.report.result_files import write_json
@@ -37,9 +38,9 @@ class BareLoop:
         self.mixed = trainer.precision == "bf16-mixed"
         self.device = module.device
         self.batch_size = data.batch_sizes["labeled"]
-        shared = [*module.views, *module.taught_here]
+        shared = [*module.views, *module.detached]
         self.trained_rows = _row_count(shared, data)
-        taught_rows = _row_count([view for view in module.taught if view not in shared], data)
+        taught_rows = _row_count([view for view in module.teacher_views if view not in shared], data)
         self.oracle = next((part.oracle for part in module.objectives.values() if isinstance(part, MIRO)), None)
         self.frozen = module.freeze_batch_norm
         spec = module.payload.spec
@@ -146,7 +147,7 @@ class StepTimer(L.Callback):
 
 
 def _row_count(views: Sequence[str], data: AUDataModule) -> int:
-    return sum(data.batch_sizes[view.partition("/")[0]] for view in views)
+    return sum(data.batch_sizes[stream_and_pipeline(view)[0]] for view in views)
 
 
 def _now(device: torch.device) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.composition import add_data_options, compose_config, whole_numbers
 from benchmarks.report import Comparison, Report, announced, cores
 from benchmarks.step_timer import StepTimer
-from faceflow.training.run import train
+from faceflow.training.train import train
 
 _BASELINE = "supervised"
 _PREFETCHED = 2  # batches that a worker prepares ahead

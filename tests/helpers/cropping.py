@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from faceflow.crop.clips import Clip, find_clips
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.cropping import CropSettings, crop_clip, rows_file
+from faceflow.cropping.clips import Clip, find_clips
+from faceflow.cropping.crop_clip import CropSettings, crop_clip, rows_file
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from tests.helpers.markers import MarkerDetector

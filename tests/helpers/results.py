@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceflow.metrics.evaluation import Prediction, evaluate
+from faceflow.metrics.au_scores import Prediction, evaluate
 from faceflow.report.example_faces import Results
 
 SOME = ("AU1", "AU4", "AU12")
@@ -23,8 +23,9 @@ def make_results(
     files: list[str] | None = None,
     grades: Any = None,
     thresholds: Any = THRESHOLD,
+    persons: list[str] | None = None,
 ) -> Results:
-    """`grades` are predicted intensities, the truth is 3 where an AU occurs."""
+    """`grades` are predicted intensities, the truth is 3 where an AU occurs; one person is on all faces by default."""
     probability = np.asarray(probability, float)
     observed = np.broadcast_to(observed, probability.shape).copy()
     truth = np.asarray(truth, bool) & observed
@@ -46,6 +47,7 @@ def make_results(
         observed=observed,
         evaluation=evaluation,
         intensity=intensity,
+        persons=["somebody"] * len(observed) if persons is None else persons,
         files=files,
     )
 

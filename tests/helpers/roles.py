@@ -16,7 +16,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig
 from faceflow.data.streams import training_streams
 from faceflow.errors import DataError
-from faceflow.evaluation.known_faces import remember, seen_subjects, without_seen
+from faceflow.evaluation.known_faces import find_seen, remember, seen_subjects, without_seen
 from faceflow.models.checkpoint import Payload
 from tests.helpers.networks import network_spec
 from tests.helpers.populations import Population
@@ -66,7 +66,7 @@ def _train_and_test(people: Population, fold: Fold, split: SplitConfig) -> str:
     )
     tables = read_tables(people.sources(), levels=5)
     try:
-        kept, _ = without_seen(tables, payload, everybody=False, same_subjects=None)
+        kept, _ = without_seen(tables, find_seen(tables, payload), everybody=False, same_subjects=None)
     except DataError:
         return "trained"
     learned = {

@@ -36,6 +36,7 @@ def make_module(*, spec: NetworkSpec | None = None, **changes: Any) -> AUModule:
     levels = [[5] * spec.levels for _ in spec.aus]
     settings: dict[str, Any] = {
         "objectives": {"supervised": Supervised(criterion=BCE(weighting="none", max_weight=1.0))},
+        "computed": {},
         "counts": label_counts(levels, [10] * len(spec.aus)),
         "scorer": SplitScorer([label_table("faces", {au: [0.0, 5.0] for au in spec.aus})], spec),
         "optimizer": partial(torch.optim.SGD, lr=0.01),
@@ -98,14 +99,19 @@ def fit(
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
     module's own hook of that name. Both come after the same hooks of `callbacks`.
     """
-    settings: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "log_every_n_steps": 1, "logger": False}
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "max_epochs": 1,
+        "log_every_n_steps": 1,
+        "logger": False,
+        "enable_progress_bar": False,
+    }
     with warnings.catch_warnings():
         for advice in _ADVICE:
             warnings.filterwarnings("ignore", message=advice)
         trainer = L.Trainer(
             devices=1,
             enable_checkpointing=False,
-            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[*callbacks, _Watch(before_step, after_batch)],

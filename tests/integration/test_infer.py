@@ -225,8 +225,8 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "calibration": (["calibrate=no.jpg"], "ConfigError: calibrate: expected none, median, or a picture of a neutral"),
     "no model": (["onnx=none.onnx"], "ExportError: onnx: expected an ONNX model, got 'none.onnx': no such file; check"),
-    "text": (["onnx={folder}/text.onnx"], "ExportError: onnx: expected an ONNX model, got a file that is no ONNX"),
-    "truncated": (["onnx={folder}/cut.onnx"], "ExportError: onnx: expected an ONNX model, got a truncated or damaged"),
+    "text": (["onnx={folder}/text.onnx"], "ExportError: onnx: expected an ONNX model that ONNX Runtime"),
+    "truncated": (["onnx={folder}/cut.onnx"], "ExportError: onnx: expected an ONNX model that ONNX Runtime"),
     "newer": (
         ["onnx={folder}/newer.onnx"],
         "ExportError: {folder}/newer.onnx: expected model format 1 or lower, got 2",

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.occurrence import f1 as f1_metric
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 
@@ -112,7 +113,9 @@ def test_every_test_has_intervals_over_its_persons(whole: Outcome) -> None:
     frame, scores = predictions(whole, "fold1"), per_au(whole, "fold1")
     occurs = frame[[f"{au}_occurs" for au in AUS]].to_numpy(float)
     predicted = frame[[f"{au}_prob" for au in AUS]].to_numpy() >= 0.5
-    expected = PersonBootstrap(frame["person"], resamples=50, seed=0).f1(predicted, occurs, np.isfinite(occurs))
+    expected = PersonBootstrap(frame["person"], resamples=50, seed=0).decisions(
+        f1_metric, predicted, occurs, np.isfinite(occurs)
+    )
     bounds = scores.loc[list(AUS), ["f1_0.5_low", "f1_0.5_high"]].to_numpy()
     assert bounds == pytest.approx(np.stack([expected.per_au.low, expected.per_au.high], axis=1), nan_ok=True)
     summary = Outcome(0, "", "", whole.folder / "fold1").metrics()["test"]["faces"]["summary"]

@@ -10,6 +10,7 @@ import lightning as L
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from tests.integration.command import SMALL, Faces, Outcome, run, train
 
@@ -47,6 +48,16 @@ def test_the_stored_config_repeats_the_run_bit_for_bit_and_another_seed_does_not
     assert (again.folder / "metrics.csv").read_text() == (trained.folder / "metrics.csv").read_text()
     other = train(tmp_path / "other", *faces.overrides, "trainer.max_epochs=2", "seed=1", "test=false")
     assert (other.table("metrics.csv")["train/loss"] != trained.table("metrics.csv")["train/loss"]).all()
+
+
+@pytest.mark.slow
+def test_a_stored_config_of_before_the_labelled_view_repeats_its_run(trained: Outcome, tmp_path: Path) -> None:
+    config = yaml.safe_load((trained.folder / "config.yaml").read_text("utf-8"))
+    assert config["transforms"].pop("labeled") == config["transforms"]["weak"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "test": False}, sort_keys=False), "utf-8")
+    again = run("train", tmp_path / "again", "--config-dir", str(tmp_path), "--config-name", "config")
+    assert again.code == 0, again.stderr
+    assert (again.folder / "metrics.csv").read_text() == (trained.folder / "metrics.csv").read_text()
 
 
 class InterruptIn(L.Callback):

@@ -140,9 +140,18 @@ def test_other_aus_start_from_a_checkpoint_and_say_which_heads_are_new(
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains(loss: str, faces: Faces, tmp_path: Path) -> None:
     settings = (f"loss={loss}", "optimizer.lr=0.01", "trainer.max_epochs=4", "model.dropout=0", "flip=0", "test=false")
-    weak = ("transforms@transforms.weak=eval",)
-    losses = train(tmp_path, *faces.overrides, *settings, *weak).table("metrics.csv")["train/loss"]
+    plain = ("transforms@transforms.labeled=eval",)
+    losses = train(tmp_path, *faces.overrides, *settings, *plain).table("metrics.csv")["train/loss"]
     assert losses.iloc[-1] < losses.iloc[0]
+
+
+def test_a_view_that_is_set_and_not_read_is_named(faces: Faces, tmp_path: Path) -> None:
+    outcome = train(tmp_path, *faces.overrides, "transforms@transforms.weak=medium", "augment=strong", "preview=1")
+    expected = (
+        "WARNING transforms.weak is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+        "see augment=light|medium|strong"
+    )
+    assert outcome.stderr.splitlines() == [expected]
 
 
 def test_preview_draws_and_report_only_reports_instead_of_training(faces: Faces, tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ def test_the_wheel_holds_code_configs_and_the_typed_marker_and_nothing_else(whee
     names = zipfile.ZipFile(wheel).namelist()
     assert {"faceflow/py.typed", "faceflow/configs/train.yaml", "faceflow/cli/train.py"} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "scripts", "configs"))]
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "faceflow").rglob("*.jinja")}
+    assert templates
+    assert templates <= set(names)
     built_in = {str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.yaml") if "local" not in path.parts}
     assert {
         name.removeprefix("faceflow/")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faceflow.encoding import LabelScale, cutpoints, encode, occurrence_level, occurs
-from faceflow.metrics.evaluation import decode
+from faceflow.metrics.au_scores import decode
 from faceflow.metrics.occurrence import occurrence_metrics
 
 

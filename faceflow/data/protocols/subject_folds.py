@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from faceflow.checks import check_number
+from faceflow.checks import check_choice, check_whole
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig
@@ -68,8 +68,8 @@ class KFold(_FoldsOfPersons):
     def __post_init__(self) -> None:
         """Check the numbers."""
         super().__post_init__()
-        check_number(self.k, key="protocol.k", expected="a whole number >= 2", valid=lambda k: k >= 2, whole=True)
-        check_number(self.seed, key="protocol.seed", expected="a whole number >= 0", valid=lambda x: x >= 0, whole=True)
+        check_whole(self.k, key="protocol.k", lowest=2)
+        check_whole(self.seed, key="protocol.seed", lowest=0)
 
     def describe(self, split: SplitConfig) -> str:
         """Say how many folds there are, and what becomes of those who are not tested."""
@@ -128,8 +128,7 @@ class SubjectFolds(_FoldsOfPersons):
     def __post_init__(self) -> None:
         """Check that the folds are lists of names, none in two."""
         super().__post_init__()
-        if self.others not in ("error", "train"):
-            raise ConfigError(f"protocol.others: expected error or train, got {self.others!r}")
+        check_choice(self.others, key="protocol.others", options=("error", "train"))
         if not isinstance(self.subjects, dict) or len(self.subjects) < 1:
             raise ConfigError(f"protocol.subjects: expected a list of subjects per fold, got {self.subjects!r}")
         for name, subjects in self.subjects.items():

@@ -81,7 +81,7 @@ def resolve(cfg: DictConfig) -> Any:
         (
             "transforms=weak",
             "ConfigError: transforms: expected the place of the group as well; use transforms@transforms.eval or "
-            "transforms@transforms.strong or transforms@transforms.weak",
+            "transforms@transforms.labeled or transforms@transforms.strong or transforms@transforms.weak",
         ),
         (
             "aus.names=[AU1",

@@ -19,7 +19,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from faceflow.config.paths import config_dir
-from faceflow.crop.workers import Shard
+from faceflow.cropping.workers import Shard
 from faceflow.data.sources import SourceConfig
 from faceflow.data.splits import SplitConfig
 from faceflow.data.unlabeled import UnlabeledConfig

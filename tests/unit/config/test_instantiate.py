@@ -76,15 +76,15 @@ def test_target_that_is_no_component_is_refused_in_one_line(target: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("node", "name", "reason"),
     [
-        ({"gamma": 1}, "unexpected keyword argument 'gamma'"),
-        ({"max_weight": "high"}, "'<=' not supported"),
+        ({**BCE_NODE, "gamma": 1}, "BCE", "unexpected keyword argument 'gamma'"),
+        ({"_target_": "torch.nn.Dropout", "p": "high"}, "Dropout", "'<' not supported"),
     ],
 )
-def test_arguments_that_do_not_fit_name_the_class(changes: dict[str, Any], reason: str) -> None:
-    text = refusal({**BCE_NODE, **changes})
-    assert text.startswith("loss: BCE refused its arguments (")
+def test_arguments_that_do_not_fit_name_the_class(node: dict[str, Any], name: str, reason: str) -> None:
+    text = refusal(node)
+    assert text.startswith(f"loss: {name} refused its arguments (")
     assert reason in text
 
 

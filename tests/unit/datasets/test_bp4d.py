@@ -209,7 +209,7 @@ class TestImages:
             {"labels": "intensities"},
             "dataset.labels: expected occurrence or intensity, got 'intensities'; did you mean",
         ),
-        ({"frames": "coded"}, "dataset.frames: expected labeled or all, got 'coded'; "),
+        ({"frames": "coded"}, "dataset.frames: expected labeled or all, got 'coded'"),
     ],
 )
 def test_an_unknown_setting_is_refused(root: Path, setting: dict[str, str], message: str) -> None:

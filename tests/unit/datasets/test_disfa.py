@@ -231,7 +231,7 @@ class TestVideos:
 class TestSettings:
     def test_an_unknown_camera_is_refused(self, root: Path) -> None:
         assert error_of(root, camera="rigth") == (
-            "dataset.camera: expected left or right or both, got 'rigth'; did you mean 'right'?"
+            "dataset.camera: expected left, right, both, got 'rigth'; did you mean 'right'?"
         )
 
     def test_a_camera_without_videos_is_refused(self, root: Path) -> None:

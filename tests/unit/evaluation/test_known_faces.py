@@ -43,6 +43,12 @@ def strangers(people: object, name: str = "own", folder: str = "new") -> FaceTab
     return table(name, people, folder=folder)  # type: ignore[arg-type]
 
 
+def leave_out(
+    tables: list[FaceTable], known: Payload, *, everybody: bool, same_subjects: bool | None
+) -> tuple[list[FaceTable], dict[str, str]]:
+    return without_seen(tables, find_seen(tables, known), everybody=everybody, same_subjects=same_subjects)
+
+
 def seen_of(test: FaceTable, known: Payload) -> tuple[list[bool], list[bool]]:
     (overlap,) = find_seen([test], known)
     return overlap.seen.tolist(), overlap.unsure.tolist()
@@ -125,14 +131,14 @@ def test_an_older_checkpoint_is_asked_by_names() -> None:
 def test_who_is_left_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     known = payload(table("own", ["1", "2"]))
-    kept, note = without_seen([strangers(["1", "3"])], known, everybody=False, same_subjects=None)
+    kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=None)
     assert (len(kept[0]), note) == (4, {"caution": "1 subject with ids of training subjects counted as other people"})
     assert "1 subject id of the training data, such as '1', but none of their pictures" in caplog.text
-    kept, note = without_seen([strangers(["1", "3"])], known, everybody=False, same_subjects=True)
+    kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=True)
     assert (len(kept[0]), note) == (2, {"left out": "2 images of seen subjects"})
     with pytest.raises(DataError, match=r"got none \(4 images of training and validation subjects left out\)"):
-        without_seen([strangers(["1", "2"])], known, everybody=False, same_subjects=True)
-    kept, note = without_seen([table("own", ["1"])], known, everybody=True, same_subjects=None)
+        leave_out([strangers(["1", "2"])], known, everybody=False, same_subjects=True)
+    kept, note = leave_out([table("own", ["1"])], known, everybody=True, same_subjects=None)
     assert (len(kept[0]), note) == (2, {"caution": "includes subjects seen in training or validation"})
 
 

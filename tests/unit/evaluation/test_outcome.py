@@ -11,8 +11,8 @@ from sklearn.metrics import confusion_matrix
 from faceflow.errors import ConfigError
 from faceflow.evaluation.outcome import describe, log_outcome, reopened, test_outcome
 from faceflow.evaluation.scoring import SplitScorer
-from faceflow.evaluation.testing import TestResult
-from faceflow.metrics.evaluation import Prediction
+from faceflow.evaluation.testing import TestScores
+from faceflow.metrics.au_scores import Prediction
 from faceflow.tracking.tracker import Outcome, TrackedRun, Tracker
 from tests.helpers.networks import label_table, network_spec
 
@@ -45,7 +45,7 @@ def test_confusions_equal_scikit_learn_over_the_known_labels() -> None:
     scorer = SplitScorer(tables, spec)
     evaluations = scorer.score(np.arange(6), prediction, {"AU1": 0.5})
     outcome = test_outcome(
-        TestResult(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction), tables, spec
+        TestScores(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction), tables, spec
     )
     first, second = outcome.curves
     occurs, found = [0, 0, 1, 1, 1], [0, 1, 0, 1, 1]  # from 2 on; probability of 0.5 and more

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
-from faceflow.metrics.evaluation import Prediction
+from faceflow.metrics.au_scores import Prediction
 from tests.helpers.networks import label_table, network_spec
 
 NAN = math.nan

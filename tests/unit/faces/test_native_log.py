@@ -25,7 +25,6 @@ CHECK = (
 REASON = "thread.cc:1776] Check failed: err == 0 (11 vs. 0) : can't start helper thread"
 ABORT = """
 import ctypes, os, sys
-from faceflow.faces.native_log import native_lines_logged
 print("rows so far")
 with native_lines_logged("MediaPipe"):
     os.write(2, sys.argv[1].encode())
@@ -112,6 +111,6 @@ def test_a_detector_that_does_not_start_names_the_reason(
 
     assert f"which does not open ({reason}" in message()
     whole = file_hash(tmp_path / "face.task")
-    usual = ModelFile(name="", sha256=whole, url="", package="", member="")
+    usual = ModelFile(name="", sha256=whole, url="")
     monkeypatch.setattr(mediapipe_detector, "FACE_LANDMARKER", usual)
     assert message().startswith(f"detector: expected MediaPipe to start, got '{reason}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from faceflow.crop.crop_rows import Status
+from faceflow.cropping.crop_rows import Status
 from faceflow.errors import ConfigError
 from faceflow.faces.detector import Array, Detection
 from faceflow.faces.selection import NO_FACE, Face

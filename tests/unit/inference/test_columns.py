@@ -57,6 +57,14 @@ def test_an_unknown_score_is_an_empty_cell() -> None:
     assert row(contract(), frame(1, face((0, 0, 0), score=float("nan"))))["det_score"] is None
 
 
+@pytest.mark.parametrize(("alias", "first"), [("none", 1), ("openface", 1), ("pyfeat", 0)])
+def test_columns_say_what_they_mean_and_from_where_frames_count(alias: str, first: int) -> None:
+    meanings = {column.name: column.meaning for column in Table(contract(), alias=alias, suffixes=[""]).columns}
+    assert meanings["frame"].startswith(f"number of the decoded frame, from {first}")
+    assert row(contract(), frame(1), alias)["frame"] == first
+    assert meanings["status"].startswith("ok; tracked: ")
+
+
 def test_faces_of_a_frame_are_rows() -> None:
     table = Table(contract(), alias="none", suffixes=[""])
     both = list(table.cells(frame(1, face((0, 0, 0)), face((1, 1, 1), number=4))))

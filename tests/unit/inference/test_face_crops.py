@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from faceflow.crop.clips import find_clips
-from faceflow.crop.crop_rows import read_rows
-from faceflow.crop.cropping import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.clips import find_clips
+from faceflow.cropping.crop_clip import CROPS, CropSettings, crop_clip, rows_file
+from faceflow.cropping.crop_rows import read_rows
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
+from faceflow.faces.detector import Detection
 from faceflow.faces.video import Frame, FrameRange
-from faceflow.images import read_image
+from faceflow.images import Image, read_image
 from faceflow.inference.face_crops import CutFrame, Selection, aligned_faces, whole_pictures
 from faceflow.inference.frames import find_sources
 from faceflow.inference.onnx_model import fit
-from faceflow.inference.recipe import choose_detector, choose_recipe, choose_selection
+from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from tests.helpers.exported import CROP, EYES, contract
 from tests.helpers.markers import MarkerDetector, blank, draw_face, face_at, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)
-DETECTOR = {"_target_": "tests.helpers.markers.MarkerDetector"}
 
 
 def crops_of(path: Path, output: Path, selection: Selection) -> list[dict[str, str]]:
@@ -82,6 +83,23 @@ def test_faces_of_a_video_are_cut_as_crops_are(tmp_path: Path, policy: str, smoo
     assert scored >= 8
 
 
+class _Shades(MarkerDetector):
+    """Gives the grey of the image's corner with every face."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        grey = {"grey": float(image[0, 0, 0])}
+        return [dataclasses.replace(face, extras=grey) for face in super().detect(image)]
+
+
+def test_extras_of_a_detector_stay_with_the_face_they_were_seen_on() -> None:
+    frames = [Frame(n + 1, n / 10, image) for n, image in enumerate(two_people())]
+    selection = Selection(policy="track", hold=3, smooth=2)
+    found = aligned_faces(frames, [_Shades()], Recipe.from_dict(EYES), selection, 64, sequence=True)
+    shades = [frame.faces[0].face.detection.extras["grey"] for frame in found if frame.faces[0].face.detection]
+    # 60 + 5 n; frames 5 and 6 miss the face, whose last place and number stand.
+    assert shades == [60, 65, 70, 75, 80, 80, 80, 95, 100, 105, 110, 115]
+
+
 def test_pictures_are_not_followed(tmp_path: Path) -> None:
     for n, x in enumerate((30, 40, 50)):
         write_photo(tmp_path / f"{n}.png", face_at(x, 40))
@@ -104,8 +122,8 @@ def test_crops_are_taken_as_they_come_but_for_their_size() -> None:
 
 def test_the_recipe_is_that_of_the_training_faces_unless_the_user_says_otherwise() -> None:
     assert choose_recipe(contract(), None) == Recipe.from_dict(EYES)
-    assert choose_recipe(contract(), {**EYES, "size": 128}).size == 128
-    assert choose_recipe(contract(crop=None), EYES).size == 64
+    assert choose_recipe(contract(), Recipe.from_dict({**EYES, "size": 128})).size == 128
+    assert choose_recipe(contract(crop=None), Recipe.from_dict(EYES)).size == 64
 
 
 @pytest.mark.parametrize("crop", [None, {}, {"align": None}, {"align": []}, []])
@@ -123,18 +141,18 @@ def test_smoothing_is_that_of_the_training_faces_unless_the_user_says_otherwise(
 
 
 def test_another_detector_is_refused_unless_asked_for() -> None:
-    assert choose_detector(contract(), DETECTOR, same=True).name == "markers"
+    check_detector(contract(), MarkerDetector(), same=True)
     other = contract(crop=CROP | {"detector": {"name": "mediapipe_boxes"}})
     with pytest.raises(ConfigError, match="detector: expected mediapipe_boxes, .* got markers; add detector=mediap"):
-        choose_detector(other, DETECTOR, same=True)
-    assert choose_detector(other, DETECTOR, same=False).name == "markers"
-    assert choose_detector(contract(crop=None), DETECTOR, same=True).name == "markers"
+        check_detector(other, MarkerDetector(), same=True)
+    check_detector(other, MarkerDetector(), same=False)
+    check_detector(contract(crop=None), MarkerDetector(), same=True)
 
 
 def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(caplog: pytest.LogCaptureFixture) -> None:
     for level in (0.0, 0.25):
         trained = {"name": "markers", "sha256": "0" * 64, "level": level}
-        choose_detector(contract(crop=CROP | {"detector": trained}), DETECTOR, same=True)
+        check_detector(contract(crop=CROP | {"detector": trained}), MarkerDetector(), same=True)
     (line,) = caplog.messages
     assert line.endswith("were found with detector.level=0.25, these are found with 0.0; AUs may differ")
 

@@ -74,7 +74,7 @@ def test_a_graph_that_does_not_run_here_is_one_line(tmp_path: Path) -> None:
     helper.set_model_props(model, {KEY: contract().to_json()})
     path = tmp_path / "m.onnx"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ExportError, match="expected a model that ONNX Runtime .* can open") as caught:
+    with pytest.raises(ExportError, match="expected an ONNX model that ONNX Runtime .* can open") as caught:
         OnnxModel(path)
     assert "\n" not in str(caught.value)
 

@@ -149,13 +149,13 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
     ("overrides", "source", "line"),
     [
         (["crops=yes"], None, "crops: expected true or false, got 'yes'"),
-        (["crop=true"], None, "crop: expected a known key, got an unknown one; did you mean 'crops'"),
+        (["crop=true"], None, "crop: expected a known key at the top level, got 'crop'; did you mean "),
         (
             ["selection.polcy=all"],
             None,
-            "selection.polcy: expected a known key, got an unknown one; did you mean 'sele",
+            "selection.polcy: expected a known key in 'selection', got 'polcy'; did you mean 'policy'",
         ),
-        (["align=eye"], None, "In 'infer': Could not find 'align/eye'"),
+        (["align=eye"], None, "align=eye: expected an option of 'align'; did you mean 'eyes'"),
         (["batch_size=0"], None, "batch_size: expected a whole number >= 1, got 0"),
         (["smooth=-1"], None, "smooth: expected frames on either side >= 0, got -1"),
         (

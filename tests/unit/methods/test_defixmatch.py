@@ -16,7 +16,7 @@ from faceflow.models.network import AUNetwork, NetworkOutput
 from tests.helpers.networks import label_counts, network_spec
 
 NETWORK = AUNetwork(network_spec())
-VIEWS = ("labeled/weak", "labeled/strong", "unlabeled/strong", f"{TEACHER}labeled/weak", f"{TEACHER}unlabeled/weak")
+VIEWS = ("labeled", "labeled/strong", "unlabeled/strong", f"{TEACHER}labeled/weak", f"{TEACHER}unlabeled/weak")
 
 
 def method(kind: type[FixMatch] = DeFixMatch, **changes: Any) -> FixMatch:
@@ -72,7 +72,7 @@ def test_anti_term_lies_on_the_strong_labelled_logits() -> None:
     assert not torch.autograd.grad(terms["task_loss"], weak)[0].eq(0).all()
 
 
-def test_task_loss_is_the_mean_of_the_weak_and_the_strong_view() -> None:
+def test_task_loss_is_the_mean_of_the_labelled_and_the_strong_view() -> None:
     weak, strong, z = torch.zeros(1, 2, 1), torch.full((1, 2, 1), 2.0), torch.zeros(1, 2, 1)
     terms = method()(outputs(weak, strong, z, z, z), batch(torch.ones(1, 2, 1), 1))
     assert terms["task_loss"].item() == pytest.approx((math.log(2) + math.log(1 + math.exp(-2))) / 2)
@@ -119,4 +119,4 @@ def test_lambda_above_one_half_is_refused_but_not_by_fixmatch() -> None:
 
 def test_lambda_zero_is_the_supervised_loss_of_both_views() -> None:
     objective = method(lambda_u=0)
-    assert objective.views == {"labeled/weak", "labeled/strong"}
+    assert objective.views == {"labeled", "labeled/strong"}

@@ -53,7 +53,7 @@ def fixmatch(aus: tuple[str, ...] = ("AU1", "AU12"), **changes: Any) -> FixMatch
 
 
 def outputs(**logits: Tensor) -> dict[str, NetworkOutput]:
-    """From labeled_weak=..., unlabeled_strong=..., teacher=... (of unlabeled/weak)."""
+    """From labeled=..., unlabeled_strong=..., teacher=... (of unlabeled/weak)."""
     names = {"teacher": f"{TEACHER}unlabeled/weak"}
     return {names.get(name, name.replace("_", "/")): NetworkOutput(value) for name, value in logits.items()}
 
@@ -119,7 +119,7 @@ def test_gradient_of_the_strong_view_by_hand_and_none_into_the_weak_one() -> Non
     labeled = torch.zeros(1, 2, 1, requires_grad=True)
     objective = fixmatch(lambda_u=2.0)
     terms = objective(
-        outputs(labeled_weak=labeled, unlabeled_strong=strong, teacher=weak), batch(torch.ones(1, 2, 1), rows=1)
+        outputs(labeled=labeled, unlabeled_strong=strong, teacher=weak), batch(torch.ones(1, 2, 1), rows=1)
     )
     assert terms["task_loss"].item() == pytest.approx(math.log(2))
     assert terms["consistency_loss"].item() == pytest.approx(2 * math.log(1 + math.exp(-1)) / 2)
@@ -134,15 +134,15 @@ def test_gradient_of_the_strong_view_by_hand_and_none_into_the_weak_one() -> Non
 def test_p_cutoff_of_one_equals_supervised_training() -> None:
     z = torch.randn(8, 2, 1) * 20
     terms = fixmatch(p_cutoff=1.0)(
-        outputs(labeled_weak=z, unlabeled_strong=z, teacher=z), batch(torch.ones(8, 2, 1), rows=8)
+        outputs(labeled=z, unlabeled_strong=z, teacher=z), batch(torch.ones(8, 2, 1), rows=8)
     )
     assert terms["consistency_loss"].item() == 0.0
 
 
 def test_lambda_zero_reads_no_unlabelled_view() -> None:
     objective = fixmatch(lambda_u=0)
-    assert objective.views == {"labeled/weak"}
-    terms = objective(outputs(labeled_weak=torch.zeros(1, 2, 1)), batch(torch.ones(1, 2, 1)))
+    assert objective.views == {"labeled"}
+    terms = objective(outputs(labeled=torch.zeros(1, 2, 1)), batch(torch.ones(1, 2, 1)))
     assert list(terms) == ["task_loss"]
 
 
@@ -163,7 +163,7 @@ def test_missing_labels_get_exactly_zero_gradient() -> None:
     rows = batch(torch.tensor([[[1.0], [math.nan]], [[0.0], [1.0]]]), rows=1)
     rows["labeled"]["mask"] = torch.tensor([[True, False], [True, True]])
     z = torch.zeros(1, 2, 1)
-    terms = fixmatch()(outputs(labeled_weak=labeled, unlabeled_strong=z, teacher=z), rows)
+    terms = fixmatch()(outputs(labeled=labeled, unlabeled_strong=z, teacher=z), rows)
     terms["task_loss"].backward()
     assert labeled.grad is not None
     assert labeled.grad[0, 1].item() == 0.0
@@ -190,7 +190,7 @@ def test_epoch_statistics_by_hand() -> None:
     weak = probabilities([[[0.99], [0.97]], [[0.98], [0.01]], [[0.5], [0.02]], [[0.01], [0.6]]])
     hidden = torch.tensor([[[1.0], [1.0]], [[0.0], [0.0]], [[1.0], [1.0]], [[0.0], [0.0]]])
     rows = batch(torch.ones(4, 2, 1), hidden=hidden)
-    objective(outputs(labeled_weak=weak, unlabeled_strong=weak, teacher=weak), rows)
+    objective(outputs(labeled=weak, unlabeled_strong=weak, teacher=weak), rows)
     found = objective.statistics(("AU1", "AU12"))
     assert found["mask_positive/AU1"] == 0.5
     assert found["mask_negative/AU1"] == 0.25
@@ -209,9 +209,7 @@ def test_epoch_statistics_of_a_single_au() -> None:
     objective = fixmatch(aus=("AU12",))
     weak = probabilities([[[0.99]], [[0.98]], [[0.01]], [[0.5]]])
     hidden = torch.tensor([[[1.0]], [[0.0]], [[0.0]], [[1.0]]])
-    objective(
-        outputs(labeled_weak=weak, unlabeled_strong=weak, teacher=weak), batch(torch.ones(4, 1, 1), hidden=hidden)
-    )
+    objective(outputs(labeled=weak, unlabeled_strong=weak, teacher=weak), batch(torch.ones(4, 1, 1), hidden=hidden))
     found = objective.statistics(("AU12",))
     assert (found["mask_positive"], found["mask_negative/AU12"], found["pseudo_precision/AU12"]) == (0.5, 0.25, 0.5)
 
@@ -228,7 +226,7 @@ def test_counts_of_a_long_epoch_stay_exact() -> None:
 def test_quality_is_left_out_without_hidden_labels() -> None:
     objective = fixmatch()
     z = torch.full((2, 2, 1), 9.0)
-    objective(outputs(labeled_weak=z, unlabeled_strong=z, teacher=z), batch(torch.ones(2, 2, 1), rows=2))
+    objective(outputs(labeled=z, unlabeled_strong=z, teacher=z), batch(torch.ones(2, 2, 1), rows=2))
     assert not any("precision" in name or "recall" in name for name in objective.statistics(("AU1", "AU12")))
 
 

@@ -44,11 +44,11 @@ def make_miro(network: AUNetwork | None = None, **changes: Any) -> MIRO:
 
 
 def outputs_of(network: AUNetwork, images: Tensor) -> Outputs:
-    return {"labeled/weak": network(images, maps=True)}
+    return {"labeled": network(images, maps=True)}
 
 
 def reg_loss(miro: MIRO, network: AUNetwork, images: Tensor) -> Tensor:
-    terms = miro(outputs_of(network, images), {"labeled": {"weak": images}})
+    terms = miro(outputs_of(network, images), {"labeled": {"labeled": images}})
     assert list(terms) == ["reg_loss"]
     return terms["reg_loss"]
 
@@ -68,7 +68,7 @@ def train(network: AUNetwork, miro: MIRO, steps: int) -> None:
     for step in range(steps):
         images = random_images(4, seed=step)
         outputs = outputs_of(network, images)
-        loss = outputs["labeled/weak"].logits.square().mean() + miro(outputs, {"labeled": {"weak": images}})["reg_loss"]
+        loss = outputs["labeled"].logits.square().mean() + miro(outputs, {"labeled": {"labeled": images}})["reg_loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -189,10 +189,10 @@ def test_loss_is_computed_in_single_precision_under_autocast() -> None:
     images = random_images(2)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         outputs = outputs_of(network, images)
-        found = miro(outputs, {"labeled": {"weak": images}})["reg_loss"]
+        found = miro(outputs, {"labeled": {"labeled": images}})["reg_loss"]
         oracle = miro.oracle.feature_maps(images)
     assert any(stage.dtype == torch.bfloat16 for stage in oracle)
-    pairs = zip(outputs["labeled/weak"].maps, oracle, strict=True)
+    pairs = zip(outputs["labeled"].maps, oracle, strict=True)
     by_hand = [((f.double() - f0.double()).square() / 1e-3).mean() / 2 + math.log(1e-3) / 2 for f, f0 in pairs]
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(0.1 * torch.stack(by_hand).sum().item(), rel=1e-6)
@@ -332,7 +332,7 @@ def test_config_joins_the_supervised_term_and_trains_the_variances_faster() -> N
         ("epsilon", 0, "a number > 0"),
         ("variance_init", 1e-5, "a number > epsilon (1e-05)"),
         ("variance_init", True, "a number > epsilon (1e-05)"),
-        ("normalize", None, "none or layer"),
+        ("normalize", 1, "none or layer"),
         ("freeze_batch_norm", 1, "true or false"),
     ],
 )

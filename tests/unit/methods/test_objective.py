@@ -19,7 +19,7 @@ from tests.helpers.training import fit, make_module
 class FaceVisible(Objective):
     """A second head of its own with a weight: it sees one feature map and predicts a second target."""
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({"labeled"})
     maps = True
 
     def __init__(self, *, weight: float, lr_mult: float) -> None:
@@ -30,7 +30,7 @@ class FaceVisible(Objective):
         self.head = nn.Linear(network.backbone.channels[-1], 1)
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        score = self.head(outputs["labeled/weak"].maps[-1].mean(dim=(2, 3)))
+        score = self.head(outputs["labeled"].maps[-1].mean(dim=(2, 3)))
         return {"visible": self.weight * nn.functional.softplus(-score).mean()}
 
 
@@ -43,7 +43,7 @@ def two_heads(weight: float) -> dict[str, Objective]:
 
 def one_batch() -> dict[str, dict[str, Tensor]]:
     target = torch.tensor([[[1.0], [0.0]], [[0.0], [1.0]]])
-    return {"labeled": {"weak": random_images(2), "target": target, "mask": torch.ones(2, 2, dtype=torch.bool)}}
+    return {"labeled": {"labeled": random_images(2), "target": target, "mask": torch.ones(2, 2, dtype=torch.bool)}}
 
 
 def test_objective_may_own_a_head_that_is_trained_at_its_rate_without_decay() -> None:

@@ -15,8 +15,8 @@ def supervised(weighting: str = "none") -> Supervised:
     return Supervised(criterion=BCE(weighting=weighting, max_weight=10.0))
 
 
-def test_reads_only_the_weak_view_of_labelled_faces() -> None:
-    assert Supervised.views == {"labeled/weak"}
+def test_reads_only_the_labelled_view_of_labelled_faces() -> None:
+    assert Supervised.views == {"labeled"}
     assert not Supervised.maps
 
 
@@ -28,7 +28,7 @@ def test_term_is_the_mean_over_known_labels() -> None:
             "mask": torch.tensor([[True, True], [False, True]]),
         }
     }
-    terms = supervised()({"labeled/weak": NetworkOutput(logits)}, batch)
+    terms = supervised()({"labeled": NetworkOutput(logits)}, batch)
     assert list(terms) == ["task_loss"]
     # -log(1/2), -log(1 - 3/4), -log(1 - 1/4), over three known labels
     assert terms["task_loss"].item() == pytest.approx((math.log(2) + math.log(4) + math.log(4 / 3)) / 3)
@@ -39,7 +39,7 @@ def test_missing_labels_give_exactly_no_gradient_whatever_they_hold(missing: flo
     logits = torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
     mask = torch.tensor([[True, False], [False, False], [False, True]])
     target = torch.where(mask.unsqueeze(-1), torch.ones(3, 2, 5), missing)
-    terms = supervised()({"labeled/weak": NetworkOutput(logits)}, {"labeled": {"target": target, "mask": mask}})
+    terms = supervised()({"labeled": NetworkOutput(logits)}, {"labeled": {"target": target, "mask": mask}})
     terms["task_loss"].backward()
     assert logits.grad is not None
     assert (logits.grad[~mask] == 0).all()
@@ -50,7 +50,7 @@ def test_batch_without_any_label_costs_nothing() -> None:
     logits = torch.randn(2, 2, 1).requires_grad_()
     mask = torch.zeros(2, 2, dtype=torch.bool)
     batch = {"labeled": {"target": torch.full((2, 2, 1), math.nan), "mask": mask}}
-    loss = supervised()({"labeled/weak": NetworkOutput(logits)}, batch)["task_loss"]
+    loss = supervised()({"labeled": NetworkOutput(logits)}, batch)["task_loss"]
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
-from faceflow.metrics.intensity import intensity_metrics
-from faceflow.metrics.occurrence import macro, occurrence_metrics
+from faceflow.metrics.intensity import icc, intensity_metrics
+from faceflow.metrics.occurrence import f1, macro, occurrence_metrics
 
 Array = npt.NDArray[Any]
 RESAMPLES = 40
@@ -47,25 +47,25 @@ def assert_like_loop(found: Estimate, whole: Array, draws: Array) -> None:
 def test_f1_equals_a_loop_over_resampled_rows() -> None:
     who, score, truth, observed = frames()
     cuts = np.array([0.3, 0.5, 0.7])
-    found = PersonBootstrap(who, resamples=RESAMPLES, seed=5).f1(score >= cuts, truth, observed)
+    found = PersonBootstrap(who, resamples=RESAMPLES, seed=5).decisions(f1, score >= cuts, truth, observed)
 
-    def f1(rows: Array) -> Array:
+    def loop(rows: Array) -> Array:
         return occurrence_metrics(score[rows], truth[rows], observed[rows], cuts)["f1"]
 
-    assert_like_loop(found, f1(np.arange(len(who))), np.array([f1(rows) for rows in resampled(who, 5)]))
+    assert_like_loop(found, loop(np.arange(len(who))), np.array([loop(rows) for rows in resampled(who, 5)]))
     assert np.all((found.per_au.low < found.per_au.value) & (found.per_au.value < found.per_au.high))
 
 
 def test_icc_equals_a_loop_over_resampled_rows() -> None:
     who, score, truth, observed = frames(1)
     prediction, intensity = 5 * score, 1000 + np.round(5 * np.where(observed, truth * score, np.nan))
-    found = PersonBootstrap(who, resamples=RESAMPLES, seed=5).icc(prediction, intensity, observed)
+    found = PersonBootstrap(who, resamples=RESAMPLES, seed=5).intensities(icc, prediction, intensity, observed)
     known = np.where(observed, intensity, 0.0)
 
-    def icc(rows: Array) -> Array:
+    def loop(rows: Array) -> Array:
         return intensity_metrics(prediction[rows], known[rows], observed[rows])["icc"]
 
-    assert_like_loop(found, icc(np.arange(len(who))), np.array([icc(rows) for rows in resampled(who, 5)]))
+    assert_like_loop(found, loop(np.arange(len(who))), np.array([loop(rows) for rows in resampled(who, 5)]))
 
 
 def test_icc_of_an_au_that_nobody_shows_is_undefined_and_not_in_the_mean() -> None:
@@ -73,32 +73,32 @@ def test_icc_of_an_au_that_nobody_shows_is_undefined_and_not_in_the_mean() -> No
     intensity = np.round(5 * score) + 0.1
     intensity[:, 1] = 0.1  # a constant whose mean is rounded
     bootstrap = PersonBootstrap(who, resamples=RESAMPLES, seed=0)
-    found = bootstrap.icc(5 * score, intensity, observed)
-    alone = bootstrap.icc(*(a[:, [0, 2]] for a in (5 * score, intensity, observed)))
+    found = bootstrap.intensities(icc, 5 * score, intensity, observed)
+    alone = bootstrap.intensities(icc, *(a[:, [0, 2]] for a in (5 * score, intensity, observed)))
     assert np.isnan([found.per_au.value[1], found.per_au.low[1], found.per_au.high[1]]).all()
     assert np.isfinite(alone.mean.value)
     for bound in ("value", "low", "high"):
         assert getattr(found.mean, bound) == pytest.approx(getattr(alone.mean, bound), rel=1e-12)
-    constant = bootstrap.icc(np.zeros_like(score), intensity, observed)
+    constant = bootstrap.intensities(icc, np.zeros_like(score), intensity, observed)
     assert constant.per_au.value[[0, 2]].tolist() == [0, 0]
 
 
 def test_draws_do_not_depend_on_how_many_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     who, score, truth, observed = frames()
-    at_once = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(score > 0.5, truth, observed)
+    at_once = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
     monkeypatch.setattr("faceflow.metrics.bootstrap._BLOCK", 20)
-    in_parts = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(score > 0.5, truth, observed)
+    in_parts = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
     assert in_parts.per_au.low.tolist() == at_once.per_au.low.tolist()
-    other = PersonBootstrap(who, resamples=RESAMPLES, seed=1).f1(score > 0.5, truth, observed)
+    other = PersonBootstrap(who, resamples=RESAMPLES, seed=1).decisions(f1, score > 0.5, truth, observed)
     assert other.per_au.low.tolist() != at_once.per_au.low.tolist()
 
 
 def test_an_au_without_both_classes_has_no_value_and_is_not_in_the_mean() -> None:
     who, score, truth, observed = frames()
     truth[:, 1] = 0
-    found = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(score > 0.5, truth, observed)
-    without = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(
-        *(a[:, [0, 2]] for a in (score > 0.5, truth, observed))
+    found = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
+    without = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(
+        f1, *(a[:, [0, 2]] for a in (score > 0.5, truth, observed))
     )
     assert np.isnan([found.per_au.value[1], found.per_au.low[1], found.per_au.high[1]]).all()
     assert (found.mean.value, found.mean.low, found.mean.high) == (
@@ -111,14 +111,14 @@ def test_an_au_without_both_classes_has_no_value_and_is_not_in_the_mean() -> Non
 def test_resamples_that_lose_the_only_positive_person_are_passed_over() -> None:
     who, score, truth, observed = frames()
     truth[:, 0] = np.where(who == "p3", truth[:, 0], 0)
-    found = PersonBootstrap(who, resamples=RESAMPLES, seed=0).f1(score > 0.5, truth, observed)
+    found = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
     assert 0 < found.per_au.low[0] <= found.per_au.value[0]
 
 
 @pytest.mark.parametrize(("persons", "resamples"), [(1, RESAMPLES), (6, 0)])
 def test_one_person_or_no_resample_gives_the_value_alone(persons: int, resamples: int) -> None:
     who, score, truth, observed = frames(persons=persons)
-    found = PersonBootstrap(who, resamples=resamples, seed=0).f1(score > 0.5, truth, observed)
+    found = PersonBootstrap(who, resamples=resamples, seed=0).decisions(f1, score > 0.5, truth, observed)
     assert np.isfinite(found.per_au.value).all()
     assert np.isnan([found.per_au.low, found.per_au.high]).all()
     assert np.isnan([found.mean.low, found.mean.high]).all()
@@ -132,7 +132,9 @@ def test_intervals_hold_the_value_of_the_population_about_as_often_as_they_say()
         who = np.repeat(np.arange(30), 40)
         truth = rng.random((1200, 1)) < 0.5
         predicted = np.where(rng.random((1200, 1)) < skill[who][:, None], truth, ~truth)
-        interval = PersonBootstrap(who, resamples=200, seed=0).f1(predicted, truth, np.ones_like(truth)).per_au
+        interval = (
+            PersonBootstrap(who, resamples=200, seed=0).decisions(f1, predicted, truth, np.ones_like(truth)).per_au
+        )
         # E[tp] = mean skill / 2, E[fp] = E[fn] = (1 - mean skill) / 2: F1 is the mean skill, 4 / 6.
         held += bool(interval.low[0] <= 4 / 6 <= interval.high[0])
     assert 0.88 <= held / 150 <= 0.99

@@ -23,8 +23,9 @@ def test_surest_errors_come_first_and_missing_labels_never() -> None:
 
 def test_different_persons_are_shown_before_more_of_one(tmp_path: Path) -> None:
     probability = np.array([0.99, 0.98, 0.97, 0.96, 0.95])[:, None]
-    results = make_results(("AU12",), probability, np.zeros((5, 1)), files=images(tmp_path, 5))
-    figure = draw_hardest(results, "t", {}, persons=["anna", "anna", "anna", "ben", "cleo"])
+    people = ["anna", "anna", "anna", "ben", "cleo"]
+    results = make_results(("AU12",), probability, np.zeros((5, 1)), files=images(tmp_path, 5), persons=people)
+    figure = draw_hardest(results, "t", {})
     shown = [text.get_text() for text in figure.texts]
     assert [text for text in shown if "0." in text or "face" in text] == [
         *("0.99", "face0"),
@@ -42,7 +43,7 @@ def test_long_file_names_keep_their_end_and_touch_no_neighbour(tmp_path: Path) -
         str(Path(file).rename(folder / f"subject{n}_frame_000000{n}.png")) for n, file in enumerate(images(tmp_path, 3))
     ]
     results = make_results(("AU12",), [[0.99], [0.98], [0.97]], np.zeros((3, 1)), files=files)
-    figure = draw_hardest(results, "t", {}, persons=["a", "b", "c"])
+    figure = draw_hardest(results, "t", {})
     renderer = FigureCanvasAgg(figure).get_renderer()
     names = [text for text in figure.texts if "…" in text.get_text()]
     assert [text.get_text() for text in names] == [f"…_frame_000000{n}" for n in range(3)]
@@ -53,6 +54,6 @@ def test_long_file_names_keep_their_end_and_touch_no_neighbour(tmp_path: Path) -
 
 def test_faces_that_cannot_be_read_are_said_to_be_so() -> None:
     results = make_results(("AU12",), [[0.9], [0.9]], [[0], [1]], files=["nowhere.png"] * 2)
-    shown = [text.get_text() for text in draw_hardest(results, "t", {}, persons=["a", "b"]).texts]
+    shown = [text.get_text() for text in draw_hardest(results, "t", {}).texts]
     assert "no picture can be read" in shown
     assert shown[-1] == "none missed"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceflow.aus import DESCRIPTIONS
-from faceflow.report.pictures import CAPTIONS, draw_pictures, draw_training_curves
+from faceflow.report.pictures import draw_pictures, draw_training_curves
 from tests.helpers.results import SOME, images, make_results, random_results
 
 PROTOCOL = {"split": "val 30% and test 20% of the persons, seed 0"}
@@ -22,9 +22,9 @@ def drawn(paths: list[Path], output: Path) -> list[str]:
 
 def test_intensity_networks_get_one_picture_more(tmp_path: Path) -> None:
     results = random_results(SOME, 20, files=images(tmp_path / "..", 12) + ["absent.png"] * 8, grades=np.ones(3))
-    paths = draw_pictures(results, persons=["a"] * 20, title="Test", protocol=PROTOCOL, output=tmp_path)
-    names = [name for name in CAPTIONS if name != "training.png"]
-    assert drawn(paths, tmp_path) == ["results.png", *(f"pictures/{name}" for name in names[1:])]
+    paths = draw_pictures(results, title="Test", protocol=PROTOCOL, output=tmp_path)
+    names = ["hardest", "confusion", "confusion_intensity", "calibration", "cooccurrence"]
+    assert drawn(paths, tmp_path) == ["results.png", *(f"pictures/{name}.png" for name in names)]
 
 
 @pytest.mark.slow
@@ -36,8 +36,7 @@ def test_every_amount_of_data_makes_pictures_without_warnings(case: str, tmp_pat
         "no labels": lambda: make_results(SOME, np.full((5, 3), 0.5), np.zeros((5, 3)), False, grades=np.ones(3)),
         "one face": lambda: random_results(("AU1",), 1),
     }[case]()
-    persons = ["somebody"] * len(results.truth)
-    names = drawn(draw_pictures(results, persons=persons, title=case, protocol=PROTOCOL, output=tmp_path), tmp_path)
+    names = drawn(draw_pictures(results, title=case, protocol=PROTOCOL, output=tmp_path), tmp_path)
     assert "pictures/confusion_intensity.png" not in names
     assert ("pictures/cooccurrence.png" in names) == (len(results.aus) > 1)
 

@@ -10,7 +10,7 @@ import pytest
 
 from faceflow.errors import DataError
 from faceflow.files import whole_file
-from faceflow.metrics.evaluation import Evaluation
+from faceflow.metrics.au_scores import Evaluation
 from faceflow.report.result_files import per_au_frame, write_json, write_table
 
 

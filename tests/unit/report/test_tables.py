@@ -9,8 +9,8 @@ import pytest
 from faceflow.console import number, print_tables
 from faceflow.errors import DataError
 from faceflow.evaluation.data_summary import summarize
-from faceflow.metrics.evaluation import Evaluation, Prediction, evaluate
-from faceflow.report.page import rounded
+from faceflow.metrics.au_scores import Evaluation, Prediction, evaluate
+from faceflow.report.figure_page import rounded
 from faceflow.report.tables import SplitSummary, data_tables, results_table
 from tests.helpers.networks import label_table
 

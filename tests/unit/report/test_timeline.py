@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.report.timeline import Timeline, check_timeline, draw_timeline
+from faceflow.report.timeline import Timeline
+from faceflow.report.timeline_files import check_timeline, draw_timeline
 from faceflow.report.timeline_html import timeline_page
 
 NAN = float("nan")
@@ -79,6 +80,12 @@ def test_the_page_stands_alone_and_holds_the_numbers() -> None:
     assert data["values"][0] == [0.1, 0.8, 0.9, 0.7, None, None, 0.2, 0.1, 0.6, 0.3]
     assert len(data["values"]) == 2
     assert (data["from"], data["to"]) == (-0.05, 0.95)
+
+
+def test_a_title_cannot_end_the_page_or_its_script() -> None:
+    page = timeline_page(timeline(title="</title></script><script>alert('x')</script>"))
+    assert page.count("<script") == page.count("</script>") == 1
+    assert svg_of(page).attrib["aria-label"] == "</title></script><script>alert('x')</script>"
 
 
 def test_curves_of_the_page_go_through_the_values_and_break_at_gaps() -> None:

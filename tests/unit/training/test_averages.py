@@ -126,7 +126,7 @@ class TestEveryAverage:
         by_hand = bound(build(), module.network)
         states: list[AUNetwork] = []
         batch = {
-            "weak": random_images(2),
+            "labeled": random_images(2),
             "target": torch.tensor([[[0.0], [1.0]], [[1.0], [1.0]]]),
             "mask": torch.ones(2, 2, dtype=torch.bool),
             "index": torch.arange(2),

@@ -33,7 +33,7 @@ LOADER = {"batch_size": 16, "mu": 3, "steps_per_epoch": None}
 class Scaled(Objective):
     """Has a parameter with a rate of its own, and notes what it is told of the run."""
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({"labeled"})
     lr_mult = 10.0
 
     def __init__(self, *, paced: str | None = None) -> None:
@@ -43,7 +43,7 @@ class Scaled(Objective):
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         self.told.append(self.progress)
-        return {"squares": (self.scale * outputs["labeled/weak"].logits - 1).square().mean()}
+        return {"squares": (self.scale * outputs["labeled"].logits - 1).square().mean()}
 
 
 class Run:
@@ -71,7 +71,7 @@ class Run:
 
 
 def faces(batches: int) -> list[dict[str, Any]]:
-    return [{"labeled": {"weak": random_images(2, 32, seed)}} for seed in range(batches)]
+    return [{"labeled": {"labeled": random_images(2, 32, seed)}} for seed in range(batches)]
 
 
 @pytest.fixture(scope="module")

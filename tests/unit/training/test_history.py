@@ -14,7 +14,7 @@ from tests.helpers.training import fit, make_module
 
 
 def labeled() -> dict[str, Any]:
-    shown = {"weak": random_images(2, 64), "target": torch.tensor([[[0.0]] * 2, [[1.0]] * 2])}
+    shown = {"labeled": random_images(2, 64), "target": torch.tensor([[[0.0]] * 2, [[1.0]] * 2])}
     return {"labeled": {**shown, "mask": torch.ones(2, 2, dtype=torch.bool), "index": torch.arange(2)}}
 
 

@@ -28,7 +28,7 @@ ADAMW = partial(torch.optim.AdamW, lr=0.01, weight_decay=0.5)
 class Scaled(Objective):
     """Has a parameter of its own."""
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({"labeled"})
 
     def __init__(self, *, freeze_batch_norm: bool = False) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Scaled(Objective):
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        return {"squares": (self.scale * outputs["labeled/weak"].logits - 1).square().mean()}
+        return {"squares": (self.scale * outputs["labeled"].logits - 1).square().mean()}
 
 
 def make(*, freeze_batch_norm: bool = False) -> AUModule:
@@ -48,7 +48,7 @@ def make(*, freeze_batch_norm: bool = False) -> AUModule:
 
 
 def batches(count: int) -> list[dict[str, Any]]:
-    return [{"labeled": {"weak": random_images(2, seed=seed), "index": torch.arange(2)}} for seed in range(count)]
+    return [{"labeled": {"labeled": random_images(2, seed=seed), "index": torch.arange(2)}} for seed in range(count)]
 
 
 def state(module: nn.Module) -> dict[str, Tensor]:

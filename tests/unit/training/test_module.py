@@ -16,7 +16,7 @@ from torch import Tensor
 
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import SplitScorer
-from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.checkpoint import PAYLOAD
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA
@@ -29,7 +29,7 @@ from tests.helpers.training import fit, make_module
 class TwoViews(Objective):
     """Keeps what it was given."""
 
-    views = frozenset({"labeled/weak", "unlabeled/strong"})
+    views = frozenset({"labeled", "unlabeled/strong"})
     maps = True
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
@@ -40,8 +40,8 @@ class TwoViews(Objective):
 def labeled(rows: int = 2, *, seed: int = 0, size: int = 64, aus: int = 2, levels: int = 1) -> dict[str, Any]:
     target = torch.randint(0, 2, (rows, aus, levels), generator=torch.Generator().manual_seed(seed)).float()
     mask = torch.ones(rows, aus, dtype=torch.bool)
-    weak = random_images(rows, size, seed)
-    return {"labeled": {"weak": weak, "target": target, "mask": mask, "index": torch.arange(rows)}}
+    images = random_images(rows, size, seed)
+    return {"labeled": {"labeled": images, "target": target, "mask": mask, "index": torch.arange(rows)}}
 
 
 def test_two_views_of_different_length_share_one_pass_that_equals_separate_ones() -> None:
@@ -53,8 +53,7 @@ def test_two_views_of_different_length_share_one_pass_that_equals_separate_ones(
     batch = labeled(2) | {"unlabeled": {"strong": random_images(3, seed=5)}}
     fit(module, [batch])
     for view in objective.views:
-        stream, _, name = view.partition("/")
-        expected = alone(batch[stream][name], maps=True)
+        expected = alone(images_of(batch, view), maps=True)
         logits, maps = objective.seen[view]
         torch.testing.assert_close(logits, expected.logits, rtol=1e-4, atol=1e-5)
         for found, stage in zip(maps, expected.maps, strict=True):
@@ -64,7 +63,7 @@ def test_two_views_of_different_length_share_one_pass_that_equals_separate_ones(
 def test_views_and_maps_are_the_union_over_objectives() -> None:
     supervised = make_module().objectives["supervised"]
     module = make_module(objectives={"supervised": supervised, "two": TwoViews()})
-    assert module.views == ["labeled/weak", "unlabeled/strong"]
+    assert module.views == ["labeled", "unlabeled/strong"]
     assert module.maps
     assert not make_module().maps
 
@@ -256,11 +255,11 @@ def test_a_run_whose_levels_were_cut_elsewhere_is_resumed_with_its_own_cutpoints
 class Counting(Objective):
     """Counts its epochs."""
 
-    views = frozenset({"labeled/weak"})
+    views = frozenset({"labeled"})
     epochs = 0
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        return {"mean_loss": outputs["labeled/weak"].logits.square().mean()}
+        return {"mean_loss": outputs["labeled"].logits.square().mean()}
 
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
         self.epochs += 1

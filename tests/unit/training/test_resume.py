@@ -21,7 +21,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     folder = tmp_path_factory.mktemp("saved")
     module = make_module(spec=network_spec("test_efficientnet", image_size=32))
     labels = {"target": torch.ones(2, 2, 1), "mask": torch.ones(2, 2, dtype=torch.bool)}
-    batches = [{"labeled": {"weak": random_images(2, 32, seed), **labels}} for seed in range(3)]
+    batches = [{"labeled": {"labeled": random_images(2, 32, seed), **labels}} for seed in range(3)]
     saves = [SaveAfter(1, folder / "after.ckpt"), SaveAfter(1, folder / "within.ckpt", batches=2)]
     fit(module, batches, max_epochs=2, callbacks=saves)
     return {path.stem: torch.load(path, weights_only=True) for path in folder.iterdir()}

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
-from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
+from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs, images_of
 from faceflow.models.network import AUNetwork, NetworkOutput
 from faceflow.training.averages import EMA
 from tests.helpers.networks import network_spec, random_images
@@ -109,6 +110,49 @@ def test_frozen_batch_statistics_stay_as_they_were_and_weights_still_learn() -> 
     step(network, Watcher(freeze_batch_norm=True))
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
     assert not torch.equal(next(network.backbone.model.parameters()), before_weight)
+
+
+class Labelled(Objective):
+    """Keeps the images and outputs of the labelled view."""
+
+    views = frozenset({LABELED, f"{TEACHER}{LABELED}"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[Tensor, Outputs]] = []
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        self.seen.append((images_of(batch, LABELED), outputs))
+        return {"loss": outputs[LABELED].logits.square().mean()}
+
+
+def test_a_weak_view_that_serves_as_the_labelled_one_passes_through_the_network_once() -> None:
+    network, rows = CountedNetwork("test_resnet"), batch()
+    objectives = {"watcher": (watcher := Watcher()), "labelled": (labelled := Labelled())}
+    fit(make_module(network=network, objectives=objectives, computed={LABELED: "labeled/weak"}), [rows])
+    assert network.passes == [(8, True, True)]  # two labelled rows and six unlabelled ones
+    ((images, outputs),) = labelled.seen
+    assert images is rows["labeled"]["weak"]
+    assert outputs[LABELED] is watcher.seen[0]["labeled/weak"]
+    assert outputs[LABELED].logits.requires_grad
+    assert torch.equal(outputs[f"{TEACHER}{LABELED}"].logits, outputs[LABELED].logits)
+    assert not outputs[f"{TEACHER}{LABELED}"].logits.requires_grad
+
+
+def test_a_labelled_view_of_its_own_has_rows_of_its_own() -> None:
+    network, rows = CountedNetwork("test_vit"), batch()
+    rows["labeled"][LABELED] = random_images(2, seed=3)
+    network.eval()
+    expected = network(rows["labeled"][LABELED]).logits
+    network.passes.clear()
+    objectives = {"watcher": Watcher(), "labelled": (labelled := Labelled())}
+    module = make_module(network=network, spec=network.spec, objectives=objectives)
+    network.eval()
+    fit(module, [rows])
+    assert [(count, graded) for count, graded, _ in network.passes] == [(7, True), (3, False)]
+    ((images, outputs),) = labelled.seen
+    assert images is rows["labeled"][LABELED]
+    torch.testing.assert_close(outputs[LABELED].logits, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_objectives_know_the_share_of_the_run_that_is_done() -> None:

@@ -53,7 +53,8 @@ def test_training_and_validation_need_no_fp64(method: str, levels: int) -> None:
     counts = label_counts([[5] * levels] * 2, [10, 10])
     module = make_module(spec=spec, objectives=objectives, average=average, counts=counts)
     images, target = random_images(4, 32), torch.zeros(4, 2, levels)
-    rows = {"weak": images, "strong": images, "target": target, "mask": torch.ones(4, 2, dtype=torch.bool)}
+    views = {"labeled": images, "weak": images, "strong": images}
+    rows = {**views, "target": target, "mask": torch.ones(4, 2, dtype=torch.bool)}
     step = {"labeled": rows, "unlabeled": rows}
     validation = [{"eval": images[:2], "index": torch.arange(2)}]
     device = {"accelerator": ValuelessAccelerator(), "strategy": SingleDeviceStrategy(device=DEVICE)}

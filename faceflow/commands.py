@@ -1,0 +1,112 @@
+"""The commands as Python functions, for notebooks and programs; `faceflow.load`, `faceflow.train`, ... are these."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from faceflow.cli.messages import one_line
+from faceflow.config.composition import compose_config
+from faceflow.config.overrides import spell_overrides
+from faceflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from faceflow.inference.predictor import Predictor
+
+
+def load(
+    path: str | Path,
+    *overrides: str,
+    selection: str | None = None,
+    hold: int | None = None,
+    selection_smooth: int | None = None,
+    every: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    crops: bool | None = None,
+    align: str | None = None,
+    detector: str | None = None,
+    same_detector: bool | None = None,
+    calibrate: str | Path | None = None,
+    neutral_probability: float | None = None,
+    smooth: int | None = None,
+    alias: str | None = None,
+    provider: str | None = None,
+    detectors: int | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
+) -> Predictor:
+    """Open an exported model to predict pictures and videos.
+
+        with faceflow.load("model.onnx", selection="all") as model:
+            rows = model.predict("interview.mp4")
+
+    A setting that is left out has its default of `faceflow-infer`, which `faceflow-infer --cfg job` prints. Loading
+    works in threads, and inside other Hydra applications.
+
+    Args:
+        path: file of `faceflow-export`.
+        overrides: further settings as on the command line, such as "detector.min_score=0.7".
+        selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
+        hold: frames through which a lost face keeps its last place.
+        selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
+        every: 5 reads every fifth frame of a video.
+        start_s: seconds of a video to leave out.
+        end_s: second at which to stop.
+        crops: whether pictures are face crops already, cut like those that the model was trained on.
+        align: how faces are cut: "eyes", "box" or "jaanet"; default: as the training crops.
+        detector: "mediapipe_landmarks" or "mediapipe_boxes".
+        same_detector: whether to refuse another detector than the one that found the training faces.
+        calibrate: "median" (of a person's video) or a picture of the neutral face: adds columns without what the
+            person shows at rest.
+        neutral_probability: an AU that is less probable than this at rest is left as it is.
+        smooth: frames on either side over which estimates are averaged, in columns of their own.
+        alias: column names: "none" (ours), "openface" or "pyfeat".
+        provider: where the network runs: "auto", "cuda", "coreml" or "cpu".
+        detectors: frames that are searched at once; 0: one per core, at most 4.
+        batch_size: faces that are scored at once.
+        threads: of the CPU for the network; 0: one per core.
+
+    Raises:
+        ConfigError: a setting that is unknown or out of range.
+        ExportError: the file is no model of ours, or is damaged.
+    """
+    from faceflow.inference.infer import open_predictor
+
+    values = {
+        "onnx": path,
+        "selection.policy": selection,
+        "selection.hold": hold,
+        "selection.smooth": selection_smooth,
+        "frames.every": every,
+        "frames.start_s": start_s,
+        "frames.end_s": end_s,
+        "crops": crops,
+        "align": align,
+        "detector": detector,
+        "same_detector": same_detector,
+        "calibrate": calibrate,
+        "neutral_probability": neutral_probability,
+        "smooth": smooth,
+        "alias": alias,
+        "provider": provider,
+        "detectors": detectors,
+        "batch_size": batch_size,
+        "threads": threads,
+    }
+    with _mistakes_raised():
+        return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
+
+
+@contextlib.contextmanager
+def _mistakes_raised() -> Iterator[None]:
+    """Raise mistakes that Hydra finds as ours, in the one line that the commands print."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error).removeprefix("ConfigError: ")) from error

@@ -1,0 +1,32 @@
+"""Overrides as the command line has them, spelled from Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from pathlib import PurePath
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+
+def spell_overrides(values: Mapping[str, object]) -> list[str]:
+    """Write values by key as overrides; those that are None are left out, so that the default of the config stands.
+
+    Raises:
+        TypeError: a value that no config can hold.
+    """
+    return [f"{key}={_spell(value, key)}" for key, value in values.items() if value is not None]
+
+
+def _spell(value: object, key: str) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str | PurePath):
+        return QuotedString(text=str(value), quote=Quote.single).with_quotes()
+    if isinstance(value, Real):
+        return str(value)
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{_spell(item, key)}' for name, item in value.items())}}}"
+    if isinstance(value, Iterable):
+        return f"[{','.join(_spell(item, key) for item in value)}]"
+    raise TypeError(f"{key}: expected a text, a number, a list or a dict, got {type(value).__name__}")

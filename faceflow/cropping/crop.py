@@ -1,0 +1,172 @@
+"""The crop command from its config: what to crop, cropping it, tables and pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faceflow
+from faceflow.checks import check_whole
+from faceflow.config.instantiate import instantiate
+from faceflow.console import print_lines, print_tables
+from faceflow.cropping.clips import Clip, clips_of, find_clips
+from faceflow.cropping.crop_clip import CROPS, CropSettings, rows_file
+from faceflow.cropping.crop_rows import read_rows
+from faceflow.cropping.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
+from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
+from faceflow.cropping.workers import Shard, crop_clips, store_recipe
+from faceflow.datasets.published import Dataset
+from faceflow.errors import ConfigError, DataError
+from faceflow.faces.align import Recipe
+from faceflow.faces.video import FrameRange
+from faceflow.files import claimed
+from faceflow.interruption import kept
+
+log = logging.getLogger(__name__)
+
+_PICTURES = ("contact_sheet.png", "failures.png")
+_NAMED = 5  # of the clips that a message is about
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropResult:
+    """What cropping left behind.
+
+    Attributes:
+        folder: of the results, with crops.csv, a row for every frame and face.
+        finished: False where other machines still crop their share of the clips.
+        crops: files below the folder `crops`.
+        counts: rows by status of every clip.
+        labelled: whether the clips are of a data set, so that labels.csv lies there too.
+    """
+
+    folder: Path
+    finished: bool
+    crops: Sequence[str]
+    counts: Mapping[str, Mapping[str, int]]
+    labelled: bool
+
+
+def crop(cfg: Mapping[str, Any]) -> CropResult:
+    """Crop what a config names.
+
+    Args:
+        cfg: plain values of `configs/crop.yaml`.
+
+    Raises:
+        ConfigError, DataError: a setting out of range, nothing to crop, no face in it, or a result that cannot be
+            written.
+    """
+    if cfg["output"] is None:
+        raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
+    output, sheet = Path(str(cfg["output"])), cfg["sheet"]
+    with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
+        frames = FrameRange(**cfg["frames"])
+        recipe = Recipe.from_dict(cfg["align"])
+        settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
+        shard = Shard(**cfg["shard"])
+        check_whole(sheet, key="sheet", lowest=0)
+        dataset, clips = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        folds = _folds(cfg["folds"], dataset, clips)
+        _check_use(settings, dataset, clips)
+        detector = instantiate(cfg["detector"], key="detector")
+        part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
+        with claimed(part, key="output", folder=shard.count == 1):
+            store_recipe(output, settings, detector, faceflow.__version__)
+            if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
+                return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
+            counts, failures, crops = _summarize(output, clips)
+            print_tables(summary_table(counts))
+            if dataset is not None:
+                _write_labels(output, clips, folds, frames)
+            _draw(output, crops, failures, sheet)
+            if not crops:
+                raise DataError(
+                    f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
+                )
+            labelled = dataset is not None
+            return CropResult(folder=output, finished=True, crops=crops, counts=dict(counts), labelled=labelled)
+
+
+def _find(
+    node: Mapping[str, Any] | None, source: object, root: object, output: Path
+) -> tuple[Dataset | None, list[Clip]]:
+    """The data set, if one is named, and the clips to crop."""
+    if node:
+        if source is not None:
+            raise ConfigError("source: expected either source or dataset, got both; drop one of them")
+        dataset: Dataset = instantiate(node, key="dataset")
+        return dataset, clips_of(dataset.recordings())
+    sources = source if isinstance(source, list) else [source]
+    if not sources or None in sources:
+        raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
+    if root is not None:
+        raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
+    results = [output / name for name in (CROPS, *_PICTURES)]
+    return None, find_clips([str(each) for each in sources], skip=results)
+
+
+def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:
+    if dataset is not None and settings.policy == "all":
+        raise ConfigError(
+            "selection.policy: expected largest, center or track with a data set, whose labels are those of one person "
+            "in the frame, got 'all'"
+        )
+    frames = settings.frames
+    images = [str(clip.file) for clip in clips if clip.images is not None]
+    if images and (frames.start_s > 0 or frames.end_s is not None):
+        log.warning(
+            "frames.start_s, frames.end_s: images have no times, so all are cropped: %s", ", ".join(images[:_NAMED])
+        )
+
+
+def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[str, list[str]]:
+    if wanted is not None and dataset is None:
+        raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
+    subjects = [clip.recording.subject for clip in clips if clip.recording]
+    return choose_folds(wanted, dataset.folds if dataset else {}, subjects)
+
+
+def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[tuple[str, Counter[str]]], list[Failure], list[str]]:
+    """Rows by status of every clip, frames without a crop, and crops."""
+    counts: list[tuple[str, Counter[str]]] = []
+    failures: list[Failure] = []
+    for clip in clips:
+        found, failed = statuses(output, clip)
+        counts.append((clip.name, found))
+        failures += failed
+    crops = [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]]
+    return counts, failures, crops
+
+
+def _draw(output: Path, crops: Sequence[str], failures: Sequence[Failure], sheet: int) -> None:
+    """Draw some crops and failures, and say where all lie."""
+    pictures = [output / name for name in _PICTURES]
+    draw_crops(output, crops, sheet, pictures[0])
+    draw_failures(failures, sheet, pictures[1])
+    print_lines(f"Crops: {output / CROPS}", f"Every frame: {output / 'crops.csv'}")
+    if drawn := [str(path) for path in pictures if path.exists()]:
+        print_lines(f"Look at: {' and '.join(drawn)}")
+
+
+def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Sequence[str]], frames: FrameRange) -> None:
+    joined = [labelled_crops(clip, rows_file(output, clip), frames) for clip in clips]
+    crops = [crop for found, _ in joined for crop in found]
+    counts = [count for _, count in joined]
+    aus = annotated_aus(clips)
+    write_labels(output / "labels.csv", crops, aus)
+    write_folds(output / "folds", folds, crops, aus)
+    if mismatches := [text for count in counts if (text := count.mismatch)]:
+        shown = "; ".join(mismatches[:_NAMED])
+        log.warning("labels and frames differ in number: %s (%d of %d clips)", shown, len(mismatches), len(counts))
+    labelled, excluded = sum(count.labelled for count in counts), sum(count.excluded for count in counts)
+    print_lines(
+        f"Labels: {output / 'labels.csv'}: {len(crops)} crops of {labelled} labelled frames"
+        + (f", {excluded} excluded as bad frames" if excluded else "")
+    )
+    for name, tested in folds.items():
+        print_lines(f"Fold {name} tests {', '.join(tested)}")

@@ -1,0 +1,229 @@
+"""One clip: its frames are read, searched, chosen from, aligned and written, in one pass with bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from faceflow.checks import check_choice, check_whole
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_rows import FaceRow, write_rows
+from faceflow.cropping.detection_log import DetectionLog
+from faceflow.cropping.source_state import store_source
+from faceflow.datasets.published import ZipMember
+from faceflow.errors import DataError
+from faceflow.faces.align import Recipe
+from faceflow.faces.detector import FaceDetector
+from faceflow.faces.prefetch import prefetch
+from faceflow.faces.selection import Face, Selector
+from faceflow.faces.track_smoothing import smooth
+from faceflow.faces.video import Frame, FrameRange, read_images, read_video
+from faceflow.files import whole_file
+from faceflow.images import Image
+
+log = logging.getLogger(__name__)
+
+CROPS, PROGRESS, ROWS = "crops", ".progress", "rows.csv"
+FORMATS = ("jpg", "png")
+_AHEAD = 4  # frames decoded before they are searched, and searched before they are written
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    """How faces are chosen, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`."""
+
+    recipe: Recipe
+    policy: str
+    hold: int
+    smooth: int
+    frames: FrameRange
+    format: str
+    quality: int
+
+    def __post_init__(self) -> None:
+        """Check the values before anything is read."""
+        Selector(policy=self.policy, hold=self.hold, min_score=0.0)
+        smooth([], radius=self.smooth)
+        check_choice(self.format, key="image.format", options=FORMATS)
+        check_whole(self.quality, key="image.quality", lowest=1, highest=100, expected="a whole number 1..100")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data by config key."""
+        return {
+            "align": self.recipe.to_dict(),
+            "selection": {"policy": self.policy, "hold": self.hold, "smooth": self.smooth},
+            "frames": dataclasses.asdict(self.frames),
+            "image": {"format": self.format, "quality": self.quality},
+        }
+
+
+def rows_file(output: Path, clip: Clip) -> Path:
+    """Where the rows of a clip lie; it is there when the clip is finished."""
+    return output / PROGRESS / clip.name / ROWS
+
+
+def _log_file(output: Path, clip: Clip) -> Path:
+    return rows_file(output, clip).with_name("detections.jsonl")
+
+
+def crop_clip(
+    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
+) -> None:
+    """Crop a clip; what an interrupted run detected and wrote of it is used, and the result is the same.
+
+    Args:
+        clip: a file that cannot be read gets a row that says so.
+        settings: see `CropSettings`.
+        detector: an open one.
+        output: folder of all results.
+        tell: called with the number of frames done since the last call.
+
+    Raises:
+        DataError: a result cannot be written.
+    """
+    done = rows_file(output, clip)
+    begun = store_source(clip, done.parent)
+    rows: list[FaceRow] = []
+    try:
+        with (
+            _local_file(clip, done.parent) as file,
+            DetectionLog(_log_file(output, clip)) as known,
+            contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD)) as frames,
+            contextlib.closing(
+                prefetch(_searched(_reported(clip, frames), settings, detector, known, sequence=clip.sequence), _AHEAD)
+            ) as searched,  # crops are written beside the detector, not after it
+        ):
+            for frame, faces in smooth(searched, radius=settings.smooth if clip.sequence else 0):
+                rows += [_crop(clip, frame, face, settings, output, begun) for face in faces]
+                tell(1)
+    except UnreadableClipError as error:
+        log.warning("%s", error)
+        rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+    if not rows:
+        log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.file)
+    write_rows(done, rows)
+    tidy(clip, output)
+
+
+def tidy(clip: Clip, output: Path) -> None:
+    """Remove what a finished clip needs no more; it may have been killed just before."""
+    _log_file(output, clip).unlink(missing_ok=True)
+
+
+class UnreadableClipError(DataError):
+    """A file that gives no frame; the other files go on."""
+
+
+def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
+    if clip.images is not None:
+        every = frames.every if clip.sequence else 1  # photographs are no frames
+        yield from read_images({n: path for n, path in clip.images.items() if not (n - 1) % every})
+        return
+    try:
+        yield from read_video(file, frames)
+    except DataError as error:
+        raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
+
+
+def _reported(clip: Clip, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Warn of frames that do not decode, of a kind once per file."""
+    said = set()
+    for frame in frames:
+        line = f"{clip.frame_file(frame.number)}: {frame.fault}"
+        if frame.fault and line not in said:
+            said.add(line)
+            log.warning("%s; such rows have the status decode_error", line)
+        yield frame
+
+
+def _searched(
+    frames: Iterator[Frame], settings: CropSettings, detector: FaceDetector, known: DetectionLog, *, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    def selector() -> Selector:
+        return Selector(policy=settings.policy, hold=settings.hold, min_score=detector.min_score)
+
+    chooser = selector()
+    for frame in frames:
+        if frame.image is None:
+            yield frame, [Face(number=None, status="decode_error", detection=None)]
+            continue
+        found = known.get(frame.number)
+        if found is None:
+            found = detector.detect(frame.image)
+            known.add(frame.number, found)
+        if not sequence:
+            chooser = selector()
+        height, width = frame.image.shape[:2]
+        yield frame, chooser.choose(found, width=width, height=height)
+
+
+def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path, begun: int) -> FaceRow:
+    row = FaceRow(file=clip.frame_file(frame.number), frame=frame.number, time_s=frame.time_s, status=face.status)
+    detection = face.detection
+    if detection is None or frame.image is None:
+        return row
+    score = None if math.isnan(detection.score) else detection.score
+    row = dataclasses.replace(row, face=face.number, score=score, box=detection.box, points=detection.points)
+    if face.status not in ("ok", "tracked"):
+        return row
+    suffix = f"_f{face.number}" if settings.policy == "all" else ""
+    name = f"{clip.frame_name(frame.number)}{suffix}.{settings.format}"
+    crop = f"{clip.name}/{name}" if clip.name else name
+    affine = settings.recipe.affine(detection)
+    path = output / CROPS / crop
+    if not _was_written(path, begun):
+        _write_image(path, settings.recipe.warp(frame.image, affine), settings)
+    return dataclasses.replace(row, affine=affine, crop=crop)
+
+
+def _was_written(crop: Path, begun: int) -> bool:
+    """Whether an earlier run wrote a crop of this state of the file."""
+    try:
+        return crop.stat().st_mtime_ns >= begun
+    except OSError:
+        return False
+
+
+def _write_image(path: Path, pixels: Image, settings: CropSettings) -> None:
+    options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality] if settings.format == "jpg" else []
+    encoded, content = cv2.imencode(f".{settings.format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    assert encoded, "OpenCV encodes every 8-bit RGB image"
+    with whole_file(path) as partial:
+        partial.write_bytes(content.tobytes())
+
+
+@contextlib.contextmanager
+def _local_file(clip: Clip, folder: Path) -> Iterator[Path]:
+    """Path of a clip's file; a video in a zip archive is unpacked for as long as it is read."""
+    if isinstance(clip.file, Path):
+        yield clip.file
+        return
+    member: ZipMember = clip.file
+    unpacked = folder / member.name
+    try:
+        with (
+            zipfile.ZipFile(member.archive) as archive,
+            archive.open(member.member) as packed,
+            whole_file(unpacked) as partial,
+            partial.open("wb") as file,
+        ):
+            shutil.copyfileobj(packed, file)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:  # the last: encrypted
+        raise UnreadableClipError(
+            f"{member}: expected a file in a zip archive, got '{error}'; replace the archive or leave it out"
+        ) from error
+    try:
+        yield unpacked
+    finally:
+        unpacked.unlink(missing_ok=True)

@@ -1,0 +1,249 @@
+"""All clips: what is left of them, in worker processes, and the tables at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from faceflow.checks import check_whole
+from faceflow.cropping.clips import Clip
+from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
+from faceflow.cropping.crop_rows import join_rows
+from faceflow.cropping.source_state import check_source
+from faceflow.errors import ConfigError, DataError
+from faceflow.faces.detector import FaceDetector, describe_detector
+from faceflow.faces.video_file import describe_video
+from faceflow.files import remove_leftovers, whole_file
+from faceflow.interruption import await_sigterm
+from faceflow.progress import progress_bar
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+_SAID = {"format", "faceflow"}  # by crops.json, and no setting
+_POLL_S = 0.2
+_SHARD_WRITES_S = 600  # another shard may still be writing what is younger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Part of the clips for one of several machines: every `count`-th one, from `index` on."""
+
+    index: int
+    count: int
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_whole(self.count, key="shard.count", lowest=1)
+        last = self.count - 1
+        expected = f"a whole number from 0 to shard.count - 1 = {last}"
+        check_whole(self.index, key="shard.index", lowest=0, highest=last, expected=expected)
+
+
+def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, version: str) -> None:
+    """Write `crops.json`, or hold it against what is there: one folder never mixes two ways to crop.
+
+    Raises:
+        ConfigError: the folder holds crops of other settings.
+    """
+    path = output / "crops.json"
+    wanted = {"detector": describe_detector(detector)} | settings.to_dict()
+    if path.exists():
+        try:
+            theirs = dict(_flat(json.loads(path.read_text("utf-8"))))
+        except (ValueError, AttributeError) as error:
+            raise DataError(
+                f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
+            ) from error
+        ours = dict(_flat(wanted))
+        differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
+        if not differing:
+            return
+        if _holds_results(output):
+            key = differing[0]
+            raise ConfigError(
+                f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
+                "repeat those settings, or choose another output"
+            )
+        shutil.rmtree(output / PROGRESS, ignore_errors=True)  # what a run with a mistake searched and could not crop
+    with whole_file(path) as partial:
+        content = {"format": FORMAT, "faceflow": version} | wanted
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _holds_results(output: Path) -> bool:
+    """Whether a folder holds a crop or a finished clip."""
+    crops = (path for path in (output / CROPS).rglob("*") if path.suffix[1:] in FORMATS)
+    return any(crops) or any((output / PROGRESS).rglob(ROWS))
+
+
+def crop_clips(
+    clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, *, shard: Shard, workers: int
+) -> bool:
+    """Crop the clips of a shard that are not finished, then join the rows of all into `crops.csv`.
+
+    Args:
+        clips: of all shards.
+        settings: see `CropSettings`.
+        detector: not yet open; every worker opens its own.
+        output: folder of all results.
+        shard: which of the clips.
+        workers: processes; 0 and 1 crop in this one.
+
+    Returns:
+        Whether every clip is finished, also those of the other shards.
+
+    Raises:
+        DataError: a result cannot be written, or a worker was killed.
+        Terminated: it ended with the whole run.
+    """
+    check_whole(workers, key="workers", lowest=0)
+    mine = clips[shard.index :: shard.count]
+    for clip in mine:
+        check_source(clip, rows_file(output, clip).parent)
+    left = [clip for clip in mine if not rows_file(output, clip).exists()]
+    if len(left) < len(mine):
+        log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
+
+    def announced() -> int:
+        return sum(_announced(clip, settings.frames.every) for clip in left)
+
+    with progress_bar("Cropping", announced, unit="frames") as bar:
+        if workers <= 1 or len(left) == 1:
+            _crop_here(left, settings, detector, output, bar.advance)
+        elif left:
+            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
+    rows = [rows_file(output, clip) for clip in clips]
+    if waiting := [path for path in rows if not path.exists()]:
+        log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
+        return False
+    for clip in clips:
+        tidy(clip, output)
+    remove_leftovers(output, older_than_s=_SHARD_WRITES_S if shard.count > 1 else 0)
+    join_rows(rows, output / "crops.csv")
+    return True
+
+
+def _crop_here(
+    clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, advance: Callable[[int], None]
+) -> None:
+    if clips:
+        with detector:
+            for clip in clips:
+                crop_clip(clip, settings, detector, output, advance)
+
+
+def _crop_in_workers(
+    clips: Sequence[Clip],
+    settings: CropSettings,
+    detector: FaceDetector,
+    output: Path,
+    workers: int,
+    advance: Callable[[int], None],
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("Q", 0)
+    told = 0
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(detector, done, log.getEffectiveLevel())
+    )
+    try:
+        running = {pool.submit(_crop_in_worker, clip, settings, output) for clip in clips}
+        while running:
+            finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            count = int(done.get_obj().value)  # a worker that was killed may hold the lock for ever
+            advance(count - told)
+            told = count
+            for future in finished:
+                for level, line in future.result():
+                    log.log(level, "%s", line)
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        await_sigterm()
+        raise DataError(
+            f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
+            "what is finished is kept: start the same command again, or with fewer workers"
+        ) from error
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+
+
+class _Worker:
+    """State of a worker process."""
+
+    detector: FaceDetector
+    is_open: bool
+    done: Synchronized[int]
+    lines: list[tuple[int, str]]
+
+
+class _Keep(logging.Handler):
+    """Keeps what is logged in a worker, which has no terminal of its own, for the parent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _Worker.lines.append((record.levelno, record.getMessage()))
+
+
+def _start_worker(detector: FaceDetector, done: Synchronized[int], level: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends workers without a traceback; the parent reports
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=level, handlers=[_Keep()])
+    cv2.setNumThreads(1)
+    _Worker.detector, _Worker.is_open, _Worker.done, _Worker.lines = detector, False, done, []
+
+
+def _end_with_parent() -> None:
+    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tuple[int, str]]:
+    """Crop a clip; returns level and text of what was logged."""
+
+    def tell(frames: int) -> None:
+        with _Worker.done.get_lock():
+            _Worker.done.value += frames
+
+    _Worker.lines = []
+    if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
+        _Worker.detector.__enter__()
+        _Worker.is_open = True
+    crop_clip(clip, settings, _Worker.detector, output, tell)
+    return _Worker.lines
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _announced(clip: Clip, every: int) -> int:
+    if clip.images is not None and not clip.sequence:
+        return len(clip.images)
+    frames = len(clip.images) if clip.images is not None else 0
+    if clip.images is None and isinstance(clip.file, Path):
+        frames = describe_video(clip.file).frames
+    return -(-frames // every)

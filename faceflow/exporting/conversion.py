@@ -1,0 +1,132 @@
+"""A network written as ONNX, compared with torch and, in a lower precision, measured, before the file gets its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from faceflow.data.transforms import Pipeline
+from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
+from faceflow.exporting.export_faces import ExportFaces
+from faceflow.exporting.export_settings import ExportSettings
+from faceflow.exporting.graph import build_graph, write_model
+from faceflow.exporting.parity import check_finite, check_parity
+from faceflow.exporting.precision_cost import PrecisionCost, check_cost, measure_cost
+from faceflow.exporting.quantization import FP32, INT8_STATIC, reduced
+from faceflow.exporting.sample_faces import load_faces, spread
+from faceflow.files import whole_file
+from faceflow.images import Image
+from faceflow.inference.contract import ModelContract
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.models.network import AUNetwork
+from faceflow.progress import waiting
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """How labelled faces are read to measure what a precision costs, and the thresholds that validation left."""
+
+    pipeline: Pipeline
+    batch_size: int
+    workers: int
+    timeout_s: float
+    thresholds: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """A file that was written, what it says of itself, and how it differs from the network.
+
+    `difference` is the largest one of any output in single precision, `reduced_difference` in the lower one, None where
+    there is none; `cost` is None where it was not measured.
+    """
+
+    contract: ModelContract
+    difference: float
+    reduced_difference: float | None
+    cost: PrecisionCost | None
+
+
+def convert(
+    network: AUNetwork,
+    contract: ModelContract,
+    output: Path,
+    settings: ExportSettings,
+    *,
+    pictures: Mapping[str, Image],
+    faces: ExportFaces | None,
+    measuring: Measuring,
+) -> Conversion:
+    """Write a network as one ONNX file.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        contract: what the file says of itself, at the precision of `settings`.
+        output: the file.
+        settings: precision and limits.
+        pictures: to compare on, by kind, each (N, S, S, 3).
+        faces: to calibrate and to measure on.
+        measuring: how they are read.
+
+    Raises:
+        ExportError: the network cannot be exported, or the file differs too much from it; none is left behind.
+    """
+    with waiting(f"Exporting {network.spec.backbone}"):
+        model = build_graph(network, simplify=settings.simplify)
+    with whole_file(output) as partial:
+        with waiting("Comparing with torch"):
+            write_model(partial, model, dataclasses.replace(contract, precision=FP32))
+            difference = check_parity(network, _open(partial), pictures)
+        if settings.precision == FP32:
+            return Conversion(contract=contract, difference=difference, reduced_difference=None, cost=None)
+        with waiting(f"Converting to {settings.precision}"):
+            seen = None
+            if faces is not None and settings.precision == INT8_STATIC:
+                seen = load_faces(spread(faces.calibration, settings.calibration), measuring.pipeline)
+            model = reduced(model, settings.precision, faces=seen)
+            write_model(partial, model, contract)
+            lower = _open(partial)
+            reduced_difference = check_finite(network, lower, pictures)
+        if faces is None:
+            log.warning(
+                "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked "
+                "against max_drop and max_drop_au",
+                settings.precision,
+            )
+            cost = None
+        else:
+            cost = _measure(network, lower, settings, faces, measuring)
+            measured = "; ".join(filter(None, [f"{settings.precision}: {cost}", faces.note]))
+            protocol = {**contract.protocol, "precision": f"metrics are of {FP32}; {measured}"}
+            contract = dataclasses.replace(contract, protocol=protocol)
+            write_model(partial, model, contract)
+    return Conversion(contract=contract, difference=difference, reduced_difference=reduced_difference, cost=cost)
+
+
+def _measure(
+    network: AUNetwork, lower: OnnxModel, settings: ExportSettings, faces: ExportFaces, measuring: Measuring
+) -> PrecisionCost:
+    cost = measure_cost(
+        TorchPredictor(network, accelerator="cpu"),
+        OnnxPredictor(lower),
+        measuring.thresholds,
+        faces.unseen,
+        pipeline=measuring.pipeline,
+        batch_size=measuring.batch_size,
+        workers=measuring.workers,
+        timeout_s=measuring.timeout_s,
+    )
+    check_cost(cost, settings.precision, max_drop=settings.max_drop, max_drop_au=settings.max_drop_au)
+    return cost
+
+
+def _open(path: Path) -> OnnxModel:
+    """Open a file as its users will."""
+    return OnnxModel(path, provider="cpu", threads=torch.get_num_threads(), key="output")

@@ -1,0 +1,131 @@
+"""`faceflow-export`: a checkpoint's network as one ONNX file, checked before it gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from faceflow.console import plain_table, print_lines, print_tables
+from faceflow.data.crop_recipe import read_crop_recipe
+from faceflow.data.datamodule import check_loader
+from faceflow.errors import ConfigError
+from faceflow.evaluation.advice import silence_advice
+from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
+from faceflow.evaluation.outcome import add_file, reopened
+from faceflow.exporting.conversion import Conversion, Measuring, convert
+from faceflow.exporting.export_faces import ExportFaces, comparison_pictures
+from faceflow.exporting.export_settings import ExportSettings, check_new, check_output
+from faceflow.exporting.model_card import describe_model
+from faceflow.exporting.parity import BATCHES
+from faceflow.exporting.quantization import FP32, INT8_STATIC
+from faceflow.files import FileWatch, claimed
+from faceflow.images import Image
+from faceflow.inference.contract import INPUT, ModelContract
+from faceflow.interruption import kept
+from faceflow.models.checkpoint import load_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """What an export wrote.
+
+    Attributes:
+        path: the ONNX file.
+        contract: what it says of itself: AUs, thresholds, how faces are cut, metrics of the test.
+        difference: largest one of any output from torch, in single precision.
+        facts: the printed table.
+    """
+
+    path: Path
+    contract: ModelContract
+    difference: float
+    facts: Mapping[str, str]
+
+
+def export(config: DictConfig) -> ExportResult:
+    """Export a checkpoint by a config.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: settings or files that cannot be used.
+        ExportError: a network that cannot be exported, or a file that differs too much from it; none is left behind.
+    """
+    silence_advice()
+    watch = FileWatch(path := Path(str(config.output)))
+    whole, nothing = f"the model is whole, in {path}", "no file was written; start the same command again"
+    with kept(lambda: whole if watch.written(path) else nothing):
+        output = check_output(config.output, overwrite=config.overwrite)
+        settings = ExportSettings(
+            precision=config.precision,
+            max_drop=config.max_drop,
+            max_drop_au=config.max_drop_au,
+            calibration=config.calibration,
+            simplify=config.simplify,
+        )
+        loader, with_data = config.loader, config.get("data") is not None
+        check_loader(loader.batch_size, loader.workers, loader.timeout_s)
+        if settings.precision == INT8_STATIC and not with_data:
+            raise ConfigError(
+                "data: expected faces on which int8_static measures activations, got none; add data=csv "
+                "data.labels=FILE, or take precision=int8"
+            )
+        trackers, run = reopened(Path(config.checkpoint)) if config.track else ([], None)
+        network, payload = load_network(config.checkpoint, key="checkpoint")
+        pipeline = eval_pipeline(config, network.spec.image_size)
+        crop = read_crop_recipe(config.crop, key="crop") if config.crop else payload.crop
+        faces = None
+        if with_data:
+            tables = read_faces(config, levels=payload.spec.levels)
+            faces = ExportFaces.choose(tables, payload, same_subjects=config.same_subjects)
+        contract = describe_model(
+            payload, Path(config.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
+        )
+        pictures = comparison_pictures(faces, payload, pipeline)
+        measuring = Measuring(
+            pipeline=pipeline,
+            batch_size=loader.batch_size,
+            workers=loader.workers,
+            timeout_s=loader.timeout_s,
+            thresholds=payload.thresholds,
+        )
+        with claimed(output, key="output", folder=False):
+            check_new(output, overwrite=config.overwrite)  # what another command has just written
+            written = convert(network, contract, output, settings, pictures=pictures, faces=faces, measuring=measuring)
+        facts = _facts(output, written, pictures)
+        _report(output, facts)
+        if run is not None:
+            add_file(trackers, run, "onnx", output)
+    return ExportResult(path=output, contract=written.contract, difference=written.difference, facts=facts)
+
+
+def _facts(output: Path, written: Conversion, pictures: Mapping[str, Image]) -> dict[str, str]:
+    """What the user should know of the file, in words."""
+    contract, lower = written.contract, {}
+    size, count = contract.image_size, len(contract.aus)
+    crop = contract.crop["align"].get("preset", "?") if contract.crop else None
+    kinds = " and ".join(f"{len(images)} {kind}" for kind, images in pictures.items())
+    alone = "" if "real" in pictures else "; no training faces found, add data=... to compare on real ones"
+    batches = ", ".join(map(str, BATCHES))
+    if contract.precision != FP32:
+        lower[f"of {contract.precision}"] = f"{written.reduced_difference:.1e}, same pictures"
+        lower["costs"] = str(written.cost or "not measured; add data=csv data.labels=...")
+    return {
+        "file": f"{output} ({output.stat().st_size / 1e6:.1f} MB)",
+        "AUs": f"{count}: {', '.join(contract.aus)}",
+        "input": f"{INPUT}: uint8 (N, {size}, {size}, 3), RGB",
+        "outputs": ", ".join(f"{name} (N, {count})" for name in contract.outputs),
+        "precision": contract.precision,
+        "largest difference": f"{written.difference:.1e} from torch, batches of {batches}; {kinds} pictures{alone}",
+        **lower,
+        "faces cut by": f"align={crop}" if crop else "not known; give the crops.json of the training data as crop=FILE",
+    }
+
+
+def _report(output: Path, facts: Mapping[str, str]) -> None:
+    table = plain_table("Exported", ["", "model"], [])
+    for name, text in facts.items():
+        table.add_row(name, text)
+    print_tables(table)
+    print_lines(f"Use it: faceflow-infer onnx={output} source=VIDEO output=aus.csv")

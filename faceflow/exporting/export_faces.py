@@ -1,0 +1,55 @@
+"""Which faces an export is compared, calibrated and measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from faceflow.data.assembly import check_shared
+from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline
+from faceflow.evaluation.known_faces import find_seen, without_seen
+from faceflow.exporting.parity import BATCHES, noise
+from faceflow.exporting.sample_faces import load_faces, spread, training_faces
+from faceflow.images import Image
+from faceflow.models.checkpoint import Payload
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFaces:
+    """Faces of persons whom the checkpoint has not seen, faces to calibrate on, and a caution about whom they show."""
+
+    unseen: Sequence[FaceTable]
+    calibration: Sequence[FaceTable]
+    note: str
+
+    @classmethod
+    def choose(cls, tables: Sequence[FaceTable], payload: Payload, *, same_subjects: bool | None) -> Self:
+        """Tell the persons of training, on whom one may calibrate, from others.
+
+        Args:
+            tables: faces of both; without any of training, the others serve for calibration too.
+            payload: of the checkpoint.
+            same_subjects: see `without_seen`.
+
+        Raises:
+            ConfigError, DataError: no AU in common with the checkpoint, or see `without_seen`.
+        """
+        check_shared(payload.spec.aus, tables)
+        overlaps = find_seen(tables, payload)
+        unseen, note = without_seen(tables, overlaps, everybody=False, same_subjects=same_subjects)
+        known = [table.select(overlap.seen, table.split) for table, overlap in zip(tables, overlaps, strict=True)]
+        calibration = known if any(map(len, known)) else unseen
+        return cls(unseen=unseen, calibration=calibration, note=note.get("caution", ""))
+
+
+def comparison_pictures(faces: ExportFaces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Image]:
+    """Pictures on which torch and ONNX Runtime are compared, by kind: random ones, and real ones where there are any.
+
+    The real ones are some of `faces`, or of the folders that the run was trained on.
+    """
+    count = max(BATCHES)
+    files = spread(faces.unseen, count) if faces else []
+    real = load_faces(files, pipeline) if files else training_faces(payload.config, count, pipeline)
+    return {"random": noise(payload.spec.image_size)} | ({} if real is None else {"real": real})

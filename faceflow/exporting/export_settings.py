@@ -1,0 +1,67 @@
+"""Where an export goes, and how exact it must be: values of `configs/export.yaml`, checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceflow.checks import check_choice, check_number, check_whole
+from faceflow.errors import ConfigError
+from faceflow.exporting.quantization import PRECISIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """How a network is converted, and what the conversion may cost.
+
+    `max_drop` limits what a lower precision loses of the mean over AUs, `max_drop_au` of any AU, both as a share, None
+    for no limit; int8_static measures activations on `calibration` faces; `simplify` fuses operators.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    precision: str
+    max_drop: float | None
+    max_drop_au: float | None
+    calibration: int
+    simplify: bool
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_choice(self.precision, key="precision", options=PRECISIONS)
+        for key, share in (("max_drop", self.max_drop), ("max_drop_au", self.max_drop_au)):
+            if share is not None:
+                check_number(share, key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
+        check_whole(self.calibration, key="calibration", lowest=1, expected="a count of faces")
+
+
+def check_output(output: object, *, overwrite: bool) -> Path:
+    """Check the name of the file, and that it can be written.
+
+    Raises:
+        ConfigError: no .onnx file, a folder, a file that exists, or a place that cannot be written.
+    """
+    path = Path(str(output))
+    if output is None or path.suffix != ".onnx":
+        raise ConfigError(f"output: expected the name of a .onnx file, got '{output}'; write output=model.onnx")
+    if path.is_dir():
+        raise ConfigError(
+            f"output: expected the name of a file, got a folder: '{path}'; write output={path}/model.onnx"
+        )
+    check_new(path, overwrite=overwrite)
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another place")
+    return path
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Check that no file is replaced unasked.
+
+    Raises:
+        ConfigError: it exists.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigError(f"output: expected a new file, got one that exists: '{path}'; add overwrite=true")

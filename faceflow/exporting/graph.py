@@ -1,0 +1,121 @@
+"""A network as one ONNX file: pictures in, probabilities and intensities out, and what they mean in its metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from faceflow.encoding import FACS_MAX, occurrence_level
+from faceflow.errors import ExportError
+from faceflow.inference.contract import INPUT, INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.models.network import AUNetwork
+
+OPSET = 20  # which every ONNX Runtime since 1.17 runs
+_LARGEST = 2**31 - 1  # bytes of a protobuf message
+
+
+class DecodedNetwork(nn.Module):
+    """A network as its users see it: takes pictures as they are in memory, gives what `metrics.au_scores` scores."""
+
+    def __init__(self, network: AUNetwork) -> None:
+        super().__init__()
+        points = network.spec.cutpoints
+        self.network = network
+        self.level = occurrence_level(points, network.spec.occurrence_min)
+        self.steps = [point - below for point, below in zip(points, (0.0, *points), strict=False)]
+        self.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Probabilities of occurrence and, with levels, intensities, (N, A) each, of RGB images uint8 (N, S, S, 3)."""
+        levels = self.network(images.permute(0, 3, 1, 2)).logits.sigmoid()
+        consistent = [levels[..., 0]]  # a running minimum, for which ONNX has no operator
+        for level in range(1, levels.shape[-1]):
+            consistent.append(torch.minimum(consistent[-1], levels[..., level]))
+        if not self.steps:
+            return (consistent[0],)
+        weighted = [step * level for step, level in zip(self.steps, consistent, strict=True)]
+        return consistent[self.level], torch.stack(weighted).sum(0).clamp(0.0, FACS_MAX)
+
+
+def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
+    """Export a network for batches of any size.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        simplify: fold constants and fuse operators with the optimizer of onnxscript, which torch brings in.
+
+    Raises:
+        ExportError: torch cannot export this backbone, or it does not fit into one file.
+    """
+    if (weights := sum(tensor.nbytes for tensor in network.state_dict().values())) > _LARGEST:
+        raise ExportError(
+            f"model.backbone: expected weights below 2 GB, which one ONNX file can hold, got {weights / 1e9:.1f} GB of "
+            f"{network.spec.backbone}; train a smaller backbone"
+        )
+    size = network.spec.image_size
+    images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    outputs = (PROBABILITY, INTENSITY)[: 1 if network.spec.levels == 1 else 2]
+    try:
+        with exporter_silenced():
+            program = torch.onnx.export(
+                DecodedNetwork(network),
+                (images,),
+                input_names=[INPUT],
+                output_names=outputs,
+                dynamic_shapes={"images": {0: torch.export.Dim("N", min=1)}},
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=simplify,
+                verbose=False,
+            )
+    except RuntimeError as error:  # the base of torch's own
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise ExportError(
+            f"model.backbone: expected a network that torch {torch.__version__} exports to ONNX, got "
+            f"{network.spec.backbone} ({reason}); update torch and onnxscript, or train another backbone"
+        ) from error
+    assert program is not None, "dynamo=True returns a program"
+    model = program.model_proto
+    _forget_source(model)
+    return model
+
+
+def write_model(path: Path, model: onnx.ModelProto, contract: ModelContract) -> None:
+    """Write a model with its metadata, all in one file."""
+    onnx.helper.set_model_props(model, {KEY: contract.to_json()})
+    model.producer_name, model.producer_version = "faceflow", contract.run.get("faceflow", "")
+    model.graph.name = "faceflow"
+    path.write_bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def exporter_silenced() -> Iterator[None]:
+    """Keep what exporters and quantizers tell their developers off the terminal; errors are still raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _forget_source(model: onnx.ModelProto) -> None:
+    """Drop the stack traces of every node: they name folders of this machine."""
+    graph = model.graph
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer, graph):
+        del part.metadata_props[:]
+        part.doc_string = ""

@@ -1,0 +1,133 @@
+"""Smaller and faster versions of an exported graph: half precision and 8-bit integers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+
+from faceflow.errors import ExportError
+from faceflow.exporting.graph import exporter_silenced
+from faceflow.images import Image
+from faceflow.inference.contract import INPUT
+
+FP32, FP16, INT8, INT8_STATIC = "fp32", "fp16", "int8", "int8_static"
+PRECISIONS = (FP32, FP16, INT8, INT8_STATIC)
+_LINEAR, _CONVOLUTION = ["Gemm", "MatMul"], "Conv"
+_WEIGHTED = [*_LINEAR, _CONVOLUTION]  # where the time goes; normalisation and decode stay as they are
+_CUTOFFS = ["Relu", "Clip"]  # join the convolution before them, whose range is then what they leave of it
+_LARGEST = 127  # of a signed 8-bit integer
+_BATCH = 8
+
+
+def reduced(model: onnx.ModelProto, precision: str, *, faces: Image | None) -> onnx.ModelProto:
+    """Convert a graph in single precision.
+
+    Args:
+        model: not changed.
+        precision: one of `PRECISIONS`. int8_static computes in integers, by ranges of activations measured once; int8
+            does so in linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits:
+            ONNX Runtime computes them several times slower in integers when it has to measure.
+        faces: pictures (N, S, S, 3) on which int8_static measures them.
+
+    Raises:
+        ExportError: the graph has an operator that cannot be converted.
+    """
+    assert precision in PRECISIONS, precision
+    if precision == FP32:
+        return model
+    try:
+        with exporter_silenced(), tempfile.TemporaryDirectory() as folder:
+            return _converted(model, precision, faces, Path(folder) / "converted.onnx")
+    except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ExportError(f"precision: expected a network that {precision} fits, got ({reason}); take fp32") from error
+
+
+def _converted(model: onnx.ModelProto, precision: str, faces: Image | None, path: Path) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if precision == FP16:
+        return _halved(copy)
+    if precision == INT8:
+        _store_convolutions_in_bytes(copy.graph)
+        quantize_dynamic(copy, path, op_types_to_quantize=_LINEAR, per_channel=True, weight_type=QuantType.QInt8)
+    else:
+        assert faces is not None, "pictures to measure on"
+        quantize_static(
+            copy,
+            path,
+            _Batches(faces),
+            op_types_to_quantize=_WEIGHTED + _CUTOFFS,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            extra_options={"CalibMovingAverage": True},  # one odd face does not set the range
+        )
+    return onnx.load(path)
+
+
+def _store_convolutions_in_bytes(graph: onnx.GraphProto) -> None:
+    """Replace weights by integers and a scale per output channel; ONNX Runtime multiplies them when it opens a file."""
+    names = {node.input[1] for node in graph.node if node.op_type == _CONVOLUTION}
+    restored = []
+    for tensor in [tensor for tensor in graph.initializer if tensor.name in names]:
+        weights = onnx.numpy_helper.to_array(tensor)
+        largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
+        scale = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+        name, whole, scaled = tensor.name, f"{tensor.name}_bytes", f"{tensor.name}_scale"
+        graph.initializer.remove(tensor)
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(values, name)
+            for values, name in ((np.round(weights / scale).astype(np.int8), whole), (scale, scaled))
+        )
+        restored += [
+            onnx.helper.make_node("Cast", [whole], [f"{name}_whole"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", [f"{name}_whole", scaled], [name]),
+        ]
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*restored, *nodes])
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    kept = _kept_in_single(model.graph)
+    half: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
+    return half
+
+
+def _kept_in_single(graph: onnx.GraphProto) -> list[str]:
+    """Nodes before the first weights and behind the last: 0..255 and sums of levels lose digits in half precision."""
+    names: list[str] = []
+    known = {INPUT}
+    for node in graph.node:
+        constants = {tensor.name for tensor in graph.initializer}
+        if node.op_type in _WEIGHTED:
+            continue
+        if known & set(node.input) and set(node.input) <= known | constants:
+            names.append(node.name)
+            known |= set(node.output)
+    wanted = {output.name for output in graph.output}
+    for node in reversed(graph.node):
+        if wanted & set(node.output) and node.op_type not in _WEIGHTED:
+            names.append(node.name)
+            if node.op_type != "Sigmoid":
+                wanted |= set(node.input)
+    return names
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, faces: Image) -> None:
+        self._batches: Iterator[NDArray[np.uint8]] = iter(np.split(faces, range(_BATCH, len(faces), _BATCH)))
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Feed the next batch, None at the end."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}

@@ -1,0 +1,122 @@
+"""Where the predictions of `faceflow-infer` go: a table with its description, a rendered video, a timeline, a tally."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceflow.console import print_lines, print_tables
+from faceflow.errors import DataError
+from faceflow.inference.activity import Tally
+from faceflow.inference.description import describe, write_description
+from faceflow.inference.frames import Source
+from faceflow.inference.output import STDOUT, partial_name, row_file
+from faceflow.inference.pipeline import FramePrediction
+from faceflow.inference.predictor import Predictor
+from faceflow.inference.render import Renderer
+from faceflow.inference.traces import Traces
+from faceflow.inference.written_files import WrittenFiles
+from faceflow.report.timeline_files import draw_timeline
+
+log = logging.getLogger(__name__)
+
+_AGAIN = "start the same command again"
+NOTHING_KEPT = f"no rows were written; {_AGAIN}"
+
+
+class Results:
+    """Results of a run, written as they come.
+
+    Args:
+        files: where they go.
+        predictor: that makes them.
+        sources: that it predicts.
+        settings: of the run, as plain data for the description.
+
+    Raises:
+        ConfigError: a video of an unknown format.
+    """
+
+    def __init__(
+        self, files: WrittenFiles, predictor: Predictor, sources: Sequence[Source], settings: Mapping[str, Any]
+    ) -> None:
+        contract, first = predictor.model.contract, sources[0]
+        self.files, self.predictor, self.sources, self.settings = files, predictor, sources, settings
+        self.rows = row_file(STDOUT if files.table is None else str(files.table), predictor.table.columns)
+        self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps)
+        self.traces = None if files.plot is None else Traces(contract, Path(first.name).name)
+        self.tally = Tally(contract)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Write rows and video in the block; where it ends early, complete rows stay under `partial_name`."""
+        try:
+            with self.rows, self.renderer or contextlib.nullcontext():
+                yield
+        except BaseException as error:
+            if self.rows.rows and self.files.description is not None:
+                with contextlib.suppress(DataError):  # on a full disk: what happened first is what is reported
+                    self._describe(partial_name(self.files.description), complete=False)
+                if not isinstance(error, KeyboardInterrupt):  # which says it by itself
+                    log.warning("Ended early: %d complete rows are in %s", self.rows.rows, self.rows.partial)
+            raise
+
+    def add(self, frame: FramePrediction) -> None:
+        """Write the rows of the next frame."""
+        for cells in self.predictor.table.cells(frame):
+            self.rows.write(cells)
+        if self.traces is not None:
+            self.traces.add(frame)
+        self.tally.add(frame)
+
+    def finish(self) -> None:
+        """Write what stands beside the complete table, and draw the timeline.
+
+        Raises:
+            DataError: a file cannot be written.
+        """
+        if self.files.description is not None:
+            self._describe(self.files.description, complete=True)
+            partial_name(self.files.description).unlink(missing_ok=True)  # of an interrupted run before
+        if self.traces is not None and self.files.plot is not None and self.tally.scored:
+            draw_timeline(self.files.plot, self.traces.timeline())
+
+    def report(self) -> None:
+        """Print what was found and where it lies; to stderr where the table is on stdout."""
+        files, tally = self.files, self.tally
+        with contextlib.redirect_stdout(sys.stderr) if files.table is None else contextlib.nullcontext():
+            if tally.scored:
+                print_tables(tally.table())
+            print_lines(tally.line())
+            if files.table is not None:
+                print_lines(f"Rows: {files.table}; what they mean: {files.description}")
+            if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
+                print_lines(f"Look at: {' and '.join(drawn)}")
+
+    def kept(self) -> str:
+        """Say what is kept of a run that was stopped."""
+        rows = self.rows
+        if not rows.rows:
+            return NOTHING_KEPT
+        if self.files.table is None:
+            return f"{rows.rows} complete rows went to stdout; {_AGAIN} for all"
+        if rows.partial.exists():
+            return f"{rows.rows} complete rows are in {rows.partial}; {_AGAIN} for all"
+        return f"all {rows.rows} rows are in {rows.path}"
+
+    def _describe(self, path: Path, *, complete: bool) -> None:
+        predictor = self.predictor
+        content = describe(
+            predictor.model,
+            predictor.table,
+            self.sources,
+            crop=predictor.crop,
+            settings=self.settings,
+            rows=self.rows.rows,
+            complete=complete,
+        )
+        write_description(path, content)

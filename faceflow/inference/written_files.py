@@ -1,0 +1,99 @@
+"""Which files a run of `faceflow-infer` writes, checked before anything is read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceflow.checks import check_boolean
+from faceflow.errors import ConfigError
+from faceflow.files import claimed
+from faceflow.inference.frames import Source
+from faceflow.inference.output import STDOUT, row_file
+from faceflow.report.timeline_files import check_timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFiles:
+    """Where results go; `table` and `description` are None where rows go to stdout, others if not asked for."""
+
+    table: Path | None
+    description: Path | None
+    render: Path | None
+    plot: Path | None
+
+    @property
+    def all(self) -> dict[str, Path]:
+        """Those that are written, by config key."""
+        keys = {"output": self.table, "output, its description": self.description}
+        found = {**keys, "render": self.render, "plot": self.plot}
+        return {key: path for key, path in found.items() if path is not None}
+
+    def check_sources(self, sources: Sequence[Source]) -> None:
+        """Check that there is one video to render or to plot.
+
+        Raises:
+            ConfigError: several sources, or pictures.
+        """
+        for key, path in (("render", self.render), ("plot", self.plot)):
+            if path is not None and (len(sources) > 1 or not sources[0].sequence):
+                kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
+                raise ConfigError(
+                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video"
+                )
+
+    def check_new(self, *, overwrite: bool) -> None:
+        """Check that nothing is replaced unasked.
+
+        Raises:
+            ConfigError: one of them exists.
+        """
+        for key, path in self.all.items():
+            if path.exists() and not overwrite:
+                raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")
+
+    @contextlib.contextmanager
+    def claimed(self, *, overwrite: bool) -> Iterator[None]:
+        """Keep other commands from writing them while the block runs; see `files.claim`."""
+        with contextlib.ExitStack() as claims:
+            for key, path in self.all.items():
+                claims.enter_context(claimed(path, key=key, folder=False))
+            self.check_new(overwrite=overwrite)  # what another command has just written
+            yield
+
+
+def choose_files(output: str, *, render: str | None, plot: str | None, source: object, overwrite: bool) -> WrittenFiles:
+    """Check the names of all results.
+
+    Args:
+        output: of the table; "-" is stdout.
+        render: of the rendered video; None where there is none.
+        plot: of the timeline; None where there is none.
+        source: what is predicted, which no result may replace.
+        overwrite: whether results that exist may be replaced.
+
+    Raises:
+        ConfigError: an unknown format, a folder, the source itself, or a file that exists.
+    """
+    row_file(output, [])  # an unknown format
+    table = None if output == STDOUT else Path(output)
+    files = WrittenFiles(
+        table=table,
+        description=None if table is None else table.with_suffix(".json"),
+        render=None if render is None else Path(str(render)),
+        plot=None if plot is None else Path(str(plot)),
+    )
+    if files.plot is not None:
+        check_timeline(files.plot)
+    check_boolean(overwrite, key="overwrite")
+    names = source if isinstance(source, list) else [source]
+    sources = [Path(name) for name in names if isinstance(name, str) and Path(name).exists()]
+    for key, path in files.all.items():
+        if path.is_dir():
+            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
+        if path.exists() and any(path.samefile(each) for each in sources):
+            raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
+    files.check_new(overwrite=overwrite)
+    return files

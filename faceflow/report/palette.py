@@ -1,0 +1,6 @@
+"""Colours of all pictures and pages: Okabe and Ito's palette, which colour-blind readers can tell apart, and greys."""
+
+BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
+VERMILION, AMBER, PURPLE = "#D55E00", "#E69F00", "#CC79A7"
+INK, GRAY, PALE = "#222222", "#707070", "#DDDDDD"
+GAP, ACTIVE = "#F1F1F1", "#FBE3D3"  # behind the curves of a timeline: no face, active

@@ -1,0 +1,27 @@
+"""A terminal for tests: a text file in place of stderr that says it is one."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+
+import pytest
+
+
+class Terminal(io.StringIO):
+    """Text that was shown, with its control sequences."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[Terminal]:
+    """Let stderr be a terminal of 120 columns for the length of the block."""
+    with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stderr(Terminal()) as screen:
+        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            environment.delenv(name, raising=False)
+        environment.setenv("TERM", "xterm")
+        environment.setenv("COLUMNS", "120")
+        yield screen
