@@ -14,7 +14,10 @@ from faceflow.faces.video_pixels import RgbConverter, deinterlaced
 from faceflow.images import Image, find_fault, read_image
 
 VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .dv .flv .m2t .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+    {
+        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    }
 )
 _NEIGHBOURS_S = 1.0  # frames before the first one that is read: from them lines of interlaced video are made
 

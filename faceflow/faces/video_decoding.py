@@ -238,7 +238,7 @@ class _Decoding:
         for frame in frames:
             if frame.is_corrupt and self.threads > 1:
                 raise _FaultInThreadsError
-            if frame.pts in self._recent:
+            if frame.pts is not None and frame.pts in self._recent:
                 self._recent.remove(frame.pts)
             yield frame
 

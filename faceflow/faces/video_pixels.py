@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -54,7 +55,8 @@ class RgbConverter:
 
 def _upright(image: Image, frame: VideoFrame) -> Image:
     """Turn and mirror an image as the display matrix of its frame says, to the nearest quarter turn."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    side_data: Any = frame.side_data  # its stub knows no other key than MOTION_VECTORS
+    matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image
     # Rows of the image run along (a, b) on the screen, columns along (c, d).
@@ -72,7 +74,8 @@ def deinterlaced(decoded: Iterator[Decoded]) -> Iterator[Decoded]:
     Lines of the other moment are made from their neighbours and from the frames before and after (the bwdif filter).
     """
     waiting: deque[Decoded] = deque()
-    graph, kind = None, None
+    graph: Graph | None = None
+    kind: tuple[int, int, str] | None = None
     for item in decoded:
         if item.frame is None and waiting:
             waiting.append(item)
