@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceflow.commands import load as load
+    from faceflow.api.crop import crop as crop
+    from faceflow.api.export import export as export
+    from faceflow.api.load import load as load
+    from faceflow.api.test import test as test
+    from faceflow.api.train import train as train
 
 __version__ = "0.2.0.dev0"
 
@@ -22,15 +27,13 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 
-_FUNCTIONS = ("load",)
+_FUNCTIONS = ("train", "test", "export", "crop", "load")
 
 
 def __getattr__(name: str) -> object:
     """Import a function when it is first asked for, so that `import faceflow` costs nothing."""
     if name in _FUNCTIONS:
-        from faceflow import commands
-
-        return getattr(commands, name)
+        return getattr(importlib.import_module(f"faceflow.api.{name}"), name)
     raise AttributeError(f"module 'faceflow' has no attribute '{name}'")
 
 

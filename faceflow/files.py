@@ -136,7 +136,9 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
     if lock in _claims:  # to open the file and close it again would free it
         raise _held(path, key, "this one")
     try:
-        made = _make(lock.parent)
+        missing = itertools.takewhile(lambda above: not above.exists(), lock.parents)
+        made = list(missing)[::-1]  # the uppermost first
+        lock.parent.mkdir(parents=True, exist_ok=True)
         while True:
             file = lock.open("a+", encoding="utf-8")
             if not hold(file):
@@ -175,10 +177,3 @@ def claimed(path: Path, *, key: str, folder: bool) -> Iterator[None]:
         yield
     finally:
         held.release()
-
-
-def _make(folder: Path) -> list[Path]:
-    """Make a folder; returns it and those above it that were missing, the uppermost first."""
-    missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))[::-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing

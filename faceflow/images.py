@@ -1,20 +1,26 @@
-"""Image files: reading them as RGB, telling broken ones apart and equal ones together without decoding them."""
+"""Image files: read and encoded as RGB; broken ones told apart and equal ones together without decoding them."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
+from faceflow.progress import progress_bar
 
+T = TypeVar("T")
 Image = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"GIF8")
 _TAIL_BYTES = 64
@@ -30,11 +36,30 @@ def read_image(path: str | Path) -> Image:
     Raises:
         DataError: the file is missing or cannot be decoded.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    pixels = None
+    with contextlib.suppress(OSError, cv2.error):  # cv2.error: a file of zero bytes
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
+            content = np.frombuffer(file.readall(), np.uint8)
+        # Not cv2.imread: on Windows it cannot open paths beyond ASCII.
+        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         reason = find_fault(path) or "an image that OpenCV cannot decode"
         raise DataError(f"{path}: expected an image, got {reason}; replace the file or remove its row")
     return np.asarray(pixels, np.uint8)
+
+
+def encode_image(image: Image, suffix: str, *, quality: int = 95) -> bytes:
+    """Content of an image file.
+
+    Args:
+        image: RGB, (H, W, 3).
+        suffix: of the file, which names its format.
+        quality: of a JPEG, 1 to 100; other formats have none.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
+    encoded, content = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    assert encoded, "OpenCV encodes every 8-bit RGB image"
+    return content.tobytes()
 
 
 def find_fault(path: str | Path) -> str | None:
@@ -60,10 +85,7 @@ def find_fault(path: str | Path) -> str | None:
 
 def find_faults(paths: Sequence[str | Path]) -> dict[int, str]:
     """Check many image files; returns the fault of each broken one by its position in `paths`."""
-    # A task per file would cost more than reading it.
-    batches = [paths[start : start + 256] for start in range(0, len(paths), 256)]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        faults = [fault for batch in pool.map(_find_each, batches) for fault in batch]
+    faults = _of_each(paths, find_fault, "Checking images")
     return {position: fault for position, fault in enumerate(faults) if fault}
 
 
@@ -75,18 +97,19 @@ def hash_contents(paths: Sequence[str | Path]) -> NDArray[np.int64]:
     Raises:
         DataError: a file that cannot be read.
     """
+    return np.asarray(_of_each(paths, _hash_content, "Comparing images"), np.int64)
+
+
+def _of_each(paths: Sequence[str | Path], judge: Callable[[str | Path], T], title: str) -> list[T]:
+    """Results of a function for many files, in their order; 126,000 files take seconds, so a terminal sees progress."""
+    # A task per file would cost more than reading it.
     batches = [paths[start : start + 256] for start in range(0, len(paths), 256)]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        hashes = [value for batch in pool.map(_hash_each, batches) for value in batch]
-    return np.asarray(hashes, np.int64)
-
-
-def _find_each(paths: Sequence[str | Path]) -> list[str | None]:
-    return [find_fault(path) for path in paths]
-
-
-def _hash_each(paths: Sequence[str | Path]) -> list[int]:
-    return [_hash_content(path) for path in paths]
+    results: list[T] = []
+    with ThreadPoolExecutor(max_workers=8) as pool, progress_bar(title, len(paths), unit="files") as bar:
+        for batch in pool.map(lambda batch: [judge(path) for path in batch], batches):
+            results += batch
+            bar.advance(len(batch))
+    return results
 
 
 def _hash_content(path: str | Path) -> int:

@@ -66,6 +66,7 @@ def terminable() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+        _Requests.latest = None  # what comes next in this process, in a notebook for one, was not asked to end
 
 
 def _raise_soon(lost: KeyboardInterrupt) -> None:

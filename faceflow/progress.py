@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ _REFRESH_S = 0.1
 
 
 def shows_bars() -> bool:
-    """Whether stderr is a terminal that can redraw a line."""
-    return Console(file=sys.stderr).is_interactive
+    """Whether stderr is a terminal that can redraw a line, and this is the first process of a run on it."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and Console(file=sys.stderr).is_interactive
 
 
 class Bar:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from faceflow.cli.entry_point import entry_point
 
 
-@entry_point("crop", extra="crop", modules=[])  # the detector says what it lacks
+@entry_point("crop")
 def main(cfg: DictConfig) -> None:
     """Crop what `source` or `dataset` names."""
     from faceflow.config.instantiate import plain_dict

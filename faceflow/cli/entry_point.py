@@ -6,17 +6,18 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from faceflow.checks import check_installed, check_texts
+from faceflow.checks import check_texts
+from faceflow.cli.extras import check_extra
+from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
@@ -31,12 +32,8 @@ INTERRUPTED = 130
 TERMINATED = 143
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 
-# hydra-core 1.3.8 copies its store, of which there is one and which it does not change, for every group of configs that
-# --help lists: more than half of the time that --help takes. Obsolete when --help is as fast without this line.
-ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
 
-
-def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Callable[[Task], Callable[[], None]]:
+def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     """Turn a task into a command.
 
     Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted by
@@ -45,24 +42,23 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
 
     Args:
         config_name: primary config of the command.
-        extra: optional dependencies that the command needs, for the message where they lack.
-        modules: top-level modules of that extra.
     """
+    explain = functools.partial(one_line, command=config_name)
 
     def decorate(task: Task) -> Callable[[], None]:
         @functools.wraps(task)
         def run(cfg: DictConfig) -> float | None:
             try:
-                check_installed(*modules, key=f"faceflow-{config_name}", install=f"faceflow[{extra}]")
+                check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                         from faceflow.sweep.job import run_job
 
-                        return run_job(task, cfg, one_line)
+                        return run_job(task, cfg, explain)
                     return task(cfg)
             except _MISTAKES as error:
-                log.error("%s", one_line(error))
+                log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
                     raise  # SystemExit would keep the remaining jobs from running
                 sys.exit(USER_ERROR)
@@ -71,9 +67,12 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
 
         @functools.wraps(task)
         def main() -> None:
+            if asks_for_help(sys.argv[1:]):
+                sys.stdout.write(help_text(config_name, sys.argv[1:]))
+                return
             with terminable():
                 try:
-                    code = _exit_code(command)
+                    code = _exit_code(command, explain)
                 except KeyboardInterrupt as stop:  # while it said how it ended
                     code, message = _stopped(stop)
                     _say(message)
@@ -85,7 +84,7 @@ def entry_point(config_name: str, *, extra: str, modules: Sequence[str]) -> Call
     return decorate
 
 
-def _exit_code(command: Callable[[], None]) -> int:
+def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
     # step became four times as slow. Must be set before torch is imported.
@@ -105,7 +104,7 @@ def _exit_code(command: Callable[[], None]) -> int:
         if not isinstance(error, _MISTAKES) and error.filename is None:
             raise
         code = USER_ERROR
-        message = one_line(error)
+        message = explain(error)
     except SystemExit as end:
         code = _code_of(end)
     except KeyboardInterrupt as stop:

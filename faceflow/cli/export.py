@@ -6,10 +6,8 @@ from omegaconf import DictConfig
 
 from faceflow.cli.entry_point import entry_point
 
-_MODULES = ["torch", "lightning", "timm", "albumentations", "torchmetrics", "onnx", "onnxscript"]
 
-
-@entry_point("export", extra="export", modules=_MODULES)
+@entry_point("export")
 def main(cfg: DictConfig) -> None:
     """Export, check against torch, and report."""
     from faceflow.exporting.export import export

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from faceflow.cli.entry_point import entry_point
 
 
-@entry_point("infer", extra="crop", modules=["onnxruntime"])  # the detector says what it lacks
+@entry_point("infer")
 def main(cfg: DictConfig) -> None:
     """Predict what `source` names."""
     from faceflow.config.instantiate import plain_dict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -13,21 +14,28 @@ from omegaconf.errors import (
 )
 
 from faceflow.config.paths import config_dir
+from faceflow.config.primary import commands_with, read_primary
+from faceflow.config.renamed import renamed
 from faceflow.errors import FaceFlowError, suggest
 
 _OMEGACONF_DETAIL = re.compile(r"^ +(full_key|object_type|reference_type)[:=].*$", re.MULTILINE)
 _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
 
 
-def one_line(error: BaseException) -> str:
-    """Name the kind of error and say what to mend; of our own bugs, what Python says."""
+def one_line(error: BaseException, command: str) -> str:
+    """Name the kind of error and say what to fix; of our own bugs, what Python says.
+
+    Args:
+        error: that ended a command.
+        command: whose keys and groups are suggested.
+    """
     if isinstance(error, FaceFlowError):
         return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return f"ConfigError: {_explain(error)}"
+    return f"ConfigError: {_explain(error, command)}"
 
 
 def _without_worker_traceback(text: str) -> str:
@@ -36,8 +44,10 @@ def _without_worker_traceback(text: str) -> str:
     return text.strip().splitlines()[-1].partition(": ")[2]
 
 
-def _explain(error: BaseException) -> str:
-    cause = _root(error)
+def _explain(error: BaseException, command: str) -> str:
+    cause = error  # that of Hydra or OmegaConf which came first
+    while isinstance(cause.__cause__, OmegaConfBaseException | HydraException):
+        cause = cause.__cause__
     text = _text(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
@@ -48,15 +58,15 @@ def _explain(error: BaseException) -> str:
         key = whole if whole.endswith(f".{missing[1]}") else missing[1]  # of a part of the config: its own name only
         return f"{key}: expected a value, got none; add {key}=... to the command"
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
-        return _unknown_key(cause)
+        return _unknown_key(cause, command)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         return f"{cause.full_key}: {_text(cause)}"
     if match := re.match(r"Could not override '([^']+)'. Did you mean to override (?:one of )?(.+?)\?", text):
         return f"{match[1]}: expected the place of the group as well; use {match[2].replace(', ', ' or ')}"
     if match := re.match(r"Could not override '([^']+)'", text):
-        return (
-            f"{match[1]}: expected a config group or key, got an unknown one; {suggest(match[1], _groups_and_keys())}"
-        )
+        return f"{match[1]}: expected a config group or key, {_unknown(match[1], (), command)}"
+    if match := re.search(r"config group '([^']+)' does not exist", text):
+        return f"{match[1]}: expected a config group, {_unknown(match[1], (), command)}"
     return text
 
 
@@ -64,32 +74,36 @@ def _text(error: BaseException) -> str:
     return " ".join(_OMEGACONF_DETAIL.sub("", str(error)).split())
 
 
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None and isinstance(error.__cause__, OmegaConfBaseException | HydraException):
-        error = error.__cause__
-    return error
-
-
-def _groups_and_keys() -> list[str]:
-    root = Path(config_dir())
-    groups = [str(folder.relative_to(root)) for folder in root.rglob("*") if folder.is_dir()]
-    keys = [line.partition(":")[0] for file in root.glob("*.yaml") for line in file.read_text("utf-8").splitlines()]
-    return groups + [key for key in keys if key.isidentifier()]
-
-
-def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError, command: str) -> str:
     known = [str(key) for key in error.parent_node] if error.parent_node is not None else []
     parent, _, name = str(error.full_key).rpartition(".")
-    if not parent:  # groups without a choice, such as experiment, are no keys
-        known = sorted({*known, *_groups_and_keys()})
-    where = f"in '{parent}'" if parent else "at the top level"
+    if not parent:
+        return f"{name}: expected a known key at the top level, {_unknown(name, known, command)}"
+    if instead := renamed(name):
+        return f"{error.full_key}: expected a known key in '{parent}', got one of an earlier version; {instead}"
     hint = suggest(name, known) if known else f"'{parent}' has no keys"
-    return f"{error.full_key}: expected a known key {where}, got '{name}'; {hint}"
+    return f"{error.full_key}: expected a known key in '{parent}', got '{name}'; {hint}"
+
+
+def _unknown(name: str, known: Iterable[str], command: str) -> str:
+    """What is wrong with a top-level key or group; `known` are keys besides those that the command always takes."""
+    if instead := renamed(name.partition("@")[0]):
+        return f"got '{name}' of an earlier version; {instead}"
+    owners = commands_with(name)
+    if command in owners:  # its own config has it, the one of --config-name has not
+        return f"got the group '{name}', which this config leaves no choice of; set keys, such as {name}.KEY=VALUE"
+    if owners:
+        named = ", ".join(f"faceflow-{owner}" for owner in owners)
+        return f"got '{name}' of {named}; leave it out, or see faceflow-{command} --help"
+    primary = read_primary(command)
+    return f"got '{name}'; {suggest(name, {*known, *primary.keys, *primary.groups})}"
 
 
 def _missing_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
+    if instead := renamed(group):
+        return f"{group}={name}: expected a group of this version, got one of an earlier one; {instead}"
     if group == "hydra/launcher":
         return (
             f"{group}={name}: expected an installed launcher, got none of that name; run: pip install 'faceflow[sweep]'"

@@ -23,7 +23,7 @@ class RunStart(Callback):
         try:
             enter_folder(config)
         except (FaceFlowError, OmegaConfBaseException, OSError) as error:
-            sys.stderr.write(f"{one_line(error)}\n")
+            sys.stderr.write(f"{one_line(error, str(config.hydra.job.name))}\n")
             sys.exit(2)
         except Exception:
             traceback.print_exc()

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from faceflow.cli.entry_point import entry_point
 
 
-@entry_point("sweep", extra="train", modules=["matplotlib"])
+@entry_point("sweep")
 def main(cfg: DictConfig) -> None:
     """Write and show the results of all jobs that ended so far."""
     from pathlib import Path

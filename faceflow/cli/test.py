@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from faceflow.cli.entry_point import entry_point
 
 
-@entry_point("test", extra="train", modules=["torch", "lightning", "timm", "albumentations", "torchmetrics"])
+@entry_point("test")
 def main(cfg: DictConfig) -> float | None:
     """Test every person that the checkpoint has not seen."""
     from faceflow.evaluation.test import test

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from faceflow.cli.entry_point import entry_point
 
 
-@entry_point("train", extra="train", modules=["torch", "lightning", "timm", "albumentations", "torchmetrics"])
+@entry_point("train")
 def main(cfg: DictConfig) -> float | None:
     """Train, then test the best checkpoint."""
     from faceflow.training.train import train

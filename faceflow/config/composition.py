@@ -14,6 +14,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from hydra.version import VersionBase, setbase
@@ -39,7 +40,7 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
 
     Raises:
         HydraException, OmegaConfBaseException: an override that does not fit.
-        ConfigError: no such folder, or a text that could not name a file.
+        ConfigError: no such folder, several values for one key, or a text that could not name a file.
     """
     search_path = create_config_search_path(config_dir())
     if further_dir is not None:
@@ -50,6 +51,12 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
     with _one_at_a_time, _version_base("1.3"):
         if not OmegaConf.has_resolver("hydra"):
             setup_globals()
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            if override.is_sweep_override():
+                raise ConfigError(
+                    f"'{override.input_line}': expected one value, got several, which the command line runs one after "
+                    "another; call this once per value, or write a list as key=[a,b]"
+                )
         loader = ConfigLoaderImpl(search_path)
         config = loader.load_configuration(command, list(overrides), run_mode=RunMode.RUN, from_shell=False)
     check_texts(OmegaConf.to_container(_without_hydra(config)), key="")

@@ -43,7 +43,7 @@ def run_in_process(config: DictConfig, task: Callable[[DictConfig], T]) -> T:
     """
     if config.hydra.mode is RunMode.MULTIRUN or config.get("resume_sweep") is not None:
         raise ConfigError(
-            "hydra.mode: expected one run, got a sweep; run faceflow-train -m ..., or call this once per value"
+            "hydra.mode: expected one run, got a sweep; call this once per value, or sweep on the command line"
         )
     config.hydra.mode = RunMode.RUN
     with _one_run, _process_restored():
@@ -89,14 +89,13 @@ def _logged() -> Iterator[None]:
     root, node = logging.getLogger(), cast(DictConfig, HydraConfig.get().job_logging)
     settings: Any = OmegaConf.to_container(node, resolve=True)
     build = logging.config.DictConfigurator(settings)
-    build.config["formatters"] = {
-        name: build.configure_formatter(dict(formatter)) for name, formatter in settings["formatters"].items()
-    }
-    names = [name for name in settings["root"]["handlers"] if name != "console" or not root.handlers]
-    added: list[Any] = [build.configure_handler(dict(settings["handlers"][name])) for name in names]
+    parts = build.config  # not the settings: these read ext://sys.stderr as what it names
+    parts["formatters"] = {name: build.configure_formatter(one) for name, one in parts["formatters"].items()}
+    names = [name for name in parts["root"]["handlers"] if name != "console" or not root.handlers]
+    added: list[Any] = [build.configure_handler(parts["handlers"][name]) for name in names]
     for handler in added:
         root.addHandler(handler)
-    root.setLevel(min(root.level, logging.getLevelName(settings["root"]["level"])))
+    root.setLevel(min(root.level, logging.getLevelName(parts["root"]["level"])))
     try:
         yield
     finally:
@@ -108,9 +107,12 @@ def _logged() -> Iterator[None]:
 @contextlib.contextmanager
 def _process_restored() -> Iterator[None]:
     """Restore what a command and its libraries set: levels of loggers, filters of warnings, variables, signals."""
-    environment, levels = dict(os.environ), _levels()
+    environment = dict(os.environ)
+    loggers = [log for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)]
+    levels = {log: log.level for log in (logging.root, *loggers)}
     main = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in _known_signals()} if main else {}
+    known = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)] if main else []
+    handlers = {number: signal.getsignal(number) for number in known}
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do, where torch is not yet imported
     try:
         with warnings.catch_warnings():
@@ -124,13 +126,3 @@ def _process_restored() -> Iterator[None]:
         for variable in set(os.environ) - set(environment):
             del os.environ[variable]
         os.environ.update(environment)
-
-
-def _known_signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-
-
-def _levels() -> dict[logging.Logger, int]:
-    """Levels of all loggers."""
-    known = [log for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)]
-    return {log: log.level for log in (logging.root, *known)}

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate  # noqa: TID251
 from omegaconf import DictConfig, OmegaConf
 
+from faceflow.config.renamed import renamed, with_moved_targets
 from faceflow.errors import ConfigError, FaceFlowError, suggest
 
+_FULL_KEY = re.compile(r"^full_key: (\S+)$", re.MULTILINE)  # how Hydra 1.3 names the nested node that failed
 
-def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: Any) -> Any:
+
+def instantiate(
+    node: DictConfig | Mapping[str, Any],
+    *,
+    key: str,
+    copied: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    **runtime: Any,
+) -> Any:
     """Build the object that a config node describes with `_target_`.
+
+    A constructor names a parameter that it refuses ("gamma: expected ..."); its place in the config is added here.
 
     Args:
         node: config node or plain dict; nested nodes with a `_target_` are built first.
         key: config key of the node, for messages.
+        copied: key -> node that an interpolation may have copied into this one; its parameters are named by that key.
         runtime: further arguments that no YAML can hold (tensors, counts).
 
     Raises:
         ConfigError: no `_target_`, a target that does not exist, or arguments that it refuses.
     """
-    plain = plain_dict(node)
+    plain: dict[str, Any] = with_moved_targets(plain_dict(node))
     if not plain.get("_target_"):
         raise ConfigError(
             f"{key}: expected a component with a _target_, got keys {sorted(map(str, plain))}; "
@@ -37,6 +51,8 @@ def instantiate(node: DictConfig | Mapping[str, Any], *, key: str, **runtime: An
         cause = error.__cause__
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
+        if isinstance(cause, ConfigError):
+            raise _placed(cause, plain, _FULL_KEY.findall(str(error)), key, copied) from error
         if isinstance(cause, FaceFlowError):
             raise cause from error
         raise ConfigError(f"{key}: {_explain(plain, cause or error)}") from error
@@ -47,6 +63,20 @@ def plain_dict(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(node, DictConfig):
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     return dict(node)
+
+
+def _placed(
+    error: ConfigError, node: Any, path: list[str], key: str, copied: Mapping[str, Mapping[str, Any]]
+) -> ConfigError:
+    """Name the place of a refused parameter; `path` is that of the nested node that refused it, if it was one."""
+    for part in path[0].split(".") if path else ():
+        if not isinstance(node, Mapping) or part not in node:
+            return error
+        node, key = node[part], f"{key}.{part}"
+    if str(error).partition(":")[0].partition(".")[0] not in node:
+        return error
+    place = next((origin for origin, original in copied.items() if node == original), key)
+    return ConfigError(f"{place}.{error}")
 
 
 def _explain(plain: dict[str, Any], cause: BaseException) -> str:
@@ -62,6 +92,9 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
         reason = cause.strerror or type(cause).__name__
         return f"expected a path that can be used, got '{cause.filename}' ({reason}); check it, its rights and the disk"
     text = " ".join(str(cause).split())
+    for argument in plain:
+        if (instead := renamed(argument)) and f"'{argument}'" in text:
+            return f"expected arguments of {name}, got '{argument}' of an earlier version; {instead}"
     return f"{name} refused its arguments ({text}); compare the keys with its signature"
 
 

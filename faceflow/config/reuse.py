@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from faceflow.config.run_files import CHECKPOINTS, fold_folders, results_in, run_files
 from faceflow.config.stored import read_config
+from faceflow.config.values import leaves
 from faceflow.errors import ConfigError
 
 KEY = "hydra.run.dir"
@@ -75,7 +75,8 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
         return
     overwrite = overwrite and bool(config.get("overwrite", True))
     resume = config.get("resume")
-    if resume and _is_of_run(Path(resume), folder):
+    own = (folder.resolve(), (folder / "checkpoints").resolve())  # of the run itself, not of a fold or run below it
+    if resume and Path(resume).resolve().parent in own:
         if overwrite:
             raise ConfigError(
                 f"overwrite: expected false with resume={resume}, which goes on with the results in its folder, got "
@@ -111,7 +112,7 @@ def _check_overwrite(config: DictConfig, folder: Path, *, part: bool) -> None:
             f"{min(kept).name}; take another folder"
         )
     inputs: Any = OmegaConf.masked_copy(config, [str(name) for name in config if name not in _OUTPUTS])
-    for key, value in _texts(OmegaConf.to_container(inputs, resolve=False)):  # as the user named them
+    for key, value in _texts(OmegaConf.to_container(inputs, resolve=False)).items():  # as the user named them
         if "\0" not in value and Path(value).resolve() in removed:
             raise ConfigError(
                 f"{key}: expected a file that overwrite=true does not remove, got '{value}' in the run folder; take "
@@ -127,8 +128,8 @@ def _goes_on(config: DictConfig, folder: Path) -> bool:
     """
     if not fold_folders(folder) or any(folder.glob(CHECKPOINTS[0])):
         return False
-    theirs = dict(_texts(read_config(folder).get("protocol")))
-    ours = dict(_texts(OmegaConf.to_container(config.protocol, resolve=True)))
+    theirs = _texts(read_config(folder).get("protocol"))
+    ours = _texts(OmegaConf.to_container(config.protocol, resolve=True))
     for key in [name for name in theirs if name in ours]:
         if theirs[key] != ours[key] and key.partition(".")[0] not in _PARTS:
             raise ConfigError(
@@ -138,15 +139,7 @@ def _goes_on(config: DictConfig, folder: Path) -> bool:
     return True
 
 
-def _is_of_run(checkpoint: Path, folder: Path) -> bool:
-    """Whether a checkpoint is of the run in a folder itself, not of a fold or a run below it."""
-    return checkpoint.resolve().parent in (folder.resolve(), (folder / "checkpoints").resolve())
-
-
-def _texts(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of nested containers as text, by dotted key."""
-    if isinstance(node, dict | list):
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _texts(value, f"{prefix}.{key}" if prefix else str(key))
-    elif node is not None:
-        yield prefix, str(node)
+def _texts(node: Any) -> dict[str, str]:
+    """Leaves of nested containers as text, by dotted key; null and empty containers have none."""
+    values = leaves(node, lists=True) if isinstance(node, dict) else {}
+    return {key: str(value) for key, value in values.items() if value not in (None, {}, [])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +23,30 @@ defaults:
 """
 
 
-def store_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
-    """Write the resolved config as config.yaml into the run folder.
+def stored_config(config: DictConfig) -> dict[str, Any]:
+    """Resolve a config as config.yaml holds it: only the run folder stays open, so that a repeated run gets its own."""
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    stored: dict[str, Any] = _reopen(plain, str(Path(config.paths.output)))
+    stored["paths"]["output"] = "${hydra:runtime.output_dir}"
+    if "overwrite" in stored:
+        stored["overwrite"] = False  # whoever repeats the run must say so again
+    return stored
 
-    Only the run folder itself stays open, so that a repeated run gets a folder of its own.
 
-    Returns:
-        The same as plain containers.
+def store_config(stored: Mapping[str, Any], output: Path) -> None:
+    """Write what `stored_config` gave as config.yaml into a run folder.
 
     Raises:
         DataError: it cannot be written.
     """
-    resolved = resolved_config(cfg, output)
-    text = _HEADER.format(task=cfg.task, folder=output) + OmegaConf.to_yaml(OmegaConf.create(resolved))
-    with whole_file(output / "config.yaml") as partial:  # every process of a DDP run comes by here
+    text = _HEADER.format(task=stored["task"], folder=output) + config_text(stored)
+    with whole_file(output / "config.yaml") as partial:
         partial.write_text(text, encoding="utf-8")
-    return resolved
 
 
-def resolved_config(cfg: DictConfig, output: Path) -> dict[str, Any]:
-    """Resolve a config as `store_config` writes it, without the file."""
-    resolved: dict[str, Any] = _reopen(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), str(output))
-    resolved["paths"]["output"] = "${hydra:runtime.output_dir}"
-    if "overwrite" in resolved:
-        resolved["overwrite"] = False  # whoever repeats the run must say so again
-    return resolved
+def config_text(stored: Mapping[str, Any]) -> str:
+    """A stored config as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(stored)))
 
 
 def read_config(output: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from faceflow.datasets.published import File, Recording
 from faceflow.errors import DataError
 from faceflow.faces.video import VIDEO_SUFFIXES
+from faceflow.images import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _NUMBERED = "{:06d}"
 
 
@@ -72,7 +72,7 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     for source in sources:
         files, top = _files(source)
         files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
-        known = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+        known = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)]
         if not known:
             others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
             found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"
@@ -89,7 +89,8 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 videos[_free(relative.as_posix(), videos, path)] = path
             else:
-                folder = _free(_folder(relative), folders, path.parent)
+                parent = relative.parent.as_posix()
+                folder = _free("" if parent == "." else parent, folders, path.parent)
                 folders[folder] = path.parent
                 images.setdefault(folder, []).append(path)
     clips = [Clip(name=name, file=path, images=None, sequence=True) for name, path in _short_names(videos, images)]
@@ -126,11 +127,6 @@ def _walk(folder: Path) -> list[Path]:
     """Everything below a folder but what is hidden."""
     found = folder.rglob("*")
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
-def _folder(relative: Path) -> str:
-    parent = relative.parent.as_posix()
-    return "" if parent == "." else parent
 
 
 def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:

@@ -9,12 +9,10 @@ import math
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from faceflow.checks import check_choice, check_whole
 from faceflow.cropping.clips import Clip
@@ -24,13 +22,13 @@ from faceflow.cropping.source_state import store_source
 from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
-from faceflow.faces.detector import FaceDetector
+from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.prefetch import prefetch
-from faceflow.faces.selection import Face, Selector
+from faceflow.faces.selection import CUT, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
-from faceflow.faces.video import Frame, FrameRange, read_images, read_video
+from faceflow.faces.video import Frame, FrameRange, read_images, read_video, warn_of_faults
 from faceflow.files import whole_file
-from faceflow.images import Image
+from faceflow.images import encode_image
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +99,17 @@ def crop_clip(
             DetectionLog(_log_file(output, clip)) as known,
             contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD)) as frames,
             contextlib.closing(
-                prefetch(_searched(_reported(clip, frames), settings, detector, known, sequence=clip.sequence), _AHEAD)
+                prefetch(_searched(warn_of_faults(frames, clip.frame_file), detector, known), _AHEAD)
             ) as searched,  # crops are written beside the detector, not after it
         ):
-            for frame, faces in smooth(searched, radius=settings.smooth if clip.sequence else 0):
+            chosen = choose_faces(
+                searched,
+                policy=settings.policy,
+                hold=settings.hold,
+                min_score=detector.min_score,
+                sequence=clip.sequence,
+            )
+            for frame, faces in smooth(chosen, radius=settings.smooth if clip.sequence else 0):
                 rows += [_crop(clip, frame, face, settings, output, begun) for face in faces]
                 tell(1)
     except UnreadableClipError as error:
@@ -136,36 +141,18 @@ def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
         raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
 
 
-def _reported(clip: Clip, frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Warn of frames that do not decode, of a kind once per file."""
-    said = set()
-    for frame in frames:
-        line = f"{clip.frame_file(frame.number)}: {frame.fault}"
-        if frame.fault and line not in said:
-            said.add(line)
-            log.warning("%s; such rows have the status decode_error", line)
-        yield frame
-
-
 def _searched(
-    frames: Iterator[Frame], settings: CropSettings, detector: FaceDetector, known: DetectionLog, *, sequence: bool
-) -> Iterator[tuple[Frame, Sequence[Face]]]:
-    def selector() -> Selector:
-        return Selector(policy=settings.policy, hold=settings.hold, min_score=detector.min_score)
-
-    chooser = selector()
+    frames: Iterable[Frame], detector: FaceDetector, known: DetectionLog
+) -> Iterator[tuple[Frame, list[Detection]]]:
     for frame in frames:
         if frame.image is None:
-            yield frame, [Face(number=None, status="decode_error", detection=None)]
+            yield frame, []
             continue
         found = known.get(frame.number)
         if found is None:
             found = detector.detect(frame.image)
             known.add(frame.number, found)
-        if not sequence:
-            chooser = selector()
-        height, width = frame.image.shape[:2]
-        yield frame, chooser.choose(found, width=width, height=height)
+        yield frame, found
 
 
 def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path, begun: int) -> FaceRow:
@@ -175,7 +162,7 @@ def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: 
         return row
     score = None if math.isnan(detection.score) else detection.score
     row = dataclasses.replace(row, face=face.number, score=score, box=detection.box, points=detection.points)
-    if face.status not in ("ok", "tracked"):
+    if face.status not in CUT:
         return row
     suffix = f"_f{face.number}" if settings.policy == "all" else ""
     name = f"{clip.frame_name(frame.number)}{suffix}.{settings.format}"
@@ -183,7 +170,9 @@ def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: 
     affine = settings.recipe.affine(detection)
     path = output / CROPS / crop
     if not _was_written(path, begun):
-        _write_image(path, settings.recipe.warp(frame.image, affine), settings)
+        content = encode_image(settings.recipe.warp(frame.image, affine), path.suffix, quality=settings.quality)
+        with whole_file(path) as partial:
+            partial.write_bytes(content)
     return dataclasses.replace(row, affine=affine, crop=crop)
 
 
@@ -193,14 +182,6 @@ def _was_written(crop: Path, begun: int) -> bool:
         return crop.stat().st_mtime_ns >= begun
     except OSError:
         return False
-
-
-def _write_image(path: Path, pixels: Image, settings: CropSettings) -> None:
-    options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality] if settings.format == "jpg" else []
-    encoded, content = cv2.imencode(f".{settings.format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-    assert encoded, "OpenCV encodes every 8-bit RGB image"
-    with whole_file(path) as partial:
-        partial.write_bytes(content.tobytes())
 
 
 @contextlib.contextmanager

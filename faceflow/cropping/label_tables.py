@@ -90,7 +90,8 @@ def write_labels(path: Path, crops: Sequence[LabelledCrop], aus: Sequence[str]) 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*aus, *about])
         for crop in crops:
-            scores = [_score(crop.labels.get(au)) for au in aus]
+            values = [crop.labels.get(au) for au in aus]
+            scores = ["" if value is None or value != value else f"{value:g}" for value in values]
             writer.writerow([*scores, *(getattr(crop, name) for name in about)])
 
 
@@ -148,7 +149,3 @@ def _published(published: Folds, here: Sequence[str]) -> dict[str, list[str]]:
     if left := sorted(set(here) - {subject for subjects in found.values() for subject in subjects}):
         log.warning("folds: %s are in no published fold and always train", ", ".join(left))
     return found
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:g}"

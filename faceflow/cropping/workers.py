@@ -9,17 +9,17 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any
 
 import cv2
 
 from faceflow.checks import check_whole
+from faceflow.config.values import leaves
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.cropping.crop_rows import join_rows
@@ -64,16 +64,17 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
         try:
-            theirs = dict(_flat(json.loads(path.read_text("utf-8"))))
+            theirs = leaves(json.loads(path.read_text("utf-8")))
         except (ValueError, AttributeError) as error:
             raise DataError(
                 f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
             ) from error
-        ours = dict(_flat(wanted))
+        ours = leaves(wanted)
         differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
         if not differing:
             return
-        if _holds_results(output):
+        crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)
+        if any(crops) or any((output / PROGRESS).rglob(ROWS)):
             key = differing[0]
             raise ConfigError(
                 f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
@@ -83,12 +84,6 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     with whole_file(path) as partial:
         content = {"format": FORMAT, "faceflow": version} | wanted
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _holds_results(output: Path) -> bool:
-    """Whether a folder holds a crop or a finished clip."""
-    crops = (path for path in (output / CROPS).rglob("*") if path.suffix[1:] in FORMATS)
-    return any(crops) or any((output / PROGRESS).rglob(ROWS))
 
 
 def crop_clips(
@@ -123,8 +118,10 @@ def crop_clips(
         return sum(_announced(clip, settings.frames.every) for clip in left)
 
     with progress_bar("Cropping", announced, unit="frames") as bar:
-        if workers <= 1 or len(left) == 1:
-            _crop_here(left, settings, detector, output, bar.advance)
+        if left and (workers <= 1 or len(left) == 1):
+            with detector:
+                for clip in left:
+                    crop_clip(clip, settings, detector, output, bar.advance)
         elif left:
             _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
     rows = [rows_file(output, clip) for clip in clips]
@@ -136,15 +133,6 @@ def crop_clips(
     remove_leftovers(output, older_than_s=_SHARD_WRITES_S if shard.count > 1 else 0)
     join_rows(rows, output / "crops.csv")
     return True
-
-
-def _crop_here(
-    clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, advance: Callable[[int], None]
-) -> None:
-    if clips:
-        with detector:
-            for clip in clips:
-                crop_clip(clip, settings, detector, output, advance)
 
 
 def _crop_in_workers(
@@ -210,7 +198,10 @@ def _start_worker(detector: FaceDetector, done: Synchronized[int], level: int) -
 
 
 def _end_with_parent() -> None:
-    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever."""
+    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever.
+
+    Not as in `sweep.job`: the pools of the standard library give a handle to wait for, which serves Windows too.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -230,14 +221,6 @@ def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tu
         _Worker.is_open = True
     crop_clip(clip, settings, _Worker.detector, output, tell)
     return _Worker.lines
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _announced(clip: Clip, every: int) -> int:

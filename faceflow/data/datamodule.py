@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,12 +14,14 @@ from torch.utils.data import DataLoader
 
 from faceflow.checks import check_number, check_whole
 from faceflow.data.dataset import FaceDataset, collate
+from faceflow.data.groups import Groups, number_groups
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
+from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
-from faceflow.data.views import in_order, stream_and_pipeline
+from faceflow.views import LABELED, in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -27,13 +30,14 @@ class AUDataModule(L.LightningDataModule):
     """Training streams and the validation loader over tables that are already split.
 
     A batch holds one entry per stream that the method reads: `batch_size` rows of "labeled", `mu` times as many of
-    "unlabeled". Without `steps_per_epoch` the stream that takes more steps is seen once in an epoch; the other
-    one goes on where it stopped, and begins anew where it ends.
+    "unlabeled". Each has the images of its views, `target`, `mask` and `index` (see `FaceDataset`), and `domain` and
+    `subject` (B,), int64 (see `Groups`). Without `steps_per_epoch` the stream that takes more steps is seen once in an
+    epoch; the other one goes on where it stopped, and begins anew where it ends.
 
     Args:
         tables: split -> one table per data set.
         aus, points: targets, see `faceflow.encoding`.
-        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.data.views`; no other stream
+        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream
             is opened.
         pipelines: augmentations by name, and "eval".
         flip: probability of a horizontal flip in training.
@@ -62,7 +66,7 @@ class AUDataModule(L.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        check_loader(batch_size, workers, timeout_s)
+        Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
         check_whole(mu, key="loader.mu", lowest=1)
         if steps_per_epoch is not None:
             expected = "a whole number >= 1, or null"
@@ -83,7 +87,8 @@ class AUDataModule(L.LightningDataModule):
         datasets = {stream: self._dataset(stream) for stream in self.views}
         steps = self.steps_per_epoch
         if steps is None and len(datasets) > 1:
-            steps = max(self._full_batches(stream, dataset) for stream, dataset in datasets.items())
+            world = self._place()["world_size"]
+            steps = max(1, *(len(rows) // (self.batch_sizes[stream] * world) for stream, rows in datasets.items()))
         loaders = {stream: self._train_loader(stream, dataset, steps) for stream, dataset in datasets.items()}
         return CombinedLoader(loaders, mode="max_size_cycle")
 
@@ -112,13 +117,17 @@ class AUDataModule(L.LightningDataModule):
         """Start with that epoch: loader processes fetch their first rows before Lightning sets the epoch."""
         self.first_epoch = state_dict["next_epoch"]
 
+    @functools.cached_property
+    def groups(self) -> Groups:
+        """Domains and subjects of the training faces."""
+        return number_groups(self.tables)
+
     def _dataset(self, stream: str) -> FaceDataset:
         views = {view: self.pipelines[view] for view in self.views[stream]}
-        tables = self.tables["train" if stream == "labeled" else stream]
-        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip)
-
-    def _full_batches(self, stream: str, dataset: FaceDataset) -> int:
-        return max(1, len(dataset) // (self.batch_sizes[stream] * self._place()["world_size"]))
+        split = "train" if stream == LABELED else stream
+        tables = self.tables[split]
+        groups = {"domain": self.groups.domain[split], "subject": self.groups.subject[split]}
+        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip, numbers=groups)
 
     def _train_loader(self, stream: str, dataset: FaceDataset, steps: int | None) -> Loader:
         place, size = self._place(), self.batch_sizes[stream]
@@ -152,7 +161,7 @@ def evaluation_dataset(
     tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float], pipeline: Pipeline
 ) -> FaceDataset:
     """Rows as they are scored: resized, never flipped or augmented."""
-    return FaceDataset(tables, aus=aus, points=points, views={"eval": pipeline}, flip=0)
+    return FaceDataset(tables, aus=aus, points=points, views={"eval": pipeline}, flip=0, numbers={})
 
 
 def make_loader(
@@ -177,18 +186,6 @@ def make_loader(
         persistent_workers=workers > 0,
         timeout=timeout_s if workers else 0,
     )
-
-
-def check_loader(batch_size: int, workers: int, timeout_s: float) -> None:
-    """Check what a user sets of a loader.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    check_whole(batch_size, key="loader.batch_size", lowest=1)
-    check_whole(workers, key="loader.workers", lowest=0)
-    expected = "a number of seconds >= 0; 0 waits for ever"
-    check_number(timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)
 
 
 def _start_worker(worker: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -24,8 +25,8 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
     """Labelled faces; an item is made from its (row, seed) alone.
 
     Items hold one uint8 RGB image (3, S, S) per view, `target` (A, L) of 0 and 1, `mask` (A,) True where the AU
-    is labelled, and `index`, the row. All views of an item share one decision to flip, so that the sides of the
-    face agree between them and with the label.
+    is labelled, `index`, the row, and the int64 numbers of the row that `numbers` has. All views of an item share one
+    decision to flip, so that the sides of the face agree between them and with the label.
     """
 
     def __init__(
@@ -36,9 +37,11 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         points: Sequence[float],
         views: Mapping[str, Pipeline],
         flip: float,
+        numbers: Mapping[str, NDArray[np.int64]],
     ) -> None:
         self.views = dict(views)
         self.flip = flip
+        self.numbers = {name: torch.from_numpy(rows) for name, rows in numbers.items()}
         self.mirror = flip_order(aus) if flip > 0 else list(range(len(aus)))
         # Bytes in one array: a list of str would be copied into every worker by its reference counts.
         self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
@@ -71,6 +74,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
             "target": torch.from_numpy(np.array(target)),
             "mask": torch.from_numpy(np.array(mask)),
             "index": torch.tensor(row),
+            **{name: rows[row] for name, rows in self.numbers.items()},
         }
 
 

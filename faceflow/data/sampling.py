@@ -52,17 +52,13 @@ class EpochSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         """Yield (row, seed) of this process's share of the epoch."""
-        order, seeds = self._epoch()
-        places = np.arange(len(self) * self.world_size) % self.draws
-        for place in places[self.rank :: self.world_size].tolist():
-            yield int(order[place]), int(seeds[place])
-
-    def _epoch(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of the epoch and their seeds, cut out of the endless sequence of passes."""
+        # An epoch is cut out of the endless sequence of passes.
         first, start = divmod(self.epoch * self.draws, self.rows)
         passes = [self._pass(number) for number in range(first, first - (-(start + self.draws) // self.rows))]
         order, seeds = (np.concatenate(parts) for parts in zip(*passes, strict=True))
-        return order[start : start + self.draws], seeds[start : start + self.draws]
+        places = start + np.arange(len(self) * self.world_size) % self.draws
+        for place in places[self.rank :: self.world_size].tolist():
+            yield int(order[place]), int(seeds[place])
 
     def _pass(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rng = np.random.default_rng((*self.seed, number if self.shuffle else 0))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind
+from faceflow.data.groups import domains_of
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import SplitConfig, Tables, hide_labels
 from faceflow.data.subjects import connected
@@ -97,4 +98,5 @@ def _all(numbers: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
 
 
 def _renamed(tables: Sequence[FaceTable], part: str) -> list[FaceTable]:
-    return [dataclasses.replace(table, name=f"{table.name}:{part}") for table in tables]
+    """Name the part of a data set that tables are; its domains keep their names."""
+    return [dataclasses.replace(table, name=f"{table.name}:{part}", domains=domains_of(table)) for table in tables]

@@ -72,7 +72,7 @@ def _build_step(node: Any, key: str) -> BasicTransform | BaseCompose:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{key}: expected a mapping with a _target_, or null to skip the step, got {node!r}")
     arguments = dict(node)
-    children = {}
+    children: dict[str, Any] = {}
     if "transforms" in arguments:
         children["transforms"] = _build_steps(arguments.pop("transforms"), f"{key}.transforms")
     with warnings.catch_warnings(record=True) as caught:

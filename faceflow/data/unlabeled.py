@@ -38,11 +38,9 @@ from faceflow.data.sources import (
 from faceflow.data.splits import real_paths
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError, suggest
-from faceflow.images import find_faults
+from faceflow.images import IMAGE_SUFFIXES, find_faults
 
 log = logging.getLogger(__name__)
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,12 +153,12 @@ def _image_names(where: str, folder: Path) -> list[str]:
     for current, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(current, name)]
         visible = [name for name in files if not name.startswith(".")]
-        images = [name for name in visible if name.lower().endswith(SUFFIXES)]
+        images = [name for name in visible if name.lower().endswith(IMAGE_SUFFIXES)]
         others += len(visible) - len(images)
         below = os.path.relpath(current, folder)
         names += [name if below == "." else f"{below}/{name}" for name in images]
     if not names:
-        endings = ", ".join(SUFFIXES)
+        endings = ", ".join(IMAGE_SUFFIXES)
         raise DataError(f"{where}.path: expected images ({endings}) in '{folder}', got none of {others} files")
     if others:
         log.info("%s: left out %d files of '%s' that are no images by their suffix", where, others, folder)

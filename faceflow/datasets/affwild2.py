@@ -40,7 +40,6 @@ class AffWild2:
     """Parser of Aff-Wild2's AU set."""
 
     name = "affwild2"
-    score_max = OCCURRENCE.highest
 
     def __init__(self, *, root: str | None, frames: str) -> None:
         """Choose what to read.

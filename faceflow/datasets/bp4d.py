@@ -28,7 +28,8 @@ from faceflow.datasets.label_files import (
     whole_number,
     without_missing,
 )
-from faceflow.datasets.layout import find, in_both, not_found, numbered_images, open_root, subfolders
+from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
+from faceflow.datasets.numbered_files import numbered_images
 from faceflow.datasets.published import Folds, Labels, Recording
 from faceflow.datasets.published_folds import subjects_of
 from faceflow.errors import DataError
@@ -68,11 +69,15 @@ class BP4D:
         self.root = open_root(root, self.title)
         self.intensity = labels == "intensity"
         self.all_frames = frames == "all"
-        self.score_max = (INTENSITY if self.intensity else OCCURRENCE).highest
 
     def recordings(self) -> list[Recording]:
         """List the tasks that were coded and have images."""
-        files = _by_task(_intensity_files(self.root) if self.intensity else _occurrence_files(self.root))
+        if self.intensity:
+            places = [folder for coding in find(self.root, _INTENSITY_FOLDER) for folder in find(coding, _AU_FOLDER)]
+        else:
+            codings = find(self.root, _CODING)
+            places = [folder for coding in codings for folder in find(coding, _OCCURRENCE_FOLDER) or [coding]]
+        files = _by_task(path for place in places for path in sorted(place.iterdir()))
         folders = subfolders(find(self.root, _IMAGE_FOLDER), _TASK)
         names = in_both(self.title, files, folders)
         if not names:
@@ -101,18 +106,6 @@ class BP4DPlus(BP4D):
     name = "bp4d_plus"
     title = "BP4D+"
     folds: ClassVar[Folds] = {"fmae": subjects_of("bp4d_plus4")}
-
-
-def _occurrence_files(root: Path) -> Iterator[Path]:
-    for coding in find(root, _CODING):
-        for folder in find(coding, _OCCURRENCE_FOLDER) or [coding]:
-            yield from sorted(folder.iterdir())
-
-
-def _intensity_files(root: Path) -> Iterator[Path]:
-    for place in find(root, _INTENSITY_FOLDER):
-        for folder in find(place, _AU_FOLDER):
-            yield from sorted(folder.iterdir())
 
 
 def _by_task(files: Iterator[Path]) -> dict[str, list[Path]]:

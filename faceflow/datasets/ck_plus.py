@@ -33,7 +33,6 @@ class CKPlus:
     """Parser of CK+."""
 
     name = "ck_plus"
-    score_max = 1
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None, frames: str) -> None:
@@ -53,7 +52,12 @@ class CKPlus:
     def recordings(self) -> list[Recording]:
         """List the sequences that were coded and whose peak is here."""
         folders = subfolders(find(self.root, _FACS), _SEQUENCE)
-        peaks = {name: peaks for name, folder in folders.items() if (peaks := _read_peaks(folder))}
+        files = {name: numbered_files(folder, _FILE) for name, folder in folders.items()}
+        peaks = {
+            name: {frame: read_facs(file, frame) for frame, file in coded.items()}
+            for name, coded in files.items()
+            if coded
+        }
         images = subfolders(find(self.root, _IMAGES), _SEQUENCE)
         names = in_both("CK+", peaks, images)
         if not names:
@@ -73,7 +77,3 @@ class CKPlus:
             labels={frame: {au: float(au in listed) for au in aus} for frame, listed in peaks.items()},
             excluded={},
         )
-
-
-def _read_peaks(folder: Path) -> dict[int, dict[str, float]]:
-    return {frame: read_facs(file, frame) for frame, file in numbered_files(folder, _FILE).items()}

@@ -36,7 +36,6 @@ class DISFA:
     """Parser of DISFA; folders may be zipped, nested once, and named in upper or lower case."""
 
     name = "disfa"
-    score_max = 5
     folds: ClassVar[Folds] = {"megraphau": subjects_of("disfa3")}
 
     def __init__(self, *, root: str | None, camera: str, exclude: str | None) -> None:

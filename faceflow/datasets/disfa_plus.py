@@ -15,16 +15,8 @@ from typing import ClassVar
 
 from faceflow.datasets.disfa import AUS, INTENSITY
 from faceflow.datasets.label_files import by_frame, read_scores
-from faceflow.datasets.layout import (
-    find,
-    image_number,
-    in_both,
-    index_files,
-    not_found,
-    numbered_images,
-    open_root,
-    subfolders,
-)
+from faceflow.datasets.layout import find, in_both, index_files, not_found, open_root, subfolders
+from faceflow.datasets.numbered_files import image_number, numbered_images
 from faceflow.datasets.published import File, Folds, Recording
 
 _LABELS = re.compile(r"labels?", re.IGNORECASE)
@@ -37,7 +29,6 @@ class DISFAPlus:
     """Parser of DISFA+; an AU without a file in a trial was not annotated there."""
 
     name = "disfa_plus"
-    score_max = 5
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None) -> None:

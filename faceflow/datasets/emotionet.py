@@ -41,7 +41,6 @@ class EmotioNet:
     """Parser of EmotioNet's manual labels."""
 
     name = "emotionet"
-    score_max = OCCURRENCE.highest
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None) -> None:
@@ -62,7 +61,8 @@ class EmotioNet:
         folders: dict[str, dict[int, Path]] = {}
         rows = self._rows_of_images(tables[0])
         for path, (line, _) in rows.items():
-            folders.setdefault(_folder_name(path, self.root), {})[line] = path
+            name = path.parent.relative_to(self.root).as_posix()
+            folders.setdefault("" if name == "." else name, {})[line] = path
         labels = dict(rows.values())
         return [
             photographs(name, self.root / name, images, {line: labels[line] for line in images})
@@ -114,12 +114,6 @@ class _Images:
                 f"folders that are named as in the URL ('{folder}')"
             )
         return next(iter(exact), None)
-
-
-def _folder_name(path: Path, root: Path) -> str:
-    """Name of an image's folder below the root; empty at its top."""
-    name = path.parent.relative_to(root).as_posix()
-    return "" if name == "." else name
 
 
 def _folder_and_stem(url: str) -> tuple[str, str]:

@@ -33,7 +33,6 @@ class FEAFA:
     """Parser of FEAFA, also of its grades of DISFA's frames."""
 
     name = "feafa"
-    score_max = 1
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None, columns: Sequence[str | None] | None) -> None:

@@ -15,7 +15,6 @@ from faceflow.errors import ConfigError, DataError
 log = logging.getLogger(__name__)
 
 Key = TypeVar("Key")
-_IMAGE = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 
 
 def open_root(root: str | None, data_set: str) -> Path:
@@ -120,33 +119,3 @@ def not_found(data_set: str, layout: str, root: Path) -> DataError:
     entries = sorted(path.name for path in root.iterdir())
     got = ", ".join(f"'{name}'" for name in entries[:5]) + (", ..." if len(entries) > 5 else "")
     return DataError(f"root: expected {data_set} as {layout} in '{root}', got {got or 'an empty folder'}; check root")
-
-
-def image_number(name: str) -> int | None:
-    """Frame number that an image file is named by, whatever its zero padding; None for other names."""
-    match = _IMAGE.fullmatch(name)
-    return int(match[1]) if match else None
-
-
-def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
-    """Images of a folder by frame number, in the order of the numbers.
-
-    Args:
-        folder: may hold foreign files.
-        labeled: frames with labels; if there are any, at least one must have an image.
-
-    Raises:
-        DataError: two images with one number, or no image of any labelled frame.
-    """
-    images: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        number = image_number(path.name)
-        if number is not None and images.setdefault(number, path) != path:
-            raise DataError(f"{path}: expected one image of frame {number}, got also '{images[number]}'; remove one")
-    if labeled and images.keys().isdisjoint(labeled):
-        got = f"{min(images)} to {max(images)}" if images else "no images"
-        raise DataError(
-            f"{folder}: expected images of the labelled frames {min(labeled)} to {max(labeled)}, got {got}; "
-            "keep the file names of the original"
-        )
-    return dict(sorted(images.items()))

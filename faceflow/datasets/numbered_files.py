@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from faceflow.datasets.published import Recording
@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 # Names that begin with a dot are none of the data set's: .DS_Store, and ._1.png of archives packed on a Mac.
 IMAGES = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
+NUMBERED_IMAGES = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)  # whatever the zero padding
 
 
 def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
@@ -33,6 +34,32 @@ def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
             if files.setdefault(number, path) != path:
                 raise DataError(f"{path}: expected one file of frame {number}, got also '{files[number]}'; remove one")
     return dict(sorted(files.items()))
+
+
+def image_number(name: str) -> int | None:
+    """Frame number that is the name of an image file; None for other names."""
+    match = NUMBERED_IMAGES.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
+    """Images of a folder by the frame number that is their name, in the order of the numbers.
+
+    Args:
+        folder: may hold foreign files.
+        labeled: frames with labels; if there are any, at least one must have an image.
+
+    Raises:
+        DataError: two images with one number, or no image of any labelled frame.
+    """
+    images = numbered_files(folder, NUMBERED_IMAGES)
+    if labeled and images.keys().isdisjoint(labeled):
+        got = f"{min(images)} to {max(images)}" if images else "no images"
+        raise DataError(
+            f"{folder}: expected images of the labelled frames {min(labeled)} to {max(labeled)}, got {got}; "
+            "keep the file names of the original"
+        )
+    return images
 
 
 def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recording]:

@@ -61,10 +61,6 @@ class Dataset(Protocol):
         """Name in results and paths."""
 
     @property
-    def score_max(self) -> int:
-        """Highest label: 5 for FACS intensities, 1 for occurrence."""
-
-    @property
     def folds(self) -> Folds:
         """Published folds by protocol."""
 

@@ -40,7 +40,6 @@ class RAFAU:
     """Parser of RAF-AU."""
 
     name = "raf_au"
-    score_max = 1
     folds: ClassVar[Folds] = {}  # none is known
 
     def __init__(self, *, root: str | None, uncoded: str) -> None:

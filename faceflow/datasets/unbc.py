@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from faceflow.checks import check_choice
-from faceflow.datasets.facs_files import INTENSITY, read_facs
+from faceflow.datasets.facs_files import read_facs
 from faceflow.datasets.layout import find, in_both, not_found, open_root, subfolders
 from faceflow.datasets.numbered_files import IMAGES, numbered_files, with_frames
 from faceflow.datasets.published import Folds, Recording
@@ -48,7 +48,6 @@ class UNBC:
         check_choice(labels, key="dataset.labels", options=("intensity", "occurrence"))
         self.root = open_root(root, "UNBC-McMaster")
         self.score = _intensities if labels == "intensity" else _occurrences
-        self.score_max = INTENSITY.highest if labels == "intensity" else 1
 
     def recordings(self) -> list[Recording]:
         """List the sequences that have labels and images; images without a label file are left out."""

@@ -22,22 +22,18 @@ def summarize(splits: Tables, aus: Sequence[str]) -> list[SplitSummary]:
 def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
     truth = table.truth(aus)
     valid, positives = truth.observed.sum(axis=0), truth.occurrence.sum(axis=0)
+    labels = describe_scales(table.columns, table.scales)
+    if table.split == UNLABELED and table.columns:  # labelled faces that join the unlabelled have another split
+        labels = f"hidden: {labels}"
     return SplitSummary(
         split=split,
         dataset=table.name,
         images=len(table),
         persons=len(np.unique(table.persons)),
         subjects_known=table.has_subjects,
-        labels=_labels(table),
+        labels=labels,
         duplicates=table.duplicates,
         skipped=table.skipped,
         valid={au: int(count) for au, count in zip(aus, valid, strict=True)},
         positives={au: int(count) for au, count in zip(aus, positives, strict=True)},
     )
-
-
-def _labels(table: FaceTable) -> str:
-    """Say what the labels mean, and whether training sees them: it does where labelled faces join the unlabelled."""
-    if table.split != UNLABELED:
-        return describe_scales(table.columns, table.scales)
-    return f"hidden: {describe_scales(table.columns, table.scales)}" if table.columns else "none"

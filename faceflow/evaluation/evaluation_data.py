@@ -1,37 +1,27 @@
-"""The faces that a network is tested on, read by the config."""
+"""The faces that a network is tested on, from plain values of a config."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.instantiate import instantiate
 from faceflow.data.assembly import read_tables
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
 
 
-def read_faces(cfg: DictConfig, *, levels: int) -> list[FaceTable]:
-    """Read the data sets of a config, drawing synthetic ones first.
+def read_faces(data: Mapping[str, Any], *, levels: int) -> list[FaceTable]:
+    """Read the data sets of a `data` config, drawing synthetic ones first.
 
     Raises:
         ConfigError, DataError: see `read_tables`.
     """
-    data = plain_dict(cfg.data)
     if data.get("prepare"):
         instantiate(data["prepare"], key="data.prepare")
     return read_tables(data["sources"], levels=levels)
 
 
-def eval_pipeline(cfg: DictConfig, image_size: int) -> Pipeline:
-    """Evaluation transform at the size of a network."""
-    steps: dict[str, Any] = plain_dict(sized(cfg, image_size).transforms)[EVAL]
-    return build_pipeline(steps, key=f"transforms.{EVAL}")
-
-
-def sized(cfg: DictConfig, image_size: int) -> DictConfig:
-    """Config of a command without `model`, with the size that its transforms refer to."""
-    merged = OmegaConf.merge(OmegaConf.create({"model": {"image_size": image_size}}), cfg)
-    assert isinstance(merged, DictConfig)
-    return merged
+def eval_pipeline(transforms: Mapping[str, Any]) -> Pipeline:
+    """Evaluation transform of a `transforms` config."""
+    return build_pipeline(transforms[EVAL], key=f"transforms.{EVAL}")

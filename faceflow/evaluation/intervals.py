@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,21 @@ from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.metrics.bootstrap import PersonBootstrap
 
 
-def check_bootstrap(settings: Mapping[str, Any]) -> None:
-    """Check the `bootstrap` part of a config.
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """How often the tested persons are drawn with replacement, 0 for no intervals, and the seed of the draws."""
 
-    Raises:
-        ConfigError: no whole numbers of at least 0.
-    """
-    for key in ("resamples", "seed"):
-        check_whole(settings[key], key=f"bootstrap.{key}", lowest=0)
+    resamples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check what a user sets.
+
+        Raises:
+            ConfigError: no whole numbers of at least 0.
+        """
+        check_whole(self.resamples, key="bootstrap.resamples", lowest=0)
+        check_whole(self.seed, key="bootstrap.seed", lowest=0)
 
 
 def with_intervals(
@@ -32,9 +39,7 @@ def with_intervals(
     tables: Sequence[FaceTable],
     rows: NDArray[np.intp],
     prediction: Prediction,
-    *,
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
 ) -> dict[str, Evaluation]:
     """Add the bounds of 95 % intervals, `f1_val_low` and so on, to the columns and the summary of every set.
 
@@ -46,17 +51,17 @@ def with_intervals(
         tables: all rows.
         rows: row numbers that were predicted, (M,).
         prediction: of these rows, (M, A).
-        resamples: of the persons; 0 adds nothing.
-        seed: of the draws.
+        bootstrap: of the persons; without resamples nothing is added.
     """
-    if not resamples:
+    if not bootstrap.resamples:
         return dict(evaluations)
     persons = np.concatenate([table.persons for table in tables])
     found = {}
     for scored in scorer.sets:
         evaluation, truth = evaluations[scored.name], scored.truth
         merged, seen = scorer.merged(scored, rows, prediction)
-        estimates = PersonBootstrap(persons[scored.rows], resamples=resamples, seed=seed).all_intervals(
+        draws = PersonBootstrap(persons[scored.rows], resamples=bootstrap.resamples, seed=bootstrap.seed)
+        estimates = draws.all_intervals(
             merged,
             occurrence=truth.occurrence,
             intensity=truth.intensity,

@@ -16,8 +16,8 @@ from torch import Tensor
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.subject_ids import OWN, identity_of
-from faceflow.data.unlabeled import SUFFIXES
 from faceflow.errors import CheckpointError, ConfigError, DataError
+from faceflow.images import IMAGE_SUFFIXES
 from faceflow.models.checkpoint import Faces, Payload
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,8 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
         CheckpointError: counts the faces that are new, gone or labelled differently.
     """
     if not theirs.faces:
-        gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(SUFFIXES)}  # others name files
+        # Ids that end like images name files, and are no persons.
+        gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(IMAGE_SUFFIXES)}
         if gone or not _ids(seen) <= _ids(theirs.seen):
             raise CheckpointError(
                 f"{key}: expected the training and validation subjects of '{path}', got others; resume with the data "

@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lightning.pytorch.loggers import Logger
-from omegaconf import DictConfig
+from numpy.typing import NDArray
 
-from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.instantiate import instantiate
 from faceflow.config.running_job import choices, sweep_folder
-from faceflow.config.stored import resolved_config
-from faceflow.data.sources import SPLITS, FaceTable
+from faceflow.data.sources import SPLITS
 from faceflow.data.splits import Tables
 from faceflow.errors import ConfigError
-from faceflow.evaluation.scoring import ScoredSet, SplitScorer
+from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.testing import TestScores
-from faceflow.metrics.au_scores import Prediction
-from faceflow.models.network import NetworkSpec
+from faceflow.metrics.curves import precision_recall
+from faceflow.report.confusion import intensity_confusion, occurrence_confusion
+from faceflow.report.example_faces import Results
 from faceflow.report.result_files import write_table
-from faceflow.report.results_picture import precision_recall
 from faceflow.tracking.identity import recall
 from faceflow.tracking.mlflow_tracker import MLflowTracker
 from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked
@@ -31,7 +30,6 @@ from faceflow.tracking.wandb_tracker import WandbTracker
 
 RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "metrics.csv")
 PICTURES = ("*.png", "pictures/*.png", "report.html")  # any of them may show faces
-_GRADES = 6  # FACS 0-5
 
 
 def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
@@ -48,35 +46,39 @@ def trackers_of(loggers: Sequence[Logger]) -> list[Tracker]:
     return [logger for logger in loggers if isinstance(logger, Tracker)]
 
 
-def describe(
-    cfg: DictConfig, *, fold: str | None, resume: str | None, job_type: str, fingerprints: dict[str, Any]
-) -> TrackedRun:
+def describe(context: RunContext, *, resume: str | None, fingerprints: Mapping[str, Any]) -> TrackedRun:
     """Name a run for its trackers."""
-    folder, sweep = Path(cfg.paths.output), sweep_folder()
+    folder, sweep = context.output, sweep_folder()
     chosen = choices("method", "model", "aus")
-    alone = "_".join([*chosen, f"s{cfg.seed}"]) if chosen else folder.name
-    protocol = folder.parent.name if fold else None
+    alone = "_".join([*chosen, f"s{context.seed}"]) if chosen else folder.name
+    protocol = folder.parent.name if context.fold else None
     return TrackedRun(
-        name=folder.name if fold or sweep else alone,
+        name=folder.name if context.fold or sweep else alone,
         group="/".join(filter(None, [sweep, protocol])) or None,
-        job_type="fold" if fold else job_type,
+        job_type="fold" if context.fold else context.task,
         folder=folder,
         continues=Path(resume).resolve().parents[1] if resume else None,
-        config={**resolved_config(cfg, folder), "data_fingerprints": fingerprints},
-        datasets=_label_files(plain_dict(cfg.data)["sources"]),
-        log_images=cfg.log_images,
+        config={**context.config, "data_fingerprints": fingerprints},
+        datasets=context.label_files,
+        log_images=context.log_images,
     )
 
 
-def test_outcome(result: TestScores, tables: Sequence[FaceTable], spec: NetworkSpec) -> Outcome:
+def test_outcome(scores: TestScores) -> Outcome:
     """Scores and curves of a test."""
-    pooled = result.pooled
-    named = SplitScorer(tables, spec).named("test", result.evaluations)
-    thresholds = result.evaluations[pooled.name].columns["threshold_val"]
+    results, named = scores.results, scores.scorer.named("test", scores.evaluations)
+    tuned, occurrence = np.isfinite(scores.pooled.columns["threshold_val"]), occurrence_confusion(results)
+    grades = None if results.intensity is None else intensity_confusion(results)
     return Outcome(
         scores={key: value for key, value in named.items() if np.isfinite(value)},
         curves=[
-            _curve(pooled, result.prediction, column, float(threshold)) for column, threshold in enumerate(thresholds)
+            _curve(
+                results,
+                column,
+                confusion=occurrence[column] if tuned[column] else None,
+                grades=None if grades is None else grades[column],
+            )
+            for column in range(len(results.aus))
         ],
     )
 
@@ -85,10 +87,10 @@ test_outcome.__test__ = False  # type: ignore[attr-defined]
 
 
 def log_outcome(
-    loggers: Sequence[Logger], outcome: Outcome, cfg: DictConfig, *, checkpoint: Path | None, splits: Tables
+    loggers: Sequence[Logger], outcome: Outcome, context: RunContext, *, checkpoint: Path | None, splits: Tables
 ) -> None:
     """Hand over scores, curves and the files of a run folder; pictures show faces, so only with `log_images`."""
-    folder = Path(cfg.paths.output)
+    folder = context.output
     for logger in loggers:
         if outcome.scores and not isinstance(logger, Tracker):
             logger.log_metrics(dict(outcome.scores), step=0)
@@ -96,11 +98,13 @@ def log_outcome(
     trackers = trackers_of(loggers)
     if not trackers:
         return
-    pictures = sorted(file for name in PICTURES for file in folder.glob(name)) if cfg.log_images else []
+    split_file = folder / "split.csv"
+    write_table(split_file, split_frame(splits))
+    pictures = sorted(file for name in PICTURES for file in folder.glob(name)) if context.log_images else []
     files = {
         "checkpoint": [checkpoint] if checkpoint else [],
         "config": _present(folder, ["config.yaml"]),
-        "split": [_write_split(folder / "split.csv", splits)],
+        "split": [split_file],
         "results": _present(folder, RESULTS) + pictures,
     }
     for tracker in trackers:
@@ -141,27 +145,11 @@ def add_file(trackers: Sequence[Tracker], run: TrackedRun, kind: str, file: Path
             tracker.log_outcome(Outcome(files={kind: [file]}))
 
 
-def _curve(pooled: ScoredSet, prediction: Prediction, column: int, threshold: float) -> AUCurve:
-    truth = pooled.truth
-    seen = truth.observed[:, column]
-    occurs, probability = truth.occurrence[seen, column], prediction.probability[seen, column]
-    both = bool(occurs.any() and not occurs.all())
-    precision, recall = precision_recall(probability, occurs) if both else (np.array([]), np.array([]))
-    return AUCurve(
-        au=truth.aus[column],
-        precision=precision,
-        recall=recall,
-        prevalence=float(occurs.mean()) if len(occurs) else float("nan"),
-        confusion=_counts(occurs, probability >= threshold, 2) if np.isfinite(threshold) else None,
-        grades=_grades(pooled, prediction, column),
-    )
-
-
 def _present(folder: Path, names: Sequence[str]) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()]
 
 
-def _write_split(path: Path, splits: Tables) -> Path:
+def split_frame(splits: Tables) -> pd.DataFrame:
     """Which file and person is in which split."""
     tables = [(split, table) for split in SPLITS for table in splits.get(split, [])]
     columns = {
@@ -170,28 +158,21 @@ def _write_split(path: Path, splits: Tables) -> Path:
         "filename": [table.filenames for _, table in tables],
         "person": [table.persons for _, table in tables],
     }
-    write_table(path, pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()}))
-    return path
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})
 
 
-def _label_files(sources: dict[str, dict[str, Any]]) -> dict[str, list[Path]]:
-    keys = ("labels", *SPLITS)
-    return {name: [Path(source[key]) for key in keys if source[key]] for name, source in sources.items()}
-
-
-def _grades(pooled: ScoredSet, prediction: Prediction, column: int) -> Any:
-    if prediction.intensity is None:
-        return None
-    truth = pooled.truth.intensity[:, column]
-    graded = pooled.truth.observed[:, column] & np.isfinite(truth)
-    return _counts(_whole(truth[graded]), _whole(prediction.intensity[graded, column]), _GRADES)
-
-
-def _whole(grades: Any) -> Any:
-    return np.clip(np.floor(grades + 0.5), 0, _GRADES - 1).astype(int)
-
-
-def _counts(true: Any, predicted: Any, classes: int) -> Any:
-    """True class (rows) by predicted class, (classes, classes)."""
-    cells = np.asarray(true, int) * classes + np.asarray(predicted, int)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+def _curve(
+    results: Results, column: int, *, confusion: NDArray[np.int64] | None, grades: NDArray[np.int64] | None
+) -> AUCurve:
+    seen = results.observed[:, column]
+    occurs, probability = results.truth[seen, column], results.probability[seen, column]
+    both = bool(occurs.any() and not occurs.all())
+    precision, recall = precision_recall(probability, occurs) if both else (np.array([]), np.array([]))
+    return AUCurve(
+        au=results.aus[column],
+        precision=precision,
+        recall=recall,
+        prevalence=float(occurs.mean()) if len(occurs) else float("nan"),
+        confusion=confusion,
+        grades=grades,
+    )

@@ -79,7 +79,9 @@ def pool_tests(folders: Sequence[Path], thresholds: Sequence[Mapping[str, float 
     aus = tuple(dict.fromkeys(column.removesuffix(_PROBABILITY) for column in ends))
 
     def together(suffix: str) -> Array:
-        return np.concatenate([_columns(frame, [f"{au}{suffix}" for au in aus]) for frame in frames])
+        columns = pd.Index([f"{au}{suffix}" for au in aus])
+        parts = (frame.reindex(columns=columns) for frame in frames)  # NaN where a column is absent
+        return np.concatenate([part.to_numpy(np.float64, na_value=np.nan) for part in parts])
 
     cuts = [[np.nan if (cut := own.get(au)) is None else cut for au in aus] for own in thresholds]
     return PooledTest(
@@ -103,8 +105,3 @@ def _read(folder: Path) -> pd.DataFrame:
             f"{path}: expected the predictions of a finished fold, got none that can be read; remove "
             f"'{folder / 'metrics.json'}' to test that fold again"
         ) from error
-
-
-def _columns(frame: pd.DataFrame, names: Sequence[str]) -> Array:
-    """Numbers (N, A) of columns, NaN where a column is absent."""
-    return frame.reindex(columns=pd.Index(names)).to_numpy(np.float64, na_value=np.nan)

@@ -37,7 +37,10 @@ class TorchPredictor:
 
     def __init__(self, network: AUNetwork, *, accelerator: str) -> None:
         self.spec = network.spec
-        self.device = _device(accelerator)
+        try:
+            self.device = Fabric(accelerator=accelerator, devices=1).device
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
         self.network = network.to(self.device).eval()
 
     @torch.inference_mode()
@@ -77,7 +80,9 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
             raise ConfigError("checkpoint: expected a value, got none; add checkpoint=... to the command")
         network, payload = load_network(checkpoint, key="checkpoint")
         return TorchPredictor(network, accelerator=accelerator), payload
-    predictor = OnnxPredictor(OnnxModel(onnx, provider=_provider(accelerator), threads=torch.get_num_threads()))
+    providers = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
+    check_choice(accelerator, key="accelerator", options=providers)
+    predictor = OnnxPredictor(OnnxModel(onnx, provider=providers[accelerator], threads=torch.get_num_threads()))
     contract, spec = predictor.model.contract, predictor.spec
     if checkpoint is None:
         described = {"split": "unknown"} | dict(contract.protocol)
@@ -110,16 +115,3 @@ def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
         )
     except (ConfigError, CheckpointError) as error:
         raise ExportError(f"{source}: {error}") from error
-
-
-def _provider(accelerator: str) -> str:
-    names = {"auto": "auto", "cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}
-    check_choice(accelerator, key="accelerator", options=names)
-    return names[accelerator]
-
-
-def _device(accelerator: str) -> torch.device:
-    try:
-        return Fabric(accelerator=accelerator, devices=1).device
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error

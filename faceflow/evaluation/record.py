@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import faceflow
 from faceflow.data.splits import Tables
+from faceflow.errors import DataError
 
 _PACKAGES = ("torch", "lightning", "timm", "albumentations", "numpy", "hydra-core", "torchmetrics")
 
@@ -48,13 +50,13 @@ def provenance(output: Path, *, fold: bool) -> dict[str, str]:
     return {"id": f"{folder.parent.name}/{folder.name}" if fold else folder.name, "git": git_revision() or "unknown"}
 
 
-def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, started: float) -> dict[str, Any]:
+def run_record(*, seed: int, protocol: Mapping[str, str], data: Mapping[str, Any], started: float) -> dict[str, Any]:
     """Collect the record of a run.
 
     Args:
         seed: of the run.
         protocol: how data were split and what labels mean.
-        splits: tables by split; each is fingerprinted.
+        data: fingerprints of all tables, see `fingerprints`.
         started: time.time() at the start.
     """
     return {
@@ -65,5 +67,22 @@ def run_record(*, seed: int, protocol: Mapping[str, str], splits: Tables, starte
         "versions": versions(),
         "platform": platform.platform(),
         "protocol": dict(protocol),
-        "data": fingerprints(splits),
+        "data": dict(data),
     }
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read metrics.json of a finished fold.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / "metrics.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        float(record["monitor"]["best"]), dict(record["run"]["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected the record of a finished fold, got a damaged file; remove '{folder}' to train it again"
+        ) from error
+    return record

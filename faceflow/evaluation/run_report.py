@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from faceflow.config.stored import resolved_config
+from faceflow.config.stored import config_text
 from faceflow.console import number
 from faceflow.data.splits import Tables
 from faceflow.evaluation.data_summary import summarize
+from faceflow.evaluation.run_context import RunContext
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.pictures import CAPTIONS, draw_training_curves
 from faceflow.report.report_page import Report, write_report
@@ -28,7 +28,7 @@ _WARNING = re.compile(r"[\d-]+ [\d:]+ WARNING \S+: (.+)")  # as configs/layout/r
 
 
 def report_run(
-    cfg: DictConfig,
+    context: RunContext,
     content: Mapping[str, Any],
     *,
     title: str,
@@ -40,7 +40,7 @@ def report_run(
     """Write report.html of a run or a test, with the curves of its training where there was one.
 
     Args:
-        cfg: of the command; `paths.output` is the folder.
+        context: of the run.
         content: of metrics.json.
         title: of the test.
         aus: of the network.
@@ -51,32 +51,32 @@ def report_run(
     Raises:
         DataError: a file cannot be written.
     """
-    output, protocol = Path(cfg.paths.output), content["protocol"]
+    output, protocol = context.output, content["protocol"]
     if "monitor" in content:
         metric, best = content["monitor"]["metric"], content["monitor"]["best"]
         pictures = [*pictures, *draw_training_curves(output, monitor=metric, best=best, protocol=protocol)]
     report = Report(
         title=_name(output),
-        about=f"faceflow-{cfg.task}: {title}; {content['run']['started']}",
+        about=f"faceflow-{context.task}: {title}; {content['run']['started']}",
         numbers=dict(_headline(content)),
-        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
+        warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
         protocol=protocol | (_THRESHOLDS if results else {}),
         results=results,
         pictures={path: CAPTIONS[path.name] for path in pictures},
         data=data_tables(summarize(splits, aus), aus),
-        config=_config(cfg, output),
+        config=config_text(context.config),
         record=_record(content),
     )
     return write_report(output / REPORT, report)
 
 
 def report_protocol(
-    cfg: DictConfig, content: Mapping[str, Any], *, tables: Sequence[Table], folds: Mapping[str, Path]
+    context: RunContext, content: Mapping[str, Any], *, tables: Sequence[Table], folds: Mapping[str, Path]
 ) -> Path:
     """Write report.html over the folds of a protocol.
 
     Args:
-        cfg: of the command; `paths.output` is the folder.
+        context: of the command.
         content: of metrics.json.
         tables: over the folds.
         folds: folder of each fold below that of the command.
@@ -84,11 +84,11 @@ def report_protocol(
     Raises:
         DataError: the file cannot be written.
     """
-    output = Path(cfg.paths.output)
+    output = context.output
     means, deviations = content["mean"], content["std"]
     report = Report(
         title=_name(output),
-        about=f"faceflow-{cfg.task}: {len(folds)} folds; {content['run']['started']}",
+        about=f"faceflow-{context.task}: {len(folds)} folds; {content['run']['started']}",
         numbers={
             header_of(name): (
                 number(mean),
@@ -96,7 +96,7 @@ def report_protocol(
             )
             for name, mean in means.items()
         },
-        warnings=[*_legacy(content["protocol"]), *_warnings(cfg.task, output)],
+        warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
         protocol=content["protocol"] | _THRESHOLDS,
         links={
             name: (folder / REPORT).relative_to(output).as_posix()
@@ -104,7 +104,7 @@ def report_protocol(
             if (folder / REPORT).is_file()
         },
         results=tables,
-        config=_config(cfg, output),
+        config=config_text(context.config),
         record=_record(content),
     )
     return write_report(output / REPORT, report)
@@ -145,10 +145,6 @@ def _warnings(task: str, output: Path) -> list[str]:
     found = next((path for path in logs if path.is_file()), None)
     lines = found.read_text("utf-8", errors="replace").splitlines() if found else []
     return list(dict.fromkeys(match[1] for line in lines if (match := _WARNING.fullmatch(line))))
-
-
-def _config(cfg: DictConfig, output: Path) -> str:
-    return OmegaConf.to_yaml(OmegaConf.create(resolved_config(cfg, output)))
 
 
 def _record(content: Mapping[str, Any]) -> dict[str, Any]:

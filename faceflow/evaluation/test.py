@@ -11,24 +11,29 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.checks import check_choice
-from faceflow.config.instantiate import plain_dict
 from faceflow.config.run_folder import settle
+from faceflow.config.stored import stored_config
+from faceflow.config.values import plain, with_image_size
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
-from faceflow.data.datamodule import check_loader
+from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import apart_by_split
+from faceflow.data.sources import FaceTable
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.data_summary import DATA, summarize
-from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces, sized
-from faceflow.evaluation.intervals import check_bootstrap
+from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
+from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.known_faces import find_seen, without_seen
-from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, test_outcome, trackers_of
+from faceflow.evaluation.outcome import build_loggers, describe, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
-from faceflow.evaluation.testing import report_test, test_network
+from faceflow.evaluation.run_context import RunContext, label_files
+from faceflow.evaluation.test_report import publish_test
+from faceflow.evaluation.testing import test_network
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
 from faceflow.metrics.au_scores import Evaluation
+from faceflow.models.checkpoint import Payload
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
 
@@ -39,7 +44,7 @@ log = logging.getLogger(__name__)
 class TestResult:
     """What a test left behind: the folder of its results, macro F1 at the checkpoint's thresholds, scores by data set.
 
-    The last of `scores` is that of all data sets together.
+    With several data sets, the last of `scores` is that of all together.
     """
 
     __test__ = False  # not a pytest class
@@ -50,66 +55,85 @@ class TestResult:
 
 
 def test(config: DictConfig) -> TestResult:
-    """Test a checkpoint, or a model exported from one, by a config."""
-    output = Path(config.paths.output)
+    """Test a checkpoint, or a model exported from one, by a config.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, ExportError: settings, data or files that cannot be used.
+    """
+    started, output = time.time(), Path(config.paths.output)
     watch = FileWatch(output / "metrics.json")
+    silence_advice()
+    with kept(lambda: _kept(output, finished=watch.written(output / "metrics.json"))):
+        loading = Loading(
+            batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
+        )
+        bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
+        check_choice(config.subset, key="subset", options=("unseen", "all"))
+        predictor, payload = open_predictor(config.checkpoint, config.onnx, accelerator=config.accelerator)
+        spec = predictor.spec
+        config = with_image_size(config, spec.image_size)
+        context = _context(config)
 
-    def state() -> str:
-        if watch.written(output / "metrics.json"):
-            return f"all results are in {output}"
-        return "the test is not finished, and none of its results are kept; start the same command again"
+        tables, note = _choose_faces(config, payload, levels=spec.levels)
+        splits = {"test": apart_by_split(tables)}
+        check_shared(spec.aus, splits["test"])
+        if config.onnx is None:  # an exported file decodes by itself
+            check_reading(splits["test"], spec.aus, spec.cutpoints, spec.occurrence_min)
+        payload.protocol |= describe_protocol(splits, rule=payload.protocol["split"]) | note
+        data = data_tables(summarize(splits, spec.aus), spec.aus)
+        print_tables(*data)
 
-    with kept(state):
-        return _test(config, output)
+        loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
+        scores = test_network(
+            predictor, payload.thresholds, splits["test"], pipeline=pipeline, loading=loading, bootstrap=bootstrap
+        )
+        settle()
+        save_tables(*data, path=output / DATA)
+        prints = fingerprints(splits)
+        tested = {key: str(config[key]) for key in ("checkpoint", "onnx") if config[key] is not None}
+        record = run_record(seed=context.seed, protocol=payload.protocol, data=prints, started=started)
+        with tracked(trackers_of(loggers), describe(context, resume=None, fingerprints=prints)):
+            publish_test(
+                scores,
+                payload,
+                context,
+                loggers=loggers,
+                checkpoint=None,
+                title=f"Test of {Path(config.onnx or config.checkpoint)}",
+                splits=splits,
+                extra={**tested, "run": record},
+            )
+    return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 
 
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(cfg: DictConfig, output: Path) -> TestResult:
-    started = time.time()
-    silence_advice()
-    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
-    check_bootstrap(cfg.bootstrap)
-    check_choice(cfg.subset, key="subset", options=("unseen", "all"))
-    predictor, payload = open_predictor(cfg.checkpoint, cfg.onnx, accelerator=cfg.accelerator)
-    spec = predictor.spec
-    tables = read_faces(cfg, levels=spec.levels)
-    if cfg.checkpoint is None:
-        log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
-        note = {"caution": "subjects seen in training are not known, and may be included"}
-    else:
-        overlaps = find_seen(tables, payload)
-        tables, note = without_seen(tables, overlaps, everybody=cfg.subset == "all", same_subjects=cfg.same_subjects)
-    tables = apart_by_split(tables)
-    check_shared(spec.aus, tables)
-    if cfg.onnx is None:  # an exported file decodes by itself
-        check_reading(tables, spec.aus, spec.cutpoints, spec.occurrence_min)
-    payload.protocol |= describe_protocol({"test": tables}, rule=payload.protocol["split"]) | note
-    splits = {"test": tables}
-    data = data_tables(summarize(splits, spec.aus), spec.aus)
-    print_tables(*data)
-    loggers = build_loggers(plain_dict(cfg.logger))
-    result = test_network(
-        predictor,
-        payload.thresholds,
-        tables,
-        pipeline=eval_pipeline(cfg, spec.image_size),
-        batch_size=cfg.loader.batch_size,
-        workers=cfg.loader.workers,
-        timeout_s=cfg.loader.timeout_s,
-        bootstrap=plain_dict(cfg.bootstrap),
+def _context(config: DictConfig) -> RunContext:
+    return RunContext(
+        task=config.task,
+        output=Path(config.paths.output),
+        fold=None,
+        seed=config.seed,
+        pictures=config.pictures,
+        log_images=config.log_images,
+        label_files=label_files(plain(config.data)["sources"]),
+        config=stored_config(config),
     )
-    settle()
-    save_tables(*data, path=output / DATA)
-    record = run_record(seed=cfg.seed, protocol=payload.protocol, splits=splits, started=started)
-    files = {key: str(cfg[key]) for key in ("checkpoint", "onnx") if cfg[key] is not None}
-    title = f"Test of {Path(cfg.onnx or cfg.checkpoint)}"
-    whole = sized(cfg, spec.image_size)
-    described = describe(whole, fold=None, resume=None, job_type="test", fingerprints=fingerprints(splits))
-    with tracked(trackers_of(loggers), described):
-        report_test(result, tables, payload, whole, title=title, splits=splits, extra={**files, "run": record})
-        outcome = test_outcome(result, tables, spec)
-        log_outcome(loggers, outcome, cfg, checkpoint=None, splits=splits)
-    summary = result.evaluations[result.pooled.name].summary
-    return TestResult(folder=output, f1_val=summary["f1_val"], scores=result.evaluations)
+
+
+def _choose_faces(config: DictConfig, payload: Payload, *, levels: int) -> tuple[list[FaceTable], dict[str, str]]:
+    """Read the faces whose subjects the checkpoint has not seen, or all, and what the protocol says of them."""
+    tables = read_faces(plain(config.data), levels=levels)
+    if config.checkpoint is None:
+        log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
+        return tables, {"caution": "subjects seen in training are not known, and may be included"}
+    everybody, overlaps = config.subset == "all", find_seen(tables, payload)
+    return without_seen(tables, overlaps, everybody=everybody, same_subjects=config.same_subjects)
+
+
+def _kept(output: Path, *, finished: bool) -> str:
+    """Say what is kept of a test that was stopped."""
+    if finished:
+        return f"all results are in {output}"
+    return "the test is not finished, and none of its results are kept; start the same command again"

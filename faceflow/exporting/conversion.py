@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from faceflow.data.loading import Loading
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
 from faceflow.exporting.export_faces import ExportFaces
@@ -34,9 +35,7 @@ class Measuring:
     """How labelled faces are read to measure what a precision costs, and the thresholds that validation left."""
 
     pipeline: Pipeline
-    batch_size: int
-    workers: int
-    timeout_s: float
+    loading: Loading
     thresholds: Mapping[str, float]
 
 
@@ -119,9 +118,7 @@ def _measure(
         measuring.thresholds,
         faces.unseen,
         pipeline=measuring.pipeline,
-        batch_size=measuring.batch_size,
-        workers=measuring.workers,
-        timeout_s=measuring.timeout_s,
+        loading=measuring.loading,
     )
     check_cost(cost, settings.precision, max_drop=settings.max_drop, max_drop_au=settings.max_drop_au)
     return cost

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.config.values import plain, with_image_size
 from faceflow.console import plain_table, print_lines, print_tables
 from faceflow.data.crop_recipe import read_crop_recipe
-from faceflow.data.datamodule import check_loader
+from faceflow.data.loading import Loading
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
@@ -65,7 +66,7 @@ def export(config: DictConfig) -> ExportResult:
             simplify=config.simplify,
         )
         loader, with_data = config.loader, config.get("data") is not None
-        check_loader(loader.batch_size, loader.workers, loader.timeout_s)
+        loading = Loading(batch_size=loader.batch_size, workers=loader.workers, timeout_s=loader.timeout_s)
         if settings.precision == INT8_STATIC and not with_data:
             raise ConfigError(
                 "data: expected faces on which int8_static measures activations, got none; add data=csv "
@@ -73,23 +74,17 @@ def export(config: DictConfig) -> ExportResult:
             )
         trackers, run = reopened(Path(config.checkpoint)) if config.track else ([], None)
         network, payload = load_network(config.checkpoint, key="checkpoint")
-        pipeline = eval_pipeline(config, network.spec.image_size)
+        pipeline = eval_pipeline(plain(with_image_size(config, network.spec.image_size).transforms))
         crop = read_crop_recipe(config.crop, key="crop") if config.crop else payload.crop
         faces = None
         if with_data:
-            tables = read_faces(config, levels=payload.spec.levels)
+            tables = read_faces(plain(config.data), levels=payload.spec.levels)
             faces = ExportFaces.choose(tables, payload, same_subjects=config.same_subjects)
         contract = describe_model(
             payload, Path(config.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
         )
         pictures = comparison_pictures(faces, payload, pipeline)
-        measuring = Measuring(
-            pipeline=pipeline,
-            batch_size=loader.batch_size,
-            workers=loader.workers,
-            timeout_s=loader.timeout_s,
-            thresholds=payload.thresholds,
-        )
+        measuring = Measuring(pipeline=pipeline, loading=loading, thresholds=payload.thresholds)
         with claimed(output, key="output", folder=False):
             check_new(output, overwrite=config.overwrite)  # what another command has just written
             written = convert(network, contract, output, settings, pictures=pictures, faces=faces, measuring=measuring)

@@ -84,7 +84,10 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
         ) from error
     assert program is not None, "dynamo=True returns a program"
     model = program.model_proto
-    _forget_source(model)
+    graph = model.graph
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer, graph):
+        del part.metadata_props[:]  # stack traces, which name folders of this machine
+        part.doc_string = ""
     return model
 
 
@@ -111,11 +114,3 @@ def exporter_silenced() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _forget_source(model: onnx.ModelProto) -> None:
-    """Drop the stack traces of every node: they name folders of this machine."""
-    graph = model.graph
-    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer, graph):
-        del part.metadata_props[:]
-        part.doc_string = ""

@@ -73,7 +73,11 @@ def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
     """Means over AUs of the test; those of the pool where several data sets were tested."""
     try:
         summary = list(record["test"].values())[-1]["summary"]
-        return {str(name): float(value) for name, value in summary.items() if _finite(value)}
+        return {
+            str(name): float(value)
+            for name, value in summary.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
     except (LookupError, TypeError, AttributeError):
         return {}
 
@@ -84,7 +88,3 @@ def _training_data(record: Mapping[str, Any]) -> dict[str, str]:
         return {str(name): str(data["content"] if "content" in data else data["sha256"]) for name, data in sets}
     except (LookupError, TypeError, AttributeError):
         return {}
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

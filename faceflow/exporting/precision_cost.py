@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError, ExportError
@@ -85,24 +86,12 @@ def measure_cost(
     tables: Sequence[FaceTable],
     *,
     pipeline: Pipeline,
-    batch_size: int,
-    workers: int,
-    timeout_s: float,
+    loading: Loading,
 ) -> PrecisionCost:
     """Test both on all faces of some tables."""
 
     def pooled(predictor: Predictor) -> Evaluation:
-        result = test_network(
-            predictor,
-            thresholds,
-            tables,
-            pipeline=pipeline,
-            batch_size=batch_size,
-            workers=workers,
-            timeout_s=timeout_s,
-            bootstrap=None,
-        )
-        return result.evaluations[result.pooled.name]
+        return test_network(predictor, thresholds, tables, pipeline=pipeline, loading=loading, bootstrap=None).pooled
 
     faces = ", ".join(f"{table.name} ({len(table)} images)" for table in tables)
     return PrecisionCost.between(pooled(full), pooled(low), faces=faces)

@@ -13,11 +13,9 @@ import numpy as np
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError
-from faceflow.images import Image, read_image
+from faceflow.images import IMAGE_SUFFIXES, Image, read_image
 
 log = logging.getLogger(__name__)
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 def load_faces(files: Sequence[str], pipeline: Pipeline) -> Image:
@@ -55,4 +53,4 @@ def _pictures(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for source in sources.values():
         labels = source["labels"] or source["train"]
         folder = Path(source["images"]) if source["images"] else Path(labels).parent
-        yield from (str(path) for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        yield from (str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)

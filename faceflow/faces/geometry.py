@@ -37,11 +37,6 @@ def roll(left: Array, right: Array) -> float:
     return math.atan2(y, x)
 
 
-def transform(affine: Array, points: Array) -> Array:
-    """Points (N, 2) mapped by a transform (2, 3)."""
-    return points @ affine[:, :2].T + affine[:, 2]
-
-
 def warp(image: Image, affine: Array, *, size: int, padding: str | int, interpolation: str) -> Image:
     """Square crop of an image by a transform from its coordinates to those of the crop.
 

@@ -1,4 +1,4 @@
-"""Five points of a face from the landmark layouts in use."""
+"""Five points of a face from its landmarks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from faceflow.faces.detector import Array
 # Outer and inner corner of each eye, nose tip, mouth corners; the subject's right side first.
 _MESH_EYES = ((33, 133), (263, 362))
 _MESH_NOSE_AND_MOUTH = (1, 61, 291)
-# The 68 points of 300-W without jaw and inner mouth corners: brows 0-9, nose 10-18, eyes 19-30, mouth 31-48.
-_CONTOUR_EYES = (slice(19, 25), slice(25, 31))
-_CONTOUR_NOSE_AND_MOUTH = (13, 31, 37)
 
 
 def points_of_mesh(landmarks: Array) -> Array:
@@ -22,12 +19,3 @@ def points_of_mesh(landmarks: Array) -> Array:
     """
     eyes = [landmarks[list(corners)].mean(axis=0) for corners in _MESH_EYES]
     return np.stack([*eyes, *landmarks[list(_MESH_NOSE_AND_MOUTH)]])
-
-
-def points_of_49(landmarks: Array) -> Array:
-    """Five points (5, 2) of 49 landmarks (49, 2) such as BP4D's, as JAA-Net takes them.
-
-    An eye is the mean of its six contour points. MATLAB counts pixels from 1: subtract 1 from landmarks made with it.
-    """
-    eyes = [landmarks[contour].mean(axis=0) for contour in _CONTOUR_EYES]
-    return np.stack([*eyes, *landmarks[list(_CONTOUR_NOSE_AND_MOUTH)]])

@@ -161,8 +161,12 @@ class MediaPipeLandmarker(MediaPipeDetector):
     name = "mediapipe_landmarks"
 
     def _find(self, image: Image) -> list[Detection]:
-        found = self._run(image).face_landmarks
-        return [_detection_of_mesh(_pixels(landmarks, image)) for landmarks in found]
+        found = []
+        for points in self._run(image).face_landmarks:
+            mesh = _pixels(points, image)
+            box = np.concatenate([mesh.min(axis=0), mesh.max(axis=0)])
+            found.append(Detection(box=box, points=points_of_mesh(mesh), score=float("nan"), landmarks=mesh))
+        return found
 
     def _open(self, path: Path, tasks: Any) -> Any:
         options = tasks.vision.FaceLandmarkerOptions(
@@ -222,8 +226,13 @@ class MediaPipeBoxes(MediaPipeDetector):
         return [_detection_of_box(face, image) for face in self._run(image).detections]
 
     def _open(self, path: Path, tasks: Any) -> Any:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                model = archive.read(_BOX_MODEL)
+        else:
+            model = path.read_bytes()
         options = tasks.vision.FaceDetectorOptions(
-            base_options=base_options(tasks, model_asset_buffer=_box_model(path)),
+            base_options=base_options(tasks, model_asset_buffer=model),
             min_detection_confidence=min(self.min_candidate_score, self.min_score),
         )
         return tasks.vision.FaceDetector.create_from_options(options)
@@ -251,22 +260,10 @@ def _ignore_profiling_timers() -> None:
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
-def _box_model(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(_BOX_MODEL)
-
-
 def _pixels(points: Any, image: Image) -> Array:
     """Pixel coordinates of normalised ones, which run from edge to edge: the first pixel's centre is 0.5 / W."""
     height, width = image.shape[:2]
     return np.array([(point.x * width, point.y * height) for point in points], np.float64) - 0.5
-
-
-def _detection_of_mesh(landmarks: Array) -> Detection:
-    box = np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)])
-    return Detection(box=box, points=points_of_mesh(landmarks), score=float("nan"), landmarks=landmarks)
 
 
 def _detection_of_box(face: Any, image: Image) -> Detection:

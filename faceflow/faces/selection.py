@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from faceflow.checks import check_choice, check_whole
 from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import Tracks
+from faceflow.faces.video import Frame
 
 Status = Literal["ok", "tracked", "no_face", "low_confidence", "decode_error"]
+CUT: tuple[Status, ...] = ("ok", "tracked")  # statuses with a crop, and so with AUs
 POLICIES = ("largest", "center", "track", "all")
 
 
@@ -33,6 +33,7 @@ class Face:
 
 
 NO_FACE = Face(number=None, status="no_face", detection=None)
+NO_FRAME = Face(number=None, status="decode_error", detection=None)
 
 
 class Selector:
@@ -68,16 +69,17 @@ class Selector:
             height: of the frame, pixels.
         """
         numbers = self._tracks.assign([detection.box for detection in detections])
-        faces = [self._face(number, found) for number, found in zip(numbers, detections, strict=True)]
+        faces = [
+            # A score of NaN is not low.
+            Face(number=number, status="low_confidence" if found.score < self._min_score else "ok", detection=found)
+            for number, found in zip(numbers, detections, strict=True)
+        ]
         if self._policy == "all":
             return sorted(faces, key=lambda face: face.number or 0) or [NO_FACE]
         if self._policy == "center":
-            return [_best(faces, lambda found: -_distance(found, (width - 1) / 2, (height - 1) / 2))]
+            middle = (width - 1) / 2, (height - 1) / 2
+            return [_best(faces, lambda found: -math.dist(found.box.reshape(2, 2).mean(axis=0), middle))]
         return [self._follow(faces) if self._policy == "track" else _best(faces, _area)]
-
-    def _face(self, number: int, found: Detection) -> Face:
-        low = found.score < self._min_score  # False where the score is NaN
-        return Face(number=number, status="low_confidence" if low else "ok", detection=found)
 
     def _follow(self, faces: Sequence[Face]) -> Face:
         if self._followed is not None:
@@ -87,10 +89,35 @@ class Selector:
                     return face
             self._missed += 1
             if self._missed <= self._hold:
-                return _held(self._followed)
+                assert self._followed.detection is not None
+                last = dataclasses.replace(self._followed.detection, score=math.nan)
+                return Face(number=self._followed.number, status="tracked", detection=last)
         face = _best(faces, _area)
         self._followed, self._missed = (face if face.status == "ok" else None), 0
         return face
+
+
+def choose_faces(
+    searched: Iterable[tuple[Frame, Sequence[Detection]]], *, policy: str, hold: int, min_score: float, sequence: bool
+) -> Iterator[tuple[Frame, Sequence[Face]]]:
+    """Choose the faces of frames, which come in their order with what was detected in them.
+
+    Args:
+        searched: a frame that did not decode has one row, which says so.
+        policy: as in `Selector`.
+        hold: as in `Selector`.
+        min_score: as in `Selector`.
+        sequence: whether the frames follow each other in time; else nothing is remembered from one to the next.
+    """
+    selector = Selector(policy=policy, hold=hold, min_score=min_score)
+    for frame, detections in searched:
+        if frame.image is None:
+            yield frame, [NO_FRAME]
+            continue
+        if not sequence:
+            selector = Selector(policy=policy, hold=hold, min_score=min_score)
+        height, width = frame.image.shape[:2]
+        yield frame, selector.choose(detections, width=width, height=height)
 
 
 def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
@@ -101,15 +128,6 @@ def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
     return max(faces, key=rank, default=NO_FACE)
 
 
-def _held(face: Face) -> Face:
-    assert face.detection is not None
-    return Face(number=face.number, status="tracked", detection=dataclasses.replace(face.detection, score=math.nan))
-
-
 def _area(found: Detection) -> float:
     x1, y1, x2, y2 = found.box
     return float((x2 - x1) * (y2 - y1))
-
-
-def _distance(found: Detection, x: float, y: float) -> float:
-    return math.dist(found.box.reshape(2, 2).mean(axis=0), np.array([x, y]))

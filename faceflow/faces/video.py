@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from faceflow.errors import DataError
 from faceflow.faces.video_decoding import decode_video
 from faceflow.faces.video_pixels import RgbConverter, deinterlaced
 from faceflow.images import Image, find_fault, read_image
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -94,3 +97,14 @@ def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
         except DataError:
             image, fault = None, "an image that OpenCV cannot decode"
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
+
+
+def warn_of_faults(frames: Iterable[Frame], file_of: Callable[[int], str]) -> Iterator[Frame]:
+    """Pass frames on, and warn of those that do not decode, of a kind once per file; `file_of` names a frame's file."""
+    said = set()
+    for frame in frames:
+        line = f"{file_of(frame.number)}: {frame.fault}"
+        if frame.fault and line not in said:
+            said.add(line)
+            log.warning("%s; such rows have the status decode_error", line)
+        yield frame

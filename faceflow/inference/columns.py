@@ -10,9 +10,9 @@ from typing import Literal
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
 from faceflow.faces.detector import Detection
+from faceflow.faces.selection import CUT
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.face_crops import CUT
 from faceflow.inference.pipeline import FacePrediction, FramePrediction
 
 ALIASES = ("none", "openface", "pyfeat")
@@ -67,7 +67,8 @@ class Table:
     def cells(self, frame: FramePrediction) -> Iterator[list[Cell]]:
         """A row for each face of a frame; None is an empty cell."""
         for face in frame.faces:
-            yield [_finite(column.cell(frame, face)) for column in self.columns]
+            cells = (column.cell(frame, face) for column in self.columns)
+            yield [None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in cells]
 
     def _kinds(self) -> Iterator[tuple[int, str]]:
         for index in range(len(self.contract.aus)):
@@ -109,14 +110,6 @@ def _of_detection(value: Callable[[Detection], float | None]) -> Callable[[Frame
 
 def _clock(frame: FramePrediction, face: FacePrediction) -> Cell:
     return None if frame.time_s is None else f"{int(frame.time_s // 60):02d}:{int(frame.time_s % 60):02d}"
-
-
-def _person(frame: FramePrediction, face: FacePrediction) -> Cell:
-    return None if face.face.number is None else f"Person_{face.face.number}"
-
-
-def _finite(cell: Cell) -> Cell:
-    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 _SCORE = _of_detection(lambda found: found.score)
@@ -167,7 +160,11 @@ _PYFEAT = (
         meaning="number of the decoded frame, from 0; of a picture, its number in its folder, from 0",
     ),
     Column(name="approx_time", kind="text", cell=_clock),
-    Column(name="Identity", kind="text", cell=_person),
+    Column(
+        name="Identity",
+        kind="text",
+        cell=lambda frame, face: None if face.face.number is None else f"Person_{face.face.number}",
+    ),
 )
 # Columns of the other tool, and the endings of AU columns that change: ours -> theirs.
 _THEIRS: dict[str, tuple[tuple[Column, ...], dict[str, str]]] = {

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
-from faceflow.faces.selection import Face, Selector
+from faceflow.faces.selection import CUT, NO_FRAME, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame
 from faceflow.images import Image
 from faceflow.inference.onnx_model import fit
-
-CUT = ("ok", "tracked")  # statuses with a crop, and so with AUs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,7 +72,7 @@ def whole_pictures(
     """
     for frame in frames:
         pixels = None if frame.image is None else fit(frame.image, size)
-        face = Face(number=0, status="ok", detection=None) if pixels is not None else _BROKEN
+        face = Face(number=0, status="ok", detection=None) if pixels is not None else NO_FRAME
         yield CutFrame(
             number=frame.number,
             time_s=frame.time_s,
@@ -98,7 +96,13 @@ def aligned_faces(
     Every one of the `detectors`, which are alike and open, searches a frame at a time.
     """
     with contextlib.closing(map_in_order(_search, detectors, frames)) as searched:
-        chosen = _chosen(searched, selection, detectors[0].min_score, sequence=sequence)
+        chosen = choose_faces(
+            searched,
+            policy=selection.policy,
+            hold=selection.hold,
+            min_score=detectors[0].min_score,
+            sequence=sequence,
+        )
         for frame, faces in smooth(chosen, radius=(selection.smooth or 0) if sequence else 0):
             yield CutFrame(
                 number=frame.number,
@@ -112,27 +116,7 @@ def _search(detector: FaceDetector, frame: Frame) -> tuple[Frame, list[Detection
     return frame, [] if frame.image is None else detector.detect(frame.image)
 
 
-def _chosen(
-    searched: Iterable[tuple[Frame, list[Detection]]], selection: Selection, min_score: float, *, sequence: bool
-) -> Iterator[tuple[Frame, Sequence[Face]]]:
-    def selector() -> Selector:
-        return Selector(policy=selection.policy, hold=selection.hold, min_score=min_score)
-
-    chooser = selector()
-    for frame, detections in searched:
-        if frame.image is None:
-            yield frame, [_BROKEN]
-            continue
-        if not sequence:
-            chooser = selector()
-        height, width = frame.image.shape[:2]
-        yield frame, chooser.choose(detections, width=width, height=height)
-
-
 def _cut(frame: Frame, face: Face, recipe: Recipe, size: int) -> Image | None:
     if face.status not in CUT or face.detection is None or frame.image is None:
         return None
     return fit(recipe.warp(frame.image, recipe.affine(face.detection)), size)
-
-
-_BROKEN = Face(number=None, status="decode_error", detection=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from faceflow.faces.native_log import native_lines_logged
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video
 from faceflow.faces.video_file import describe_video
 from faceflow.images import Image
-
-log = logging.getLogger(__name__)
 
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
@@ -74,17 +71,6 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
     return [_clip(clip, frames) for clip in find_clips(paths, skip=skip)]
-
-
-def reported(source: Source, frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Warn of frames that do not decode, of a kind once per file."""
-    said = set()
-    for frame in frames:
-        line = f"{source.file(frame.number)}: {frame.fault}"
-        if frame.fault and line not in said:
-            said.add(line)
-            log.warning("%s; such rows have the status decode_error", line)
-        yield frame
 
 
 def _clip(clip: Clip, frames: FrameRange) -> Source:

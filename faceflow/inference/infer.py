@@ -19,7 +19,7 @@ from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
 from faceflow.inference.render import shown
-from faceflow.inference.results import NOTHING_KEPT, Results
+from faceflow.inference.run_results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar

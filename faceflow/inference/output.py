@@ -172,7 +172,8 @@ class JsonRows(RowFile):
         self._names = [column.name for column in self.columns]
 
     def _write(self, cells: Sequence[Cell]) -> None:
-        row = dict(zip(self._names, map(_rounded, cells), strict=True))
+        rounded = (float(f"{cell:.8g}") if isinstance(cell, float) else cell for cell in cells)
+        row = dict(zip(self._names, rounded, strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
         self._complete = os.fstat(self._file.fileno()).st_size
 
@@ -236,7 +237,3 @@ def row_file(output: str, columns: Sequence[Column]) -> RowFile:
 
 def _text(cell: Cell) -> Cell:
     return "" if cell is None else f"{cell:.8g}" if isinstance(cell, float) else cell
-
-
-def _rounded(cell: Cell) -> Cell:
-    return float(f"{cell:.8g}") if isinstance(cell, float) else cell

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from faceflow.faces.prefetch import prefetch
 from faceflow.faces.selection import Face
-from faceflow.faces.video import Frame
-from faceflow.inference.face_crops import CutFace, CutFrame, Picture
-from faceflow.inference.frames import Source, reported
+from faceflow.faces.video import Frame, warn_of_faults
+from faceflow.inference.face_crops import CutFrame, Picture
+from faceflow.inference.frames import Source
 from faceflow.inference.onnx_model import OnnxModel, Scores
 
 _FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
@@ -73,7 +73,7 @@ def predict(
     """
     at_once = 1 if source.live else batch_size
     with contextlib.ExitStack() as open_stages:
-        frames = prefetch(_until(stop, reported(source, source.read())), _FRAMES_AHEAD)
+        frames = prefetch(_until(stop, warn_of_faults(source.read(), source.file)), _FRAMES_AHEAD)
         open_stages.enter_context(contextlib.closing(frames))
         # While a batch is scored the next one is cut, and the last one is written: room for one between the stages.
         found = prefetch(cut(frames), at_once)
@@ -119,11 +119,11 @@ def _score(
     batches = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
     estimates = (estimate for batch in batches for estimate in _split(model.run(np.stack(batch))))
     for frame in frames:
-        yield frame, [_prediction(face, estimates) for face in frame.faces]
-
-
-def _prediction(face: CutFace, estimates: Iterator[Estimates]) -> FacePrediction:
-    return FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+        faces = [
+            FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+            for face in frame.faces
+        ]
+        yield frame, faces
 
 
 def _split(scores: Scores) -> Iterator[Estimates]:

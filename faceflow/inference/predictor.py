@@ -56,7 +56,9 @@ class Predictor:
     def __init__(self, model: OnnxModel, settings: PredictorSettings) -> None:
         self.model, self.settings = model, settings
         contract = model.contract
-        self.table = Table(contract, alias=settings.alias, suffixes=self._suffixes())
+        suffixes = ["", *([] if settings.calibrate == NONE else [CALIBRATED])]
+        suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
+        self.table = Table(contract, alias=settings.alias, suffixes=suffixes)
         self.selection = choose_selection(contract, settings.selection)
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
@@ -170,10 +172,6 @@ class Predictor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _suffixes(self) -> list[str]:
-        suffixes = ["", *([] if self.settings.calibrate == NONE else [CALIBRATED])]
-        return suffixes + ([suffix + SMOOTHED for suffix in suffixes] if self.settings.smooth else [])
 
     def _predict(
         self,

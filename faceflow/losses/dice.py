@@ -29,8 +29,8 @@ class Dice(ElementwiseLoss):
 
     def __init__(self, *, epsilon: float, bce_share: float) -> None:
         super().__init__()
-        check_number(epsilon, key="loss.epsilon", expected="a finite number > 0", valid=lambda x: x > 0)
-        check_number(bce_share, key="loss.bce_share", expected="a number in (0, 1]", valid=lambda x: 0 < x <= 1)
+        check_number(epsilon, key="epsilon", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(bce_share, key="bce_share", expected="a number in (0, 1]", valid=lambda x: 0 < x <= 1)
         self.epsilon, self.bce_share = epsilon, bce_share
 
     def forward(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -60,14 +60,14 @@ class DistributionBalanced(ElementwiseLoss):
         neutral_weight: str,
     ) -> None:
         super().__init__()
-        check_number(neg_scale, key="loss.neg_scale", expected="a finite number > 0", valid=lambda x: x > 0)
-        check_number(init_bias, key="loss.init_bias", expected="a finite number >= 0", valid=lambda x: x >= 0)
-        check_number(map_alpha, key="loss.map_alpha", expected="a finite number >= 0", valid=lambda x: x >= 0)
-        check_number(map_beta, key="loss.map_beta", expected="a finite number > 0", valid=lambda x: x > 0)
-        check_number(map_gamma, key="loss.map_gamma", expected="a finite number", valid=math.isfinite)
-        check_number(focal_gamma, key="loss.focal_gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
-        check_number(balance, key="loss.balance", expected="a finite number > 0", valid=lambda x: x > 0)
-        check_choice(neutral_weight, key="loss.neutral_weight", options=NEUTRAL_WEIGHTS)
+        check_number(neg_scale, key="neg_scale", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(init_bias, key="init_bias", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(map_alpha, key="map_alpha", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(map_beta, key="map_beta", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_number(map_gamma, key="map_gamma", expected="a finite number", valid=math.isfinite)
+        check_number(focal_gamma, key="focal_gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(balance, key="balance", expected="a finite number > 0", valid=lambda x: x > 0)
+        check_choice(neutral_weight, key="neutral_weight", options=NEUTRAL_WEIGHTS)
         self.neg_scale, self.init_bias = neg_scale, init_bias
         self.map_alpha, self.map_beta, self.map_gamma = map_alpha, map_beta, map_gamma
         self.focal_gamma, self.balance, self.neutral_weight = focal_gamma, balance, neutral_weight

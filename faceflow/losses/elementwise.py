@@ -10,15 +10,19 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """Label statistics of the training split.
+    """Statistics of the training faces.
 
     Attributes:
         positives: images on which the level of the AU is on, (A, L); images without that label do not count.
         observed: images that carry a label of the AU, (A,).
+        domains: names of the domains that `domain` numbers in a batch; those of labelled faces come first.
+        subjects: how many subjects `subject` numbers in a batch.
     """
 
     positives: Tensor
     observed: Tensor
+    domains: tuple[str, ...] = ()
+    subjects: int = 0
 
 
 class ElementwiseLoss(nn.Module):

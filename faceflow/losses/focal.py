@@ -24,11 +24,9 @@ class Focal(ElementwiseLoss):
 
     def __init__(self, *, gamma: float, alpha: float | None) -> None:
         super().__init__()
-        check_number(gamma, key="loss.gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
+        check_number(gamma, key="gamma", expected="a finite number >= 0", valid=lambda x: x >= 0)
         if alpha is not None:
-            check_number(
-                alpha, key="loss.alpha", expected="null (off) or a number in [0, 1]", valid=lambda x: 0 <= x <= 1
-            )
+            check_number(alpha, key="alpha", expected="null (off) or a number in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.gamma, self.alpha = gamma, alpha
 
     def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:

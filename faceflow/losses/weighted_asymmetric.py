@@ -30,8 +30,8 @@ class WeightedAsymmetric(ElementwiseLoss):
 
     def __init__(self, *, weighting: str, max_weight: float) -> None:
         super().__init__()
-        check_choice(weighting, key="loss.weighting", options=WEIGHTINGS)
-        check_number(max_weight, key="loss.max_weight", expected="a finite number >= 1", valid=lambda x: x >= 1)
+        check_choice(weighting, key="weighting", options=WEIGHTINGS)
+        check_number(max_weight, key="max_weight", expected="a finite number >= 1", valid=lambda x: x >= 1)
         self.weighting, self.max_weight = weighting, max_weight
         self.register_buffer("au_weight", None)
 

@@ -30,7 +30,6 @@ class CutoffRule(nn.Module):
             a probability of 0.95, whatever it shows.
         coverage: share of the entries in (0, 1] that get a pseudo-label, or None for fixed cutoffs.
         rank_consistent: whether labels of several levels must be ordinal, see `pseudo_labels`.
-        key: config key of the method, for messages.
     """
 
     positive: Tensor
@@ -43,39 +42,42 @@ class CutoffRule(nn.Module):
         n_cutoff: float | Mapping[str, float] | None,
         coverage: float | None,
         rank_consistent: bool,
-        key: str,
     ) -> None:
         super().__init__()
-        self.confidence = {"p_cutoff": _by_au(p_cutoff, f"{key}.p_cutoff")}
-        self.confidence["n_cutoff"] = (
-            self.confidence["p_cutoff"] if n_cutoff is None else _by_au(n_cutoff, f"{key}.n_cutoff")
-        )
+        self.confidence = {"p_cutoff": _by_au(p_cutoff, "p_cutoff")}
+        self.confidence["n_cutoff"] = self.confidence["p_cutoff"] if n_cutoff is None else _by_au(n_cutoff, "n_cutoff")
         if coverage is not None:
             expected = "a share in (0, 1], or null"
-            check_number(coverage, key=f"{key}.coverage", expected=expected, valid=lambda x: 0 < x <= 1)
-        check_boolean(rank_consistent, key=f"{key}.rank_consistent")
-        self.share, self.rank_consistent, self.key = coverage, rank_consistent, key
+            check_number(coverage, key="coverage", expected=expected, valid=lambda x: 0 < x <= 1)
+        check_boolean(rank_consistent, key="rank_consistent")
+        self.share, self.rank_consistent = coverage, rank_consistent
 
-    def bind(self, aus: Sequence[str], prior: Tensor) -> None:
-        """Lay out the cutoffs; `prior` are the base rates of the labelled faces, (A, L)."""
-        self.register_buffer("positive", self._logits("p_cutoff", aus).expand(prior.shape).clone())
-        self.register_buffer("negative", -self._logits("n_cutoff", aus).expand(prior.shape))
+    def bind(self, aus: Sequence[str], prior: Tensor, *, key: str) -> None:
+        """Lay out the cutoffs.
+
+        Args:
+            aus: of the network.
+            prior: base rates of the labelled faces, (A, L).
+            key: config key of the method, for messages.
+
+        Raises:
+            ConfigError: confidences of other AUs, or of too few.
+        """
+        self.register_buffer("positive", self._logits("p_cutoff", aus, key).expand(prior.shape).clone())
+        self.register_buffer("negative", -self._logits("n_cutoff", aus, key).expand(prior.shape))
         self.coverage = None
         if self.share is not None:
             self.coverage = Coverage(self.share, prior, rank_consistent=self.rank_consistent)
 
-    def _logits(self, name: str, aus: Sequence[str]) -> Tensor:
+    def _logits(self, name: str, aus: Sequence[str], key: str) -> Tensor:
         """Cutoffs of all AUs, (A, 1)."""
         values = self.confidence[name]
         if unknown := sorted(values.keys() - {*aus, OTHERS}):
             raise ConfigError(
-                f"{self.key}.{name}: expected AUs of the network, got '{unknown[0]}'; "
-                f"{suggest(unknown[0], [*aus, OTHERS])}"
+                f"{key}.{name}: expected AUs of the network, got '{unknown[0]}'; {suggest(unknown[0], [*aus, OTHERS])}"
             )
         if missing := [au for au in aus if au not in values and OTHERS not in values]:
-            raise ConfigError(
-                f"{self.key}.{name}: expected a value for {missing[0]}, got none; add it, or {OTHERS}: 0.95"
-            )
+            raise ConfigError(f"{key}.{name}: expected a value for {missing[0]}, got none; add it, or {OTHERS}: 0.95")
         wanted = [values[au] if au in values else values[OTHERS] for au in aus]
         return torch.logit(torch.tensor(wanted, dtype=torch.float64)).float().unsqueeze(1)
 

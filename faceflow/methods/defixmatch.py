@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from faceflow.data.views import LABELED
 from faceflow.methods.fixmatch import FixMatch
 from faceflow.methods.objective import TEACHER, Batch, Outputs
+from faceflow.views import LABELED
 
 
 class DeFixMatch(FixMatch):

@@ -9,7 +9,6 @@ from typing import ClassVar
 from torch import Tensor
 
 from faceflow.checks import check_choice, check_number
-from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
@@ -17,6 +16,7 @@ from faceflow.methods.cutoffs import CutoffRule
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
 from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 
 TEACHERS = ("student", "ema")
 
@@ -57,27 +57,26 @@ class FixMatch(Objective):
         teacher: str,
     ) -> None:
         super().__init__()
-        self.key = f"method.{type(self).__name__.lower()}"
         self.criterion = criterion
         self.cutoffs = CutoffRule(
-            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent, key=self.key
+            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent
         )
         self._check_weight(lambda_u)
         if ramp_up != 0:
             expected = "a share of the run in [0, 1]"
-            check_number(ramp_up, key=f"{self.key}.ramp_up", expected=expected, valid=lambda x: 0 <= x <= 1)
-        check_choice(teacher, key=f"{self.key}.teacher", options=TEACHERS)
+            check_number(ramp_up, key="ramp_up", expected=expected, valid=lambda x: 0 <= x <= 1)
+        check_choice(teacher, key="teacher", options=TEACHERS)
         self.lambda_u, self.ramp_up = lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
-        self.paced = f"{self.key}.ramp_up" if lambda_u and ramp_up else None
+        self.paced = "ramp_up" if lambda_u and ramp_up else None
         if not lambda_u:
             self.views = self.supervised_views
 
     def _check_weight(self, lambda_u: float) -> None:
-        check_number(lambda_u, key=f"{self.key}.lambda_u", expected="a weight >= 0", valid=lambda x: x >= 0)
+        check_number(lambda_u, key="lambda_u", expected="a weight >= 0", valid=lambda x: x >= 0)
         if lambda_u > self.highest_lambda:
             raise ConfigError(
-                f"{self.key}.lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
+                f"lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
                 "predictions of labelled faces are pushed away without bound"
             )
 
@@ -86,7 +85,7 @@ class FixMatch(Objective):
         self.criterion.bind(counts)
         aus = network.spec.aus
         prior = counts.positives / counts.observed.clamp(min=1).unsqueeze(1)
-        self.cutoffs.bind(aus, prior)
+        self.cutoffs.bind(aus, prior, key=self.key)
         self.base_rate = float(prior.mean())
         self.pseudo_statistics = PseudoLabelStatistics(len(aus))
 

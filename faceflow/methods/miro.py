@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceflow.checks import check_boolean, check_choice, check_number
-from faceflow.data.views import LABELED
 from faceflow.errors import CheckpointError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,12 @@ class MIRO(Objective):
         freeze_batch_norm: bool,
     ) -> None:
         super().__init__()
-        check_number(weight, key="method.miro.weight", expected="a number >= 0", valid=lambda x: x >= 0)
-        check_number(epsilon, key="method.miro.epsilon", expected="a number > 0", valid=lambda x: x > 0)
+        check_number(weight, key="weight", expected="a number >= 0", valid=lambda x: x >= 0)
+        check_number(epsilon, key="epsilon", expected="a number > 0", valid=lambda x: x > 0)
         above = f"a number > epsilon ({epsilon})"
-        check_number(variance_init, key="method.miro.variance_init", expected=above, valid=lambda x: x > epsilon)
-        check_choice(normalize, key="method.miro.normalize", options=NORMALIZATIONS)
-        check_boolean(freeze_batch_norm, key="method.miro.freeze_batch_norm")
+        check_number(variance_init, key="variance_init", expected=above, valid=lambda x: x > epsilon)
+        check_choice(normalize, key="normalize", options=NORMALIZATIONS)
+        check_boolean(freeze_batch_norm, key="freeze_batch_norm")
         self.weight, self.lr_mult, self.freeze_batch_norm = weight, lr_mult, freeze_batch_norm
         self.variance_init, self.epsilon, self.normalize = variance_init, epsilon, normalize
 
@@ -84,8 +84,9 @@ class MIRO(Objective):
         """Copy the backbone as the oracle and make one variance per channel."""
         if not network.backbone.pretrained:
             log.warning(
-                "method.miro: %s starts from random weights, and MIRO would keep its features near random ones; set "
+                "%s: %s starts from random weights, and MIRO would keep its features near random ones; set "
                 "model.pretrained=true, or model.weights=FILE",
+                self.key,
                 network.spec.backbone,
             )
         self.oracle = copy.deepcopy(network.backbone).eval().requires_grad_(False)

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from faceflow.data.views import stream_and_pipeline
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.models.network import AUNetwork, NetworkOutput
+from faceflow.views import stream_and_pipeline
 
 Outputs = Mapping[str, NetworkOutput]  # view, such as "labeled" or "unlabeled/strong" -> output of those rows
-Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, "target", "mask", "domain", ... -> tensor
+Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, or name of `FaceDataset`'s items -> rows
 
 TEACHER = "teacher:"  # before a view: the same rows as the teacher sees them, without a gradient
 
@@ -35,7 +35,8 @@ class Objective(nn.Module):
     teacher: str = "student"  # or "ema"
     freeze_batch_norm: bool = False  # keep the backbone's batch statistics as they are
     progress: float = 0.0  # share of the run's updates that are done; set before every step
-    paced: str | None = None  # key of the setting that `progress` serves, where one does: the run must have an end
+    key: str = "method"  # its config key, for messages; set before it is bound
+    paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Build state that depends on the network or the training labels; before any checkpoint is restored."""

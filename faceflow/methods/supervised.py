@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from faceflow.data.views import LABELED
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs
 from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 
 
 class Supervised(Objective):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceflow.metrics.au_scores import Prediction
-from faceflow.metrics.intensity import Moments
+from faceflow.metrics.intensity import Moments, ratio
 from faceflow.metrics.metric import AT_HALF, AT_VAL, Metric, columns
 from faceflow.metrics.occurrence import Confusion, score_decisions
 from faceflow.metrics.ranking import Array, BoolArray, FloatArray
@@ -139,11 +139,4 @@ def _interval(value: FloatArray, draws: FloatArray) -> Interval:
 def _mean(values: FloatArray) -> FloatArray:
     """Mean over AUs (..., A) that are defined, NaN without one."""
     defined = np.isfinite(values)
-    count = defined.sum(axis=-1)
-    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), count, np.asarray(count > 0))
-
-
-def _ratio(numerator: FloatArray, denominator: Array, defined: BoolArray) -> FloatArray:
-    out: FloatArray = np.full(np.shape(defined), np.nan)
-    np.divide(numerator, denominator, out=out, where=defined)
-    return out
+    return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))

@@ -53,7 +53,9 @@ class NetworkSpec:
         check_whole(self.image_size, key="model.image_size", lowest=16, highest=2048, expected="pixels in 16..2048")
         expected = "a FACS intensity in (0, 5]"
         check_number(self.occurrence_min, key="occurrence_min", expected=expected, valid=lambda x: 0 < x <= FACS_MAX)
-        if not _finite(*self.mean, *self.std) or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        statistics = (*self.mean, *self.std)
+        finite = all(isinstance(value, int | float) and math.isfinite(value) for value in statistics)
+        if not finite or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(
                 f"model.mean, model.std: expected three numbers each, deviations > 0, got {self.mean} and {self.std}"
             )
@@ -123,10 +125,6 @@ class AUNetwork(nn.Module):
         """Logits of images (B, 3, H, W), uint8 or float in 0..255."""
         pooled, stages = self.backbone(images, maps=maps)
         return NetworkOutput(self.head(pooled), stages)
-
-
-def _finite(*values: object) -> bool:
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def split_rows(output: NetworkOutput, sizes: list[int]) -> list[NetworkOutput]:

@@ -85,7 +85,16 @@ def read_weights(path: str | Path, *, key: str) -> Weights:
     path = _existing(path, key)
     if path.suffix == ".safetensors":
         return Weights(tensors=_read_safetensors(path), path=path, key=key)
-    tensors = dict(_named_tensors(load_file(path, key=key)))
+    return named_weights(load_file(path, key=key), path=path, key=key)
+
+
+def named_weights(content: object, *, path: str | Path, key: str) -> Weights:
+    """All named tensors of what `load_file` read; those in dicts within it as 'dict.name'.
+
+    Raises:
+        CheckpointError: it holds no tensors.
+    """
+    tensors = dict(_named_tensors(content))
     if not tensors:
         raise CheckpointError(f"{path}: expected a state dict of tensors, got none; save model.state_dict()")
     return Weights(tensors=tensors, path=path, key=key)

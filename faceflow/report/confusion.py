@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from faceflow.aus import description
-from faceflow.encoding import FACS_MAX, Array
+from faceflow.encoding import FACS_MAX
 from faceflow.report.example_faces import Results
 from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
 from faceflow.report.palette import GRAY, INK
@@ -55,7 +55,10 @@ def intensity_confusion(results: Results) -> Counts:
     """Faces by label and prediction, (A, 6, 6), of FACS intensities rounded to whole ones, halves up."""
     assert results.intensity is not None, "the network gives no intensities"
     known = results.graded
-    predicted, truth = (_whole(values, known) for values in results.intensity)
+    predicted, truth = (
+        np.floor(np.where(known, values, 0.0) + 0.5).astype(np.int64).clip(0, int(FACS_MAX))
+        for values in results.intensity
+    )
     return _counts(truth, predicted, known, int(FACS_MAX) + 1)
 
 
@@ -93,10 +96,6 @@ def _counts(truth: NDArray[Any], predicted: NDArray[Any], observed: NDArray[np.b
     aus = observed.shape[1]
     cell = (np.arange(aus) * classes + truth) * classes + predicted
     return np.bincount(cell[observed], minlength=aus * classes**2).reshape(aus, classes, classes)
-
-
-def _whole(values: Array, known: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.floor(np.where(known, values, 0.0) + 0.5).astype(np.int64).clip(0, int(FACS_MAX))
 
 
 def _open(title: str, protocol: Mapping[str, str], key: str, count: int, cell: _Cell) -> tuple[Page, Axes]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import Array
+from faceflow.errors import DataError
+from faceflow.images import read_image
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
@@ -125,19 +127,8 @@ def readable_faces(
     distinct = np.sort(np.unique(alike[rows], axis=0, return_index=True)[1])
     faces: list[Face] = []
     for row in np.concatenate([rows[distinct], np.delete(rows, distinct)])[:_TRIES]:
-        image = _read(files[row])
-        if image is not None:
-            faces.append(Face(int(row), image))
+        with contextlib.suppress(DataError):
+            faces.append(Face(int(row), read_image(files[row])))
         if len(faces) == count:
             break
     return faces
-
-
-def _read(file: str) -> NDArray[np.uint8] | None:
-    try:
-        # imread would print its own warnings, and on some systems it fails on non-ASCII paths.
-        content = np.fromfile(file, np.uint8)
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB) if content.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image, np.uint8)

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.encoding import Array
+from faceflow.metrics.curves import precision_recall
 from faceflow.report.example_faces import GROUP, Face, Results, best_faces, worst_faces
 from faceflow.report.figure_page import HEADING, MARGIN, MEDIUM, SMALL, Page, missing_class, panels_across, rounded
 from faceflow.report.palette import BLUE, GRAY, GREEN, INK, PALE, SKY, VERMILION
@@ -40,15 +40,6 @@ def draw_results(results: Results, title: str, protocol: Mapping[str, str]) -> F
     if strip:
         _draw_faces(page, results, best, worst, top + panels + _BELOW_PANELS)
     return page.figure
-
-
-def precision_recall(probability: Array, truth: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Precision and recall, (K + 1,), at the K distinct probabilities from high to low, after a start at recall 0."""
-    order = np.argsort(-probability, kind="stable")
-    last_of_tie = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
-    hits = np.cumsum(truth[order])[last_of_tie]
-    precision = hits / (last_of_tie + 1)
-    return np.append(precision[:1], precision), np.append(0.0, hits / truth.sum())
 
 
 def _draw_bars(page: Page, results: Results, top: float, height: float) -> None:

@@ -19,7 +19,7 @@ from faceflow.report.heat_map import heat_map
 from faceflow.report.result_files import write_table
 from faceflow.report.slices import draw_slices
 from faceflow.sweep.job import FINISHED, Job
-from faceflow.sweep.results import (
+from faceflow.sweep.job_results import (
     COSTS,
     LEGACY,
     SEED,
@@ -29,7 +29,7 @@ from faceflow.sweep.results import (
     sweep_frame,
     varied_keys,
 )
-from faceflow.sweep.session import planned_jobs
+from faceflow.sweep.plan import planned_jobs
 
 _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row

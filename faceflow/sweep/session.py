@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,8 +11,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, open_dict, read_write
 
 from faceflow.config.run_files import results_in
 from faceflow.config.run_folder import is_timed
@@ -21,12 +19,11 @@ from faceflow.errors import ConfigError, FaceFlowError
 from faceflow.files import Claim, claim, new_folder
 from faceflow.sweep.job import FINISHED, Job, close_records, without_launcher
 from faceflow.sweep.job_lines import JobLines
+from faceflow.sweep.plan import STORED, size_of, stored_sweep
 
 RESUME = "resume_sweep="
-STORED = "multirun.yaml"  # Hydra's name
 _FLAGS = ("-m", "--multirun")
 _LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
-_BASIC = ("BasicSweeper", "BasicLauncher")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +48,7 @@ class SweepStart(Callback):
         if config.hydra.output_subdir is None:  # a command without a run folder
             return
         try:
-            total, keys = _size(config.hydra)
+            total, keys = size_of(config.hydra)
             _check_launcher(config)
             _check_overwrite(config.hydra.overrides.task)
             folder = _claim_folder(config.hydra)
@@ -127,14 +124,6 @@ def _end(running: _Running, *, refused: bool, stopped: bool) -> SweepEnd | None:
     return SweepEnd(jobs=jobs, planned=planned, command=running.command, folder=progress.folder)
 
 
-def planned_jobs(folder: Path) -> int:
-    """Number of jobs of the sweep in a folder, those that have not started included; 0 where nothing says it."""
-    try:
-        return _size(_stored(folder))[0]
-    except (ConfigError, OmegaConfBaseException):
-        return 0
-
-
 def command_line(arguments: list[str]) -> list[str]:
     """Command line of the sweep that `resume_sweep=DIR` names; others with -m in front, the only place Hydra takes it.
 
@@ -150,7 +139,7 @@ def command_line(arguments: list[str]) -> list[str]:
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
     folder = Path(asked[-1].removeprefix(RESUME)).expanduser().absolute()
-    hydra = _stored(folder)
+    hydra = stored_sweep(folder)
     rest = [argument for argument in rest if argument not in asked]
     if strange := [argument for argument in rest if _is_task_override(argument)]:
         raise ConfigError(
@@ -211,23 +200,12 @@ def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
                 f"{found[0].relative_to(folder)} of a run; take another folder"
             )
         return
-    theirs, ours = (set(without_launcher(each)) for each in (_stored(folder).overrides.task, overrides))
+    theirs, ours = (set(without_launcher(each)) for each in (stored_sweep(folder).overrides.task, overrides))
     if different := sorted(theirs ^ ours):
         raise ConfigError(
             f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with another one (see "
             f"{different[0]}); take another folder, or resume_sweep={folder} alone"
         )
-
-
-def _stored(folder: Path) -> DictConfig:
-    try:
-        stored = OmegaConf.load(folder / STORED)
-        return DictConfig(OmegaConf.to_container(stored.hydra))
-    except (OSError, AttributeError, OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(
-            f"resume_sweep: expected the folder of a sweep, with its multirun.yaml, got {folder} ({error}); see "
-            "runs/train/sweep_*"
-        ) from error
 
 
 def _is_task_override(argument: str) -> bool:
@@ -248,25 +226,3 @@ def _key(override: str) -> str:
 
 def _quoted(path: str) -> str:
     return "'" + path.replace("'", r"\'") + "'"
-
-
-def _size(hydra: DictConfig) -> tuple[int, list[str]]:
-    """Number of jobs, and the keys in which they differ.
-
-    Raises:
-        ConfigError: there is nothing to choose from.
-    """
-    sweeper = hydra.sweeper
-    params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*params, *hydra.overrides.task])
-    swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
-    if "n_trials" in sweeper:
-        return int(sweeper.n_trials), list(swept)
-    sizes = [len(list(override.sweep_iterator())) for override in swept.values()]
-    basic = all(str(hydra[part]._target_).endswith(_BASIC) for part in ("sweeper", "launcher"))
-    if not sizes and basic:
-        raise ConfigError(
-            "-m: expected a key with several values, such as seed=0,1, or sweep=PRESET, got none; leave -m out for a "
-            "single run"
-        )
-    return math.prod(sizes), list(swept)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from faceflow.checks import check_whole
 from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.images import encode_image
 from faceflow.progress import progress_bar
 from faceflow.synthetic.face import (
     ACTION_UNITS,
@@ -58,7 +58,9 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
         ConfigError: a value out of range, an unknown or repeated domain, or a folder with other files in it.
         DataError: the folder cannot be written.
     """
-    _check_ranges(subjects=subjects, frames=frames, size=size, seed=seed)
+    for key, value in (("subjects", subjects), ("frames", frames), ("size", size), ("seed", seed)):
+        low, high = LIMITS[key]
+        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
     _check_domains(domains)
     target = Path(folder).expanduser()
     if (target / "labels.csv").exists():
@@ -81,12 +83,6 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
-
-
-def _check_ranges(**values: int) -> None:
-    for key, value in values.items():
-        low, high = LIMITS[key]
-        check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
 
 
 def _check_domains(domains: list[str]) -> None:
@@ -133,9 +129,7 @@ def _write_frame(path: Path, person: Person, frame: int, size: int) -> dict[str,
     labels = sample_labels(rng)
     view = sample_view(rng, domain.unevenness)
     image = draw_face(person.look, labels, size=size, domain=person.domain, view=view, rng=rng)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, domain.jpeg_quality]
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1]
-    path.write_bytes(encoded.tobytes())
+    path.write_bytes(encode_image(image, ".jpg", quality=domain.jpeg_quality))
     return labels
 
 

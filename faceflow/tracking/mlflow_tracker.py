@@ -89,7 +89,9 @@ class MLflowTracker(MLFlowLogger, Tracker):
                 self._run_id = earlier
                 self.experiment.update_run(earlier, status="RUNNING")
             else:
-                self._create_experiment()
+                # Lightning would make a missing experiment with a warning.
+                if self._mlflow_client.get_experiment_by_name(self._experiment_name) is None:
+                    self._mlflow_client.create_experiment(self._experiment_name, artifact_location=self.location)
                 self.log_hyperparams(dict(run.config))
         except MlflowException as error:
             raise ConfigError(f"logger.mlflow: MLflow refused the run: {' '.join(str(error).split())}") from error
@@ -103,11 +105,6 @@ class MLflowTracker(MLFlowLogger, Tracker):
         except MlflowException:
             return False
         return True
-
-    def _create_experiment(self) -> None:
-        """Make the experiment where it is missing: Lightning would, with a warning."""
-        if self._mlflow_client.get_experiment_by_name(self._experiment_name) is None:
-            self._mlflow_client.create_experiment(self._experiment_name, artifact_location=self.location)
 
     @rank_zero_only
     def log_outcome(self, outcome: Outcome) -> None:

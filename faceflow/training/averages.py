@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterable
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,8 @@ class NetworkAverage(nn.Module):
     """
 
     network: AUNetwork
-    paced: str | None = None  # key of the setting that `progress` serves, where one does: the run must have an end
+    key: ClassVar[str] = "average"  # its config key, for messages
+    paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
 
     def bind(self, network: AUNetwork) -> None:
         """Copy the network as training finds it; before any checkpoint is restored."""
@@ -93,7 +94,7 @@ class SWA(RunningAverage):
         super().__init__()
         check_number(start, key="average.start", expected="a share of the run in [0, 1)", valid=lambda x: 0 <= x < 1)
         self.start = start
-        self.paced = "average.start" if start else None
+        self.paced = "start" if start else None
 
     @torch.no_grad()
     def update(self, network: AUNetwork, progress: float) -> None:

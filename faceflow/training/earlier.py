@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceflow.config.stored import read_config, resolved_config
-from faceflow.data.views import with_labeled
+from faceflow.config.stored import read_config
+from faceflow.config.values import leaves
 from faceflow.errors import ConfigError, DataError
-from faceflow.evaluation.known_faces import check_same_faces, seen_subjects
-from faceflow.evaluation.record import fingerprints
+from faceflow.evaluation.known_faces import check_same_faces
+from faceflow.evaluation.record import read_record
+from faceflow.evaluation.run_context import RunContext
 from faceflow.models.checkpoint import read_checkpoint
-from faceflow.training.fold import FoldRun
+from faceflow.training.run_data import RunData
+from faceflow.views import with_labeled
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
-    "loader.timeout_s",
+    *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
 
 
@@ -35,44 +36,33 @@ class Earlier:
     checkpoint: str | None
 
 
-def find_earlier(run: FoldRun) -> Earlier:
+def find_earlier(context: RunContext, data: RunData, *, test: bool) -> Earlier:
     """Look into the folder of a fold.
+
+    Args:
+        context: of the fold; `output` is the folder.
+        data: that it would train on now.
+        test: whether it is tested.
 
     Raises:
         ConfigError, DataError: it holds a fold of another config or of other data.
     """
-    last = run.output / "checkpoints" / "last.ckpt"
-    recorded = (run.output / "metrics.json").is_file()
+    folder = context.output
+    last = folder / "checkpoints" / "last.ckpt"
+    recorded = (folder / "metrics.json").is_file()
     if recorded:
-        record = read_record(run.output)
-        _check_config(run)
-        _check_data(run, record)
-        if "test" in record or not run.cfg.test:
+        record = read_record(folder)
+        _check_config(folder, context.config)
+        _check_data(folder, record, data.fingerprints)
+        if "test" in record or not test:
             return Earlier(finished=True, checkpoint=None)
     if not last.is_file():
         return Earlier(finished=False, checkpoint=None)
-    if not recorded and (run.output / "config.yaml").is_file():
-        _check_config(run)
+    if not recorded and (folder / "config.yaml").is_file():
+        _check_config(folder, context.config)
     content, payload = read_checkpoint(last, key="checkpoint")
-    check_same_faces(last, payload, faces=run.faces, seen=seen_subjects(run.streams), key="checkpoint")
+    check_same_faces(last, payload, faces=data.faces, seen=data.seen, key="checkpoint")
     return Earlier(finished=False, checkpoint=str(last) if _has_best(last, content) else None)
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read metrics.json of a finished fold.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    path = folder / "metrics.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        float(record["monitor"]["best"]), dict(record["run"]["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected the record of a finished fold, got a damaged file; remove '{folder}' to train it again"
-        ) from error
-    return record
 
 
 def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
@@ -84,11 +74,11 @@ def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
     return not missing
 
 
-def _check_config(run: FoldRun) -> None:
-    path = run.output / "config.yaml"
+def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
+    path = folder / "config.yaml"
     theirs, ours = (
-        _flat({**config, "transforms": with_labeled(config.get("transforms", {}))})
-        for config in (read_config(run.output), resolved_config(run.cfg, run.output))
+        leaves({**each, "transforms": with_labeled(each.get("transforms", {}))})
+        for each in (read_config(folder), config)
     )
     for key in dict.fromkeys([*theirs, *ours]):
         free = any(key == name or key.startswith(f"{name}.") for name in _FREE)
@@ -99,8 +89,8 @@ def _check_config(run: FoldRun) -> None:
             )
 
 
-def _check_data(run: FoldRun, record: Mapping[str, Any]) -> None:
-    theirs, ours = record["run"]["data"], fingerprints(run.streams)
+def _check_data(folder: Path, record: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    theirs = record["run"]["data"]
     compared = ["rows", "content"]
     if any("content" not in table for tables in theirs.values() for table in tables.values()):
         compared = ["rows"]  # FaceFlow 0.1 hashed the names of files too
@@ -110,18 +100,9 @@ def _check_data(run: FoldRun, record: Mapping[str, Any]) -> None:
 
     if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
-            f"{run.output / 'metrics.json'}: expected the data of that run, got other faces, persons or labels in "
+            f"{folder / 'metrics.json'}: expected the data of that run, got other faces, persons or labels in "
             f"{', '.join(changed)}; bring the data back, or take another hydra.run.dir"
         )
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        nested = isinstance(value, Mapping) and value
-        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
 
 
 def _stated(flat: Mapping[str, Any], key: str) -> str:

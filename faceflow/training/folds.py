@@ -2,147 +2,126 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from faceflow.config.reuse import runs_in_parts
 from faceflow.config.run_files import fold_folders
 from faceflow.config.run_folder import claim_fold, settle
 from faceflow.console import print_lines
-from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
+from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.protocols.subject_folds import list_persons
-from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
+from faceflow.evaluation.fold_scores import FinishedFold, report_folds
+from faceflow.evaluation.run_context import RunContext
 from faceflow.interruption import kept
-from faceflow.training.beginning import is_main_process
 from faceflow.training.earlier import Earlier, find_earlier
 from faceflow.training.fit import folds_kept
-from faceflow.training.fold import FoldRun, prepare_fold, report_data, train_fold
-from faceflow.training.fold_scores import report_folds
+from faceflow.training.rank import is_rank_zero
+from faceflow.training.run import Run, RunSettings, prepare_run, train_run
+from faceflow.training.run_data import Look, RunData, choose_data, show_data
+from faceflow.training.warm_start import read_start
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoldPlan:
+    """A fold of a protocol, how it is called, and how it is trained: `context` names its own folder."""
+
+    title: str
+    fold: Fold
+    context: RunContext
+    settings: RunSettings
+
+
 def train_folds(
-    cfg: DictConfig, protocol: EvaluationProtocol, split: SplitConfig, folds: Sequence[Fold], views: Mapping[str, str]
+    plans: Sequence[FoldPlan],
+    *,
+    command: RunContext,
+    unit: str,
+    rule: str,
+    in_parts: bool,
+    look: Look | None,
 ) -> float | None:
-    """Train and test all folds, or only report their data.
+    """Train and test all folds, or only look at their data.
 
     All data are looked at before the first fold trains. In a folder where an earlier start was interrupted, finished
     folds are kept and an unfinished one goes on from its last checkpoint.
 
+    Args:
+        plans: of the folds; settings are equal but for the paths in them.
+        command: context of the command, whose folder holds those of the folds.
+        unit: what the name of a fold names.
+        rule: how rows are split, in words.
+        in_parts: whether other folds of the protocol may lie in the same folder.
+        look: what to show instead of training; None to train.
+
     Returns:
-        The mean of the folds' best values of `monitor`; None after a report, and in all processes but the first.
+        The mean of the folds' best values of the monitored metric; None after a look, and in all processes but the
+        first.
 
     Raises:
-        ConfigError, DataError: `resume` is set, two folds would share a folder, or see `prepare_fold`,
-            `find_earlier` and `train_fold`.
+        ConfigError, DataError: see `choose_data`, `find_earlier`, `prepare_run` and `train_run`.
     """
-    started, output = time.time(), Path(cfg.paths.output)
-    if cfg.resume:
-        raise ConfigError(
-            f"resume: expected null with a training per {protocol.unit}, got '{cfg.resume}'; repeat the command with "
-            "hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
-        )
-    names = [str(fold.name) if protocol.unit == "fold" else f"{protocol.unit} {fold.name}" for fold in folds]
-    titles = [f"Fold {number} of {len(folds)}, {name}" for number, name in enumerate(names, 1)]
-    runs, found, only_look = [], [], cfg.preview or cfg.report_only
-    folders = _folders(output, folds)
-    if not only_look and not cfg.get("overwrite"):
-        _check_others(output, folders, cfg)
-    for title, fold, folder in zip(titles, folds, folders, strict=True):
-        _announce(f"{title}: data")
-        run = prepare_fold(_own_config(cfg, fold, folder), fold, split, views)
-        if is_main_process():
-            print_lines(f"Tests {list_persons(fold.persons)}")
-            _warn_of_missing_classes(title, run)
-        if not only_look:
-            found.append(_earlier(run))
-        report_data(run)
-        runs.append(run)
-    if only_look:
+    started, settings = time.time(), plans[0].settings
+    if look is None and not settings.overwrite:
+        _check_others(command.output, [plan.context.output for plan in plans], in_parts=in_parts)
+    data, found = [], []
+    for plan in plans:
+        _announce(f"{plan.title}: data")
+        chosen = choose_data(plan.fold, settings.data)
+        if is_rank_zero():
+            print_lines(f"Tests {list_persons(plan.fold.persons)}")
+            _warn_of_missing_classes(plan.title, chosen)
+        if look is None:
+            found.append(_earlier(plan, chosen))
+        show_data(chosen, plan.settings.batches.transforms, folder=plan.context.output, look=look)
+        data.append(chosen)
+    if look is not None:
         return None
-    for run in runs:
-        run.check()
-    again = f"the same command{' without overwrite=true' if cfg.get('overwrite') else ''}"
-    _announce(f"After an interruption, {again} and with hydra.run.dir={output} goes on.")
-    with kept(lambda: folds_kept(output, again) if is_main_process() else ""):
-        for title, run, earlier in zip(titles, runs, found, strict=True):
-            _train(title, run, earlier, cfg)
-        if not is_main_process():
+    start = read_start(settings.module.init_weights, settings.module.model["weights"])
+    runs = [prepare_run(plan.context, plan.settings, own, start) for plan, own in zip(plans, data, strict=True)]
+    again = f"the same command{' without overwrite=true' if settings.overwrite else ''}"
+    _announce(f"After an interruption, {again} and with hydra.run.dir={command.output} goes on.")
+    with kept(lambda: folds_kept(command.output, again) if is_rank_zero() else ""):
+        for plan, run, earlier in zip(plans, runs, found, strict=True):
+            _train(plan.title, run, earlier, command)
+        if not is_rank_zero():
             return None
         settle()  # where all folds were finished before, none of them has done so
-        return report_folds(cfg, runs, unit=protocol.unit, rule=protocol.describe(split), started=started)
-
-
-def _announce(line: str) -> None:
-    if is_main_process():
-        print_lines("", line)
-
-
-def _warn_of_missing_classes(title: str, run: FoldRun) -> None:
-    """Name the AUs that a fold cannot score, before hours of training."""
-    consequences = {"test": "no score"} if run.legacy else {"test": "no score", "val": "no threshold and no F1@val"}
-    for split, consequence in consequences.items():
-        truths = [table.truth(run.aus) for table in run.streams[split]]
-        positives = sum(truth.occurrence.sum(axis=0) for truth in truths)
-        observed = sum(truth.observed.sum(axis=0) for truth in truths)
-        for au, positive, known in zip(run.aus, positives, observed, strict=True):
-            if positive in (0, known):
-                missing = "negative" if positive else "positive"
-                place = "validation" if split == "val" else split
-                log.warning(
-                    "%s: no %s label of %s in its %s, so it has %s there", title, missing, au, place, consequence
+        first = data[0]
+        return report_folds(
+            command,
+            [
+                FinishedFold(
+                    name=str(run.context.fold),
+                    folder=run.context.output,
+                    tests=run.data.streams["test"],
+                    aus=run.data.aus,
                 )
-
-
-def _earlier(run: FoldRun) -> Earlier:
-    """What is left of the fold, in a folder that no other command may write to now."""
-    claim_fold(run.output)
-    return Earlier(finished=False, checkpoint=None) if run.cfg.get("overwrite") else find_earlier(run)
-
-
-def _train(title: str, run: FoldRun, earlier: Earlier, whole: DictConfig) -> None:
-    if earlier.finished:
-        _announce(f"{title}: finished earlier, kept")
-        return
-    _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
-    train_fold(run, whole=whole, started=time.time(), resume=earlier.checkpoint)
-    gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
-
-
-def _own_config(cfg: DictConfig, fold: Fold, folder: Path) -> DictConfig:
-    """Config that trains this fold alone, in its folder."""
-    own = copy.deepcopy(cfg)
-    own.paths.output = str(folder)
-    for key, value in fold.alone.items():
-        own.protocol[key] = value
-    return own
-
-
-def _check_others(output: Path, folders: Sequence[Path], cfg: DictConfig) -> None:
-    """Refuse to mix the folds of a whole protocol with those of another one.
-
-    Raises:
-        ConfigError: the folder holds folds that the command would not train.
-    """
-    others = [folder.name for folder in fold_folders(output) if folder not in folders]
-    if others and not runs_in_parts(cfg):
-        raise ConfigError(
-            f"hydra.run.dir: expected the folds {', '.join(folder.name for folder in folders)}, got '{output}' with "
-            f"{others[0]} of other data; take another folder, or replace all folds with overwrite=true"
+                for run in runs
+            ],
+            unit=unit,
+            protocol=({"legacy": LEGACY} if first.legacy else {}) | {"split": rule, "labels": first.protocol["labels"]},
+            monitor=settings.monitor,
+            tested=settings.test,
+            graded=settings.data.levels > 1,
+            bootstrap=settings.bootstrap,
+            started=started,
         )
 
 
-def _folders(output: Path, folds: Sequence[Fold]) -> list[Path]:
-    """Folder of every fold: its name, as far as every file system can write it."""
+def folder_names(folds: Sequence[Fold]) -> list[str]:
+    """Folder of every fold: its name, as far as every file system can write it.
+
+    Raises:
+        DataError: two folds would share a folder.
+    """
     names = [re.sub(r"[^\w.-]+", "_", str(fold.name)).strip(".") or "_" for fold in folds]
     alike = [name.casefold() for name in names]
     for position, name in enumerate(alike):
@@ -151,4 +130,62 @@ def _folders(output: Path, folds: Sequence[Fold]) -> list[Path]:
             raise DataError(
                 f"protocol: expected names whose folders differ, got '{first}' and '{second}'; rename one in the labels"
             )
-    return [output / name for name in names]
+    return names
+
+
+def fold_titles(folds: Sequence[Fold], unit: str) -> list[str]:
+    """How each fold is called: "Fold 1 of 3, fold1", or "Fold 2 of 3, domain infrared"."""
+    names = [str(fold.name) if unit == "fold" else f"{unit} {fold.name}" for fold in folds]
+    return [f"Fold {number} of {len(folds)}, {name}" for number, name in enumerate(names, 1)]
+
+
+def _announce(line: str) -> None:
+    if is_rank_zero():
+        print_lines("", line)
+
+
+def _warn_of_missing_classes(title: str, data: RunData) -> None:
+    """Name the AUs that a fold cannot score, before hours of training."""
+    consequences = {"test": "no score"} if data.legacy else {"test": "no score", "val": "no threshold and no F1@val"}
+    for split, consequence in consequences.items():
+        truths = [table.truth(data.aus) for table in data.streams[split]]
+        positives = sum(truth.occurrence.sum(axis=0) for truth in truths)
+        observed = sum(truth.observed.sum(axis=0) for truth in truths)
+        for au, positive, known in zip(data.aus, positives, observed, strict=True):
+            if positive in (0, known):
+                missing = "negative" if positive else "positive"
+                place = "validation" if split == "val" else split
+                log.warning(
+                    "%s: no %s label of %s in its %s, so it has %s there", title, missing, au, place, consequence
+                )
+
+
+def _earlier(plan: FoldPlan, data: RunData) -> Earlier:
+    """What is left of the fold, in a folder that no other command may write to now."""
+    claim_fold(plan.context.output)
+    if plan.settings.overwrite:
+        return Earlier(finished=False, checkpoint=None)
+    return find_earlier(plan.context, data, test=plan.settings.test)
+
+
+def _train(title: str, run: Run, earlier: Earlier, command: RunContext) -> None:
+    if earlier.finished:
+        _announce(f"{title}: finished earlier, kept")
+        return
+    _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
+    train_run(run, command=command, started=time.time(), resume=earlier.checkpoint)
+    gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
+
+
+def _check_others(output: Path, folders: Sequence[Path], *, in_parts: bool) -> None:
+    """Refuse to mix the folds of a whole protocol with those of another one.
+
+    Raises:
+        ConfigError: the folder holds folds that the command would not train.
+    """
+    others = [folder.name for folder in fold_folders(output) if folder not in folders]
+    if others and not in_parts:
+        raise ConfigError(
+            f"hydra.run.dir: expected the folds {', '.join(folder.name for folder in folders)}, got '{output}' with "
+            f"{others[0]} of other data; take another folder, or replace all folds with overwrite=true"
+        )

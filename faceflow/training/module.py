@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from faceflow.data.views import in_order, stream_and_pipeline
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
@@ -23,6 +22,7 @@ from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
 from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
+from faceflow.views import in_order, stream_and_pipeline
 
 
 class AUModule(L.LightningModule):
@@ -31,7 +31,7 @@ class AUModule(L.LightningModule):
     Args:
         network: what is trained, tested and exported.
         objectives: name -> objective; their views define the forward pass.
-        computed: view -> the view in the batch that serves it, see `faceflow.data.views`; others serve themselves.
+        computed: view -> the view in the batch that serves it, see `faceflow.views`; others serve themselves.
         counts: labels of the training split, for losses and the head's prior.
         scorer: of the validation split.
         optimizer: factory that takes parameter groups; it carries `lr` and perhaps `weight_decay`.
@@ -63,7 +63,8 @@ class AUModule(L.LightningModule):
         self.network = network
         self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
         self.objectives = nn.ModuleDict(objectives)
-        for objective in objectives.values():
+        for name, objective in objectives.items():
+            objective.key = f"method.{name}"
             objective.bind(network, counts)
         self.average = average
         if average is not None:
@@ -233,7 +234,7 @@ class AUModule(L.LightningModule):
         self.clock = Clock(self.trainer)
         for part in (*self._by_name.values(), self.average):
             if part is not None and part.paced:
-                check_length(self.clock.length, key=part.paced, instead=0)
+                check_length(self.clock.length, key=f"{part.key}.{part.paced}", instead=0)
         if self.scheduler_factory is None:
             return optimizer
         check_length(self.clock.length, key="scheduler", instead="constant")

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from faceflow.checks import check_whole
-from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.instantiate import instantiate
+from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
-from faceflow.data.datamodule import check_loader
-from faceflow.data.protocols.protocol import EvaluationProtocol
+from faceflow.config.stored import stored_config
+from faceflow.config.values import plain, with_values
+from faceflow.data.loading import Loading
+from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
-from faceflow.data.views import computed_views, stream_and_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import read_faces
-from faceflow.evaluation.intervals import check_bootstrap
+from faceflow.evaluation.intervals import Bootstrap
+from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
-from faceflow.training.build import build_objectives
-from faceflow.training.fold import prepare_fold, report_data, train_fold
-from faceflow.training.folds import train_folds
+from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
+from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
+from faceflow.training.monitor import default_monitor
+from faceflow.training.run import RunSettings, prepare_run, train_run
+from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
+from faceflow.training.warm_start import read_start
+from faceflow.views import computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -51,42 +59,51 @@ class TrainResult:
 
 
 def train(config: DictConfig) -> TrainResult:
-    """Train by a config and test the best checkpoint, once for every fold of its protocol."""
-    started, cfg = time.time(), config
+    """Train by a config and test the best checkpoint, once for every fold of its protocol.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: settings, data or files that cannot be used.
+    """
+    started = time.time()
     silence_advice()
-    views = _check_settings(cfg)
-    split, protocol = SplitConfig(**cfg.split), _protocol(cfg)
-    folds = protocol.folds(read_faces(cfg, levels=cfg.levels), split)
-    folder, best, checkpoint = Path(cfg.paths.output), None, None
-    if any(fold.name is not None for fold in folds):
-        best = train_folds(cfg, protocol, split, folds, views)
-    else:
-        run = prepare_fold(cfg, folds[0], split, views)
-        report_data(run)
-        if not (cfg.preview or cfg.report_only):
-            run.check()
-            best = train_fold(run, whole=cfg, started=started, resume=cfg.resume)
-            checkpoint = None if best is None else folder / "checkpoints" / "best.ckpt"
-    own = {str(fold.name): folder / str(fold.name) for fold in folds if fold.name is not None}
-    return TrainResult(folder=folder, monitor=cfg.monitor, best=best, checkpoint=checkpoint, folds=own)
+    if config.monitor is None:
+        config = with_values(config, {"monitor": default_monitor(config.levels)})
+    views = _views(config)
+    settings, command, look = _settings(config, views), _context(config), _look(config)
+    protocol = _protocol(config)
+    folds = protocol.folds(read_faces(plain(config.data), levels=config.levels), settings.data.split)
+    if folds[0].name is not None:
+        plans = _plans(config, protocol, folds, views)
+        rule, in_parts = protocol.describe(settings.data.split), runs_in_parts(config)
+        best = train_folds(plans, command=command, unit=protocol.unit, rule=rule, in_parts=in_parts, look=look)
+        folders = {str(plan.context.fold): plan.context.output for plan in plans}
+        return TrainResult(folder=command.output, monitor=settings.monitor, best=best, checkpoint=None, folds=folders)
+
+    data = choose_data(folds[0], settings.data)
+    show_data(data, settings.batches.transforms, folder=command.output, look=look)
+    trained = None
+    if look is None:
+        start = read_start(settings.module.init_weights, settings.module.model["weights"])
+        run = prepare_run(command, settings, data, start)
+        trained = train_run(run, command=command, started=started, resume=config.resume)
+    return TrainResult(
+        folder=command.output,
+        monitor=settings.monitor,
+        best=trained.best if trained else None,
+        checkpoint=trained.checkpoint if trained else None,
+        folds={},
+    )
 
 
-def _check_settings(cfg: DictConfig) -> dict[str, str]:
-    """Check what needs no data, and settle what to monitor; return the views of the method, see `computed_views`."""
-    if cfg.monitor is None:
-        cfg.monitor = "val/f1_val" if cfg.levels == 1 else "val/icc"
-    cutpoints(cfg.levels, cfg.cutpoints)
-    check_loader(cfg.loader.batch_size, cfg.loader.workers, cfg.loader.timeout_s)
-    SplitConfig(**cfg.split)
-    objectives = build_objectives(plain_dict(cfg.method))
+def _views(config: DictConfig) -> dict[str, str]:
+    """Views that the method reads, see `computed_views`; say what is set for others."""
+    objectives = build_objectives(plain(config.method), loss=plain(config.loss))
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
-    views = computed_views(read, plain_dict(cfg.transforms))
-    expected = "a whole number in 0..4294967295"
-    check_whole(cfg.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
-    check_bootstrap(cfg.bootstrap)
-    check_whole(cfg.preview, key="preview", lowest=0, expected="a count of faces")
-    if cfg.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
-        log.warning("unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", cfg.unlabeled)
+    views = computed_views(read, plain(config.transforms))
+    if config.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
+        log.warning(
+            "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
+        )
     for pipeline in ("weak", "strong"):
         if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
             log.warning(
@@ -97,8 +114,93 @@ def _check_settings(cfg: DictConfig) -> dict[str, str]:
     return views
 
 
-def _protocol(cfg: DictConfig) -> EvaluationProtocol:
-    protocol = instantiate(cfg.protocol, key="protocol")
+def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
+    cutpoints(config.levels, plain(config.cutpoints))  # checks them
+    return RunSettings(
+        data=DataSettings(
+            aus=plain(config.aus.names),
+            levels=config.levels,
+            cutpoints=plain(config.cutpoints),
+            split=SplitConfig(**config.split),
+            views=views,
+            unlabeled=plain(config.data).get(UNLABELED, {}),
+            include_labeled=config.include_labeled,
+        ),
+        module=ModuleSettings(
+            model=plain(config.model),
+            init_weights=config.init_weights,
+            channels_last=config.channels_last,
+            method=plain(config.method),
+            optimizer=plain(config.optimizer),
+            scheduler=plain(config.scheduler.factory),
+            warmup=config.scheduler.warmup,
+            layer_decay=config.layer_decay,
+            head_lr_mult=config.head_lr_mult,
+            average=plain(config.average),
+        ),
+        batches=BatchSettings(
+            transforms=plain(config.transforms),
+            flip=config.flip,
+            loading=Loading(
+                batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
+            ),
+            mu=config.loader.mu,
+            steps_per_epoch=config.loader.steps_per_epoch,
+        ),
+        trainer=plain(config.trainer),
+        callbacks=plain(config.callbacks),
+        loggers=plain(config.logger),
+        monitor=config.monitor,
+        test=config.test,
+        bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
+        overwrite=bool(config.get("overwrite")),
+    )
+
+
+def _context(config: DictConfig, fold: str | None = None) -> RunContext:
+    expected = "a whole number in 0..4294967295"
+    check_whole(config.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
+    return RunContext(
+        task=config.task,
+        output=Path(config.paths.output),
+        fold=fold,
+        seed=config.seed,
+        pictures=config.pictures,
+        log_images=config.log_images,
+        label_files=label_files(plain(config.data)["sources"]),
+        config=stored_config(config),
+    )
+
+
+def _look(config: DictConfig) -> Look | None:
+    check_whole(config.preview, key="preview", lowest=0, expected="a count of faces")
+    return Look(faces=config.preview) if config.preview or config.report_only else None
+
+
+def _protocol(config: DictConfig) -> EvaluationProtocol:
+    protocol = instantiate(config.protocol, key="protocol")
     if not isinstance(protocol, EvaluationProtocol):
         raise ConfigError(f"protocol: expected an EvaluationProtocol, got {type(protocol).__name__}")
     return protocol
+
+
+def _plans(
+    config: DictConfig, protocol: EvaluationProtocol, folds: Sequence[Fold], views: Mapping[str, str]
+) -> list[FoldPlan]:
+    """How each fold is trained: by the config that would train it alone, in a folder of its own.
+
+    Raises:
+        ConfigError: `resume` is set.
+        DataError: two folds would share a folder.
+    """
+    if config.resume:
+        raise ConfigError(
+            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; repeat the command "
+            "with hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
+        )
+    plans = []
+    for title, fold, name in zip(fold_titles(folds, protocol.unit), folds, folder_names(folds), strict=True):
+        alone = {f"protocol.{key}": value for key, value in fold.alone.items()}
+        own = with_values(config, {"paths.output": str(Path(config.paths.output) / name), **alone})
+        plans.append(FoldPlan(title=title, fold=fold, context=_context(own, fold.name), settings=_settings(own, views)))
+    return plans

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 from lightning.pytorch.loggers import Logger
-from torch import Tensor, nn
+from torch import nn
 
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
@@ -41,7 +41,7 @@ class Throughput(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the faces of a batch."""
-        self.faces += sum(_rows(stream) for stream in batch.values())
+        self.faces += sum(len(next(iter(stream.values()))) for stream in batch.values())
         self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -106,10 +106,6 @@ class SampleFaces(L.Callback):
                 pictures=None if self.pipeline is None else [self.pipeline(read_image(self.files[r]), 0) for r in rows],
             )
             tracker.log_samples(samples, epoch=trainer.current_epoch, step=trainer.global_step - 1)
-
-
-def _rows(stream: dict[str, Tensor]) -> int:
-    return len(next(iter(stream.values())))
 
 
 def watchers(

@@ -20,8 +20,9 @@ from benchmarks.command import command_seconds
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report, announced
+from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
-from faceflow.config.instantiate import instantiate, plain_dict
+from faceflow.config.instantiate import instantiate
 from faceflow.cropping.clips import find_clips
 from faceflow.cropping.crop_clip import CropSettings, crop_clip
 from faceflow.errors import DataError
@@ -54,7 +55,8 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Report:
     """Time decoding and detecting alone, then cropping, in turn; then follow the memory through one long video."""
-    cfg = plain_dict(compose_config("crop", [f"source={_quoted(options.source)}", "output=-", *options.overrides]))
+    with mistakes_raised("crop"):
+        cfg = compose_config("crop", [f"source={_quoted(options.source)}", "output=-", *options.overrides])
     settings = CropSettings(recipe=Recipe.from_dict(cfg["align"]), **cfg["selection"], frames=_ALL, **cfg["image"])
     detector: FaceDetector = instantiate(cfg["detector"], key="detector")
     with tempfile.TemporaryDirectory() as name:

@@ -25,10 +25,10 @@ from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import FaceDataset
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.transforms import Pipeline
-from faceflow.data.views import LABELED
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.training.build import build_pipelines
+from faceflow.views import LABELED
 
 _CHECKED = 8  # rows on which both loops must give the same pixels
 

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
 from benchmarks.report import Comparison, Report
+from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
 from faceflow.faces.video import Frame
 from faceflow.images import Image
@@ -51,7 +52,8 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 def measure(options: argparse.Namespace) -> Report:
     """Time every part alone, then all of them, in turn; then follow the memory through one long video."""
     onnx, video = (json.dumps(str(path), ensure_ascii=False) for path in (options.onnx, options.source))
-    cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
+    with mistakes_raised("infer"):
+        cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
     rates: dict[str, list[float]] = {part: [] for part in _PARTS}
     ours: list[float] = []
     with open_predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
@@ -114,7 +116,7 @@ def _decode_rate(source: Source) -> float:
 
 
 def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
-    if predictor.crops:
+    if predictor.settings.crops:
         return float("inf")
     started = time.perf_counter()
     for image in frames:
@@ -123,7 +125,7 @@ def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
 
 
 def _network_rate(predictor: Predictor, faces: list[Image], count: int) -> float:
-    size = predictor.batch_size
+    size = predictor.settings.batch_size
     batches = [np.stack(faces[start : start + size]) for start in range(0, len(faces), size)]
     started = time.perf_counter()
     done = 0

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceflow.data.datamodule import AUDataModule
-from faceflow.data.views import stream_and_pipeline
 from faceflow.errors import ConfigError
 from faceflow.methods.miro import MIRO
 from faceflow.report.result_files import write_json
 from faceflow.training.module import AUModule
+from faceflow.views import stream_and_pipeline
 
 _POOL = 4  # different batches in memory
 _BARE_WARMUP = 3  # steps

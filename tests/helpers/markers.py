@@ -39,16 +39,18 @@ class MarkerDetector:
         self.needs = needs
         self.settings = {"level": level}
         self.seen = 0
+        self.opened = False
 
     def __enter__(self) -> Self:
         if self.needs is not None:
             Path(self.needs).read_bytes()
+        self.opened = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        self.opened = False
 
     def detect(self, image: Image) -> list[Detection]:
         self.seen += 1

@@ -137,6 +137,7 @@ KEYS = [
     Case("added augmentation argument", "ConfigError: transforms.labeled.affine: Affine has no argument 'rotat'; did you mean 'rotate'*", ("+transforms.labeled.affine.rotat=1",)),
     Case("value of an augmentation", "ConfigError: transforms.labeled.affine.p: Input should be less than or equal to 1, got 2", ("transforms.labeled.affine.p=2",)),
     Case("no resize step", "ConfigError: transforms.labeled: expected steps that make square uint8 RGB images of one size, *", ("transforms.labeled.resize=null",)),
+    Case("limited test", "ConfigError: trainer.limit_test_batches: expected none, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'", ("epochs",)),
     Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
@@ -206,7 +207,7 @@ FILES = [
     Case("test: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; *", ("checkpoint={files}/foreign.pth",), command="test"),
     Case("test: other AUs", "DataError: data: expected labels of the checkpoint's AUs (AU1, AU6, AU12), got AU9; test on data that share an AU", ("checkpoint={best}",), table(lambda f: f.assign(AU9=f["AU1"]).drop(columns=["AU1", "AU6", "AU12"]).assign(subject=lambda g: "x" + g["subject"])), command="test"),
     Case("test: nobody unseen", "DataError: data: expected subjects that the checkpoint has not seen, got none (* images of training and validation subjects left out); *", ("checkpoint={best}", "data.sources.csv.name=faces"), table(lambda f: f[f["subject"] == "s0"]), command="test"),
-    Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'", ("checkpoint={best}", "subset=nonsense"), command="test"),
+    Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'; did you mean 'unseen'?", ("checkpoint={best}", "subset=nonsense"), command="test"),
     Case("test: accelerator", "ConfigError: accelerator: You selected an invalid accelerator name*", ("checkpoint={best}", "accelerator=nonsense"), command="test"),
 ]
 FIXMATCH = ("method=fixmatch", "unlabeled={images}")
@@ -218,6 +219,7 @@ METHODS = [
     Case("exclusion that excludes nothing", "ConfigError: data.unlabeled.own.exclude: expected patterns and lists that exclude some image, got 's77/*', which fits none of 40 paths such as 's0/0.jpg'; correct it", (*FIXMATCH, "data.unlabeled.own.exclude=[s77/*]")),
     Case("only held-out faces", "DataError: data.unlabeled: expected faces of persons that are not in val or test, got none of *", ("method=fixmatch", "data.train={folder}/a.csv", "data.val={folder}/b.csv", "unlabeled={folder}/b.csv", "data.unlabeled.own.images={images}"), parts(a=range(6), b=range(6, 10)), SPLITS),
     Case("cutoff", "ConfigError: method.fixmatch.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "method.fixmatch.p_cutoff=0.5")),
+    Case("method under another key", "ConfigError: method.keep.weight: expected a number >= 0, got -1", ("+method.keep={{_target_:faceflow.methods.miro.MIRO,weight:-1,lr_mult:1,variance_init:1,epsilon:0.1,normalize:none,freeze_batch_norm:true}}",)),
     Case("lambda below 0", "ConfigError: method.fixmatch.lambda_u: expected a weight >= 0, got -1", (*FIXMATCH, "method.fixmatch.lambda_u=-1")),
     Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; above it right predictions of labelled faces are pushed away without bound", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
     Case("mu", "ConfigError: loader.mu: expected a whole number >= 1, got 0", (*FIXMATCH, "loader.mu=0")),

@@ -90,6 +90,7 @@ def test_every_table_of_a_test_on_training_subjects_says_so(trained: Outcome, fa
     assert caution in (tested.folder / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_path: Path) -> None:
     longer = ("trainer.max_epochs=3", "scheduler=constant")
     whole = train(tmp_path / "whole", *faces.overrides, *longer)

@@ -62,8 +62,8 @@ def test_a_video_gets_a_table_its_meaning_a_video_and_a_timeline(folder: Path) -
     assert "12 frames: 10 ok, 1 tracked, 1 no_face; " in outcome.stdout
     assert {path.name for path in (folder / "out").iterdir()} == {"a.csv", "a.json", "a.mp4", "a.html"}
     rows = pd.read_csv(folder / "out/a.csv")
-    assert list(rows.columns)[:10] == PLACE
-    assert list(rows.columns)[10:13] == ["AU01_prob", "AU01_int", "AU01"]
+    names = [*PLACE, "AU01_prob", "AU01_int", "AU01"]
+    assert [name for name in rows if name in names] == names
     assert rows["frame"].tolist() == list(range(1, 13))
     assert rows["time_s"].tolist() == pytest.approx([n / 20 for n in range(12)])
     assert rows["status"].tolist() == [*["ok"] * 4, "tracked", "no_face", *["ok"] * 6]
@@ -122,7 +122,7 @@ def test_several_sources_and_patterns_are_one_table(folder: Path) -> None:
 def test_stdout_is_the_table_alone(folder: Path) -> None:
     outcome = done(infer(folder, f"source={folder}/video.avi", "output=-", *MARKERS))
     rows = list(csv.reader(io.StringIO(outcome.stdout)))
-    assert rows[0][:10] == PLACE
+    assert [name for name in rows[0] if name in PLACE] == PLACE
     assert [row[1] for row in rows[1:]] == [str(n) for n in range(1, 13)]
     assert "12 frames: 10 ok, 2 tracked; " in outcome.stderr
     assert not list(folder.glob("*.json"))

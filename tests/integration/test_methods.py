@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
 import torch
 
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.methods.objective import Batch, Objective, Outputs
+from faceflow.models.network import AUNetwork
+from faceflow.views import LABELED
 from tests.helpers.faces import write_csv_dataset
-from tests.integration.command import SMALL, Faces, Outcome, run, train
+from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 from tests.integration.test_repeat import InterruptIn, assert_equal, load
 
 # "Twice as many unlabelled faces": the pool is small.
@@ -75,6 +79,38 @@ def test_every_combination_trains_and_logs_its_terms(
     assert logged["train/loss"] == pytest.approx(logged[terms].sum(), abs=1e-5)
 
 
+class Domains(Objective):
+    """Writes down what it is told of domains and subjects, and sums the logits of the first domain."""
+
+    views = frozenset({LABELED, "unlabeled/strong"})
+    told: ClassVar[list[tuple[tuple[str, ...], int, Batch]]] = []
+
+    def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
+        self.counts = counts
+
+    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        self.told.append((self.counts.domains, self.counts.subjects, batch))
+        first = (batch["labeled"]["domain"] == 0)[:, None, None]
+        return {"loss": (outputs[LABELED].logits * first).square().mean()}
+
+
+def test_an_objective_of_ones_own_is_told_domains_and_subjects(frames: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"aus": AUS, "subjects": 10, "frames": 4, "domains": ["studio", "webcam"]}
+    faces = Faces(write_csv_dataset(tmp_path / "faces", **settings))
+    method = (f"+method.own._target_={__name__}.Domains", "~method.supervised", f"unlabeled={frames}")
+    Domains.told.clear()
+    train(tmp_path / "run", *faces.overrides, *method, *SEMI, "include_labeled=false")
+    for domains, subjects, batch in Domains.told:
+        assert domains == ("studio", "webcam", "own")
+        assert subjects == 5
+        assert set(batch["labeled"]["domain"].tolist()) == {0, 1}
+        assert set(batch["labeled"]["subject"].tolist()) <= {0, 1, 2, 3, 4}
+        assert set(batch["unlabeled"]["domain"].tolist()) == {2}
+        assert set(batch["unlabeled"]["subject"].tolist()) == {-1}
+    assert len(Domains.told) == 3
+
+
+@pytest.mark.slow
 def test_unlabelled_faces_change_what_is_learned(faces: Faces, frames: Path, tmp_path: Path) -> None:
     sure = ("method=fixmatch", "method.fixmatch.p_cutoff=0.51", "method.fixmatch.ramp_up=0", f"unlabeled={frames}")
     first = train(tmp_path / "first", *faces.overrides, *sure, *SEMI)
@@ -140,6 +176,7 @@ def _other_weights() -> dict[str, torch.Tensor]:
     return dict(timm.create_model("test_resnet", num_classes=0).state_dict())
 
 
+@pytest.mark.slow
 def test_a_network_trained_with_miro_starts_and_tests_like_any_other(faces: Faces, tmp_path: Path) -> None:
     first = train(tmp_path / "first", *faces.overrides, "method=miro", "split.test=0.2")
     assert first.metrics()["test"]

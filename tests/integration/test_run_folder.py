@@ -71,6 +71,7 @@ def test_overwrite_leaves_nothing_of_the_earlier_run(earlier: Outcome, faces: Fa
     assert sorted(path.name for path in earlier.folder.glob(".*")) == [".hydra"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_its_folder_and_a_test_is_made_again(earlier: Outcome, faces: Faces, tmp_path: Path) -> None:
     again = f"resume={earlier.checkpoint('last')}"
     resumed = train(earlier.folder, *faces.overrides, again, "trainer.max_epochs=2")

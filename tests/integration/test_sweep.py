@@ -93,6 +93,7 @@ def test_another_sweep_does_not_take_the_folder(swept: Outcome, faces: Faces) ->
     assert len(list(swept.folder.glob("*/job.json"))) == 8
 
 
+@pytest.mark.slow
 def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> None:
     outcome = sweep(tmp_path, faces, "-m", "model.backbone=test_resnet", "seed=0,1", "hydra.sweep.subdir=same")
     assert outcome.code == 2
@@ -141,6 +142,7 @@ def test_a_job_that_still_runs_is_left_alone(faces: Faces, tmp_path: Path) -> No
     assert run("train", folder, f"resume_sweep={folder}").code == 0
 
 
+@pytest.mark.slow
 def test_a_search_without_values_ends(faces: Faces, tmp_path: Path) -> None:
     outcome = sweep(tmp_path, faces, "sweep=search", "loss=bce,focal", "report_only=true")
     assert (outcome.code, outcome.error[:46]) == (2, "ConfigError: sweep=search: expected jobs with ")

@@ -55,8 +55,8 @@ PRIOR = torch.tensor([[0.1, 0.05], [0.3, 0.2]])
 
 def followed(batches):
     """State of adaptive cutoffs after batches."""
-    rule = CutoffRule(p_cutoff=0.95, n_cutoff=None, coverage=0.4, rank_consistent=True, key="method.fixmatch")
-    rule.bind(("AU1", "AU12"), PRIOR)
+    rule = CutoffRule(p_cutoff=0.95, n_cutoff=None, coverage=0.4, rank_consistent=True)
+    rule.bind(("AU1", "AU12"), PRIOR, key="method.fixmatch")
     for logits in batches:
         rule.follow(logits)
     return rule.state_dict()

@@ -17,6 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 MAKE = """
 import sys
 from pathlib import Path
+from faceflow.files import new_folder
 print("ready", flush=True)
 input()
 print(new_folder(Path(sys.argv[1])))

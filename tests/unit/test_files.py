@@ -20,6 +20,7 @@ def write_a_half(path: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
+from faceflow.files import whole_file
 with whole_file(Path({str(path)!r})) as partial:
     partial.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import DataError
-from faceflow.images import find_fault, find_faults, hash_contents, read_image
+from faceflow.images import IMAGE_SUFFIXES, encode_image, find_fault, find_faults, hash_contents, read_image
 from tests.helpers.faces import smooth_image, write_image
 
 RGB = smooth_image(np.random.default_rng(0), 40)[:30]  # 30 high, 40 wide
@@ -33,6 +33,26 @@ def test_png_pixels_come_back_as_rgb(tmp_path: Path) -> None:
     image = read_image(written(tmp_path / "a.png", encoded(".png")))
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(image, RGB)
+
+
+@pytest.mark.parametrize("name", ["Grüße.png", "顔/スマイル.png", "a\udcff.png"])  # the last: bytes that are no UTF-8
+def test_names_beyond_ascii_are_read_and_told_apart_like_others(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    path = written(tmp_path / name, encoded(".png"))
+    np.testing.assert_array_equal(read_image(path), RGB)
+    np.testing.assert_array_equal(read_image(str(path)), RGB)
+    assert find_fault(path) is None
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+def test_what_is_encoded_can_be_read(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path / f"a{suffix}", encode_image(RGB, suffix, quality=90))
+    assert np.abs(read_image(path).astype(int) - RGB).mean() < 8  # lossy formats
+
+
+def test_quality_decides_about_the_size_of_a_jpeg_alone() -> None:
+    assert len(encode_image(RGB, ".jpg", quality=20)) < len(encode_image(RGB, ".jpg", quality=95))
+    assert encode_image(RGB, ".png", quality=20) == encode_image(RGB, ".png", quality=95)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tiff"])

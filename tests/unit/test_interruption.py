@@ -124,6 +124,13 @@ def test_an_error_that_comes_of_sigterm_is_no_error_of_its_own() -> None:
         assert told(raised.value) == "Terminated: nothing"
 
 
+def test_an_error_after_a_command_that_was_ended_is_its_own() -> None:
+    with pytest.raises(Terminated), terminable():
+        terminate()
+    with pytest.raises(RuntimeError, match="later"), kept(lambda: "nothing"):
+        raise RuntimeError("later")
+
+
 def test_a_process_that_says_nothing_leaves_the_line_to_the_first_one() -> None:
     with pytest.raises(Terminated) as raised, kept(lambda: "again"), kept(lambda: ""):
         terminate()

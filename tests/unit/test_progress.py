@@ -64,6 +64,13 @@ def test_it_stays_away_where_a_file_is_written_or_nobody_wants_it(capsys: pytest
     assert screen.getvalue() == ""
 
 
+def test_only_the_first_process_of_a_run_shows_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with terminal() as screen, progress_bar("Cropping", 1, unit="frames", patience_s=0) as bar:
+        bar.advance()
+    assert screen.getvalue() == ""
+
+
 def test_a_bar_that_an_error_ends_gives_the_terminal_back() -> None:
     with terminal() as screen:
         with contextlib.suppress(KeyboardInterrupt), progress_bar("Cropping", 4, unit="frames", patience_s=0) as bar:

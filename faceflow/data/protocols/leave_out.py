@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from faceflow.data.groups import domains_of
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
 from faceflow.data.rows import Texts
 from faceflow.data.sources import FaceTable
@@ -111,15 +112,13 @@ class LeaveOneDomainOut(_LeaveOneOut):
 
     def groups(self, table: FaceTable) -> Texts:
         """Domain of every row; a table that names none is a domain of its own."""
-        named = table.domains is not None and table.domains != ""
-        if table.domains is None or not np.any(named):
-            return np.full(len(table), table.name)
-        if not np.all(named):
+        domains = domains_of(table)
+        if (domains == "").any():
             raise DataError(
                 f"{table.name}: expected a domain in every row, or in none, got an empty cell for "
-                f"'{table.filenames[np.argmin(named)]}'; fill in the 'domain' column"
+                f"'{table.filenames[np.argmax(domains == '')]}'; fill in the 'domain' column"
             )
-        return table.domains
+        return domains
 
 
 @dataclass(frozen=True, kw_only=True)

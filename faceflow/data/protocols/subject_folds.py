@@ -165,7 +165,9 @@ class SubjectFolds(_FoldsOfPersons):
         listed = {normal_id(subject): subject for subjects in self.subjects.values() for subject in subjects}
         found: dict[str, str] = {}
         for person in persons:
-            for people, spelled in _readings(person):
+            parts = person.split("/")
+            for cut in range(1, len(parts)):  # all ways to read "people/subject", for both may hold slashes
+                people, spelled = "/".join(parts[:cut]), "/".join(parts[cut:])
                 subject = listed.get(normal_id(spelled))
                 if subject is None or self.identities not in (None, people):
                     continue
@@ -217,12 +219,6 @@ def list_persons(persons: Iterable[str]) -> str:
         return f"{len(names)} persons"
     sets = {name.partition("/")[0] for name in names}
     return " ".join(name.partition("/")[2] if len(sets) == 1 else name for name in names)
-
-
-def _readings(person: str) -> Iterable[tuple[str, str]]:
-    """All ways to read "people/subject", for both may hold slashes."""
-    parts = person.split("/")
-    return [("/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
 
 
 def _examples(names: Sequence[str]) -> str:

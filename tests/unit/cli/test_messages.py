@@ -32,7 +32,7 @@ def mistake(*overrides: str, entry: str = "train", then: Callable[[DictConfig], 
 
     with initialize_config_dir(config_dir(), version_base="1.3"), pytest.raises(MISTAKES) as caught:
         run()
-    line = one_line(caught.value)
+    line = one_line(caught.value, entry)
     assert "\n" not in line
     return line
 
@@ -99,6 +99,75 @@ def test_override_that_does_not_fit(override: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "override", "line"),
+    [
+        (
+            "crop",
+            "overwrite=true",
+            "overwrite: expected a known key at the top level, got 'overwrite' of faceflow-export, faceflow-infer, "
+            "faceflow-test, faceflow-train; leave it out, or see faceflow-crop --help",
+        ),
+        (
+            "test",
+            "model=resnet18",
+            "model: expected a config group or key, got 'model' of faceflow-train; leave it out, or see faceflow-test "
+            "--help",
+        ),
+        (
+            "export",
+            "overwrte=true",
+            "overwrte: expected a known key at the top level, got 'overwrte'; did you mean",
+        ),
+        (
+            "crop",
+            "overwrte=true",
+            "overwrte: expected a known key at the top level, got 'overwrte'; known: align",
+        ),
+        ("train", "foo@bar=run", "foo: expected a config group, got 'foo'; known: "),
+    ],
+)
+def test_only_what_this_command_takes_is_suggested(entry: str, override: str, line: str) -> None:
+    assert mistake(override, entry=entry).startswith(f"ConfigError: {line}")
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "method.fixmatch.cutoff_step=1",
+            "method.fixmatch.cutoff_step: expected a known key in 'method.fixmatch', got one of an earlier version; "
+            "adaptive cutoffs need no step; leave it out",
+        ),
+        (
+            "output@hydra=run",
+            "output: expected a config group, got 'output' of an earlier version; the group is named layout: "
+            "layout@hydra",
+        ),
+        (
+            "output=run",
+            "output: expected a known key at the top level, got 'output' of an earlier version; the group is named "
+            "layout: layout@hydra",
+        ),
+    ],
+)
+def test_an_old_spelling_names_the_new_one(override: str, line: str) -> None:
+    given = ["method=fixmatch", override] if override.startswith("method") else [override]
+    assert mistake(*given) == f"ConfigError: {line}"
+
+
+def test_a_stored_config_leaves_no_choice_of_groups(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: {backbone: test_resnet}\n", encoding="utf-8")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "resnet18.yaml").write_text("backbone: resnet18\n", encoding="utf-8")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"), pytest.raises(HydraException) as caught:
+        compose("config", overrides=["model=resnet18"])
+    assert one_line(caught.value, "train") == (
+        "ConfigError: model: expected a config group or key, got the group 'model', which this config leaves no choice "
+        "of; set keys, such as model.KEY=VALUE"
+    )
+
+
+@pytest.mark.parametrize(
     ("entry", "overrides", "use", "key"),
     [
         ("export", [], lambda cfg: cfg.checkpoint, "checkpoint"),
@@ -144,13 +213,13 @@ def test_config_file_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("error", [ConfigError("seed: expected 1,\n  got 2"), DataError("a.csv:3: expected a number")])
 def test_messages_of_our_own_stay_as_they_are_in_one_line(error: Exception) -> None:
-    assert one_line(error) == f"{type(error).__name__}: {' '.join(str(error).split())}"
+    assert one_line(error, "train") == f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def test_system_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         (tmp_path / "no.csv").read_text()
-    assert one_line(caught.value) == (
+    assert one_line(caught.value, "train") == (
         f"FileNotFoundError: {tmp_path}/no.csv: No such file or directory; check the path, its rights and the disk"
     )
 
@@ -168,4 +237,4 @@ def test_error_of_a_loader_process_loses_its_traceback() -> None:
     with pytest.raises(DataError) as caught:
         as_a_worker_sends_it(DataError(line)).reraise()
     assert "Traceback" in str(caught.value)
-    assert one_line(caught.value) == f"DataError: {line}"
+    assert one_line(caught.value, "train") == f"DataError: {line}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import subprocess
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -212,15 +210,6 @@ def test_plain_sections_have_exactly_the_fields_of_their_class(kind: Any, compos
 )
 def test_type_check_of_this_file_can_fail(value: Any, annotation: Any, expected: bool) -> None:
     assert matches(value, annotation) is expected
-
-
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_help_names_every_group_and_option(entry: str) -> None:
-    command = [sys.executable, "-c", f"from faceflow.cli.{entry} import main; main()", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    listed = dict(line.split(": ", 1) for line in done.stdout.splitlines() if line.count(": ") == 1)
-    for group, options in groups().items():
-        assert listed[group].split(", ") == options
 
 
 def test_every_file_says_what_it_is_for_or_inherits_one_that_does() -> None:

@@ -30,6 +30,35 @@ def test_nested_components_are_built_first() -> None:
     assert isinstance(built.criterion, BCE)
 
 
+@pytest.mark.parametrize(
+    ("key", "loss", "place"),
+    [
+        ("method.mine", {}, "method.mine.criterion"),  # a criterion of its own
+        ("method.mine", {**BCE_NODE, "max_weight": 0}, "loss"),  # a copy, as `criterion: ${loss}` makes it
+    ],
+)
+def test_a_refused_parameter_is_named_where_the_user_set_it(key: str, loss: dict[str, Any], place: str) -> None:
+    node = {"_target_": SUPERVISED, "criterion": {**BCE_NODE, "max_weight": 0}}
+    with pytest.raises(ConfigError) as caught:
+        instantiate(node, key=key, copied={"loss": loss})
+    assert str(caught.value) == f"{place}.max_weight: expected a finite number >= 1, got 0"
+
+
+@pytest.mark.parametrize("name", ["fixmatch", "my_fix"])
+def test_an_objective_is_named_by_its_own_key(name: str) -> None:
+    settings = {"n_cutoff": None, "coverage": None, "rank_consistent": True, "lambda_u": 1.0, "ramp_up": 0.1}
+    node = {"_target_": "faceflow.methods.fixmatch.FixMatch", "criterion": BCE_NODE, **settings, "teacher": "student"}
+    with pytest.raises(ConfigError) as caught:
+        instantiate({**node, "p_cutoff": {"AU12": 0.3}}, key=f"method.{name}")
+    assert str(caught.value) == f"method.{name}.p_cutoff.AU12: expected a probability in (0.5, 1], got 0.3"
+
+
+def test_a_message_that_names_a_whole_key_stays_as_it_is() -> None:
+    node = {"_target_": "faceflow.training.averages.EMA", "decay": 2}
+    with pytest.raises(ConfigError, match=r"^average\.decay: expected a number in"):
+        instantiate(node, key="average")
+
+
 def test_interpolations_are_resolved_and_containers_are_plain() -> None:
     cfg = OmegaConf.create({"size": 3, "node": {"_target_": "builtins.dict", "sizes": ["${size}", 4]}})
     built = instantiate(cfg.node, key="node")
@@ -103,11 +132,12 @@ def test_missing_argument_is_named() -> None:
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_message_of_the_component_itself_arrives_unchanged(depth: int) -> None:
+def test_message_of_the_component_itself_gets_its_place(depth: int) -> None:
     node: dict[str, Any] = {**BCE_NODE, "max_weight": 0.5}
     for _ in range(depth):
         node = {"_target_": SUPERVISED, "criterion": node}
-    assert refusal(node) == "loss.max_weight: expected a finite number >= 1, got 0.5"
+    place = "loss" + ".criterion" * depth
+    assert refusal(node) == f"{place}.max_weight: expected a finite number >= 1, got 0.5"
 
 
 def test_value_that_the_user_must_give_is_not_passed_on() -> None:

@@ -16,9 +16,9 @@ from faceflow.datasets.published import Recording
 from faceflow.errors import ConfigError
 from faceflow.faces.align import EyesRecipe, Recipe
 from faceflow.faces.detector import Detection
-from faceflow.faces.geometry import transform
 from faceflow.faces.video import FrameRange
 from faceflow.images import read_image
+from tests.helpers.affine import transform
 from tests.helpers.cropping import EYES, crop, files, only_clip, settings
 from tests.helpers.markers import Image, MarkerDetector, blank, draw_face, face_at, write_photo, write_video
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 
-from faceflow.data.datamodule import AUDataModule, check_loader, evaluation_dataset
+from faceflow.data.datamodule import AUDataModule, evaluation_dataset
+from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.errors import ConfigError
@@ -33,13 +36,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> FaceTable:
     return read_folder(folder)
 
 
-def module(table: FaceTable, **changes: Any) -> AUDataModule:
+def settings(**changes: Any) -> dict[str, Any]:
     turn = {"_target_": "albumentations.Affine", "rotate": [-20, 20], "p": 1.0}
-    settings: dict[str, Any] = {
+    return {
         "aus": AUS,
         "points": (),
         "views": {"labeled/weak"},
-        "pipelines": {"weak": pipeline(turn=turn), "strong": pipeline(turn=turn), "eval": pipeline()},
+        "pipelines": {**dict.fromkeys(("labeled", "weak", "strong"), pipeline(turn=turn)), "eval": pipeline()},
         "flip": 0.5,
         "batch_size": 4,
         "mu": 2,
@@ -47,10 +50,13 @@ def module(table: FaceTable, **changes: Any) -> AUDataModule:
         "workers": 0,
         "timeout_s": 0,
         "seed": 0,
-    }
+    } | changes
+
+
+def module(table: FaceTable, **changes: Any) -> AUDataModule:
     pool = changes.pop("unlabeled", [])
     tables = {"train": [table], "unlabeled": pool, "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
-    return AUDataModule(tables, **(settings | changes))
+    return AUDataModule(tables, **settings(**changes))
 
 
 def rows_of(loader: Any) -> list[list[int]]:
@@ -62,7 +68,7 @@ class TestTraining:
     def test_a_batch_holds_only_the_views_that_the_method_reads(self, table: FaceTable) -> None:
         batch, _, _ = next(iter(module(table).train_dataloader()))
         assert set(batch) == {"labeled"}
-        assert set(batch["labeled"]) == {"weak", "target", "mask", "index"}
+        assert set(batch["labeled"]) == {"weak", "target", "mask", "index", "domain", "subject"}
         assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
         both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
         assert {"weak", "strong"} < set(both["labeled"])
@@ -73,6 +79,26 @@ class TestTraining:
         assert "strong" not in batch["labeled"]
         assert "weak" not in batch["unlabeled"]
         assert (len(batch["labeled"]["weak"]), len(batch["unlabeled"]["strong"])) == (2, 6)
+
+    def test_domains_and_subjects_of_both_streams_are_numbered_alike(self, tmp_path: Path) -> None:
+        cameras = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=4, frames=2, domains=["studio", "webcam"])
+        faces = read_folder(cameras)
+        studio = np.asarray(faces.domains) == "studio"
+        labelled, pool = faces.select(studio, "train"), dataclasses.replace(faces, name="pool")
+        data = AUDataModule(
+            {"train": [labelled], "unlabeled": [pool]},
+            **settings(views={"labeled", "unlabeled/strong"}, batch_size=4, mu=2),
+        )
+        assert data.groups.domains == ("studio", "webcam")
+        assert data.groups.subjects == 4
+        batch, _, _ = next(iter(data.train_dataloader()))
+        for stream, tables in (("labeled", [labelled]), ("unlabeled", [pool])):
+            part = batch[stream]
+            assert part["domain"].dtype == part["subject"].dtype == torch.int64
+            for row, domain, subject in zip(part["index"], part["domain"], part["subject"], strict=True):
+                person = tables[0].persons[row].partition("/s")[2]
+                assert data.groups.domains[domain] == ["studio", "webcam"][int(person) % 2]
+                assert subject == {"0": 0, "2": 1, "1": 2, "3": 3}[person]  # the labelled ones first
 
     @pytest.mark.parametrize(("steps", "expected"), [(None, 5), (3, 3), (8, 8)])
     def test_steps_are_those_asked_for_or_of_the_stream_that_takes_more(
@@ -213,7 +239,7 @@ def test_lightning_moves_the_epoch_on_and_keeps_the_samplers(table: FaceTable, t
 )
 def test_a_wrong_loader_setting_is_named(batch_size: int, workers: int, timeout_s: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_loader(batch_size, workers, timeout_s)
+        Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize("flip", [-0.1, 1.1, "half", float("nan"), None])

@@ -49,7 +49,7 @@ def table(tmp_path: Path) -> FaceTable:
 
 
 def dataset(*tables: FaceTable, flip: float = 0.0, points: tuple[float, ...] = (), **views: Pipeline) -> FaceDataset:
-    return FaceDataset(tables, aus=AUS, points=points, views=views or {"eval": resize()}, flip=flip)
+    return FaceDataset(tables, aus=AUS, points=points, views=views or {"eval": resize()}, flip=flip, numbers={})
 
 
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -151,8 +151,8 @@ class TestFlip:
 
     def test_one_side_alone_cannot_be_flipped(self, table: FaceTable) -> None:
         with pytest.raises(ConfigError, match="expected both sides of AU6, got only AU6_L"):
-            FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0.5)
-        FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0)
+            FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0.5, numbers={})
+        FaceDataset([table], aus=["AU6_L"], points=(), views={"eval": resize()}, flip=0, numbers={})
 
 
 def test_0_1_labels_are_missing_where_levels_are_asked_for(table: FaceTable) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from faceflow.data.groups import number_groups
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig, make_splits
 from faceflow.data.streams import training_streams
@@ -41,6 +42,7 @@ def test_a_method_without_unlabelled_views_opens_nothing(faces: FaceTable) -> No
 def test_hidden_and_labelled_training_faces_make_the_pool(faces: FaceTable) -> None:
     found = streams(faces, labeled=0.5)
     assert [table.name for table in found["unlabeled"]] == ["d:hidden", "d:labelled"]
+    assert number_groups(found).domains == ("d",)
     assert len(people(found["train"])) == 3
     assert len(people(found["unlabeled"])) == 6
     assert not people(found["unlabeled"]) & people([*found["val"], *found["test"]])

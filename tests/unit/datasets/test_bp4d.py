@@ -12,7 +12,6 @@ from faceflow.errors import ConfigError, DataError
 
 CODED = {6: 1, 12: 0, 17: 1, 24: 9}  # AU -> code of the frames that a test does not care about
 FIRST = 2440
-KINDS = ("occurrence", "intensity")
 
 
 def write_file(path: Path, content: bytes = b"never opened") -> Path:
@@ -138,10 +137,6 @@ class TestIntensity:
         found = read(graded, labels="intensity")
         assert list(found) == ["F001/T1"]
         assert found["F001/T1"].labels == {2440: {"AU6": 0, "AU10": 3}, 2441: {"AU6": 5}}
-
-    def test_the_labels_state_their_scale(self, graded: Path) -> None:
-        scales = {kind: BP4D(root=str(graded), labels=kind, frames="all").score_max for kind in KINDS}
-        assert scales == {"occurrence": 1, "intensity": 5}
 
     def test_two_files_of_one_au_are_refused(self, graded: Path) -> None:
         write_file(graded / "AU Intensity Codes3.0/AU06/F001_T1_AU06.csv", b"2440,1\n")

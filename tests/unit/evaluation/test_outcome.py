@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from sklearn.metrics import confusion_matrix
 
 from faceflow.errors import ConfigError
 from faceflow.evaluation.outcome import describe, log_outcome, reopened, test_outcome
+from faceflow.evaluation.run_context import label_files
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
 from faceflow.tracking.tracker import Outcome, TrackedRun, Tracker
+from tests.helpers.contexts import run_context
 from tests.helpers.networks import label_table, network_spec
 
 NAN = math.nan
@@ -44,9 +45,7 @@ def test_confusions_equal_scikit_learn_over_the_known_labels() -> None:
     )
     scorer = SplitScorer(tables, spec)
     evaluations = scorer.score(np.arange(6), prediction, {"AU1": 0.5})
-    outcome = test_outcome(
-        TestScores(evaluations=evaluations, pooled=scorer.pooled, prediction=prediction), tables, spec
-    )
+    outcome = test_outcome(TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction))
     first, second = outcome.curves
     occurs, found = [0, 0, 1, 1, 1], [0, 1, 0, 1, 1]  # from 2 on; probability of 0.5 and more
     assert first.confusion is not None
@@ -71,8 +70,8 @@ def test_nothing_that_may_show_a_face_is_handed_over_unless_asked_for(log_images
         (tmp_path / name).write_text("x")
     tracker = Recording()
     splits = {"train": [label_table("faces", {"AU1": [0, 5]})], "test": [label_table("other", {"AU1": [5]})]}
-    cfg = OmegaConf.create({"paths": {"output": str(tmp_path)}, "log_images": log_images})
-    log_outcome([tracker], Outcome(), cfg, checkpoint=None, splits=splits)  # type: ignore[list-item]
+    context = run_context(tmp_path, log_images=log_images)
+    log_outcome([tracker], Outcome(), context, checkpoint=None, splits=splits)  # type: ignore[list-item]
     files = {kind: [str(file.relative_to(tmp_path)) for file in found] for kind, found in tracker.outcome.files.items()}
     assert files == {
         "checkpoint": [],
@@ -91,14 +90,14 @@ def test_nothing_that_may_show_a_face_is_handed_over_unless_asked_for(log_images
 def test_a_fold_belongs_to_the_group_of_its_protocol_and_goes_on_where_its_checkpoint_lies(tmp_path: Path) -> None:
     output = tmp_path / "2026-01-31" / "fold_2"
     sources = {"disfa": {"labels": "a.csv", "train": None, "val": None, "test": None}}
-    cfg = OmegaConf.create({"paths": {"output": str(output)}, "seed": 0, "log_images": False})
-    cfg = OmegaConf.merge(cfg, {"data": {"sources": sources}})
+    context = run_context(output, fold="2", label_files=label_files(sources))
     resume = str(tmp_path / "earlier" / "checkpoints" / "last.ckpt")
-    fold = describe(cfg, fold="2", resume=resume, job_type="train", fingerprints={})  # type: ignore[arg-type]
+    fold = describe(context, resume=resume, fingerprints={"train": {}})
+    assert fold.config["data_fingerprints"] == {"train": {}}
     assert (fold.name, fold.group, fold.job_type) == ("fold_2", "2026-01-31", "fold")
     assert fold.continues == tmp_path / "earlier"
     assert fold.datasets == {"disfa": [Path("a.csv")]}
-    alone = describe(cfg, fold=None, resume=None, job_type="train", fingerprints={})  # type: ignore[arg-type]
+    alone = describe(run_context(output), resume=None, fingerprints={})
     assert (alone.group, alone.job_type, alone.continues) == (None, "train", None)
 
 

@@ -13,9 +13,9 @@ from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Array, Detection
-from faceflow.faces.geometry import transform
-from faceflow.faces.landmarks import points_of_49, points_of_mesh
+from faceflow.faces.landmarks import points_of_mesh
 from faceflow.images import Image
+from tests.helpers.affine import transform
 
 PRESETS = ("eyes", "box", "jaanet")
 # Eyes, nose tip, mouth corners of an upright face.
@@ -85,12 +85,6 @@ def test_jaanet_box_is_measured_in_the_upright_face() -> None:
     tilted = transform(turn(25, (10, 300)), POINTS)
     upright = transform(recipe("jaanet").affine(face()), POINTS)
     np.testing.assert_allclose(transform(recipe("jaanet").affine(face(tilted)), tilted), upright, atol=1e-9)
-
-
-def test_five_points_of_49_are_eye_contours_nose_tip_and_mouth_corners() -> None:
-    landmarks = np.stack([np.arange(49.0), 100 + np.arange(49.0)], axis=1)
-    x = np.array([21.5, 27.5, 13, 31, 37])  # means of 19..24 and 25..30
-    np.testing.assert_allclose(points_of_49(landmarks), np.stack([x, 100 + x], axis=1))
 
 
 def test_eyes_of_the_mesh_do_not_follow_lids_or_irises() -> None:

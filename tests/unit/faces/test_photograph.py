@@ -14,9 +14,9 @@ import yaml
 from faceflow.config.paths import config_dir
 from faceflow.faces.align import EyesRecipe, Recipe
 from faceflow.faces.detector import Array, Detection
-from faceflow.faces.geometry import transform
 from faceflow.faces.mediapipe_detector import MediaPipeLandmarker
 from faceflow.images import Image, read_image
+from tests.helpers.affine import transform
 from tests.unit.faces.test_detector import needing_mediapipe
 
 TURNS = (-30, -20, -10, 0, 10, 20, 30)  # degrees, clockwise

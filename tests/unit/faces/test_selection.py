@@ -7,7 +7,8 @@ import pytest
 
 from faceflow.errors import ConfigError
 from faceflow.faces.detector import Detection
-from faceflow.faces.selection import Face, Selector
+from faceflow.faces.selection import NO_FRAME, Face, Selector, choose_faces
+from faceflow.faces.video import Frame
 
 WIDTH, HEIGHT = 640, 480
 
@@ -154,3 +155,31 @@ def test_two_faces_never_share_a_number_though_both_overlap_one_of_before() -> N
 def test_mistakes_are_named_by_their_key(policy: str, hold: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         selector(policy, hold=hold)
+
+
+def frames(*found: list[Detection] | None) -> list[tuple[Frame, list[Detection]]]:
+    """Frames with what was detected in each; None: one that did not decode."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    return [
+        (Frame(number, None, None if each is None else image), each or []) for number, each in enumerate(found, start=1)
+    ]
+
+
+def numbers(searched: list[tuple[Frame, list[Detection]]], *, sequence: bool) -> list[int | None]:
+    chosen = choose_faces(searched, policy="largest", hold=2, min_score=0.5, sequence=sequence)
+    return [face.number for _, faces in chosen for face in faces]
+
+
+def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_anew() -> None:
+    searched = frames([seen(10)], [seen(300)], [seen(12)])
+    first = numbers(searched, sequence=True)
+    assert first[0] == first[2] != first[1]
+    assert len(set(numbers(searched, sequence=False))) == 1
+
+
+def test_a_frame_that_did_not_decode_has_one_row_and_is_no_miss() -> None:
+    searched = frames([seen(10)], None, [seen(12)])
+    rows = list(choose_faces(searched, policy="largest", hold=0, min_score=0.5, sequence=True))
+    assert [frame.number for frame, _ in rows] == [1, 2, 3]
+    assert rows[1][1] == [NO_FRAME]
+    assert rows[0][1][0].number == rows[2][1][0].number

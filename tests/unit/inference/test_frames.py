@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.faces.video import FrameRange
-from faceflow.inference.frames import find_sources, reported
+from faceflow.faces.video import FrameRange, warn_of_faults
+from faceflow.inference.frames import find_sources
 from tests.helpers.markers import blank, moving_faces, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)
@@ -118,7 +118,7 @@ def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
     path.write_bytes(b"no video" * 100)
     (source,) = find_sources(path, ALL)
     with caplog.at_level(logging.WARNING):
-        (frame,) = reported(source, source.read())
+        (frame,) = warn_of_faults(source.read(), source.file)
     assert (frame.number, frame.image) == (0, None)
     (line,) = caplog.messages
     assert line.startswith(f"{path}: expected a video, got a file that OpenCV cannot decode")

@@ -33,9 +33,8 @@ def cutoff_rule(
         n_cutoff=n_cutoff,
         coverage=coverage,
         rank_consistent=rank_consistent,
-        key="method.fixmatch",
     )
-    rule.bind(("AU1", "AU12", "AU6", "AU15")[: len(prior)], prior)
+    rule.bind(("AU1", "AU12", "AU6", "AU15")[: len(prior)], prior, key="method.x")
     return rule
 
 

@@ -112,7 +112,7 @@ def test_adaptive_cutoffs_are_the_same_for_both_terms() -> None:
 
 
 def test_lambda_above_one_half_is_refused_but_not_by_fixmatch() -> None:
-    with pytest.raises(ConfigError, match=r"method\.defixmatch\.lambda_u: expected a weight in \[0, 0\.5\], got 0\.6"):
+    with pytest.raises(ConfigError, match=r"^lambda_u: expected a weight in \[0, 0\.5\], got 0\.6"):
         method(lambda_u=0.6)
     method(FixMatch, lambda_u=10.0)
 

@@ -233,12 +233,12 @@ def test_quality_is_left_out_without_hidden_labels() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"p_cutoff": 0.5}, r"method\.fixmatch\.p_cutoff: expected a probability in \(0.5, 1\], got 0.5"),
+        ({"p_cutoff": 0.5}, r"^p_cutoff: expected a probability in \(0.5, 1\], got 0.5"),
         ({"p_cutoff": 1.1}, r"p_cutoff: expected .*, got 1.1"),
         ({"p_cutoff": {"AU12": 0.3}}, r"p_cutoff\.AU12: .*, got 0.3"),
         ({"p_cutoff": {"AU12": 0.9}}, "expected a value for AU1"),
         ({"p_cutoff": {"AU99": 0.9, "others": 0.9}}, "expected AUs of the network, got 'AU99'"),
-        ({"n_cutoff": 0.4}, r"method\.fixmatch\.n_cutoff: expected a probability in \(0.5, 1\], got 0.4"),
+        ({"n_cutoff": 0.4}, r"^n_cutoff: expected a probability in \(0.5, 1\], got 0.4"),
         ({"coverage": 0}, r"coverage: expected a share in \(0, 1\]"),
         ({"lambda_u": -1}, "lambda_u: expected a weight >= 0, got -1"),
         ({"ramp_up": 2}, "ramp_up: expected a share of the run"),

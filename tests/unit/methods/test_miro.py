@@ -339,4 +339,4 @@ def test_config_joins_the_supervised_term_and_trains_the_variances_faster() -> N
 def test_setting_out_of_range_names_its_key(key: str, value: Any, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make_miro(**{key: value})
-    assert str(caught.value) == f"method.miro.{key}: expected {expected}, got {value!r}"
+    assert str(caught.value) == f"{key}: expected {expected}, got {value!r}"

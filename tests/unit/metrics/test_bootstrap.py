@@ -83,14 +83,25 @@ def test_icc_of_an_au_that_nobody_shows_is_undefined_and_not_in_the_mean() -> No
     assert constant.per_au.value[[0, 2]].tolist() == [0, 0]
 
 
-def test_draws_do_not_depend_on_how_many_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_do_not_depend_on_how_many_fit_into_memory() -> None:
+    persons, resamples = 20_000, 240  # 4.8 million draws, of which 4 million are held at once
+    rng = np.random.default_rng(0)
+    called, truth = rng.random((2, persons, 1)) < 0.5  # one frame per person
+    in_parts = PersonBootstrap(np.arange(persons), resamples=resamples, seed=0)
+    found = in_parts.decisions(f1, called, truth, np.ones_like(truth))
+    draws = np.random.default_rng(0).integers(0, persons, (resamples, persons))
+    hits, calls, positives = (flags[:, 0][draws].sum(axis=1) for flags in (called & truth, called, truth))
+    low, high = np.quantile(2 * hits / (calls + positives), [0.025, 0.975])
+    assert [found.per_au.low.item(), found.per_au.high.item()] == pytest.approx([low, high], rel=1e-12)
+
+
+def test_another_seed_draws_other_persons() -> None:
     who, score, truth, observed = frames()
-    at_once = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
-    monkeypatch.setattr("faceflow.metrics.bootstrap._BLOCK", 20)
-    in_parts = PersonBootstrap(who, resamples=RESAMPLES, seed=0).decisions(f1, score > 0.5, truth, observed)
-    assert in_parts.per_au.low.tolist() == at_once.per_au.low.tolist()
-    other = PersonBootstrap(who, resamples=RESAMPLES, seed=1).decisions(f1, score > 0.5, truth, observed)
-    assert other.per_au.low.tolist() != at_once.per_au.low.tolist()
+    one, other = (
+        PersonBootstrap(who, resamples=RESAMPLES, seed=seed).decisions(f1, score > 0.5, truth, observed)
+        for seed in (0, 1)
+    )
+    assert other.per_au.low.tolist() != one.per_au.low.tolist()
 
 
 def test_an_au_without_both_classes_has_no_value_and_is_not_in_the_mean() -> None:

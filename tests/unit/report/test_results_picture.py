@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from faceflow.aus import DESCRIPTIONS
 from faceflow.errors import DataError
 from faceflow.report.example_faces import Results, best_faces, worst_faces
 from faceflow.report.figure_page import save
-from faceflow.report.results_picture import draw_results, precision_recall
+from faceflow.report.results_picture import draw_results
 from tests.helpers.results import SOME, images, make_results, random_results
 
 
@@ -36,19 +35,6 @@ def draw_to(path: Path, results: Results, title: str, protocol: dict[str, str]) 
 
 def chosen(results: Results) -> tuple[list[int], list[int]]:
     return [face.row for face in best_faces(results)], [face.row for face in worst_faces(results)]
-
-
-def test_curve_agrees_with_sklearn_and_its_steps_enclose_the_ap() -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.random(300) < 0.2
-    probability = np.round(np.clip(0.3 * truth + 0.7 * rng.random(300), 0, 1), 2)
-    precision, recall = precision_recall(probability, truth)
-    sk_precision, sk_recall, _ = precision_recall_curve(truth, probability)
-    np.testing.assert_allclose(precision[1:], sk_precision[-2::-1])
-    np.testing.assert_allclose(recall[1:], sk_recall[-2::-1])
-    assert recall[0] == 0
-    area = float(np.sum(np.diff(recall) * precision[1:]))
-    assert area == pytest.approx(average_precision_score(truth, probability))
 
 
 def test_bars_marks_and_curves_carry_the_metrics() -> None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import _thread
 import dataclasses
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -86,18 +91,28 @@ def test_second_call_does_not_write(tmp_path: Path) -> None:
     assert marked.read_bytes() == b"kept"
 
 
-def test_interrupted_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = synthetic._write_frame, []
+def wait_for_a_picture(folder: Path) -> None:
+    for _ in range(5000):
+        if any(folder.rglob("*.jpg")):
+            return
+        time.sleep(0.001)
+    raise TimeoutError(folder)
 
-    def interrupted(*args: object) -> dict[str, int]:
-        calls.append(args)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(synthetic, "_write_frame", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        small(tmp_path / "faces")
+def test_interrupted_writing_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        wait_for_a_picture(tmp_path)
+        _thread.interrupt_main()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            small(tmp_path / "faces", frames=10_000)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,19 +129,15 @@ def test_processes_that_write_at_once_end_with_one_data_set(tmp_path: Path) -> N
     assert digests(target) == digests(small(tmp_path / "alone"))
 
 
-def test_the_slower_of_two_writers_discards_its_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, finished = synthetic._publish, []
-
-    def publish_second(unfinished: Path, target: Path) -> None:
-        if not finished:
-            finished.append(unfinished)
-            small(target, seed=9)
-        real(unfinished, target)
-
-    monkeypatch.setattr(synthetic, "_publish", publish_second)
-    small(tmp_path / "faces")
+def test_the_slower_of_two_writers_discards_its_copy(tmp_path: Path) -> None:
+    target = tmp_path / "faces"
+    with ThreadPoolExecutor() as pool:
+        slower = pool.submit(small, target, frames=25)  # begins first, and has 100 faces to draw
+        wait_for_a_picture(tmp_path)
+        small(target, subjects=1, frames=1, seed=9)
+        assert slower.result() == target
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
-    assert digests(tmp_path / "faces") == digests(small(tmp_path / "alone", seed=9))
+    assert digests(target) == digests(small(tmp_path / "alone", subjects=1, frames=1, seed=9))
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

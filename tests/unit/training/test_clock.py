@@ -239,7 +239,7 @@ class TestWithoutEnd:
         [
             ({}, "scheduler", "constant"),
             ({"scheduler": None, "average": SWA(start=0.5)}, "average.start", "0"),
-            ({"scheduler": None, "objectives": {"x": Scaled(paced="method.x.ramp_up")}}, "method.x.ramp_up", "0"),
+            ({"scheduler": None, "objectives": {"x": Scaled(paced="ramp_up")}}, "method.x.ramp_up", "0"),
         ],
     )
     def test_what_counts_in_shares_of_the_run_is_refused(

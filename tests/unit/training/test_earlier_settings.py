@@ -8,8 +8,8 @@ import torch
 
 from faceflow.errors import CheckpointError
 from faceflow.models.checkpoint import PAYLOAD, Payload
-from faceflow.training.build import check_resume
 from faceflow.training.module import AUModule
+from faceflow.training.resume import check_resume
 from tests.helpers.networks import network_spec
 from tests.helpers.training import make_module
 

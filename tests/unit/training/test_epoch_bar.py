@@ -26,7 +26,7 @@ def make_bar(*, patience_s: float = 0.0) -> EpochBar:
 
 
 def train(bar: EpochBar, *, steps: int = 3, **settings: Any) -> None:
-    shown = {"weak": random_images(2, 64), "target": torch.tensor([[[0.0]] * 2, [[1.0]] * 2])}
+    shown = {"labeled": random_images(2, 64), "target": torch.tensor([[[0.0]] * 2, [[1.0]] * 2])}
     rows = {"labeled": {**shown, "mask": torch.ones(2, 2, dtype=torch.bool), "index": torch.arange(2)}}
     fit(make_module(), [rows] * steps, callbacks=[bar], enable_progress_bar=True, **settings)
 

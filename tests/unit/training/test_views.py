@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from faceflow.data.views import LABELED
 from faceflow.errors import ConfigError
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs, images_of
 from faceflow.models.network import AUNetwork, NetworkOutput
 from faceflow.training.averages import EMA
+from faceflow.views import LABELED
 from tests.helpers.networks import network_spec, random_images
 from tests.helpers.training import fit, make_module
 

@@ -16,10 +16,11 @@ from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.averages import WiseFT
 from faceflow.training.build import build_network
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
+from faceflow.training.warm_start import read_start
 from tests.helpers.networks import label_counts, network_spec
 from tests.helpers.training import make_module
 
-MODEL = {"pretrained": False, "weights": None, "dropout": 0.0, "drop_path": 0.0}
+MODEL = {"pretrained": False, "dropout": 0.0, "drop_path": 0.0}
 BP4D, DISFA = ("AU1", "AU2", "AU7", "AU12"), ("AU12", "AU25", "AU1")
 
 
@@ -45,7 +46,7 @@ def save(path: Path, content: dict[str, Any]) -> str:
 
 
 def start(spec: NetworkSpec, path: str) -> AUNetwork:
-    return build_network(spec, MODEL, init_weights=path, channels_last=False)
+    return build_network(spec, MODEL, start=read_start(path, None), channels_last=False)
 
 
 def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
@@ -202,8 +203,7 @@ def test_damaged_or_hostile_weights_are_refused_in_one_line(
 def test_own_checkpoint_serves_as_weights_of_a_backbone(tmp_path: Path) -> None:
     source = trained(network_spec())
     path = save(tmp_path / "best.ckpt", checkpoint(source))
-    settings = MODEL | {"weights": path}
-    network = build_network(network_spec(aus=("AU9",)), settings, init_weights=None, channels_last=True)
+    network = build_network(network_spec(aus=("AU9",)), MODEL, start=read_start(None, path), channels_last=True)
     assert_same(network.backbone.state_dict(), source.backbone.state_dict())
     assert network.backbone.pretrained
     assert not network.head.linear.bias.any()

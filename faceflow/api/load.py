@@ -1,19 +1,13 @@
-"""The commands as Python functions, for notebooks and programs; `faceflow.load`, `faceflow.train`, ... are these."""
+"""`faceflow.load`: an exported model, ready to predict."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from faceflow.cli.messages import one_line
+from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
 from faceflow.config.overrides import spell_overrides
-from faceflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from faceflow.inference.predictor import Predictor
@@ -99,14 +93,5 @@ def load(
         "batch_size": batch_size,
         "threads": threads,
     }
-    with _mistakes_raised():
+    with mistakes_raised("infer"):
         return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
-
-
-@contextlib.contextmanager
-def _mistakes_raised() -> Iterator[None]:
-    """Raise mistakes that Hydra finds as ours, in the one line that the commands print."""
-    try:
-        yield
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error).removeprefix("ConfigError: ")) from error

@@ -13,8 +13,8 @@ import pytest
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.sweep.job import Job, read_job
+from faceflow.sweep.job_results import aggregate, read_sweep, sweep_frame, varied_keys
 from faceflow.sweep.overview import summarize_sweep
-from faceflow.sweep.results import aggregate, read_sweep, sweep_frame, varied_keys
 
 COST = {"parameters": 1_000_000, "images_per_second": 200.0, "updates": 60}
 

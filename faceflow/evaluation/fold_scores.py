@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from rich.table import Table
 
 from faceflow.aus import description, sort_key
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
-from faceflow.data.protocols.protocol import LEGACY
+from faceflow.data.sources import FaceTable
+from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.pooled import Pooled, pool_tests
-from faceflow.evaluation.record import run_record
+from faceflow.evaluation.record import read_record, run_record
+from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
 from faceflow.metrics.metric import Place, columns_in
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.result_files import marked, write_json, write_table
-from faceflow.training.earlier import read_record
-from faceflow.training.fold import FoldRun
 
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
 
 
-def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: str, started: float) -> float:
+@dataclass(frozen=True, kw_only=True)
+class FinishedFold:
+    """A fold whose folder holds its results.
+
+    Attributes:
+        name: of the fold.
+        folder: with metrics.json and, where it was tested, predictions.csv.
+        tests: tables of its test faces.
+        aus: of its network.
+    """
+
+    name: str
+    folder: Path
+    tests: Sequence[FaceTable]
+    aus: Sequence[str]
+
+
+def report_folds(
+    context: RunContext,
+    finished: Sequence[FinishedFold],
+    *,
+    unit: str,
+    protocol: Mapping[str, str],
+    monitor: str,
+    tested: bool,
+    graded: bool,
+    bootstrap: Bootstrap,
+    started: float,
+) -> float:
     """Write metrics.json, folds.csv, folds_per_au.csv and folds.txt over finished folds, and print the tables.
 
     Args:
-        cfg: config of the command.
-        runs: its folds.
+        context: of the command.
+        finished: its folds, in order.
         unit: what the name of a fold names.
-        rule: how rows were split, in words.
+        protocol: how rows were split and what labels mean; with "legacy", the test faces chose the epoch.
+        monitor: metric that chose the checkpoints.
+        tested: whether the folds were tested.
+        graded: whether their networks give intensities.
+        bootstrap: of the intervals of pooled scores.
         started: time.time() at the start.
 
     Returns:
@@ -44,85 +76,79 @@ def report_folds(cfg: DictConfig, runs: Sequence[FoldRun], *, unit: str, rule: s
     Raises:
         DataError: the record or the predictions of a fold are damaged, or a file cannot be written.
     """
-    output = Path(cfg.paths.output)
-    records = [read_record(run.output) for run in runs]
-    folds = [_scores(run, record) for run, record in zip(runs, records, strict=True)]
-    pooled = _pooled(cfg, runs, records) if cfg.test else {}
-    overall, per_au = _overall(folds, pooled), _per_au(folds, pooled)
+    output = context.output
+    records = [read_record(fold.folder) for fold in finished]
+    shown = [column.name for column in columns_in(Place.FOLDS) if graded or not column.metric.graded]
+    metrics = shown if tested else []
+    folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
+    pooled = _pooled(finished, records, bootstrap) if tested else {}
+    overall = {name: _aggregate(name, None, [fold.scores[name] for fold in folds], pooled) for name in folds[0].scores}
+    per_au = _per_au(folds, pooled)
     best = float(np.mean([record["monitor"]["best"] for record in records]))
-    legacy = runs[0].legacy
-    protocol = ({"legacy": LEGACY} if legacy else {}) | {"split": rule, "labels": runs[0].protocol["labels"]}
-    tables = _tables(cfg, folds, overall, per_au, unit=unit, protocol=protocol)
+    tables = _tables(folds, overall, per_au, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
     print_lines("")
     print_tables(*tables, saved_to=output / "folds.txt")
     write_table(output / "folds.csv", marked(_folds_frame(folds, overall, unit), protocol))
     if per_au:
         write_table(output / "folds_per_au.csv", marked(_aus_frame(folds, per_au), protocol))
     content = {
-        "monitor": {"metric": cfg.monitor, "best": best},
-        "run": run_record(seed=cfg.seed, protocol=protocol, splits={}, started=started),
+        "monitor": {"metric": monitor, "best": best},
+        "run": run_record(seed=context.seed, protocol=protocol, data={}, started=started),
         "protocol": protocol,
         "folds": {fold.name: record for fold, record in zip(folds, records, strict=True)},
-        "bootstrap": {"resamples": cfg.bootstrap.resamples, "seed": cfg.bootstrap.seed},
+        "bootstrap": {"resamples": bootstrap.resamples, "seed": bootstrap.seed},
         **summary_rows(overall),
         "per_au": {metric: {au: one.to_dict() for au, one in column.items()} for metric, column in per_au.items()},
     }
-    if cfg.pictures:
-        folders = {fold.name: run.output for fold, run in zip(folds, runs, strict=True)}
-        print_lines(f"Report: {report_protocol(cfg, content, tables=tables, folds=folders)}")
+    if context.pictures:
+        folders = {fold.name: fold.folder for fold in finished}
+        print_lines(f"Report: {report_protocol(context, content, tables=tables, folds=folders)}")
     write_json(output / "metrics.json", content)
-    mark = " (legacy)" if legacy else ""
+    mark = " (legacy)" if "legacy" in protocol else ""
     files = "folds.csv, folds_per_au.csv" if per_au else "folds.csv"
-    print_lines(f"Mean of the best {cfg.monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
+    print_lines(f"Mean of the best {monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
     return best
 
 
-def _scores(run: FoldRun, record: Mapping[str, Any]) -> FoldScores:
+def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str]) -> FoldScores:
     """Scores of the test faces of all data sets together; of the validation, where nothing was tested."""
-    tables = run.streams["test"]
     per_au: dict[str, dict[str, float]] = {}
-    if run.cfg.test:
-        evaluation = _evaluation(run, record)
+    if metrics:
+        evaluation = _evaluation(fold, record)
         summary = evaluation["summary"]
-        shown = [column for column in columns_in(Place.FOLDS) if run.cfg.levels > 1 or not column.metric.graded]
-        names = [column.name for column in shown]
-        aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in names}
-        per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in names}
+        aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in metrics}
+        per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in metrics}
     else:
-        aus, scores = len(run.aus), {run.cfg.monitor: _finite(record["monitor"]["best"])}
+        monitor = record["monitor"]
+        aus, scores = len(fold.aus), {monitor["metric"]: _finite(monitor["best"])}
     return FoldScores(
-        name=str(run.name),
-        images=sum(map(len, tables)),
-        persons=len({str(person) for table in tables for person in table.persons}),
+        name=fold.name,
+        images=sum(map(len, fold.tests)),
+        persons=len({str(person) for table in fold.tests for person in table.persons}),
         aus=aus,
         scores=scores,
         per_au=per_au,
     )
 
 
-def _evaluation(run: FoldRun, record: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluation(fold: FinishedFold, record: Mapping[str, Any]) -> dict[str, Any]:
     evaluations: dict[str, dict[str, Any]] = record["test"]
-    return evaluations[POOLED if POOLED in evaluations else run.streams["test"][0].name]
+    return evaluations[POOLED if POOLED in evaluations else fold.tests[0].name]
 
 
-def _pooled(cfg: DictConfig, runs: Sequence[FoldRun], records: Sequence[Mapping[str, Any]]) -> _PooledScores:
+def _pooled(
+    finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], bootstrap: Bootstrap
+) -> _PooledScores:
     """Scores of the predictions of all folds together."""
-    rows = [_evaluation(run, record)["per_au"] for run, record in zip(runs, records, strict=True)]
+    rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
     thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
-    pooled = pool_tests([run.output for run in runs], thresholds)
-    return pooled.scores(resamples=cfg.bootstrap.resamples, seed=cfg.bootstrap.seed)
+    pooled = pool_tests([fold.folder for fold in finished], thresholds)
+    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
 
 
 def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:
     value, low, high = pooled.get(metric, {}).get(au, Pooled(np.nan, np.nan, np.nan))
     return Aggregate(values=tuple(values), pooled=value, low=low, high=high)
-
-
-def _overall(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, Aggregate]:
-    """Means over AUs, by metric."""
-    return {
-        metric: _aggregate(metric, None, [fold.scores[metric] for fold in folds], pooled) for metric in folds[0].scores
-    }
 
 
 def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dict[str, Aggregate]]:
@@ -137,20 +163,19 @@ def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dic
 
 
 def _tables(
-    cfg: DictConfig,
     folds: Sequence[FoldScores],
     overall: Mapping[str, Aggregate],
     per_au: Mapping[str, Mapping[str, Aggregate]],
     *,
     unit: str,
     protocol: Mapping[str, str],
+    resamples: int,
 ) -> list[Table]:
     """One row per fold; below it one row per AU, of F1 and, where intensities were learned, ICC."""
     title = f"{'Legacy test' if 'legacy' in protocol else 'Test'} by {unit}"
     caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
-    resamples = f"{cfg.bootstrap.resamples} resamples of the tested persons"
-    pooled = f"pooled: all predictions together; 95 % interval from {resamples}"
+    pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested persons"
     tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     f1 = "f1_0.5" if "legacy" in protocol else "f1_val"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from faceflow.data.views import computed_views, in_order, stream_and_pipeline, with_labeled
+from faceflow.views import computed_views, in_order, stream_and_pipeline, with_labeled
 
 SMALL, LARGE = {"affine": {"rotate": [-8, 8]}}, {"affine": {"rotate": [-20, 20]}}
 DEFIXMATCH = ("labeled", "labeled/strong", "labeled/weak", "unlabeled/strong", "unlabeled/weak")

@@ -1,0 +1,120 @@
+"""`faceflow.crop`: face crops from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from faceflow.api.result_tables import clips_table
+from faceflow.api.running import run_command
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CroppedFaces:
+    """Face crops of videos and pictures.
+
+    Attributes:
+        folder: of all results.
+        finished: False where other machines still crop their share (`shard`).
+        crops: the crops.
+        rows: crops.csv, a row for every frame and face; None before all is finished.
+        labels: labels.csv of a data set, ready for `faceflow.train`; None without one.
+        table: rows by status of every clip.
+    """
+
+    folder: Path
+    finished: bool
+    crops: list[Path] = field(repr=False)
+    rows: Path | None
+    labels: Path | None
+    table: DataFrame = field(repr=False)
+
+
+def crop(
+    overrides: Sequence[str] = (),
+    *,
+    source: str | Path | Sequence[str | Path] | None = None,
+    output: str | Path | None = None,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    selection: str | None = None,
+    hold: int | None = None,
+    smooth: int | None = None,
+    every: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    align: str | None = None,
+    detector: str | None = None,
+    folds: int | str | None = None,
+    workers: int | None = None,
+    config_dir: str | Path | None = None,
+) -> CroppedFaces:
+    """Cut aligned faces out of videos and pictures, as `faceflow-crop` does.
+
+        faces = faceflow.crop(source="videos", output="faces", workers=4)
+        faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels
+
+    Called again with the same settings, it goes on where it was stopped.
+
+    Args:
+        overrides: any settings as on the command line.
+        source: a file, a folder (searched to the bottom), a pattern, or a list of them.
+        output: folder of the results.
+        dataset: a published data set below `root`, such as "disfa" or "bp4d", instead of `source`.
+        root: its folder.
+        selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
+        hold: frames through which a lost face keeps its last place.
+        smooth: frames on either side that steady the alignment in videos.
+        every: 5 takes every fifth frame of a video.
+        start_s: seconds of a video to leave out.
+        end_s: second at which to stop.
+        align: how faces are cut: "eyes", "box" or "jaanet".
+        detector: "mediapipe_landmarks" or "mediapipe_boxes".
+        folds: "published", or a number of folds to split the persons of a data set into.
+        workers: processes, each of which takes a video at a time. They import the program that calls this: one that
+            is a script needs `if __name__ == "__main__":`.
+        config_dir: folder with configs of your own, as `--config-dir`.
+
+    Raises:
+        ConfigError: a setting that is unknown or out of range.
+        DataError: no face anywhere, or files that cannot be read or written.
+    """
+    values = {
+        "source": source,
+        "output": output,
+        "dataset": dataset,
+        "root": root,
+        "selection.policy": selection,
+        "selection.hold": hold,
+        "selection.smooth": smooth,
+        "frames.every": every,
+        "frames.start_s": start_s,
+        "frames.end_s": end_s,
+        "align": align,
+        "detector": detector,
+        "folds": folds,
+        "workers": workers,
+    }
+
+    def task(config: DictConfig) -> CroppedFaces:
+        from faceflow.config.instantiate import plain_dict
+        from faceflow.cropping.crop import crop
+
+        done = crop(plain_dict(config))
+        return CroppedFaces(
+            folder=done.folder,
+            finished=done.finished,
+            crops=[done.folder / "crops" / name for name in done.crops],
+            rows=done.folder / "crops.csv" if done.finished else None,
+            labels=done.folder / "labels.csv" if done.labelled else None,
+            table=clips_table(done.counts),
+        )
+
+    return run_command("crop", values, overrides, config_dir, task)

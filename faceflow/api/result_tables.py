@@ -1,0 +1,47 @@
+"""The tables that commands print, as DataFrames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from faceflow.aus import description
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Content of metrics.json; empty where there is none."""
+    path = folder / "metrics.json"
+    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return content
+
+
+def scores_table(test: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The tests of metrics.json, a row per data set and AU and one for their mean; undefined numbers are NaN."""
+    rows = [
+        {"dataset": dataset, "au": au, "description": description(au) if au != "mean" else "", **values}
+        for dataset, scores in test.items()
+        for au, values in (*scores["per_au"].items(), ("mean", scores["summary"]))
+    ]
+    frame = pd.DataFrame(rows)
+    texts = ["dataset", "au", "description"]
+    return frame.astype({str(name): "float64" for name in frame.columns if name not in texts})
+
+
+def folds_table(folder: Path) -> pd.DataFrame:
+    """The folds of a run and what sums them up, as folds.csv holds them."""
+    return pd.read_csv(folder / "folds.csv")
+
+
+def facts_table(facts: Mapping[str, str]) -> pd.DataFrame:
+    """One row per fact of an exported model."""
+    return pd.DataFrame({"model": dict(facts)}).loc[list(facts)]
+
+
+def clips_table(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
+    """Rows by status of every clip."""
+    frame = pd.DataFrame([{"clip": clip, "rows": sum(found.values()), **found} for clip, found in counts.items()])
+    return frame.astype({str(name): "Int64" for name in frame.columns if name != "clip"}).fillna(0)

@@ -1,0 +1,103 @@
+"""`faceflow.test`: a test from Python, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from faceflow.api.result_tables import read_metrics, scores_table
+from faceflow.api.running import run_command, torch_restored
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationRun:
+    """A test of a checkpoint or an exported model.
+
+    Attributes:
+        folder: of all results.
+        f1: mean F1 over AUs at the thresholds of validation, of all data sets together.
+        table: a row per data set and AU, and one for their mean (`au` is "mean" there).
+        metrics: content of metrics.json.
+    """
+
+    folder: Path
+    f1: float
+    table: DataFrame = field(repr=False)
+    metrics: Mapping[str, Any] = field(repr=False)
+
+
+def test(
+    overrides: Sequence[str] = (),
+    *,
+    checkpoint: str | Path | None = None,
+    onnx: str | Path | None = None,
+    output: str | Path | None = None,
+    overwrite: bool | None = None,
+    data: str | Sequence[str] | None = None,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+    subset: str | None = None,
+    same_subjects: bool | None = None,
+    accelerator: str | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    config_dir: str | Path | None = None,
+) -> EvaluationRun:
+    """Test a checkpoint, or a model exported from it, as `faceflow-test` does.
+
+        faceflow.test(checkpoint=run.checkpoint, data="csv", labels="new.csv", images="new").table
+
+    Args:
+        overrides: any settings as on the command line.
+        checkpoint: best.ckpt of a run.
+        onnx: exported file to test instead of the checkpoint's own network.
+        output: folder of the results (hydra.run.dir); default: one named by the time, below runs/test.
+        overwrite: whether the results of an earlier test in `output` are replaced.
+        data: data sets; see `faceflow.train`.
+        labels: CSV of your own labels.
+        images: folder of its faces.
+        subset: "unseen" persons only, or "all".
+        same_subjects: whether equal ids in other files are the same people; default: a warning.
+        accelerator: "auto", "cpu" or "gpu".
+        batch_size: faces per batch.
+        workers: loader processes; 0 loads in this one.
+        config_dir: folder with configs of your own, as `--config-dir`.
+
+    Raises:
+        ConfigError: a setting that is unknown or out of range.
+        FaceFlowError: data or files that cannot be used; see its subclasses.
+    """
+    values = {
+        "checkpoint": checkpoint,
+        "onnx": onnx,
+        "data": data,
+        "data.labels": labels,
+        "data.images": images,
+        "subset": subset,
+        "same_subjects": same_subjects,
+        "accelerator": accelerator,
+        "loader.batch_size": batch_size,
+        "loader.workers": workers,
+        "overwrite": overwrite,
+        "hydra.run.dir": output,
+    }
+
+    def task(config: DictConfig) -> EvaluationRun:
+        with torch_restored():
+            from faceflow.evaluation.test import test
+
+            done = test(config)
+        metrics = read_metrics(done.folder)
+        return EvaluationRun(folder=done.folder, f1=done.f1_val, table=scores_table(metrics["test"]), metrics=metrics)
+
+    return run_command("test", values, overrides, config_dir, task)
+
+
+test.__test__ = False  # type: ignore[attr-defined] # not a pytest function

@@ -1,0 +1,73 @@
+"""Domains and subjects of training faces as indices, the same in all streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.data.rows import Texts
+from faceflow.data.sources import UNLABELED, FaceTable
+from faceflow.data.subjects import connected
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which domain and which subject every training face is of; -1 where that is not known.
+
+    Attributes:
+        domains: names in the order of their indices: those of labelled faces, then those of unlabelled ones alone.
+        subjects: how many there are. Rows that have a person or a picture in common are of one subject.
+        domain, subject: stream -> index of each row of its tables, (N,).
+    """
+
+    domains: tuple[str, ...]
+    subjects: int
+    domain: Mapping[str, Numbers]
+    subject: Mapping[str, Numbers]
+
+
+def number_groups(streams: Mapping[str, Sequence[FaceTable]]) -> Groups:
+    """Number the domains and subjects of the streams "train" and, where there is one, "unlabeled"."""
+    parts = {name: streams[name] for name in ("train", UNLABELED) if name in streams}
+    domains: list[str] = []
+    for tables in parts.values():
+        found = {name for table in tables for name in np.unique(domains_of(table)).tolist()}
+        domains += sorted(found - {"", *domains})
+    index = {name: number for number, name in enumerate(domains)}
+    subjects, subject = _subjects([table for tables in parts.values() for table in tables])
+    ends = np.cumsum([sum(map(len, tables)) for tables in parts.values()])
+    return Groups(
+        domains=tuple(domains),
+        subjects=subjects,
+        domain={name: _indices(tables, index) for name, tables in parts.items()},
+        subject=dict(zip(parts, np.split(subject, ends[:-1]), strict=True)),
+    )
+
+
+def domains_of(table: FaceTable) -> Texts:
+    """Domain of every row: the value of its `domain` column, "" where that is empty, or the data set without one."""
+    if table.domains is None or not (table.domains != "").any():
+        return np.full(len(table), table.name)
+    return table.domains
+
+
+def _indices(tables: Sequence[FaceTable], index: Mapping[str, int]) -> Numbers:
+    numbers = [np.empty(0, np.int64)]
+    for table in tables:
+        names, which = np.unique(domains_of(table), return_inverse=True)
+        numbers.append(np.array([index.get(name, -1) for name in names.tolist()], np.int64)[which])
+    return np.concatenate(numbers)
+
+
+def _subjects(tables: Sequence[FaceTable]) -> tuple[int, Numbers]:
+    """Count the subjects that some row of theirs names, and number them over all rows, (N,)."""
+    people = connected(tables)
+    named = np.concatenate([np.empty(0, np.bool_), *(np.full(len(table), table.has_subjects) for table in tables)])
+    known = np.unique(people[named])
+    place = np.searchsorted(known, people)
+    return len(known), np.where(np.isin(people, known), place, -1).astype(np.int64)

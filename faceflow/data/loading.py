@@ -1,0 +1,27 @@
+"""How rows are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from faceflow.checks import check_number, check_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Rows of a batch, loader processes, and the longest wait for a batch of theirs in seconds, 0 for ever."""
+
+    batch_size: int
+    workers: int
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        """Check what a user sets.
+
+        Raises:
+            ConfigError: names the key.
+        """
+        check_whole(self.batch_size, key="loader.batch_size", lowest=1)
+        check_whole(self.workers, key="loader.workers", lowest=0)
+        expected = "a number of seconds >= 0; 0 waits for ever"
+        check_number(self.timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)

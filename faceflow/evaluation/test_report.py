@@ -1,0 +1,100 @@
+"""What a test leaves behind: numbers, tables, pictures and a page, and the same for the trackers of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.loggers import Logger
+
+from faceflow.console import print_lines, print_tables
+from faceflow.data.splits import Tables
+from faceflow.evaluation.outcome import log_outcome, test_outcome
+from faceflow.evaluation.run_context import RunContext
+from faceflow.evaluation.run_report import report_run
+from faceflow.evaluation.testing import TestScores
+from faceflow.models.checkpoint import Payload
+from faceflow.report.pictures import draw_pictures
+from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
+from faceflow.report.tables import results_table
+
+
+def report_test(
+    scores: TestScores,
+    payload: Payload,
+    context: RunContext,
+    *,
+    title: str,
+    splits: Tables,
+    extra: Mapping[str, Any],
+) -> None:
+    """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
+
+    Args:
+        scores: of `test_network`.
+        payload: of the checkpoint; its protocol goes beside every number.
+        context: of the run.
+        title: of the tables.
+        splits: all data of the run, for the report.
+        extra: further entries of metrics.json.
+    """
+    output = context.output
+    write_table(output / "per_au.csv", marked(per_au_frame(scores.evaluations), payload.protocol))
+    write_table(output / "predictions.csv", _prediction_frame(scores))
+    shown = [
+        results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol)
+        for name, evaluation in scores.evaluations.items()
+    ]
+    for table in shown:
+        print_tables(table)
+    by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
+    content = {**extra, "protocol": payload.protocol, "test": by_set}
+    if context.pictures:
+        pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
+        aus = payload.spec.aus
+        page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
+        print_lines(f"Report: {page}")
+    # Last, because it marks a finished run.
+    write_json(output / "metrics.json", content)
+    print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+
+
+def publish_test(
+    scores: TestScores,
+    payload: Payload,
+    context: RunContext,
+    *,
+    loggers: Sequence[Logger],
+    checkpoint: Path | None,
+    title: str,
+    splits: Tables,
+    extra: Mapping[str, Any],
+) -> None:
+    """Write and print a test, see `report_test`, and hand it to the loggers of its run.
+
+    `checkpoint` is the file that trackers keep of a training; None for a test alone.
+    """
+    report_test(scores, payload, context, title=title, splits=splits, extra=extra)
+    log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
+
+
+def _prediction_frame(scores: TestScores) -> pd.DataFrame:
+    tables, truth, prediction = scores.tables, scores.scorer.pooled.truth, scores.prediction
+    columns: dict[str, Any] = {
+        "dataset": np.concatenate([np.repeat(table.name, len(table)) for table in tables]),
+        "filename": np.concatenate([table.filenames for table in tables]),
+        "person": np.concatenate([table.persons for table in tables]),
+    }
+    for column, au in enumerate(truth.aus):
+        # All digits of the network's own type: rounded, scores that differ would tie, and AP and AUROC with them.
+        columns[f"{au}_prob"] = prediction.probability[:, column].astype(np.float32)
+        if prediction.intensity is not None:
+            columns[f"{au}_int"] = prediction.intensity[:, column].astype(np.float32)
+        occurrence = np.where(truth.observed[:, column], truth.occurrence[:, column].astype(float), np.nan)
+        columns[f"{au}_occurs"] = pd.array(occurrence, dtype="Int8")
+        if np.isfinite(truth.intensity[:, column]).any():
+            columns[au] = truth.intensity[:, column]
+    return pd.DataFrame(columns)

@@ -1,0 +1,42 @@
+"""The metric that chooses the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.metrics.metric import column_named
+
+
+def default_monitor(levels: int) -> str:
+    """What chooses the checkpoint where a config leaves it open."""
+    return "val/f1_val" if levels == 1 else "val/icc"
+
+
+def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, Any]) -> None:
+    """Check before training that the monitored metric exists and is defined on the validation labels.
+
+    Raises:
+        ConfigError: no metric of that name, or a callback that takes its worst value for the best.
+        DataError: validation labels on which any prediction leaves it undefined.
+    """
+    shape = (scorer.total, len(scorer.spec.aus), scorer.spec.levels)
+    guess, rows = scorer.decode(np.random.default_rng(0).random(shape)), np.arange(scorer.total)
+    known = scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess)))
+    if monitor not in known:
+        raise ConfigError(f"monitor: expected a validation metric, got '{monitor}'; {suggest(monitor, known)}")
+    column = column_named(monitor.rpartition("/")[2])
+    mode = "min" if column is not None and column.metric.lower_is_better else "max"
+    for name, node in callbacks.items():
+        if node and node.get("monitor") == monitor and node.get("mode", mode) != mode:
+            raise ConfigError(f"callbacks.{name}.mode: expected {mode} for monitor={monitor}, got {node['mode']}")
+    if not np.isfinite(known[monitor]):
+        wanted = "both classes" if column is None else column.metric.defined_on
+        raise DataError(
+            f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
+            "persons with split.val, or others with split.seed"
+        )

@@ -1,0 +1,237 @@
+"""One run: check its settings against its data, train, test the best checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from faceflow.config.run_folder import settle
+from faceflow.config.stored import store_config
+from faceflow.console import print_lines, save_tables
+from faceflow.data.crop_recipe import find_crop_recipe
+from faceflow.data.transforms import Pipeline
+from faceflow.evaluation.data_summary import DATA
+from faceflow.evaluation.evaluation_data import eval_pipeline
+from faceflow.evaluation.intervals import Bootstrap
+from faceflow.evaluation.known_faces import check_start, with_start
+from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, trackers_of
+from faceflow.evaluation.predictors import TorchPredictor
+from faceflow.evaluation.record import provenance, run_record, versions
+from faceflow.evaluation.run_context import RunContext
+from faceflow.evaluation.run_report import report_run
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.evaluation.test_report import publish_test
+from faceflow.evaluation.testing import test_network
+from faceflow.files import remove_leftovers
+from faceflow.interruption import kept
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
+from faceflow.models.checkpoint import Payload, load_network
+from faceflow.models.network import NetworkSpec
+from faceflow.report.result_files import write_json
+from faceflow.tracking.tracker import Outcome, tracked
+from faceflow.training.build import (
+    BatchSettings,
+    ModuleSettings,
+    build_batches,
+    build_module,
+    build_spec,
+    build_trainer,
+)
+from faceflow.training.fit import RunState, best_checkpoint, fit
+from faceflow.training.monitor import check_monitor
+from faceflow.training.rank import is_rank_zero
+from faceflow.training.resume import check_resume
+from faceflow.training.run_data import DataSettings, RunData
+from faceflow.training.warm_start import Start
+from faceflow.training.watching import training_cost, watchers
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How a run trains and is tested.
+
+    Attributes:
+        data, module, batches: what it learns from, what learns, and in what portions.
+        trainer: arguments of Lightning's trainer.
+        callbacks, loggers: of the trainer, by name.
+        monitor: metric that chooses the checkpoint.
+        test: whether the best checkpoint is tested.
+        bootstrap: of the intervals of its scores.
+        overwrite: whether the command replaces earlier results.
+    """
+
+    data: DataSettings
+    module: ModuleSettings
+    batches: BatchSettings
+    trainer: Mapping[str, Any]
+    callbacks: Mapping[str, Any]
+    loggers: Mapping[str, Any]
+    monitor: str
+    test: bool
+    bootstrap: Bootstrap
+    overwrite: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run whose settings fit its data: ready to begin."""
+
+    context: RunContext
+    settings: RunSettings
+    data: RunData
+    counts: LabelCounts
+    spec: NetworkSpec
+    scorer: SplitScorer
+    start: Start | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The best value of the monitored metric, and its checkpoint."""
+
+    best: float
+    checkpoint: Path
+
+
+def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start: Start | None) -> Run:
+    """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
+
+    Raises:
+        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start` and `check_monitor`.
+    """
+    counts = data.count()
+    if settings.test and start is not None:
+        check_start(start.payload, data.streams["test"], key=start.weights.key)
+    spec = build_spec(
+        settings.module.model,
+        aus=data.aus,
+        levels=settings.data.levels,
+        points=settings.data.cutpoints,
+        occurrence_min=data.occurrence_min,
+    )
+    scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
+    check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
+    return Run(context=context, settings=settings, data=data, counts=counts, spec=spec, scorer=scorer, start=start)
+
+
+def train_run(run: Run, *, command: RunContext, started: float, resume: str | None) -> Trained | None:
+    """Train, then test the best checkpoint with what `faceflow-test` runs.
+
+    Args:
+        run: from `prepare_run`.
+        command: context of the command; that of the run, unless it is one of several folds.
+        started: time.time() when the work on it began.
+        resume: checkpoint of an interrupted run to go on from.
+
+    Returns:
+        None in all processes but the first.
+    """
+    context, settings, data = run.context, run.settings, run.data
+    remove_leftovers(context.output, older_than_s=0)  # of an earlier start in this folder that was killed
+    L.seed_everything(context.seed, workers=True, verbose=False)
+    module = build_module(
+        settings.module,
+        start=run.start,
+        computed=data.views,
+        counts=run.counts,
+        scorer=run.scorer,
+        payload=_payload(run),
+        seed=context.seed,
+    )
+    batches, loggers = build_batches(settings.batches, data, seed=context.seed), build_loggers(settings.loggers)
+    pipeline = eval_pipeline(settings.batches.transforms)
+    shown = pipeline if context.log_images else None
+    trainer = build_trainer(
+        settings.trainer,
+        callbacks=settings.callbacks,
+        watchers=watchers(loggers, data.streams["val"], pipeline=shown, seed=context.seed),
+        loggers=loggers,
+        output=context.output,
+    )
+    if resume:
+        check_resume(resume, module)
+    described = describe(context, resume=resume, fingerprints=data.fingerprints)
+    if is_rank_zero():  # nothing but training itself can fail from here on
+        settle()
+        for each in (command, context):
+            store_config(each.config, each.output)
+        save_tables(*data.tables(), path=context.output / DATA)
+    state = RunState(
+        context.output,
+        resume=resume,
+        fold=context.fold is not None,
+        speaks=is_rank_zero(),
+        overwrite=settings.overwrite,
+    )
+    with kept(state.kept), tracked(trackers_of(loggers), described):
+        fit(trainer, module, batches, state)
+        if not trainer.is_global_zero:
+            return None
+        with kept(state.trained):
+            return _finish(run, trainer, pipeline, started=started)
+
+
+def _payload(run: Run) -> Payload:
+    """What checkpoints say of the run."""
+    context, data = run.context, run.data
+    faces, seen = with_start(data.faces, data.seen, run.start.payload if run.start else None)
+    return Payload(
+        spec=run.spec,
+        protocol=dict(data.protocol),
+        seen=seen,
+        config=dict(context.config),
+        versions=versions(),
+        crop=find_crop_recipe(data.streams["train"]),
+        training_data={name: table["content"] for name, table in data.fingerprints["train"].items()},
+        run=provenance(context.output, fold=context.fold is not None),
+        faces=faces,
+    )
+
+
+def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float) -> Trained:
+    """Test the best checkpoint and close the record."""
+    context, settings, data = run.context, run.settings, run.data
+    best = best_checkpoint(trainer)
+    score, checkpoint = float(best.best_model_score), best.best_model_path
+    network, payload = load_network(checkpoint, key="checkpoint")
+    record: dict[str, Any] = {
+        "monitor": {"metric": settings.monitor, "best": score},
+        "checkpoint": checkpoint,
+        "training": training_cost(trainer, network),
+        "run": run_record(seed=context.seed, protocol=payload.protocol, data=data.fingerprints, started=started),
+    }
+    if settings.test and data.streams["test"]:
+        scores = test_network(
+            TorchPredictor(network, accelerator=settings.trainer["accelerator"]),
+            payload.thresholds,
+            data.streams["test"],
+            pipeline=pipeline,
+            loading=settings.batches.loading,
+            bootstrap=settings.bootstrap,
+        )
+        title = ("Legacy test" if data.legacy else "Test") + (f" of {context.fold}" if context.fold else "")
+        publish_test(
+            scores,
+            payload,
+            context,
+            loggers=trainer.loggers,
+            checkpoint=Path(checkpoint),
+            title=title,
+            splits=data.streams,
+            extra=record,
+        )
+    else:
+        record["protocol"] = payload.protocol
+        if context.pictures:
+            report_run(context, record, title="Training", aus=data.aus, splits=data.streams)
+        if context.fold is not None:  # the summary over folds reads it
+            write_json(context.output / "metrics.json", record)
+        log_outcome(trainer.loggers, Outcome(), context, checkpoint=Path(checkpoint), splits=data.streams)
+    mark = " (legacy)" if data.legacy else ""
+    print_lines(f"Best {settings.monitor}{mark}: {score:.4f}", f"Checkpoint: {checkpoint}")
+    return Trained(best=score, checkpoint=Path(checkpoint))

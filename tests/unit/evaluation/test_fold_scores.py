@@ -1,0 +1,99 @@
+"""What folds sum up to: means and deviations over folds, and scores of all predictions together."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from faceflow.errors import DataError
+from faceflow.evaluation.fold_scores import FinishedFold, report_folds
+from faceflow.evaluation.intervals import Bootstrap
+from tests.helpers.contexts import run_context
+from tests.helpers.networks import label_table
+
+PROTOCOL = {"split": "2 folds by person", "labels": "faces: occurrence = 1"}
+# Of one fold: F1 at the threshold of validation, the best epoch, and rows of person, probability and label.
+FOLDS = {
+    "fold1": (1.0, 0.75, [("p", 0.6, 1), ("p", 0.4, 0)], 0.5),
+    "fold2": (2 / 3, 0.25, [("q", 0.6, 0), ("q", 0.7, 0), ("r", 0.9, 1)], 0.65),
+}
+
+
+def finish(output: Path, name: str, *, tested: bool = True) -> FinishedFold:
+    f1, best, rows, threshold = FOLDS[name]
+    folder = output / name
+    folder.mkdir(parents=True)
+    record: dict[str, Any] = {"monitor": {"metric": "val/f1_val", "best": best}, "run": {"data": {}}}
+    if tested:
+        scores = {"f1_val": f1, "f1_0.5": None, "ap": 0.5, "auroc": 0.5}
+        summary = {"valid_aus": 1.0, **scores}
+        per_au = {"AU1": {"threshold_val": threshold, **scores}}
+        record["test"] = {"faces": {"rows": len(rows), "summary": summary, "per_au": per_au}}
+        frame = pd.DataFrame(rows, columns=["person", "AU1_prob", "AU1_occurs"])
+        frame.insert(0, "dataset", "faces")
+        frame.insert(1, "filename", [f"{name}/{row}" for row in range(len(rows))])
+        frame.to_csv(folder / "predictions.csv", index=False)
+    (folder / "metrics.json").write_text(json.dumps(record), "utf-8")
+    tests = [label_table("faces", {"AU1": [float(label) for _, _, label in rows]})]
+    return FinishedFold(name=name, folder=folder, tests=tests, aus=("AU1",))
+
+
+def report(output: Path, finished: list[FinishedFold], *, tested: bool = True, **protocol: str) -> float:
+    return report_folds(
+        run_context(output, seed=3),
+        finished,
+        unit="fold",
+        protocol=protocol | PROTOCOL,
+        monitor="val/f1_val",
+        tested=tested,
+        graded=False,
+        bootstrap=Bootstrap(resamples=20, seed=0),
+        started=0.0,
+    )
+
+
+def test_means_are_over_folds_and_pooled_scores_over_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(tmp_path, [finish(tmp_path, name) for name in FOLDS]) == 0.5
+    content = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert content["monitor"] == {"metric": "val/f1_val", "best": 0.5}
+    assert content["run"]["seed"] == 3
+    assert content["mean"]["f1_val"] == pytest.approx(5 / 6)
+    assert content["std"]["f1_val"] == pytest.approx(math.sqrt(2) / 6)  # sample deviation of 1 and 2/3
+    assert content["pooled"]["f1_val"] == pytest.approx(2 * 2 / (2 * 2 + 1))  # 0.7 is the one false alarm
+    assert content["pooled"]["f1_0.5"] == pytest.approx(2 * 2 / (2 * 2 + 2))  # 0.6 is another
+    assert content["per_au"]["f1_0.5"]["AU1"]["folds"] == 0
+    folds = pd.read_csv(tmp_path / "folds.csv")
+    assert folds["fold"].tolist()[:2] == ["fold1", "fold2"]
+    assert folds["images"].tolist()[:2] == [2, 3]
+    assert "icc" not in folds
+    per_au = pd.read_csv(tmp_path / "folds_per_au.csv")
+    f1 = per_au[per_au["metric"] == "f1_val"].iloc[0]
+    assert (f1["fold1"], f1["fold2"]) == pytest.approx((1, 2 / 3))
+    printed = capsys.readouterr().out
+    assert "Mean of the best val/f1_val: 0.5000" in printed
+    assert (tmp_path / "folds.txt").read_text("utf-8").splitlines()[0] == "Test by fold"
+
+
+def test_without_tests_the_monitored_metric_stands_for_scores(tmp_path: Path) -> None:
+    assert report(tmp_path, [finish(tmp_path, name, tested=False) for name in FOLDS], tested=False) == 0.5
+    assert pd.read_csv(tmp_path / "folds.csv")["val/f1_val"].tolist()[:2] == [0.75, 0.25]
+    assert not (tmp_path / "folds_per_au.csv").exists()
+
+
+def test_legacy_numbers_are_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(tmp_path, [finish(tmp_path, name) for name in FOLDS], legacy="chosen on the test faces")
+    assert "Mean of the best val/f1_val (legacy): 0.5000" in capsys.readouterr().out
+    assert (tmp_path / "folds.txt").read_text("utf-8").startswith("Legacy test by fold")
+
+
+def test_a_fold_without_its_record_is_refused(tmp_path: Path) -> None:
+    finished = [finish(tmp_path, name) for name in FOLDS]
+    (tmp_path / "fold2" / "metrics.json").unlink()
+    with pytest.raises(DataError, match=r"fold2/metrics.json: expected the record of a finished fold"):
+        report(tmp_path, finished)
+    assert not (tmp_path / "metrics.json").exists()

@@ -1,0 +1,86 @@
+"""`test` needs a config and no command line."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.evaluation.test import test as score_checkpoint
+from faceflow.models.checkpoint import PAYLOAD, Payload
+from faceflow.models.network import AUNetwork
+from tests.helpers.faces import read_folder, write_csv_dataset
+from tests.helpers.networks import network_spec
+from tests.helpers.runs import command_config
+
+SPEC = network_spec(image_size=32)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four persons on two images each."""
+    return write_csv_dataset(tmp_path_factory.mktemp("data") / "faces", aus=SPEC.aus, subjects=4, frames=2)
+
+
+def checkpoint(folder: Path, *seen: str) -> Path:
+    """An untrained network that claims to have seen some persons' pictures."""
+    payload = Payload(spec=SPEC, protocol={"split": "by person"}, seen=[], config={}, versions={})
+    payload.thresholds = {"AU1": 0.5, "AU12": 0.5}
+    table = read_folder(folder)
+    known = np.array([person.rpartition("/")[2] in seen for person in table.persons.tolist()])
+    payload.faces = {"train": {"pictures": torch.from_numpy(table.pictures[known])}}
+    torch.manual_seed(0)
+    state = {f"network.{name}": value for name, value in AUNetwork(SPEC).state_dict().items()}
+    path = folder.parent / f"{'_'.join(seen) or 'nobody'}.ckpt"
+    torch.save({"state_dict": state, PAYLOAD: payload.to_dict()}, path)
+    return path
+
+
+def config(faces: Path, output: Path, *overrides: str) -> DictConfig:
+    data = ("data=csv", f"data.labels={faces}/labels.csv", f"data.images={faces}/images")
+    plain = ("accelerator=cpu", "loader.workers=0", "pictures=false", "bootstrap.resamples=0")
+    return command_config("test", output, *data, *plain, *overrides)
+
+
+def metrics(output: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((output / "metrics.json").read_text("utf-8"))
+    return content
+
+
+def test_the_result_names_the_folder_and_holds_what_is_written_there(faces: Path, tmp_path: Path) -> None:
+    given = config(faces, tmp_path, f"checkpoint={checkpoint(faces)}")
+    before = copy.deepcopy(given)
+    result = score_checkpoint(given)
+    assert given == before, "the config is its caller's"
+    assert result.folder == tmp_path
+    assert result.scores["faces"].rows == 8
+    written = metrics(tmp_path)
+    assert written["test"]["faces"] == json.loads(json.dumps(result.scores["faces"].to_dict()))
+    assert written["test"]["faces"]["summary"]["f1_val"] == pytest.approx(result.f1_val)
+    assert (tmp_path / "data.txt").is_file()
+
+
+def test_persons_of_the_training_are_left_out_unless_all_are_asked_for(faces: Path, tmp_path: Path) -> None:
+    known = f"checkpoint={checkpoint(faces, 's0', 's3')}"
+    unseen = score_checkpoint(config(faces, tmp_path / "unseen", known))
+    assert unseen.scores["faces"].rows == 4
+    assert metrics(tmp_path / "unseen")["protocol"]["left out"] == "4 images of seen subjects"
+    everybody = score_checkpoint(config(faces, tmp_path / "all", known, "subset=all"))
+    assert everybody.scores["faces"].rows == 8
+    assert "caution" in metrics(tmp_path / "all")["protocol"]
+
+
+def test_what_cannot_be_tested_leaves_no_results(faces: Path, tmp_path: Path) -> None:
+    everybody = checkpoint(faces, "s0", "s1", "s2", "s3")
+    with pytest.raises(DataError, match="data: expected subjects that the checkpoint has not seen, got none"):
+        score_checkpoint(config(faces, tmp_path, f"checkpoint={everybody}"))
+    with pytest.raises(ConfigError, match="subset: expected .*unseen.*, got 'seen'"):
+        score_checkpoint(config(faces, tmp_path, f"checkpoint={everybody}", "subset=seen"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faceflow.errors import ExportError
+from faceflow.exporting.parity import TOLERANCE, check_finite, check_parity, largest_difference, noise
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.models.network import AUNetwork
+from tests.unit.exporting.test_graph import NETWORKS, SIZE, network, written
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    return OnnxModel(written(tmp_path_factory.mktemp("parity"), 1), provider="cpu")
+
+
+def shifted(bias: float) -> AUNetwork:
+    """The exported network with another bias of the second AU."""
+    other = network(1)
+    with torch.no_grad():
+        other.head.linear.bias[1] += bias
+    return other
+
+
+def test_noise_is_always_the_same_and_of_the_asked_size() -> None:
+    assert noise(8).shape == (7, 8, 8, 3)
+    np.testing.assert_array_equal(noise(8), noise(8))
+
+
+def test_the_largest_difference_over_all_kinds_counts(model: OnnxModel) -> None:
+    dark = np.zeros((2, SIZE, SIZE, 3), np.uint8)
+    other, pictures = shifted(0.5), {"random": noise(SIZE), "dark": dark}
+    each = [largest_difference(other, model, images) for images in pictures.values()]
+    assert check_finite(other, model, pictures) == max(each)
+    assert each[0] != each[1]
+
+
+def test_a_file_within_the_tolerance_passes_and_another_is_refused(model: OnnxModel) -> None:
+    assert check_parity(NETWORKS[1], model, {"random": noise(SIZE)}) < TOLERANCE
+    with pytest.raises(ExportError, match="^output: expected outputs within 0.0001 of torch, got a difference of"):
+        check_parity(shifted(0.1), model, {"random": noise(SIZE)})
+
+
+def test_outputs_that_are_no_numbers_are_refused(model: OnnxModel, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"^precision: expected finite outputs, got some that are not of a fp32"):
+        check_finite(shifted(float("nan")), model, {"random": noise(SIZE)})
