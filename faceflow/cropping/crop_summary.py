@@ -55,7 +55,7 @@ def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
     for row in read_rows(rows_file(output, clip)):
         counts[row["status"]] += 1
         if row["status"] in _FAILED:
-            time_s = float(row["time_s"]) - _ROUNDED_S if row["time_s"] else None
+            time_s = max(0.0, float(row["time_s"]) - _ROUNDED_S) if row["time_s"] else None
             failures.append(Failure(clip, int(row["frame"]), row["status"], time_s))
     return counts, failures
 

@@ -121,4 +121,4 @@ def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
         (frame,) = warn_of_faults(source.read(), source.file)
     assert (frame.number, frame.image) == (0, None)
     (line,) = caplog.messages
-    assert line.startswith(f"{path}: expected a video, got a file that OpenCV cannot decode")
+    assert line.startswith(f"{path}: expected a video, got a file that FFmpeg cannot decode")
