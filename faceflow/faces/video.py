@@ -66,8 +66,10 @@ class FrameRange:
         return after_start and (time_s is None or self.end_s is None or time_s <= self.end_s)
 
 
-def read_video(path: Path, frames: FrameRange) -> Generator[Frame, None, None]:
-    """Decode a video; frame n is the n-th one that the decoder gives, whatever the container says.
+def read_video(source: Path | str, frames: FrameRange) -> Generator[Frame, None, None]:
+    """Decode a video file, or a stream by its address.
+
+    Frame n is the n-th one that the decoder gives, whatever the container says.
 
     Times are seconds since the start of the video stream, as its own timestamps say. A frame that the decoder reports
     as broken is yielded without pixels. Pixels are as a viewer shows them: see `RgbConverter`. Frames before the range
@@ -78,7 +80,7 @@ def read_video(path: Path, frames: FrameRange) -> Generator[Frame, None, None]:
     """
     converter = RgbConverter()
     from_s = frames.start_s - _NEIGHBOURS_S
-    with contextlib.closing(decode_video(path, from_s=from_s)) as decoded:
+    with contextlib.closing(decode_video(source, from_s=from_s)) as decoded:
         near = (item for item in decoded if item.time_s is None or item.time_s >= from_s)
         for item in deinterlaced(near):
             if frames.end_s is not None and item.time_s is not None and item.time_s > frames.end_s:

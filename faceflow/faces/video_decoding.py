@@ -48,23 +48,24 @@ class Decoded:
     pixel_aspect: Fraction | None = None
 
 
-def decode_video(path: Path, *, from_s: float) -> Generator[Decoded, None, None]:
+def decode_video(source: Path | str, *, from_s: float) -> Generator[Decoded, None, None]:
     """Decode a video; frame n is the n-th one that the decoder gives or reports as broken.
 
     Args:
-        path: the file.
+        source: a file, or the address of a stream, which is read once and without delay.
         from_s: frames before this time, in seconds, may be left out: they are counted without being decoded where the
             codec allows it.
 
     Raises:
         DataError: not a video, or one without a frame.
     """
-    entry = _find_entry(path, from_s) if from_s > 0 else _START
-    threads, given = _threads(), 0
+    entry = _find_entry(source, from_s) if from_s > 0 and isinstance(source, Path) else _START
+    threads = codec_threads() if isinstance(source, Path) else 1
+    given = 0
     while True:
         try:
-            with open_video(path) as (container, stream):
-                decoding = _Decoding(path, container, stream, entry, threads)
+            with open_video(source) as (container, stream):
+                decoding = _Decoding(source, container, stream, entry, threads)
                 for decoded in itertools.islice(decoding.read(), given, None):
                     given += 1
                     yield decoded
@@ -75,7 +76,7 @@ def decode_video(path: Path, *, from_s: float) -> Generator[Decoded, None, None]
         else:
             break
     if not given:
-        raise unreadable(path, "one without a frame")
+        raise unreadable(source, "one without a frame")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +140,10 @@ class _Decoding:
     and hides damage always in the same way.
     """
 
-    def __init__(self, path: Path, container: InputContainer, stream: VideoStream, entry: _Entry, threads: int) -> None:
-        self.path, self.container, self.stream = path, container, stream
+    def __init__(
+        self, source: Path | str, container: InputContainer, stream: VideoStream, entry: _Entry, threads: int
+    ) -> None:
+        self.source, self.container, self.stream = source, container, stream
         self.entry, self.threads = entry, threads
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
@@ -159,11 +162,12 @@ class _Decoding:
                 yield from faults
                 faults.clear()
                 yield decoded
-        missing = find_missing(
-            self.container, self.stream, self._packets, float(self._end * (self.stream.time_base or 0))
-        )
+        missing = None
+        if isinstance(self.source, Path):
+            end_s = float(self._end * (self.stream.time_base or 0))
+            missing = find_missing(self.container, self.stream, self._packets, end_s)
         if missing and not faults:
-            log.warning("%s: %s", self.path, missing)
+            log.warning("%s: %s", self.source, missing)
         yield from (replace(decoded, fault=missing or decoded.fault) for decoded in faults)
 
     def _numbered(self) -> Iterator[Decoded]:
@@ -243,7 +247,7 @@ class _Decoding:
             yield frame
 
 
-def _threads() -> int:
-    """Threads that decode: as many as OpenCV may use, or OMP_NUM_THREADS says, but few."""
+def codec_threads() -> int:
+    """Threads that decode or encode: as many as OpenCV may use, or OMP_NUM_THREADS says, but few."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cv2.getNumThreads(), int(limit) if limit.isdecimal() else _MOST_THREADS, _MOST_THREADS))

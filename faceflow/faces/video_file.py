@@ -1,8 +1,9 @@
-"""A video file as its container describes it: the stream of its pictures, how many there are, and whether all are."""
+"""A video file or a stream as its container describes it: its pictures, how many there are, and whether all are."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 
 from faceflow.errors import DataError
 
+_PATIENCE_S = 10.0  # for an answer of a stream
 _FASTEST = 1000  # frames/s; what claims more names the tick of its clock
 
 
@@ -26,34 +28,61 @@ class VideoFacts:
 
 
 @contextlib.contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and choose its pictures; what else is in it is not read.
+def open_video(source: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file, or the address of a stream, and choose its pictures; what else is in it is not read.
 
     Raises:
         DataError: not a video, or one that FFmpeg has no decoder for.
     """
-    try:
-        # Without "file:" a name with a colon would be an address; a playlist must not open addresses either.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except (av.FFmpegError, OSError) as error:
-        raise unreadable(path, _why_unreadable(path)) from error
-    with container:
-        streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-        if not streams:
-            raise unreadable(path, "a file without moving pictures")
-        best = container.streams.best("video")
-        stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
-        if stream.codec_context is None:
-            raise unreadable(path, "one of a codec that FFmpeg cannot decode")
+    with open_container(source) as container:
+        stream = pictures_of(container, source)
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all
         yield container, stream
 
 
-def unreadable(path: Path, got: str) -> DataError:
-    """Say that a file is no video that can be read."""
-    return DataError(f"{path}: expected a video, got {got}; replace the file or leave it out")
+def open_container(source: Path | str) -> InputContainer:
+    """Open a file, or the address of a stream, whatever is in it.
+
+    Raises:
+        DataError: FFmpeg cannot read it.
+    """
+    try:
+        if isinstance(source, str):
+            return av.open(source, options={"rtsp_flags": "prefer_tcp"}, timeout=_PATIENCE_S)
+        # Without "file:" a name with a colon would be an address; a playlist must not open addresses either.
+        return av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, OSError) as error:
+        raise unreadable(source, _why_unreadable(source, error)) from error
+
+
+def pictures_of(container: InputContainer, source: Path | str) -> VideoStream:
+    """Choose the stream of moving pictures.
+
+    Raises:
+        DataError: there is none, or none that FFmpeg has a decoder for.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise unreadable(source, "one without moving pictures")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    if stream.codec_context is None:
+        raise unreadable(source, "one of a codec that FFmpeg cannot decode")
+    return stream
+
+
+def unreadable(source: Path | str, got: str) -> DataError:
+    """Say that a file or a stream is no video that can be read."""
+    if isinstance(source, str):
+        return DataError(f"{public_name(source)}: expected a stream, got {got}; check the address and that it is on")
+    return DataError(f"{source}: expected a video, got {got}; replace the file or leave it out")
+
+
+def public_name(address: str) -> str:
+    """An address without what may be secret: user, password and query."""
+    return re.sub(r"://[^/]*@", "://", address).partition("?")[0]
 
 
 def describe_video(path: Path) -> VideoFacts:
@@ -114,9 +143,11 @@ def _matroska_end_s(stream: VideoStream) -> float:
         return 0.0
 
 
-def _why_unreadable(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return "a file that FFmpeg cannot decode" if file.read(1) else "a file of zero bytes"
-    except OSError as error:
+def _why_unreadable(source: Path | str, error: av.FFmpegError | OSError) -> str:
+    if isinstance(source, str):
         return (error.strerror or str(error)).lower()
+    try:
+        with source.open("rb") as file:
+            return "a file that FFmpeg cannot decode" if file.read(1) else "a file of zero bytes"
+    except OSError as failure:
+        return (failure.strerror or str(failure)).lower()

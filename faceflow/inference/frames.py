@@ -28,8 +28,8 @@ class Source:
     """A stream of frames.
 
     Frames of a `sequence` follow each other in time, so faces are followed through it; `live` has no end of its own.
-    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, and `fps`
-    the rate of those that are read.
+    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, `fps` the
+    rate of those that are read, and `video` the file with their sound.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Source:
     count: int
     fps: float | None
     live: bool = False
+    video: Path | None = None
 
 
 def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> list[Source]:
@@ -99,6 +100,7 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
         sequence=True,
         count=-(-announced // frames.every),
         fps=rate and rate / frames.every,
+        video=path,
     )
 
 

@@ -61,7 +61,14 @@ def write_stream(
         stream.height, stream.width = draw(1).shape[:2]
         stream.pix_fmt = pixels
         stream.options = dict(options or {})
-        if codec not in ("mpeg1video", "mpeg2video", "dvvideo", "mpeg4", "mjpeg", "h263"):  # which know their rates only
+        if codec not in (
+            "mpeg1video",
+            "mpeg2video",
+            "dvvideo",
+            "mpeg4",
+            "mjpeg",
+            "h263",
+        ):  # which know their rates only
             stream.codec_context.time_base = MS
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect

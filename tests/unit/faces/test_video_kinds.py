@@ -240,7 +240,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         container.mux([*sound.encode(silence), *sound.encode(None)])
     with pytest.raises(DataError) as caught:
         read(path)
-    got = "expected a video, got a file without moving pictures; replace the file or leave it out"
+    got = "expected a video, got one without moving pictures; replace the file or leave it out"
     assert str(caught.value) == f"{path}: {got}"
 
 
