@@ -50,7 +50,8 @@ class VideoWriter:
         self._h264 = path.suffix.lower() != ".avi"
         self._base = _TICK if self._h264 else 1 / rate  # an AVI has frames at even times only
         self._step = max(1, round(1 / rate / self._base))
-        self._container: OutputContainer = av.open(f"file:{path}", "w", options={"movflags": "+faststart"})
+        settings = {"movflags": "+faststart"} if path.suffix.lower() == ".mp4" else {}  # plays while it is loaded
+        self._container: OutputContainer = av.open(f"file:{path}", "w", options=settings)
         stream: Any = self._container.add_stream("h264" if self._h264 else "mjpeg", rate=rate)
         stream.width, stream.height = width, height
         context = stream.codec_context

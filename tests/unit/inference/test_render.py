@@ -149,6 +149,31 @@ def test_an_early_end_leaves_a_video_of_what_was_drawn(tmp_path: Path) -> None:
         assert len(list(container.decode(video=0))) == 2
 
 
+def test_a_picture_that_turns_in_mid_stream_is_fitted_and_its_boxes_too(tmp_path: Path) -> None:
+    turned = Picture(pixels=np.full((WIDTH, HEIGHT, 3), 200, np.uint8), scale=2.0)
+    found = face((0, 0, 0), box=(50, 60, 150, 200))
+    _, image = render(tmp_path / "a.avi", [frame(1, picture=grey()), frame(2, found, picture=turned)])
+    # 480 x 640 becomes 360 x 480.
+    assert image[300:, 20:340].mean() == pytest.approx(200, abs=3)
+    assert image[:, 380:630].mean() < 40
+    rows, columns = np.nonzero(np.abs(image[:, :WIDTH].astype(int) - np.array(GREEN)).max(axis=2) < 60)
+    assert (columns.min(), columns.max()) == (pytest.approx(101 * 0.75, abs=3), pytest.approx(301 * 0.75, abs=3))
+    assert (rows.min(), rows.max()) == (pytest.approx(121 * 0.75, abs=3), pytest.approx(401 * 0.75, abs=3))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_full_disk_is_said_and_leaves_no_video(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a.partial{suffix}").symlink_to("/dev/full")
+    noise = Picture(pixels=np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8), scale=1.0)
+    with pytest.raises(DataError) as caught:
+        render(tmp_path / f"a{suffix}", [frame(n, picture=noise) for n in range(1, 4)])
+    assert str(caught.value) == (
+        f"render: expected a file that can be written, got 'no space left on device': '{tmp_path}/a{suffix}'; "
+        "check disk and path"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_format_or_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="render: expected a video that ends in .mp4, .avi, .mkv, got 'a.gif'"):
         Renderer(Path("a.gif"), contract(), None, None)
