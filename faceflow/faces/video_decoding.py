@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from faceflow.faces.video_file import find_missing, open_video, unreadable
+from faceflow.faces.video_file import find_missing, open_video, public_name, unreadable
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +225,11 @@ class _Decoding:
                         self._packets += 1
                         yield packet
                 return
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if isinstance(self.source, str):
+                    reason = (error.strerror or str(error)).lower()
+                    log.warning("%s: expected a stream that goes on, got '%s'", public_name(self.source), reason)
+                    return
                 yield None
             if self._packets == before:  # otherwise there may be more behind the damage
                 return

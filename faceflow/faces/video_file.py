@@ -50,7 +50,8 @@ def open_container(source: Path | str) -> InputContainer:
     """
     try:
         if isinstance(source, str):
-            return av.open(source, options={"rtsp_flags": "prefer_tcp"}, timeout=_PATIENCE_S)
+            options = {"rtsp_flags": "prefer_tcp"} if source.startswith("rtsp") else {}
+            return av.open(source, options=options, timeout=_PATIENCE_S)
         # Without "file:" a name with a colon would be an address; a playlist must not open addresses either.
         return av.open(f"file:{source}", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError) as error:
