@@ -73,7 +73,7 @@ def test_a_stream_begins_at_its_first_key_frame(tmp_path: Path) -> None:
 
 
 def test_a_camera_in_the_network_is_read(tmp_path: Path) -> None:
-    path = write_stream(tmp_path / "a.ts", "libx264", steady(11))
+    path = write_stream(tmp_path / "a.ts", "libx264", steady(11), options={"bf": "0"})
     with rtsp_server(path.read_bytes()) as address:
         check(address, steady(10))
 
