@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, rows_file
 from faceflow.cropping.crop_rows import STATUSES, read_rows
 from faceflow.errors import DataError
+from faceflow.faces.video import FrameRange, read_video
 from faceflow.images import Image, read_image
 from faceflow.report.contact_sheet import contact_sheet
 
@@ -25,6 +27,7 @@ _PER_ROW = 6
 _LETTERS = 25  # of a caption
 _FAILED = ("no_face", "low_confidence", "decode_error")
 _TILE, _CAPTION = 160, 16  # pixels
+_ROUNDED_S = 0.001  # rows round times
 _SEED = 0  # the same crops give the same picture
 
 
@@ -35,6 +38,7 @@ class Failure:
     clip: Clip
     frame: int
     status: str
+    time_s: float | None = None
 
     @property
     def caption(self) -> str:
@@ -51,7 +55,8 @@ def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
     for row in read_rows(rows_file(output, clip)):
         counts[row["status"]] += 1
         if row["status"] in _FAILED:
-            failures.append(Failure(clip, int(row["frame"]), row["status"]))
+            time_s = max(0.0, float(row["time_s"]) - _ROUNDED_S) if row["time_s"] else None
+            failures.append(Failure(clip, int(row["frame"]), row["status"], time_s))
     return counts, failures
 
 
@@ -100,13 +105,10 @@ def _frame_image(failure: Failure) -> Image | None:
             return None
     if not isinstance(clip.file, Path):
         return None
-    capture = cv2.VideoCapture(str(clip.file))
-    try:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, failure.frame - 1)  # near enough for a picture
-        decoded, pixels = capture.read()
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if decoded else None
-    finally:
-        capture.release()
+    near = FrameRange(every=1, start_s=failure.time_s or 0.0, end_s=None)
+    with contextlib.suppress(DataError), contextlib.closing(read_video(clip.file, near)) as frames:
+        return next((frame.image for frame in frames if frame.number == failure.frame), None)
+    return None
 
 
 def _draw(images: Sequence[tuple[Image, str]], path: Path) -> None:

@@ -26,7 +26,7 @@ from faceflow.cropping.crop_rows import join_rows
 from faceflow.cropping.source_state import check_source
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
-from faceflow.faces.video import count_frames
+from faceflow.faces.video_file import describe_video
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.interruption import await_sigterm
 from faceflow.progress import progress_bar
@@ -228,5 +228,5 @@ def _announced(clip: Clip, every: int) -> int:
         return len(clip.images)
     frames = len(clip.images) if clip.images is not None else 0
     if clip.images is None and isinstance(clip.file, Path):
-        frames = count_frames(clip.file)
+        frames = describe_video(clip.file).frames
     return -(-frames // every)

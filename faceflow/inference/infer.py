@@ -14,7 +14,7 @@ from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.inference.face_crops import Selection
-from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.frames import Source, find_sources, is_live
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
@@ -47,6 +47,8 @@ def infer(cfg: Mapping[str, Any]) -> None:
         sources = find_sources(source, predictor.settings.frames, skip=[*files.all.values()])
         files.check_sources(sources)
         settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
+        if is_live(source):
+            settings["source"] = sources[0].name  # an address may hold a password
         results = Results(files, predictor, sources, settings)
         with files.claimed(overwrite=overwrite):
             log.info("Running %s on %s", predictor.model.path, predictor.model.provider)

@@ -47,7 +47,7 @@ class Results:
         contract, first = predictor.model.contract, sources[0]
         self.files, self.predictor, self.sources, self.settings = files, predictor, sources, settings
         self.rows = row_file(STDOUT if files.table is None else str(files.table), predictor.table.columns)
-        self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps)
+        self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps, first.video)
         self.traces = None if files.plot is None else Traces(contract, Path(first.name).name)
         self.tally = Tally(contract)
 

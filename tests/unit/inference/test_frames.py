@@ -88,8 +88,8 @@ def test_arrays_of_another_kind_are_refused(image: Any, got: str) -> None:
     [
         (None, "source: expected files or a camera's number, got none; add source=PATH, or source=0"),
         ([], "source: expected files or a camera's number, got none"),
-        ([0, 1], "source: expected one camera alone, got 2 sources"),
-        ([0, "a.mp4"], "source: expected one camera alone, got 2 sources"),
+        ([0, 1], "source: expected one camera or stream alone, got 2 sources"),
+        ([0, "a.mp4"], "source: expected one camera or stream alone, got 2 sources"),
         ("", "source: expected files or a camera's number, got none"),
         (["a.mp4", ""], "source: expected files or a camera's number, got none"),
         (2.5, "source: expected paths, or one camera, or images (uint8 arrays), got float"),
@@ -121,4 +121,4 @@ def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
         (frame,) = warn_of_faults(source.read(), source.file)
     assert (frame.number, frame.image) == (0, None)
     (line,) = caplog.messages
-    assert line.startswith(f"{path}: expected a video, got a file that OpenCV cannot decode")
+    assert line.startswith(f"{path}: expected a video, got a file that FFmpeg cannot decode")
