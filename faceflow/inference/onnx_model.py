@@ -16,13 +16,14 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from faceflow.checks import check_choice, check_whole
+from faceflow.checks import check_choice, check_parallel
 from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
 from faceflow.inference.per_process import PerProcess
+from faceflow.stand_ins import stand_in
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +74,12 @@ class OnnxModel:
     """
 
     def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
+        if "://" in str(path):
+            raise ExportError(f"{key}: expected a file, got the address '{path}'; download it and name the file")
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
-        check_whole(threads, key="threads", lowest=0)
+        check_parallel(threads, key="threads")
         self._state = _state_of(self.path, key=key)
         self.contract = ModelContract.from_json(self._metadata(key), source=str(path))
         self._check_interface(key)
@@ -190,6 +193,8 @@ def _state_of(path: Path, *, key: str) -> _State:
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
         raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error
+    if instead := stand_in(path):
+        raise ExportError(f"{key}: expected an ONNX model, got {instead}")
     return found.st_size, found.st_mtime_ns
 
 
