@@ -62,8 +62,7 @@ def ordered(arguments: Sequence[str], command: str) -> list[str]:
 def _check_setting(argument: str) -> None:
     key, equals, value = argument.partition("=")
     if key != key.rstrip() or not key or (not equals and not key.startswith("~")):
-        raise ConfigError(
-            f"'{argument}': expected key=value, got {_lack(key, equals)}; write it as one word, key=value"
-        )
+        lack = ("a space before '='" if key else "no key before '='") if equals else "no '='"
+        raise ConfigError(f"'{argument}': expected key=value, got {lack}; write it as one word, key=value")
     if len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES and not Path(value).exists():
         raise ConfigError(f"'{argument}': expected ' or \" as quotes, got {value[0]} and {value[-1]}; type them again")
