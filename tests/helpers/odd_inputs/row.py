@@ -83,7 +83,9 @@ def page(rows: Mapping[str, list[Row]]) -> str:
     for title, group in rows.items():
         lines = [f"## {title}", "", "| Input | Command | What happens | Seen in |", "|---|---|---|---|"]
         for row in group:
-            outcome = row.right or f"`{row.line.replace('{folder}/', '').replace('*', '…')}`"
+            printed = row.line.replace("{folder}/", "").replace("{folder}", "folder").replace("*", "…")
+            fence = "``" if "`" in printed else "`"
+            outcome = row.right or f"{fence}{printed}{fence}"
             lines.append(f"| {row.fed} | {row.command} | {outcome.replace('|', '&#124;')} | {_link(row.thread)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
