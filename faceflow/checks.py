@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faceflow.errors import ConfigError, similar_names
 
-_MOST_PARALLEL = 32  # where there are few cores: more are slower, and thousands freeze a machine
+_PER_CORE = 16  # threads or processes: more than waiting for disks can use
 
 
 def check_number(value: object, *, key: str, expected: str, valid: Callable[[float], bool]) -> None:
@@ -51,11 +51,26 @@ def check_whole(
 
 
 def check_parallel(value: object, *, key: str) -> None:
-    """Raise ConfigError unless a config value is a number of threads or processes that this machine can bear."""
+    """Check a count of threads or processes: each takes memory, and thousands of them end the whole machine.
+
+    Args:
+        value: what the user wrote; 0 is a choice of ours, or none.
+        key: its config key, for messages.
+
+    Raises:
+        ConfigError: not a whole number, or far more than the machine has cores.
+    """
     cores = os.cpu_count() or 1
-    most = max(_MOST_PARALLEL, 4 * cores)
-    check_whole(value, key=key, lowest=0)
-    check_whole(value, key=key, lowest=0, highest=most, expected=f"a whole number from 0 to {most} on {cores} cores")
+    most = _PER_CORE * cores
+    check_whole(
+        value,
+        key=key,
+        lowest=0,
+        highest=most,
+        expected=f"a whole number from 0 to {most}, {_PER_CORE} for each core of this machine"
+        if isinstance(value, int) and value > most
+        else "a whole number >= 0",
+    )
 
 
 def check_boolean(value: object, *, key: str) -> None:

@@ -16,11 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
+from faceflow.cli.arguments import ordered
 from faceflow.cli.extras import check_extra
-from faceflow.cli.help import asks_for_help, help_text
+from faceflow.cli.help import asks_for_help, help_text, own_folders
 from faceflow.cli.messages import one_line
+from faceflow.cli.shell import check_working_directory, no_more_files, prepare_streams
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
+from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
 
@@ -57,7 +60,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
-            except _MISTAKES as error:
+            except (*_MISTAKES, OSError) as error:
+                if not isinstance(error, _MISTAKES) and not no_more_files(error):
+                    raise
                 log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
                     raise  # SystemExit would keep the remaining jobs from running
@@ -70,9 +75,10 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             if asks_for_help(sys.argv[1:]):
                 sys.stdout.write(help_text(config_name, sys.argv[1:]))
                 return
+            prepare_streams()
             with terminable():
                 try:
-                    code = _exit_code(command, explain)
+                    code = _exit_code(command, config_name, explain)
                 except KeyboardInterrupt as stop:  # while it said how it ended
                     code, message = _stopped(stop)
                     _say(message)
@@ -84,7 +90,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
+def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
     # step became four times as slow. Must be set before torch is imported.
@@ -97,11 +103,13 @@ def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], s
     code, message = 1, ""
     try:
         with kept(_start_again):
-            sys.argv[1:] = command_line(sys.argv[1:])
-            command()
+            check_working_directory()
+            sys.argv[1:] = command_line(ordered(sys.argv[1:], name))
+            with config_files_named([*own_folders(sys.argv[1:])]):
+                command()
         code = 0
     except (*_MISTAKES, OSError) as error:
-        if not isinstance(error, _MISTAKES) and error.filename is None:
+        if not isinstance(error, _MISTAKES) and error.filename is None and not no_more_files(error):
             raise
         code = USER_ERROR
         message = explain(error)

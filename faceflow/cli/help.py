@@ -32,7 +32,7 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
         command: name of its primary config.
         arguments: its command line; options in a folder that `--config-dir` names are listed as well.
     """
-    folders = [Path(config_dir()), *_own_folders(arguments)]
+    folders = [Path(config_dir()), *own_folders(arguments)]
     template: str = yaml.safe_load((folders[0] / "help" / f"{command}.yaml").read_text("utf-8"))["template"]
     lines = []
     for group in sorted(read_primary(command).groups, key=lambda group: "/" in group):  # those inside others last
@@ -45,7 +45,8 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
     return template.replace(_GROUPS, "".join(f"{line}\n" for line in [*lines, ""])) + "\n"
 
 
-def _own_folders(arguments: Sequence[str]) -> Iterator[Path]:
+def own_folders(arguments: Sequence[str]) -> Iterator[Path]:
+    """Folders of the user's own configs that a command line names."""
     for place, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
         if flag in _FOLDER:

@@ -13,6 +13,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from faceflow.cli.shell import no_more_files
 from faceflow.config.paths import config_dir
 from faceflow.config.primary import commands_with, read_primary
 from faceflow.config.renamed import renamed
@@ -31,6 +32,8 @@ def one_line(error: BaseException, command: str) -> str:
     """
     if isinstance(error, FaceFlowError):
         return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+    if limit := no_more_files(error):
+        return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
     if not isinstance(error, HydraException | OmegaConfBaseException):

@@ -16,7 +16,7 @@ from faceflow.aus import Kind, joined, side_of
 from faceflow.checks import check_choice
 from faceflow.data.label_scales import check_limits, find_scales, scales_for
 from faceflow.data.labels import LabelFile, Truth, read_labels, scores_for
-from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, without_duplicates
+from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, like_it, without_duplicates
 from faceflow.data.subject_ids import identity_of, shared_pictures
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
 from faceflow.errors import ConfigError, DataError
@@ -167,7 +167,10 @@ def check_settings(key: str, config: TableConfig) -> None:
     if not isinstance(missing, list) or not all(map(_is_number, missing)):
         raise ConfigError(f"{key}.missing_values: expected a list of numbers such as [9], got {missing!r}")
     if domains is not None and not (isinstance(domains, list) and domains and all(isinstance(d, str) for d in domains)):
-        raise ConfigError(f"{key}.domains: expected a list of names, or null for all, got {domains!r}")
+        raise ConfigError(
+            f"{key}.domains: expected a list of names, or null for all, got {domains!r}; put names that are "
+            "numbers, or yes, no, on, off, into quotes: ['1','no']"
+        )
 
 
 def images_folder(config: TableConfig, file: LabelFile) -> Path:
@@ -236,8 +239,8 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         position, fault = min(faults.items())
         others = f" (and {len(faults) - 1} more broken files)" if len(faults) > 1 else ""
         raise DataError(
-            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}; "
-            f"mend it, or leave such rows out with {key}.bad_images=skip"
+            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}"
+            f"{like_it(Path(str(table.files[position])))}; mend it, or leave such rows out with {key}.bad_images=skip"
         )
     if len(faults) == len(table):
         images = images_folder(config, file)

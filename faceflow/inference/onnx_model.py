@@ -23,6 +23,7 @@ from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
 from faceflow.inference.per_process import PerProcess
+from faceflow.stand_ins import stand_in
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class OnnxModel:
     """
 
     def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
+        if "://" in str(path):
+            raise ExportError(f"{key}: expected a file, got the address '{path}'; download it and name the file")
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
@@ -190,6 +193,8 @@ def _state_of(path: Path, *, key: str) -> _State:
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
         raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error
+    if instead := stand_in(path):
+        raise ExportError(f"{key}: expected an ONNX model, got {instead}")
     return found.st_size, found.st_mtime_ns
 
 

@@ -26,6 +26,7 @@ LEAVES = {
     "checks",
     "console",
     "progress",
+    "stand_ins",
     "views",
 }
 # What a room may import from faceflow, and which third parties it must not. Nothing imports training or cli.
@@ -41,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "checks": {"errors"},
     "console": {"errors", "files"},
     "progress": set(),
+    "stand_ins": set(),
     "views": set(),
     "config": LEAVES,
     "faces": LEAVES,
