@@ -13,7 +13,7 @@ import numpy as np
 
 from faceflow.checks import check_number, check_whole
 from faceflow.errors import DataError
-from faceflow.images import Image, find_fault, read_image
+from faceflow.images import Image, decode_image, find_fault
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +117,7 @@ def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
     """Read numbered image files in their order; one that is broken or cut short is yielded without pixels."""
     for number in sorted(images):
         fault = find_fault(images[number])  # OpenCV fills up a truncated JPEG with grey
-        try:
-            image = None if fault else read_image(images[number])
-        except DataError:
-            image, fault = None, "an image that OpenCV cannot decode"
+        image, fault = (None, fault) if fault else decode_image(images[number])
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
 
 
