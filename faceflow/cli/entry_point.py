@@ -19,6 +19,7 @@ from faceflow.checks import check_texts
 from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
+from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
 from faceflow.errors import FaceFlowError
@@ -97,7 +98,7 @@ def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], s
     code, message = 1, ""
     try:
         with kept(_start_again):
-            sys.argv[1:] = command_line(sys.argv[1:])
+            sys.argv[1:] = command_line(literal_paths(sys.argv[1:]))
             command()
         code = 0
     except (*_MISTAKES, OSError) as error:
