@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -39,7 +40,8 @@ def store_config(stored: Mapping[str, Any], output: Path) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    text = _HEADER.format(task=stored["task"], folder=output) + config_text(stored)
+    folder = quote(str(output)).replace("\n", "\n# ")
+    text = _HEADER.format(task=stored["task"], folder=folder) + config_text(stored)
     with whole_file(output / "config.yaml") as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -137,12 +137,21 @@ def _files(source: str) -> tuple[list[Path], Path]:
         return [found for found in _walk(path) if found.is_file()], path
     if path.exists():
         return [path], path.parent
-    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  (absolute patterns)
+    matches = [Path(match) for match in sorted(glob.glob(_pattern(path), recursive=True))]  # noqa: PTH207  (absolute)
     files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
     if not files:
-        raise DataError(f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path")
+        several = f", or write a list: 'source=[{source}]'" if "," in source else ""
+        raise DataError(
+            f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path{several}"
+        )
     top = Path(commonpath([file.parent for file in files]))
     return files, top
+
+
+def _pattern(path: Path) -> str:
+    """The pattern that a path is, but that a folder which exists is no pattern, whatever its name."""
+    there = next(folder for folder in path.parents if folder.is_dir())
+    return str(Path(glob.escape(str(there)), path.relative_to(there)))
 
 
 def _walk(folder: Path) -> list[Path]:

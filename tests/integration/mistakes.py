@@ -139,7 +139,7 @@ KEYS = [
     Case("no resize step", "ConfigError: transforms.labeled: expected steps that make square uint8 RGB images of one size, *", ("transforms.labeled.resize=null",)),
     Case("limited test", "ConfigError: trainer.limit_test_batches: expected none, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
-    Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'", ("epochs",)),
+    Case("not key=value", "ConfigError: 'epochs': expected key=value, got a text that cannot be read; quote spaces and lists: 'key=a b', 'key=[a,b]'", ("epochs",)),
     Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
 ]
 NUMBERS = [

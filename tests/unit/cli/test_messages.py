@@ -86,11 +86,11 @@ def resolve(cfg: DictConfig) -> Any:
         (
             "aus.names=[AU1",
             "ConfigError: 'aus.names=[AU1': expected key=value, got a text that cannot be read; "
-            "quote lists: 'key=[a,b]'",
+            "quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
         (
             "quickstart",
-            "ConfigError: 'quickstart': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'",
+            "ConfigError: 'quickstart': expected key=value, got a text that cannot be read; quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
     ],
 )
