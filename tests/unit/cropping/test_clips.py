@@ -127,3 +127,13 @@ def test_files_that_are_passed_over_are_counted_once_by_suffix(tmp_path: Path) -
     assert found.passed_over == {".txt": 2, "no suffix": 1}
     line = "Passed over 3 files that are no videos or images by their suffix: 2 .txt, 1 no suffix"
     assert found.line() == line
+
+
+def test_brackets_of_a_folder_are_no_pattern_and_those_behind_it_are(tmp_path: Path) -> None:
+    touch(tmp_path, "take [1]/a1.mp4", "take [1]/a2.mp4", "take [1]/b3.mp4")
+    assert named(find_clips([f"{tmp_path}/take [1]/a[0-9].mp4"])) == {"a1": [], "a2": []}
+
+
+def test_names_divided_by_commas_are_told_how_a_list_is_written() -> None:
+    with pytest.raises(DataError, match=r"got 'x,y.mp4'; check the path, or write a list: 'source=\[x,y.mp4\]'$"):
+        find_clips(["x,y.mp4"])
