@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
 from faceflow.config.overrides import spell_overrides
+from faceflow.config.path_arguments import literal_paths
 
 if TYPE_CHECKING:
     from faceflow.inference.predictor import Predictor
@@ -94,4 +95,6 @@ def load(
         "threads": threads,
     }
     with mistakes_raised("infer"):
-        return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
+        return open_predictor(
+            compose_config("infer", ["output=-", *spell_overrides(values), *literal_paths(overrides)])
+        )

@@ -18,6 +18,7 @@ from faceflow.cli.messages import one_line
 from faceflow.config.composition import compose
 from faceflow.config.in_process import run_in_process
 from faceflow.config.overrides import spell_overrides
+from faceflow.config.path_arguments import literal_paths
 from faceflow.config.user_files import config_files_named
 from faceflow.errors import ConfigError, DataError
 
@@ -48,9 +49,9 @@ def run_command(
         raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
     check_extra(command)
     with mistakes_raised(command):
-        further = None if config_dir is None else Path(config_dir)
+        further = None if config_dir is None else Path(config_dir).expanduser()
         with config_files_named([] if further is None else [further]):
-            config = compose(command, [*spell_overrides(values), *overrides], further_dir=further)
+            config = compose(command, [*spell_overrides(values), *literal_paths(overrides)], further_dir=further)
         return run_in_process(config, task)
 
 

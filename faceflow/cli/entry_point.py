@@ -21,6 +21,7 @@ from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text, own_folders
 from faceflow.cli.messages import one_line
 from faceflow.cli.shell import check_working_directory, no_more_files, prepare_streams
+from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
 from faceflow.config.user_files import config_files_named
@@ -104,7 +105,7 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
     try:
         with kept(_start_again):
             check_working_directory()
-            sys.argv[1:] = command_line(ordered(sys.argv[1:], name))
+            sys.argv[1:] = command_line(literal_paths(ordered(sys.argv[1:], name)))
             with config_files_named([*own_folders(sys.argv[1:])]):
                 command()
         code = 0

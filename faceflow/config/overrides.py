@@ -8,9 +8,13 @@ from pathlib import PurePath
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from faceflow.config.path_arguments import is_path, literal_text
+
 
 def spell_overrides(values: Mapping[str, object]) -> list[str]:
     """Write values by key as overrides; those that are None are left out, so that the default of the config stands.
+
+    A path is taken as it stands, but for a ~ in front.
 
     Raises:
         TypeError: a value that no config can hold.
@@ -22,7 +26,9 @@ def _spell(value: object, key: str) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str | PurePath):
-        return QuotedString(text=str(value), quote=Quote.single).with_quotes()
+        path = isinstance(value, PurePath)
+        text = literal_text(str(value), exists=path) if path or is_path(key) else value
+        return QuotedString(text=str(text), quote=Quote.single).with_quotes()
     if isinstance(value, Real):
         return str(value)
     if isinstance(value, Mapping):

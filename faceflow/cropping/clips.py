@@ -17,6 +17,7 @@ from faceflow.faces.video import VIDEO_SUFFIXES
 from faceflow.images import IMAGE_SUFFIXES
 
 _NUMBERED = "{:06d}"
+_SUFFIXES = VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,25 @@ class Clip:
         return str(self.images[number] if self.images is not None else self.file)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundClips:
+    """What sources hold: `clips`, and how many files, by suffix, were passed over as neither image nor video."""
+
+    clips: list[Clip]
+    passed_over: Counter[str]
+
+    def line(self) -> str:
+        """Say which files were passed over."""
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.passed_over.most_common())
+        return f"Passed over {self.passed_over.total()} files that are no videos or images by their suffix: {kinds}"
+
+
 def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
+    """Find videos and images; see `search`."""
+    return search(sources, skip=skip).clips
+
+
+def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips:
     """Find videos and images: files, globs, and folders searched to the bottom. No file is taken twice.
 
     Args:
@@ -69,13 +88,16 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     videos: dict[str, Path] = {}
     folders: dict[str, Path] = {}
     images: dict[str, list[Path]] = {}
+    others: dict[Path, str] = {}
     for source in sources:
         files, top = _files(source)
         files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
-        known = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)]
+        known = [path for path in files if path.suffix.lower() in _SUFFIXES]
+        unknown = {path: path.suffix.lower() or "no suffix" for path in files if path.suffix.lower() not in _SUFFIXES}
+        others |= {_absolute(path): kind for path, kind in unknown.items()}
         if not known:
-            others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
-            found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"
+            kinds = Counter(unknown.values()).most_common(3)
+            found = ", ".join(f"{count} x {suffix}" for suffix, count in kinds) or "no file"
             raise DataError(
                 f"source: expected images ({_words(IMAGE_SUFFIXES)}) or videos ({_words(VIDEO_SUFFIXES)}), got {found} "
                 f"in '{source}'; check the path"
@@ -97,7 +119,7 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     for folder, paths in images.items():
         numbered = dict(enumerate(sorted(paths), start=1))
         clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
-    return sorted(clips, key=lambda clip: clip.name)
+    return FoundClips(clips=sorted(clips, key=lambda clip: clip.name), passed_over=Counter(others.values()))
 
 
 def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
@@ -115,12 +137,21 @@ def _files(source: str) -> tuple[list[Path], Path]:
         return [found for found in _walk(path) if found.is_file()], path
     if path.exists():
         return [path], path.parent
-    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  (absolute patterns)
+    matches = [Path(match) for match in sorted(glob.glob(_pattern(path), recursive=True))]  # noqa: PTH207  (absolute)
     files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
     if not files:
-        raise DataError(f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path")
+        several = f", or write a list: 'source=[{source}]'" if "," in source else ""
+        raise DataError(
+            f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path{several}"
+        )
     top = Path(commonpath([file.parent for file in files]))
     return files, top
+
+
+def _pattern(path: Path) -> str:
+    """The pattern that a path is, but that a folder which exists is no pattern, whatever its name."""
+    there = next(folder for folder in path.parents if folder.is_dir())
+    return str(Path(glob.escape(str(there)), path.relative_to(there)))
 
 
 def _walk(folder: Path) -> list[Path]:

@@ -13,10 +13,18 @@ import faceflow
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
-from faceflow.cropping.clips import Clip, clips_of, find_clips
+from faceflow.cropping.clips import Clip, FoundClips, clips_of, search
 from faceflow.cropping.crop_clip import CROPS, CropSettings, rows_file
 from faceflow.cropping.crop_rows import read_rows
-from faceflow.cropping.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
+from faceflow.cropping.crop_summary import (
+    SUMMARY,
+    Failure,
+    draw_crops,
+    draw_failures,
+    statuses,
+    store_summary,
+    summary_table,
+)
 from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
 from faceflow.cropping.workers import Shard, crop_clips, store_recipe
 from faceflow.datasets.published import Dataset
@@ -29,6 +37,7 @@ from faceflow.interruption import kept
 log = logging.getLogger(__name__)
 
 _PICTURES = ("contact_sheet.png", "failures.png")
+_TABLES = ("crops.csv", "crops.json", "labels.csv", "folds", SUMMARY)
 _NAMED = 5  # of the clips that a message is about
 
 
@@ -70,7 +79,8 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
         check_whole(sheet, key="sheet", lowest=0)
-        dataset, clips = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        dataset, found = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        clips = found.clips
         folds = _folds(cfg["folds"], dataset, clips)
         _check_use(settings, dataset, clips)
         detector = instantiate(cfg["detector"], key="detector")
@@ -81,6 +91,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             counts, failures, crops = _summarize(output, clips)
             print_tables(summary_table(counts))
+            if found.passed_over:
+                print_lines(found.line())
+            store_summary(output / SUMMARY, counts, found.passed_over)
             if dataset is not None:
                 _write_labels(output, clips, folds, frames)
             _draw(output, crops, failures, sheet)
@@ -94,20 +107,20 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
 
 def _find(
     node: Mapping[str, Any] | None, source: object, root: object, output: Path
-) -> tuple[Dataset | None, list[Clip]]:
-    """The data set, if one is named, and the clips to crop."""
+) -> tuple[Dataset | None, FoundClips]:
+    """The data set, if one is named, and what there is to crop."""
     if node:
         if source is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
         dataset: Dataset = instantiate(node, key="dataset")
-        return dataset, clips_of(dataset.recordings())
+        return dataset, FoundClips(clips=clips_of(dataset.recordings()), passed_over=Counter())
     sources = source if isinstance(source, list) else [source]
     if not sources or None in sources:
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
     if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
-    results = [output / name for name in (CROPS, *_PICTURES)]
-    return None, find_clips([str(each) for each in sources], skip=results)
+    results = [output / name for name in (CROPS, *_PICTURES, *_TABLES)]
+    return None, search([str(each) for each in sources], skip=results)
 
 
 def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflow.checks import check_number, check_whole
-from faceflow.errors import DataError
 from faceflow.faces.video_decoding import decode_video
 from faceflow.faces.video_pixels import RgbConverter, deinterlaced
-from faceflow.images import Image, find_fault, read_image
+from faceflow.images import Image, decode_image, find_fault
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +93,7 @@ def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
     """Read numbered image files in their order; one that is broken or cut short is yielded without pixels."""
     for number in sorted(images):
         fault = find_fault(images[number])  # OpenCV fills up a truncated JPEG with grey
-        try:
-            image = None if fault else read_image(images[number])
-        except DataError:
-            image, fault = None, "an image that OpenCV cannot decode"
+        image, fault = (None, fault) if fault else decode_image(images[number])
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import faceflow
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.frames import Source
+from faceflow.inference.frames import FoundSources
 from faceflow.inference.onnx_model import OnnxModel
 
 FORMAT = 1
@@ -31,7 +31,7 @@ _AU_MEANINGS = {
 def describe(
     model: OnnxModel,
     table: Table,
-    sources: Sequence[Source],
+    found: FoundSources,
     *,
     crop: Mapping[str, Any] | None,
     settings: Mapping[str, Any],
@@ -43,7 +43,7 @@ def describe(
     Args:
         model: that made it.
         table: its columns.
-        sources: what was read.
+        found: what was read.
         crop: how faces were found, chosen and cut; None where pictures were crops already.
         settings: of this run, plain data.
         rows: written.
@@ -64,7 +64,8 @@ def describe(
         "label_meaning": contract.label_meaning,
         "levels": contract.levels,
         "thresholds": {au: threshold_of(contract, au) for au in contract.aus},
-        "sources": [{"name": source.name, "fps": source.fps, "frames": source.count or None} for source in sources],
+        "sources": [{"name": each.name, "fps": each.fps, "frames": each.count or None} for each in found.sources],
+        "passed_over": dict(found.files.passed_over) if found.files else {},
         "crop": crop,
         "settings": settings,
         "columns": [column.name for column in table.columns],

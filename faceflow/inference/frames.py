@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +16,16 @@ import cv2
 import numpy as np
 
 from faceflow.checks import check_texts, check_whole
-from faceflow.cropping.clips import Clip, find_clips
+from faceflow.cropping.clips import Clip, FoundClips, search
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video
 from faceflow.faces.video_file import describe_video, public_name
 from faceflow.images import Image
 
+log = logging.getLogger(__name__)
+
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _DEVICES = ("/dev/video", "/dev/v4l/")  # of Linux
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
@@ -44,8 +50,24 @@ class Source:
     video: Path | None = None
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoundSources:
+    """What a user names; `files` says what was found of it in folders, None where it is a camera or arrays."""
+
+    sources: list[Source]
+    files: FoundClips | None = None
+
+
 def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> list[Source]:
-    """Find what a user names: paths and patterns (of videos, pictures, folders), one camera or stream, or arrays.
+    """Find what a user names; see `search_sources`."""
+    return search_sources(wanted, frames, skip=skip).sources
+
+
+def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> FoundSources:
+    """Find what a user names: paths and patterns (of videos, pictures, folders), a camera or stream, or arrays.
+
+    A camera is a number, in a text where no file has that name, or a device /dev/video0; a stream is an address with a
+    scheme, such as rtsp://host/live.
 
     Args:
         wanted: one of them or a list. A camera is its number or a device; a stream is an address with "://"; arrays are
@@ -62,23 +84,36 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     if not items or any(item is None or item == "" for item in items if not isinstance(item, np.ndarray)):
         raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
     if all(isinstance(item, np.ndarray) for item in items):
-        return [_arrays(items)]
+        return FoundSources(sources=[_arrays(items)])
+    items = [_camera_or_path(item) for item in items]
     if any(isinstance(item, int) or is_live(item) for item in items):
         if len(items) > 1:
             raise ConfigError(
                 f"source: expected one camera or stream alone, got {len(items)} sources; predict them in turn"
             )
         if isinstance(items[0], str):
-            return [_stream(items[0], frames) if "://" in items[0] else _camera(items[0], frames)]
+            live = _stream(items[0], frames) if "://" in items[0] else _camera(items[0], frames)
+            return FoundSources(sources=[live])
         expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
         check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
-        return [_camera(items[0], frames)]
+        return FoundSources(sources=[_camera(items[0], frames)])
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
         raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
-    return [_clip(clip, frames) for clip in find_clips(paths, skip=skip)]
+    found = search(paths, skip=skip)
+    return FoundSources(sources=[_clip(clip, frames) for clip in found.clips], files=found)
+
+
+def _camera_or_path(item: Any) -> Any:
+    """The number of a camera that a text names; anything else as it is."""
+    if not isinstance(item, str) or not _NUMBER.fullmatch(item):
+        return item
+    if not os.path.lexists(item):
+        return int(item)
+    log.info("source=%s: the file of this name is read; for the camera write source=/dev/video%s", item, item)
+    return item
 
 
 def is_live(source: object) -> bool:
@@ -157,6 +192,7 @@ def _stream(address: str, frames: FrameRange) -> Source:
 
 
 def _camera(camera: int | str, frames: FrameRange) -> Source:
+    name = f"camera {camera}"
     with native_lines_logged():  # the drivers that OpenCV asks print a line each
         capture = cv2.VideoCapture(camera) if isinstance(camera, int) else cv2.VideoCapture(camera, cv2.CAP_V4L2)
         opened = capture.isOpened()
@@ -164,14 +200,14 @@ def _camera(camera: int | str, frames: FrameRange) -> Source:
     if not opened:
         capture.release()
         raise DataError(
-            f"source: expected camera {camera} to open, got no answer; check that it is connected, that no other "
-            "program uses it, and its number (0, 1, ...); a file is source=PATH"
+            f"source: expected {name} to open, got no answer; check that it is connected, that no other program uses "
+            "it, and its number (0, 1, ...); a file is source=PATH"
         )
     fps = rate if 0 < rate < 1000 else _CAMERA_FPS
     return Source(
-        name=f"camera {camera}",
+        name=name,
         read=lambda: _shots(capture, frames),
-        file=lambda number: f"camera {camera}",
+        file=lambda number: name,
         sequence=True,
         count=0,
         fps=fps / frames.every,

@@ -47,9 +47,9 @@ Node = dict[str, Any]
 
 
 def groups() -> dict[str, list[str]]:
-    """Options by group. `data/source` is reached through `data`."""
+    """Options by group. `data/source` is reached through `data`; `command_line` has no options."""
     found: dict[str, list[str]] = {}
-    for path in sorted(ROOT.rglob("*/*.yaml")):
+    for path in sorted(path for path in ROOT.rglob("*/*.yaml") if path.parent.name != "command_line"):
         found.setdefault(str(path.parent.relative_to(ROOT)), []).append(path.stem)
     return found
 
