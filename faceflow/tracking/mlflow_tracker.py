@@ -110,7 +110,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
             if earlier and ("id" in self._decided or self._exists(earlier)):
                 self._run_id = earlier
                 self.experiment.update_run(earlier, status="RUNNING")
-                self._experiment_name = self._mlflow_client.get_experiment(self.experiment_id).name
+                self._experiment_name = self._mlflow_client.get_experiment(str(self.experiment_id)).name
                 if "id" in self._decided:
                     self._describe(run)
             else:

@@ -173,7 +173,7 @@ class WandbTracker(WandbLogger, Tracker):
     def _init(self, mode: Mode, settings: Mapping[str, Any]) -> Any:
         import wandb
 
-        timeouts = {"init_timeout": self.init_timeout, "finish_timeout": self.finish_timeout}
+        timeouts: dict[str, Any] = {"init_timeout": self.init_timeout, "finish_timeout": self.finish_timeout}
         own = {name: value for name, value in timeouts.items() if not os.environ.get(f"WANDB_{name.upper()}")}
         # The terminal stays ours: no chatter, and no copy of what is printed, which names people and paths.
         return wandb.init(**settings, settings=wandb.Settings(mode=mode, silent=True, console="off", **own))
@@ -240,7 +240,7 @@ class WandbTracker(WandbLogger, Tracker):
 class _RecordedRun(WandbTracker):
     """A run that is opened again by what was noted of it, whatever the environment names."""
 
-    variables: Mapping[str, str] = {}
+    variables: Mapping[str, str] = {"dir": _VARIABLES["dir"]}
 
 
 @contextlib.contextmanager
