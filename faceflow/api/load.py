@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflow.api.running import mistakes_raised
+from faceflow.cli.extras import check_extra
 from faceflow.config.composition import compose_config
 from faceflow.config.overrides import spell_overrides
 
@@ -93,5 +94,6 @@ def load(
         "batch_size": batch_size,
         "threads": threads,
     }
+    check_extra("infer")
     with mistakes_raised("infer"):
         return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
