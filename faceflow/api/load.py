@@ -71,6 +71,7 @@ def load(
         ConfigError: a setting that is unknown or out of range.
         ExportError: the file is no model of ours, or is damaged.
     """
+    check_extra("infer")
     from faceflow.inference.infer import open_predictor
 
     values = {
@@ -94,6 +95,5 @@ def load(
         "batch_size": batch_size,
         "threads": threads,
     }
-    check_extra("infer")
     with mistakes_raised("infer"):
         return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
