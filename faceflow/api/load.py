@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflow.api.running import mistakes_raised
+from faceflow.cli.extras import check_extra
 from faceflow.config.composition import compose_config
 from faceflow.config.overrides import spell_overrides
 from faceflow.config.path_arguments import literal_paths
@@ -71,6 +72,7 @@ def load(
         ConfigError: a setting that is unknown or out of range.
         ExportError: the file is no model of ours, or is damaged.
     """
+    check_extra("infer")
     from faceflow.inference.infer import open_predictor
 
     values = {

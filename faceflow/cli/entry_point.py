@@ -27,6 +27,7 @@ from faceflow.config.run_folder import leave_folder
 from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
+from faceflow.wheels import missing_library
 
 log = logging.getLogger("faceflow")
 
@@ -114,6 +115,10 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
             raise
         code = USER_ERROR
         message = explain(error)
+    except ImportError as error:
+        if not (reason := missing_library(error)):
+            raise
+        code, message = USER_ERROR, f"ConfigError: expected all packages to import, got {reason}"
     except SystemExit as end:
         code = _code_of(end)
     except KeyboardInterrupt as stop:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.frames import FoundSources
 from faceflow.inference.onnx_model import OnnxModel
+from faceflow.wheels import installed
 
 FORMAT = 1
 
@@ -73,7 +73,7 @@ def describe(
         "rows": rows,
         "complete": complete,
         "provider": model.provider,
-        "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **installed(_PACKAGES)},
     }
 
 
@@ -86,13 +86,3 @@ def write_description(path: Path, content: Mapping[str, Any]) -> None:
     with whole_file(path) as partial:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=dict)
         partial.write_text(text + "\n", encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

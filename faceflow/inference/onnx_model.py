@@ -24,6 +24,7 @@ from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
 from faceflow.inference.per_process import PerProcess
 from faceflow.stand_ins import stand_in
+from faceflow.wheels import GPU_WHEEL, installed, repair
 
 log = logging.getLogger(__name__)
 
@@ -236,9 +237,18 @@ def fit(image: Image, size: int) -> Image:
 def _choose(provider: str) -> list[str]:
     available = [name for name, long in PROVIDERS.items() if long in ort.get_available_providers()]
     check_choice(provider, key="provider", options=("auto", *PROVIDERS))
+    overwritten = "cuda" not in available and bool(installed([GPU_WHEEL]))
+    if overwritten and provider in ("auto", "cuda"):
+        message = (
+            f"provider: expected cuda, which {GPU_WHEEL} brings, got onnxruntime installed over it; run: "
+            + repair("onnxruntime")
+        )
+        if provider == "cuda":
+            raise ConfigError(message)
+        log.warning("%s", message)
     if provider != "auto" and provider not in available:
         raise ConfigError(
             f"provider: expected one that is available here ({', '.join(available)}), got '{provider}'"
-            + ("; pip install onnxruntime-gpu in place of onnxruntime" if provider == "cuda" else "")
+            + (f"; run: pip install '{GPU_WHEEL}[cuda,cudnn]'" if provider == "cuda" else "")
         )
     return [PROVIDERS[name] for name in (available if provider == "auto" else [provider])]
