@@ -61,6 +61,8 @@ def ordered(arguments: Sequence[str], command: str) -> list[str]:
 
 def _check_setting(argument: str) -> None:
     key, equals, value = argument.partition("=")
+    if not equals and Path(argument).exists():  # a forgotten key is another mistake
+        return
     if key != key.rstrip() or not key or (not equals and not key.startswith("~")):
         lack = ("a space before '='" if key else "no key before '='") if equals else "no '='"
         raise ConfigError(f"'{argument}': expected key=value, got {lack}; write it as one word, key=value")

@@ -66,3 +66,4 @@ def test_a_file_may_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     Path("„a“").touch()
     assert ordered(["source=„a“"], "crop") == ["source=„a“"]
+    assert ordered(["„a“"], "crop") == ["„a“"]  # what lacks there is the key
