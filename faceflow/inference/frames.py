@@ -23,7 +23,6 @@ from faceflow.images import Image
 
 log = logging.getLogger(__name__)
 
-_STREAM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/dev/video\d+$")
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
@@ -61,10 +60,9 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
 
 
 def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> FoundSources:
-    """Find what a user names: paths and patterns (of videos, pictures, folders), a camera or stream, or arrays.
+    """Find what a user names: paths and patterns (of videos, pictures, folders), one camera's index, or arrays.
 
-    A camera is a number, in a text where no file has that name, or a device /dev/video0; a stream is an address with a
-    scheme, such as rtsp://host/live.
+    An index may be a text where no file has that name.
 
     Args:
         wanted: one of them or a list; arrays are uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
@@ -82,12 +80,11 @@ def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = 
     if all(isinstance(item, np.ndarray) for item in items):
         return FoundSources(sources=[_arrays(items)])
     items = [_camera_or_path(item) for item in items]
-    if any(isinstance(item, int) or _is_stream(item) for item in items):
+    if any(isinstance(item, int) for item in items):
         if len(items) > 1:
             raise ConfigError(f"source: expected one camera alone, got {len(items)} sources; predict them in turn")
-        if isinstance(items[0], int):
-            expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
-            check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
+        expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
+        check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
         return FoundSources(sources=[_camera(items[0], frames)])
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
@@ -106,10 +103,6 @@ def _camera_or_path(item: Any) -> Any:
         return int(item)
     log.info("source=%s: the file of this name is read; for the camera write source=/dev/video%s", item, item)
     return item
-
-
-def _is_stream(item: Any) -> bool:
-    return isinstance(item, str) and _STREAM.match(item) is not None
 
 
 def _clip(clip: Clip, frames: FrameRange) -> Source:
@@ -175,23 +168,22 @@ def _arrays(images: Sequence[Any]) -> Source:
     )
 
 
-def _camera(place: int | str, frames: FrameRange) -> Source:
-    name = f"camera {place}" if isinstance(place, int) else place
+def _camera(index: int, frames: FrameRange) -> Source:
     with native_lines_logged():  # the drivers that OpenCV asks print a line each
-        capture = cv2.VideoCapture(place)
+        capture = cv2.VideoCapture(index)
         opened = capture.isOpened()
         rate = float(capture.get(cv2.CAP_PROP_FPS)) if opened else 0.0
     if not opened:
         capture.release()
         raise DataError(
-            f"source: expected {name} to open, got no answer; check that it is connected, that no other program uses "
-            "it, and its number (0, 1, ...) or address; a file is source=PATH"
+            f"source: expected camera {index} to open, got no answer; check that it is connected, that no other "
+            "program uses it, and its number (0, 1, ...); a file is source=PATH"
         )
     fps = rate if 0 < rate < 1000 else _CAMERA_FPS
     return Source(
-        name=name,
+        name=f"camera {index}",
         read=lambda: _shots(capture, frames),
-        file=lambda number: name,
+        file=lambda number: f"camera {index}",
         sequence=True,
         count=0,
         fps=fps / frames.every,
