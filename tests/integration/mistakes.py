@@ -101,7 +101,7 @@ LABELS = [
     Case("label below zero", "DataError: {csv}:5: expected AU1 in 0..5, got -2; *", (), cell(5, "AU1", "-2")),
     Case("text as a label", "DataError: {csv}:5: expected a number in column 'AU6', got 'high'; write the score, or leave the cell empty where it is unknown", (), cell(5, "AU6", "high")),
     Case("CSV of zero bytes", "DataError: {csv}:1: expected a header, got an empty line; write AU columns and 'filename'", (), text("")),
-    Case("only a header", "DataError: {csv}: expected label rows, got only a header; add rows or remove the file", (), text("AU1,filename\n")),
+    Case("only a header", "DataError: {csv}: expected rows, got only a header; add rows or remove the file", (), text("AU1,filename\n")),
     Case("semicolons", "DataError: {csv}: expected commas between columns, got 'AU1;filename'; save it as CSV", (), text("AU1;filename\n0;a.png\n")),
     Case("AU never labelled", "DataError: training labels: expected some for every AU, got none of AU6 (all missing); leave it out with aus.names=[...]", (), table(lambda f: f.assign(AU6=""))),
     Case("one class in validation", "DataError: validation labels: expected both classes of at least one AU for monitor=val/f1_val, got none; *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), one_class_in_validation, SPLITS),
