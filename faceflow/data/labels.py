@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faceflow.aus import Kind, joined, looks_like_au, side_of
+from faceflow.aus import Kind, joined, parse_column, side_of
 from faceflow.encoding import Array
 from faceflow.errors import DataError
 from faceflow.tables.columns import name_columns, no_column
-from faceflow.tables.label_cells import read_label_cells
+from faceflow.tables.label_cells import no_au, read_label_cells
 from faceflow.tables.reading import read_table
 from faceflow.tables.table import Table
 
@@ -68,25 +68,31 @@ def read_labels(
     Raises:
         DataError: no such file, no rows, no `filename`, no AU, a column twice, or text in a label column.
     """
-    listing = read_listing(path, columns=columns, missing_values=missing_values, prefer=prefer, key=key)
-    if not listing.aus:
-        names = list(listing.frame.columns)
-        shown = sorted(names, key=lambda name: not looks_like_au(name))[:10]
-        more = ", ..." if len(names) > 10 else ""
-        raise DataError(
-            f"{listing.path}: expected AU columns such as AU12, got {', '.join(shown)}{more}; rename the label columns"
-        )
-    return listing
+    return _read(path, columns, missing_values, prefer, key, labelled=True)
 
 
 def read_listing(
     path: str | Path, *, missing_values: Sequence[float], prefer: Kind, columns: Mapping[str, str | None], key: str
 ) -> LabelFile:
     """Read a table that may have no AU column; see `read_labels`."""
+    return _read(path, columns, missing_values, prefer, key, labelled=False)
+
+
+def _read(
+    path: str | Path,
+    columns: Mapping[str, str | None],
+    missing_values: Sequence[float],
+    prefer: Kind,
+    key: str,
+    *,
+    labelled: bool,
+) -> LabelFile:
     table = read_table(Path(path).expanduser(), key=key)
     table = name_columns(table, columns, key=f"{key.rpartition('.')[0]}.columns")
     if "filename" not in table.header:
         raise no_column(table.path, table, "filename", key=f"{key.rpartition('.')[0]}.columns")
+    if labelled and not any(map(parse_column, table.header)):
+        raise no_au(table)
     if not table.rows:
         raise DataError(f"{table.path}: expected rows, got only a header; add rows or remove the file")
     cells = read_label_cells(table, missing_values=missing_values, prefer=prefer)

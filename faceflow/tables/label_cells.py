@@ -49,12 +49,7 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
         DataError: an AU twice, or a cell that is no label.
     """
     columns = _au_columns(table, prefer)
-    cells = {au: [cell.lower() for cell in table.column(position)] for au, position in columns.items()}
-    marks = find_marks(cell for texts in cells.values() for cell in set(texts))
-    lettered = {au for au, texts in cells.items() if _is_lettered(texts)}
-    scores = np.empty((len(table.rows), len(cells)))
-    for number, (au, texts) in enumerate(cells.items()):
-        scores[:, number] = _scores(table, columns[au], texts, marks, letters=au in lettered)
+    scores, marks, lettered = _all_scores(table, columns)
     scores[np.isin(scores, [_UNKNOWN, *missing_values])] = np.nan
     unused = [
         name
@@ -62,9 +57,13 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
         if looks_like_au(name) and ((column := parse_column(name)) is None or column.au not in columns)
     ]
     return LabelCells(
-        aus=tuple(cells),
+        aus=tuple(columns),
         scores=scores,
-        logical=frozenset(au for au, texts in cells.items() if not _LOGICAL.keys().isdisjoint(texts)),
+        logical=frozenset(
+            au
+            for au, position in columns.items()
+            if not _LOGICAL.keys().isdisjoint(map(str.lower, table.column(position)))
+        ),
         notes=(
             *(marks.note if columns else ()),
             *((f"letters A to E as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
@@ -73,8 +72,29 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
     )
 
 
-def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
-    """Position of each AU's column; all are of one kind, because one scale must fit all."""
+def check_label_cells(table: Table) -> Marks:
+    """Check the AU columns of every kind, as a data set will read one of them; returns the decimal marks they show.
+
+    Raises:
+        DataError: no AU column, an AU twice in one kind, or a cell that is no label.
+    """
+    found = _columns_by_kind(table)
+    if not found:
+        raise no_au(table)
+    columns = {f"{kind} {au}": position for kind, aus in found.items() for au, position in aus.items()}
+    return _all_scores(table, columns)[1]
+
+
+def no_au(table: Table) -> DataError:
+    """Error for a table without labels; columns that look like AUs come first."""
+    shown = sorted(filter(None, table.header), key=lambda name: not looks_like_au(name))
+    more = ", ..." if len(shown) > 10 else ""
+    return DataError(
+        f"{table.path}: expected AU columns such as AU12, got {', '.join(shown[:10])}{more}; rename the label columns"
+    )
+
+
+def _columns_by_kind(table: Table) -> dict[Kind, dict[str, int]]:
     found: dict[Kind, dict[str, int]] = {}
     for position, header in enumerate(table.header):
         column = parse_column(header)
@@ -87,6 +107,12 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
                 f"'{header}'; drop one"
             )
         positions[column.au] = position
+    return found
+
+
+def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
+    """Position of each AU's column; all are of one kind, because one scale must fit all."""
+    found = _columns_by_kind(table)
     order: tuple[Kind, ...] = (prefer, "label", "intensity", "occurrence")
     chosen = next((found[kind] for kind in order if kind in found), {})
     if lost := {au for positions in found.values() for au in positions} - set(chosen):
@@ -95,6 +121,17 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
             *(table.path, _in_order(lost), table.header[next(iter(chosen.values()))]),
         )
     return chosen
+
+
+def _all_scores(table: Table, columns: Mapping[str, int]) -> tuple[NDArray[np.float64], Marks, set[str]]:
+    """Cells of columns as numbers (N, C), the decimal marks they show, and the columns that are written in letters."""
+    cells = {name: [cell.lower() for cell in table.column(position)] for name, position in columns.items()}
+    marks = find_marks(cell for texts in cells.values() for cell in set(texts))
+    lettered = {name for name, texts in cells.items() if _is_lettered(texts)}
+    scores = np.empty((len(table.rows), len(cells)))
+    for number, (name, texts) in enumerate(cells.items()):
+        scores[:, number] = _scores(table, columns[name], texts, marks, letters=name in lettered)
+    return scores, marks, lettered
 
 
 def _is_lettered(texts: Sequence[str]) -> bool:
