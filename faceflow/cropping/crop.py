@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,8 @@ from faceflow.cropping.crop_summary import (
     summary_table,
 )
 from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
+from faceflow.cropping.row_faces import RowFaces, labels_table, match_faces, write_row_faces
+from faceflow.cropping.row_places import LabelRows, read_label_rows
 from faceflow.cropping.workers import Shard, crop_clips, store_recipe
 from faceflow.datasets.published import Dataset
 from faceflow.errors import ConfigError, DataError
@@ -33,6 +36,7 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.files import claimed
 from faceflow.interruption import kept
+from faceflow.tables.columns import check_columns, no_column
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ class CropResult:
         finished: False where other machines still crop their share of the clips.
         crops: files below the folder `crops`.
         counts: rows by status of every clip.
-        labelled: whether the clips are of a data set, so that labels.csv lies there too.
+        labelled: whether there are labels, of a data set or of `labels`, so that labels.csv lies there too.
     """
 
     folder: Path
@@ -81,8 +85,12 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         check_whole(sheet, key="sheet", lowest=0)
         dataset, found = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
         clips = found.clips
-        folds = _folds(cfg["folds"], dataset, clips)
-        _check_use(settings, dataset, clips)
+        rows = _label_rows(cfg["labels"], cfg["columns"], dataset, clips)
+        folds = _folds(cfg["folds"], dataset, clips, rows)
+        _check_use(settings, dataset, clips, rows)
+        policy = settings.policy
+        if rows is not None and rows.boxed:  # which face a row labels is seen when all are cut
+            settings = dataclasses.replace(settings, policy="all")
         detector = instantiate(cfg["detector"], key="detector")
         part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
         with claimed(part, key="output", folder=shard.count == 1):
@@ -96,12 +104,14 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
             store_summary(output / SUMMARY, counts, found.passed_over)
             if dataset is not None:
                 _write_labels(output, clips, folds, frames)
+            if rows is not None:
+                _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if not crops:
                 raise DataError(
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
                 )
-            labelled = dataset is not None
+            labelled = dataset is not None or rows is not None
             return CropResult(folder=output, finished=True, crops=crops, counts=dict(counts), labelled=labelled)
 
 
@@ -123,7 +133,21 @@ def _find(
     return None, search([str(each) for each in sources], skip=results)
 
 
-def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:
+def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> LabelRows | None:
+    if labels is None:
+        return None
+    if dataset is not None:
+        raise ConfigError("labels: expected labels of the files of source, got also dataset=; drop one of them")
+    check_columns(columns, key="columns")
+    return read_label_rows(Path(str(labels)), columns, clips)
+
+
+def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> None:
+    if rows is not None and settings.policy == "all" and not rows.boxed:
+        raise ConfigError(
+            "selection.policy: expected largest, center or track with labels that do not say where in a picture their "
+            "face is, got 'all'; add columns x1, y1, x2, y2 or x, y, w, h to the table"
+        )
     if dataset is not None and settings.policy == "all":
         raise ConfigError(
             "selection.policy: expected largest, center or track with a data set, whose labels are those of one person "
@@ -137,10 +161,15 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
         )
 
 
-def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[str, list[str]]:
-    if wanted is not None and dataset is None:
+def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> dict[str, list[str]]:
+    if wanted is not None and dataset is None and rows is None:
         raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
     subjects = [clip.recording.subject for clip in clips if clip.recording]
+    if wanted is not None and rows is not None:
+        named = rows.table.named("subject")
+        if named is None:
+            raise no_column(rows.table.path, rows.table, "subject", key="columns")
+        subjects = named
     return choose_folds(wanted, dataset.folds if dataset else {}, subjects)
 
 
@@ -183,3 +212,15 @@ def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Seque
     )
     for name, tested in folds.items():
         print_lines(f"Fold {name} tests {', '.join(tested)}")
+
+
+def _write_own_labels(output: Path, faces: RowFaces, folds: Mapping[str, Sequence[str]]) -> None:
+    print_tables(labels_table(faces))
+    for note in faces.rows.table.notes + faces.rows.marks.note:
+        log.info("%s: read with %s", faces.rows.table.path, note)
+    labels, *lists = write_row_faces(faces, output, folds)
+    print_lines(
+        f"Labels: {labels}: {len(faces.crops)} crops of {len(faces.rows.places)} rows",
+        *(f"Without a partner: {path}" for path in lists),
+        *(f"Fold {name} tests {', '.join(tested)}" for name, tested in folds.items()),
+    )

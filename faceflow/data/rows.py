@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -16,6 +17,26 @@ from faceflow.errors import ConfigError, DataError, suggest
 
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]
+
+
+def crops_beside(path: Path) -> Path | None:
+    """Folder of crops to which the file names of a `labels.csv` of faceflow-crop are relative; None beside others."""
+    folder = path.parent / "crops"
+    return folder if folder.is_dir() and (path.parent / "crops.json").is_file() else None
+
+
+def with_slashes(file: LabelFile, images: Path) -> LabelFile:
+    """Read the backslashes of a table that was written on Windows as slashes, but where such a file exists."""
+    names = file.frame["filename"]
+    if not names.str.contains("\\", regex=False).any():
+        return file
+    read = [
+        name.replace("\\", "/") if "\\" in name and not (images / name).exists() else name for name in names.tolist()
+    ]
+    if read == names.tolist():
+        return file
+    notes = (*file.notes, "backslashes in filename as slashes")
+    return dataclasses.replace(file, frame=file.frame.assign(filename=read), notes=notes)
 
 
 def without_duplicates(file: LabelFile) -> Rows:

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from faceflow.config.paths import config_dir
 from faceflow.cropping.workers import Shard
-from faceflow.data.sources import SourceConfig
+from faceflow.data.source_config import SourceConfig
 from faceflow.data.splits import SplitConfig
 from faceflow.data.unlabeled import UnlabeledConfig
 from faceflow.faces.align import RECIPES

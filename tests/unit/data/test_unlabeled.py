@@ -200,9 +200,12 @@ class TestCsv:
 
     def test_a_csv_needs_file_names_and_rows(self, tmp_path: Path) -> None:
         message = error_of(csv(tmp_path / "l.csv", [{"filenames": "a.png"}]))
-        assert message == f"{tmp_path / 'l.csv'}: expected a column 'filename', got others; did you mean 'filenames'?"
+        assert message == (
+            f"{tmp_path / 'l.csv'}: expected a column 'filename', got filenames; did you mean 'filenames'? Rename it, "
+            "or set data.unlabeled.web.columns.filename=filenames"
+        )
         (tmp_path / "l.csv").write_text("filename\n")
-        assert "expected rows that name images, got only a header" in error_of(tmp_path / "l.csv")
+        assert "expected rows, got only a header" in error_of(tmp_path / "l.csv")
 
 
 class TestSettings:
