@@ -127,15 +127,19 @@ def constraints(metadata: Message, versions: str, extras: set[str], file: Path) 
     return ("--constraint", str(CHECKOUT / "constraints.txt"))
 
 
-def lowest(metadata: Message, extras: set[str]) -> Iterator[str]:
+def lowest(metadata: Message, extras: set[str]) -> list[str]:
     """`name==version` with the lower bound of every requirement of the base install and of the extras."""
+    bounds: dict[str, str] = {}
     for requirement in metadata.get_all("Requires-Dist", ()):
         what, _, marker = requirement.partition(";")
         name = re.split(r"[^\w.-]", what)[0]
         extra = re.search(r"extra == '(\w+)'", marker)
         bound = re.search(r"[>=]=([\w.]+)", what)
         if bound and (extra is None or extra[1] in extras):
-            yield f"{name}=={bound[1]}"
+            bounds[name] = max(
+                bounds.get(name, "0"), bound[1], key=lambda version: [int(n) for n in version.split(".")]
+            )
+    return [f"{name}=={version}" for name, version in bounds.items()]
 
 
 def read_metadata(wheel: Path) -> Message:
