@@ -312,6 +312,7 @@ class TestFingerprint:
 
 class TestFilesFromWindows:
     def test_backslashes_are_slashes_and_said(self, folder: Path) -> None:
+        (folder / "anna").mkdir()
         write_image(folder / "anna/f.png", smooth_image(np.random.default_rng(1), 16))
         table = read(folder, [face(r"anna\f.png"), face("a.png")])
         assert table.filenames.tolist() == ["anna/f.png", "a.png"]
@@ -332,6 +333,7 @@ class TestFilesFromWindows:
 
 
 def test_the_file_names_of_faceflow_crop_are_found_without_naming_a_folder(folder: Path) -> None:
+    (folder / "crops").mkdir()
     write_image(folder / "crops/f.png", smooth_image(np.random.default_rng(1), 16))
     (folder / "crops.json").write_text("{}", encoding="utf-8")
     assert read(folder, [face("f.png")]).files.tolist() == [str(folder / "crops/f.png")]
