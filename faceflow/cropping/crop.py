@@ -217,7 +217,7 @@ def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Seque
 def _write_own_labels(output: Path, faces: RowFaces, folds: Mapping[str, Sequence[str]]) -> None:
     print_tables(labels_table(faces))
     for note in faces.rows.table.notes + faces.rows.marks.note:
-        log.info("%s: read with %s", faces.rows.table.path, note)
+        log.info("%s: %s", faces.rows.table.path, note)
     labels, *lists = write_row_faces(faces, output, folds)
     print_lines(
         f"Labels: {labels}: {len(faces.crops)} crops of {len(faces.rows.places)} rows",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from faceflow.errors import ConfigError, DataError, suggest
 
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]
+
+_DRIVE = re.compile(r"[a-zA-Z]:[/\\]")  # an absolute path of Windows
 
 
 def crops_beside(path: Path) -> Path | None:
@@ -96,7 +99,7 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     names = file.frame["filename"].iloc[rows].tolist()
     paths = [_on_disk(root, name) for name in names]
     for row, name, path in zip(rows, names, paths, strict=True):
-        if not path.startswith(inside):
+        if not path.startswith(inside) or (os.name != "nt" and _DRIVE.match(name)):
             raise DataError(
                 f"{file.where(int(row))}: expected a file inside '{images}', got '{name}'; "
                 f"write filename relative to {key}.images"

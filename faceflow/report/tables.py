@@ -75,7 +75,7 @@ def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, 
 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
     unknown = any(not summary.subjects_known for summary in summaries)
-    notes = {f"{summary.dataset}: read with {note}" for summary in summaries for note in summary.notes}
+    notes = {f"{summary.dataset}: {note}" for summary in summaries for note in summary.notes}
     lines = ["? = no subject column: every image counts as a person of its own"] if unknown else []
     table = new_table("Data", "\n".join([*lines, *sorted(notes)]))
     add_columns(table, ["split", "data set"], "left")

@@ -125,7 +125,7 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
 
 def _all_scores(table: Table, columns: Mapping[str, int]) -> tuple[NDArray[np.float64], Marks, set[str]]:
     """Cells of columns as numbers (N, C), the decimal marks they show, and the columns that are written in letters."""
-    cells = {name: [cell.lower() for cell in table.column(position)] for name, position in columns.items()}
+    cells = {name: [*map(str.lower, table.column(position))] for name, position in columns.items()}
     marks = find_marks(cell for texts in cells.values() for cell in set(texts))
     lettered = {name for name, texts in cells.items() if _is_lettered(texts)}
     scores = np.empty((len(table.rows), len(cells)))

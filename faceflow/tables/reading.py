@@ -60,7 +60,7 @@ def _lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]
 
 
 def _table(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Table:
-    filled = ((number, [cell.strip() for cell in cells]) for number, cells in lines)
+    filled = ((number, [*map(str.strip, cells)]) for number, cells in lines)
     whole = ((number, cells) for number, cells in filled if any(cells))
     first, names = next(whole, (1, []))
     if not names:

@@ -143,8 +143,9 @@ def test_the_labels_train_as_they_are(tmp_path: Path) -> None:
     report = (*SMALL, "report_only=true", "data=csv", f"data.labels={faces.labels}")
     outcome = run("train", tmp_path / "run", *report)
     assert outcome.code == 0, outcome.stderr
-    (line,) = [line for line in outcome.stdout.splitlines() if line.startswith("train ")]
-    assert line.split()[:4] == ["train", "out", "7", "7"]  # images and persons: 12 without 3 to validate and 2 to test
+    counts = [line.split()[1:4] for line in outcome.stdout.splitlines() if line.startswith(("train ", "val ", "test "))]
+    assert [name for name, _, _ in counts] == ["out"] * 3
+    assert sum(int(images) for _, images, _ in counts) == sum(int(persons) for _, _, persons in counts) == 12
 
 
 @pytest.mark.parametrize(
