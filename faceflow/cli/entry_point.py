@@ -58,7 +58,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
-            except _MISTAKES as error:
+            except (*_MISTAKES, OSError) as error:
+                if not _is_mistake(error):
+                    raise
                 log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
                     raise  # SystemExit would keep the remaining jobs from running
@@ -85,6 +87,11 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
+def _is_mistake(error: BaseException) -> bool:
+    """Whether the user can do something about an error: it is ours, of a config, or names a file."""
+    return isinstance(error, _MISTAKES) or (isinstance(error, OSError) and error.filename is not None)
+
+
 def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
@@ -102,7 +109,7 @@ def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], s
             command()
         code = 0
     except (*_MISTAKES, OSError) as error:
-        if not isinstance(error, _MISTAKES) and error.filename is None:
+        if not _is_mistake(error):
             raise
         code = USER_ERROR
         message = explain(error)
