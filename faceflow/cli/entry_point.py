@@ -63,7 +63,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
                         return run_job(task, cfg, explain)
                     return task(cfg)
             except (*_MISTAKES, OSError) as error:
-                if not isinstance(error, _MISTAKES) and not no_more_files(error):
+                if not _is_mistake(error):
                     raise
                 log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
@@ -92,6 +92,12 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
+def _is_mistake(error: BaseException) -> bool:
+    """Whether the user can do something about an error: ours, of a config, of a file, or of a limit on open files."""
+    named = isinstance(error, OSError) and (error.filename is not None or no_more_files(error))
+    return isinstance(error, _MISTAKES) or named
+
+
 def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
@@ -111,7 +117,7 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
                 command()
         code = 0
     except (*_MISTAKES, OSError) as error:
-        if not isinstance(error, _MISTAKES) and error.filename is None and not no_more_files(error):
+        if not _is_mistake(error):
             raise
         code = USER_ERROR
         message = explain(error)

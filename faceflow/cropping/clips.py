@@ -65,7 +65,7 @@ class FoundClips:
     def line(self) -> str:
         """Say which files were passed over."""
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.passed_over.most_common())
-        return f"Passed over {self.passed_over.total()} files that are no videos or images by their suffix: {kinds}"
+        return f"Passed over {self.passed_over.total()} files that are no videos or images by their name: {kinds}"
 
 
 def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
@@ -92,8 +92,11 @@ def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips
     for source in sources:
         files, top = _files(source)
         files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
-        known = [path for path in files if path.suffix.lower() in _SUFFIXES]
-        unknown = {path: path.suffix.lower() or "no suffix" for path in files if path.suffix.lower() not in _SUFFIXES}
+        if not Path(source).is_dir():
+            for path in files:
+                _check_name(path)
+        unknown = {path: kind for path in files if (kind := _unknown_kind(path))}
+        known = [path for path in files if path not in unknown]
         others |= {_absolute(path): kind for path, kind in unknown.items()}
         if not known:
             kinds = Counter(unknown.values()).most_common(3)
@@ -106,7 +109,6 @@ def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips
             if _absolute(path) in taken:
                 continue
             taken.add(_absolute(path))
-            _check_name(path)
             relative = path.relative_to(top)
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 videos[_free(relative.as_posix(), videos, path)] = path
@@ -180,11 +182,24 @@ def _absolute(path: Path) -> Path:
     return Path(abspath(path))  # noqa: PTH100  (removes "..", but follows no links)
 
 
+def _unknown_kind(path: Path) -> str | None:
+    """What to call a file that is passed over; None of those that are read."""
+    if not _is_utf8(path):
+        return "with a name that is no UTF-8"
+    suffix = path.suffix.lower()
+    return None if suffix in _SUFFIXES else suffix or "no suffix"
+
+
 def _check_name(path: Path) -> None:
+    if not _is_utf8(path):
+        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it")
+
+
+def _is_utf8(path: Path) -> bool:
     try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it") from error
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _words(suffixes: Iterable[str]) -> str:

@@ -44,7 +44,7 @@ def rows(path: Path) -> dict[str, str]:
 
 EXPECTED = {**dict.fromkeys(READ, "ok"), **dict.fromkeys(BROKEN, "decode_error")}
 PASSED_OVER = {".txt": 2, ".cr2": 1}
-LINE = "Passed over 3 files that are no videos or images by their suffix: 2 .txt, 1 .cr2"
+LINE = "Passed over 3 files that are no videos or images by their name: 2 .txt, 1 .cr2"
 
 
 def test_faceflow_infer_reads_what_can_be_read_and_counts_the_rest(folder: Path) -> None:

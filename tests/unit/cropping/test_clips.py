@@ -103,10 +103,15 @@ def test_non_ascii_names_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_names_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")).touch()
+def test_names_that_are_no_utf8_are_refused_and_in_folders_passed_over(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    Path(path).touch()
     with pytest.raises(DataError, match=r"^source: expected file names in UTF-8, got b'.*/caf\\xe9.mp4'; rename it$"):
-        find_clips([str(tmp_path)])
+        find_clips([path])
+    touch(tmp_path, "a.mp4")
+    found = search([str(tmp_path)])
+    assert named(found.clips) == {"a": []}
+    assert found.passed_over == {"with a name that is no UTF-8": 1}
 
 
 def test_recordings_are_sequences_named_by_number(tmp_path: Path) -> None:
@@ -125,7 +130,7 @@ def test_files_that_are_passed_over_are_counted_once_by_suffix(tmp_path: Path) -
     found = search([str(tmp_path), str(tmp_path / "sub" / "..")], skip=[tmp_path / "sub/raw.cr2"])
     assert named(found.clips) == {"": ["a", "b"], "c": []}
     assert found.passed_over == {".txt": 2, "no suffix": 1}
-    line = "Passed over 3 files that are no videos or images by their suffix: 2 .txt, 1 no suffix"
+    line = "Passed over 3 files that are no videos or images by their name: 2 .txt, 1 no suffix"
     assert found.line() == line
 
 
