@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faceflow.errors import ConfigError, similar_names
 
+_MOST_PARALLEL = 32  # where there are few cores: more are slower, and thousands freeze a machine
+
 
 def check_number(value: object, *, key: str, expected: str, valid: Callable[[float], bool]) -> None:
     """Check that a config value is a finite number in its range.
@@ -46,6 +48,14 @@ def check_whole(
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         bounds = f">= {lowest}" if highest == math.inf else f"from {lowest} to {highest}"
         raise ConfigError(f"{key}: expected {expected or f'a whole number {bounds}'}, got {value!r}")
+
+
+def check_parallel(value: object, *, key: str) -> None:
+    """Raise ConfigError unless a config value is a number of threads or processes that this machine can bear."""
+    cores = os.cpu_count() or 1
+    most = max(_MOST_PARALLEL, 4 * cores)
+    check_whole(value, key=key, lowest=0)
+    check_whole(value, key=key, lowest=0, highest=most, expected=f"a whole number from 0 to {most} on {cores} cores")
 
 
 def check_boolean(value: object, *, key: str) -> None:

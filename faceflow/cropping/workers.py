@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 
-from faceflow.checks import check_whole
+from faceflow.checks import check_parallel, check_whole
 from faceflow.config.values import leaves
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
@@ -106,7 +106,7 @@ def crop_clips(
         DataError: a result cannot be written, or a worker was killed.
         Terminated: it ended with the whole run.
     """
-    check_whole(workers, key="workers", lowest=0)
+    check_parallel(workers, key="workers")
     mine = clips[shard.index :: shard.count]
     for clip in mine:
         check_source(clip, rows_file(output, clip).parent)

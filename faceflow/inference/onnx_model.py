@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from faceflow.checks import check_choice, check_whole
+from faceflow.checks import check_choice, check_parallel
 from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
 from faceflow.faces.native_log import native_lines_logged
@@ -76,7 +76,7 @@ class OnnxModel:
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
-        check_whole(threads, key="threads", lowest=0)
+        check_parallel(threads, key="threads")
         self._state = _state_of(self.path, key=key)
         self.contract = ModelContract.from_json(self._metadata(key), source=str(path))
         self._check_interface(key)

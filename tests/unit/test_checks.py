@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from faceflow.checks import (
     check_choice,
     check_installed,
     check_number,
+    check_parallel,
     check_texts,
     check_whole,
     names_file,
@@ -37,6 +39,15 @@ def test_a_number_is_finite_and_in_its_range(value: object) -> None:
     rule: dict[str, Any] = {"expected": "a number >= 0", "valid": lambda x: x >= 0}
     assert refusal(check_number, value, **rule) == f"k: expected a number >= 0, got {value!r}"
     check_number(0, key="k", **rule)
+
+
+def test_as_many_threads_as_freeze_a_machine_are_refused() -> None:
+    cores = os.cpu_count() or 1
+    for fine in (0, 1, 32, 4 * cores):
+        check_parallel(fine, key="k")
+    most = max(32, 4 * cores)
+    assert refusal(check_parallel, 10_000) == f"k: expected a whole number from 0 to {most} on {cores} cores, got 10000"
+    assert refusal(check_parallel, -1) == "k: expected a whole number >= 0, got -1"
 
 
 @pytest.mark.parametrize("value", [True, "2", 2.0, None, 1, 5])
