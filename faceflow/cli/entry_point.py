@@ -94,8 +94,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
 def _is_mistake(error: BaseException) -> bool:
     """Whether the user can do something about an error: ours, of a config, of a file, or of a limit on open files."""
-    named = isinstance(error, OSError) and (error.filename is not None or no_more_files(error))
-    return isinstance(error, _MISTAKES) or named
+    if isinstance(error, OSError) and not isinstance(error, _MISTAKES):
+        return error.filename is not None or bool(no_more_files(error))
+    return isinstance(error, _MISTAKES)
 
 
 def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseException], str]) -> int:

@@ -31,6 +31,14 @@ _LONGEST_GAP = 50_000  # frames; an AVI takes 60,000
 _Sound: TypeAlias = "Generator[Packet[AudioStream], None, None]"
 
 
+def writes_h264() -> bool:
+    """Whether the FFmpeg at hand has an encoder: builds without GPL codecs may have none."""
+    try:
+        return bool(av.codec.Codec("h264", "w").is_encoder)
+    except ValueError:
+        return False
+
+
 class VideoWriter:
     """Writes frames to show at their own times: H.264 in .mp4 and .mkv, Motion JPEG in .avi.
 

@@ -16,7 +16,7 @@ import numpy as np
 from faceflow.aus import description
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import ConfigError, DataError
-from faceflow.faces.video_writing import WRITABLE_SUFFIXES, VideoWriter
+from faceflow.faces.video_writing import WRITABLE_SUFFIXES, VideoWriter, writes_h264
 from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
@@ -66,6 +66,10 @@ class Renderer:
     def __init__(self, path: Path, contract: ModelContract, fps: float | None, sound_of: Path | None) -> None:
         if path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise ConfigError(f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, got '{path}'")
+        if path.suffix.lower() != ".avi" and not writes_h264():
+            raise ConfigError(
+                f"render: expected an FFmpeg that encodes H.264, got one without; name it {path.stem}.avi"
+            )
         self.path = path
         self.contract = contract
         self.fps = fps or _FPS
