@@ -226,7 +226,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "no pictures": (
         lambda folder: (folder / "texts").mkdir(),
         ["source={folder}/texts"],
-        "DataError: source: expected images (bmp jpeg jpg",
+        "DataError: source: expected images (apng avif bmp",
     ),
     "source and data set": (
         lambda folder: (folder / "disfa").mkdir(),

@@ -197,7 +197,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "no source": ([], "ConfigError: source: expected files or a camera's number, got none"),
     "missing source": (["source=none.mp4"], "DataError: source: expected a file, a folder or a pattern that matches"),
     "no camera": (["source=77"], "DataError: source: expected camera 77 to open, got no answer"),
-    "folder without pictures": (["source={folder}/configs"], "DataError: source: expected images (bmp jpeg jpg"),
+    "folder without pictures": (["source={folder}/configs"], "DataError: source: expected images (apng avif bmp"),
     "format": (["output=a.xlsx"], "ConfigError: output: expected a file that ends in .csv, .jsonl, .parquet, or -"),
     "folder": (
         ["output=d.csv"],
