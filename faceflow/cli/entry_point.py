@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import os
 import sys
@@ -31,6 +32,7 @@ Task = Callable[[DictConfig], float | None]
 USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143
+READER_GONE = 141
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 
 
@@ -58,6 +60,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
+            except BrokenPipeError:  # as of `faceflow-test ... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+                sys.exit(READER_GONE)
             except _MISTAKES as error:
                 log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
@@ -68,6 +73,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
         @functools.wraps(task)
         def main() -> None:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.TextIOWrapper):  # of a terminal that cannot show ü: \xfc, not a traceback
+                    stream.reconfigure(errors="backslashreplace")
             if asks_for_help(sys.argv[1:]):
                 sys.stdout.write(help_text(config_name, sys.argv[1:]))
                 return
