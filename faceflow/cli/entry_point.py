@@ -35,6 +35,7 @@ Task = Callable[[DictConfig], float | None]
 USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143
+READER_GONE = 141
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 
 
@@ -62,6 +63,9 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
+            except BrokenPipeError:  # as of `faceflow-test ... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+                sys.exit(READER_GONE)
             except (*_MISTAKES, OSError) as error:
                 if not _is_mistake(error):
                     raise
@@ -74,10 +78,10 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
         @functools.wraps(task)
         def main() -> None:
+            prepare_streams()
             if asks_for_help(sys.argv[1:]):
                 sys.stdout.write(help_text(config_name, sys.argv[1:]))
                 return
-            prepare_streams()
             with terminable():
                 try:
                     code = _exit_code(command, config_name, explain)
