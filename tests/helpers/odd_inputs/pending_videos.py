@@ -119,7 +119,7 @@ ROWS = [
         right="10 rows, each with the face", check=rows(10)),
     Row(fed="pixels twice as wide as high", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=squeezed,
         right="boxes in square pixels", check=box_is_wide),
-    Row(fed="AVCHD suffix `.mts`", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mts"), prepare=video("v.mts", "mpeg2video", range(0, 400, 40), rate=25),
+    Row(fed="AVCHD suffix `.mts`", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mts"), prepare=video("v.mts", "libx264", range(0, 400, 40)),
         right="10 rows", check=rows(10)),
     Row(fed="`.mp4` that holds sound alone", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=sound_alone,
         line="DataError: *expected *, got *"),
