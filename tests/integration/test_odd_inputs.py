@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.odd_inputs import machines, models, people, settings
+from tests.helpers.odd_inputs import (
+    machines,
+    models,
+    pending_labels,
+    pending_paths,
+    pending_videos,
+    people,
+    settings,
+)
 from tests.helpers.odd_inputs.row import Row, page
 from tests.integration.command import Outcome, run
 
@@ -24,6 +32,9 @@ ROWS = {
     "Command lines and configs": settings.ROWS,
     "Pictures, videos, labels": people.ROWS,
     "Machines and shells": machines.ROWS,
+    "Videos of other makers": pending_videos.ROWS,
+    "Names and kinds of files": pending_paths.ROWS,
+    "Label tables of other tools": pending_labels.ROWS,
 }
 
 
