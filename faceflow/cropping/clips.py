@@ -136,11 +136,11 @@ def _files(source: str) -> tuple[list[Path], Path]:
     """Files of a source, sorted, and the folder that their names are relative to."""
     path = Path(source)
     if path.is_dir():
-        return [found for found in _walk(path) if found.is_file()], path
+        return [found for found in _walk(path) if _is_file(found)], path
     if path.exists():
         return [path], path.parent
     matches = [Path(match) for match in sorted(glob.glob(_pattern(path), recursive=True))]  # noqa: PTH207  (absolute)
-    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
+    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if _is_file(found)]
     if not files:
         several = f", or write a list: 'source=[{source}]'" if "," in source else ""
         raise DataError(
@@ -160,6 +160,11 @@ def _walk(folder: Path) -> list[Path]:
     """Everything below a folder but what is hidden."""
     found = folder.rglob("*")
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _is_file(path: Path) -> bool:
+    """A link to a file that is not there is one that cannot be read: its disk may not be mounted."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:

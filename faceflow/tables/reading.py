@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from faceflow.errors import DataError
+from faceflow.stand_ins import stand_in
 from faceflow.tables.dialect import Line, decode, split_text
 from faceflow.tables.table import Table
 
@@ -37,6 +38,8 @@ def read_table(path: Path, *, key: str) -> Table:
     except OSError as error:
         reason = (error.strerror or "unreadable").lower()
         raise DataError(f"{key}: expected a CSV file, got '{path}' ({reason}); check the path") from error
+    if instead := stand_in(path):
+        raise DataError(f"{key}: expected a CSV file, got {instead}")
     return _table(path, *_lines(path, content))
 
 

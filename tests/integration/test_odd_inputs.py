@@ -16,11 +16,11 @@ import pytest
 from tests.helpers.odd_inputs import (
     machines,
     models,
-    pending_labels,
-    pending_paths,
-    pending_videos,
+    names,
     people,
     settings,
+    tables,
+    videos,
 )
 from tests.helpers.odd_inputs.row import Row, page
 from tests.integration.command import Outcome, run
@@ -32,9 +32,9 @@ ROWS = {
     "Command lines and configs": settings.ROWS,
     "Pictures, videos, labels": people.ROWS,
     "Machines and shells": machines.ROWS,
-    "Videos of other makers": pending_videos.ROWS,
-    "Names and kinds of files": pending_paths.ROWS,
-    "Label tables of other tools": pending_labels.ROWS,
+    "Videos of other makers": videos.ROWS,
+    "Names and kinds of files": names.ROWS,
+    "Label tables of other tools": tables.ROWS,
 }
 
 

@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoding": {"errors"},
     "files": {"errors"},
     "formats": set(),
-    "tables": {"errors", "aus"},
+    "tables": {"errors", "aus", "stand_ins"},
     "images": {"errors", "progress"},
     "interruption": set(),
     "checks": {"errors"},
