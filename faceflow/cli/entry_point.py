@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
+from faceflow.cli.arguments import check_arguments
 from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
@@ -73,7 +74,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
                 return
             with terminable():
                 try:
-                    code = _exit_code(command, explain)
+                    code = _exit_code(config_name, command, explain)
                 except KeyboardInterrupt as stop:  # while it said how it ended
                     code, message = _stopped(stop)
                     _say(message)
@@ -85,7 +86,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
+def _exit_code(config_name: str, command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
     # step became four times as slow. Must be set before torch is imported.
@@ -99,6 +100,7 @@ def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], s
     try:
         with kept(_start_again):
             sys.argv[1:] = command_line(literal_paths(sys.argv[1:]))
+            check_arguments(config_name, sys.argv[1:])
             command()
         code = 0
     except (*_MISTAKES, OSError) as error:
