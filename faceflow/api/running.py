@@ -17,7 +17,7 @@ from faceflow.cli.extras import check_extra
 from faceflow.cli.messages import one_line
 from faceflow.config.composition import compose
 from faceflow.config.in_process import run_in_process
-from faceflow.config.overrides import spell_overrides
+from faceflow.config.overrides import override_texts, spell_overrides
 from faceflow.config.path_arguments import literal_paths
 from faceflow.errors import ConfigError, DataError
 
@@ -44,12 +44,11 @@ def run_command(
         ConfigError: a setting that is unknown or out of range, or a sweep.
         FaceFlowError: whatever the task cannot do.
     """
-    if isinstance(overrides, str):
-        raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
+    texts = override_texts(overrides)
     check_extra(command)
     with mistakes_raised(command):
         further = None if config_dir is None else Path(config_dir).expanduser()
-        config = compose(command, [*spell_overrides(values), *literal_paths(overrides)], further_dir=further)
+        config = compose(command, [*spell_overrides(values), *literal_paths(texts)], further_dir=further)
         return run_in_process(config, task)
 
 

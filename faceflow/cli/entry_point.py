@@ -20,6 +20,7 @@ from faceflow.cli.arguments import check_arguments
 from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
+from faceflow.config.named_paths import check_named
 from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
@@ -53,6 +54,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             try:
                 check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
+                check_named(cfg)
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                         from faceflow.sweep.job import run_job
