@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
-from faceflow.cli.arguments import check_arguments
+from faceflow.cli.arguments import check_arguments, with_image_size
 from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
@@ -103,6 +103,7 @@ def _exit_code(config_name: str, command: Callable[[], None], explain: Callable[
         with kept(_start_again):
             sys.argv[1:] = command_line(literal_paths(sys.argv[1:]))
             check_arguments(config_name, sys.argv[1:])
+            sys.argv[1:] = with_image_size(config_name, sys.argv[1:])
             command()
         code = 0
     except (*_MISTAKES, OSError) as error:

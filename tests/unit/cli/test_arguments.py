@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflow.cli.arguments import check_arguments
+from faceflow.cli.arguments import check_arguments, with_image_size
+from faceflow.config.composition import compose
+from faceflow.config.instantiate import plain_dict
 from faceflow.errors import ConfigError
 
 
@@ -37,3 +39,24 @@ def test_configs_of_ones_own_are_read(tmp_path: Path, flags: tuple[str, ...]) ->
     (tmp_path / "mine.yaml").write_text("part_of_mine:\n  width: 4\n", "utf-8")
     with pytest.raises(ConfigError, match=r"^part_of_mine: expected its keys \(width\), got 4"):
         check_arguments("train", [*(flag.format(tmp_path) for flag in flags), "part_of_mine=4"])
+
+
+def test_the_config_of_another_command_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("defaults: [_self_]\ntask: train\nseed: 0\n", "utf-8")
+    flags = ["--config-dir", str(tmp_path), "--config-name", "config"]
+    check_arguments("train", flags)
+    for name in ("config", "config.yaml"):
+        with pytest.raises(ConfigError, match="^--config-name: expected a config of faceflow-test, got .*-train"):
+            check_arguments("test", [*flags[:3], name])
+    with pytest.raises(ConfigError, match="expected a config of faceflow-infer, got one of faceflow-export"):
+        check_arguments("infer", ["--config-name=export"])
+
+
+@pytest.mark.parametrize("command", ["test", "export"])
+def test_configs_are_shown_resolved_before_a_checkpoint_is_read(command: str) -> None:
+    needed = ["output=b", "checkpoint=a"] if command == "export" else []
+    config = compose(command, with_image_size(command, ["--resolve", *needed])[1:])
+    resize = plain_dict(config.transforms)["eval"]["resize"]
+    assert (resize["height"], resize["width"]) == (None, None)
+    assert with_image_size(command, needed) == needed
+    assert with_image_size("train", ["--resolve"]) == ["--resolve"]

@@ -71,9 +71,7 @@ def test_what_was_not_given_is_left_to_the_config() -> None:
 
 
 def test_other_objects_are_a_type_error_that_names_the_key() -> None:
-    with pytest.raises(
-        TypeError, match="labels: expected a text, a number, true or false, a list or a dict, got object"
-    ):
+    with pytest.raises(TypeError, match="labels: expected a text, a number, true or false, .* got object"):
         spell_overrides({"labels": object()})
     with pytest.raises(TypeError, match="data: expected a text, .*, got bytes"):
         spell_overrides({"data": b"csv"})
