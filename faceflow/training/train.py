@@ -27,13 +27,13 @@ from faceflow.evaluation.evaluation_data import read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
-from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
+from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives, check_trainer
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
-from faceflow.training.monitor import default_monitor
+from faceflow.training.monitor import check_monitor_name, default_monitor
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
 from faceflow.training.warm_start import read_start
-from faceflow.views import computed_views, stream_and_pipeline
+from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,9 @@ def train(config: DictConfig) -> TrainResult:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
     settings, command, look = _settings(config, views), _context(config), _look(config)
+    check_trainer(settings.trainer)
+    if look is not None:  # a training knows more: which metrics its labels have
+        check_monitor_name(settings.monitor)
     protocol = _protocol(config)
     folds = protocol.folds(read_faces(plain(config.data), levels=config.levels), settings.data.split)
     if folds[0].name is not None:
@@ -104,13 +107,19 @@ def _views(config: DictConfig) -> dict[str, str]:
         log.warning(
             "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
         )
-    for pipeline in ("weak", "strong"):
-        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
-            log.warning(
-                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
-                "see augment=light|medium|strong",
-                pipeline,
-            )
+    pipelines = {stream_and_pipeline(view)[1] for view in views}
+    if LABELED in pipelines and LABELED not in config.transforms:  # a config of an earlier version, see `with_labeled`
+        pipelines.add("weak")
+    if overridden("transforms.weak") and "weak" not in pipelines:
+        raise ConfigError(
+            "transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; what "
+            "labelled faces show is augment=light|medium|strong"
+        )
+    if overridden("transforms.strong") and "strong" not in pipelines:
+        log.warning(
+            "transforms.strong is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+            "see augment=light|medium|strong"
+        )
     return views
 
 

@@ -173,6 +173,8 @@ NUMBERS = [
     Case("monitor in the wrong direction", "ConfigError: callbacks.best.mode: expected min for monitor=val/eer, got max", ("monitor=val/eer",)),
     Case("precision", "ConfigError: trainer: Precision 'nonsense' is invalid. *", ("trainer.precision=nonsense",)),
     Case("epochs", "ConfigError: trainer.max_epochs: expected a whole number >= -1, got 'abc'", ("trainer.max_epochs=abc",)),
+    Case("epochs of a data report", "ConfigError: trainer.max_epochs: expected a whole number >= -1, got nan", ("report_only=true", "trainer.max_epochs=nan")),
+    Case("monitor of a data report", "ConfigError: monitor: expected a validation metric, got 'val/foo'; *", ("report_only=true", "monitor=val/foo")),
     Case("no epoch at all", "ConfigError: trainer: expected a validated epoch, got none; see trainer.max_epochs, *", ("trainer.max_epochs=0",)),
     Case("preview", "ConfigError: preview: expected a count of faces, got -1", ("preview=-1",)),
     Case("score_max", "ConfigError: data.sources.csv.score_max: expected a number above 0, or null, got 'abc'", ("data.sources.csv.score_max=abc",)),
