@@ -24,6 +24,7 @@ from faceflow.config.named_paths import check_named
 from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
+from faceflow.config.sections import check_composed
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
 
@@ -54,6 +55,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             try:
                 check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
+                check_composed(config_name, cfg)
                 check_named(cfg)
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:

@@ -25,7 +25,7 @@ from faceflow.config.instantiate import plain_dict
 from faceflow.config.named_paths import check_named
 from faceflow.config.options import check_options
 from faceflow.config.paths import config_dir
-from faceflow.config.sections import check_sections
+from faceflow.config.sections import check_composed, check_sections
 from faceflow.errors import ConfigError
 
 _one_at_a_time = threading.Lock()  # Hydra's version base and its parser's caches are those of the process
@@ -50,6 +50,7 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
     check_overrides(command, overrides, further_dir=further_dir, sweeps=False)
     config = _compose(command, overrides, further_dir)
     check_texts(OmegaConf.to_container(_without_hydra(config)), key="")
+    check_composed(command, config)
     check_named(config)
     return config
 

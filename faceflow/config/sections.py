@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
@@ -46,11 +48,34 @@ def check_sections(
         keys = [str(name) for name in section]
         for value in swept_values(override):
             if not isinstance(value, dict) and not (value is None and "_target_" in keys):
-                telling = next((name for name in keys if name != "_target_"), keys[0])
-                raise ConfigError(
-                    f"{key}: expected its keys ({', '.join(keys)}), got {shown(value)}; set one of them, such as "
-                    f"{key}.{telling}=..."
-                )
+                raise _replaced(key, keys, value)
+
+
+def check_composed(command: str, config: DictConfig) -> None:
+    """Check that the sections of the primary config of a command are sections: a file of the user can replace one too.
+
+    Raises:
+        ConfigError: names the section and its keys.
+    """
+    content = yaml.safe_load(Path(config_dir(), f"{command}.yaml").read_text("utf-8"))
+    _check_within({key: content[key] for key in content if key not in ("defaults", "hydra")}, config, parent="")
+
+
+def _check_within(sections: Mapping[str, Any], config: DictConfig, *, parent: str) -> None:
+    for name, section in sections.items():
+        if not isinstance(section, dict) or name not in config:
+            continue
+        value = None if OmegaConf.is_missing(config, name) else config[name]
+        if not isinstance(value, DictConfig):
+            raise _replaced(f"{parent}{name}", list(section), value)
+        _check_within(section, value, parent=f"{parent}{name}.")
+
+
+def _replaced(key: str, keys: Sequence[str], value: object) -> ConfigError:
+    first = next((name for name in keys if name != "_target_"), keys[0])
+    return ConfigError(
+        f"{key}: expected its keys ({', '.join(keys)}), got {shown(value)}; set one of them, such as {key}.{first}=..."
+    )
 
 
 def _may_replace(override: Override, names: frozenset[str], folders: Sequence[Path]) -> bool:

@@ -52,6 +52,15 @@ def test_keys_components_and_other_values_may_be_set() -> None:
     assert config.unlabeled == "faces"
 
 
+def test_a_file_of_the_user_cannot_replace_a_section_either(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    for value, got in (("4", "4"), ("null", "null"), ("some", "some")):
+        (tmp_path / "experiment/mine.yaml").write_text(f"# @package _global_\nloader: {value}\n", "utf-8")
+        with pytest.raises(ConfigError, match="^loader: expected its keys .batch_size, mu, .*, got ") as caught:
+            compose("train", ["experiment=mine"], further_dir=tmp_path)
+        assert f"got {got}; set one of them, such as loader.batch_size=..." in str(caught.value)
+
+
 def test_sections_of_ones_own_configs_are_known(tmp_path: Path) -> None:
     (tmp_path / "align").mkdir()
     (tmp_path / "align/mine.yaml").write_text("size: 3\ninner_part:\n  width: 4\n", "utf-8")
