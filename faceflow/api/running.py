@@ -17,6 +17,7 @@ from faceflow.cli.extras import check_extra
 from faceflow.cli.messages import one_line
 from faceflow.config.composition import compose
 from faceflow.config.in_process import run_in_process
+from faceflow.config.named_paths import check_name
 from faceflow.config.overrides import override_texts, spell_overrides
 from faceflow.config.path_arguments import literal_paths
 from faceflow.errors import ConfigError, DataError
@@ -45,8 +46,12 @@ def run_command(
         FaceFlowError: whatever the task cannot do.
     """
     texts = override_texts(overrides)
+    if not isinstance(config_dir, str | Path | None):
+        raise TypeError(f"config_dir: expected a text or a path, got {type(config_dir).__name__}")
     check_extra(command)
     with mistakes_raised(command):
+        if config_dir is not None:
+            check_name(str(config_dir), key="config_dir")
         further = None if config_dir is None else Path(config_dir).expanduser()
         config = compose(command, [*spell_overrides(values), *literal_paths(texts)], further_dir=further)
         return run_in_process(config, task)

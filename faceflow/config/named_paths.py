@@ -41,6 +41,4 @@ def check_name(text: str, *, key: str, variable: str | None = None) -> None:
     """
     if not text:
         source = f"; the environment variable {variable} is empty: set it, or unset it" if variable else ""
-        raise ConfigError(
-            f"{key}: expected a file or folder, got nothing{source or f'; name one, or leave {key}=... out'}"
-        )
+        raise ConfigError(f"{key}: expected a file or folder, got nothing{source or '; name one, or drop the key'}")

@@ -30,7 +30,7 @@ from faceflow.errors import ConfigError
 def test_an_empty_path_is_refused(command: str, overrides: list[str], key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compose(command, overrides)
-    assert str(caught.value) == f"{key}: expected a file or folder, got nothing; name one, or leave {key}=... out"
+    assert str(caught.value) == f"{key}: expected a file or folder, got nothing; name one, or drop the key"
 
 
 def test_an_empty_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,9 @@ def test_an_empty_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_has_a_folder() -> None:
     config = compose("train", ["hydra.run.dir="])
-    with pytest.raises(ConfigError, match="^hydra.run.dir: expected a file or folder, got nothing; name one, or leave"):
+    with pytest.raises(
+        ConfigError, match="^hydra.run.dir: expected a file or folder, got nothing; name one, or drop the key"
+    ):
         enter_folder(config)
 
 
