@@ -112,12 +112,13 @@ def crop(
         from faceflow.cropping.crop import crop
 
         done = crop(plain_dict(config))
+        folder = done.folder.absolute()
         return CroppedFaces(
-            folder=done.folder,
+            folder=folder,
             finished=done.finished,
-            crops=[done.folder / "crops" / name for name in done.crops],
-            rows=done.folder / "crops.csv" if done.finished else None,
-            labels=done.folder / "labels.csv" if done.labelled else None,
+            crops=[folder / "crops" / name for name in done.crops],
+            rows=folder / "crops.csv" if done.finished else None,
+            labels=folder / "labels.csv" if done.labelled else None,
             table=clips_table(done.counts),
         )
 

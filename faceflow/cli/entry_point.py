@@ -16,14 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
+from faceflow.cli.argument_checks import check_arguments, own_folders, with_image_size
 from faceflow.cli.arguments import ordered
 from faceflow.cli.extras import check_extra
-from faceflow.cli.help import asks_for_help, help_text, own_folders
+from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
 from faceflow.cli.shell import check_working_directory, no_more_files, prepare_streams
+from faceflow.config.named_paths import check_named
 from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
+from faceflow.config.sections import check_composed
 from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
@@ -57,6 +60,8 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             try:
                 check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
+                check_composed(config_name, cfg)
+                check_named(cfg)
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                         from faceflow.sweep.job import run_job
@@ -118,7 +123,9 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
         with kept(_start_again):
             check_working_directory()
             sys.argv[1:] = command_line(literal_paths(ordered(sys.argv[1:], name)))
-            with config_files_named([*own_folders(sys.argv[1:])]):
+            with config_files_named(own_folders(sys.argv[1:])):
+                check_arguments(name, sys.argv[1:])
+                sys.argv[1:] = with_image_size(name, sys.argv[1:])
                 command()
         code = 0
     except (*_MISTAKES, OSError) as error:

@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+from faceflow.config.named_paths import check_name, check_named
 from faceflow.config.run_files import results_in
 from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
@@ -51,6 +52,8 @@ class SweepStart(Callback):
             return
         try:
             total, keys = size_of(config.hydra)
+            check_named(config)
+            check_name(str(config.hydra.sweep.dir), key="hydra.sweep.dir")
             _check_launcher(config)
             _check_overwrite(config.hydra.overrides.task)
             folder = _claim_folder(config.hydra)
