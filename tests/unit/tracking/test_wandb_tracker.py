@@ -213,7 +213,7 @@ def test_the_environment_of_an_agent_decides_where_the_run_goes_and_what_is_note
         **{"name": "my name", "group": "my group", "job_type": "my type"},
     }
 
-    for name in agent | NAMED:
+    for name in (*agent, *NAMED, "WANDB_DIR"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("WANDB_PROJECT", "of-the-next-run")  # of the shell in which the model is exported
     wandb.teardown()
