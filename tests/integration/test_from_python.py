@@ -115,6 +115,7 @@ def test_the_table_is_what_is_printed_and_written(trained_here: TrainingRun) -> 
     assert trained_here.checkpoint == trained_here.folder / "checkpoints/best.ckpt"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_tested_exported_and_predicts(
     trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

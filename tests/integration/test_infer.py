@@ -119,6 +119,7 @@ def test_several_sources_and_patterns_are_one_table(folder: Path) -> None:
     assert rows["frame"].tolist() == [1, 1, 6, 11]
 
 
+@pytest.mark.slow
 def test_stdout_is_the_table_alone(folder: Path) -> None:
     outcome = done(infer(folder, f"source={folder}/video.avi", "output=-", *MARKERS))
     rows = list(csv.reader(io.StringIO(outcome.stdout)))

@@ -108,6 +108,7 @@ def icc_3_1(ratings: np.ndarray) -> float:
     return float((by_row / (rows - 1) - residual) / (by_row / (rows - 1) + (raters - 1) * residual))
 
 
+@pytest.mark.slow
 def test_init_weights_starts_from_the_network_of_a_checkpoint(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
     still = ("optimizer.lr=1e-12", f"init_weights={trained.checkpoint()}", "test=false")
     started, _ = load_network(train(tmp_path, *faces.overrides, *still).checkpoint(), key="")

@@ -73,6 +73,7 @@ def test_an_address_that_mlflow_cannot_open_is_named(tmp_path: Path) -> None:
         tracker(tmp_path, "nonsense://x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"])
 def test_the_environment_decides_where_the_run_goes_and_what_is_noted(
     variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +91,7 @@ def test_the_environment_decides_where_the_run_goes_and_what_is_noted(
     assert not Path("ours.db").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_the_environment_names_is_used_keeps_its_parameters_and_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
