@@ -92,7 +92,7 @@ def broken_folder(faces: Faces) -> None:
 LABELS = [
     Case("no such CSV", "DataError: data.sources.csv.labels: expected a CSV file, got '/no.csv' (no such file or directory); check the path", ("data.labels=/no.csv",)),
     Case("no path", "ConfigError: data.labels: expected a value, got none; add data.labels=... to the command", data=("data=csv",)),
-    Case("no filename", "DataError: {csv}: expected a column 'filename', got AU1, AU6, AU12, subject; known: *", (), table(lambda f: f.drop(columns="filename"))),
+    Case("no filename", "DataError: {csv}: expected a column 'filename', got AU1, AU6, AU12, subject; add it", (), table(lambda f: f.drop(columns="filename"))),
     Case("no AU", "DataError: {csv}: expected AU columns such as AU12, got filename, subject; rename the label columns", (), table(lambda f: f[["filename", "subject"]])),
     Case("AU twice", "DataError: {csv}: expected one column for AU1, got 'AU1' and 'AU01'; drop one", (), table(lambda f: f.assign(AU01="0"))),
     Case("AU without labels", "ConfigError: aus.names: expected AUs that the training data label, got AU9; did you mean *", ("aus.names=[AU9]",)),
