@@ -72,6 +72,7 @@ def test_a_mistake_is_named_in_one_line(
     assert not (files / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_missing_gpu_is_named_in_one_line(faces: Faces, trained: Outcome, tmp_path: Path) -> None:
     asked = run("train", tmp_path / "train", *SMALL, *faces.overrides, "trainer=gpu")

@@ -131,6 +131,7 @@ def test_stdout_is_the_table_alone(folder: Path) -> None:
     assert (folder / "a.csv").read_text("utf-8") == outcome.stdout
 
 
+@pytest.mark.slow
 def test_results_are_replaced_only_when_asked_for(folder: Path) -> None:
     command = (f"source={folder}/video.avi", f"output={folder}/a.csv", f"render={folder}/a.avi", *MARKERS)
     done(infer(folder, *command))

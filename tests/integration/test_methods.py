@@ -94,6 +94,7 @@ class Domains(Objective):
         return {"loss": (outputs[LABELED].logits * first).square().mean()}
 
 
+@pytest.mark.slow
 def test_an_objective_of_ones_own_is_told_domains_and_subjects(frames: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"aus": AUS, "subjects": 10, "frames": 4, "domains": ["studio", "webcam"]}
     faces = Faces(write_csv_dataset(tmp_path / "faces", **settings))

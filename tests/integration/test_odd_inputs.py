@@ -38,14 +38,8 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=row.fed, marks=[pytest.mark.slow] if row.slow else [])
-        for group in ROWS.values()
-        for row in group
-    ],
-)
+@pytest.mark.slow  # all of them together: each is a fraction of a second
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.fed) for group in ROWS.values() for row in group])
 def test_an_odd_input_gives_the_right_result_or_one_line(
     row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_what_the_user_has_set_stays(home: Path) -> None:
     assert json.loads(run_at(home, sys.executable, "-c", SHOW, **theirs)) == theirs
 
 
+@pytest.mark.slow
 def test_a_model_loaded_in_python_leaves_nothing_at_home(home: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "model.onnx")
     assert run_at(home, sys.executable, "-c", LOAD, model) == "1\n"

@@ -155,6 +155,7 @@ def test_a_view_that_is_set_and_not_read_is_named(faces: Faces, tmp_path: Path) 
     assert outcome.stderr.splitlines() == [expected]
 
 
+@pytest.mark.slow
 def test_a_weak_view_that_no_teacher_reads_is_refused_but_in_configs_of_earlier_versions(
     faces: Faces, tmp_path: Path
 ) -> None:

@@ -39,11 +39,6 @@ class Row:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     shell: str = ""
 
-    @property
-    def slow(self) -> bool:
-        """Whether it trains a network, or starts a process."""
-        return bool(self.shell) or (self.command == "train" and not self.line)
-
     def pattern(self, folder: Path) -> str:
         """Regular expression of the line."""
         return re.escape(self.line.replace("{folder}", str(folder))).replace(r"\*", ".*")

@@ -51,6 +51,7 @@ def test_another_application_goes_on_as_before(tmp_path: Path) -> None:
         assert hydra_compose("mine").answer == 42
 
 
+@pytest.mark.slow
 def test_threads_compose_side_by_side() -> None:
     with ThreadPoolExecutor(9) as pool:
         found = list(pool.map(lambda n: compose_config("infer", [*INFER, f"smooth={n}"])["smooth"], range(18)))

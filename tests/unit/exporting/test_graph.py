@@ -77,6 +77,7 @@ def written(folder: Path, levels: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", NETWORKS)
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_outputs_are_the_decoded_ones_of_torch_for_every_batch_size(tmp_path: Path, levels: int, rows: int) -> None:

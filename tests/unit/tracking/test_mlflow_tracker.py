@@ -36,6 +36,7 @@ def described(folder: Path, continues: Path | None = None) -> TrackedRun:
     )
 
 
+@pytest.mark.slow
 def test_a_local_run_holds_parameters_metrics_files_and_how_it_ended(tmp_path: Path) -> None:
     store, first, second = tmp_path / "runs", tmp_path / "first", tmp_path / "second"
     stopped = tracker(store)
