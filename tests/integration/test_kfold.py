@@ -14,6 +14,8 @@ from faceflow.metrics.occurrence import f1 as f1_metric
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
 
+pytestmark = pytest.mark.slow
+
 FOLDS = ("fold1", "fold2", "fold3")
 
 
@@ -140,7 +142,6 @@ def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(who
     assert any(line.startswith("mean  of 3 of 3 AUs") for line in text)
 
 
-@pytest.mark.slow
 def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> None:
     outcome = train(tmp_path, "protocol=kfold", "protocol.k=2", "protocol.legacy=true", *faces.overrides)
     one = Outcome(0, "", "", tmp_path / "fold1")
@@ -165,7 +166,6 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
     assert sum(int(part.split("(")[1].split()[0]) for part in (protocol["train"], protocol["test"])) == 36
 
 
-@pytest.mark.slow
 def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
     people = [f"SN{n:03d}" for n in (1, 2, 9, 10, 3, 4, 6, 11, 99)]
     subjects = [person for person in people for _ in range(2)]
