@@ -10,6 +10,7 @@ _EXTRAS = {
     "test": ("train", _TRAINING),
     "export": ("export", (*_TRAINING, "onnx", "onnxscript")),
     "crop": ("crop", ()),  # the detector says what it lacks
+    "render": ("render", ("numba", "scipy", "matplotlib")),
     "infer": ("crop", ("onnxruntime",)),
     "sweep": ("train", ("matplotlib",)),
 }

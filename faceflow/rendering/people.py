@@ -12,6 +12,7 @@ from faceflow.errors import ConfigError
 from faceflow.rendering.action_units import AUS
 
 HAIR_STYLES = ("bald", "short", "medium", "long")
+_STRENGTHS = (0.25, 1.5)  # nobody's AU is weaker, so that it can be seen, nor stronger
 _TONES = 9.0  # from the lightest skin, 0, to the darkest
 
 
@@ -65,6 +66,11 @@ class Strength:
         """Check the values."""
         check_number(self.mean, key="strength.mean", expected="a share in (0, 1.5]", valid=lambda share: 0 < share <= 1.5)
         check_number(self.spread, key="strength.spread", expected="a share in 0..0.5", valid=lambda share: 0 <= share <= 0.5)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, float]:
+        """Draw the share of each AU's shape that a person reaches."""
+        shares = np.clip(rng.normal(self.mean, self.spread, len(AUS)), *_STRENGTHS)
+        return dict(zip(AUS, shares.tolist(), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

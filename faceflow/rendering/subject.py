@@ -14,12 +14,13 @@ from faceflow.rendering.face_model import FaceModel
 from faceflow.rendering.materials import Look, Mesh
 from faceflow.rendering.movements import Gaze
 from faceflow.rendering.outfit import Outfit, Scalp, sample_outfit, sample_scalp
-from faceflow.rendering.people import Population, Traits, sample_gains, sample_rest, sample_traits
+from faceflow.rendering.people import Population, Strength, Traits, sample_gains, sample_rest, sample_traits
 from faceflow.rendering.skin import Skin, sample_skin
 from faceflow.rendering.wrinkles import Wrinkles, sample_wrinkles
 
 _CLOSED = -0.03  # cm between lips that are shut
 _SMALLEST_GAP = 0.15  # cm that AU25 at its strongest parts the lips by, at least
+_OWN_STRENGTH = 0  # branch of random numbers
 _VISIBLE = 1e-3  # weight of a shape below which it is left out
 
 
@@ -125,14 +126,19 @@ class Subject:
         return np.ascontiguousarray((self.skin.relief + self.wrinkles.heights(left, right))[..., None])
 
 
-def sample_subject(seed: np.random.SeedSequence, face: FaceModel, population: Population) -> Subject:
+def sample_subject(
+    seed: np.random.SeedSequence, face: FaceModel, population: Population, strength: Strength
+) -> Subject:
     """Draw a person; the same seed gives the same one."""
     rng = np.random.default_rng(seed)
+    own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _OWN_STRENGTH))  # not to shift the others
     coefficients = np.clip(rng.normal(0, 0.9, len(face.kit.identity)), -2.2, 2.2)
     coefficients[:3] *= 0.85
     vertices = face.mean + weighted_sum(coefficients.astype(np.float32), face.kit.identity)
     traits = sample_traits(rng, population)
     rest, gains = sample_rest(rng), sample_gains(rng)
+    strengths = strength.sample(np.random.default_rng(own))
+    gains = {au: gain * strengths[au] for au, gain in gains.items()}
     rest |= _closing_lips(face, vertices, rest, gains)
     skin = sample_skin(rng, face, traits, population)
     wrinkles = sample_wrinkles(rng, face, traits)

@@ -1,0 +1,165 @@
+"""The recording of one person: all frames of a still data set, rendered and written; what remains of it for tables."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceflow.files import whole_file
+from faceflow.images import Image, encode_image
+from faceflow.rendering.action_units import AUS, level, relaxed
+from faceflow.rendering.camera import Camera
+from faceflow.rendering.domain import Domain
+from faceflow.rendering.expressions import ExpressionRates, sample_expression
+from faceflow.rendering.face_model import FaceModel, build_face_model
+from faceflow.rendering.facekit import read_facekit
+from faceflow.rendering.frame import Frame, render_frame
+from faceflow.rendering.people import Population, Strength
+from faceflow.rendering.session import sample_session
+from faceflow.rendering.subject import Subject, sample_subject
+
+CROPS, PROGRESS = "crops", ".progress"
+_SHEET = 1  # branch of random streams beside the domains'
+_SHEET_POSE = 5  # seed of what all pictures of a row of a sheet share
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """What decides every byte of a data set.
+
+    Attributes:
+        model: converted face model.
+        seed: of all random draws.
+        frames: of each person.
+        size: side of an image in pixels.
+        quality: of JPEG.
+        population: who is rendered.
+        strength: of everybody's AUs.
+        rates: how often AUs occur.
+        domains: by name.
+    """
+
+    model: Path
+    seed: int
+    frames: int
+    size: int
+    quality: int
+    population: Population
+    strength: Strength
+    rates: ExpressionRates
+    domains: Mapping[str, Domain]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A person in front of a camera; `number` counts those of a domain from 0."""
+
+    subject: str
+    domain: str
+    number: int
+
+    def progress_file(self, output: Path) -> Path:
+        """Where its rows are kept once it is finished."""
+        return output / PROGRESS / self.domain / f"{self.subject}.json"
+
+    def image_name(self, frame: int) -> str:
+        """File of a frame below the folder of results."""
+        return f"{CROPS}/{self.domain}/{self.subject}_{frame:04d}.jpg"
+
+
+def plan_recordings(domains: Sequence[str], subjects: int) -> list[Recording]:
+    """Share persons among domains: each gets as many, the first ones the rest; none is in two."""
+    each, rest = divmod(subjects, len(domains))
+    counts = [each + (place < rest) for place in range(len(domains))]
+    owners = [(name, number) for name, count in zip(domains, counts, strict=True) for number in range(count)]
+    return [Recording(f"S{place:03d}", name, number) for place, (name, number) in enumerate(owners, start=1)]
+
+
+class Renderer:
+    """Renders recordings and sheets; a process has one."""
+
+    def __init__(self, settings: RenderSettings) -> None:
+        self.settings = settings
+
+    @functools.cached_property
+    def face(self) -> FaceModel:
+        """The face model of all persons."""
+        return build_face_model(read_facekit(self.settings.model, key="facekit"))
+
+    @functools.cached_property
+    def camera(self) -> Camera:
+        """Takes square images."""
+        return Camera(self.settings.size, self.settings.size)
+
+    def record(self, recording: Recording, output: Path, tell: Callable[[int], None]) -> None:
+        """Render all frames of a recording, then write its rows.
+
+        Raises:
+            DataError: a file cannot be written.
+        """
+        settings, domain = self.settings, self.settings.domains[recording.domain]
+        of_subject, of_session, of_frames = np.random.SeedSequence(
+            [settings.seed, domain.stream, recording.number]
+        ).spawn(3)
+        subject = self._subject(of_subject)
+        session = sample_session(np.random.default_rng(of_session))
+        rng = np.random.default_rng(of_frames)
+        rows = []
+        for number in range(settings.frames):
+            left, right = sample_expression(rng, settings.rates)
+            frame = render_frame(subject, self.camera, domain, session, rng, left, right)
+            name = recording.image_name(number)
+            with whole_file(output / name) as partial:
+                partial.write_bytes(encode_image(frame.image, ".jpg", quality=settings.quality))
+            rows.append(_row(name, number, frame))
+            tell(1)
+        content = {"subject": _facts(subject), "rows": rows}
+        with whole_file(recording.progress_file(output)) as partial:
+            partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+    def picture_au(self, au: str, people: int) -> list[list[Image]]:
+        """Rows of pictures of persons who show nothing, and this AU: weakly, fully, on the left alone, on the right."""
+        domain = next(iter(self.settings.domains.values()))
+        rows = []
+        for person in range(people):
+            subject = self._subject(np.random.SeedSequence(self.settings.seed, spawn_key=(_SHEET, person)))
+            session = sample_session(np.random.default_rng(person))
+            shown = [(0.0, 0.0), (2.0, 2.0), (5.0, 5.0), (5.0, 0.0), (0.0, 5.0)]
+            rows.append([])
+            for on_left, on_right in shown:
+                left, right = {**relaxed(), au: on_left}, {**relaxed(), au: on_right}
+                rng = np.random.default_rng(_SHEET_POSE + person)
+                rows[-1].append(render_frame(subject, self.camera, domain, session, rng, left, right, still=True).image)
+        return rows
+
+    def _subject(self, seed: np.random.SeedSequence) -> Subject:
+        return sample_subject(seed, self.face, self.settings.population, self.settings.strength)
+
+
+def _row(name: str, number: int, frame: Frame) -> dict[str, Any]:
+    sides = {f"{au}_{side}": level(found[au]) for au in AUS for side, found in (("L", frame.left), ("R", frame.right))}
+    return {
+        "labels": sides,
+        "filename": name,
+        "frame": number,
+        "pose": np.degrees(frame.pose).round(1).tolist(),
+        "gaze": np.degrees(frame.gaze).round(1).tolist(),
+    }
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    traits = subject.traits
+    return {
+        "sex": "female" if traits.female else "male",
+        "age": round(20 + 60 * traits.age),
+        "skin": round(float(subject.skin.tone), 1),
+        "hair": subject.scalp.style,
+        "beard": ("none", "stubble", "full")[subject.skin.beard],
+        "glasses": "yes" if subject.outfit.glasses else "no",
+    }
