@@ -48,9 +48,7 @@ class Room:
         grey: whether it has no colours.
     """
 
-    def __init__(
-        self, *, objects: int, blur: float, brightness: float, brightness_session: float, grey: bool
-    ) -> None:
+    def __init__(self, *, objects: int, blur: float, brightness: float, brightness_session: float, grey: bool) -> None:
         self.objects, self.blur, self.grey = objects, blur, grey
         self.brightness, self.brightness_session = brightness, brightness_session
 
@@ -68,7 +66,9 @@ class Room:
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), self.blur * width / 128), np.float64)
 
 
-def paint_background(background: Background, session: Session, rng: np.random.Generator, width: int, height: int) -> Floats:
+def paint_background(
+    background: Background, session: Session, rng: np.random.Generator, width: int, height: int
+) -> Floats:
     """Background (H, W, 3) of a frame: camera and person move a little."""
     x, y = rng.normal(0, _SHIFT * width), rng.normal(0, _SHIFT * height)
     picture = background.paint(session, width, height).astype(np.float32)

@@ -67,9 +67,7 @@ def _domain(name: str, node: Mapping[str, Any]) -> Domain:
     check_whole(node["stream"], key=f"{key}.stream", lowest=0, highest=2**31 - 1)
     try:
         camera, light = dict(node["camera"]), dict(node["light"])
-        stages = [
-            instantiate(stage, key=f"camera.stages[{place}]") for place, stage in enumerate(camera.pop("stages"))
-        ]
+        stages = [instantiate(stage, key=f"camera.stages[{place}]") for place, stage in enumerate(camera.pop("stages"))]
         lamps = [Lamp(**lamp) for lamp in light.pop("lamps")]
         return Domain(
             name=name,

@@ -14,7 +14,7 @@ from faceflow.rendering.arrays import Floats
 def smoothstep(start: float, end: float, values: NDArray[Any]) -> NDArray[Any]:
     """Rise from 0 at `start` to 1 at `end`, flat at both; falls where `end` is smaller."""
     t = np.clip((values - start) / (end - start), 0, 1)
-    return t * t * (3 - 2 * t)  # type: ignore[no-any-return]
+    return t * t * (3 - 2 * t)
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: float, octaves: int) -> Floats:

@@ -83,9 +83,9 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
 def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
     size = settings["image"]["size"]
     return (
-        f"{counts.images.total()} images of {size} x {size} pixels of {counts.persons.total()} persons who do not exist, "
-        f"rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are exact: they "
-        "drove the rendering. AU25 is measured from the gap between the lips.\n\n"
+        f"{counts.images.total()} images of {size} x {size} pixels of {counts.persons.total()} persons who do not "
+        f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
+        "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
         f"- `{LABELS}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
         "(yaw to the person's left, pitch downwards, roll to the right shoulder).\n"
         f"- `{BY_SIDE}`: the same for the person's left and right side.\n"
@@ -120,17 +120,17 @@ def _persons(counts: Counts) -> str:
 
 def _limits() -> str:
     return (
-        "## Limits\n\nThe faces are a model's, not people's: use them to train and to test software, and measure what "
-        "counts on real people. Age is skin, hair and wrinkles on shapes of adults. AU17, AU22, AU25, AU26 and AU28 move "
-        "both sides together."
+        "## Limits\n\nThe faces are a model's, not people's: use them to train and to test software, and measure "
+        "what counts on real people. Age is skin, hair and wrinkles on shapes of adults. AU17, AU22, AU25, AU26 "
+        "and AU28 move both sides together."
     )
 
 
 def _terms() -> str:
     return (
         "## Licence\n\nDerived from ICT-FaceKit (MIT, (c) 2020 USC Institute for Creative Technologies, "
-        f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}): its licence, `{LICENCE_FILE}`, goes with copies "
-        "of these images. Li et al. 2020, Learning formation of physically-based face attributes, CVPR."
+        f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}): its licence, `{LICENCE_FILE}`, goes with "
+        "copies of these images. Li et al. 2020, Learning formation of physically-based face attributes, CVPR."
     )
 
 

@@ -166,23 +166,25 @@ class Domain:
         image: Doubles = light * gain + background * (1 - coverage)
         image = self.occluders.cover(image, rng, skin * gain)
         if camera.lens_blur:
-            image = cv2.GaussianBlur(image, (0, 0), camera.lens_blur * min(width, _SHARPEST) / _LENS_REFERENCE)
+            sigma = camera.lens_blur * min(width, _SHARPEST) / _LENS_REFERENCE
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float64)
         image = np.clip(image, 0, 4)
         if camera.highlights:
             image = image * (1 + image / 6.0) / (1 + image * 0.75)
-        image = to_srgb(image)
+        image = np.asarray(to_srgb(image), np.float64)
         for stage in camera.stages:
             image = stage(image, rng, session)
         image = compress(image, rng, self.compression)
         if image.shape[:2] != (height, width):
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.float64)
         return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _metered(self, brightness: Doubles, exposure: Exposure) -> float:
         """Mean brightness of the middle of the face."""
         height, width = brightness.shape
         rows, columns = (
-            slice(int(start * side), int(end * side)) for (start, end), side in zip(_METERED, (height, width), strict=True)
+            slice(int(start * side), int(end * side))
+            for (start, end), side in zip(_METERED, (height, width), strict=True)
         )
         face = exposure.coverage[rows, columns] > 0.9
         return max(float(brightness[rows, columns][face].mean()), 0.01) if face.any() else 0.2

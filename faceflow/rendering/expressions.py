@@ -5,6 +5,7 @@ The events follow the combinations of the FACS manual (Ekman, Friesen and Hager 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,8 +27,14 @@ class Part(NamedTuple):
 
 # By event: how often it occurs, relative to the others, and its AUs.
 _EVENTS: dict[str, tuple[float, tuple[tuple[int, float, float, float], ...]]] = {
-    "smile": (15, ((12, 1, 0.6, 1.1), (6, 0.65, 0.4, 1.1), (25, 0.5, 0.4, 1), (26, 0.15, 0.2, 0.6), (7, 0.15, 0.3, 0.7))),
-    "surprise": (6, ((1, 1, 0.6, 1.1), (2, 0.95, 0.6, 1.1), (5, 0.7, 0.5, 1.1), (26, 0.65, 0.4, 1.1), (25, 0.3, 0.4, 0.9))),
+    "smile": (
+        15,
+        ((12, 1, 0.6, 1.1), (6, 0.65, 0.4, 1.1), (25, 0.5, 0.4, 1), (26, 0.15, 0.2, 0.6), (7, 0.15, 0.3, 0.7)),
+    ),
+    "surprise": (
+        6,
+        ((1, 1, 0.6, 1.1), (2, 0.95, 0.6, 1.1), (5, 0.7, 0.5, 1.1), (26, 0.65, 0.4, 1.1), (25, 0.3, 0.4, 0.9)),
+    ),
     "anger": (
         6,
         (
@@ -89,18 +96,28 @@ class ExpressionRates:
         two_events: share of the others with two events at once.
         blink: share of the others that blink besides.
         one_sided: share of the others with one side weaker, down to none of it.
+        aus: which ones may be shown; None for all. AU25 is what is seen, whatever parts the lips.
     """
 
     neutral: float
     two_events: float
     blink: float
     one_sided: float
+    aus: Sequence[str] | None
 
     def __post_init__(self) -> None:
         """Check the values."""
         for name in ("neutral", "two_events", "blink", "one_sided"):
             key = f"expression.{name}"
             check_number(getattr(self, name), key=key, expected="a share in 0..1", valid=lambda share: 0 <= share <= 1)
+        if unknown := [au for au in self.aus or () if au not in AUS]:
+            raise ConfigError(
+                f"expression.aus: expected AUs that can be rendered, got '{unknown[0]}'; choose from {', '.join(AUS)}"
+            )
+
+    def shows(self, au: str) -> bool:
+        """Whether faces may show an AU."""
+        return self.aus is None or au in self.aus
 
 
 def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple[Intensities, Intensities]:
@@ -112,6 +129,9 @@ def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple
         _add_event(left, rng)
     if rng.random() < rates.blink:
         left["AU45"] = max(left["AU45"], float(rng.uniform(2.5, 5)))
+    for au in AUS:
+        if not rates.shows(au):
+            left[au] = 0.0
     resolve(left)
     right = dict(left)
     if rng.random() < rates.one_sided:
@@ -125,12 +145,6 @@ def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple
             if right[au] > 0:
                 right[au] = float(np.clip(right[au] * rng.uniform(0.92, 1.08), 0, 5))
     return left, right
-
-
-def check_au_names(names: list[str], *, key: str) -> None:
-    """Raise ConfigError unless all are AUs that can be rendered."""
-    if unknown := [name for name in names if name not in AUS]:
-        raise ConfigError(f"{key}: expected AUs that can be rendered, got '{unknown[0]}'; choose from {', '.join(AUS)}")
 
 
 def resolve(intensities: Intensities) -> None:

@@ -37,7 +37,7 @@ def brow_mask(rng: np.random.Generator, face: FaceModel, *, thin: bool) -> Float
         _draw_hairs(mask, rng, face, side, x, y, thickness, int(_HAIRS * density))
         mask = np.maximum(mask, 0.55 * _brow_shape(face, side, x, y, thickness))
     small = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 0.8), (TEXTURE, TEXTURE), interpolation=cv2.INTER_AREA)
-    return np.clip(small * 1.1, 0, 1) * rng.uniform(0.72, 0.96)
+    return np.asarray(np.clip(small * 1.1, 0, 1) * rng.uniform(0.72, 0.96), np.float32)
 
 
 def _draw_hairs(

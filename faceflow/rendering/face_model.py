@@ -160,7 +160,7 @@ def _baked(values: Floats, uv: Floats, triangles: Ints) -> Floats:
     )
     of_label = np.zeros((labels.max() + 1, baked.shape[-1]), np.float32)
     of_label[labels[covered]] = baked[covered]
-    return of_label[labels]
+    return np.asarray(of_label[labels], np.float32)
 
 
 def _occlusion(vertices: Floats, normals: Floats, triangles: Ints, triangle_materials: Ints) -> Floats:

@@ -76,8 +76,9 @@ def read_facekit(path: Path, *, key: str) -> FaceKit:
         DataError: it cannot be read, or is no such model.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in (*_ARRAYS, "part_names", "expression_names")}
+        # Opened here: NumPy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: np.asarray(archive[name]) for name in (*_ARRAYS, "part_names", "expression_names")}
     except OSError as error:
         raise _no_model(path, key, error.strerror or "a file that is no NumPy archive") from error
     except KeyError as error:
@@ -88,7 +89,9 @@ def read_facekit(path: Path, *, key: str) -> FaceKit:
         raise _no_model(path, key, f"a file with {fault}")
     numbers = {str(name): PARTS.index(str(name)) for name in arrays["part_names"]}
     order = np.array([numbers[str(name)] for name in arrays["part_names"]], np.int32)
-    expressions = {str(name): shape for name, shape in zip(arrays["expression_names"], arrays["expression"], strict=True)}
+    expressions = {
+        str(name): shape for name, shape in zip(arrays["expression_names"], arrays["expression"], strict=True)
+    }
     return FaceKit(
         neutral=arrays["neutral"].astype(np.float32),
         triangles=arrays["tri"].astype(np.int32),
@@ -145,7 +148,12 @@ def _find_fault(arrays: Mapping[str, NDArray[np.generic]]) -> str | None:
     limits = {"tri": vertices, "tri_uv": texels, "tri_part": len(arrays["part_names"]), "landmarks68": vertices}
     for name, limit in limits.items():
         array = arrays[name]
-        if not np.issubdtype(array.dtype, np.integer) or not array.size or int(array.min()) < 0 or int(array.max()) >= limit:
+        if (
+            not np.issubdtype(array.dtype, np.integer)
+            or not array.size
+            or int(array.min()) < 0
+            or int(array.max()) >= limit
+        ):
             return f"'{name}' that is not all numbers from 0 to {limit - 1}"
     if unknown := sorted({str(name) for name in arrays["part_names"]} - set(PARTS)):
         return f"an unknown part '{unknown[0]}'"

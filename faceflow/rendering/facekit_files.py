@@ -81,7 +81,9 @@ def convert(folder: Path) -> dict[str, NDArray[np.generic]]:
     identities = [name for name in names if name.startswith("identity")][:_IDENTITIES]
     expressions = [name for name in names if not name.startswith("identity") and name != _NEUTRAL]
     if _NEUTRAL not in names or not identities or not expressions:
-        raise DataError(f"{_KEY}: expected the .obj files of ICT-FaceKit in '{folder}', got {len(names)}; clone it anew")
+        raise DataError(
+            f"{_KEY}: expected the .obj files of ICT-FaceKit in '{folder}', got {len(names)}; clone it anew"
+        )
     neutral = _read_vertices(folder / f"{_NEUTRAL}.obj")
     uv, triangles, uv_triangles, parts = _read_topology(folder / f"{_NEUTRAL}.obj")
 
@@ -144,12 +146,13 @@ def _download(path: Path) -> tuple[Path, FaceKit]:
             reason = " ".join(str(error).split())[:_LONGEST]
             raise ConfigError(
                 f"{_KEY}: expected to download ICT-FaceKit from {URL}, got none ({reason}); clone "
-                f"https://github.com/ICT-VGL/ICT-FaceKit on another machine and set {_KEY}=FOLDER, or put its converted "
-                f"file at {path}"
+                f"https://github.com/ICT-VGL/ICT-FaceKit on another machine and set {_KEY}=FOLDER, or put its "
+                f"converted file at {path}"
             ) from error
     if (found := hash_arrays(arrays)) != SHA256:
         raise ConfigError(
-            f"{_KEY}: expected ICT-FaceKit with SHA-256 {SHA256} from {URL}, got {found}; clone it and set {_KEY}=FOLDER"
+            f"{_KEY}: expected ICT-FaceKit with SHA-256 {SHA256} from {URL}, got {found}; clone it and set "
+            f"{_KEY}=FOLDER"
         )
     write_facekit(path, arrays)
     return path, read_facekit(path, key=_KEY)

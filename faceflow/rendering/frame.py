@@ -57,9 +57,7 @@ def render_frame(
         right: those of the right.
         still: without movements that are no AU.
     """
-    movements, gaze = sample_movements(rng, left, right)
-    if still:
-        movements, gaze = {}, Gaze(0.0, 0.0)
+    movements, gaze = ({}, Gaze(0.0, 0.0)) if still else sample_movements(rng, left, right)
     if max(left["AU45"], right["AU45"]) <= _SHUT:
         movements |= lids_of(gaze)
     pose = domain.head.sample(rng, session)
@@ -70,9 +68,7 @@ def render_frame(
     vertices, apart = _with_lips(subject, left, right, movements, gaze, rng)
     left, right = {**left, "AU25": apart}, {**right, "AU25": apart}
     relief = subject.relief(left, right)
-    exposure = camera.take(
-        subject, vertices, relief, pose, lights, field_of_view=field_of_view, framing=framing
-    )
+    exposure = camera.take(subject, vertices, relief, pose, lights, field_of_view=field_of_view, framing=framing)
     background = paint_background(domain.background, session, rng, *camera.size)
     image = domain.develop(exposure, background, session, rng, hand_colour(subject))
     return Frame(image=image, left=left, right=right, pose=pose, gaze=gaze)

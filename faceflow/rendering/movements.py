@@ -19,9 +19,7 @@ class Gaze(NamedTuple):
     pitch: float
 
 
-def sample_movements(
-    rng: np.random.Generator, left: Intensities, right: Intensities
-) -> tuple[Weights, Gaze]:
+def sample_movements(rng: np.random.Generator, left: Intensities, right: Intensities) -> tuple[Weights, Gaze]:
     """Draw weights of shapes, and a gaze, that go with a face; none hides or looks like one of its AUs."""
     weights: Weights = {}
     if rng.random() < 0.8:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from faceflow.rendering import materials
 from faceflow.rendering.arrays import Doubles, Floats, Ints
@@ -82,7 +83,7 @@ class _Parts:
         self.materials.append(np.full(len(triangles), material, np.int32))
         self.start += len(vertices)
 
-    def add_tube(self, path: Sequence[Doubles], radius: float, *, closed: bool) -> None:
+    def add_tube(self, path: ArrayLike, radius: float, *, closed: bool) -> None:
         """Add a tube of glasses along points."""
         points = np.asarray(path, np.float32)
         count = len(points)
@@ -124,14 +125,17 @@ def sample_scalp(rng: np.random.Generator, face: FaceModel, traits: Traits, popu
         cover = cover * rng.uniform(0, 0.25)
     cover = cover.astype(np.float32)
     # All are drawn, so that the style does not shift what is drawn after it.
-    thickness = {"bald": 0.0, "short": rng.uniform(0.25, 0.7), "medium": rng.uniform(0.6, 1.3), "long": rng.uniform(0.6, 1.2)}
+    thickness = {
+        "bald": 0.0,
+        "short": rng.uniform(0.25, 0.7),
+        "medium": rng.uniform(0.6, 1.3),
+        "long": rng.uniform(0.6, 1.2),
+    }
     volume = 1 + 0.6 * smoothstep(9, 13, y) + 0.25 * rng.normal(0, 1, 1)
     lift = thickness[style] * smoothstep(0, 1.6, above) * (cover > 0) * volume
     waves = np.sin(x * 0.9 + rng.uniform(0, 6)) * np.sin(z * 0.8 + rng.uniform(0, 6)) * 0.25
     frequency = np.array([rng.uniform(1.6, 3.5), rng.uniform(0.5, 1.4), rng.uniform(1.0, 2.5)], np.float32)
-    return Scalp(
-        style=style, cover=cover, lift=(lift * (1 + waves)).astype(np.float32)[:, None], frequency=frequency
-    )
+    return Scalp(style=style, cover=cover, lift=(lift * (1 + waves)).astype(np.float32)[:, None], frequency=frequency)
 
 
 def sample_outfit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from faceflow.rendering.arrays import Floats
@@ -35,7 +37,7 @@ def value_noise(x: float, y: float, z: float) -> float:
 
 
 @compiled
-def texel(texture: Floats, u: float, v: float, channel: int) -> float:
+def texel(texture: Floats, u: float, v: float, channel: int) -> Any:
     """Value of a texture at a place in 0..1, linear between its pixels."""
     height, width = texture.shape[0], texture.shape[1]
     x = min(max(u * width - 0.5, 0.0), width - 1.001)
@@ -59,7 +61,8 @@ def hair_noise(look: Look, x: float, y: float, z: float) -> tuple[float, float]:
 @compiled
 def _depth_share(z: float, start: float, span: float) -> float:
     """How far in front of the dark back of the mouth a place is, 0..1."""
-    return min(max((z - start) / span, 0.0), 1.0)
+    share: float = min(max((z - start) / span, 0.0), 1.0)
+    return share
 
 
 @compiled

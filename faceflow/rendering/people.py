@@ -40,7 +40,11 @@ class Population:
         """Check the values."""
         _check_range(self.skin, key="skin.tone", highest=_TONES)
         _check_range(self.age, key="age.range", highest=1.0)
-        for key, share in (("glasses.share", self.glasses), ("beard.share", self.beard), ("beard.stubble", self.stubble)):
+        for key, share in (
+            ("glasses.share", self.glasses),
+            ("beard.share", self.beard),
+            ("beard.stubble", self.stubble),
+        ):
             check_number(share, key=key, expected="a share in 0..1", valid=lambda value: 0 <= value <= 1)
         for name in ("men", "women"):
             shares = self.hair[name]
@@ -64,8 +68,12 @@ class Strength:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_number(self.mean, key="strength.mean", expected="a share in (0, 1.5]", valid=lambda share: 0 < share <= 1.5)
-        check_number(self.spread, key="strength.spread", expected="a share in 0..0.5", valid=lambda share: 0 <= share <= 0.5)
+        check_number(
+            self.mean, key="strength.mean", expected="a share in (0, 1.5]", valid=lambda share: 0 < share <= 1.5
+        )
+        check_number(
+            self.spread, key="strength.spread", expected="a share in 0..0.5", valid=lambda share: 0 <= share <= 0.5
+        )
 
     def sample(self, rng: np.random.Generator) -> dict[str, float]:
         """Draw the share of each AU's shape that a person reaches."""

@@ -104,9 +104,7 @@ def rasterise(
 
 
 @compiled
-def rasterise_depth(
-    points: Floats, triangles: Ints, materials: Ints, hidden: np.ndarray, depth: Floats
-) -> None:
+def rasterise_depth(points: Floats, triangles: Ints, materials: Ints, hidden: np.ndarray, depth: Floats) -> None:
     """Write the depth (H, W) of what each pixel shows; arguments as those of `rasterise`."""
     height, width = depth.shape
     depth[:] = _FAR

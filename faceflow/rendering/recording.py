@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class Renderer:
         of_subject, of_session, of_frames = np.random.SeedSequence(
             [settings.seed, domain.stream, recording.number]
         ).spawn(3)
-        subject = self._subject(of_subject)
+        subject = self._subject(of_subject, settings.population)
         session = sample_session(np.random.default_rng(of_session))
         rng = np.random.default_rng(of_frames)
         rows = []
@@ -126,9 +126,10 @@ class Renderer:
     def picture_au(self, au: str, people: int) -> list[list[Image]]:
         """Rows of pictures of persons who show nothing, and this AU: weakly, fully, on the left alone, on the right."""
         domain = next(iter(self.settings.domains.values()))
-        rows = []
+        rows: list[list[Image]] = []
         for person in range(people):
-            subject = self._subject(np.random.SeedSequence(self.settings.seed, spawn_key=(_SHEET, person)))
+            seed = np.random.SeedSequence(self.settings.seed, spawn_key=(_SHEET, person))
+            subject = self._subject(seed, replace(self.settings.population, glasses=0.0))
             session = sample_session(np.random.default_rng(person))
             shown = [(0.0, 0.0), (2.0, 2.0), (5.0, 5.0), (5.0, 0.0), (0.0, 5.0)]
             rows.append([])
@@ -138,8 +139,8 @@ class Renderer:
                 rows[-1].append(render_frame(subject, self.camera, domain, session, rng, left, right, still=True).image)
         return rows
 
-    def _subject(self, seed: np.random.SeedSequence) -> Subject:
-        return sample_subject(seed, self.face, self.settings.population, self.settings.strength)
+    def _subject(self, seed: np.random.SeedSequence, population: Population) -> Subject:
+        return sample_subject(seed, self.face, population, self.settings.strength)
 
 
 def _row(name: str, number: int, frame: Frame) -> dict[str, Any]:

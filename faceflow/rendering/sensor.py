@@ -53,7 +53,9 @@ class Shrink:
 
     def __init__(self, *, smallest: float, largest: float) -> None:
         if not 0 < smallest <= largest <= 1:
-            raise ConfigError(f"smallest: expected shares with 0 < smallest <= largest <= 1, got {smallest} and {largest}")
+            raise ConfigError(
+                f"smallest: expected shares with 0 < smallest <= largest <= 1, got {smallest} and {largest}"
+            )
         self.smallest, self.largest = smallest, largest
 
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
@@ -143,5 +145,6 @@ def compress(image: Doubles, rng: np.random.Generator, quality: Sequence[float] 
     if quality is None:
         return image
     bgr = (np.clip(image, 0, 1)[..., ::-1] * 255).astype(np.uint8)
-    _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(*quality))])
-    return cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float64) / 255
+    lowest, highest = quality
+    _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(lowest, highest))])
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.float64)[..., ::-1] / 255

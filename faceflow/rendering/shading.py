@@ -92,7 +92,7 @@ def shade(
             gz = w0 * mesh.generic[a, 2] + w1 * mesh.generic[b, 2] + w2 * mesh.generic[c, 2]
             occlusion = w0 * mesh.occlusion[a] + w1 * mesh.occlusion[b] + w2 * mesh.occlusion[c]
             cavity = 1.0
-            skin = material == SKIN or material == NECK
+            skin = material in (SKIN, NECK)
             if skin:
                 u, v = 0.5, 0.02
                 if material == SKIN:
@@ -117,7 +117,7 @@ def shade(
             vy *= length
             vz *= length
             facing = normal[0] * vx + normal[1] * vy + normal[2] * vz
-            if facing < 0 and (material == HAIR or material == GLASSES):
+            if facing < 0 and material in (HAIR, GLASSES):
                 for k in range(3):
                     normal[k] = -normal[k]
                 facing = -facing
@@ -130,7 +130,7 @@ def shade(
                 )
                 diffuse[k] = (around if around > 0.02 else 0.02) * occlusion
                 reflected[k] = 0.0
-            inside = material == MOUTH or material == GUMS or material == TEETH
+            inside = material in (MOUTH, GUMS, TEETH)
             for i in range(lights.directions.shape[0]):
                 lx, ly, lz = lights.directions[i, 0], lights.directions[i, 1], lights.directions[i, 2]
                 towards = normal[0] * lx + normal[1] * ly + normal[2] * lz
@@ -168,9 +168,7 @@ def _normalise(vector: Floats) -> None:
 
 
 @compiled
-def _bump(
-    x: int, y: int, shown: Ints, materials: Ints, places: Floats, heights: Floats, normal: Floats
-) -> None:
+def _bump(x: int, y: int, shown: Ints, materials: Ints, places: Floats, heights: Floats, normal: Floats) -> None:
     """Tilt a normal by the relief of the skin (Mikkelsen 2010, "Bump mapping unparametrized surfaces on the GPU")."""
     right = min(x + 1, shown.shape[1] - 1)
     below = min(y + 1, shown.shape[0] - 1)

@@ -1,4 +1,4 @@
-"""Skin of a person: albedo and relief as textures, lips, moles, make-up, hair of face and brows, colours of the eyes."""
+"""Skin of a person as textures, with lips, moles, make-up, brows and beard; and the colours that go with it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def sample_skin(rng: np.random.Generator, face: FaceModel, traits: Traits, popul
     lips = _lips_mask(rng, face)
     albedo, mouth = _with_lips(rng, albedo, lips, base, light, traits.female)
     if traits.female and rng.random() < 0.4:  # eye shadow
-        shadow = spot(face, 3.1, 4.35, 1.2, 0.45) * rng.uniform(0.3, 0.7)
+        shadow = np.asarray(spot(face, 3.1, 4.35, 1.2, 0.45) * rng.uniform(0.3, 0.7))
         albedo = blend(albedo, albedo * to_linear(rng.uniform(0.35, 0.9, 3)), shadow)
     albedo *= (1 - rng.uniform(0.25, 0.6) * _lid_lines(face))[..., None]
     kind = _hair_kind(rng, tone, traits.age)
@@ -122,15 +122,15 @@ def sample_skin(rng: np.random.Generator, face: FaceModel, traits: Traits, popul
 def _base_colour(rng: np.random.Generator, tone: float) -> Doubles:
     below = min(int(tone), len(_TONES) - 2)
     base = _TONES[below] * (1 - (tone - below)) + _TONES[below + 1] * (tone - below)
-    return np.clip(base * (1 + rng.normal(0, 0.03)) * (1 + rng.normal(0, 0.011, 3) * [1, 0.6, 1]), 0.03, 0.97)
+    varied = np.asarray(base * (1 + rng.normal(0, 0.03)) * (1 + rng.normal(0, 0.011, 3) * [1, 0.6, 1]), np.float64)
+    return np.clip(varied, 0.03, 0.97)
 
 
-def _bare_skin(
-    rng: np.random.Generator, face: FaceModel, base: Doubles, light: float
-) -> tuple[Floats, Floats, Floats]:
+def _bare_skin(rng: np.random.Generator, face: FaceModel, base: Doubles, light: float) -> tuple[Floats, Floats, Floats]:
     """Albedo (S, S, 3) with red cheeks and dark lids, and the fine and the coarser noise (S, S) in it."""
     albedo = np.ones((TEXTURE, TEXTURE, 3), np.float32) * to_linear(base)
-    red = 0.5 * spot(face, 4.2, -0.3, 1.8, 1.6) + 0.55 * spot(face, 0, 0.2, 1.0, 1.0) + 0.25 * spot(face, 0, -6, 1.3, 0.9)
+    red = 0.5 * spot(face, 4.2, -0.3, 1.8, 1.6) + 0.55 * spot(face, 0, 0.2, 1.0, 1.0)
+    red = red + 0.25 * spot(face, 0, -6, 1.3, 0.9)
     ears = 0.5 * smoothstep(6.9, 7.6, np.abs(face.places[..., 0]))
     red = (red + ears) * rng.uniform(0.2, 1.0) * (0.35 + 0.65 * light)
     albedo *= 1 - red[..., None] * np.array([0.02, 0.28, 0.26], np.float32)
@@ -138,7 +138,8 @@ def _bare_skin(
     lids += 0.22 * spot(face, 3.0, 4.4, 1.5, 0.6) * rng.uniform(0, 1)
     albedo *= 1 - lids[..., None] * np.array([0.6, 0.8, 0.7], np.float32)
     blotches, coarse = smooth_noise(rng, TEXTURE, 5, 3), smooth_noise(rng, TEXTURE, 40, 2)
-    fine = cv2.GaussianBlur(rng.standard_normal((TEXTURE, TEXTURE)).astype(np.float32), (0, 0), 0.8)
+    grain = rng.standard_normal((TEXTURE, TEXTURE)).astype(np.float32)
+    fine = np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.8), np.float32)
     albedo *= (1 + 0.05 * blotches + 0.035 * coarse + 0.05 * fine)[..., None]
     albedo *= 1 + (blotches[..., None] * np.array([0.02, -0.03, -0.03], np.float32))
     return albedo, fine, coarse

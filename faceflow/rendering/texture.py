@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from faceflow.rendering.arrays import Doubles, Floats
+from faceflow.rendering.arrays import Doubles, Floats, Ints
 from faceflow.rendering.face_model import TEXTURE, FaceModel
 
 FRACTION_BITS = 4  # of a pixel, for OpenCV
 
 
-def fixed_point(points: ArrayLike) -> np.ndarray:
+def fixed_point(points: ArrayLike) -> Ints:
     """Points in the form in which OpenCV draws between pixels."""
-    return np.round(np.asarray(points) * 2**FRACTION_BITS).astype(np.int32)
+    return np.asarray(np.round(np.asarray(points) * 2**FRACTION_BITS), np.int32)
 
 
 def lines_mask(face: FaceModel, polylines: Sequence[Doubles], width: int, blur: float) -> Floats:
@@ -37,7 +38,7 @@ def spot(face: FaceModel, x: float, y: float, spread_x: float, spread_y: float) 
     return np.asarray(np.exp(-0.5 * distance) * (front > 0))
 
 
-def blend(below: Floats, above: ArrayLike, share: Floats) -> Floats:
+def blend(below: Floats, above: NDArray[Any], share: NDArray[Any]) -> Floats:
     """Mix a colour (3,) or colours (S, S, 3) over others by a mask (S, S)."""
     mask = share[..., None]
     return np.asarray(below * (1 - mask) + mask * above)
