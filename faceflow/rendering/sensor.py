@@ -132,12 +132,16 @@ class Blur:
         return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma), np.float64)
 
 
-class Grey:
-    """No colours."""
+class Saturation:
+    """Share of the colours that is kept; 0 leaves grey, more than 1 exaggerates."""
+
+    def __init__(self, *, share: float) -> None:
+        self.share = share
 
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
         """See `Stage`."""
-        return np.repeat(image.mean(-1, keepdims=True), 3, -1)
+        grey = image.mean(-1, keepdims=True)
+        return grey + self.share * (image - grey)
 
 
 def compress(image: Doubles, rng: np.random.Generator, quality: Sequence[float] | None) -> Doubles:

@@ -80,17 +80,17 @@ def _skin() -> tuple[Array, Array, list[list[int]]]:
 def _expression(name: str, vertices: Array) -> Array:
     """Offsets of a shape: a soft push around a place, or none for shapes that tests do not look at."""
     shape, _, side = name.partition("_")
+    on_skin = np.arange(len(vertices)) < _COLUMNS * _ROWS
     if name == "mouthClose":
         near = np.exp(-0.5 * (vertices[:, 0] ** 2 + (vertices[:, 1] - _LIPS) ** 2) / 1.5**2)
         return np.stack([0 * near, -0.5 * np.sign(vertices[:, 1] - _LIPS) * near, 0 * near], -1)
     if shape == "eyeBlink":  # the eye turns away
-        eye = np.arange(len(vertices)) >= _COLUMNS * _ROWS
-        eye &= vertices[:, 0] * (1 if side == "L" else -1) > 0
-        return eye[:, None] * np.array([0, 0, -4.0])
+        eye = ~on_skin & (vertices[:, 0] * (1 if side == "L" else -1) > 0)
+        return eye[:, None] * np.array([0, 0, -1.5])
     (x, y), (dx, dy) = _ACTIONS.get(shape, ((0, 0), (0, 0)))
     sign = -1 if side == "R" else 1
     near = np.exp(-0.5 * ((vertices[:, 0] - sign * x) ** 2 + (vertices[:, 1] - y) ** 2) / 1.2**2)
-    return near[:, None] * np.array([sign * dx, dy, 0.3 * (dx or dy)])
+    return (near * on_skin)[:, None] * np.array([sign * dx, dy, 0.3 * (dx or dy)])
 
 
 def _landmarks(skin: Array) -> NDArray[np.int32]:

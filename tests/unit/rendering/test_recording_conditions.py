@@ -20,9 +20,9 @@ from faceflow.rendering.sensor import (
     Blur,
     Contrast,
     Gamma,
-    Grey,
     MotionBlur,
     Noise,
+    Saturation,
     Shrink,
     Vignette,
     WhiteBalance,
@@ -102,7 +102,7 @@ def test_stages_of_a_sensor_do_what_they_say() -> None:
     dark = Vignette(middle=1, fall=0.5)(np.ones((3, 3, 3)), rng, SESSION)
     assert dark[1, 1, 0] == 1
     assert dark[0, 0, 0] == pytest.approx(0)  # 1 - 0.5 * (1² + 1²)
-    assert np.ptp(Grey()(IMAGE, rng, SESSION), axis=-1).max() == 0
+    assert np.ptp(Saturation(share=0)(IMAGE, rng, SESSION), axis=-1).max() == 0
     point = np.zeros((33, 33, 3))
     point[16, 16] = 1
     assert Blur(pixels=5)(point, rng, SESSION).sum(axis=(0, 1)) == pytest.approx([1, 1, 1], rel=1e-3)
