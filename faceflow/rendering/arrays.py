@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,9 +21,9 @@ def rotated(points: Floats, matrix: ArrayLike) -> Floats:
     return np.stack([points[:, 0] * m[k, 0] + points[:, 1] * m[k, 1] + points[:, 2] * m[k, 2] for k in range(3)], -1)
 
 
-def weighted_sum(weights: Floats, maps: Floats) -> Floats:
-    """Sum of maps (K, ...) by weights (K,), in their order."""
-    total = np.zeros(maps.shape[1:], np.float32)
+def weighted_sum(weights: Iterable[float], maps: Sequence[Floats] | Floats) -> Floats:
+    """Sum of maps by their weights, in their order."""
+    total = np.zeros(maps[0].shape, np.float32)
     for weight, layer in zip(weights, maps, strict=True):
-        total += weight * layer
+        total += np.float32(weight) * layer
     return total

@@ -134,7 +134,7 @@ def sample_subject(
     own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _OWN_STRENGTH))  # not to shift the others
     coefficients = np.clip(rng.normal(0, 0.9, len(face.kit.identity)), -2.2, 2.2)
     coefficients[:3] *= 0.85
-    vertices = face.mean + weighted_sum(coefficients.astype(np.float32), face.kit.identity)
+    vertices = face.mean + weighted_sum(coefficients.tolist(), face.kit.identity)
     traits = sample_traits(rng, population)
     rest, gains = sample_rest(rng), sample_gains(rng)
     strengths = strength.sample(np.random.default_rng(own))

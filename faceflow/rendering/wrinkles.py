@@ -56,8 +56,8 @@ class Wrinkles:
         active = [place for place, share in enumerate(shares) if share > _ACTIVE]
         if not active:
             return self.resting
-        folds = np.stack([self.wrinkles[place].heights for place in active])
-        return self.resting + weighted_sum(np.array([shares[place] for place in active], np.float32), folds)
+        folds = [self.wrinkles[place].heights for place in active]
+        return self.resting + weighted_sum([shares[place] for place in active], folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,8 @@ def sample_wrinkles(rng: np.random.Generator, face: FaceModel, traits: Traits) -
     _fold_chin_and_lips(folder)
     wrinkles = folder.wrinkles
     age = 0.22 * max(0.0, traits.age - 0.45)
-    shares = np.asarray(age * rng.uniform(0, 1, len(wrinkles)), np.float32)
-    resting = weighted_sum(shares, np.stack([wrinkle.heights for wrinkle in wrinkles]))
+    shares = age * rng.uniform(0, 1, len(wrinkles))
+    resting = weighted_sum(shares.tolist(), [wrinkle.heights for wrinkle in wrinkles])
     return Wrinkles(wrinkles=wrinkles, gain=traits.wrinkling, resting=resting)
 
 

@@ -11,7 +11,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import yaml
@@ -114,14 +113,14 @@ def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path
     assert tree(broken) == tree(faces)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     model: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
-    many = [*FEW, f"facekit={model}", "subjects=6", "frames=60"]
+    many = [*FEW, f"facekit={model}", "subjects=4", "frames=20"]
     killed, whole = tmp_path / "killed/faces", tmp_path / "whole/faces"
     process = start_command("render", f"output={killed}", *many, stdout=subprocess.DEVNULL)
-    while not any(killed.rglob("*.json")) or not any((killed / ".progress").rglob("*.json")):
+    while not any((killed / ".progress").rglob("*.json")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(kind)
@@ -151,7 +150,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
     import torch
 
     payload = torch.load(outcome.checkpoint(), weights_only=True)["faceflow"]
-    assert payload["protocol"]["crop"]["align"]["eye_distance"] == 0.345
+    assert payload["crop"]["align"]["eye_distance"] == 0.345
 
 
 @pytest.mark.parametrize(
@@ -170,7 +169,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
         (["output=/dev/full/faces"], "/dev/full/faces: expected a folder that can be written"),
-        (["experiment=disfa"], "data: expected a config group or key, got 'data' of faceflow-train"),
+        (["experiment=disfa"], "experiment=disfa: expected an option for faceflow-render, got one that chooses 'data'"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(model: Path, tmp_path: Path, overrides: list[str], message: str) -> None:
@@ -197,8 +196,9 @@ def test_without_the_model_and_the_net_it_says_where_to_put_it(tmp_path: Path) -
         pytest.skip("needs a machine without a net")
     outcome = run("render", tmp_path, f"output={tmp_path}/faces", f"paths.cache={tmp_path}/cache", *FEW)
     assert outcome.code == 2
-    assert "facekit: expected to download ICT-FaceKit from https://codeload.github.com" in outcome.error
-    assert f"put its converted file at {tmp_path}/cache/models/ict_face.npz" in outcome.error
+    said = outcome.stderr.splitlines()[-1]
+    assert "ConfigError: facekit: expected to download ICT-FaceKit from https://codeload.github.com" in said
+    assert f"put its converted file at {tmp_path}/cache/models/ict_face.npz" in said
 
 
 def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: Path) -> None:
@@ -235,9 +235,8 @@ def test_the_benchmark_is_the_one_that_was_published(tmp_path: Path) -> None:
         assert [float(row[angle]) for angle in ("yaw", "pitch", "roll")] == [
             float(expected[angle]) for angle in ("yaw", "pitch", "roll")
         ]
-        ours, theirs = (
-            cv2.imread(str(path)) for path in (tmp_path / "faces" / row["filename"], published / "images" / name)
-        )
+        pictures = tmp_path / "faces" / row["filename"], published / "images" / name
+        ours, theirs = (read_image(picture) for picture in pictures)
         assert np.abs(ours.astype(int) - theirs).mean() < 0.6  # grey levels; 0.35 at most in all 6,000
 
 
