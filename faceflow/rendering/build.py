@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faceflow.checks import check_whole
+from faceflow.checks import check_choice, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError
 from faceflow.rendering.domain import Angle, Domain, Head, Optics
@@ -15,6 +15,7 @@ from faceflow.rendering.lighting import Lamp, Light
 from faceflow.rendering.occluders import Occluders
 from faceflow.rendering.people import Population, Strength
 from faceflow.rendering.recording import RenderSettings
+from faceflow.rendering.sequence import LAYOUTS, VideoSettings
 
 _LARGEST = 1024  # pixels
 
@@ -39,7 +40,8 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
         population=_population(values),
         strength=Strength(**values["strength"]),
         rates=ExpressionRates(**values["expression"]),
-        domains=build_domains(values["domains"]),
+        domains=build_domains(values.get("domains", {})),
+        video=_video(values["video"]),
     )
 
 
@@ -87,6 +89,11 @@ def _domain(name: str, node: Mapping[str, Any]) -> Domain:
             f"{key}: expected the keys of configs/domains/studio.yaml and of the groups that it names, got others "
             f"({reason}); compare them"
         ) from error
+
+
+def _video(node: Mapping[str, Any]) -> VideoSettings | None:
+    check_choice(node["layout"], key="video.layout", options=LAYOUTS)
+    return None if node["layout"] == "images" else VideoSettings(**node)
 
 
 def _population(values: Mapping[str, Any]) -> Population:

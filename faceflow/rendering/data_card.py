@@ -12,7 +12,7 @@ from faceflow.aus import DESCRIPTIONS
 from faceflow.files import whole_file
 from faceflow.rendering.action_units import AUS
 from faceflow.rendering.facekit_files import COMMIT
-from faceflow.rendering.tables import BY_SIDE, LABELS, SUBJECTS, Counts
+from faceflow.rendering.tables import BY_SIDE, EVENTS, FRAMES, FRAMES_BY_SIDE, LABELS, SUBJECTS, Counts
 
 LICENCE_FILE = "LICENSE.ICT-FaceKit"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -55,14 +55,14 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
     """
     with whole_file(output / LICENCE_FILE) as partial:
         partial.write_text(_LICENCE, encoding="utf-8")
-    images = counts.images.total()
+    images, still = counts.images.total(), settings["video"]["layout"] == "images"
     front = {
         "license": "mit",
         "pretty_name": output.resolve().name,
         "task_categories": ["image-classification"],
         "tags": ["facial-action-units", "FACS", "faces", "synthetic"],
         "size_categories": [next((name for most, name in _SIZES if images < most), "n>1M")],
-        "configs": [{"config_name": "default", "data_files": LABELS}],
+        "configs": [{"config_name": "default", "data_files": LABELS if still else FRAMES}],
     }
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
@@ -81,17 +81,24 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
 
 
 def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
-    size = settings["image"]["size"]
-    return (
-        f"{counts.images.total()} images of {size} x {size} pixels of {counts.persons.total()} persons who do not "
-        f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
-        "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
-        f"- `{LABELS}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
-        "(yaw to the person's left, pitch downwards, roll to the right shoulder).\n"
-        f"- `{BY_SIDE}`: the same for the person's left and right side.\n"
-        f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n"
+    video = settings["video"]
+    still = video["layout"] == "images"
+    width, height = (settings["image"]["size"],) * 2 if still else (video["width"], video["height"])
+    joined, by_side = (LABELS, BY_SIDE) if still else (FRAMES, FRAMES_BY_SIDE)
+    further = (
         "- `crops.json`: how the faces lie in the images, for `faceflow-infer`.\n\n"
         f"Train on it: `faceflow-train data=csv data.labels={LABELS}`."
+        if still
+        else f"- `{EVENTS}`: when each AU begins, reaches its most, declines and ends, in frames from 1 and in seconds."
+    )
+    return (
+        f"{counts.images.total()} images of {width} x {height} pixels of {counts.persons.total()} persons who do not "
+        f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
+        "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
+        f"- `{joined}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
+        "(yaw to the person's left, pitch downwards, roll to the right shoulder).\n"
+        f"- `{by_side}`: the same for the person's left and right side.\n"
+        f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n{further}"
     )
 
 

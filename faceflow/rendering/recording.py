@@ -21,8 +21,10 @@ from faceflow.rendering.face_model import FaceModel, build_face_model
 from faceflow.rendering.facekit import read_facekit
 from faceflow.rendering.frame import Frame, render_frame
 from faceflow.rendering.people import Population, Strength
+from faceflow.rendering.sequence import VideoSettings
 from faceflow.rendering.session import sample_session
 from faceflow.rendering.subject import Subject, sample_subject
+from faceflow.rendering.video import VIDEOS, event_rows, render_frames, video_writer, write_disfa_labels
 
 CROPS, PROGRESS = "crops", ".progress"
 _SHEET = 1  # branch of random streams beside the domains'
@@ -43,6 +45,7 @@ class RenderSettings:
         strength: of everybody's AUs.
         rates: how often AUs occur.
         domains: by name.
+        video: of what size and timing; None for single images.
     """
 
     model: Path
@@ -54,6 +57,7 @@ class RenderSettings:
     strength: Strength
     rates: ExpressionRates
     domains: Mapping[str, Domain]
+    video: VideoSettings | None
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,19 @@ class Recording:
         """File of a frame below the folder of results."""
         return f"{CROPS}/{self.domain}/{self.subject}_{frame:04d}.jpg"
 
+    def video_name(self, layout: str) -> str:
+        """File of the video below the folder of results."""
+        if layout == "disfa":
+            return f"Videos_LeftCamera/LeftVideo{self.subject}_comp.avi"
+        return f"{VIDEOS}/{self.domain}/{self.subject}.avi"
 
-def plan_recordings(domains: Sequence[str], subjects: int) -> list[Recording]:
+
+def plan_recordings(domains: Sequence[str], subjects: int, *, prefix: str = "S") -> list[Recording]:
     """Share persons among domains: each gets as many, the first ones the rest; none is in two."""
     each, rest = divmod(subjects, len(domains))
     counts = [each + (place < rest) for place in range(len(domains))]
     owners = [(name, number) for name, count in zip(domains, counts, strict=True) for number in range(count)]
-    return [Recording(f"S{place:03d}", name, number) for place, (name, number) in enumerate(owners, start=1)]
+    return [Recording(f"{prefix}{place:03d}", name, number) for place, (name, number) in enumerate(owners, start=1)]
 
 
 class Renderer:
@@ -103,11 +113,29 @@ class Renderer:
         Raises:
             DataError: a file cannot be written.
         """
-        settings, domain = self.settings, self.settings.domains[recording.domain]
-        of_subject, of_session, of_frames = np.random.SeedSequence(
-            [settings.seed, domain.stream, recording.number]
-        ).spawn(3)
+        settings = self.settings
+        stream = settings.domains[recording.domain].stream
+        seed = np.random.SeedSequence([settings.seed, stream, recording.number])
+        of_subject, of_session, of_frames = seed.spawn(3)
         subject = self._subject(of_subject, settings.population)
+        if settings.video is None:
+            content = self._record_images(recording, output, subject, of_session, of_frames, tell)
+        else:
+            content = self._record_video(recording, output, subject, (of_session, of_frames), tell)
+        with whole_file(recording.progress_file(output)) as partial:
+            partial.write_text(json.dumps({"subject": _facts(subject), **content}) + "\n", encoding="utf-8")
+
+    def _record_images(
+        self,
+        recording: Recording,
+        output: Path,
+        subject: Subject,
+        of_session: np.random.SeedSequence,
+        of_frames: np.random.SeedSequence,
+        tell: Callable[[int], None],
+    ) -> dict[str, Any]:
+        """Write all images of a person; returns their rows."""
+        settings, domain = self.settings, self.settings.domains[recording.domain]
         session = sample_session(np.random.default_rng(of_session))
         rng = np.random.default_rng(of_frames)
         rows = []
@@ -119,9 +147,30 @@ class Renderer:
                 partial.write_bytes(encode_image(frame.image, ".jpg", quality=settings.quality))
             rows.append(_row(name, number, frame))
             tell(1)
-        content = {"subject": _facts(subject), "rows": rows}
-        with whole_file(recording.progress_file(output)) as partial:
-            partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        return {"rows": rows}
+
+    def _record_video(
+        self,
+        recording: Recording,
+        output: Path,
+        subject: Subject,
+        seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
+        tell: Callable[[int], None],
+    ) -> dict[str, Any]:
+        """Write the video of a person, and labels in DISFA's layout; returns its rows and events."""
+        settings, video = self.settings, self.settings.video
+        assert video is not None
+        domain = settings.domains[recording.domain]
+        frames, events = render_frames(subject, domain, video, settings.rates, settings.frames, seeds)
+        name, rows = recording.video_name(video.layout), []
+        with video_writer(output / name, video) as write:
+            for number, frame in enumerate(frames, start=1):
+                write(frame.image)
+                rows.append({**_row(name, number, frame), "time_s": round((number - 1) / video.fps, 4)})
+                tell(1)
+        if video.layout == "disfa":
+            write_disfa_labels(output, recording.subject, [row["labels"] for row in rows])
+        return {"rows": rows, "events": event_rows(events, video.fps)}
 
     def picture_au(self, au: str, people: int) -> list[list[Image]]:
         """Rows of pictures of persons who show nothing, and this AU: weakly, fully, on the left alone, on the right."""

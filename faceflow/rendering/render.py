@@ -22,8 +22,10 @@ from faceflow.rendering.camera import EYE_DISTANCE, EYE_HEIGHT
 from faceflow.rendering.data_card import write_data_card
 from faceflow.rendering.facekit_files import find_facekit
 from faceflow.rendering.recording import CROPS, PROGRESS, plan_recordings
+from faceflow.rendering.sequence import VideoSettings
 from faceflow.rendering.sheets import FOLDER, draw_aus, draw_domains
-from faceflow.rendering.tables import LABELS, Counts, write_tables
+from faceflow.rendering.tables import EVENTS, FRAMES, LABELS, Counts, write_tables
+from faceflow.rendering.video import VIDEOS
 from faceflow.rendering.workers import record_all
 
 FORMAT = 1
@@ -32,7 +34,7 @@ _SAID = {"format", "faceflow"}  # by render.json, and no setting
 # Settings that decide what is rendered; the others say where and how fast.
 _DECIDING = (
     *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength"),
-    *("subjects", "frames", "seed", "image"),
+    *("subjects", "frames", "seed", "image", "video"),
 )
 
 
@@ -65,20 +67,24 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         settings = build_settings(cfg, model)
         domains = list(settings.domains)
         check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=_subjects_expected(domains))
-        recordings = plan_recordings(domains, cfg["subjects"])
+        video = settings.video
+        disfa = video is not None and video.layout == "disfa"
+        recordings = plan_recordings(domains, cfg["subjects"], prefix="SN" if disfa else "S")
         detector = instantiate(cfg["detector"], key="detector")
         wanted = {"facekit": kit.sha256} | {key: cfg[key] for key in _DECIDING}
         with claimed(output, key="output", folder=True):
             _store_settings(output, wanted)
-            _store_recipe(output, settings.size, detector)
+            if video is None:
+                _store_recipe(output, settings.size, detector)
             record_all(recordings, settings, output, workers=cfg["workers"])
             remove_leftovers(output, older_than_s=0)
-            counts = write_tables(recordings, output)
+            counts = write_tables(recordings, output, videos=video is not None)
             write_data_card(output, counts, wanted, faceflow.__version__)
-            if sheet:
+            if sheet and video is None:
                 draw_domains(output, domains, sheet)
+            if sheet:
                 draw_aus(output, settings)
-            _summarise(output, counts)
+            _summarise(output, counts, video)
     return RenderResult(folder=output, counts=counts)
 
 
@@ -100,7 +106,7 @@ def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
         differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
         if not differing:
             return
-        if any((output / PROGRESS).rglob("*.json")) or any((output / CROPS).rglob("*.jpg")):
+        if any((output / PROGRESS).rglob("*.json")) or any(output.rglob("*.jpg")) or any(output.rglob("*.avi")):
             key = differing[0]
             raise ConfigError(
                 f"{key}: expected {theirs.get(key)!r} as for the faces in '{output}', got {ours.get(key)!r}; repeat "
@@ -133,12 +139,18 @@ def _store_recipe(output: Path, size: int, detector: FaceDetector) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _summarise(output: Path, counts: Counts) -> None:
+def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> None:
     table = plain_table("Faces", ["domain"], ["persons", "images"])
     for name, images in counts.images.items():
         table.add_row(name, str(counts.persons[name]), str(images))
     print_tables(table)
-    print_lines(f"Images: {output / CROPS}", f"Labels: {output / LABELS}")
+    if video is None:
+        print_lines(f"Images: {output / CROPS}", f"Labels: {output / LABELS}")
+        following = f"Train on them: faceflow-train data=csv data.labels={output / LABELS}"
+    else:
+        print_lines(f"Labels: {output / FRAMES}", f"Events: {output / EVENTS}")
+        source = f"dataset=disfa root={output}" if video.layout == "disfa" else f"source={output / VIDEOS}"
+        following = f"Crop them: faceflow-crop {source} output=FOLDER"
     if (output / FOLDER).is_dir():
         print_lines(f"Look at: {output / FOLDER}")
-    print_lines(f"Train on them: faceflow-train data=csv data.labels={output / LABELS}")
+    print_lines(following)

@@ -141,7 +141,7 @@ class Saturation:
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
         """See `Stage`."""
         grey = image.mean(-1, keepdims=True)
-        return grey + self.share * (image - grey)
+        return np.asarray(grey + self.share * (image - grey))
 
 
 def compress(image: Doubles, rng: np.random.Generator, quality: Sequence[float] | None) -> Doubles:

@@ -16,7 +16,10 @@ from faceflow.rendering.action_units import AUS
 from faceflow.rendering.recording import Recording
 
 LABELS, BY_SIDE, SUBJECTS = "labels.csv", "labels_by_side.csv", "subjects.csv"
+FRAMES, FRAMES_BY_SIDE, EVENTS = "frames.csv", "frames_by_side.csv", "events.csv"
 _FRAME = ("filename", "subject", "domain", "frame", "yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")
+_PHASES = tuple(f"{phase}_{unit}" for unit in ("frame", "s") for phase in ("onset", "apex", "offset", "end"))
+_EVENT = ("filename", "subject", "domain", "au", "side", "level", *_PHASES)
 _PERSON = ("subject", "domain", "sex", "age", "skin", "hair", "beard", "glasses")
 _SIDED = tuple(f"{au}_{side}" for au in AUS for side in "LR")
 _PRESENT = 2  # level from which an AU occurs
@@ -49,8 +52,8 @@ class Counts:
         return sum(self.levels[au, level] for level in range(_PRESENT, 6))
 
 
-def write_tables(recordings: Sequence[Recording], output: Path) -> Counts:
-    """Write labels, labels by side, and persons; returns what they count.
+def write_tables(recordings: Sequence[Recording], output: Path, *, videos: bool) -> Counts:
+    """Write labels, labels by side, persons, and events of videos; returns what they count.
 
     Raises:
         DataError: a table cannot be written.
@@ -65,8 +68,11 @@ def write_tables(recordings: Sequence[Recording], output: Path) -> Counts:
             writer.writerow(columns)
             return writer
 
-        labels, by_side = table(LABELS, (*AUS, *_FRAME)), table(BY_SIDE, (*_SIDED, *_FRAME))
+        joined_name, sided_name = (FRAMES, FRAMES_BY_SIDE) if videos else (LABELS, BY_SIDE)
+        columns = (*_FRAME, "time_s") if videos else _FRAME
+        labels, by_side = table(joined_name, (*AUS, *columns)), table(sided_name, (*_SIDED, *columns))
         subjects = table(SUBJECTS, _PERSON)
+        events = table(EVENTS, _EVENT) if videos else None
         for recording in recordings:
             content = json.loads(recording.progress_file(output).read_text("utf-8"))
             who = (recording.subject, recording.domain)
@@ -75,10 +81,13 @@ def write_tables(recordings: Sequence[Recording], output: Path) -> Counts:
             for row in content["rows"]:
                 sides = row["labels"]
                 joined = [max(sides[f"{au}_L"], sides[f"{au}_R"]) for au in AUS]
-                frame = (row["filename"], *who, row["frame"], *row["pose"], *row["gaze"])
+                time = (row["time_s"],) if videos else ()
+                frame = (row["filename"], *who, row["frame"], *row["pose"], *row["gaze"], *time)
                 labels.writerow((*joined, *frame))
                 by_side.writerow((*(sides[name] for name in _SIDED), *frame))
                 _count_image(counts, recording, joined, sides)
+            for event in content.get("events", ()):
+                events.writerow((content["rows"][0]["filename"], *who, *(event[name] for name in _EVENT[3:])))
     return counts
 
 
