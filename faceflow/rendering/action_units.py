@@ -51,6 +51,8 @@ SIDED = (
     *("AU45", "AU14", "AU15", "AU20", "AU24"),  # AU45 here: the order in which the benchmark draws their differences
 )
 """AUs that can act on one side."""
+HALVED = ("AU17", "AU22")
+"""AUs of both sides that can be stronger on one."""
 _STEEPNESS = 0.85  # exponent: levels B and C are clearly visible already
 _UNSCALED = ("AU26", "AU45")  # the same in every person: a jaw that drops, an eye that shuts
 _CORNER_MOVERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthStretch")
@@ -59,6 +61,11 @@ _CORNER_MOVERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthStretch")
 def relaxed() -> Intensities:
     """Intensities of a face without any AU."""
     return dict.fromkeys(AUS, 0.0)
+
+
+def half(shape: str, side: str) -> str:
+    """Name of the half of a shape of both sides."""
+    return f"{shape}_half_{side}"
 
 
 def level(intensity: float) -> int:
@@ -95,8 +102,11 @@ def shape_weights(
             if share.sided:
                 add(f"{share.shape}_L", share.weight * on_left * gain)
                 add(f"{share.shape}_R", share.weight * on_right * gain)
-            else:
+            elif on_left == on_right or au not in HALVED:
                 add(share.shape, share.weight * max(on_left, on_right) * gain)
+            else:
+                add(half(share.shape, "L"), share.weight * on_left * gain)
+                add(half(share.shape, "R"), share.weight * on_right * gain)
     for mapping in further:
         for shape, weight in mapping.items():
             add(shape, weight)

@@ -13,7 +13,7 @@ from faceflow.rendering.domain import Angle, Domain, Head, Optics
 from faceflow.rendering.expressions import ExpressionRates
 from faceflow.rendering.lighting import Lamp, Light
 from faceflow.rendering.occluders import Occluders
-from faceflow.rendering.people import Population, Strength
+from faceflow.rendering.people import Population, RestingFaces, Strength
 from faceflow.rendering.recording import RenderSettings
 from faceflow.rendering.sequence import LAYOUTS, VideoSettings
 
@@ -104,4 +104,5 @@ def _population(values: Mapping[str, Any]) -> Population:
         hair=values["hair"],
         beard=values["beard"]["share"],
         stubble=values["beard"]["stubble"],
+        rest=RestingFaces(**values["rest"]),
     )

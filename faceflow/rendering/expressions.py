@@ -13,7 +13,7 @@ import numpy as np
 
 from faceflow.checks import check_number
 from faceflow.errors import ConfigError
-from faceflow.rendering.action_units import AUS, SIDED, Intensities, relaxed
+from faceflow.rendering.action_units import AUS, HALVED, SIDED, Intensities, relaxed
 
 
 class Part(NamedTuple):
@@ -96,6 +96,7 @@ class ExpressionRates:
         two_events: share of the others with two events at once.
         blink: share of the others that blink besides.
         one_sided: share of the others with one side weaker, down to none of it.
+        uneven: share of faces with AU17 or AU22 in which one side of it is weaker.
         aus: which ones may be shown; None for all. AU25 is what is seen, whatever parts the lips.
     """
 
@@ -103,11 +104,12 @@ class ExpressionRates:
     two_events: float
     blink: float
     one_sided: float
+    uneven: float
     aus: Sequence[str] | None
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name in ("neutral", "two_events", "blink", "one_sided"):
+        for name in ("neutral", "two_events", "blink", "one_sided", "uneven"):
             key = f"expression.{name}"
             check_number(getattr(self, name), key=key, expected="a share in 0..1", valid=lambda share: 0 <= share <= 1)
         if unknown := [au for au in self.aus or () if au not in AUS]:
@@ -144,6 +146,9 @@ def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple
         for au in SIDED:
             if right[au] > 0:
                 right[au] = float(np.clip(right[au] * rng.uniform(0.92, 1.08), 0, 5))
+    for au in HALVED:
+        if rates.uneven and left[au] > 0 and rng.random() < rates.uneven:
+            (left if rng.random() < 0.5 else right)[au] *= rng.uniform(0.2, 0.8)
     return left, right
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +13,9 @@ from scipy.interpolate import LinearNDInterpolator
 
 from faceflow.errors import DataError
 from faceflow.rendering import materials
+from faceflow.rendering.action_units import HALVED, SHAPES, half
 from faceflow.rendering.arrays import Doubles, Floats, Ints, rotated
+from faceflow.rendering.curves import smoothstep
 from faceflow.rendering.facekit import PARTS, FaceKit
 from faceflow.rendering.rasteriser import rasterise, rasterise_depth, vertex_normals
 
@@ -22,6 +25,7 @@ _PROBES, _PROBE_SIZE, _PROBE_CM = 72, 192, 44.0  # directions from which occlusi
 # The lower lashes read as eye-liner at this resolution: height below which lashes are left out, by distance from the
 # middle of the face, both in cm.
 _LASH_X, _LASH_Y = (1.6, 2.2, 3.2, 4.3, 5.3), (3.6, 3.5, 3.6, 3.45, 3.2)
+_BLEND = 1.5  # cm on both sides of the middle, where one half of a shape passes into the other
 _MATERIALS = {
     "face": materials.SKIN,
     "head_neck": materials.NECK,
@@ -74,6 +78,15 @@ class FaceModel:
     def texture_points(self, xy: ArrayLike, size: int = TEXTURE) -> Doubles:
         """Pixels (N, 2) in a texture of points (N, 2) seen from the front, in cm; NaN beside the face."""
         return np.asarray(self._to_uv(np.asarray(xy, np.float64)) * size)
+
+    @functools.cached_property
+    def shapes(self) -> Mapping[str, Floats]:
+        """Offsets (V, 3) of all expressions, with the halves of those of both sides that can be stronger on one."""
+        shapes = dict(self.kit.expressions)
+        on_left = np.asarray(smoothstep(-_BLEND, _BLEND, self.mean[:, :1]), np.float32)
+        for name in {share.shape for au in HALVED for share in SHAPES[au]}:
+            shapes[half(name, "L")], shapes[half(name, "R")] = on_left * shapes[name], (1 - on_left) * shapes[name]
+        return shapes
 
     @functools.cached_property
     def inner_lips(self) -> tuple[Ints, Ints]:

@@ -12,7 +12,7 @@ from faceflow.checks import check_choice, check_number
 from faceflow.rendering.arrays import Doubles, Floats
 from faceflow.rendering.curves import smooth_noise
 
-KINDS = ("hand", "object", "strands")
+KINDS = ("hand", "object", "strands", "palm", "fringe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,10 @@ class Occluders:
             colour = _draw_hand(mask, rng, skin)
         elif kind == "object":
             colour = _draw_object(mask, rng)
+        elif kind == "palm":
+            colour = _draw_palm(mask, rng, skin)
+        elif kind == "fringe":
+            colour = _draw_fringe(mask, rng)
         else:
             colour = _draw_strands(mask, rng)
         soft = cv2.GaussianBlur(mask, (0, 0), 0.012 * width)[..., None]
@@ -82,3 +86,31 @@ def _draw_strands(mask: Floats, rng: np.random.Generator) -> Doubles:
         end = int(bottom), int(height * rng.uniform(0.4, 1.1))
         cv2.line(mask, (int(top), -2), end, float(rng.uniform(0.4, 1)), 1, cv2.LINE_AA)
     return np.array([0.03, 0.02, 0.015]) * rng.uniform(0.5, 3)
+
+
+def _draw_palm(mask: Floats, rng: np.random.Generator, skin: Floats) -> Doubles:
+    """A hand that holds a cheek or the chin: a palm with four fingers upwards."""
+    height, width = mask.shape
+    side = rng.choice([-1, 1])
+    x, y = width * (0.5 + side * rng.uniform(0.05, 0.32)), height * rng.uniform(0.78, 0.98)
+    lean = side * rng.uniform(-0.1, 0.5)
+    thick = width * rng.uniform(0.07, 0.09)
+    cv2.ellipse(mask, (int(x), int(y)), (int(1.9 * thick), int(2.2 * thick)), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    for finger in range(4):
+        root = x + (finger - 1.5) * thick, y - thick
+        length = height * rng.uniform(0.12, 0.24)
+        tip = int(root[0] + lean * length), int(root[1] - length)
+        cv2.line(mask, (int(root[0]), int(root[1])), tip, 1.0, int(thick), cv2.LINE_AA)
+    return np.asarray(skin * rng.uniform(0.6, 1.0))
+
+
+def _draw_fringe(mask: Floats, rng: np.random.Generator) -> Doubles:
+    """Hair from the crown down to the brows, over all of the forehead or one side of it."""
+    height, width = mask.shape
+    start, end = (0.2, 0.8) if rng.random() < 0.5 else sorted(rng.uniform(0.15, 0.85, 2))
+    lowest = rng.uniform(0.18, 0.36)
+    for _ in range(int(160 * (end - start)) + 20):
+        x = width * rng.uniform(start, end)
+        tip = int(x + width * rng.normal(0, 0.04)), int(height * lowest * rng.uniform(0.7, 1.05))
+        cv2.line(mask, (int(x), -2), tip, float(rng.uniform(0.5, 1)), max(1, width // 100), cv2.LINE_AA)
+    return np.array([0.03, 0.02, 0.015]) * rng.uniform(0.5, 4)

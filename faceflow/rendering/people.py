@@ -13,7 +13,49 @@ from faceflow.rendering.action_units import AUS
 
 HAIR_STYLES = ("bald", "short", "medium", "long")
 _STRENGTHS = (0.25, 1.5)  # nobody's AU is weaker, so that it can be seen, nor stronger
+YOUNGEST = -0.3
+"""Age of two years, where 0 is 20 years and 1 is 80."""
 _TONES = 9.0  # from the lightest skin, 0, to the darkest
+
+
+_RESTING = (  # shape, share of persons whose relaxed face has some of it, and how much at most
+    ("browDown", 0.3, 0.18),
+    ("mouthFrown", 0.25, 0.20),
+    ("eyeBlink", 0.35, 0.16),
+    ("mouthSmile", 0.2, 0.10),
+    ("browInnerUp", 0.15, 0.12),
+    ("eyeSquint", 0.2, 0.2),
+    ("mouthPress", 0.2, 0.2),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestingFaces:
+    """What relaxed faces look like, besides what all have; no label names any of it.
+
+    Attributes:
+        expression: how much brows, lids and corners of the mouth rest away from the mean face; 0 for as usual.
+        furrows: depth of permanent furrows at all ages, as a share of those that AUs fold.
+        parted: share of persons whose lips are apart.
+    """
+
+    expression: float
+    furrows: float
+    parted: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("expression", "furrows", "parted"):
+            value, key = getattr(self, name), f"rest.{name}"
+            check_number(value, key=key, expected="a number in 0..1", valid=lambda number: 0 <= number <= 1)
+
+    def sample(self, rng: np.random.Generator) -> tuple[dict[str, float], float]:
+        """Draw weights of shapes to add to those of a relaxed face, and the gap between its lips in cm."""
+        weights = {}
+        for shape, _, most in _RESTING:
+            weights[f"{shape}_L"] = weight = self.expression * most * rng.beta(1, 2)
+            weights[f"{shape}_R"] = weight * rng.uniform(0.7, 1.1)
+        return weights, float(rng.uniform(0.1, 0.45)) if rng.random() < self.parted else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +64,12 @@ class Population:
 
     Attributes:
         skin: lightest and darkest tone, 0..9.
-        age: youngest and oldest, 0 (20 years) to 1 (80 years).
+        age: youngest and oldest, 0 (20 years) to 1 (80 years); -0.3 is two years.
         glasses: share of persons with glasses.
         hair: shares of bald, short, medium and long hair, of men and of women.
         beard: share of men with a beard.
         stubble: share of beards that are stubble.
+        rest: relaxed faces.
     """
 
     skin: tuple[float, float]
@@ -35,11 +78,12 @@ class Population:
     hair: Mapping[str, Sequence[float]]
     beard: float
     stubble: float
+    rest: RestingFaces
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_range(self.skin, key="skin.tone", highest=_TONES)
-        _check_range(self.age, key="age.range", highest=1.0)
+        _check_range(self.skin, key="skin.tone", lowest=0.0, highest=_TONES)
+        _check_range(self.age, key="age.range", lowest=YOUNGEST, highest=1.0)
         for key, share in (
             ("glasses.share", self.glasses),
             ("beard.share", self.beard),
@@ -83,10 +127,7 @@ class Strength:
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What a person is, in words and numbers.
-
-    `age` 0..1 is 20 to 80 years, `tone` 0..9 from light to dark skin; `wrinkling` scales wrinkles of AUs.
-    """
+    """What a person is; `age` 0..1 is 20 to 80 years and -0.3 two, `wrinkling` scales wrinkles of AUs."""
 
     age: float
     female: bool
@@ -97,18 +138,7 @@ def sample_traits(rng: np.random.Generator, population: Population) -> Traits:
     """Draw age, sex and wrinkling."""
     age = rng.uniform(*population.age)
     female = bool(rng.random() < 0.5)
-    return Traits(age=age, female=female, wrinkling=0.25 + 0.9 * age + rng.uniform(-0.1, 0.15))
-
-
-_RESTING = (  # shape, share of persons whose relaxed face has some of it, and how much at most
-    ("browDown", 0.3, 0.18),
-    ("mouthFrown", 0.25, 0.20),
-    ("eyeBlink", 0.35, 0.16),
-    ("mouthSmile", 0.2, 0.10),
-    ("browInnerUp", 0.15, 0.12),
-    ("eyeSquint", 0.2, 0.2),
-    ("mouthPress", 0.2, 0.2),
-)
+    return Traits(age=age, female=female, wrinkling=0.25 + 0.9 * max(age, -0.15) + rng.uniform(-0.1, 0.15))
 
 
 def sample_rest(rng: np.random.Generator) -> dict[str, float]:
@@ -126,8 +156,10 @@ def sample_gains(rng: np.random.Generator) -> dict[str, float]:
     return {au: rng.uniform(0.85, 1.08) for au in AUS}
 
 
-def _check_range(values: Sequence[float], *, key: str, highest: float) -> None:
+def _check_range(values: Sequence[float], *, key: str, lowest: float, highest: float) -> None:
     low, high = values
     for value in (low, high):
-        expected = f"two numbers from 0 to {highest:g}, the smaller one first"
-        check_number(value, key=key, expected=expected, valid=lambda number: 0 <= number <= highest and low <= high)
+        expected = f"two numbers from {lowest:g} to {highest:g}, the smaller one first"
+        check_number(
+            value, key=key, expected=expected, valid=lambda number: lowest <= number <= highest and low <= high
+        )

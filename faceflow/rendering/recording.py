@@ -20,6 +20,7 @@ from faceflow.rendering.expressions import ExpressionRates, sample_expression
 from faceflow.rendering.face_model import FaceModel, build_face_model
 from faceflow.rendering.facekit import read_facekit
 from faceflow.rendering.frame import Frame, render_frame
+from faceflow.rendering.growth import years
 from faceflow.rendering.people import Population, Strength
 from faceflow.rendering.sequence import VideoSettings
 from faceflow.rendering.session import sample_session
@@ -207,7 +208,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
     traits = subject.traits
     return {
         "sex": "female" if traits.female else "male",
-        "age": round(20 + 60 * traits.age),
+        "age": years(traits.age),
         "skin": round(float(subject.skin.tone), 1),
         "hair": subject.scalp.style,
         "beard": ("none", "stubble", "full")[subject.skin.beard],

@@ -33,7 +33,7 @@ _RECORD = "render.json"
 _SAID = {"format", "faceflow"}  # by render.json, and no setting
 # Settings that decide what is rendered; the others say where and how fast.
 _DECIDING = (
-    *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength"),
+    *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength", "rest"),
     *("subjects", "frames", "seed", "image", "video"),
 )
 

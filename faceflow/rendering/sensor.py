@@ -33,6 +33,17 @@ class WhiteBalance:
         return image * self.gains
 
 
+class ColourCast:
+    """Gains of red, green and blue that differ from recording to recording by up to `amount` either way."""
+
+    def __init__(self, *, amount: float) -> None:
+        self.amount = amount
+
+    def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
+        """See `Stage`."""
+        return image * [1 + self.amount * (2 * hue - 1) for hue in session.hue]
+
+
 class Noise:
     """Noise of the sensor, alike in all colours and not; standard deviations, 0 for none."""
 

@@ -159,9 +159,8 @@ def plan_sequence(rng: np.random.Generator, frames: int, video: VideoSettings, r
     now = 0.0
     while True:
         left, right = sample_expression(rng, rates)
-        times = [
-            rng.uniform(*limits) * video.fps for limits in (video.pause_s, video.onset_s, video.apex_s, video.offset_s)
-        ]
+        limits = video.pause_s, video.onset_s, video.apex_s, video.offset_s
+        times = [rng.uniform(low, high) * video.fps for low, high in limits]
         onset, apex, offset, end = (now + float(step) for step in np.cumsum(times))
         if end >= frames:
             break

@@ -21,6 +21,7 @@ class Session:
         pitch: of the camera, with a standard deviation of 1.
         yaw: likewise.
         side: from which the light comes, -1 or 1.
+        hue: of red, green and blue, 0..1.
         level: of tone and background, 0..1.
     """
 
@@ -33,6 +34,7 @@ class Session:
     pitch: float
     yaw: float
     side: int
+    hue: tuple[float, ...]
     level: float
 
 
@@ -41,7 +43,7 @@ def sample_session(rng: np.random.Generator) -> Session:
     seed, azimuth, elevation = int(rng.integers(1 << 30)), rng.uniform(-1, 1), rng.uniform(0, 1)
     kelvin, brightness, zoom = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0, 1)
     pitch, yaw, side = rng.normal(0, 1), rng.normal(0, 1), int(rng.choice([-1, 1]))
-    rng.uniform(0, 1, 3)  # three hues that nothing uses: the benchmark's `level` comes after them
+    hue = tuple(rng.uniform(0, 1, 3).tolist())
     return Session(
         seed=seed,
         azimuth=azimuth,
@@ -52,5 +54,6 @@ def sample_session(rng: np.random.Generator) -> Session:
         pitch=pitch,
         yaw=yaw,
         side=side,
+        hue=hue,
         level=rng.uniform(0, 1),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from faceflow.rendering.action_units import Intensities, relaxed, shape_weights
 from faceflow.rendering.arrays import Floats, rotated, weighted_sum
 from faceflow.rendering.face_model import FaceModel
+from faceflow.rendering.growth import with_proportions
 from faceflow.rendering.materials import Look, Mesh
 from faceflow.rendering.movements import Gaze
 from faceflow.rendering.outfit import Outfit, Scalp, sample_outfit, sample_scalp
@@ -20,7 +21,7 @@ from faceflow.rendering.wrinkles import Wrinkles, sample_wrinkles
 
 _CLOSED = -0.03  # cm between lips that are shut
 _SMALLEST_GAP = 0.15  # cm that AU25 at its strongest parts the lips by, at least
-_OWN_STRENGTH = 0  # branch of random numbers
+_OWN_STRENGTH, _OWN_REST = 0, 1  # branches of random numbers
 _VISIBLE = 1e-3  # weight of a shape below which it is left out
 
 
@@ -131,17 +132,26 @@ def sample_subject(
 ) -> Subject:
     """Draw a person; the same seed gives the same one."""
     rng = np.random.default_rng(seed)
-    own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _OWN_STRENGTH))  # not to shift the others
+    # Apart, so that what they are not to change stays as it is.
+    of_strength, of_rest = (
+        np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, branch)))
+        for branch in (_OWN_STRENGTH, _OWN_REST)
+    )
     coefficients = np.clip(rng.normal(0, 0.9, len(face.kit.identity)), -2.2, 2.2)
     coefficients[:3] *= 0.85
     vertices = face.mean + weighted_sum(coefficients.tolist(), face.kit.identity)
     traits = sample_traits(rng, population)
+    vertices = with_proportions(face, vertices, traits.age)
     rest, gains = sample_rest(rng), sample_gains(rng)
-    strengths = strength.sample(np.random.default_rng(own))
+    strengths = strength.sample(of_strength)
     gains = {au: gain * strengths[au] for au, gain in gains.items()}
-    rest |= _closing_lips(face, vertices, rest, gains)
+    resting, gap = population.rest.sample(of_rest)
+    rest = {shape: rest.get(shape, 0.0) + resting[shape] for shape in {**rest, **resting}}
+    rest |= _closing_lips(face, vertices, rest, gains, gap)
     skin = sample_skin(rng, face, traits, population)
     wrinkles = sample_wrinkles(rng, face, traits)
+    if population.rest.furrows:
+        wrinkles = wrinkles.with_furrows(of_rest, population.rest.furrows)
     scalp = sample_scalp(rng, face, traits, population)
     return Subject(
         face=face,
@@ -173,11 +183,16 @@ def closing_weight(face: FaceModel, gap: float) -> float:
 
 
 def _closing_lips(
-    face: FaceModel, vertices: Floats, rest: Mapping[str, float], gains: Mapping[str, float]
+    face: FaceModel, vertices: Floats, rest: Mapping[str, float], gains: Mapping[str, float], wanted: float
 ) -> dict[str, float]:
-    """Some identities rest with parted lips, which would look like an AU25 without its label: close them."""
+    """Close lips, which some identities rest with apart, so that none looks like an AU25 without its label.
+
+    Where a gap in cm is wanted, open them: AU25 is measured against it.
+    """
     weights = shape_weights(relaxed(), relaxed(), gains, (rest,))
     gap = _lip_gap(face, _with_shapes(face, vertices, weights))
+    if wanted:
+        return {"mouthClose": closing_weight(face, gap - wanted)}
     return {"mouthClose": closing_weight(face, gap - _CLOSED)} if gap > _CLOSED else {}
 
 
@@ -185,7 +200,7 @@ def _with_shapes(face: FaceModel, vertices: Floats, weights: Mapping[str, float]
     moved = vertices.copy()
     for shape, weight in weights.items():
         if abs(weight) > _VISIBLE:
-            moved += np.float32(weight) * face.kit.expressions[shape]
+            moved += np.float32(weight) * face.shapes[shape]
     return moved
 
 

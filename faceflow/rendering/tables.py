@@ -72,7 +72,7 @@ def write_tables(recordings: Sequence[Recording], output: Path, *, videos: bool)
         columns = (*_FRAME, "time_s") if videos else _FRAME
         labels, by_side = table(joined_name, (*AUS, *columns)), table(sided_name, (*_SIDED, *columns))
         subjects = table(SUBJECTS, _PERSON)
-        events = table(EVENTS, _EVENT) if videos else None
+        events = table(EVENTS, _EVENT) if videos else subjects  # nothing is written there
         for recording in recordings:
             content = json.loads(recording.progress_file(output).read_text("utf-8"))
             who = (recording.subject, recording.domain)

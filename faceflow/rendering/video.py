@@ -87,7 +87,7 @@ def render_frames(
 
 
 @contextmanager
-def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image], None]]:
+def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image], object]]:
     """Yield a function that adds a frame (H, W, 3) to a motion JPEG, which needs no codec of the system.
 
     Raises:

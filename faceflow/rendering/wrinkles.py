@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -49,6 +49,12 @@ class Wrinkles:
     wrinkles: Sequence[Wrinkle]
     gain: float
     resting: Floats
+
+    def with_furrows(self, rng: np.random.Generator, depth: float) -> Wrinkles:
+        """Add permanent furrows: some of the wrinkles, at a share of up to `depth`."""
+        shares = depth * rng.beta(0.6, 1.4, len(self.wrinkles))
+        furrows = weighted_sum(shares.tolist(), [wrinkle.heights for wrinkle in self.wrinkles])
+        return replace(self, resting=self.resting + furrows)
 
     def heights(self, left: Intensities, right: Intensities) -> Floats:
         """Height map (S, S) in cm of a face that shows AUs."""

@@ -20,6 +20,7 @@ from faceflow.errors import ConfigError
 from faceflow.images import read_image
 from tests.helpers.commands import start_command
 from tests.helpers.face_models import write_face_model
+from tests.helpers.markers import MARKERS
 from tests.integration.command import SMALL, Outcome, run
 
 ROOT = Path(__file__).parents[2]
@@ -245,3 +246,26 @@ def test_settings_are_written_beside_the_faces(faces: Path) -> None:
     assert record["seed"] == 2024
     assert record["domains"]["studio"]["light"]["shadows"] == 2
     assert record["facekit"] != record["faceflow"]
+
+
+def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(model: Path, tmp_path: Path) -> None:
+    small = ("video=disfa", "frames=70", "video.width=96", "video.height=64", "domains=[studio]", "subjects=2")
+    outcome = render(tmp_path / "videos", model, *small, "expression.neutral=0")
+    assert f"faceflow-crop dataset=disfa root={tmp_path / 'videos'}" in outcome.stdout
+    frames, events = rows(tmp_path / "videos/frames.csv"), rows(tmp_path / "videos/events.csv")
+    everything = [(subject, number) for subject in ("SN001", "SN002") for number in range(1, 71)]
+    assert [(row["subject"], int(row["frame"])) for row in frames] == everything
+    assert events
+    for event in events:
+        if event["side"] == "both" and event["au"] != "AU25":  # another expression does not overlap
+            shown = {int(row["frame"]): int(row[event["au"]]) for row in frames if row["subject"] == event["subject"]}
+            assert shown[int(event["apex_frame"])] == int(event["level"])
+            assert shown[int(event["onset_frame"])] == shown[int(event["end_frame"])] == 0
+    source = ("dataset=disfa", f"root={tmp_path}/videos")
+    cropped = run("crop", tmp_path / "crops", f"output={tmp_path}/crops", *source, *MARKERS)
+    assert "expected a face in some frame" in cropped.error  # the detector of markers; the recordings were read
+    seen = rows(tmp_path / "crops/crops.csv")
+    assert [row["status"] for row in seen] == ["no_face"] * 140
+    again = tmp_path / "again/videos"
+    render(again, model, *small, "expression.neutral=0", "workers=2")
+    assert tree(again) == tree(tmp_path / "videos")

@@ -14,8 +14,8 @@ from faceflow.rendering.expressions import EVENTS, ExpressionRates, resolve, sam
 
 def rates(**values: float) -> ExpressionRates:
     return ExpressionRates(
-        **{"neutral": 0.2, "two_events": 0.34, "blink": 0.05, "one_sided": 0.15, "aus": None, **values}
-    )  # type: ignore[arg-type]
+        **{"neutral": 0.2, "two_events": 0.34, "blink": 0.05, "one_sided": 0.15, "uneven": 0.0, "aus": None, **values}
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_weaker_side_is_the_left_one_as_often_as_the_right_one() -> None:
 
 def test_only_aus_that_are_asked_for_are_drawn() -> None:
     rng = np.random.default_rng(3)
-    asked = ExpressionRates(neutral=0, two_events=1, blink=0.5, one_sided=0, aus=["AU12", "AU6"])
+    asked = ExpressionRates(neutral=0, two_events=1, blink=0.5, one_sided=0, uneven=0, aus=["AU12", "AU6"])
     shown = {au for _ in range(500) for au, value in sample_expression(rng, asked)[0].items() if value}
     assert shown == {"AU6", "AU12"}
 
@@ -95,4 +95,4 @@ def test_values_out_of_range_are_named() -> None:
     with pytest.raises(
         ConfigError, match=r"expression\.aus: expected AUs that can be rendered, got 'AU99'; choose from AU1"
     ):
-        ExpressionRates(neutral=0, two_events=1, blink=0.5, one_sided=0, aus=["AU99"])
+        ExpressionRates(neutral=0, two_events=1, blink=0.5, one_sided=0, uneven=0, aus=["AU99"])

@@ -18,6 +18,7 @@ from faceflow.rendering.lighting import Lamp, Light
 from faceflow.rendering.occluders import Occluders
 from faceflow.rendering.sensor import (
     Blur,
+    ColourCast,
     Contrast,
     Gamma,
     MotionBlur,
@@ -31,7 +32,17 @@ from faceflow.rendering.sensor import (
 from faceflow.rendering.session import Session, sample_session
 
 SESSION = Session(
-    seed=1, azimuth=0.5, elevation=0.5, kelvin=0, brightness=0.5, zoom=0, pitch=0, yaw=0, side=-1, level=0.5
+    seed=1,
+    azimuth=0.5,
+    elevation=0.5,
+    kelvin=0,
+    brightness=0.5,
+    zoom=0,
+    pitch=0,
+    yaw=0,
+    side=-1,
+    hue=(0.5, 1.0, 0.0),
+    level=0.5,
 )
 LAMP = Lamp(
     azimuth=80,
@@ -92,6 +103,7 @@ def test_a_session_is_that_of_its_seed() -> None:
 def test_stages_of_a_sensor_do_what_they_say() -> None:
     rng = np.random.default_rng(0)
     assert WhiteBalance(red=2, green=1, blue=0)(np.ones((2, 2, 3)), rng, SESSION)[0, 0].tolist() == [2, 1, 0]
+    assert ColourCast(amount=0.2)(np.ones((1, 1, 3)), rng, SESSION)[0, 0] == pytest.approx([1, 1.2, 0.8])
     noisy = Noise(brightness=0.1, colour=0)(np.zeros((100, 100, 3)), rng, SESSION)
     assert noisy.std() == pytest.approx(0.1, rel=0.05)
     assert np.array_equal(noisy[..., 0], noisy[..., 2])
@@ -120,7 +132,7 @@ def test_compression_loses_little_at_a_high_quality_and_nothing_without() -> Non
     assert compress(smooth, rng, None) is smooth
 
 
-@pytest.mark.parametrize("kind", ["hand", "object", "strands"])
+@pytest.mark.parametrize("kind", ["hand", "object", "strands", "palm", "fringe"])
 def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
     image = np.full((64, 64, 3), 0.9)
     skin = np.array([0.4, 0.2, 0.1], np.float32)
@@ -134,7 +146,10 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
     ("override", "message"),
     [
         ("domains.studio.occluders.share=2", "domains.studio.occluders.share: expected a share in 0..1, got 2"),
-        ("domains.studio.occluders.kinds=[dog]", "domains.studio.occluders.kinds: expected hand, object, strands"),
+        (
+            "domains.studio.occluders.kinds=[dog]",
+            "domains.studio.occluders.kinds: expected hand, object, strands",
+        ),
         ("domains.studio.light.lamps=[]", "domains.studio.light.lamps: expected at least one lamp"),
         ("domains.studio.camera.field_of_view=[60,20]", "domains.studio.camera.field_of_view: expected two angles"),
         ("domains.studio.stream=1", "domains.office.stream: expected another number than that of 'studio', got 1"),

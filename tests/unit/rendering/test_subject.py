@@ -11,8 +11,9 @@ from faceflow.rendering.action_units import AUS, relaxed
 from faceflow.rendering.camera import Camera
 from faceflow.rendering.face_model import FaceModel, light_axes
 from faceflow.rendering.frame import render_frame
+from faceflow.rendering.growth import with_proportions
 from faceflow.rendering.movements import Gaze, lids_of
-from faceflow.rendering.people import Strength
+from faceflow.rendering.people import RestingFaces, Strength
 from faceflow.rendering.recording import RenderSettings
 from faceflow.rendering.session import sample_session
 from faceflow.rendering.subject import Subject, rotation, sample_subject
@@ -111,3 +112,33 @@ def test_axes_of_a_view_are_orthogonal_and_end_in_its_direction() -> None:
         axes = light_axes(direction)
         assert axes @ axes.T == pytest.approx(np.eye(3), abs=1e-6)
         assert axes[2] == pytest.approx(np.array(direction) / np.linalg.norm(direction), abs=1e-6)
+
+
+def test_a_resting_face_with_parted_lips_and_furrows_has_no_label(
+    face: FaceModel, settings: RenderSettings, subject: Subject
+) -> None:
+    rest = RestingFaces(expression=1.0, furrows=1.0, parted=1.0)
+    population = dataclasses.replace(settings.population, rest=rest)
+    other = sample_subject(np.random.SeedSequence(3), face, population, settings.strength)
+    assert other.lip_gaps[0] > subject.lip_gaps[0] + 0.05  # cm; theirs are shut
+    assert other.lips_apart(other.deformed(relaxed(), relaxed())) == 0
+    assert np.abs(other.wrinkles.resting - subject.wrinkles.resting).max() > 0.01
+    assert other.rest["browDown_L"] > subject.rest.get("browDown_L", 0)
+    assert np.array_equal(other.skin.texture, subject.skin.texture)  # the same person
+
+
+def test_an_uneven_chin_is_raised_by_halves_that_make_the_whole(face: FaceModel, subject: Subject) -> None:
+    whole, halves = face.shapes["mouthFunnel"], [face.shapes[f"mouthFunnel_half_{side}"] for side in "LR"]
+    assert halves[0] + halves[1] == pytest.approx(whole, abs=1e-6)
+    far_left, far_right = np.argmax(face.mean[:, 0]), np.argmin(face.mean[:, 0])
+    lower = face.shapes["mouthShrugLower_half_L"]
+    assert np.abs(lower[far_right]).max() == 0
+    assert np.array_equal(lower[far_left], face.shapes["mouthShrugLower"][far_left])
+
+
+def test_children_have_larger_eyes_and_a_shorter_face_and_adults_keep_theirs(face: FaceModel) -> None:
+    assert with_proportions(face, face.mean, 0.2) is face.mean
+    child = with_proportions(face, face.mean, -0.3)
+    eye = face.eyes[0]
+    assert np.ptp(child[eye, 0]) > 1.05 * np.ptp(face.mean[eye, 0])
+    assert child[:, 1].min() == pytest.approx(3.6 - 0.8 * (3.6 + 9), abs=0.05)  # the chin is a fifth nearer to the eyes
