@@ -36,8 +36,8 @@ face detector, the network in ONNX Runtime.
                   decode, detector and network are what each part does alone.
     memory        of the process (with torch, which this script imports) while it reads one long video.
 
-`render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone, on
-one face that does not move.
+`render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,
+on one face of the first domain that does not move.
     ratio         per worker; what remains goes into the person's skin, expressions, the sensor and files. 14 images/s
                   per core at 160 px is the aim. Each worker needs a core.
     start         what the command takes for one image of each domain, face model included; it is taken off.
