@@ -256,8 +256,8 @@ def _labels(data: Path, domain: str) -> pd.DataFrame:
     frame = frame[frame["domain"] == domain]
     if frame.empty:
         sys.exit(
-            f"--data: expected the rendered benchmark with domain '{domain}' in its labels.csv, got '{data}'; render it: "
-            "faceflow-render experiment=benchmark output=benchmark"
+            f"--data: expected the rendered benchmark with domain '{domain}' in its labels.csv, got '{data}'; render "
+            "it: faceflow-render experiment=benchmark output=benchmark"
         )
     return frame
 

@@ -17,7 +17,7 @@ from faceflow.rendering.rasteriser import rasterise, rasterise_depth, vertex_nor
 from faceflow.rendering.shading import shade
 from faceflow.rendering.subject import Subject, rotation
 
-EYE_DISTANCE, EYE_HEIGHT = 0.345, 0.355  # between the eyes, and of them below the top: shares of the side of a crop
+_EYE_DISTANCE, _EYE_HEIGHT = 0.345, 0.355  # between the eyes, and of them below the top: shares of the side of a crop
 _SAMPLES = 2  # per pixel and axis
 _BRIGHTEST = 1.6  # what is brighter would leave flakes when samples are averaged
 _SHADOW_SIZE, _SHADOW_CM = 288, 46.0  # pixels of a shadow map, and what they span
@@ -57,7 +57,7 @@ class Lights(NamedTuple):
 class CropFraming(NamedTuple):
     """A face aligned by its eyes, as `align=eyes` does, with the errors of a detector.
 
-    `scale` 1 has the eyes `EYE_DISTANCE` apart; `x` and `y` are shares of the side; `roll` is in radians.
+    `scale` 1 has the eyes `_EYE_DISTANCE` apart; `x` and `y` are shares of the side; `roll` is in radians.
     """
 
     scale: float
@@ -194,10 +194,10 @@ def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, size
     # Eyes of a turned head are closer to each other; the box of a detector shrinks less.
     between = np.hypot(*across) / max(np.cos(pose.yaw), 0.5) ** 0.85
     angle = -np.arctan2(across[1], across[0]) + framing.roll
-    scale = EYE_DISTANCE * width / between * framing.scale
+    scale = _EYE_DISTANCE * width / between * framing.scale
     cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
     # The box lies towards the half of the face that is seen.
-    target = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw), height * (EYE_HEIGHT + framing.y)
+    target = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw), height * (_EYE_HEIGHT + framing.y)
     x, y = view[:, 0] - middle[0], view[:, 1] - middle[1]
     return np.stack([x * cosine - y * sine + target[0], x * sine + y * cosine + target[1]], -1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import ConfigError, DataError
+from faceflow.faces.assets import FOLDER_VARIABLE
 from faceflow.rendering.facekit import PARTS, FaceKit, hash_arrays, read_facekit, write_facekit
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ _LANDMARKS = (
 
 
 def find_facekit(explicit: str | None, *, cache: Path) -> tuple[Path, FaceKit]:
-    """Find the face model: the one named, else in the cache, else on the net.
+    """Find the face model: the one named, else in the folder FACEFLOW_MODELS, else in the cache, else on the net.
 
     A model that the user named is used even if it is another one, with a warning.
 
@@ -63,6 +65,8 @@ def find_facekit(explicit: str | None, *, cache: Path) -> tuple[Path, FaceKit]:
         if not given.is_file():
             raise ConfigError(f"{_KEY}: expected a clone of ICT-FaceKit or {FILE}, got '{explicit}'; check the path")
         path = given
+    elif (folder := os.environ.get(FOLDER_VARIABLE)) and (Path(folder).expanduser() / FILE).is_file():
+        path = Path(folder).expanduser() / FILE
     elif not path.is_file():
         return _download(path)
     found = read_facekit(path, key=_KEY)
@@ -133,7 +137,7 @@ def _download(path: Path) -> tuple[Path, FaceKit]:
     from requests import RequestException
 
     pooch.get_logger().setLevel(logging.WARNING)
-    log.info("%s: downloading ICT-FaceKit, 0.4 GB, from %s", FILE, URL)
+    log.info("%s: downloading ICT-FaceKit from %s", FILE, URL)
     with tempfile.TemporaryDirectory() as name:
         try:
             downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, progressbar=True)

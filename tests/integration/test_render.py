@@ -16,8 +16,12 @@ import pytest
 import yaml
 
 import faceflow
+from faceflow.config.composition import compose_config
 from faceflow.errors import ConfigError
 from faceflow.images import read_image
+from faceflow.rendering.action_units import SIDED
+from faceflow.rendering.build import build_settings
+from faceflow.rendering.recording import Renderer
 from tests.helpers.commands import start_command
 from tests.helpers.face_models import write_face_model
 from tests.helpers.markers import MARKERS
@@ -151,7 +155,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
     import torch
 
     payload = torch.load(outcome.checkpoint(), weights_only=True)["faceflow"]
-    assert payload["crop"]["align"]["eye_distance"] == 0.345
+    assert payload["crop"]["align"]["eye_distance"] == 0.333
 
 
 @pytest.mark.parametrize(
@@ -269,3 +273,27 @@ def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(
     again = tmp_path / "again/videos"
     render(again, model, *small, "expression.neutral=0", "workers=2")
     assert tree(again) == tree(tmp_path / "videos")
+
+
+def test_a_camera_of_ones_own_is_one_file(model: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own/domains/camera"
+    own.mkdir(parents=True)
+    studio = (ROOT / "configs/domains/camera/studio.yaml").read_text("utf-8")
+    stage = "  - {_target_: faceflow.rendering.sensor.Saturation, share: 0}\n"
+    (own / "grey.yaml").write_text(studio + stage)
+    chosen = ("domains=[studio]", "domains/camera@domains.studio.camera=grey", "subjects=1")
+    render(tmp_path / "faces", model, f"hydra.searchpath=[file://{tmp_path}/own]", *chosen)
+    image = read_image(tmp_path / "faces/crops/studio/S001_0000.jpg").astype(int)
+    assert np.ptp(image, axis=-1).max() <= 3  # JPEG
+
+
+@pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz")
+def test_sides_of_the_real_model_are_those_of_the_labels() -> None:
+    values = compose_config("render", ["output=-", "experiment=benchmark", "image.size=64", "glasses=none"])
+    renderer = Renderer(build_settings(values, MODEL))
+    for au in SIDED:
+        (none, _, _, left, right), *_ = np.array(renderer.picture_au(au, 1)).astype(int)
+        for picture, of_side, of_other in ((left, slice(32, 64), slice(32)), (right, slice(32), slice(32, 64))):
+            change = np.abs(picture - none).sum(-1)
+            change[change < 45] = 0  # noise of the sensor
+            assert change[:, of_side].sum() > 1.5 * change[:, of_other].sum(), au

@@ -129,6 +129,15 @@ def test_another_model_is_used_with_a_warning(tmp_path: Path, caplog: pytest.Log
     assert "got another model; faces will differ" in caplog.text
 
 
+def test_a_folder_of_models_is_looked_into_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_facekit(tmp_path / "models/ict_face.npz", face_arrays())
+    write_facekit(tmp_path / "cache/ict_face.npz", {**face_arrays(), "neutral": face_arrays()["neutral"] * 2})
+    monkeypatch.setenv("FACEFLOW_MODELS", str(tmp_path / "models"))
+    assert find_facekit(None, cache=tmp_path / "cache")[0] == tmp_path / "models/ict_face.npz"
+    monkeypatch.setenv("FACEFLOW_MODELS", str(tmp_path / "none"))
+    assert find_facekit(None, cache=tmp_path / "cache")[0] == tmp_path / "cache/ict_face.npz"
+
+
 @pytest.mark.skipif(not CONVERTED.is_file(), reason="needs ../shared/tools/render/ict_face.npz")
 def test_the_pinned_hash_is_that_of_the_converted_model() -> None:
     assert read_facekit(CONVERTED, key="facekit").sha256 == SHA256
