@@ -87,7 +87,7 @@ def render_frames(
 
 
 @contextmanager
-def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image], object]]:
+def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image], None]]:
     """Yield a function that adds a frame (H, W, 3) to a motion JPEG, which needs no codec of the system.
 
     Raises:
@@ -97,15 +97,33 @@ def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image],
         code: Any = cv2.VideoWriter.fourcc(*"MJPG")
         named = partial.with_name(f"{partial.name}{path.suffix}")  # OpenCV goes by the suffix
         writer = cv2.VideoWriter(str(named), cv2.CAP_OPENCV_MJPEG, code, video.fps, (video.width, video.height))
+        written = 0
+
+        def write(image: Image) -> None:
+            nonlocal written
+            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            written += 1
+
         try:
             if not writer.isOpened():
                 raise DataError(f"{path}: expected a file that can be written; check disk and path")
-            yield lambda image: writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            yield write
             writer.release()
+            if (kept := _count_frames(named)) != written:  # OpenCV does not say that a disk is full
+                raise DataError(f"{path}: expected room for {written} frames, got it for {kept}; check the disk")
             named.replace(partial)
         finally:
             writer.release()
             named.unlink(missing_ok=True)
+
+
+def _count_frames(path: Path) -> int:
+    """Frames of a video that are there, whatever its header says."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return sum(1 for _ in iter(capture.grab, False))
+    finally:
+        capture.release()
 
 
 def event_rows(events: list[Event], fps: float) -> list[dict[str, Any]]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,12 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError
+from faceflow.faces.video import FrameRange, read_video
 from faceflow.rendering.action_units import relaxed
 from faceflow.rendering.camera import Pose
 from faceflow.rendering.expressions import ExpressionRates
 from faceflow.rendering.sequence import Event, Plan, VideoSettings, plan_sequence
-from faceflow.rendering.video import event_rows, write_disfa_labels
+from faceflow.rendering.video import event_rows, video_writer, write_disfa_labels
 
 SMILE = Event(
     left={**relaxed(), "AU12": 4.0},
@@ -110,3 +115,35 @@ def test_labels_in_disfas_layout_are_the_larger_side_of_every_frame(tmp_path: Pa
 def test_values_that_cannot_be_are_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         settings(**values)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of POSIX")
+def test_a_disk_that_is_full_is_told_and_leaves_no_video(tmp_path: Path) -> None:
+    program = f"""
+import resource, signal
+import numpy as np
+from faceflow.errors import DataError
+from faceflow.rendering.sequence import VideoSettings
+from faceflow.rendering.video import video_writer
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+try:
+    with video_writer(Path({str(tmp_path)!r}) / "a.avi", VideoSettings(**{dataclasses.asdict(settings())!r})) as write:
+        for _ in range(60):
+            write(noise)
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert re.match(rf"{tmp_path}/a\.avi: expected room for 60 frames, got it for \d+; check the disk", done.stdout)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_has_the_frames_that_were_written(tmp_path: Path) -> None:
+    with video_writer(tmp_path / "a.avi", settings()) as write:
+        for grey in (50, 200):
+            write(np.full((64, 64, 3), grey, np.uint8))
+    frames = [frame.image for frame in read_video(tmp_path / "a.avi", FrameRange(every=1, start_s=0.0, end_s=None))]
+    assert [round(float(frame.mean())) for frame in frames if frame is not None] == pytest.approx([50, 200], abs=1)
