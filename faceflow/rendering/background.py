@@ -7,6 +7,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from faceflow.checks import check_number, check_whole
 from faceflow.rendering.arrays import Doubles, Floats
 from faceflow.rendering.session import Session
 
@@ -49,6 +50,8 @@ class Room:
     """
 
     def __init__(self, *, objects: int, blur: float, brightness: float, brightness_session: float, grey: bool) -> None:
+        check_whole(objects, key="objects", lowest=0)
+        check_number(blur, key="blur", expected="a number > 0", valid=lambda number: number > 0)
         self.objects, self.blur, self.grey = objects, blur, grey
         self.brightness, self.brightness_session = brightness, brightness_session
 

@@ -31,6 +31,8 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
     image = values["image"]
     check_whole(image["size"], key="image.size", lowest=32, highest=_LARGEST)
     check_whole(image["quality"], key="image.quality", lowest=1, highest=100)
+    video = values["video"]
+    check_choice(video["layout"], key="video.layout", options=LAYOUTS)
     return RenderSettings(
         model=model,
         seed=values["seed"],
@@ -41,7 +43,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
         strength=Strength(**values["strength"]),
         rates=ExpressionRates(**values["expression"]),
         domains=build_domains(values.get("domains", {})),
-        video=_video(values["video"]),
+        video=VideoSettings(**video) if video["layout"] != "images" else None,
     )
 
 
@@ -91,15 +93,10 @@ def _domain(name: str, node: Mapping[str, Any]) -> Domain:
         ) from error
 
 
-def _video(node: Mapping[str, Any]) -> VideoSettings | None:
-    check_choice(node["layout"], key="video.layout", options=LAYOUTS)
-    return None if node["layout"] == "images" else VideoSettings(**node)
-
-
 def _population(values: Mapping[str, Any]) -> Population:
     return Population(
-        skin=tuple(values["skin"]["tone"]),
-        age=tuple(values["age"]["range"]),
+        skin=values["skin"]["tone"],
+        age=values["age"]["range"],
         glasses=values["glasses"]["share"],
         hair=values["hair"],
         beard=values["beard"]["share"],

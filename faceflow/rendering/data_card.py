@@ -64,11 +64,12 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         "size_categories": [next((name for most, name in _SIZES if images < most), "n>1M")],
         "configs": [{"config_name": "default", "data_files": LABELS if still else FRAMES}],
     }
+    domains = [[name, str(counts.persons[name]), str(count)] for name, count in counts.images.items()]
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {front['pretty_name']}: rendered faces with Action Units",
         _overview(counts, settings, version),
-        "## Domains\n\n" + _table(["domain", "persons", "images"], _domain_rows(counts)),
+        "## Domains\n\n" + _table(["domain", "persons", "images"], domains),
         "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
         + _table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
         "## Persons\n\n" + _persons(counts),
@@ -100,10 +101,6 @@ def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
         f"- `{by_side}`: the same for the person's left and right side.\n"
         f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n{further}"
     )
-
-
-def _domain_rows(counts: Counts) -> list[list[str]]:
-    return [[name, str(counts.persons[name]), str(images)] for name, images in counts.images.items()]
 
 
 def _au_rows(counts: Counts) -> list[list[str]]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from faceflow.checks import check_number
-from faceflow.errors import ConfigError
+from faceflow.checks import check_boolean, check_number
 from faceflow.images import Image
 from faceflow.rendering.arrays import Doubles, Floats
 from faceflow.rendering.background import Background
@@ -17,6 +16,7 @@ from faceflow.rendering.camera import CropFraming, Exposure, Pose
 from faceflow.rendering.colour import to_srgb
 from faceflow.rendering.lighting import Light
 from faceflow.rendering.occluders import Occluders
+from faceflow.rendering.ranges import check_not_negative, check_range
 from faceflow.rendering.sensor import Stage, compress
 from faceflow.rendering.session import Session
 
@@ -40,8 +40,9 @@ class Angle:
     limit: float
 
     def __post_init__(self) -> None:
-        """Check the limit, beyond which a face shows its profile."""
-        check_number(self.limit, key="pose.limit", expected="degrees in 0..60", valid=lambda limit: 0 <= limit <= 60)
+        """Check the values: beyond the highest limit a face shows its profile."""
+        check_not_negative(**{"head.spread": self.spread, "head.session": self.session})
+        check_number(self.limit, key="head.limit", expected="degrees in 0..60", valid=lambda limit: 0 <= limit <= 60)
 
     def sample(self, rng: np.random.Generator, session: float) -> float:
         """Draw it, in radians."""
@@ -97,13 +98,12 @@ class Optics:
     stages: Sequence[Stage]
 
     def __post_init__(self) -> None:
-        """Check the lens."""
-        narrowest, widest = self.field_of_view
-        if not 5 <= narrowest <= widest <= 90:
-            raise ConfigError(
-                "camera.field_of_view: expected two angles from 5 to 90 degrees, the narrower one first, got "
-                f"{list(self.field_of_view)}"
-            )
+        """Check the values."""
+        check_range(self.field_of_view, key="camera.field_of_view", lowest=5, highest=90)
+        names = ("scale", "shift", "roll", "exposure", "adaptation", "exposure_error", "exposure_session", "lens_blur")
+        check_not_negative(**{f"camera.{name}": getattr(self, name) for name in names})
+        for name in ("infrared", "highlights"):
+            check_boolean(getattr(self, name), key=f"camera.{name}")
 
     def sample_framing(self, rng: np.random.Generator) -> CropFraming:
         """Draw the errors of a detector."""
@@ -134,6 +134,11 @@ class Domain:
     background: Background
     compression: Sequence[float] | None
     occluders: Occluders
+
+    def __post_init__(self) -> None:
+        """Check the compression."""
+        if self.compression is not None:
+            check_range(self.compression, key="compression.quality", lowest=1, highest=100)
 
     def develop(
         self,

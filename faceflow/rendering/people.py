@@ -10,6 +10,7 @@ import numpy as np
 from faceflow.checks import check_number
 from faceflow.errors import ConfigError
 from faceflow.rendering.action_units import AUS
+from faceflow.rendering.ranges import check_range
 
 HAIR_STYLES = ("bald", "short", "medium", "long")
 _STRENGTHS = (0.25, 1.5)  # nobody's AU is weaker, so that it can be seen, nor stronger
@@ -72,8 +73,8 @@ class Population:
         rest: relaxed faces.
     """
 
-    skin: tuple[float, float]
-    age: tuple[float, float]
+    skin: Sequence[float]
+    age: Sequence[float]
     glasses: float
     hair: Mapping[str, Sequence[float]]
     beard: float
@@ -82,8 +83,8 @@ class Population:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_range(self.skin, key="skin.tone", lowest=0.0, highest=_TONES)
-        _check_range(self.age, key="age.range", lowest=YOUNGEST, highest=1.0)
+        check_range(self.skin, key="skin.tone", lowest=0.0, highest=_TONES)
+        check_range(self.age, key="age.range", lowest=YOUNGEST, highest=1.0)
         for key, share in (
             ("glasses.share", self.glasses),
             ("beard.share", self.beard),
@@ -91,10 +92,10 @@ class Population:
         ):
             check_number(share, key=key, expected="a share in 0..1", valid=lambda value: 0 <= value <= 1)
         for name in ("men", "women"):
-            shares = self.hair[name]
+            shares = list(self.hair[name])
             if len(shares) != len(HAIR_STYLES) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
                 raise ConfigError(
-                    f"hair.{name}: expected shares of {', '.join(HAIR_STYLES)} that sum to 1, got {list(shares)}"
+                    f"hair.{name}: expected shares of {', '.join(HAIR_STYLES)} that sum to 1, got {shares}"
                 )
 
 
@@ -136,7 +137,7 @@ class Traits:
 
 def sample_traits(rng: np.random.Generator, population: Population) -> Traits:
     """Draw age, sex and wrinkling."""
-    age = rng.uniform(*population.age)
+    age = rng.uniform(population.age[0], population.age[1])
     female = bool(rng.random() < 0.5)
     return Traits(age=age, female=female, wrinkling=0.25 + 0.9 * max(age, -0.15) + rng.uniform(-0.1, 0.15))
 
@@ -154,12 +155,3 @@ def sample_rest(rng: np.random.Generator) -> dict[str, float]:
 def sample_gains(rng: np.random.Generator) -> dict[str, float]:
     """Draw how much each AU moves a face."""
     return {au: rng.uniform(0.85, 1.08) for au in AUS}
-
-
-def _check_range(values: Sequence[float], *, key: str, lowest: float, highest: float) -> None:
-    low, high = values
-    for value in (low, high):
-        expected = f"two numbers from {lowest:g} to {highest:g}, the smaller one first"
-        check_number(
-            value, key=key, expected=expected, valid=lambda number: lowest <= number <= highest and low <= high
-        )

@@ -67,7 +67,8 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         model, kit = find_facekit(explicit, cache=Path(cfg["paths"]["cache"]) / "models")
         settings = build_settings(cfg, model)
         domains = list(settings.domains)
-        check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=_subjects_expected(domains))
+        enough = f"a whole number >= {len(domains)}, a person for each domain"
+        check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=enough)
         video = settings.video
         disfa = video is not None and video.layout == "disfa"
         recordings = plan_recordings(domains, cfg["subjects"], prefix="SN" if disfa else "S")
@@ -87,10 +88,6 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
                 draw_aus(output, settings)
             _summarise(output, counts, video)
     return RenderResult(folder=output, counts=counts)
-
-
-def _subjects_expected(domains: list[str]) -> str:
-    return f"a whole number >= {len(domains)}, a person for each domain"
 
 
 def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:

@@ -8,8 +8,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from faceflow.errors import ConfigError
+from faceflow.checks import check_number
 from faceflow.rendering.arrays import Doubles
+from faceflow.rendering.ranges import check_not_negative, check_range
 from faceflow.rendering.session import Session
 
 _REFERENCE = 128  # pixels: the width of an image that blurs are given for
@@ -48,6 +49,7 @@ class Noise:
     """Noise of the sensor, alike in all colours and not; standard deviations, 0 for none."""
 
     def __init__(self, *, brightness: float, colour: float) -> None:
+        check_not_negative(brightness=brightness, colour=colour)
         self.brightness, self.colour = brightness, colour
 
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
@@ -63,10 +65,7 @@ class Shrink:
     """Fewer pixels, which a coarse sensor has; the image is enlarged again at the end."""
 
     def __init__(self, *, smallest: float, largest: float) -> None:
-        if not 0 < smallest <= largest <= 1:
-            raise ConfigError(
-                f"smallest: expected shares with 0 < smallest <= largest <= 1, got {smallest} and {largest}"
-            )
+        check_range([smallest, largest], key="smallest", lowest=0.01, highest=1)
         self.smallest, self.largest = smallest, largest
 
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:
@@ -135,6 +134,7 @@ class Blur:
     """Blur in pixels of an image 128 pixels wide."""
 
     def __init__(self, *, pixels: float) -> None:
+        check_number(pixels, key="pixels", expected="a number > 0", valid=lambda number: number > 0)
         self.pixels = pixels
 
     def __call__(self, image: Doubles, rng: np.random.Generator, session: Session) -> Doubles:

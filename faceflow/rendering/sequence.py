@@ -14,6 +14,7 @@ from faceflow.rendering.action_units import Intensities, relaxed
 from faceflow.rendering.camera import Pose
 from faceflow.rendering.expressions import ExpressionRates, sample_expression
 from faceflow.rendering.movements import Gaze
+from faceflow.rendering.ranges import check_range
 
 LAYOUTS = ("images", "videos", "disfa")
 _BLINK_S = 0.25  # from open to open
@@ -60,11 +61,9 @@ class VideoSettings:
             check_whole(getattr(self, name), key=f"video.{name}", lowest=64, highest=4096)
         check_number(self.face, key="video.face", expected="a share in (0, 1]", valid=lambda share: 0 < share <= 1)
         for name in ("pause_s", "onset_s", "apex_s", "offset_s"):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high or (name != "apex_s" and high <= 0):
-                raise ConfigError(
-                    f"video.{name}: expected two times in seconds, the shorter one first, got {[low, high]}"
-                )
+            check_range(getattr(self, name), key=f"video.{name}", lowest=0)
+        if not self.onset_s[1] + self.offset_s[1]:
+            raise ConfigError("video.onset_s: expected an expression that takes time, got none; raise it")
         for name in ("blinks_per_minute", "motion"):
             key = f"video.{name}"
             check_number(

@@ -25,7 +25,9 @@ def draw_domains(output: Path, domains: list[str], count: int) -> None:
     for domain in domains:
         rows = list(read_images(output, domain))
         chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
-        tiles = [_captioned(read_image(output / row["filename"]), _active(row)) for row in chosen]
+        texts = [" ".join(f"{au[2:]}:{row[au]}" for au in AUS if row[au] != "0") for row in chosen]
+        images = [read_image(output / row["filename"]) for row in chosen]
+        tiles = [_captioned(image, text) for image, text in zip(images, texts, strict=True)]
         width = min(_PER_ROW, len(tiles))
         tiles += [np.full((_TILE, _TILE, 3), 255, np.uint8)] * (-len(tiles) % width)
         grid = [tiles[start : start + width] for start in range(0, len(tiles), width)]
@@ -44,10 +46,6 @@ def draw_aus(output: Path, settings: RenderSettings) -> None:
             rows = [row[:shown] for row in renderer.picture_au(au, _PEOPLE)]
             contact_sheet(rows, path=path, columns=_COLUMNS[:shown], tile=_TILE)
             bar.advance()
-
-
-def _active(row: dict[str, str]) -> str:
-    return " ".join(f"{au[2:]}:{row[au]}" for au in AUS if row[au] != "0")
 
 
 def _captioned(image: Image, text: str) -> Image:

@@ -73,7 +73,7 @@ class Skin:
 
 def sample_skin(rng: np.random.Generator, face: FaceModel, traits: Traits, population: Population) -> Skin:
     """Draw the skin of a person."""
-    tone = rng.uniform(*population.skin)
+    tone = rng.uniform(population.skin[0], population.skin[1])
     light = 1 - tone / 9.0
     base = _base_colour(rng, tone)
     albedo, fine, coarse = _bare_skin(rng, face, base, light)

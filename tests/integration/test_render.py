@@ -170,7 +170,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
         (["expression.aus=[AU99]"], "expression.aus: expected AUs that can be rendered, got 'AU99'"),
         (["facekit=/no/such"], "facekit: expected a clone of ICT-FaceKit or ict_face.npz, got '/no/such'"),
         (["facekit=pyproject.toml"], "facekit: expected ICT-FaceKit, as a clone of its repository or converted"),
-        (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got 5"),
+        (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got [5, 2]"),
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
         (["output=/dev/full/faces"], "/dev/full/faces: expected a folder that can be written"),

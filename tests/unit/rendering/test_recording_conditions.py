@@ -151,11 +151,27 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
             "domains.studio.occluders.kinds: expected hand, object, strands",
         ),
         ("domains.studio.light.lamps=[]", "domains.studio.light.lamps: expected at least one lamp"),
-        ("domains.studio.camera.field_of_view=[60,20]", "domains.studio.camera.field_of_view: expected two angles"),
+        (
+            "domains.studio.camera.field_of_view=[60,20]",
+            "domains.studio.camera.field_of_view: expected two numbers from 5 to 90",
+        ),
+        (
+            "domains.studio.camera.field_of_view=20",
+            "domains.studio.camera.field_of_view: expected two numbers from 5 to 90",
+        ),
+        ("domains.studio.camera.scale=-1", "domains.studio.camera.scale: expected a number >= 0, got -1"),
+        ("domains.studio.camera.lens_blur=much", "domains.studio.camera.lens_blur: expected a number >= 0"),
+        ("domains.studio.head.yaw.spread=-1", "domains.studio.head.spread: expected a number >= 0, got -1"),
+        (
+            "domains.webcam.compression.quality=[90,200]",
+            "domains.webcam.compression.quality: expected two numbers",
+        ),
+        ("domains.office.background.blur=0", "domains.office.background.blur: expected a number > 0, got 0"),
+        ("domains.studio.camera.stages.0.colour=-1", "domains.studio.camera.stages[0].colour: expected a number >= 0"),
         ("domains.studio.stream=1", "domains.office.stream: expected another number than that of 'studio', got 1"),
-        ("domains.studio.head.yaw.limit=90", "domains.studio.pose.limit: expected degrees in 0..60, got 90"),
+        ("domains.studio.head.yaw.limit=90", "domains.studio.head.limit: expected degrees in 0..60, got 90"),
         ("+domains.studio.light.moon=1", "domains.studio: expected the keys of configs/domains/studio.yaml"),
-        ("domains.webcam.camera.stages.0.smallest=0", "domains.webcam.camera.stages[0].smallest: expected shares"),
+        ("domains.webcam.camera.stages.0.smallest=0", "domains.webcam.camera.stages[0].smallest: expected two numbers"),
     ],
 )
 def test_values_of_a_domain_that_cannot_be_are_named(override: str, message: str) -> None:

@@ -108,7 +108,7 @@ def test_labels_in_disfas_layout_are_the_larger_side_of_every_frame(tmp_path: Pa
     [
         ({"layout": "imax"}, "video.layout: expected videos or disfa, got 'imax'"),
         ({"fps": 0}, "video.fps: expected frames per second in 1..240, got 0"),
-        ({"onset_s": [1, 0.5]}, r"video.onset_s: expected two times in seconds, the shorter one first, got \[1, 0.5\]"),
+        ({"onset_s": [1, 0.5]}, r"video.onset_s: expected two numbers >= 0, the smaller one first, got \[1, 0.5\]"),
         ({"width": 10}, "video.width: expected a whole number from 64 to 4096, got 10"),
     ],
 )
