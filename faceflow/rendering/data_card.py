@@ -58,7 +58,7 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
     images, still = counts.images.total(), settings["video"]["layout"] == "images"
     front = {
         "license": "mit",
-        "pretty_name": output.resolve().name,
+        "pretty_name": f"Rendered faces with Action Units, seed {settings['seed']}",
         "task_categories": ["image-classification"],
         "tags": ["facial-action-units", "FACS", "faces", "synthetic"],
         "size_categories": [next((name for most, name in _SIZES if images < most), "n>1M")],
@@ -67,7 +67,7 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
     domains = [[name, str(counts.persons[name]), str(count)] for name, count in counts.images.items()]
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
-        f"# {front['pretty_name']}: rendered faces with Action Units",
+        f"# {front['pretty_name']}",
         _overview(counts, settings, version),
         "## Domains\n\n" + _table(["domain", "persons", "images"], domains),
         "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
