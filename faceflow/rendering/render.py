@@ -14,7 +14,7 @@ from faceflow.config.instantiate import instantiate
 from faceflow.config.values import leaves
 from faceflow.console import plain_table, print_lines, print_tables
 from faceflow.errors import ConfigError, DataError
-from faceflow.faces.detector import FaceDetector, describe_detector
+from faceflow.faces.detector import FaceDetector
 from faceflow.files import claimed, remove_leftovers, whole_file
 from faceflow.interruption import kept
 from faceflow.rendering.build import build_settings
@@ -129,7 +129,7 @@ def _store_recipe(output: Path, size: int, detector: FaceDetector) -> None:
     content = {
         "format": 1,
         "faceflow": faceflow.__version__,
-        "detector": describe_detector(detector),
+        "detector": {"name": detector.name, **detector.settings},  # its hash would take its model file
         "align": align,
         "selection": {"policy": "largest", "hold": 0, "smooth": 0},
     }

@@ -17,7 +17,9 @@ import yaml
 
 import faceflow
 from faceflow.config.composition import compose_config
+from faceflow.data.crop_recipe import read_crop_recipe
 from faceflow.errors import ConfigError
+from faceflow.faces.align import Recipe
 from faceflow.images import read_image
 from faceflow.rendering.action_units import SIDED
 from faceflow.rendering.build import build_settings
@@ -273,6 +275,18 @@ def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(
     again = tmp_path / "again/videos"
     render(again, model, *small, "expression.neutral=0", "workers=2")
     assert tree(again) == tree(tmp_path / "videos")
+
+
+def test_no_detector_and_none_of_its_files_is_needed(
+    faces: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FACEFLOW_MODELS", raising=False)
+    render(tmp_path / "faces", model, f"paths.cache={tmp_path}/cache")
+    assert not (tmp_path / "cache").exists()
+    assert tree(tmp_path / "faces") == tree(faces)
+    recipe = read_crop_recipe(tmp_path / "faces/crops.json", key="crop")
+    assert recipe["detector"]["name"] == "mediapipe_landmarks"
+    assert Recipe.from_dict(recipe["align"]).size == 32
 
 
 def test_a_camera_of_ones_own_is_one_file(model: Path, tmp_path: Path) -> None:
