@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0.dev0"
 
-# No library calls home unless the user has set its variable otherwise. Most read theirs when they are imported, so this
-# must come first. Child processes inherit it.
+# No library calls home, and OpenCV decodes no picture that would fill the memory (268 million pixels take 0.8 GB),
+# unless the user has set its variable otherwise. Most read theirs when they are imported, so this must come first.
+# Child processes inherit it.
 for _variable, _value in {
     "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "WANDB_ERROR_REPORTING": "false",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 28),
 }.items():
     os.environ.setdefault(_variable, _value)
 

@@ -57,17 +57,17 @@ DESCRIPTIONS = {
 }
 
 _NAME = re.compile(r"AU([1-9]\d?)(?:_([LR]))?")
-_ALIAS = re.compile(r"au[ _]?(?P<left>[lr]?)(?P<number>\d{1,2})(?P<right>[lr]?)(?P<suffix>(?:_[a-z]+)*)", re.IGNORECASE)
+_ALIAS = re.compile(
+    r"au[ _]?(?P<left>[lr]?)0*(?P<number>\d{1,2})(?P<right>[lr]?)(?P<suffix>(?:_[a-z]+)*)", re.IGNORECASE
+)
+_LOOKS = re.compile(r"(?<![a-z])(?:f?au|action[ _-]?unit)s?[ _-]?[lr]?[ _-]?\d", re.IGNORECASE)
 _SUFFIX: dict[str, tuple[str, Kind]] = {
     "": ("", "label"),
     "_l": ("_L", "label"),
     "_left": ("_L", "label"),
     "_right": ("_R", "label"),
-    "_intensity": ("", "intensity"),
-    "_int": ("", "intensity"),
-    "_c": ("", "occurrence"),
-    "_prob": ("", "occurrence"),
-    "_occ": ("", "occurrence"),
+    **dict.fromkeys(("_intensity", "_int"), ("", "intensity")),
+    **dict.fromkeys(("_c", "_prob", "_occ", "_occurrence", "_presence", "_present"), ("", "occurrence")),
 }
 
 
@@ -82,9 +82,9 @@ class Column:
 def parse_column(header: str) -> Column | None:
     """Read a CSV header as an AU, or return None where it is another column.
 
-    Understands `AU12`, `AU12_L`, `AUL12`, and the headers of OpenFace (`AU12_r` intensity, `AU12_c` occurrence),
-    Py-Feat (`AU12`) and LibreFace (`au_12`, `au_12_intensity`). A lower-case `_r` is OpenFace's "regression",
-    an upper-case `_R` the right side of the face.
+    Understands `AU12`, `AU012`, `AU12_L`, `AUL12`, `AU12_presence`, `AU12_intensity`, and the headers of OpenFace
+    (`AU12_r` intensity, `AU12_c` occurrence), Py-Feat (`AU12`) and LibreFace (`au_12`, `au_12_intensity`). A
+    lower-case `_r` is OpenFace's "regression", an upper-case `_R` the right side of the face.
     """
     match = _ALIAS.fullmatch(header.strip().strip("'\""))
     if match is None or int(match["number"]) not in DESCRIPTIONS or (match["left"] and match["right"]):
@@ -101,6 +101,12 @@ def parse_column(header: str) -> Column | None:
     if side and side_suffix:
         return None
     return Column(au=f"AU{int(match['number'])}{f'_{side}' if side else side_suffix}", kind=kind)
+
+
+def looks_like_au(header: str) -> bool:
+    """Tell whether a person would take a CSV header for an AU, as "gt_AU12", "AU6_A", "Action Unit 4" or just "12"."""
+    text = header.strip()
+    return bool(_LOOKS.search(text)) or (text.isascii() and text.isdigit() and int(text) in DESCRIPTIONS)
 
 
 def check_aus(names: Iterable[str], *, key: str) -> tuple[str, ...]:

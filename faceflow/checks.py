@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faceflow.errors import ConfigError, similar_names
 
+_PER_CORE = 16  # threads or processes: more than waiting for disks can use
+
 
 def check_number(value: object, *, key: str, expected: str, valid: Callable[[float], bool]) -> None:
     """Check that a config value is a finite number in its range.
@@ -46,6 +48,29 @@ def check_whole(
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
         bounds = f">= {lowest}" if highest == math.inf else f"from {lowest} to {highest}"
         raise ConfigError(f"{key}: expected {expected or f'a whole number {bounds}'}, got {value!r}")
+
+
+def check_parallel(value: object, *, key: str) -> None:
+    """Check a count of threads or processes: each takes memory, and thousands of them end the whole machine.
+
+    Args:
+        value: what the user wrote; 0 is a choice of ours, or none.
+        key: its config key, for messages.
+
+    Raises:
+        ConfigError: not a whole number, or far more than the machine has cores.
+    """
+    cores = os.cpu_count() or 1
+    most = _PER_CORE * cores
+    check_whole(
+        value,
+        key=key,
+        lowest=0,
+        highest=most,
+        expected=f"a whole number from 0 to {most}, {_PER_CORE} for each core of this machine"
+        if isinstance(value, int) and value > most
+        else "a whole number >= 0",
+    )
 
 
 def check_boolean(value: object, *, key: str) -> None:

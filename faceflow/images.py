@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import importlib.util
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,32 +21,66 @@ from faceflow.progress import progress_bar
 T = TypeVar("T")
 Image = NDArray[np.uint8]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k"),
+    *(".png", ".apng", ".gif", ".webp", ".avif", ".heic", ".heif", ".hif"),
+    *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+_LIMIT = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "")  # `faceflow` sets it where the user does not
+MOST_PIXELS = int(_LIMIT) if _LIMIT.isdecimal() else 1 << 30
 
 _HEADERS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"GIF8")
+_JPEG2000 = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
+_PORTABLE = re.compile(rb"P[1-6]\s")
+_BOXES = b"ftyp"  # at byte 4 of formats that are made of boxes
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands of ISO/IEC 23008-12
+_AVIF = (_BOXES + b"avif", _BOXES + b"avis")
+_TURN = re.compile(rb"\x00\x00\x00\x09irot([\x00-\x03])")  # boxes of 9 bytes, ISO/IEC 23008-12, 6.5.10 and 6.5.12
+_MIRROR = re.compile(rb"\x00\x00\x00\x09imir([\x00\x01])")
 _TAIL_BYTES = 64
+_LARGEST_META = 1 << 16  # bytes in which an AVIF file says how it is turned
 _HASHED_BYTES = 1 << 16  # a face crop is smaller and hashed whole; of a larger file its start, middle and end
+_TOO_LARGE = f"an image of more than {MOST_PIXELS // 10**6} million pixels"
+_NO_HEIF = "a HEIC image and nothing that reads it: pip install 'faceflow[heic]'"
+_START_OF_PNG = b"IHDR"
 _START_OF_SCAN, _END_OF_JPEG, _END_OF_PNG = b"\xff\xda", b"\xff\xd9", b"IEND"
 
 
 def read_image(path: str | Path) -> Image:
-    """Read an image as RGB, (H, W, 3) uint8, turned upright by its EXIF tag.
+    """Read an image as RGB, (H, W, 3) uint8, turned upright; of an animation its first frame.
 
-    Grayscale is repeated over the channels, alpha dropped, 16 bit reduced to 8.
+    Grayscale is repeated over the channels, alpha dropped, 16 bit reduced to 8. The content decides about the format,
+    not the name.
 
     Raises:
         DataError: the file is missing or cannot be decoded.
     """
-    pixels = None
-    with contextlib.suppress(OSError, cv2.error):  # cv2.error: a file of zero bytes
+    image, fault = decode_image(path)
+    if image is None:
+        raise DataError(f"{path}: expected an image, got {fault}; replace the file or remove its row")
+    return image
+
+
+def decode_image(path: str | Path) -> tuple[Image | None, str | None]:
+    """Read an image as `read_image` does, or say what is wrong with it."""
+    try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
-            content = np.frombuffer(file.readall(), np.uint8)
+            content = file.readall()
         # Not cv2.imread: on Windows it cannot open paths beyond ASCII.
-        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
-    if pixels is None:
-        reason = find_fault(path) or "an image that OpenCV cannot decode"
-        raise DataError(f"{path}: expected an image, got {reason}; replace the file or remove its row")
-    return np.asarray(pixels, np.uint8)
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if pixels is not None:
+            image = np.asarray(pixels, np.uint8)
+            return (_upright(image, content) if content[4:8] == _BOXES else image), None
+        if _is_heif(content):
+            return _decode_heif(content)
+    except OSError:
+        pass
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            return None, _TOO_LARGE
+        if error.code == cv2.Error.STS_NO_MEM:
+            return None, "an image too large for the memory of this machine"
+    return None, find_fault(path) or "an image that OpenCV cannot decode"
 
 
 def encode_image(image: Image, suffix: str, *, quality: int = 95) -> bytes:
@@ -66,7 +101,7 @@ def find_fault(path: str | Path) -> str | None:
     """Say what is wrong with an image file as far as its first and last bytes tell, or None."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
-            head = file.read(16)
+            head = file.read(24)
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _TAIL_BYTES))
             tail = file.read(_TAIL_BYTES)
@@ -76,8 +111,12 @@ def find_fault(path: str | Path) -> str | None:
         return str(error.strerror).lower()
     if size == 0:
         return "a file of zero bytes"
-    if not head.startswith(_HEADERS):
-        return "a file that is no JPEG, PNG, BMP, WebP or TIFF image"
+    if _is_heif(head):
+        return None if importlib.util.find_spec("pillow_heif") else _NO_HEIF
+    if not (head.startswith((*_HEADERS, *_JPEG2000)) or _PORTABLE.match(head) or head[4:12] in _AVIF):
+        return "a file that is no JPEG, PNG or other image that can be read"
+    if head[12:16] == _START_OF_PNG and int.from_bytes(head[16:20]) * int.from_bytes(head[20:24]) > MOST_PIXELS:
+        return _TOO_LARGE
     truncated_jpeg = head.startswith(_HEADERS[0]) and _END_OF_JPEG not in tail and not _jpeg_ends(path)
     truncated_png = head.startswith(_HEADERS[1]) and _END_OF_PNG not in tail and not _png_ends(path)
     return "a truncated image" if truncated_jpeg or truncated_png else None
@@ -140,3 +179,34 @@ def _jpeg_ends(path: str | Path) -> bool:
 
 def _png_ends(path: str | Path) -> bool:
     return _END_OF_PNG in Path(path).read_bytes()
+
+
+def _is_heif(content: bytes) -> bool:
+    return content[4:8] == _BOXES and content[8:12] in _HEIF
+
+
+def _decode_heif(content: bytes) -> tuple[Image | None, str | None]:
+    """Decode an image of ISO/IEC 23008-12, which libheif turns upright."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return None, _NO_HEIF
+    import pillow_heif
+
+    try:
+        found = pillow_heif.open_heif(content)
+        if found.size[0] * found.size[1] > MOST_PIXELS:
+            return None, _TOO_LARGE
+        pixels = np.asarray(found)
+    except (ValueError, OSError, RuntimeError, SyntaxError, EOFError, MemoryError) as error:
+        return None, f"a HEIC image that libheif cannot decode ({' '.join(str(error).split())})"
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., :3]
+    return np.ascontiguousarray(rgb, np.uint8), None
+
+
+def _upright(image: Image, content: bytes) -> Image:
+    """Turn and mirror an AVIF image as it says, which OpenCV leaves to its caller."""
+    turn, mirror = _TURN.search(content, 0, _LARGEST_META), _MIRROR.search(content, 0, _LARGEST_META)
+    if turn:
+        image = np.rot90(image, turn[1][0])
+    if mirror:
+        image = np.flip(image, mirror[1][0])
+    return np.ascontiguousarray(image)

@@ -25,7 +25,7 @@ class CroppedFaces:
         finished: False where other machines still crop their share (`shard`).
         crops: the crops.
         rows: crops.csv, a row for every frame and face; None before all is finished.
-        labels: labels.csv of a data set, ready for `faceflow.train`; None without one.
+        labels: labels.csv of a data set or of `labels`, ready for `faceflow.train`; None without one.
         table: rows by status of every clip.
     """
 
@@ -42,6 +42,7 @@ def crop(
     *,
     source: str | Path | Sequence[str | Path] | None = None,
     output: str | Path | None = None,
+    labels: str | Path | None = None,
     dataset: str | None = None,
     root: str | Path | None = None,
     selection: str | None = None,
@@ -59,6 +60,7 @@ def crop(
     """Cut aligned faces out of videos and pictures, as `faceflow-crop` does.
 
         faces = faceflow.crop(source="videos", output="faces", workers=4)
+        faceflow.crop(source="photos", labels="codes.csv", output="faces").labels
         faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels
 
     Called again with the same settings, it goes on where it was stopped.
@@ -67,6 +69,7 @@ def crop(
         overrides: any settings as on the command line.
         source: a file, a folder (searched to the bottom), a pattern, or a list of them.
         output: folder of the results.
+        labels: a table of AUs for the pictures, or for the frames of the videos, of `source`; see the README.
         dataset: a published data set below `root`, such as "disfa" or "bp4d", instead of `source`.
         root: its folder.
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
@@ -89,6 +92,7 @@ def crop(
     values = {
         "source": source,
         "output": output,
+        "labels": labels,
         "dataset": dataset,
         "root": root,
         "selection.policy": selection,
@@ -108,12 +112,13 @@ def crop(
         from faceflow.cropping.crop import crop
 
         done = crop(plain_dict(config))
+        folder = done.folder.absolute()
         return CroppedFaces(
-            folder=done.folder,
+            folder=folder,
             finished=done.finished,
-            crops=[done.folder / "crops" / name for name in done.crops],
-            rows=done.folder / "crops.csv" if done.finished else None,
-            labels=done.folder / "labels.csv" if done.labelled else None,
+            crops=[folder / "crops" / name for name in done.crops],
+            rows=folder / "crops.csv" if done.finished else None,
+            labels=folder / "labels.csv" if done.labelled else None,
             table=clips_table(done.counts),
         )
 

@@ -93,6 +93,6 @@ def export(
 
             done = export(config)
         table = facts_table(done.facts)
-        return ExportedModel(path=done.path, contract=done.contract, difference=done.difference, table=table)
+        return ExportedModel(path=done.path.absolute(), contract=done.contract, difference=done.difference, table=table)
 
     return run_command("export", values, overrides, config_dir, task)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflow.api.running import mistakes_raised
+from faceflow.cli.extras import check_extra
 from faceflow.config.composition import compose_config
-from faceflow.config.overrides import spell_overrides
+from faceflow.config.overrides import override_texts, spell_overrides
+from faceflow.config.path_arguments import literal_paths
 
 if TYPE_CHECKING:
     from faceflow.inference.predictor import Predictor
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 
 def load(
     path: str | Path,
-    *overrides: str,
+    *overrides: str | Sequence[str],
     selection: str | None = None,
     hold: int | None = None,
     selection_smooth: int | None = None,
@@ -45,7 +49,7 @@ def load(
 
     Args:
         path: file of `faceflow-export`.
-        overrides: further settings as on the command line, such as "detector.min_score=0.7".
+        overrides: further settings as on the command line, such as "detector.min_score=0.7", or a list of them.
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
@@ -70,6 +74,7 @@ def load(
         ConfigError: a setting that is unknown or out of range.
         ExportError: the file is no model of ours, or is damaged.
     """
+    check_extra("infer")
     from faceflow.inference.infer import open_predictor
 
     values = {
@@ -93,5 +98,7 @@ def load(
         "batch_size": batch_size,
         "threads": threads,
     }
+    given = ([one] if isinstance(one, str) else override_texts(one) for one in overrides)
+    texts = list(itertools.chain.from_iterable(given))
     with mistakes_raised("infer"):
-        return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *overrides]))
+        return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *literal_paths(texts)]))

@@ -17,7 +17,10 @@ from faceflow.cli.extras import check_extra
 from faceflow.cli.messages import one_line
 from faceflow.config.composition import compose
 from faceflow.config.in_process import run_in_process
-from faceflow.config.overrides import spell_overrides
+from faceflow.config.named_paths import check_name
+from faceflow.config.overrides import override_texts, spell_overrides
+from faceflow.config.path_arguments import literal_paths
+from faceflow.config.user_files import config_files_named
 from faceflow.errors import ConfigError, DataError
 
 T = TypeVar("T")
@@ -43,12 +46,16 @@ def run_command(
         ConfigError: a setting that is unknown or out of range, or a sweep.
         FaceFlowError: whatever the task cannot do.
     """
-    if isinstance(overrides, str):
-        raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
+    texts = override_texts(overrides)
+    if not isinstance(config_dir, str | Path | None):
+        raise TypeError(f"config_dir: expected a text or a path, got {type(config_dir).__name__}")
     check_extra(command)
     with mistakes_raised(command):
-        further = None if config_dir is None else Path(config_dir)
-        config = compose(command, [*spell_overrides(values), *overrides], further_dir=further)
+        if config_dir is not None:
+            check_name(str(config_dir), key="config_dir")
+        further = None if config_dir is None else Path(config_dir).expanduser()
+        with config_files_named([] if further is None else [further]):
+            config = compose(command, [*spell_overrides(values), *literal_paths(texts)], further_dir=further)
         return run_in_process(config, task)
 
 

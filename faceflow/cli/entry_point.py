@@ -16,13 +16,21 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faceflow.checks import check_texts
+from faceflow.cli.argument_checks import check_arguments, own_folders, with_image_size
+from faceflow.cli.arguments import ordered
 from faceflow.cli.extras import check_extra
 from faceflow.cli.help import asks_for_help, help_text
 from faceflow.cli.messages import one_line
+from faceflow.cli.shell import check_working_directory, no_more_files, prepare_streams
+from faceflow.config.named_paths import check_named
+from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
+from faceflow.config.sections import check_composed
+from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
+from faceflow.wheels import missing_library
 
 log = logging.getLogger("faceflow")
 
@@ -30,6 +38,7 @@ Task = Callable[[DictConfig], float | None]
 USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143
+READER_GONE = 141
 _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 
 
@@ -51,13 +60,20 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             try:
                 check_extra(config_name)
                 check_texts(OmegaConf.to_container(cfg), key="")
+                check_composed(config_name, cfg)
+                check_named(cfg)
                 with kept(_start_again):
                     if HydraConfig.get().mode is RunMode.MULTIRUN and HydraConfig.get().output_subdir is not None:
                         from faceflow.sweep.job import run_job
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
-            except _MISTAKES as error:
+            except BrokenPipeError:  # as of `faceflow-test ... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+                sys.exit(READER_GONE)
+            except (*_MISTAKES, OSError) as error:
+                if not _is_mistake(error):
+                    raise
                 log.error("%s", explain(error))
                 if HydraConfig.get().mode is RunMode.MULTIRUN:
                     raise  # SystemExit would keep the remaining jobs from running
@@ -67,12 +83,13 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
         @functools.wraps(task)
         def main() -> None:
+            prepare_streams()
             if asks_for_help(sys.argv[1:]):
                 sys.stdout.write(help_text(config_name, sys.argv[1:]))
                 return
             with terminable():
                 try:
-                    code = _exit_code(command, explain)
+                    code = _exit_code(command, config_name, explain)
                 except KeyboardInterrupt as stop:  # while it said how it ended
                     code, message = _stopped(stop)
                     _say(message)
@@ -84,7 +101,14 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], str]) -> int:
+def _is_mistake(error: BaseException) -> bool:
+    """Whether the user can do something about an error: ours, of a config, of a file, or of a limit on open files."""
+    if isinstance(error, OSError) and not isinstance(error, _MISTAKES):
+        return error.filename is not None or bool(no_more_files(error))
+    return isinstance(error, _MISTAKES)
+
+
+def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseException], str]) -> int:
     """Run a command, and say in one line what went wrong or where it stopped."""
     # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
     # step became four times as slow. Must be set before torch is imported.
@@ -97,14 +121,22 @@ def _exit_code(command: Callable[[], None], explain: Callable[[BaseException], s
     code, message = 1, ""
     try:
         with kept(_start_again):
-            sys.argv[1:] = command_line(sys.argv[1:])
-            command()
+            check_working_directory()
+            sys.argv[1:] = command_line(literal_paths(ordered(sys.argv[1:], name)))
+            with config_files_named(own_folders(sys.argv[1:])):
+                check_arguments(name, sys.argv[1:])
+                sys.argv[1:] = with_image_size(name, sys.argv[1:])
+                command()
         code = 0
     except (*_MISTAKES, OSError) as error:
-        if not isinstance(error, _MISTAKES) and error.filename is None:
+        if not _is_mistake(error):
             raise
         code = USER_ERROR
         message = explain(error)
+    except ImportError as error:
+        if not (reason := missing_library(error)):
+            raise
+        code, message = USER_ERROR, f"ConfigError: expected all packages to import, got {reason}"
     except SystemExit as end:
         code = _code_of(end)
     except KeyboardInterrupt as stop:

@@ -1,18 +1,19 @@
-"""What each command needs besides the base install: an extra of pip, and its top-level modules."""
+"""What each command needs: an extra of pip with its top-level modules, and packages that may be there but broken."""
 
 from __future__ import annotations
 
 from faceflow.checks import check_installed
+from faceflow.wheels import import_whole
 
 _TRAINING = ("torch", "lightning", "timm", "albumentations", "torchmetrics")
 _EXTRAS = {
-    "train": ("train", _TRAINING),
-    "test": ("train", _TRAINING),
-    "export": ("export", (*_TRAINING, "onnx", "onnxscript")),
-    "crop": ("crop", ()),  # the detector says what it lacks
-    "render": ("render", ("numba", "scipy", "matplotlib")),
-    "infer": ("crop", ("onnxruntime",)),
-    "sweep": ("train", ("matplotlib",)),
+    "train": ("train", _TRAINING, ("cv2",)),
+    "test": ("train", _TRAINING, ("cv2",)),
+    "export": ("export", (*_TRAINING, "onnx", "onnxscript"), ("cv2", "onnxruntime")),
+    "crop": ("crop", (), ("cv2",)),  # the detector says what it lacks
+    "render": ("render", ("numba", "scipy", "matplotlib"), ("cv2",)),
+    "infer": ("crop", (), ("cv2", "onnxruntime")),
+    "sweep": ("train", ("matplotlib",), ()),
 }
 
 
@@ -20,7 +21,9 @@ def check_extra(command: str) -> None:
     """Check that a command has what it needs.
 
     Raises:
-        ConfigError: says what to install.
+        ConfigError: says what to install, or how to repair it.
     """
-    extra, modules = _EXTRAS[command]
+    extra, modules, shared = _EXTRAS[command]
     check_installed(*modules, key=f"faceflow-{command}", install=f"faceflow[{extra}]")
+    for module in shared:
+        import_whole(module, key=f"faceflow-{command}")

@@ -6,16 +6,16 @@ Hydra would list every group of the folder of configs, also those of other comma
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from faceflow.cli.argument_checks import own_folders
 from faceflow.config.paths import config_dir
 from faceflow.config.primary import options, read_primary
 
 _FLAGS = ("-h", "--help")
-_FOLDER = ("-cd", "--config-dir")  # of the user's own options, as Hydra names it
 _WIDTH = 118
 _GROUPS = "$APP_CONFIG_GROUPS\n"  # Hydra's name for their place
 
@@ -32,7 +32,7 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
         command: name of its primary config.
         arguments: its command line; options in a folder that `--config-dir` names are listed as well.
     """
-    folders = [Path(config_dir()), *_own_folders(arguments)]
+    folders = [Path(config_dir()), *own_folders(arguments)]
     template: str = yaml.safe_load((folders[0] / "help" / f"{command}.yaml").read_text("utf-8"))["template"]
     lines = []
     primary = read_primary(command)
@@ -44,10 +44,3 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
                 text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
             )
     return template.replace(_GROUPS, "".join(f"{line}\n" for line in [*lines, ""])) + "\n"
-
-
-def _own_folders(arguments: Sequence[str]) -> Iterator[Path]:
-    for place, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if flag in _FOLDER:
-            yield Path(value if equals else "".join(arguments[place + 1 : place + 2])).expanduser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from faceflow.cli.shell import no_more_files
 from faceflow.config.paths import config_dir
 from faceflow.config.primary import commands_with, read_primary
 from faceflow.config.renamed import renamed
@@ -31,6 +33,8 @@ def one_line(error: BaseException, command: str) -> str:
     """
     if isinstance(error, FaceFlowError):
         return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+    if limit := no_more_files(error):
+        return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
         return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
     if not isinstance(error, HydraException | OmegaConfBaseException):
@@ -52,7 +56,7 @@ def _explain(error: BaseException, command: str) -> str:
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"'{error.override}': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'"
+        return _unreadable(error.override, command)
     if missing := re.search(r"Missing mandatory value: (\S+)", str(cause)):  # where an interpolation leads to
         whole = str(getattr(cause, "full_key", None) or "")
         key = whole if whole.endswith(f".{missing[1]}") else missing[1]  # of a part of the config: its own name only
@@ -73,6 +77,18 @@ def _explain(error: BaseException, command: str) -> str:
     if match := re.search(r"config group '([^']+)' does not exist", text):
         return f"{match[1]}: expected a config group, {_unknown(match[1], (), command)}"
     return text
+
+
+def _unreadable(override: str, command: str) -> str:
+    """What is wrong with an argument that Hydra cannot read, mostly as the shell or a slip has changed it."""
+    name, equals, _ = override.partition("=")
+    first, primary = re.split(r"[.@]", name.lstrip("+~"))[0], read_primary(command)
+    if equals and first not in (*primary.keys, *primary.groups, "hydra"):
+        return f"{name}: expected a known key, {_unknown(first, (), command)}"
+    hint = "quote spaces and lists: 'key=a b', 'key=[a,b]'"
+    if not equals and Path(override).exists():
+        hint = f"a file is the value of a key, such as {shlex.quote(f'source={override}')}"
+    return f"'{override}': expected key=value, got a text that cannot be read; {hint}"
 
 
 def _text(error: BaseException) -> str:

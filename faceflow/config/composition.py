@@ -22,7 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from faceflow.checks import check_texts
 from faceflow.config.instantiate import plain_dict
+from faceflow.config.named_paths import check_named
+from faceflow.config.options import check_options
 from faceflow.config.paths import config_dir
+from faceflow.config.sections import check_composed, check_sections
 from faceflow.errors import ConfigError
 
 _one_at_a_time = threading.Lock()  # Hydra's version base and its parser's caches are those of the process
@@ -42,25 +45,52 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
         HydraException, OmegaConfBaseException: an override that does not fit.
         ConfigError: no such folder, several values for one key, or a text that could not name a file.
     """
+    if further_dir is not None and not further_dir.is_dir():
+        raise ConfigError(f"config_dir: expected a folder of configs, got '{further_dir}'; check the path")
+    check_overrides(command, overrides, further_dir=further_dir, sweeps=False)
+    config = _compose(command, overrides, further_dir)
+    check_texts(OmegaConf.to_container(_without_hydra(config)), key="")
+    check_composed(command, config)
+    check_named(config)
+    return config
+
+
+def check_overrides(command: str, overrides: Sequence[str], *, further_dir: Path | None, sweeps: bool) -> None:
+    """Check what Hydra takes without a word, or answers with a traceback: see `check_options` and `check_sections`.
+
+    Args:
+        command: primary config.
+        overrides: as on the command line.
+        further_dir: folder of the user's own configs.
+        sweeps: whether a key may have several values.
+
+    Raises:
+        HydraException: an override that cannot be read.
+        ConfigError: an override that cannot work.
+    """
+    with _one_at_a_time, _version_base("1.3"):
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        if override.is_sweep_override() and not sweeps:
+            raise ConfigError(
+                f"'{override.input_line}': expected one value, got several, which the command line runs one after "
+                "another; call this once per value, or write a list as key=[a,b]"
+            )
+    folders = [Path(config_dir()), *([] if further_dir is None else [further_dir])]
+    check_options(parsed, folders)
+    check_sections(parsed, folders, composed=lambda rest: _compose(command, rest, further_dir))
+
+
+def _compose(command: str, overrides: Sequence[str], further_dir: Path | None) -> DictConfig:
     search_path = create_config_search_path(config_dir())
     if further_dir is not None:
-        if not further_dir.is_dir():
-            raise ConfigError(f"config_dir: expected a folder of configs, got '{further_dir}'; check the path")
         before = SearchPathQuery(provider="schema")
         search_path.prepend(provider="command-line", path=f"file://{further_dir.absolute()}", anchor=before)
     with _one_at_a_time, _version_base("1.3"):
         if not OmegaConf.has_resolver("hydra"):
             setup_globals()
-        for override in OverridesParser.create().parse_overrides(list(overrides)):
-            if override.is_sweep_override():
-                raise ConfigError(
-                    f"'{override.input_line}': expected one value, got several, which the command line runs one after "
-                    "another; call this once per value, or write a list as key=[a,b]"
-                )
         loader = ConfigLoaderImpl(search_path)
-        config = loader.load_configuration(command, list(overrides), run_mode=RunMode.RUN, from_shell=False)
-    check_texts(OmegaConf.to_container(_without_hydra(config)), key="")
-    return config
+        return loader.load_configuration(command, list(overrides), run_mode=RunMode.RUN, from_shell=False)
 
 
 def compose_config(command: str, overrides: Sequence[str]) -> dict[str, Any]:

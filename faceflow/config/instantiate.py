@@ -13,6 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate as hydra_instantiate  # noqa: TID251
 from omegaconf import DictConfig, OmegaConf
 
+from faceflow.config.path_arguments import escaped
 from faceflow.config.renamed import renamed, with_moved_targets
 from faceflow.errors import ConfigError, FaceFlowError, suggest
 
@@ -46,7 +47,7 @@ def instantiate(
             "an override may belong to another choice of its config group"
         )
     try:
-        return hydra_instantiate(plain, _convert_="all", **runtime)
+        return hydra_instantiate(_as_they_stand(plain), _convert_="all", **runtime)
     except InstantiationException as error:
         cause = error.__cause__
         while isinstance(cause, InstantiationException):
@@ -63,6 +64,15 @@ def plain_dict(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(node, DictConfig):
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     return dict(node)
+
+
+def _as_they_stand(value: Any) -> Any:
+    """Plain values whose texts Hydra hands on as they are: what is left of ${...} in them belongs to file names."""
+    if isinstance(value, dict):
+        return {key: _as_they_stand(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_they_stand(item) for item in value]
+    return escaped(value) if isinstance(value, str) else value
 
 
 def _placed(

@@ -8,9 +8,13 @@ from pathlib import PurePath
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from faceflow.config.path_arguments import is_path, literal_text
+
 
 def spell_overrides(values: Mapping[str, object]) -> list[str]:
     """Write values by key as overrides; those that are None are left out, so that the default of the config stands.
+
+    A path is taken as it stands, but for a ~ in front.
 
     Raises:
         TypeError: a value that no config can hold.
@@ -18,15 +22,38 @@ def spell_overrides(values: Mapping[str, object]) -> list[str]:
     return [f"{key}={_spell(value, key)}" for key, value in values.items() if value is not None]
 
 
+def override_texts(overrides: object) -> list[str]:
+    """Overrides that a Python program gives, as the list of texts that they must be.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if isinstance(overrides, str):
+        raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
+    expected = 'overrides: expected a list of texts such as ["seed=1"]'
+    if isinstance(overrides, bytes | Mapping) or not isinstance(overrides, Iterable):
+        raise TypeError(f"{expected}, got {type(overrides).__name__}")
+    texts: list[str] = []
+    for override in overrides:
+        if not isinstance(override, str):
+            raise TypeError(f"{expected}, got {override!r} in it")
+        texts.append(override)
+    return texts
+
+
 def _spell(value: object, key: str) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str | PurePath):
-        return QuotedString(text=str(value), quote=Quote.single).with_quotes()
+        path = isinstance(value, PurePath)
+        text = literal_text(str(value), exists=path) if path or is_path(key) else value
+        return QuotedString(text=str(text), quote=Quote.single).with_quotes()
     if isinstance(value, Real):
         return str(value)
+    if getattr(value, "ndim", None) == 0 and callable(item := getattr(value, "item", None)):  # of NumPy or torch
+        return _spell(item(), key)
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{name}:{_spell(item, key)}' for name, item in value.items())}}}"
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
         return f"[{','.join(_spell(item, key) for item in value)}]"
-    raise TypeError(f"{key}: expected a text, a number, a list or a dict, got {type(value).__name__}")
+    raise TypeError(f"{key}: expected a text, a number, true or false, a list or a dict, got {type(value).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -37,7 +38,7 @@ def check_kind(folder: Path) -> None:
     if (folder / "job.json").exists():
         raise ConfigError(
             f"{KEY}: expected the folder of one run, got '{folder}' of a sweep's job; go on with "
-            f"resume_sweep={folder.parent}, or take another folder"
+            f"{quote(f'resume_sweep={folder.parent}')}, or take another folder"
         )
 
 
@@ -90,7 +91,7 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
         return
     last = folder / _LAST
     found = results_in(folder)[0].relative_to(folder)
-    on = f"go on with resume={last}, " if "resume" in config and last.is_file() else ""
+    on = f"go on with {quote(f'resume={last}')}, " if "resume" in config and last.is_file() else ""
     a_training = "checkpoint" in config and any(path.suffix == ".ckpt" for path in run_files(folder))
     replace = "" if a_training else ", or replace them with overwrite=true"  # no test can write checkpoints again
     raise ConfigError(

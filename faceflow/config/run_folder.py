@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from faceflow.checks import check_boolean
+from faceflow.config.named_paths import check_name, check_named
 from faceflow.config.reuse import KEY, check_kind, check_reuse, runs_in_parts, started_again
 from faceflow.config.run_files import remove_run, remove_scores, results_in
 from faceflow.files import Claim, claim, new_folder
@@ -83,13 +84,15 @@ def enter_folder(config: DictConfig) -> None:
     let in to the folder of the first.
 
     Raises:
-        ConfigError: another command still writes to it, or it holds results that this command neither continues nor
-            may replace.
+        ConfigError: it has no name, another command still writes to it, or it holds results that this command neither
+            continues nor may replace.
         DataError: it cannot be written.
     """
     global _current
     with _resolvers(config):
+        check_named(config)
         name, timed = str(config.hydra.run.dir), is_timed(config.hydra.run)
+        check_name(name, key=KEY)
         follows = _follows(config)
         if follows and not timed:
             _set(config.hydra, output_subdir=None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from faceflow.config.path_arguments import escaped
 from faceflow.errors import ConfigError
 from faceflow.files import whole_file
 
@@ -39,7 +41,8 @@ def store_config(stored: Mapping[str, Any], output: Path) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    text = _HEADER.format(task=stored["task"], folder=output) + config_text(stored)
+    folder = quote(str(output)).replace("\n", "\n# ")
+    text = _HEADER.format(task=stored["task"], folder=folder) + config_text(stored)
     with whole_file(output / "config.yaml") as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -66,11 +69,11 @@ def read_config(output: Path) -> dict[str, Any]:
 
 
 def _reopen(value: Any, output: str) -> Any:
-    """Refer to the run folder by its key again."""
+    """Refer to the run folder by its key again; other ${...} in texts is part of them."""
     if isinstance(value, dict):
         return {key: _reopen(item, output) for key, item in value.items()}
     if isinstance(value, list):
         return [_reopen(item, output) for item in value]
     if isinstance(value, str) and (value == output or value.startswith(output + os.sep)):
-        return "${paths.output}" + value.removeprefix(output)
-    return value
+        return "${paths.output}" + escaped(value.removeprefix(output))
+    return escaped(value) if isinstance(value, str) else value

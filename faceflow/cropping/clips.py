@@ -17,6 +17,7 @@ from faceflow.faces.video import VIDEO_SUFFIXES
 from faceflow.images import IMAGE_SUFFIXES
 
 _NUMBERED = "{:06d}"
+_SUFFIXES = VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,25 @@ class Clip:
         return str(self.images[number] if self.images is not None else self.file)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundClips:
+    """What sources hold: `clips`, and how many files, by suffix, were passed over as neither image nor video."""
+
+    clips: list[Clip]
+    passed_over: Counter[str]
+
+    def line(self) -> str:
+        """Say which files were passed over."""
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.passed_over.most_common())
+        return f"Passed over {self.passed_over.total()} files that are no videos or images by their name: {kinds}"
+
+
 def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
+    """Find videos and images; see `search`."""
+    return search(sources, skip=skip).clips
+
+
+def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips:
     """Find videos and images: files, globs, and folders searched to the bottom. No file is taken twice.
 
     Args:
@@ -69,13 +88,19 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     videos: dict[str, Path] = {}
     folders: dict[str, Path] = {}
     images: dict[str, list[Path]] = {}
+    others: dict[Path, str] = {}
     for source in sources:
         files, top = _files(source)
         files = [path for path in files if skipped.isdisjoint([_absolute(path), *_absolute(path).parents])]
-        known = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)]
+        if not Path(source).is_dir():
+            for path in files:
+                _check_name(path)
+        unknown = {path: kind for path in files if (kind := _unknown_kind(path))}
+        known = [path for path in files if path not in unknown]
+        others |= {_absolute(path): kind for path, kind in unknown.items()}
         if not known:
-            others = Counter(path.suffix.lower() or "no suffix" for path in files).most_common(3)
-            found = ", ".join(f"{count} x {suffix}" for suffix, count in others) or "no file"
+            kinds = Counter(unknown.values()).most_common(3)
+            found = ", ".join(f"{count} x {suffix}" for suffix, count in kinds) or "no file"
             raise DataError(
                 f"source: expected images ({_words(IMAGE_SUFFIXES)}) or videos ({_words(VIDEO_SUFFIXES)}), got {found} "
                 f"in '{source}'; check the path"
@@ -84,7 +109,6 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
             if _absolute(path) in taken:
                 continue
             taken.add(_absolute(path))
-            _check_name(path)
             relative = path.relative_to(top)
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 videos[_free(relative.as_posix(), videos, path)] = path
@@ -97,7 +121,7 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     for folder, paths in images.items():
         numbered = dict(enumerate(sorted(paths), start=1))
         clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
-    return sorted(clips, key=lambda clip: clip.name)
+    return FoundClips(clips=sorted(clips, key=lambda clip: clip.name), passed_over=Counter(others.values()))
 
 
 def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
@@ -112,21 +136,35 @@ def _files(source: str) -> tuple[list[Path], Path]:
     """Files of a source, sorted, and the folder that their names are relative to."""
     path = Path(source)
     if path.is_dir():
-        return [found for found in _walk(path) if found.is_file()], path
+        return [found for found in _walk(path) if _is_file(found)], path
     if path.exists():
         return [path], path.parent
-    matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  (absolute patterns)
-    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if found.is_file()]
+    matches = [Path(match) for match in sorted(glob.glob(_pattern(path), recursive=True))]  # noqa: PTH207  (absolute)
+    files = [found for match in matches for found in (_walk(match) if match.is_dir() else [match]) if _is_file(found)]
     if not files:
-        raise DataError(f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path")
+        several = f", or write a list: 'source=[{source}]'" if "," in source else ""
+        raise DataError(
+            f"source: expected a file, a folder or a pattern that matches, got '{source}'; check the path{several}"
+        )
     top = Path(commonpath([file.parent for file in files]))
     return files, top
+
+
+def _pattern(path: Path) -> str:
+    """The pattern that a path is, but that a folder which exists is no pattern, whatever its name."""
+    there = next(folder for folder in path.parents if folder.is_dir())
+    return str(Path(glob.escape(str(there)), path.relative_to(there)))
 
 
 def _walk(folder: Path) -> list[Path]:
     """Everything below a folder but what is hidden."""
     found = folder.rglob("*")
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _is_file(path: Path) -> bool:
+    """A link to a file that is not there is one that cannot be read: its disk may not be mounted."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:
@@ -149,11 +187,24 @@ def _absolute(path: Path) -> Path:
     return Path(abspath(path))  # noqa: PTH100  (removes "..", but follows no links)
 
 
+def _unknown_kind(path: Path) -> str | None:
+    """What to call a file that is passed over; None of those that are read."""
+    if not _is_utf8(path):
+        return "with a name that is no UTF-8"
+    suffix = path.suffix.lower()
+    return None if suffix in _SUFFIXES else suffix or "no suffix"
+
+
 def _check_name(path: Path) -> None:
+    if not _is_utf8(path):
+        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it")
+
+
+def _is_utf8(path: Path) -> bool:
     try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(f"source: expected file names in UTF-8, got {os.fsencode(path)!r}; rename it") from error
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _words(suffixes: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,21 @@ import faceflow
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
-from faceflow.cropping.clips import Clip, clips_of, find_clips
+from faceflow.cropping.clips import Clip, FoundClips, clips_of, search
 from faceflow.cropping.crop_clip import CROPS, CropSettings, rows_file
 from faceflow.cropping.crop_rows import read_rows
-from faceflow.cropping.crop_summary import Failure, draw_crops, draw_failures, statuses, summary_table
+from faceflow.cropping.crop_summary import (
+    SUMMARY,
+    Failure,
+    draw_crops,
+    draw_failures,
+    statuses,
+    store_summary,
+    summary_table,
+)
 from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
+from faceflow.cropping.row_faces import RowFaces, labels_table, match_faces, write_row_faces
+from faceflow.cropping.row_places import LabelRows, read_label_rows
 from faceflow.cropping.workers import Shard, crop_clips, store_recipe
 from faceflow.datasets.published import Dataset
 from faceflow.errors import ConfigError, DataError
@@ -25,10 +36,12 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.files import claimed
 from faceflow.interruption import kept
+from faceflow.tables.columns import check_columns, no_column
 
 log = logging.getLogger(__name__)
 
 _PICTURES = ("contact_sheet.png", "failures.png")
+_TABLES = ("crops.csv", "crops.json", "labels.csv", "folds", SUMMARY)
 _NAMED = 5  # of the clips that a message is about
 
 
@@ -41,7 +54,7 @@ class CropResult:
         finished: False where other machines still crop their share of the clips.
         crops: files below the folder `crops`.
         counts: rows by status of every clip.
-        labelled: whether the clips are of a data set, so that labels.csv lies there too.
+        labelled: whether there are labels, of a data set or of `labels`, so that labels.csv lies there too.
     """
 
     folder: Path
@@ -70,9 +83,14 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
         check_whole(sheet, key="sheet", lowest=0)
-        dataset, clips = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
-        folds = _folds(cfg["folds"], dataset, clips)
-        _check_use(settings, dataset, clips)
+        dataset, found = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        clips = found.clips
+        rows = _label_rows(cfg["labels"], cfg["columns"], dataset, clips)
+        folds = _folds(cfg["folds"], dataset, clips, rows)
+        _check_use(settings, dataset, clips, rows)
+        policy = settings.policy
+        if rows is not None and rows.boxed:  # which face a row labels is seen when all are cut
+            settings = dataclasses.replace(settings, policy="all")
         detector = instantiate(cfg["detector"], key="detector")
         part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
         with claimed(part, key="output", folder=shard.count == 1):
@@ -81,36 +99,55 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             counts, failures, crops = _summarize(output, clips)
             print_tables(summary_table(counts))
+            if found.passed_over:
+                print_lines(found.line())
+            store_summary(output / SUMMARY, counts, found.passed_over)
             if dataset is not None:
                 _write_labels(output, clips, folds, frames)
+            if rows is not None:
+                _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if not crops:
                 raise DataError(
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
                 )
-            labelled = dataset is not None
+            labelled = dataset is not None or rows is not None
             return CropResult(folder=output, finished=True, crops=crops, counts=dict(counts), labelled=labelled)
 
 
 def _find(
     node: Mapping[str, Any] | None, source: object, root: object, output: Path
-) -> tuple[Dataset | None, list[Clip]]:
-    """The data set, if one is named, and the clips to crop."""
+) -> tuple[Dataset | None, FoundClips]:
+    """The data set, if one is named, and what there is to crop."""
     if node:
         if source is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
         dataset: Dataset = instantiate(node, key="dataset")
-        return dataset, clips_of(dataset.recordings())
+        return dataset, FoundClips(clips=clips_of(dataset.recordings()), passed_over=Counter())
     sources = source if isinstance(source, list) else [source]
     if not sources or None in sources:
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
     if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
-    results = [output / name for name in (CROPS, *_PICTURES)]
-    return None, find_clips([str(each) for each in sources], skip=results)
+    results = [output / name for name in (CROPS, *_PICTURES, *_TABLES)]
+    return None, search([str(each) for each in sources], skip=results)
 
 
-def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip]) -> None:
+def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> LabelRows | None:
+    if labels is None:
+        return None
+    if dataset is not None:
+        raise ConfigError("labels: expected labels of the files of source, got also dataset=; drop one of them")
+    check_columns(columns, key="columns")
+    return read_label_rows(Path(str(labels)), columns, clips)
+
+
+def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> None:
+    if rows is not None and settings.policy == "all" and not rows.boxed:
+        raise ConfigError(
+            "selection.policy: expected largest, center or track with labels that do not say where in a picture their "
+            "face is, got 'all'; add columns x1, y1, x2, y2 or x, y, w, h to the table"
+        )
     if dataset is not None and settings.policy == "all":
         raise ConfigError(
             "selection.policy: expected largest, center or track with a data set, whose labels are those of one person "
@@ -124,10 +161,15 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
         )
 
 
-def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> dict[str, list[str]]:
-    if wanted is not None and dataset is None:
+def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> dict[str, list[str]]:
+    if wanted is not None and dataset is None and rows is None:
         raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
     subjects = [clip.recording.subject for clip in clips if clip.recording]
+    if wanted is not None and rows is not None:
+        named = rows.table.named("subject")
+        if named is None:
+            raise no_column(rows.table.path, rows.table, "subject", key="columns")
+        subjects = named
     return choose_folds(wanted, dataset.folds if dataset else {}, subjects)
 
 
@@ -170,3 +212,15 @@ def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Seque
     )
     for name, tested in folds.items():
         print_lines(f"Fold {name} tests {', '.join(tested)}")
+
+
+def _write_own_labels(output: Path, faces: RowFaces, folds: Mapping[str, Sequence[str]]) -> None:
+    print_tables(labels_table(faces))
+    for note in faces.rows.table.notes + faces.rows.marks.note:
+        log.info("%s: %s", faces.rows.table.path, note)
+    labels, *lists = write_row_faces(faces, output, folds)
+    print_lines(
+        f"Labels: {labels}: {len(faces.crops)} crops of {len(faces.rows.places)} rows",
+        *(f"Without a partner: {path}" for path in lists),
+        *(f"Fold {name} tests {', '.join(tested)}" for name, tested in folds.items()),
+    )

@@ -23,7 +23,7 @@ from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
-from faceflow.faces.prefetch import prefetch
+from faceflow.faces.prefetch import frame_bytes, prefetch
 from faceflow.faces.selection import CUT, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video, warn_of_faults
@@ -97,9 +97,13 @@ def crop_clip(
         with (
             _local_file(clip, done.parent) as file,
             DetectionLog(_log_file(output, clip)) as known,
-            contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD)) as frames,
+            contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD, weigh=frame_bytes)) as frames,
             contextlib.closing(
-                prefetch(_searched(warn_of_faults(frames, clip.frame_file), detector, known), _AHEAD)
+                prefetch(
+                    _searched(warn_of_faults(frames, clip.frame_file), detector, known),
+                    _AHEAD,
+                    weigh=lambda found: frame_bytes(found[0]),
+                )
             ) as searched,  # crops are written beside the detector, not after it
         ):
             chosen = choose_faces(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,14 +19,19 @@ from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, rows_file
 from faceflow.cropping.crop_rows import STATUSES, read_rows
 from faceflow.errors import DataError
+from faceflow.faces.video import FrameRange, read_video
+from faceflow.files import whole_file
 from faceflow.images import Image, read_image
 from faceflow.report.contact_sheet import contact_sheet
+
+SUMMARY = "summary.json"
 
 _WORST = 10  # clips on the table
 _PER_ROW = 6
 _LETTERS = 25  # of a caption
 _FAILED = ("no_face", "low_confidence", "decode_error")
 _TILE, _CAPTION = 160, 16  # pixels
+_ROUNDED_S = 0.001  # rows round times
 _SEED = 0  # the same crops give the same picture
 
 
@@ -35,6 +42,7 @@ class Failure:
     clip: Clip
     frame: int
     status: str
+    time_s: float | None = None
 
     @property
     def caption(self) -> str:
@@ -51,7 +59,8 @@ def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
     for row in read_rows(rows_file(output, clip)):
         counts[row["status"]] += 1
         if row["status"] in _FAILED:
-            failures.append(Failure(clip, int(row["frame"]), row["status"]))
+            time_s = max(0.0, float(row["time_s"]) - _ROUNDED_S) if row["time_s"] else None
+            failures.append(Failure(clip, int(row["frame"]), row["status"], time_s))
     return counts, failures
 
 
@@ -73,22 +82,37 @@ def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
     return table
 
 
+def store_summary(path: Path, counts: Sequence[tuple[str, Counter[str]]], passed_over: Mapping[str, int]) -> None:
+    """Write rows by status of all clips, and the files of the sources that were passed over, by suffix.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    total = sum((found for _, found in counts), Counter[str]())
+    rows, others = dict(sorted(total.items())), dict(sorted(passed_over.items()))
+    content = {"clips": len(counts), "rows": rows, "passed_over": others}
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def draw_crops(output: Path, crops: Sequence[str], count: int, path: Path) -> None:
     """Draw `count` crops, chosen at random, on one sheet."""
     chosen = sorted(np.random.default_rng(_SEED).permutation(len(crops))[:count])
-    _draw([(read_image(output / CROPS / crops[i]), str(PurePosixPath(crops[i]).with_suffix(""))) for i in chosen], path)
+    named = ((crops[i], str(PurePosixPath(crops[i]).with_suffix(""))) for i in chosen)
+    _draw([_captioned(read_image(output / CROPS / crop), name) for crop, name in named], path)
 
 
 def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
     """Draw `count` frames without a crop, chosen at random, on one sheet; those that do not decode are left out."""
     decoded = [failure for failure in failures if failure.status != "decode_error"]
     order = np.random.default_rng(_SEED).permutation(len(decoded))
-    drawn: list[tuple[Image, str]] = []
+    tiles: list[Image] = []  # small at once: photographs may have hundreds of megabytes each
     for failure in (decoded[i] for i in order[: 4 * count]):
-        image = _frame_image(failure)
-        if image is not None and len(drawn) < count:
-            drawn.append((image, failure.caption))
-    _draw(drawn, path)
+        if len(tiles) == count:
+            break
+        if (image := _frame_image(failure)) is not None:
+            tiles.append(_captioned(image, failure.caption))
+    _draw(tiles, path)
 
 
 def _frame_image(failure: Failure) -> Image | None:
@@ -100,22 +124,19 @@ def _frame_image(failure: Failure) -> Image | None:
             return None
     if not isinstance(clip.file, Path):
         return None
-    capture = cv2.VideoCapture(str(clip.file))
-    try:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, failure.frame - 1)  # near enough for a picture
-        decoded, pixels = capture.read()
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8) if decoded else None
-    finally:
-        capture.release()
+    near = FrameRange(every=1, start_s=failure.time_s or 0.0, end_s=None)
+    with contextlib.suppress(DataError), contextlib.closing(read_video(clip.file, near)) as frames:
+        return next((frame.image for frame in frames if frame.number == failure.frame), None)
+    return None
 
 
-def _draw(images: Sequence[tuple[Image, str]], path: Path) -> None:
+def _draw(tiles: Sequence[Image], path: Path) -> None:
     path.unlink(missing_ok=True)
-    if not images:
+    if not tiles:
         return
-    width = min(_PER_ROW, len(images))
+    width = min(_PER_ROW, len(tiles))
     blank = np.full((8, 8, 3), 255, np.uint8)
-    padded = [_captioned(image, text) for image, text in images] + [blank] * (-len(images) % width)
+    padded = [*tiles, *[blank] * (-len(tiles) % width)]
     rows = [padded[start : start + width] for start in range(0, len(padded), width)]
     contact_sheet(rows, path=path, columns=[""] * width, tile=_TILE)
 

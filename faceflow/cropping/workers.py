@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 
-from faceflow.checks import check_whole
+from faceflow.checks import check_parallel, check_whole
 from faceflow.config.values import leaves
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
@@ -26,7 +26,7 @@ from faceflow.cropping.crop_rows import join_rows
 from faceflow.cropping.source_state import check_source
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
-from faceflow.faces.video import count_frames
+from faceflow.faces.video_file import describe_video
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.interruption import await_sigterm
 from faceflow.progress import progress_bar
@@ -106,7 +106,7 @@ def crop_clips(
         DataError: a result cannot be written, or a worker was killed.
         Terminated: it ended with the whole run.
     """
-    check_whole(workers, key="workers", lowest=0)
+    check_parallel(workers, key="workers")
     mine = clips[shard.index :: shard.count]
     for clip in mine:
         check_source(clip, rows_file(output, clip).parent)
@@ -228,5 +228,5 @@ def _announced(clip: Clip, every: int) -> int:
         return len(clip.images)
     frames = len(clip.images) if clip.images is not None else 0
     if clip.images is None and isinstance(clip.file, Path):
-        frames = count_frames(clip.file)
+        frames = describe_video(clip.file).frames
     return -(-frames // every)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from faceflow.aus import Kind, check_aus, sort_key
 from faceflow.data.label_scales import describe_scales
 from faceflow.data.labels import scores_for
-from faceflow.data.sources import UNLABELED, FaceTable, SourceConfig, read_source
+from faceflow.data.source_config import SourceConfig
+from faceflow.data.sources import UNLABELED, FaceTable, read_source
 from faceflow.data.splits import Tables
 from faceflow.data.subjects import unify
 from faceflow.encoding import OCCURRENCE_MIN, TOLERANCE, encode, occurrence_level, occurs, to_facs

@@ -71,7 +71,7 @@ class AUDataModule(L.LightningDataModule):
         if steps_per_epoch is not None:
             expected = "a whole number >= 1, or null"
             check_whole(steps_per_epoch, key="loader.steps_per_epoch", lowest=1, expected=expected)
-        check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)
+        check_flip(flip)
         self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
         self.views: dict[str, list[str]] = {}
         for stream, pipeline in map(stream_and_pipeline, in_order(views)):
@@ -191,3 +191,8 @@ def make_loader(
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the parallelism
     sys.excepthook = print_unless_cut_off
+
+
+def check_flip(flip: object) -> None:
+    """Raise ConfigError unless the probability of a horizontal flip is one."""
+    check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceflow.checks import check_number, check_whole
+from faceflow.checks import check_number, check_parallel, check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,6 @@ class Loading:
             ConfigError: names the key.
         """
         check_whole(self.batch_size, key="loader.batch_size", lowest=1)
-        check_whole(self.workers, key="loader.workers", lowest=0)
+        check_parallel(self.workers, key="loader.workers")
         expected = "a number of seconds >= 0; 0 waits for ever"
         check_number(self.timeout_s, key="loader.timeout_s", expected=expected, valid=lambda x: x >= 0)

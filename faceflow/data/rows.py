@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +18,28 @@ from faceflow.errors import ConfigError, DataError, suggest
 
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]
+
+_DRIVE = re.compile(r"[a-zA-Z]:[/\\]")  # an absolute path of Windows
+
+
+def crops_beside(path: Path) -> Path | None:
+    """Folder of crops to which the file names of a `labels.csv` of faceflow-crop are relative; None beside others."""
+    folder = path.parent / "crops"
+    return folder if folder.is_dir() and (path.parent / "crops.json").is_file() else None
+
+
+def with_slashes(file: LabelFile, images: Path) -> LabelFile:
+    """Read the backslashes of a table that was written on Windows as slashes, but where such a file exists."""
+    names = file.frame["filename"]
+    if not names.str.contains("\\", regex=False).any():
+        return file
+    read = [
+        name.replace("\\", "/") if "\\" in name and not (images / name).exists() else name for name in names.tolist()
+    ]
+    if read == names.tolist():
+        return file
+    notes = (*file.notes, "backslashes in filename as slashes")
+    return dataclasses.replace(file, frame=file.frame.assign(filename=read), notes=notes)
 
 
 def without_duplicates(file: LabelFile) -> Rows:
@@ -72,11 +97,37 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
     names = file.frame["filename"].iloc[rows].tolist()
-    paths = [os.path.normpath(os.path.join(root, name)) for name in names]  # noqa: PTH118
+    paths = [_on_disk(root, name) for name in names]
     for row, name, path in zip(rows, names, paths, strict=True):
-        if not path.startswith(inside):
+        if not path.startswith(inside) or (os.name != "nt" and _DRIVE.match(name)):
             raise DataError(
                 f"{file.where(int(row))}: expected a file inside '{images}', got '{name}'; "
                 f"write filename relative to {key}.images"
             )
     return np.asarray(paths, np.str_)
+
+
+def like_it(path: Path) -> str:
+    """Name the file that was probably meant by a path that is not there; "" where none is like it.
+
+    Case and suffix are what a table made on another system, or by hand, has otherwise.
+    """
+    if path.exists() or not path.parent.is_dir():
+        return ""
+    beside = sorted(each.name for each in path.parent.iterdir())
+    same_name = [name for name in beside if name.casefold() == path.name.casefold()]
+    same_stem = [name for name in beside if Path(name).stem.casefold() in (path.stem.casefold(), path.name.casefold())]
+    found = same_name or same_stem
+    return f", but there is '{found[0]}'" if found else ""
+
+
+def _on_disk(root: str, name: str) -> str:
+    """Path of an image; a name with accents is also sought in the other form of Unicode.
+
+    macOS writes "e" and its accent as two characters, a table of another system as one.
+    """
+    path = os.path.normpath(os.path.join(root, name))  # noqa: PTH118
+    if name.isascii() or os.path.lexists(path):
+        return path
+    spelt = [os.path.normpath(os.path.join(root, unicodedata.normalize(form, name))) for form in ("NFC", "NFD")]  # noqa: PTH118
+    return next((other for other in spelt if os.path.lexists(other)), path)

@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, side_of
-from faceflow.checks import check_choice
-from faceflow.data.label_scales import check_limits, find_scales, scales_for
+from faceflow.data.label_scales import find_scales, scales_for
 from faceflow.data.labels import LabelFile, Truth, read_labels, scores_for
-from faceflow.data.rows import Rows, Texts, has_subjects, image_paths, in_domains, without_duplicates
+from faceflow.data.rows import (
+    Rows,
+    Texts,
+    crops_beside,
+    has_subjects,
+    image_paths,
+    in_domains,
+    like_it,
+    with_slashes,
+    without_duplicates,
+)
+from faceflow.data.source_config import SourceConfig, TableConfig, check_settings
 from faceflow.data.subject_ids import identity_of, shared_pictures
 from faceflow.encoding import Array, LabelScale, occurs, to_facs
 from faceflow.errors import ConfigError, DataError
@@ -29,37 +39,13 @@ UNLABELED = "unlabeled"  # split of the faces whose labels training does not see
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableConfig:
-    """What the configs of labelled and of unlabelled data sets share."""
-
-    images: str | None
-    name: str | None
-    identities: str | None
-    score_max: float | dict[str, float | None] | None
-    occurrence_min: float | dict[str, float | None] | None
-    missing_values: list[float]
-    domains: list[str] | None
-    bad_images: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceConfig(TableConfig):
-    """One data set as its config states it; `configs/data/source/default.yaml` explains every key."""
-
-    labels: str | None
-    train: str | None
-    val: str | None
-    test: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class FaceTable:
     """N face crops of one data set; C = 0 label columns where it has none.
 
     `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `persons` identify who must
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
     ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
-    what the files hold.
+    what the files hold. `notes` say what was taken for granted in reading the labels.
     """
 
     name: str
@@ -76,6 +62,7 @@ class FaceTable:
     split: str | None
     duplicates: int
     skipped: int
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -145,7 +132,11 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
     paths = _label_paths(where, config)
     files = {
         split: read_labels(
-            path, missing_values=config.missing_values, prefer=prefer, key=f"{where}.{split or 'labels'}"
+            path,
+            missing_values=config.missing_values,
+            prefer=prefer,
+            columns=config.columns,
+            key=f"{where}.{split or 'labels'}",
         )
         for split, path in paths.items()
     }
@@ -158,21 +149,9 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
     return tables
 
 
-def check_settings(key: str, config: TableConfig) -> None:
-    """Check what labelled and unlabelled data sets share; `key` is the full config key."""
-    check_choice(config.bad_images, key=f"{key}.bad_images", options=("error", "skip"))
-    for setting in ("score_max", "occurrence_min"):
-        check_limits(getattr(config, setting), key=f"{key}.{setting}")
-    missing, domains = config.missing_values, config.domains
-    if not isinstance(missing, list) or not all(map(_is_number, missing)):
-        raise ConfigError(f"{key}.missing_values: expected a list of numbers such as [9], got {missing!r}")
-    if domains is not None and not (isinstance(domains, list) and domains and all(isinstance(d, str) for d in domains)):
-        raise ConfigError(f"{key}.domains: expected a list of names, or null for all, got {domains!r}")
-
-
 def images_folder(config: TableConfig, file: LabelFile) -> Path:
-    """Folder that the file names of a CSV are relative to."""
-    return Path(config.images).expanduser() if config.images else file.path.parent
+    """Folder that the file names of a CSV are relative to; that of the crops where faceflow-crop wrote the CSV."""
+    return Path(config.images).expanduser() if config.images else crops_beside(file.path) or file.path.parent
 
 
 def list_faces(
@@ -182,6 +161,7 @@ def list_faces(
 
     `scales` are the units of the labels by AU. The table's `pictures` are all 0 until the images are looked at.
     """
+    file = with_slashes(file, images_folder(config, file))
     rows = without_duplicates(file)
     duplicates = len(file.frame) - len(rows)
     if config.domains is not None:
@@ -206,11 +186,8 @@ def list_faces(
         split=split,
         duplicates=duplicates,
         skipped=0,
+        notes=file.notes,
     ), rows
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
@@ -236,8 +213,8 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         position, fault = min(faults.items())
         others = f" (and {len(faults) - 1} more broken files)" if len(faults) > 1 else ""
         raise DataError(
-            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}; "
-            f"mend it, or leave such rows out with {key}.bad_images=skip"
+            f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}"
+            f"{like_it(Path(str(table.files[position])))}; mend it, or leave such rows out with {key}.bad_images=skip"
         )
     if len(faults) == len(table):
         images = images_folder(config, file)

@@ -20,15 +20,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faceflow.aus import Kind, parse_column
+from faceflow.aus import Kind
 from faceflow.checks import names_file
 from faceflow.data.label_scales import find_scales
-from faceflow.data.labels import LabelFile, read_labels, read_text
+from faceflow.data.labels import LabelFile, read_listing
+from faceflow.data.source_config import TableConfig, check_settings
 from faceflow.data.sources import (
     UNLABELED,
     FaceTable,
-    TableConfig,
-    check_settings,
     images_folder,
     list_faces,
     shared_rows,
@@ -37,8 +36,9 @@ from faceflow.data.sources import (
 )
 from faceflow.data.splits import real_paths
 from faceflow.encoding import LabelScale
-from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.errors import ConfigError, DataError
 from faceflow.images import IMAGE_SUFFIXES, find_faults
+from faceflow.tables.reading import read_table
 
 log = logging.getLogger(__name__)
 
@@ -122,24 +122,12 @@ def _table_names(name: str, paths: Sequence[Path]) -> list[str]:
 
 def _read_listing(where: str, path: Path, config: UnlabeledConfig, prefer: Kind) -> LabelFile:
     """Rows of a CSV, or those of the CSV that would list the images of a folder."""
-    if path.is_dir():
-        frame = pd.DataFrame({"filename": _image_names(where, path)}, dtype=object)
-    else:
-        frame = _read_rows(path, f"{where}.path")
-        if any(map(parse_column, frame.columns)):
-            return read_labels(path, missing_values=config.missing_values, prefer=prefer, key=f"{where}.path")
+    if not path.is_dir():
+        key, missing = f"{where}.path", config.missing_values
+        return read_listing(path, missing_values=missing, prefer=prefer, columns=config.columns, key=key)
+    frame = pd.DataFrame({"filename": _image_names(where, path)}, dtype=object)
     lines = frame.index.to_numpy(np.int64)
     return LabelFile(path=path, frame=frame, aus=(), scores=np.empty((len(frame), 0)), lines=lines)
-
-
-def _read_rows(path: Path, key: str) -> pd.DataFrame:
-    """A CSV that may have no AU column."""
-    frame = read_text(path, key)
-    if "filename" not in frame.columns:
-        raise DataError(f"{path}: expected a column 'filename', got others; {suggest('filename', map(str, frame))}")
-    if frame.empty:
-        raise DataError(f"{path}: expected rows that name images, got only a header; add rows or remove the file")
-    return frame
 
 
 def _image_names(where: str, folder: Path) -> list[str]:
@@ -212,7 +200,11 @@ def _matching(pattern: str, found: Sequence[_Faces]) -> set[str]:
 def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
     """Real paths of the images that a file lists; a relative path may be below any folder of the set."""
     if path.suffix.lower() == ".csv":
-        lines = _read_rows(path, f"{where}.exclude")["filename"].tolist()
+        table = read_table(path, key=f"{where}.exclude")
+        named = table.named("filename")
+        if named is None:
+            raise DataError(f"{path}: expected a column 'filename', got {table.listed()}; rename the one of the paths")
+        lines = named
     else:
         try:
             lines = path.read_text("utf-8-sig").splitlines()

@@ -34,6 +34,7 @@ def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
         labels=labels,
         duplicates=table.duplicates,
         skipped=table.skipped,
+        notes=table.notes,
         valid={au: int(count) for au, count in zip(aus, valid, strict=True)},
         positives={au: int(count) for au, count in zip(aus, positives, strict=True)},
     )

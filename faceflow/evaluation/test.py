@@ -117,7 +117,7 @@ def _context(config: DictConfig) -> RunContext:
         seed=config.seed,
         pictures=config.pictures,
         log_images=config.log_images,
-        label_files=label_files(plain(config.data)["sources"]),
+        label_files=label_files(plain(config.data.sources)),
         config=stored_config(config),
     )
 

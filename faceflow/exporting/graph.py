@@ -18,7 +18,7 @@ from faceflow.errors import ExportError
 from faceflow.inference.contract import INPUT, INTENSITY, KEY, PROBABILITY, ModelContract
 from faceflow.models.network import AUNetwork
 
-OPSET = 20  # which every ONNX Runtime since 1.17 runs
+OPSET = 20  # with IR version 10, as onnx writes it: ONNX Runtime reads such files since 1.18, FaceFlow asks for 1.27
 _LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import importlib
 import re
 import signal
 import threading
@@ -24,6 +23,7 @@ from faceflow.faces.mediapipe_options import base_options
 from faceflow.faces.native_log import START_HINT, NativeLines, native_lines_logged
 from faceflow.faces.tiling import detect_close_up, detect_in_tiles, merged
 from faceflow.images import Image
+from faceflow.wheels import import_whole, missing_library
 
 _BOX_MODEL = "face_detector.tflite"  # inside the .task file
 _INPUT = 128  # pixels: the detector shrinks every image to this
@@ -103,12 +103,14 @@ class MediaPipeDetector(abc.ABC):
     def __enter__(self) -> Self:
         path = self._path
         check_installed("mediapipe", key="detector", install="faceflow[crop]")
-        self._mediapipe = importlib.import_module("mediapipe")
+        self._mediapipe = import_whole("mediapipe", key="detector")
         _ignore_profiling_timers()
         with native_lines_logged("MediaPipe") as printed:
             try:
-                self._task = self._open(path, importlib.import_module("mediapipe.tasks.python"))
+                self._task = self._open(path, import_whole("mediapipe.tasks.python", key="detector"))
             except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                if library := missing_library(error):
+                    raise ConfigError(f"detector: expected MediaPipe to start, got {library}") from error
                 raise ConfigError(self._explain(path, _reason(error, printed))) from error
             for _ in range(_WARM_UP):  # the first image is slow, and any of the first may print
                 self.detect(_BLANK)

@@ -24,7 +24,7 @@ START_HINT = (
     "libraries are installed"
 )
 # What glog, Abseil, TensorFlow Lite and the C++ runtime print before they give up: the surest first.
-_FAULTS = (re.compile(r"^F\d{4} |\bterminat(e|ing)\b"), re.compile(r"^E\d{4} |^ERROR\b|Check failed"))
+_FAULTS = (re.compile(r"^F\d{4} |\bterminat(e|ing)\b"), re.compile(r"^E\d{4} |^ERROR\b|Check failed|\] CHECK in "))
 _GLOG_PREFIX = re.compile(r"^[EF]\d{4} [\d:.]+ +\d+ (?=\S+\.\w+:\d+\] )")
 
 _one_at_a_time = threading.Lock()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from faceflow.checks import check_number, check_whole
-from faceflow.errors import DataError
-from faceflow.images import Image, find_fault, read_image
+from faceflow.faces.video_decoding import decode_video
+from faceflow.faces.video_pixels import RgbConverter, deinterlaced
+from faceflow.images import Image, decode_image, find_fault
 
 log = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    }
+)
+_NEIGHBOURS_S = 1.0  # frames before the first one that is read: from them lines of interlaced video are made
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,74 +57,43 @@ class FrameRange:
                 valid=lambda value: value > self.start_s,
             )
 
-    def includes(self, number: int, time_s: float) -> bool:
-        """Whether a frame is read."""
-        in_time = self.start_s <= time_s and (self.end_s is None or time_s <= self.end_s)
-        return in_time and (number - 1) % self.every == 0
+    def includes(self, number: int, time_s: float | None) -> bool:
+        """Whether a frame is read; one whose time is unknown is in every range."""
+        if (number - 1) % self.every:
+            return False
+        after_start = time_s is None or not self.start_s or self.start_s <= time_s
+        return after_start and (time_s is None or self.end_s is None or time_s <= self.end_s)
 
 
-def read_video(path: Path, frames: FrameRange) -> Iterator[Frame]:
-    """Decode a video; frame n is the n-th one that the decoder gives, whatever the container says.
+def read_video(source: Path | str, frames: FrameRange) -> Generator[Frame, None, None]:
+    """Decode a video file, or a stream by its address.
 
-    A broken frame, and one that the container announces and the file does not hold, is yielded without pixels, so that
-    a damaged or truncated file is seen. Sideways phone videos are turned upright.
+    Frame n is the n-th one that the decoder gives, whatever the container says.
+
+    Times are seconds since the start of the video stream, as its own timestamps say. A frame that the decoder reports
+    as broken is yielded without pixels. Pixels are as a viewer shows them: see `RgbConverter`. Frames before the range
+    are not decoded where they can be counted otherwise.
 
     Raises:
         DataError: not a video, or one without a frame.
     """
-    capture = _open(path)
-    try:
-        if not capture.isOpened():
-            raise DataError(f"{path}: expected a video, got {_why_unreadable(path)}; replace the file or leave it out")
-        announced, rate = announced_frames(capture), capture.get(cv2.CAP_PROP_FPS)
-        seconds = 1 / rate if rate > 0 else 0.0
-        number = lost = 0
-        while True:
-            if not capture.grab():
-                lost += 1  # perhaps one broken frame: FFmpeg goes on behind it
-                if number + lost >= announced:
-                    break
-                continue
-            fault = "expected a whole video, got a frame that cannot be decoded: later numbers may be off"
-            yield from _missing(range(number + 1, number + lost + 1), seconds, frames, fault)
-            number, lost = number + lost + 1, 0
-            time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if frames.end_s is not None and time_s > frames.end_s:
+    converter = RgbConverter()
+    from_s = frames.start_s - _NEIGHBOURS_S
+    with contextlib.closing(decode_video(source, from_s=from_s)) as decoded:
+        near = (item for item in decoded if item.time_s is None or item.time_s >= from_s)
+        for item in deinterlaced(near):
+            if frames.end_s is not None and item.time_s is not None and item.time_s > frames.end_s:
                 return
-            if frames.includes(number, time_s):
-                yield _retrieved(capture, number, time_s)
-        if number == 0:
-            raise DataError(f"{path}: expected a video, got one without a frame; replace the file or leave it out")
-        if lost > _slack(announced):
-            fault = f"expected {announced} frames, got {number}: cut off, or damaged so that later numbers are off"
-            yield from _missing(range(number + 1, announced + 1), seconds, frames, fault)
-    finally:
-        capture.release()
-
-
-def announced_frames(capture: cv2.VideoCapture) -> int:
-    """Frames that the container promises; 0 where it does not say."""
-    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    return int(count) if np.isfinite(count) and 0 < count < 1e9 else 0
-
-
-def count_frames(path: Path) -> int:
-    """Frames that the container promises, for a progress bar; 0 where it does not say."""
-    capture = _open(path)
-    try:
-        return announced_frames(capture)
-    finally:
-        capture.release()
+            if frames.includes(item.number, item.time_s):
+                image = None if item.frame is None else converter.convert(item.frame, item.pixel_aspect)
+                yield Frame(item.number, item.time_s, image, item.fault)
 
 
 def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
     """Read numbered image files in their order; one that is broken or cut short is yielded without pixels."""
     for number in sorted(images):
         fault = find_fault(images[number])  # OpenCV fills up a truncated JPEG with grey
-        try:
-            image = None if fault else read_image(images[number])
-        except DataError:
-            image, fault = None, "an image that OpenCV cannot decode"
+        image, fault = (None, fault) if fault else decode_image(images[number])
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
 
 
@@ -133,34 +106,3 @@ def warn_of_faults(frames: Iterable[Frame], file_of: Callable[[int], str]) -> It
             said.add(line)
             log.warning("%s; such rows have the status decode_error", line)
         yield frame
-
-
-def _open(path: Path) -> cv2.VideoCapture:
-    # FFmpeg would write a line to the terminal for every block of a broken frame; the first capture reads this.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    return cv2.VideoCapture(str(path))
-
-
-def _retrieved(capture: cv2.VideoCapture, number: int, time_s: float) -> Frame:
-    decoded, pixels = capture.retrieve()
-    if not decoded:
-        return Frame(number, time_s, None, "expected a whole video, got a frame that cannot be decoded")
-    return Frame(number, time_s, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
-
-
-def _missing(numbers: range, seconds: float, frames: FrameRange, fault: str) -> Iterator[Frame]:
-    """Frames without pixels, those of the range that would show at their times; `seconds` lie between frames."""
-    return (Frame(n, None, None, fault) for n in numbers if frames.includes(n, (n - 1) * seconds))
-
-
-def _slack(announced: int) -> int:
-    """Containers compute their count from the duration, which may be off by a frame or two, or by rounding."""
-    return max(2, announced // 200)
-
-
-def _why_unreadable(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return "a file that OpenCV cannot decode" if file.read(1) else "a file of zero bytes"
-    except OSError as error:
-        return (error.strerror or str(error)).lower()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import faceflow
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
-from faceflow.inference.frames import Source
+from faceflow.inference.frames import FoundSources
 from faceflow.inference.onnx_model import OnnxModel
+from faceflow.wheels import installed
 
 FORMAT = 1
 
@@ -31,7 +31,7 @@ _AU_MEANINGS = {
 def describe(
     model: OnnxModel,
     table: Table,
-    sources: Sequence[Source],
+    found: FoundSources,
     *,
     crop: Mapping[str, Any] | None,
     settings: Mapping[str, Any],
@@ -43,7 +43,7 @@ def describe(
     Args:
         model: that made it.
         table: its columns.
-        sources: what was read.
+        found: what was read.
         crop: how faces were found, chosen and cut; None where pictures were crops already.
         settings: of this run, plain data.
         rows: written.
@@ -64,7 +64,8 @@ def describe(
         "label_meaning": contract.label_meaning,
         "levels": contract.levels,
         "thresholds": {au: threshold_of(contract, au) for au in contract.aus},
-        "sources": [{"name": source.name, "fps": source.fps, "frames": source.count or None} for source in sources],
+        "sources": [{"name": each.name, "fps": each.fps, "frames": each.count or None} for each in found.sources],
+        "passed_over": dict(found.files.passed_over) if found.files else {},
         "crop": crop,
         "settings": settings,
         "columns": [column.name for column in table.columns],
@@ -72,7 +73,7 @@ def describe(
         "rows": rows,
         "complete": complete,
         "provider": model.provider,
-        "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **installed(_PACKAGES)},
     }
 
 
@@ -85,13 +86,3 @@ def write_description(path: Path, content: Mapping[str, Any]) -> None:
     with whole_file(path) as partial:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=dict)
         partial.write_text(text + "\n", encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
+from faceflow.faces.prefetch import frame_bytes
 from faceflow.faces.selection import CUT, NO_FRAME, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame
@@ -95,7 +96,7 @@ def aligned_faces(
 
     Every one of the `detectors`, which are alike and open, searches a frame at a time.
     """
-    with contextlib.closing(map_in_order(_search, detectors, frames)) as searched:
+    with contextlib.closing(map_in_order(_search, detectors, frames, weigh=frame_bytes)) as searched:
         chosen = choose_faces(
             searched,
             policy=selection.policy,

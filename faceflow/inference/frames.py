@@ -1,7 +1,11 @@
-"""What is predicted: videos, pictures, a camera or arrays, each as a stream of frames."""
+"""What is predicted: videos, pictures, a camera, a stream or arrays, each as frames one after another."""
 
 from __future__ import annotations
 
+import itertools
+import logging
+import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +16,18 @@ import cv2
 import numpy as np
 
 from faceflow.checks import check_texts, check_whole
-from faceflow.cropping.clips import Clip, find_clips
+from faceflow.cropping.clips import Clip, FoundClips, search
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.native_log import native_lines_logged
-from faceflow.faces.video import Frame, FrameRange, count_frames, read_images, read_video
+from faceflow.faces.video import Frame, FrameRange, read_images, read_video
+from faceflow.faces.video_file import describe_video, public_name
 from faceflow.images import Image
 
+log = logging.getLogger(__name__)
+
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
+_DEVICES = ("/dev/video", "/dev/v4l/")  # of Linux
 _CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
 
 
@@ -27,8 +36,8 @@ class Source:
     """A stream of frames.
 
     Frames of a `sequence` follow each other in time, so faces are followed through it; `live` has no end of its own.
-    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, and `fps`
-    the rate of those that are read.
+    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, `fps` the
+    rate of those that are read, and `video` the file with their sound.
     """
 
     name: str
@@ -38,13 +47,31 @@ class Source:
     count: int
     fps: float | None
     live: bool = False
+    video: Path | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FoundSources:
+    """What a user names; `files` says what was found of it in folders, None where it is a camera or arrays."""
+
+    sources: list[Source]
+    files: FoundClips | None = None
 
 
 def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> list[Source]:
-    """Find what a user names: paths and patterns (of videos, pictures, folders), one camera's index, or arrays.
+    """Find what a user names; see `search_sources`."""
+    return search_sources(wanted, frames, skip=skip).sources
+
+
+def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> FoundSources:
+    """Find what a user names: paths and patterns (of videos, pictures, folders), a camera or stream, or arrays.
+
+    A camera is a number, in a text where no file has that name, or a device /dev/video0; a stream is an address with a
+    scheme, such as rtsp://host/live.
 
     Args:
-        wanted: one of them or a list; arrays are uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
+        wanted: one of them or a list. A camera is its number or a device; a stream is an address with "://"; arrays are
+            uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
         frames: which frames of videos are read.
         skip: files that are no sources: results of an earlier run.
 
@@ -57,19 +84,41 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     if not items or any(item is None or item == "" for item in items if not isinstance(item, np.ndarray)):
         raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
     if all(isinstance(item, np.ndarray) for item in items):
-        return [_arrays(items)]
-    if any(isinstance(item, int) for item in items):
+        return FoundSources(sources=[_arrays(items)])
+    items = [_camera_or_path(item) for item in items]
+    if any(isinstance(item, int) or is_live(item) for item in items):
         if len(items) > 1:
-            raise ConfigError(f"source: expected one camera alone, got {len(items)} sources; predict them in turn")
+            raise ConfigError(
+                f"source: expected one camera or stream alone, got {len(items)} sources; predict them in turn"
+            )
+        if isinstance(items[0], str):
+            live = _stream(items[0], frames) if "://" in items[0] else _camera(items[0], frames)
+            return FoundSources(sources=[live])
         expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
         check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
-        return [_camera(items[0], frames)]
+        return FoundSources(sources=[_camera(items[0], frames)])
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
         raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
-    return [_clip(clip, frames) for clip in find_clips(paths, skip=skip)]
+    found = search(paths, skip=skip)
+    return FoundSources(sources=[_clip(clip, frames) for clip in found.clips], files=found)
+
+
+def _camera_or_path(item: Any) -> Any:
+    """The number of a camera that a text names; anything else as it is."""
+    if not isinstance(item, str) or not _NUMBER.fullmatch(item):
+        return item
+    if not os.path.lexists(item):
+        return int(item)
+    log.info("source=%s: the file of this name is read; for the camera write source=/dev/video%s", item, item)
+    return item
+
+
+def is_live(source: object) -> bool:
+    """Whether text names a device or the address of a stream, and no file."""
+    return isinstance(source, str) and ("://" in source or source.startswith(_DEVICES))
 
 
 def _clip(clip: Clip, frames: FrameRange) -> Source:
@@ -85,7 +134,8 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
         )
     assert isinstance(clip.file, Path), "only data sets have videos in archives"
     path = clip.file
-    announced, rate = count_frames(path), _rate(path)
+    facts = describe_video(path)
+    announced, rate = facts.frames, facts.rate
     if rate and frames.end_s is not None:
         announced = min(announced, int(frames.end_s * rate) + 1)
     if rate:
@@ -97,16 +147,8 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
         sequence=True,
         count=-(-announced // frames.every),
         fps=rate and rate / frames.every,
+        video=path,
     )
-
-
-def _rate(path: Path) -> float | None:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        rate = float(capture.get(cv2.CAP_PROP_FPS))
-        return rate if 0 < rate < 1000 else None
-    finally:
-        capture.release()
 
 
 def _video(path: Path, frames: FrameRange) -> Iterator[Frame]:
@@ -135,22 +177,37 @@ def _arrays(images: Sequence[Any]) -> Source:
     )
 
 
-def _camera(index: int, frames: FrameRange) -> Source:
+def _stream(address: str, frames: FrameRange) -> Source:
+    name = public_name(address)
+    return Source(
+        name=name,
+        # Who joins in the middle gets what cannot be decoded before the first key frame.
+        read=lambda: itertools.dropwhile(lambda frame: frame.image is None, read_video(address, frames)),
+        file=lambda number: name,
+        sequence=True,
+        count=0,
+        fps=None,
+        live=True,
+    )
+
+
+def _camera(camera: int | str, frames: FrameRange) -> Source:
+    name = f"camera {camera}"
     with native_lines_logged():  # the drivers that OpenCV asks print a line each
-        capture = cv2.VideoCapture(index)
+        capture = cv2.VideoCapture(camera) if isinstance(camera, int) else cv2.VideoCapture(camera, cv2.CAP_V4L2)
         opened = capture.isOpened()
         rate = float(capture.get(cv2.CAP_PROP_FPS)) if opened else 0.0
     if not opened:
         capture.release()
         raise DataError(
-            f"source: expected camera {index} to open, got no answer; check that it is connected, that no other "
-            "program uses it, and its number (0, 1, ...); a file is source=PATH"
+            f"source: expected {name} to open, got no answer; check that it is connected, that no other program uses "
+            "it, and its number (0, 1, ...); a file is source=PATH"
         )
     fps = rate if 0 < rate < 1000 else _CAMERA_FPS
     return Source(
-        name=f"camera {index}",
+        name=name,
         read=lambda: _shots(capture, frames),
-        file=lambda number: f"camera {index}",
+        file=lambda number: name,
         sequence=True,
         count=0,
         fps=fps / frames.every,

@@ -14,7 +14,7 @@ from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.inference.face_crops import Selection
-from faceflow.inference.frames import Source, find_sources
+from faceflow.inference.frames import Source, search_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
@@ -44,10 +44,13 @@ def infer(cfg: Mapping[str, Any]) -> None:
     files = choose_files(str(cfg["output"]), render=cfg["render"], plot=cfg["plot"], source=source, overwrite=overwrite)
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
-        sources = find_sources(source, predictor.settings.frames, skip=[*files.all.values()])
+        found = search_sources(source, predictor.settings.frames, skip=[*files.all.values()])
+        sources = found.sources
         files.check_sources(sources)
         settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
-        results = Results(files, predictor, sources, settings)
+        if sources[0].live and not isinstance(source, int):
+            settings["source"] = sources[0].name  # an address may hold a password
+        results = Results(files, predictor, found, settings)
         with files.claimed(overwrite=overwrite):
             log.info("Running %s on %s", predictor.model.path, predictor.model.provider)
             with results.open(), stop_on_interrupt() as stop:

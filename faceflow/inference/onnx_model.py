@@ -16,13 +16,15 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from faceflow.checks import check_choice, check_whole
+from faceflow.checks import check_choice, check_parallel
 from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
 from faceflow.inference.contract import INPUT, KEY, ModelContract
 from faceflow.inference.per_process import PerProcess
+from faceflow.stand_ins import stand_in
+from faceflow.wheels import GPU_WHEEL, installed, repair
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +75,12 @@ class OnnxModel:
     """
 
     def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
+        if "://" in str(path):
+            raise ExportError(f"{key}: expected a file, got the address '{path}'; download it and name the file")
         self.path = Path(path)
         self._settings: dict[str, Any] = {"provider": provider, "threads": threads, "key": key}
         self._sessions: PerProcess[Any] = PerProcess(close=lambda session: None)
-        check_whole(threads, key="threads", lowest=0)
+        check_parallel(threads, key="threads")
         self._state = _state_of(self.path, key=key)
         self.contract = ModelContract.from_json(self._metadata(key), source=str(path))
         self._check_interface(key)
@@ -190,6 +194,8 @@ def _state_of(path: Path, *, key: str) -> _State:
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
         raise ExportError(f"{key}: expected an ONNX model, got '{path}': {reason}; check the path") from error
+    if instead := stand_in(path):
+        raise ExportError(f"{key}: expected an ONNX model, got {instead}")
     return found.st_size, found.st_mtime_ns
 
 
@@ -231,9 +237,18 @@ def fit(image: Image, size: int) -> Image:
 def _choose(provider: str) -> list[str]:
     available = [name for name, long in PROVIDERS.items() if long in ort.get_available_providers()]
     check_choice(provider, key="provider", options=("auto", *PROVIDERS))
+    overwritten = "cuda" not in available and bool(installed([GPU_WHEEL]))
+    if overwritten and provider in ("auto", "cuda"):
+        message = (
+            f"provider: expected cuda, which {GPU_WHEEL} brings, got onnxruntime installed over it; run: "
+            + repair("onnxruntime")
+        )
+        if provider == "cuda":
+            raise ConfigError(message)
+        log.warning("%s", message)
     if provider != "auto" and provider not in available:
         raise ConfigError(
             f"provider: expected one that is available here ({', '.join(available)}), got '{provider}'"
-            + ("; pip install onnxruntime-gpu in place of onnxruntime" if provider == "cuda" else "")
+            + (f"; run: pip install '{GPU_WHEEL}[cuda,cudnn]'" if provider == "cuda" else "")
         )
     return [PROVIDERS[name] for name in (available if provider == "auto" else [provider])]

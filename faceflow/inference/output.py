@@ -6,6 +6,7 @@ import abc
 import contextlib
 import csv
 import importlib
+import io
 import json
 import os
 import sys
@@ -134,6 +135,10 @@ class StdoutRows(CsvRows):
         super().__init__(Path(STDOUT), columns)
 
     def __enter__(self) -> Self:
+        if sys.__stdout__ is None:
+            raise DataError("output: expected a standard output that can be written, got a closed one; name a file")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal shows
         self.file = sys.stdout
         with self._flushed():
             self._begin()

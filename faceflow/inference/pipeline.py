@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.faces.prefetch import prefetch
+from faceflow.faces.prefetch import frame_bytes, prefetch
 from faceflow.faces.selection import Face
 from faceflow.faces.video import Frame, warn_of_faults
 from faceflow.inference.face_crops import CutFrame, Picture
 from faceflow.inference.frames import Source
 from faceflow.inference.onnx_model import OnnxModel, Scores
 
-_FRAMES_AHEAD = 4  # a frame of 4K video takes 25 MB
+_FRAMES_AHEAD = 4
 
 Cut = Callable[[Iterator[Frame]], Generator[CutFrame, None, None]]
 
@@ -73,7 +73,8 @@ def predict(
     """
     at_once = 1 if source.live else batch_size
     with contextlib.ExitStack() as open_stages:
-        frames = prefetch(_until(stop, warn_of_faults(source.read(), source.file)), _FRAMES_AHEAD)
+        read = _until(stop, warn_of_faults(source.read(), source.file))
+        frames = prefetch(read, _FRAMES_AHEAD, weigh=frame_bytes)
         open_stages.enter_context(contextlib.closing(frames))
         # While a batch is scored the next one is cut, and the last one is written: room for one between the stages.
         found = prefetch(cut(frames), at_once)

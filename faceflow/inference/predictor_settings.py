@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_boolean, check_number, check_whole
+from faceflow.checks import check_boolean, check_number, check_parallel, check_whole
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
@@ -44,7 +44,7 @@ class PredictorSettings:
     def __post_init__(self) -> None:
         """Check the values."""
         check_whole(self.batch_size, key="batch_size", lowest=1)
-        check_whole(self.detectors, key="detectors", lowest=0)
+        check_parallel(self.detectors, key="detectors")
         check_whole(self.smooth, key="smooth", lowest=0, expected="frames on either side >= 0")
         check_number(
             self.neutral_probability,

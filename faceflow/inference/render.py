@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+import av
 import cv2
 import numpy as np
 
 from faceflow.aus import description
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import ConfigError, DataError
+from faceflow.faces.video_writing import WRITABLE_SUFFIXES, VideoWriter, writes_h264
 from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
@@ -21,7 +24,6 @@ from faceflow.inference.face_crops import Picture
 from faceflow.inference.output import partial_name
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _FPS = 25.0  # where the source does not say
 _LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
 _ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 400, 12, 9  # pixels; a panel of _HEAD, then rows
@@ -51,22 +53,28 @@ class Renderer:
     Bars are those of the first face of a frame; boxes are those of all.
 
     Args:
-        path: .mp4 (MPEG-4), .mkv or .avi (Motion JPEG).
+        path: .mp4, .mkv (H.264) or .avi (Motion JPEG).
         contract: names AUs and thresholds.
-        fps: frames per second; None where the source does not say.
+        fps: frames per second of a source without times; None where it does not say.
+        sound_of: video whose sound goes along; None: silence.
 
     Raises:
         ConfigError: another suffix.
         DataError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, contract: ModelContract, fps: float | None) -> None:
-        if path.suffix.lower() not in _CODECS:
-            raise ConfigError(f"render: expected a video that ends in {', '.join(_CODECS)}, got '{path}'")
+    def __init__(self, path: Path, contract: ModelContract, fps: float | None, sound_of: Path | None) -> None:
+        if path.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise ConfigError(f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, got '{path}'")
+        if path.suffix.lower() != ".avi" and not writes_h264():
+            raise ConfigError(
+                f"render: expected an FFmpeg that encodes H.264, got one without; name it {path.stem}.avi"
+            )
         self.path = path
         self.contract = contract
         self.fps = fps or _FPS
-        self._writer: Any = None
+        self.sound_of = sound_of
+        self._writer: VideoWriter | None = None
         self._size: tuple[int, int] | None = None  # of the frame, width and height
 
     def __enter__(self) -> Self:
@@ -75,13 +83,12 @@ class Renderer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is not None:
-            self._writer.release()
+        if self._writer is None:
+            return
+        with self._written(report=kind is None):
+            self._writer.close()
             if kind is None:
-                try:
-                    partial_name(self.path).replace(self.path)
-                except OSError as failure:
-                    raise self._unwritable() from failure
+                partial_name(self.path).replace(self.path)
 
     def draw(self, frames: Iterator[FramePrediction]) -> Iterator[FramePrediction]:
         """Write frames, with pictures as `shown` makes them, and hand them on without; a broken frame is blank."""
@@ -96,29 +103,57 @@ class Renderer:
         height, width = picture.shape[:2]
         self._size = width, height
         self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.aus)) // 2 * 2
-        code: Any = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-        try:
+        with self._written():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable() from error
-        target = str(partial_name(self.path))
-        self._writer = cv2.VideoWriter(target, code, self.fps, (width + _PANEL, self._height))
-        if not self._writer.isOpened():
-            raise self._unwritable()
+            self._writer = VideoWriter(
+                partial_name(self.path),
+                width=width + _PANEL,
+                height=self._height,
+                fps=self.fps,
+                sound_of=self.sound_of,
+            )
 
-    def _unwritable(self) -> DataError:
-        return DataError(f"render: expected a file that can be written, got '{self.path}'; check disk and path")
+    @contextlib.contextmanager
+    def _written(self, *, report: bool = True) -> Iterator[None]:
+        """Leave no part of a video that cannot be written, and say so unless something else went wrong before."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            writer, self._writer = self._writer, None
+            with contextlib.suppress(av.FFmpegError, OSError):
+                if writer is not None:
+                    writer.close()
+            with contextlib.suppress(OSError):
+                partial_name(self.path).unlink(missing_ok=True)
+            if report:
+                reason = error.strerror or str(error)
+                raise DataError(
+                    f"render: expected a file that can be written, got '{reason.lower()}': '{self.path}'; "
+                    "check disk and path"
+                ) from error
 
     def _write(self, frame: FramePrediction) -> None:
         assert self._size is not None
+        assert self._writer is not None
         canvas = np.full((self._height, self._size[0] + _PANEL, 3), _PAPER, np.uint8)
-        if frame.picture is not None and frame.picture.pixels.shape[1::-1] == self._size:
-            picture = frame.picture.pixels.copy()
+        if frame.picture is not None:
+            fitted = _fitted(frame.picture, self._size)
             for face in frame.faces:
-                _draw_box(picture, face, frame.picture.scale, several=len(frame.faces) > 1)
-            canvas[: self._size[1], : self._size[0]] = picture
+                _draw_box(fitted.pixels, face, fitted.scale, several=len(frame.faces) > 1)
+            canvas[: fitted.pixels.shape[0], : fitted.pixels.shape[1]] = fitted.pixels
         _draw_panel(canvas, self._size[0], frame, self.contract)
-        self._writer.write(cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))
+        with self._written():
+            self._writer.write(canvas, frame.time_s)
+
+
+def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
+    """A copy that is no larger than width and height: the picture may turn, or change its size, in mid-stream."""
+    height, width = picture.pixels.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    if scale == 1:
+        return replace(picture, pixels=picture.pixels.copy())
+    smaller = cv2.resize(picture.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return Picture(pixels=np.asarray(smaller[: size[1], : size[0]], np.uint8), scale=picture.scale * scale)
 
 
 def _draw_box(picture: Image, face: FacePrediction, scale: float, *, several: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from faceflow.console import print_lines, print_tables
 from faceflow.errors import DataError
 from faceflow.inference.activity import Tally
 from faceflow.inference.description import describe, write_description
-from faceflow.inference.frames import Source
+from faceflow.inference.frames import FoundSources
 from faceflow.inference.output import STDOUT, partial_name, row_file
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.predictor import Predictor
@@ -34,7 +34,7 @@ class Results:
     Args:
         files: where they go.
         predictor: that makes them.
-        sources: that it predicts.
+        found: what it predicts.
         settings: of the run, as plain data for the description.
 
     Raises:
@@ -42,12 +42,12 @@ class Results:
     """
 
     def __init__(
-        self, files: WrittenFiles, predictor: Predictor, sources: Sequence[Source], settings: Mapping[str, Any]
+        self, files: WrittenFiles, predictor: Predictor, found: FoundSources, settings: Mapping[str, Any]
     ) -> None:
-        contract, first = predictor.model.contract, sources[0]
-        self.files, self.predictor, self.sources, self.settings = files, predictor, sources, settings
+        contract, first = predictor.model.contract, found.sources[0]
+        self.files, self.predictor, self.found, self.settings = files, predictor, found, settings
         self.rows = row_file(STDOUT if files.table is None else str(files.table), predictor.table.columns)
-        self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps)
+        self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps, first.video)
         self.traces = None if files.plot is None else Traces(contract, Path(first.name).name)
         self.tally = Tally(contract)
 
@@ -92,6 +92,8 @@ class Results:
             if tally.scored:
                 print_tables(tally.table())
             print_lines(tally.line())
+            if self.found.files and self.found.files.passed_over:
+                print_lines(self.found.files.line())
             if files.table is not None:
                 print_lines(f"Rows: {files.table}; what they mean: {files.description}")
             if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
@@ -113,7 +115,7 @@ class Results:
         content = describe(
             predictor.model,
             predictor.table,
-            self.sources,
+            self.found,
             crop=predictor.crop,
             settings=self.settings,
             rows=self.rows.rows,

@@ -15,26 +15,38 @@ import torch
 from torch import Tensor
 
 from faceflow.errors import CheckpointError
+from faceflow.stand_ins import stand_in
 
 _AVERAGES = {"average", "averaged", "ema", "swa", "teacher"}  # what trainers call an average of weights
 
 
 def load_file(path: str | Path, *, key: str) -> Any:
-    """Load what `torch.save` wrote, refusing anything but tensors and plain containers.
+    """Load a safetensors file, or what `torch.save` wrote, refusing anything but tensors and plain containers.
 
     Raises:
-        CheckpointError: no such file, truncated, not a torch file, or pickled code.
+        CheckpointError: no such file, truncated, of another kind, or pickled code.
     """
     path = _existing(path, key)
+    if found := stand_in(path):
+        raise CheckpointError(f"{key}: expected a file of tensors, got {found}")
+    with path.open("rb") as file:
+        head = file.read(9)
+    if head[8:] == b"{":  # the header of safetensors, after its length; whatever the suffix says
+        return _read_safetensors(path)
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():  # of a path, torch believes the suffix
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it then says so in its error
-            return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+            return torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251
     except pickle.UnpicklingError as error:
-        found = "pickled code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "an unreadable file"
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if not code and not head.startswith((b"\x80", b"PK")):  # neither pickle nor archive
+            raise CheckpointError(
+                f"{path}: expected a torch or safetensors file, got one of another kind; check {key}"
+            ) from error
+        found = f"pickled code ({code[1]})" if code else "others"
         raise CheckpointError(
             f"{path}: expected tensors and plain values only, got {found}; it was not run: use a file that FaceFlow "
-            "or `torch.save(state_dict)` wrote"
+            "or `torch.save(model.state_dict())` wrote"
         ) from error
     except Exception as error:  # a torn file fails anywhere in the unpickler: IndexError, struct.error, AssertionError
         raise CheckpointError(
@@ -76,18 +88,6 @@ class Weights:
         return {k.removeprefix(prefix): value for k, value in self.tensors.items() if k.startswith(prefix)}
 
 
-def read_weights(path: str | Path, *, key: str) -> Weights:
-    """Read all named tensors of a safetensors or torch file; those in dicts within it as 'dict.name'.
-
-    Raises:
-        CheckpointError: the file cannot be read, or holds no tensors.
-    """
-    path = _existing(path, key)
-    if path.suffix == ".safetensors":
-        return Weights(tensors=_read_safetensors(path), path=path, key=key)
-    return named_weights(load_file(path, key=key), path=path, key=key)
-
-
 def named_weights(content: object, *, path: str | Path, key: str) -> Weights:
     """All named tensors of what `load_file` read; those in dicts within it as 'dict.name'.
 
@@ -120,11 +120,13 @@ def _is_average(prefix: str) -> bool:
 
 
 def _existing(path: str | Path, key: str) -> Path:
-    path = Path(str(path)).expanduser()
-    if not path.is_file():
-        found = "which is a folder" if path.is_dir() else "which does not exist"
-        raise CheckpointError(f"{key}: expected a file, got '{path}', {found}; check the path")
-    return path
+    file = Path(str(path)).expanduser()
+    if "://" in str(path):
+        raise CheckpointError(f"{key}: expected a file, got the address '{path}'; download it and name the file")
+    if not file.is_file():
+        found = "which is a folder" if file.is_dir() else "which does not exist"
+        raise CheckpointError(f"{key}: expected a file, got '{file}', {found}; check the path")
+    return file
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ class SplitSummary:
     """What one data set gives to one split.
 
     `persons` means nothing unless `subjects_known`; `labels` says what a label means; `valid` counts the observed
-    labels of each AU and `positives` the occurrences among them.
+    labels of each AU and `positives` the occurrences among them; `notes` say what was
+    taken for granted in reading them.
     """
 
     split: str
@@ -36,6 +37,7 @@ class SplitSummary:
     skipped: int
     valid: Mapping[str, int]
     positives: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def data_tables(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> list[Table]:
@@ -73,7 +75,9 @@ def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, 
 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
     unknown = any(not summary.subjects_known for summary in summaries)
-    table = new_table("Data", "? = no subject column: every image counts as a person of its own" if unknown else "")
+    notes = {f"{summary.dataset}: {note}" for summary in summaries for note in summary.notes}
+    lines = ["? = no subject column: every image counts as a person of its own"] if unknown else []
+    table = new_table("Data", "\n".join([*lines, *sorted(notes)]))
     add_columns(table, ["split", "data set"], "left")
     add_columns(table, ["images", "persons", "broken,\nskipped", "duplicates,\ndropped"], "right")
     add_columns(table, ["labels"], "left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -87,7 +88,7 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
             name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
             print_lines(f"{name} {job.status}: {job.error or 'no result'}")
     if waiting := planned - len(jobs):
-        print_lines(f"{waiting} not started: faceflow-train resume_sweep={folder} runs what has no result")
+        print_lines(f"{waiting} not started: faceflow-train {quote(f'resume_sweep={folder}')} runs what has no result")
     return jobs
 
 

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+from faceflow.config.named_paths import check_name, check_named
 from faceflow.config.run_files import results_in
 from faceflow.config.run_folder import is_timed
 from faceflow.errors import ConfigError, FaceFlowError
@@ -49,6 +52,8 @@ class SweepStart(Callback):
             return
         try:
             total, keys = size_of(config.hydra)
+            check_named(config)
+            check_name(str(config.hydra.sweep.dir), key="hydra.sweep.dir")
             _check_launcher(config)
             _check_overwrite(config.hydra.overrides.task)
             folder = _claim_folder(config.hydra)
@@ -58,7 +63,7 @@ class SweepStart(Callback):
             sys.exit(2)
         sys.stdout.write(f"Sweep of {total} jobs in {folder}\n")
         command = f"faceflow-{config.hydra.job.name}"
-        sys.stdout.write(f"After an interruption: {command} {RESUME}{folder}\n")
+        sys.stdout.write(f"After an interruption: {command} {quote(f'{RESUME}{folder}')}\n")
         _running = _Running(
             progress=JobLines(folder, total, keys, sys.stdout),
             command=command,
@@ -87,7 +92,9 @@ class SweepEnd:
     def kept(self) -> str:
         """What is kept and how to go on, for who stopped the sweep."""
         finished = len(self.jobs) - len(self.missing)
-        return f"{finished} of {self.planned} jobs finished; go on with {self.command} {RESUME}{self.folder}"
+        return (
+            f"{finished} of {self.planned} jobs finished; go on with {self.command} {quote(f'{RESUME}{self.folder}')}"
+        )
 
 
 def end_sweep(*, refused: bool, stopped: bool) -> SweepEnd | None:
@@ -204,7 +211,7 @@ def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
     if different := sorted(theirs ^ ours):
         raise ConfigError(
             f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with another one (see "
-            f"{different[0]}); take another folder, or resume_sweep={folder} alone"
+            f"{different[0]}); take another folder, or {quote(f'{RESUME}{folder}')} alone"
         )
 
 
@@ -225,4 +232,4 @@ def _key(override: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    return "'" + path.replace("'", r"\'") + "'"
+    return QuotedString(text=path, quote=Quote.single).with_quotes()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,18 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from faceflow.checks import check_installed
 from faceflow.errors import ConfigError
+from faceflow.tracking.environment import check_single, named_by_environment
 from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import FILES, INTERRUPTED, Outcome, TrackedRun, Tracker, check_kinds, chosen
 
 NAME = "mlflow"  # in tracking.json
+RUN_ID = "MLFLOW_RUN_ID"
+_VARIABLES = {
+    "tracking_uri": "MLFLOW_TRACKING_URI",
+    "experiment": "MLFLOW_EXPERIMENT_NAME",
+    "experiment_id": "MLFLOW_EXPERIMENT_ID",
+    "id": RUN_ID,
+}
 _STATUS = {0: "FINISHED", INTERRUPTED: "KILLED"}
 
 
@@ -34,6 +44,8 @@ class MLflowTracker(MLFlowLogger, Tracker):
     """
 
     samples = 0
+    #: Environment variables that win over settings.
+    variables: Mapping[str, str] = _VARIABLES
 
     def __init__(
         self,
@@ -45,6 +57,9 @@ class MLflowTracker(MLFlowLogger, Tracker):
         artifacts: list[str],
     ) -> None:
         check_kinds(artifacts, FILES, key="logger.mlflow")
+        self._decided = named_by_environment(self.variables, key="logger.mlflow")
+        tracking_uri = self._decided.get("tracking_uri", tracking_uri)
+        experiment = self._decided.get("experiment", experiment)
         modules = ("mlflow",) if tracking_uri else ("mlflow", "sqlalchemy", "alembic")
         check_installed(*modules, key="logger.mlflow", install="faceflow[tracking]", instead="choose another logger")
         root = Path(folder).resolve()
@@ -72,7 +87,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
         if not facts:
             return None
         address, experiment = str(facts.get("tracking_uri")), str(facts.get("experiment"))
-        return cls(
+        return _RecordedRun(
             experiment=experiment, tracking_uri=address, folder=str(folder), artifact_location=None, artifacts=[]
         )
 
@@ -81,13 +96,23 @@ class MLflowTracker(MLFlowLogger, Tracker):
         """Open the run and log its parameters."""
         from mlflow.exceptions import MlflowException
 
-        earlier = recall(run.continues, NAME).get("id")
+        earlier = self._decided.get("id")
+        if earlier:
+            check_single(run, RUN_ID)
+        else:
+            earlier = recall(run.continues, NAME).get("id")
         self._run_name = run.name
         self.tags = {"job_type": run.job_type, "folder": str(run.folder)} | ({"group": run.group} if run.group else {})
+        address = os.environ.get(_VARIABLES["tracking_uri"])
         try:
-            if earlier and self._exists(earlier):
+            if "experiment_id" in self._decided:
+                self._experiment_name = self._mlflow_client.get_experiment(self._decided["experiment_id"]).name
+            if earlier and ("id" in self._decided or self._exists(earlier)):
                 self._run_id = earlier
                 self.experiment.update_run(earlier, status="RUNNING")
+                self._experiment_name = self._mlflow_client.get_experiment(str(self.experiment_id)).name
+                if "id" in self._decided:
+                    self._describe(run)
             else:
                 # Lightning would make a missing experiment with a warning.
                 if self._mlflow_client.get_experiment_by_name(self._experiment_name) is None:
@@ -95,7 +120,20 @@ class MLflowTracker(MLFlowLogger, Tracker):
                 self.log_hyperparams(dict(run.config))
         except MlflowException as error:
             raise ConfigError(f"logger.mlflow: MLflow refused the run: {' '.join(str(error).split())}") from error
+        finally:  # MLflow writes its address there, which would decide about the next run of this process
+            if address is None:
+                os.environ.pop(_VARIABLES["tracking_uri"], None)
+            else:
+                os.environ[_VARIABLES["tracking_uri"]] = address
         note(run.folder, NAME, id=self.run_id, experiment=self._experiment_name, tracking_uri=self._tracking_uri)
+
+    def _describe(self, run: TrackedRun) -> None:
+        """Tags and parameters of a run that somebody else made; a parameter that it has can take no other value."""
+        client: Any = self.experiment
+        for name, text in (self.tags or {}).items():
+            client.set_tag(self.run_id, name, text)
+        known = client.get_run(self.run_id).data.params
+        self.log_hyperparams({name: value for name, value in _flat(run.config).items() if name not in known})
 
     def _exists(self, run: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -120,3 +158,17 @@ class MLflowTracker(MLFlowLogger, Tracker):
         """Say how the run ended."""
         if self._initialized:
             self.experiment.set_terminated(self.run_id, _STATUS.get(code, "FAILED"))
+
+
+class _RecordedRun(MLflowTracker):
+    """A run that is opened again by what was noted of it, whatever the environment names."""
+
+    variables: Mapping[str, str] = {}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Keys as Lightning joins them."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= _flat(value, f"{prefix}{name}/") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}
+    return flat

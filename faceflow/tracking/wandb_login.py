@@ -15,19 +15,22 @@ ONLINE: Mode = "online"
 OFFLINE: Mode = "offline"
 DISABLED: Mode = "disabled"
 _MODES = (AUTO, ONLINE, OFFLINE, DISABLED)
+_OLD_NAMES = {"run": ONLINE, "dryrun": OFFLINE}  # in W&B's variable
 
 
 def choose_mode(mode: str) -> Mode:
-    """Settle "auto": online with a login, else offline; the environment variable WANDB_MODE decides before that.
+    """Settle "auto": online with a login, else offline. The environment variable WANDB_MODE wins over the setting.
 
     Raises:
         ConfigError: an unknown mode, or online without a login, which W&B would ask for.
     """
     check_choice(mode, key="logger.wandb.mode", options=_MODES)
-    asked = os.environ.get("WANDB_MODE", AUTO) if mode == AUTO else mode
+    asked = os.environ.get("WANDB_MODE") or mode
+    asked = _OLD_NAMES.get(asked, asked)
+    check_choice(asked, key="WANDB_MODE", options=_MODES)
     if asked == DISABLED:
         return DISABLED
-    if asked in (OFFLINE, "dryrun"):
+    if asked == OFFLINE:
         return OFFLINE
     if logged_in():
         return ONLINE
@@ -45,11 +48,16 @@ def logged_in() -> bool:
         ConfigError: credentials that cannot be any.
     """
     import wandb
-    from wandb.errors import AuthenticationError
+    from wandb.errors import AuthenticationError, UsageError
 
-    wandb.setup(wandb.Settings(silent=True))  # else it prints where it found the login
     try:
+        wandb.setup(wandb.Settings(silent=True))  # else it prints where it found the login
         return bool(wandb.login(prompt=False, verify=False))
+    except (UsageError, ValueError) as error:
+        raise ConfigError(
+            f"logger.wandb: expected WANDB_... variables that W&B can read, got '{' '.join(str(error).split())}'; "
+            "correct that variable or unset it"
+        ) from error
     except AuthenticationError as error:
         raise ConfigError(
             f"logger.wandb: expected an API key of W&B, got a malformed one ({' '.join(str(error).split())}); "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from faceflow.checks import check_installed, check_number, check_whole
 from faceflow.errors import ConfigError, suggest
+from faceflow.tracking.environment import check_single, named_by_environment
 from faceflow.tracking.identity import note, recall
 from faceflow.tracking.tracker import FILES, Outcome, Samples, TrackedRun, Tracker, check_kinds, chosen
 from faceflow.tracking.wandb_charts import charts, samples_table
@@ -25,6 +27,19 @@ log = logging.getLogger(__name__)
 KINDS = (*FILES, "data")
 _TYPES = {"checkpoint": "model", "onnx": "model", "data": "dataset"}
 NAME = "wandb"  # in tracking.json
+RUN_ID, SWEEP_ID = "WANDB_RUN_ID", "WANDB_SWEEP_ID"
+_VARIABLES = {  # which W&B reads itself, where `wandb.init` is not told otherwise
+    "id": RUN_ID,
+    "project": "WANDB_PROJECT",
+    "entity": "WANDB_ENTITY",
+    "name": "WANDB_NAME",
+    "group": "WANDB_RUN_GROUP",
+    "job_type": "WANDB_JOB_TYPE",
+    "notes": "WANDB_NOTES",
+    "tags": "WANDB_TAGS",
+    "dir": "WANDB_DIR",
+}
+_NOTED = ("id", "project", "entity", "name", "group", "job_type")
 _INIT_TIMEOUT, _FINISH_TIMEOUT = 30.0, 600.0  # s, where a run is opened once more
 
 
@@ -75,13 +90,25 @@ class WandbTracker(WandbLogger, Tracker):
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: Any = None
 
+    #: Environment variables that win over settings, by argument of `wandb.init`.
+    variables: Mapping[str, str] = _VARIABLES
+
     @classmethod
     def reopen(cls, folder: Path) -> WandbTracker | None:
-        """Tracker that goes on with the run of a folder; None where W&B tracked none there."""
+        """Tracker that goes on with the run of a folder; None where W&B tracked none there.
+
+        Raises:
+            ConfigError: the environment is that of a sweep's other run, into which W&B would write.
+        """
         facts = recall(folder, NAME)
         if not facts:
             return None
-        return cls(
+        if os.environ.get(SWEEP_ID) and os.environ.get(RUN_ID) != facts.get("id"):
+            raise ConfigError(
+                f"track: expected the run '{facts.get('id')}' of '{folder}', got another in {RUN_ID} and {SWEEP_ID}, "
+                "which W&B would open; unset them"
+            )
+        return _RecordedRun(
             save_dir=str(folder),
             project=str(facts.get("project")),
             entity=facts.get("entity"),
@@ -100,9 +127,12 @@ class WandbTracker(WandbLogger, Tracker):
     def begin(self, run: TrackedRun) -> None:
         """Open the run; offline where the server cannot be reached."""
         earlier = recall(run.continues, NAME)
+        decided = named_by_environment(self.variables, key="logger.wandb")
+        if "id" in decided:
+            check_single(run, RUN_ID)
         settings: dict[str, Any] = {
-            "project": self._project,
-            "entity": self.entity,
+            "project": earlier.get("project") or self._project,  # an id is known in its project alone
+            "entity": earlier.get("entity") or self.entity,
             "dir": self._save_dir,
             "id": earlier.get("id") or uuid.uuid4().hex[:8],
             "resume": "allow" if earlier else None,
@@ -114,7 +144,7 @@ class WandbTracker(WandbLogger, Tracker):
             "config": dict(run.config),
         }
         with _folders_checked():
-            self._open(run, settings)
+            self._open(run, {name: value for name, value in settings.items() if name not in decided})
 
     def _open(self, run: TrackedRun, settings: dict[str, Any]) -> None:
         import wandb
@@ -125,13 +155,13 @@ class WandbTracker(WandbLogger, Tracker):
             log.warning("logger.wandb: the server did not take the run (%s)", str(error).splitlines()[0])
             wandb.teardown(exit_code=1)  # its process holds on to the id of the run that failed
             self.run = self._init(OFFLINE, settings)
-        except wandb.Error as error:
+        except (wandb.Error, ValueError) as error:  # also of variables that it cannot read
             raise ConfigError(f"logger.wandb: W&B refused the run: {' '.join(str(error).split())}") from error
         self._experiment = self.run
         self.run.define_metric("trainer/global_step")
         self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        facts = {"name": settings["name"], "group": settings["group"], "job_type": run.job_type}
-        note(run.folder, NAME, id=self.run.id, project=self._project, entity=self.entity, mode=self.asked, **facts)
+        facts = {name: getattr(self.run, name) or None for name in _NOTED}  # the true ones, whoever decided them
+        note(run.folder, NAME, mode=self.asked, **facts)
         if self.run.settings.mode == OFFLINE:
             first = "wandb login, then " if self.mode == OFFLINE else ""
             log.info("W&B: this run stays offline; to upload it: %swandb sync %s", first, self.folder)
@@ -143,11 +173,10 @@ class WandbTracker(WandbLogger, Tracker):
     def _init(self, mode: Mode, settings: Mapping[str, Any]) -> Any:
         import wandb
 
+        timeouts: dict[str, Any] = {"init_timeout": self.init_timeout, "finish_timeout": self.finish_timeout}
+        own = {name: value for name, value in timeouts.items() if not os.environ.get(f"WANDB_{name.upper()}")}
         # The terminal stays ours: no chatter, and no copy of what is printed, which names people and paths.
-        quiet = wandb.Settings(
-            mode=mode, silent=True, console="off", init_timeout=self.init_timeout, finish_timeout=self.finish_timeout
-        )
-        return wandb.init(**settings, settings=quiet)
+        return wandb.init(**settings, settings=wandb.Settings(mode=mode, silent=True, console="off", **own))
 
     @property
     def folder(self) -> Path:
@@ -206,6 +235,12 @@ class WandbTracker(WandbLogger, Tracker):
         if self.run is not None:
             self.run.finish(exit_code=code)
             self.run = None
+
+
+class _RecordedRun(WandbTracker):
+    """A run that is opened again by what was noted of it, whatever the environment names."""
+
+    variables: Mapping[str, str] = {"dir": _VARIABLES["dir"]}
 
 
 @contextlib.contextmanager

@@ -181,15 +181,12 @@ def build_objectives(method: Mapping[str, Any], *, loss: Mapping[str, Any] | Non
     return objectives
 
 
-def build_trainer(
-    trainer: Mapping[str, Any],
-    *,
-    callbacks: Mapping[str, Any],
-    watchers: Sequence[L.Callback],
-    loggers: Sequence[Logger],
-    output: Path,
-) -> L.Trainer:
-    """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
+def check_trainer(trainer: Mapping[str, Any]) -> None:
+    """Check the numbers among the arguments of the trainer.
+
+    Raises:
+        ConfigError: one that is out of range, or that would test some of the faces only.
+    """
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
             check_whole(trainer[key], key=f"trainer.{key}", lowest=lowest)
@@ -199,6 +196,17 @@ def build_trainer(
                 f"trainer.{key}: expected none, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
                 "skip the test with test=false"
             )
+
+
+def build_trainer(
+    trainer: Mapping[str, Any],
+    *,
+    callbacks: Mapping[str, Any],
+    watchers: Sequence[L.Callback],
+    loggers: Sequence[Logger],
+    output: Path,
+) -> L.Trainer:
+    """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]

@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import lightning as L
@@ -49,9 +50,9 @@ class RunState:
             return f"all results are in {self.output}"
         if checkpoint := self._checkpoint():
             lost = "finished epochs are kept, only the running one is lost"
-            return f"{lost}; go on with {self.again} and resume={checkpoint}"
+            return f"{lost}; go on with {self.again} and {quote(f'resume={checkpoint}')}"
         if self.resume:
-            return f"no further epoch was finished; start the same command again, with resume={self.resume}"
+            return f"no further epoch was finished; start the same command again, with {quote(f'resume={self.resume}')}"
         return "no epoch was finished, so nothing is kept; start the same command again"
 
     def trained(self) -> str:
@@ -60,8 +61,8 @@ class RunState:
             return self.kept()
         return (
             f"the network is trained, its test is not finished; go on with {self.again} and "
-            f"resume={self._checkpoint() or self.resume}, or only test it: faceflow-test "
-            f"checkpoint={self._checkpoints[-1]}"
+            f"{quote(f'resume={self._checkpoint() or self.resume}')}, or only test it: faceflow-test "
+            f"{quote(f'checkpoint={self._checkpoints[-1]}')}"
         )
 
     def _checkpoint(self) -> Path | None:
@@ -72,7 +73,7 @@ class RunState:
 def folds_kept(output: Path, again: str) -> str:
     """Say what is kept of a run of several folds, and that the command `again` goes on with it."""
     finished = "finished folds are kept, and finished epochs of the running one"
-    return f"{finished}; go on with {again} and hydra.run.dir={output}"
+    return f"{finished}; go on with {again} and {quote(f'hydra.run.dir={output}')}"
 
 
 def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunState) -> None:

@@ -9,12 +9,29 @@ import numpy as np
 
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.evaluation.scoring import SplitScorer
-from faceflow.metrics.metric import column_named
+from faceflow.metrics.metric import column_named, columns
+
+_OVER_AUS = ("micro_f1_val", "valid_aus", "valid_aus_icc")  # that no AU has
 
 
 def default_monitor(levels: int) -> str:
     """What chooses the checkpoint where a config leaves it open."""
     return "val/f1_val" if levels == 1 else "val/icc"
+
+
+def check_monitor_name(monitor: object) -> None:
+    """Check that a metric could be monitored, whatever the data.
+
+    Raises:
+        ConfigError: no metric of that name.
+    """
+    names = [*(column.name for column in columns()), *_OVER_AUS]
+    split, *parts = str(monitor).split("/")  # in between may be a data set, at the end an AU
+    if split != "val" or not set(parts) & set(names):
+        raise ConfigError(
+            f"monitor: expected a validation metric, got '{monitor}'; "
+            f"{suggest(str(monitor), [f'val/{name}' for name in names])}"
+        )
 
 
 def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, Any]) -> None:

@@ -19,6 +19,14 @@ Group = dict[str, Any]
 OptimizerFactory = Callable[..., Optimizer]
 
 
+def check_rates(lr: object, weight_decay: object, *, layer_decay: object, head_lr_mult: object) -> None:
+    """Check the numbers of an optimizer; raise ConfigError for the first that is out of range."""
+    check_number(lr, key="optimizer.lr", expected="a number > 0", valid=lambda x: x > 0)
+    check_number(weight_decay, key="optimizer.weight_decay", expected="a number >= 0", valid=lambda x: x >= 0)
+    check_number(layer_decay, key="layer_decay", expected="a factor in (0, 1], 1 = off", valid=lambda x: 0 < x <= 1)
+    check_number(head_lr_mult, key="head_lr_mult", expected="a factor > 0", valid=lambda x: x > 0)
+
+
 def parameter_groups(
     network: AUNetwork,
     objectives: Mapping[str, Objective],
@@ -34,10 +42,7 @@ def parameter_groups(
     lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases and what timm
     lists in `no_weight_decay` are not decayed.
     """
-    check_number(lr, key="optimizer.lr", expected="a number > 0", valid=lambda x: x > 0)
-    check_number(weight_decay, key="optimizer.weight_decay", expected="a number >= 0", valid=lambda x: x >= 0)
-    check_number(layer_decay, key="layer_decay", expected="a factor in (0, 1], 1 = off", valid=lambda x: 0 < x <= 1)
-    check_number(head_lr_mult, key="head_lr_mult", expected="a factor > 0", valid=lambda x: x > 0)
+    check_rates(lr, weight_decay, layer_decay=layer_decay, head_lr_mult=head_lr_mult)
     backbone = network.backbone.model
     undecayed = set(backbone.no_weight_decay()) if hasattr(backbone, "no_weight_decay") else set()
     groups: list[Group] = param_groups_layer_decay(

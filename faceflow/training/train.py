@@ -16,6 +16,7 @@ from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_values
+from faceflow.data.datamodule import check_flip
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
@@ -27,13 +28,14 @@ from faceflow.evaluation.evaluation_data import read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
-from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
+from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives, check_trainer
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
-from faceflow.training.monitor import default_monitor
+from faceflow.training.monitor import check_monitor_name, default_monitor
+from faceflow.training.optim import check_rates
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
 from faceflow.training.warm_start import read_start
-from faceflow.views import computed_views, stream_and_pipeline
+from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ def train(config: DictConfig) -> TrainResult:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
     settings, command, look = _settings(config, views), _context(config), _look(config)
+    _check_values(settings)
     protocol = _protocol(config)
     folds = protocol.folds(read_faces(plain(config.data), levels=config.levels), settings.data.split)
     if folds[0].name is not None:
@@ -104,13 +107,19 @@ def _views(config: DictConfig) -> dict[str, str]:
         log.warning(
             "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
         )
-    for pipeline in ("weak", "strong"):
-        if overridden(f"transforms.{pipeline}") and pipeline not in {stream_and_pipeline(view)[1] for view in views}:
-            log.warning(
-                "transforms.%s is not used: no view of this method reads it; labelled faces show transforms.labeled, "
-                "see augment=light|medium|strong",
-                pipeline,
-            )
+    pipelines = {stream_and_pipeline(view)[1] for view in views}
+    if LABELED in pipelines and LABELED not in config.transforms:  # a config of an earlier version, see `with_labeled`
+        pipelines.add("weak")
+    if overridden("transforms.weak") and "weak" not in pipelines:
+        raise ConfigError(
+            "transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; what "
+            "labelled faces show is augment=light|medium|strong"
+        )
+    if overridden("transforms.strong") and "strong" not in pipelines:
+        log.warning(
+            "transforms.strong is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+            "see augment=light|medium|strong"
+        )
     return views
 
 
@@ -157,6 +166,22 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
     )
 
 
+def _check_values(settings: RunSettings) -> None:
+    """Check what can be checked without data, as a data report does not build what it is for.
+
+    Raises:
+        ConfigError: a value that no training could use.
+    """
+    module = settings.module
+    check_trainer(settings.trainer)
+    check_monitor_name(settings.monitor)
+    check_flip(settings.batches.flip)
+    rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
+    check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)
+    if module.average:
+        instantiate(module.average, key="average")
+
+
 def _context(config: DictConfig, fold: str | None = None) -> RunContext:
     expected = "a whole number in 0..4294967295"
     check_whole(config.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
@@ -167,7 +192,7 @@ def _context(config: DictConfig, fold: str | None = None) -> RunContext:
         seed=config.seed,
         pictures=config.pictures,
         log_images=config.log_images,
-        label_files=label_files(plain(config.data)["sources"]),
+        label_files=label_files(plain(config.data.sources)),
         config=stored_config(config),
     )
 

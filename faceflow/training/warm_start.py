@@ -12,7 +12,7 @@ from torch import Tensor
 from faceflow.errors import CheckpointError
 from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.models.network import AUNetwork, NetworkSpec
-from faceflow.models.weights import Weights, load_file, named_weights, read_weights
+from faceflow.models.weights import Weights, load_file, named_weights
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,6 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
         )
     if not weights:
         return None
-    if str(weights).endswith(".safetensors"):
-        return Start(weights=read_weights(weights, key="model.weights"), payload=None, head=None)
     content = load_file(weights, key="model.weights")
     ours = isinstance(content, dict) and PAYLOAD in content
     return Start(

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.command import command_seconds
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
-from benchmarks.report import Comparison, Report, announced
+from benchmarks.opencv_reader import read_by_opencv
+from benchmarks.report import Comparison, Report, announced, ratio_note
 from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
 from faceflow.config.instantiate import instantiate
@@ -28,7 +29,7 @@ from faceflow.cropping.crop_clip import CropSettings, crop_clip
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
-from faceflow.faces.video import FrameRange, read_video
+from faceflow.faces.video import Frame, FrameRange, read_video
 from faceflow.images import Image
 
 _ALL = FrameRange(every=1, start_s=0.0, end_s=None)
@@ -63,7 +64,8 @@ def measure(options: argparse.Namespace) -> Report:
         folder = Path(name)
         shape = _write(folder / "0.avi", options.source, options.frames)
         rows = [_compare(folder, detector, workers, options) for workers in announced(options.workers)]
-        notes = _memory(folder, settings, detector, options)
+        notes = [ratio_note("decoding, ours / OpenCV's", rows[0].series["decode"], rows[0].series["OpenCV"])]
+        notes += _memory(folder, settings, detector, options)
     title = f"Cropping, {shape[1]} x {shape[0]}, {options.frames} frames a video, a video per worker, {detector.name}"
     return Report(title=title, unit="frames/s", comparisons=rows, notes=notes)
 
@@ -74,9 +76,10 @@ def _compare(folder: Path, detector: FaceDetector, workers: int, options: argpar
         shutil.copy(videos[0], copy)
     frames = [frame.image for frame in itertools.islice(read_video(videos[0], _ALL), _KEPT) if frame.image is not None]
     given = (f"workers={workers}", *options.overrides)
-    series: dict[str, list[float]] = {"ours": [], "decode": [], "detector": [], "start_s": []}
+    series: dict[str, list[float]] = {"ours": [], "decode": [], "OpenCV": [], "detector": [], "start_s": []}
     for _ in range(options.rounds + 1):
-        series["decode"].append(_decode_rate(videos[0]))
+        series["decode"].append(_decode_rate(read_video(videos[0], _ALL)))
+        series["OpenCV"].append(_decode_rate(read_by_opencv(videos[0])))
         series["detector"].append(_detector_rate(detector, frames))
         start = _seconds(videos, folder, *given, "frames.end_s=0.001")
         series["start_s"].append(start)
@@ -89,6 +92,7 @@ def _compare(folder: Path, detector: FaceDetector, workers: int, options: argpar
         per=workers,
         details={
             "decode": f"{np.median(counted['decode']):.0f}",
+            "OpenCV": f"{np.median(counted['OpenCV']):.0f}",
             "detector": f"{np.median(counted['detector']):.0f}",
             "start, s": f"{np.median(counted['start_s']):.1f}",
         },
@@ -137,9 +141,9 @@ def _endless(source: Path) -> Generator[Image, None, None]:
         yield from images
 
 
-def _decode_rate(video: Path) -> float:
+def _decode_rate(frames: Iterator[Frame]) -> float:
     started = time.perf_counter()
-    count = sum(1 for _ in read_video(video, _ALL))
+    count = sum(1 for _ in frames)
     return count / (time.perf_counter() - started)
 
 

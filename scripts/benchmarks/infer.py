@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
-from benchmarks.report import Comparison, Report
+from benchmarks.opencv_reader import read_by_opencv
+from benchmarks.report import Comparison, Report, ratio_note
 from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
 from faceflow.faces.video import Frame
@@ -29,6 +30,7 @@ from faceflow.inference.predictor import Predictor
 
 _KEPT = 200  # frames and faces in memory, on which detector and network are timed
 _PARTS = ("decode", "detector", "network")
+_OPENCV = ("decode by OpenCV", "all with OpenCV's reader")
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
@@ -54,27 +56,34 @@ def measure(options: argparse.Namespace) -> Report:
     onnx, video = (json.dumps(str(path), ensure_ascii=False) for path in (options.onnx, options.source))
     with mistakes_raised("infer"):
         cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
-    rates: dict[str, list[float]] = {part: [] for part in _PARTS}
+    rates: dict[str, list[float]] = {part: [] for part in (*_PARTS, *_OPENCV)}
     ours: list[float] = []
     with open_predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
         (found,) = find_sources(cfg["source"], predictor.settings.frames)
         source = _repeated(found, options.frames)
+        by_opencv = _repeated(dataclasses.replace(found, read=lambda: read_by_opencv(options.source)), options.frames)
         frames = [frame.image for frame in itertools.islice(source.read(), _KEPT) if frame.image is not None]
         faces = _faces(predictor, found)
         for _ in range(options.rounds + 1):
             rates["decode"].append(_decode_rate(source))
+            rates[_OPENCV[0]].append(_decode_rate(by_opencv))
             rates["detector"].append(_detector_rate(predictor, frames))
             rates["network"].append(_network_rate(predictor, faces, options.frames))
             ours.append(_whole_rate(predictor, source, Path(folder) / "rows.csv"))
-        notes = _memory(predictor, found, options.memory)
+            rates[_OPENCV[1]].append(_whole_rate(predictor, by_opencv, Path(folder) / "rows.csv"))
+        notes = [
+            ratio_note("decoding, ours / OpenCV's", rates["decode"][1:], rates[_OPENCV[0]][1:]),
+            ratio_note("all, ours / with OpenCV's reader", ours[1:], rates[_OPENCV[1]][1:]),
+            *_memory(predictor, found, options.memory),
+        ]
         provider = predictor.model.provider
     counted = {part: values[1:] for part, values in rates.items()}
-    slowest = [min(values) for values in zip(*counted.values(), strict=True)]
+    slowest = [min(values) for values in zip(*(counted[part] for part in _PARTS), strict=True)]
     row = Comparison(
         case=provider,
         ours=ours[1:],
         reference=slowest,
-        details={part: f"{np.median(values):.0f}" for part, values in counted.items()},
+        details={part: f"{np.median(counted[part]):.0f}" for part in _PARTS},
         series=counted,
     )
     height, width = frames[0].shape[:2]

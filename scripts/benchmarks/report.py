@@ -105,5 +105,11 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+def ratio_note(what: str, ours: Sequence[float], reference: Sequence[float]) -> str:
+    """A line about something that is measured beside the cases."""
+    ratios = [one / other for one, other in zip(ours, reference, strict=True)]
+    return f"{what}: {_spread(ours, '.0f')} / {_spread(reference, '.0f')}, ratio {_spread(ratios, '.2f')}"
+
+
 def _spread(values: Sequence[float], style: str) -> str:
     return f"{median(values):{style}} ({min(values):{style}}-{max(values):{style}})"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from faceflow.aus import Kind
-from faceflow.data.sources import FaceTable, SourceConfig, read_source
+from faceflow.data.source_config import SourceConfig
+from faceflow.data.sources import FaceTable, read_source
 
 
 def write_csv_dataset(
@@ -79,6 +80,7 @@ def source_settings(**changes: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {
         **dict.fromkeys(("labels", "train", "val", "test", "images", "name", "identities"), None),
         **dict.fromkeys(("score_max", "occurrence_min", "domains"), None),
+        "columns": {name: name for name in ("filename", "subject", "domain")},
         "missing_values": [],
         "bad_images": "error",
     }
@@ -92,6 +94,7 @@ def unlabeled_settings(path: Path | str | Sequence[Path] | None, **changes: Any)
         **dict.fromkeys(("images", "name", "identities", "domains", "score_max", "occurrence_min"), None),
         "path": path if path is None or isinstance(path, str | Path) else [str(part) for part in path],
         "exclude": [],
+        "columns": {name: name for name in ("filename", "subject", "domain")},
         "missing_values": [],
         "bad_images": "skip",
     }

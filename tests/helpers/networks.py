@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.encoding import LabelScale, cutpoints
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.models.network import NetworkSpec
+from faceflow.models.weights import Weights, load_file, named_weights
 from tests.helpers.faces import made_up_hashes
 
 
@@ -27,6 +29,11 @@ def network_spec(backbone: str = "test_resnet", *, levels: int = 1, **changes: A
         "std": (0.5, 0.5, 0.5),
     }
     return NetworkSpec(backbone=backbone, levels=levels, **(values | changes))
+
+
+def read_weights(path: str | Path, *, key: str) -> Weights:
+    """Named tensors of a file."""
+    return named_weights(load_file(path, key=key), path=Path(path), key=key)
 
 
 def random_images(rows: int, size: int = 64, seed: int = 0) -> Tensor:

@@ -55,10 +55,8 @@ def test_every_broken_file_is_counted_and_the_others_are_cropped(tmp_path: Path)
     assert outcome.code == 0, outcome.stderr
     found = statuses(tmp_path)
     cut = found.pop("cut.avi")
-    assert len(cut) == 20
-    whole = cut.count("ok")
-    assert 2 < whole < 15, cut
-    assert set(cut[whole + 1 :]) == {"decode_error"}  # the frame that the cut goes through decodes to its half
+    assert cut[:4] == ["ok"] * 4
+    assert len(cut) == 5  # half of the bytes are headers and four frames; the fifth decodes as far as it goes
     broken = ("cut.jpg", "text.png", "empty.jpg", "text.mp4", "empty.mov", "headers.avi")
     assert found == {
         **{name: ["decode_error"] for name in broken},
@@ -226,7 +224,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "no pictures": (
         lambda folder: (folder / "texts").mkdir(),
         ["source={folder}/texts"],
-        "DataError: source: expected images (bmp jpeg jpg",
+        "DataError: source: expected images (apng avif bmp",
     ),
     "source and data set": (
         lambda folder: (folder / "disfa").mkdir(),

@@ -131,6 +131,7 @@ def test_faceflow_test_gives_the_same_metrics_for_the_file_as_for_its_checkpoint
     same_metrics(by_onnx, by_torch, "per_au.csv", "predictions.csv")
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_everybody_is_tested_and_a_caution_says_so(
     trained: Outcome, occurrence_file: Path, faces: Faces, tmp_path: Path
 ) -> None:

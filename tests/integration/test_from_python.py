@@ -115,7 +115,11 @@ def test_the_table_is_what_is_printed_and_written(trained_here: TrainingRun) -> 
     assert trained_here.checkpoint == trained_here.folder / "checkpoints/best.ckpt"
 
 
-def test_a_checkpoint_is_tested_exported_and_predicts(trained_here: TrainingRun, faces: Faces, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_checkpoint_is_tested_exported_and_predicts(
+    trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     data = {"data": "csv", "labels": faces.csv, "images": faces.images, "workers": 0}
     before = process_state()
     tested = faceflow.test(
@@ -124,8 +128,9 @@ def test_a_checkpoint_is_tested_exported_and_predicts(trained_here: TrainingRun,
     assert trained_here.table is not None
     pd.testing.assert_frame_equal(tested.table, trained_here.table)
     assert tested.f1 == tested.metrics["test"]["faces"]["summary"]["f1_val"]
-    model = faceflow.export(checkpoint=trained_here.checkpoint, output=tmp_path / "model.onnx", **data)
-    assert model.table.loc["file", "model"].startswith(f"{tmp_path}/model.onnx (")
+    model = faceflow.export(checkpoint=trained_here.checkpoint, output="model.onnx", **data)
+    assert model.path == tmp_path / "model.onnx"
+    assert model.table.loc["file", "model"].startswith("model.onnx (")
     assert model.contract.aus == AUS
     assert model.difference < 1e-4
     with faceflow.load(model.path, crops=True) as predictor:
@@ -189,11 +194,13 @@ def test_a_program_of_hydra_trains_and_goes_on(
     assert numbers(runs[0].folder) == numbers(trained_here.folder)
 
 
-def test_videos_are_cropped(tmp_path: Path) -> None:
+def test_videos_are_cropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     video = write_video(tmp_path / "a.avi", [*moving_faces(5), blank()])
-    faces = faceflow.crop(MARKERS, source=video, output=tmp_path / "out", hold=0, every=1, align="box")
+    faces = faceflow.crop(MARKERS, source=video, output="out", hold=0, every=1, align="box")
+    assert (faces.folder, faces.rows) == (tmp_path / "out", tmp_path / "out/crops.csv")
     assert (faces.finished, faces.labels, len(faces.crops)) == (True, None, 5)
-    assert all(path.is_file() for path in faces.crops)
+    assert all(path.is_absolute() and path.is_file() for path in faces.crops)
     assert faces.rows is not None
     counts = pd.read_csv(faces.rows)["status"].value_counts().to_dict()
     (row,) = faces.table.to_dict("records")
@@ -241,6 +248,19 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "source": (lambda to: faceflow.crop(output=to / "o"), ConfigError, "source: expected files to crop, got none"),
     "model": (lambda to: faceflow.load(to / "a.onnx"), ExportError, "onnx: expected an ONNX model, got"),
+    "no folder": (
+        lambda to: faceflow.train(config_dir=""),
+        ConfigError,
+        "config_dir: expected a file or folder, got no",
+    ),
+    "output": (
+        lambda to: faceflow.train(output=""),
+        ConfigError,
+        "hydra.run.dir: expected a file or folder, got nothing",
+    ),
+    "number": (lambda to: faceflow.train(data=3), ConfigError, "data: expected an option or a list of options, got 3"),  # type: ignore[arg-type]
+    "set of AUs": (lambda to: faceflow.train(aus="AU6"), ConfigError, "aus: expected a named set of AUs"),
+    "section": (lambda to: faceflow.train(["loader=4"]), ConfigError, "loader: expected its keys"),
     "folder": (
         lambda to: faceflow.train(config_dir=to / "no"),
         ConfigError,

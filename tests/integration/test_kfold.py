@@ -165,6 +165,7 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
     assert sum(int(part.split("(")[1].split()[0]) for part in (protocol["train"], protocol["test"])) == 36
 
 
+@pytest.mark.slow
 def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
     people = [f"SN{n:03d}" for n in (1, 2, 9, 10, 3, 4, 6, 11, 99)]
     subjects = [person for person in people for _ in range(2)]

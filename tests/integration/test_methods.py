@@ -157,6 +157,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     pd.testing.assert_frame_equal(resumed.table("metrics.csv")[-1:], whole.table("metrics.csv")[-1:], check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_oracle_is_in_no_checkpoint_and_must_be_the_same_in_a_resumed_run(faces: Faces, tmp_path: Path) -> None:
     settings = (*faces.overrides, "method=miro", "test=false")
     broken = train(tmp_path / "broken", *settings)

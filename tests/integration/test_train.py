@@ -13,7 +13,7 @@ from faceflow.config.paths import config_dir
 from faceflow.data.splits import SplitConfig, make_splits
 from faceflow.models.checkpoint import load_network
 from tests.helpers.faces import read_folder
-from tests.integration.command import AUS, Faces, Outcome, make_faces, train
+from tests.integration.command import AUS, SMALL, Faces, Outcome, make_faces, run, train
 
 LOSSES = sorted(path.stem for path in (Path(config_dir()) / "loss").glob("*.yaml"))
 
@@ -108,6 +108,7 @@ def icc_3_1(ratings: np.ndarray) -> float:
     return float((by_row / (rows - 1) - residual) / (by_row / (rows - 1) + (raters - 1) * residual))
 
 
+@pytest.mark.slow
 def test_init_weights_starts_from_the_network_of_a_checkpoint(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
     still = ("optimizer.lr=1e-12", f"init_weights={trained.checkpoint()}", "test=false")
     started, _ = load_network(train(tmp_path, *faces.overrides, *still).checkpoint(), key="")
@@ -146,12 +147,24 @@ def test_every_loss_trains(loss: str, faces: Faces, tmp_path: Path) -> None:
 
 
 def test_a_view_that_is_set_and_not_read_is_named(faces: Faces, tmp_path: Path) -> None:
-    outcome = train(tmp_path, *faces.overrides, "transforms@transforms.weak=medium", "augment=strong", "preview=1")
+    outcome = train(tmp_path, *faces.overrides, "transforms@transforms.strong=medium", "augment=strong", "preview=1")
     expected = (
-        "WARNING transforms.weak is not used: no view of this method reads it; labelled faces show transforms.labeled, "
-        "see augment=light|medium|strong"
+        "WARNING transforms.strong is not used: no view of this method reads it; labelled faces show "
+        "transforms.labeled, see augment=light|medium|strong"
     )
     assert outcome.stderr.splitlines() == [expected]
+
+
+def test_a_weak_view_that_no_teacher_reads_is_refused_but_in_configs_of_earlier_versions(
+    faces: Faces, tmp_path: Path
+) -> None:
+    weak = (*faces.overrides, "transforms@transforms.weak=medium", "report_only=true")
+    assert run("train", tmp_path / "now", *SMALL, *weak).error == (
+        "ConfigError: transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; "
+        "what labelled faces show is augment=light|medium|strong"
+    )
+    earlier = run("train", tmp_path / "earlier", *SMALL, *weak, "~augment")  # their labelled faces showed the weak view
+    assert (earlier.code, earlier.stderr) == (0, "")
 
 
 def test_preview_draws_and_report_only_reports_instead_of_training(faces: Faces, tmp_path: Path) -> None:

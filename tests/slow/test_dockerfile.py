@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -11,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import pandas as pd
 import pytest
+import skimage.data
 
 ROOT = Path(__file__).parents[2]
 SUITE = "bookworm"
@@ -65,10 +69,11 @@ def test_hadolint_finds_nothing() -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A Debian root on which the steps of a stage ran, its environment and the command that it starts with."""
+    """A Debian root on which the steps of a stage ran, its environment, entry point and the command that follows it."""
 
     root: Path
     settings: dict[str, str]
+    entry: str
     command: str
 
     def run(self, line: str, *, user: str = "1000", folder: str = "/data") -> str:
@@ -76,8 +81,8 @@ class Container:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Container:
-    """The small image; takes some minutes."""
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """The small image; takes a minute or two."""
     if os.geteuid() != 0:
         pytest.skip("chroot needs root")
     if shutil.which("debootstrap") is None:
@@ -88,8 +93,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Container:
     if done.returncode:
         pytest.skip(f"needs Debian's package archive: {done.stdout.splitlines()[-1]}")
     _trust_like_this_machine(root)
+    with _system_mounted(root):
+        yield _built(root)
+
+
+def _built(root: Path) -> Container:
+    """Run the steps of the small image."""
     settings, folder, user = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "/", "root"
-    command: list[str] = []
+    commands = {"ENTRYPOINT": "", "CMD": ""}
     for name, rest in steps_of("infer"):
         if name == "ENV":
             for pair in shlex.split(rest):
@@ -105,35 +116,105 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Container:
         elif name == "RUN":
             _run(root, settings, folder, user, rest)
         else:
-            assert name in ("ENTRYPOINT", "CMD")
-            command += re.findall(r'"([^"]*)"', rest)
-    return Container(root, settings, shlex.join(command))
+            commands[name] = shlex.join(re.findall(r'"([^"]*)"', rest))
+    return Container(root, settings, commands["ENTRYPOINT"], commands["CMD"])
 
 
 @pytest.mark.slow
 def test_the_steps_of_the_small_image_give_a_command_without_torch(small: Container) -> None:
-    assert "faceflow-infer: " in small.run(small.command)
+    assert "faceflow-infer: " in small.run(f"{small.entry} {small.command}")
     assert small.run("id -un").strip() == "faceflow"
     assert small.run("touch /data/writable && echo yes").strip() == "yes"
     assert "torch" not in small.run("pip list --format=freeze")
 
 
 @pytest.mark.slow
-def test_the_large_image_has_the_libraries_that_cropping_loads(small: Container) -> None:
-    """Its packages without the gigabytes of torch: OpenCV of MediaPipe does not load on a bare Debian."""
-    (libraries,) = (rest for name, rest in stages()["train"][1] if name == "RUN" and "apt-get" in rest)
-    small.run(libraries, user="root")
-    small.run('pip install --constraint constraints.txt ".[crop]"', user="root", folder="/src")
-    assert small.run('python -c "import cv2, mediapipe; print(cv2.__version__)"').strip()
+def test_the_readmes_command_finds_and_scores_the_face_of_a_video(small: Container) -> None:
+    task = Path(os.environ.get("FACEFLOW_MODELS", ROOT.parent / "shared" / "models")) / "face_landmarker.task"
+    if not task.is_file():
+        pytest.skip("needs face_landmarker.task in FACEFLOW_MODELS or ../shared/models")
+    mounted = small.root / "data"
+    (mounted / "models").mkdir()
+    shutil.copy(task, mounted / "models")
+    shutil.copy(ROOT / "tests" / "data" / "v0_1_0" / "model.onnx", mounted / "model.onnx")
+    write_video(mounted / "video.mp4", frames=10)
+    small.run(f"{small.entry} {arguments('faceflow-infer')}")
+    rows = pd.read_csv(mounted / "aus.csv")
+    assert rows["frame"].tolist() == list(range(1, 11))
+    assert set(rows["status"]) == {"ok"}
+    eyes = rows[["x1", "x2"]].mean(axis=1)
+    assert eyes.between(200, 260).all()  # where the astronaut's face is
+
+
+@pytest.mark.slow
+def test_the_readmes_training_command_is_understood(small: Container) -> None:
+    """Without the gigabytes of torch, which `scripts/release_check` installs: keys are checked before any import."""
+    line = arguments("faceflow")
+    assert line.startswith("faceflow-train ")
+    assert "backbone:" in small.run(f"{line} --cfg job")
+
+
+@pytest.mark.slow
+def test_a_library_that_a_bare_debian_lacks_is_one_line_with_its_package(small: Container) -> None:
+    (library,) = small.root.glob("usr/lib/*/libxcb.so.1")
+    hidden = library.rename(library.with_name("hidden"))
+    try:
+        failed = _start(small.root, small.settings, "/data", "1000", f"{small.entry} {arguments('faceflow-infer')}")
+    finally:
+        hidden.rename(library)
+    assert failed.returncode == 2
+    (line,) = failed.stderr.splitlines()
+    assert line.endswith(
+        "expected cv2 to import, got no system library libxcb.so.1; on Debian or Ubuntu run: apt-get install "
+        "libegl1 libgles2 libgl1 libglib2.0-0 libxcb1"
+    )
+
+
+def arguments(image: str) -> str:
+    """What the README hands to `docker run ... IMAGE`."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("## Containers")[2].partition("## ")[0]
+    (line,) = re.findall(rf"^docker run .* {image} (.*)$", text, re.MULTILINE)
+    return line
+
+
+def write_video(path: Path, *, frames: int) -> None:
+    """The astronaut's photograph (512 x 512) as a video."""
+    picture = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (512, 512))
+    for _ in range(frames):
+        video.write(picture)
+    video.release()
 
 
 def _run(image: Path, settings: dict[str, str], folder: str, user: str, line: str) -> str:
+    done = _start(image, settings, folder, user, line)
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _start(
+    image: Path, settings: dict[str, str], folder: str, user: str, line: str
+) -> subprocess.CompletedProcess[str]:
     here = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
     shell = f"cd {shlex.quote(folder)} && {line}"
     chroot = ["chroot", *([f"--userspec={user}"] if user != "root" else []), str(image), "/bin/sh", "-c", shell]
-    done = subprocess.run(chroot, env={**here, **settings}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return subprocess.run(chroot, env={**here, **settings}, capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def _system_mounted(image: Path) -> Iterator[None]:
+    """/proc and /sys, as a container engine mounts them: MediaPipe counts the processors there."""
+    mounted: list[Path] = []
+    try:
+        for kind, name in (("proc", "proc"), ("sysfs", "sys")):
+            command = ["mount", "-t", kind, "-o", "ro", kind, str(image / name)]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                pytest.skip(f"needs the right to mount {kind}")
+            mounted.append(image / name)
+        yield
+    finally:
+        for folder in mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _copy(names: list[str], folder: Path) -> None:

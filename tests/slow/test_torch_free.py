@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import venv
@@ -104,3 +105,23 @@ def test_with_the_crop_extra_it_finds_the_face_of_a_video(binaries: Path, model:
     assert rows["frame"].tolist() == list(range(1, 101))
     assert set(rows["status"]) == {"ok"}
     assert rows["AU12_int"].between(0, 5).all()
+
+
+def test_an_opencv_that_was_removed_is_one_line_with_a_repair_that_works(
+    binaries: Path, model: Path, tmp_path: Path
+) -> None:
+    """The last test: the crop extra brings a second OpenCV, and pip removes the files of both with either."""
+    install(binaries, f"{ROOT}[crop]")
+    subprocess.run([binaries / "pip", "uninstall", "--quiet", "--yes", "opencv-python-headless"], check=True)
+    command = [str(binaries / "faceflow-infer"), f"onnx={model}", "source=x.png", "output=a.csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()[-1:]
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    _, _, repair = line.partition("run: ")
+    program, *arguments = shlex.split(repair)
+    subprocess.run([binaries / program, *arguments], check=True)
+    subprocess.run([binaries / "pip", "check"], check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "expected" in done.stderr
+    assert "cv2" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from mlflow.tracking import MlflowClient
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from faceflow.images import read_image
 from tests.helpers.commands import run_command
@@ -25,6 +28,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),  # MLflow's own queries
 ]
+ROOT = Path(__file__).parents[2]
 AUS = ["AU6", "AU12"]
 SMALL = (
     "model.backbone=test_resnet",
@@ -177,6 +181,41 @@ def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
     assert run.exit_codes == [0]
     assert f"wandb sync {run.folder}" in done.stderr
     assert only(run, "model") == {"best.ckpt": str(tmp_path / "checkpoints" / "best.ckpt")}
+
+
+def test_the_sweep_of_the_how_to_lands_in_the_agents_run_as_does_its_export(
+    data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line that W&B's agent makes of it, with the variables that its agent sets."""
+    text = (ROOT / "configs" / "logger" / "README.md").read_text("utf-8")
+    sweep = yaml.safe_load(re.search(r"```yaml\n(method: .*?)```", text, re.DOTALL)[1])  # type: ignore[index]
+    chosen = {"optimizer.lr": {"value": 0.0003}, "loss": {"value": "focal"}}
+    assert set(sweep["parameters"]) == set(chosen)
+    arguments = create_sweep_command_args({"args": chosen})["args_no_hyphens"]
+    (program, *line), place = create_sweep_command(sweep["command"]), sweep["command"].index("${args_no_hyphens}") - 1
+    line[place : place + 1] = arguments
+    line[line.index("data=disfa")] = data[0]
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text(yaml.safe_dump({"wandb_version": 1, **chosen}))
+    agent = {"WANDB_RUN_ID": "k3x9", "WANDB_SWEEP_ID": "s7w2", "WANDB_PROJECT": "aus", "WANDB_ENTITY": "team"}
+    for name, value in {**agent, "WANDB_SWEEP_PARAM_PATH": parameters, "WANDB_DIR": tmp_path}.items():
+        monkeypatch.setenv(name, str(value))
+    run_command(
+        *(program.removeprefix("faceflow-"), *line, *data[1:], *SMALL),
+        *("trainer.max_epochs=1", "pictures=false", f"hydra.run.dir={tmp_path}/run"),
+    )
+    (run,) = offline_runs(tmp_path)
+    assert (run.run.run_id, run.run.sweep_id, run.run.project, run.run.entity) == ("k3x9", "s7w2", "aus", "team")
+    assert run.config["optimizer"]["lr"] == 0.0003
+    assert run.history(sweep["metric"]["name"])
+
+    for name in agent:
+        monkeypatch.delenv(name)
+    checkpoint = f"checkpoint={tmp_path}/run/checkpoints/best.ckpt"
+    run_command("export", checkpoint, f"output={tmp_path}/model.onnx", "track=true", "simplify=false")
+    (_, exported) = offline_runs(tmp_path)
+    assert (exported.run.run_id, exported.run.project, exported.run.entity) == ("k3x9", "aus", "team")
+    assert [artifact.type for artifact in exported.artifacts("model")] == ["model"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

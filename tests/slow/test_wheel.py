@@ -65,3 +65,15 @@ def test_a_base_install_has_no_torch_and_names_the_extra(wheel, tmp_path):
     assert "pip install 'faceflow[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert subprocess.run([binaries / "pip", "check"], check=False).returncode == 0
+
+
+def test_a_base_install_of_the_lowest_versions_that_the_wheel_allows_runs(wheel):
+    """A sample of `scripts/release_check`, which does it with every extra on every Python."""
+    check = [sys.executable, ROOT / "scripts" / "release_checks" / "installs.py", wheel]
+    done = subprocess.run(
+        [*check, "--pythons", sys.executable, "--extras", "base", "--versions", "lowest"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

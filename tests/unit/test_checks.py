@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from faceflow.checks import (
     check_choice,
     check_installed,
     check_number,
+    check_parallel,
     check_texts,
     check_whole,
     names_file,
@@ -44,6 +46,16 @@ def test_a_whole_number_is_in_its_range_with_both_ends(value: object) -> None:
     assert refusal(check_whole, value, lowest=2, highest=4) == f"k: expected a whole number from 2 to 4, got {value!r}"
     check_whole(2, key="k", lowest=2, highest=4)
     check_whole(4, key="k", lowest=2, highest=4)
+
+
+def test_more_threads_than_a_machine_can_hold_are_refused() -> None:
+    most = 16 * (os.cpu_count() or 1)
+    check_parallel(0, key="k")
+    check_parallel(most, key="k")
+    expected = f"k: expected a whole number from 0 to {most}, 16 for each core of this machine, got {most + 1}"
+    assert refusal(check_parallel, most + 1) == expected
+    assert refusal(check_parallel, -1) == "k: expected a whole number >= 0, got -1"
+    assert refusal(check_parallel, 1.5) == "k: expected a whole number >= 0, got 1.5"
 
 
 def test_a_whole_number_without_a_highest_one_and_with_other_words() -> None:

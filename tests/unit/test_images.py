@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import DataError
-from faceflow.images import IMAGE_SUFFIXES, encode_image, find_fault, find_faults, hash_contents, read_image
+from faceflow.images import encode_image, find_fault, find_faults, hash_contents, read_image
 from tests.helpers.faces import smooth_image, write_image
 
 RGB = smooth_image(np.random.default_rng(0), 40)[:30]  # 30 high, 40 wide
@@ -44,7 +44,7 @@ def test_names_beyond_ascii_are_read_and_told_apart_like_others(tmp_path: Path, 
     assert find_fault(path) is None
 
 
-@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tif", ".avif"])
 def test_what_is_encoded_can_be_read(tmp_path: Path, suffix: str) -> None:
     path = written(tmp_path / f"a{suffix}", encode_image(RGB, suffix, quality=90))
     assert np.abs(read_image(path).astype(int) - RGB).mean() < 8  # lossy formats
@@ -112,7 +112,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, upright) 
     ("name", "content", "fault"),
     [
         ("zero.jpg", b"", "a file of zero bytes"),
-        ("text.jpg", b"not an image at all, but a text", "a file that is no JPEG, PNG, BMP, WebP or TIFF image"),
+        ("text.jpg", b"not an image at all, but a text", "a file that is no JPEG, PNG or other image that can be read"),
         ("half.jpg", encoded(".jpg")[:400], "a truncated image"),
         ("end.jpg", encoded(".jpg")[:-2], "a truncated image"),
         ("half.png", encoded(".png")[:400], "a truncated image"),
@@ -162,7 +162,7 @@ def test_faults_of_many_files_are_keyed_by_position(tmp_path: Path) -> None:
     [
         (None, "no such file"),
         (b"", "a file of zero bytes"),
-        (b"text", "a file that is no JPEG, PNG, BMP, WebP or TIFF image"),
+        (b"text", "a file that is no JPEG, PNG or other image that can be read"),
         (encoded(".png")[:400], "a truncated image"),
         (b"\x89PNG\r\n\x1a\n" + b"IEND" * 20, "an image that OpenCV cannot decode"),
     ],

@@ -98,6 +98,15 @@ def test_values_are_checked_as_on_the_command_line(model: Path, keywords: Any, l
     assert "\n" not in str(caught.value)
 
 
+def test_overrides_are_texts_or_lists_of_them(model: Path) -> None:
+    given: list[Any] = ["batch_size=3", "smooth=1"]
+    for overrides in (given, [given], [["batch_size=3"], ("smooth=1",)]):
+        with faceflow.load(model, *overrides, same_detector=False, crops=np.bool_(True)) as predictor:
+            assert (predictor.settings.batch_size, predictor.settings.smooth) == (3, 1)
+    with pytest.raises(TypeError, match="^overrides: expected a list of texts such as .*, got dict$"):
+        faceflow.load(model, {"smooth": 1})  # type: ignore[arg-type]
+
+
 def test_every_keyword_is_documented_and_none_has_a_default_of_its_own() -> None:
     for function in (faceflow.load, faceflow.train, faceflow.test, faceflow.export, faceflow.crop):
         text = inspect.getdoc(function) or ""

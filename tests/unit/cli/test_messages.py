@@ -86,16 +86,29 @@ def resolve(cfg: DictConfig) -> Any:
         (
             "aus.names=[AU1",
             "ConfigError: 'aus.names=[AU1': expected key=value, got a text that cannot be read; "
-            "quote lists: 'key=[a,b]'",
+            "quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
         (
             "quickstart",
-            "ConfigError: 'quickstart': expected key=value, got a text that cannot be read; quote lists: 'key=[a,b]'",
+            "ConfigError: 'quickstart': expected key=value, got a text that cannot be read; "
+            "quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
     ],
 )
 def test_override_that_does_not_fit(override: str, line: str) -> None:
     assert mistake(override) == line
+
+
+def test_a_key_that_is_misspelt_before_a_value_that_cannot_be_read() -> None:
+    line = "ConfigError: sorce: expected a known key, got 'sorce'; did you mean 'source'?"
+    assert mistake("sorce=[x].mp4", entry="crop") == line
+
+
+def test_a_file_without_its_key_is_told_from_other_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my (1).mp4").touch()
+    line = "a file is the value of a key, such as 'source=my (1).mp4'"
+    assert mistake("my (1).mp4", entry="infer").endswith(line)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from faceflow.config.paths import config_dir
 from faceflow.config.primary import options, read_primary
 from faceflow.cropping.workers import Shard
-from faceflow.data.sources import SourceConfig
+from faceflow.data.source_config import SourceConfig
 from faceflow.data.splits import SplitConfig
 from faceflow.data.unlabeled import UnlabeledConfig
 from faceflow.faces.align import RECIPES
@@ -53,9 +53,9 @@ Node = dict[str, Any]
 
 
 def groups() -> dict[str, list[str]]:
-    """Options by group. `data/source` is reached through `data`."""
+    """Options by group. `data/source` is reached through `data`; `command_line` has no options."""
     found: dict[str, list[str]] = {}
-    for path in sorted(ROOT.rglob("*/*.yaml")):
+    for path in sorted(path for path in ROOT.rglob("*/*.yaml") if path.parent.name != "command_line"):
         found.setdefault(str(path.parent.relative_to(ROOT)), []).append(path.stem)
     return found
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from faceflow.config.overrides import spell_overrides
+import faceflow
+from faceflow.config.overrides import override_texts, spell_overrides
 
 
 @pytest.mark.parametrize(
@@ -29,10 +33,51 @@ def test_paths_and_numbers_of_numpy_are_plain() -> None:
     assert values == ["x/y z", 3, 0.5, ["p", "q"]]
 
 
+def test_values_of_numpy_and_torch_without_a_dimension_are_plain() -> None:
+    values = {
+        "a": np.bool_(True),
+        "b": torch.tensor(3),
+        "c": torch.tensor(False),
+        "d": np.array("disfa"),
+        "e": torch.tensor([1, 2]),
+        "f": np.array([0.5, 0.25]),
+        "g": np.float32(0.1),
+    }
+    spelled = ["a=true", "b=3", "c=false", "d='disfa'", "e=[1,2]", "f=[0.5,0.25]", "g=0.1"]
+    assert spell_overrides(values) == spelled
+
+
+@pytest.mark.parametrize("overrides", [["seed=1", "a=b"], ("seed=1", "a=b"), iter(["seed=1", "a=b"])])
+def test_a_list_of_texts_is_taken(overrides: object) -> None:
+    assert override_texts(overrides) == ["seed=1", "a=b"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "got"),
+    [
+        *((None, "NoneType"), ({"seed": 1}, "dict"), (1, "int"), (b"seed=1", "bytes"), (Path("seed=1"), ".*Path")),
+        *(([1], "1 in it"), (["seed=1", Path("seed=1")], ".*Path.* in it"), ([["seed=1"]], ".* in it")),
+    ],
+)
+def test_other_forms_of_overrides_are_a_type_error(overrides: Any, got: str) -> None:
+    for call in (override_texts, faceflow.train, faceflow.crop):
+        with pytest.raises(TypeError) as caught:
+            call(overrides)
+        assert re.fullmatch(f'overrides: expected a list of texts such as \\["seed=1"\\], got {got}', str(caught.value))
+
+
+@pytest.mark.parametrize("config_dir", [3, b"mine", ["mine"]])
+def test_a_folder_of_configs_is_a_text_or_a_path(config_dir: Any) -> None:
+    with pytest.raises(TypeError, match="^config_dir: expected a text or a path, got "):
+        faceflow.crop(output="a", config_dir=config_dir)
+
+
 def test_what_was_not_given_is_left_to_the_config() -> None:
     assert spell_overrides({"a": None, "b.c": 1, "d": False}) == ["b.c=1", "d=false"]
 
 
 def test_other_objects_are_a_type_error_that_names_the_key() -> None:
-    with pytest.raises(TypeError, match="labels: expected a text, a number, a list or a dict, got object"):
+    with pytest.raises(TypeError, match="labels: expected a text, a number, true or false, .* got object"):
         spell_overrides({"labels": object()})
+    with pytest.raises(TypeError, match="data: expected a text, .*, got bytes"):
+        spell_overrides({"data": b"csv"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceflow.cropping.clips import Clip, clips_of, find_clips
+from faceflow.cropping.clips import Clip, clips_of, find_clips, search
 from faceflow.datasets.published import Recording
 from faceflow.errors import DataError
 
@@ -87,8 +87,8 @@ def test_results_of_an_earlier_run_are_no_sources(tmp_path: Path) -> None:
 
 
 def test_nothing_to_crop_is_named_with_what_is_there(tmp_path: Path) -> None:
-    touch(tmp_path, "a.txt", "b.txt", "c.heic")
-    with pytest.raises(DataError, match=r"^source: expected images \(bmp jpeg .*\) or videos .*, got 2 x .txt, 1"):
+    touch(tmp_path, "a.txt", "b.txt", "c.psd")
+    with pytest.raises(DataError, match=r"^source: expected images \(apng avif .*\) or videos .*, got 2 x .txt, 1"):
         find_clips([str(tmp_path)])
     with pytest.raises(DataError, match=r"^source: expected a file, a folder or a pattern .*, got '/no/x\*'; "):
         find_clips(["/no/x*"])
@@ -103,10 +103,15 @@ def test_non_ascii_names_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_names_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")).touch()
+def test_names_that_are_no_utf8_are_refused_and_in_folders_passed_over(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    Path(path).touch()
     with pytest.raises(DataError, match=r"^source: expected file names in UTF-8, got b'.*/caf\\xe9.mp4'; rename it$"):
-        find_clips([str(tmp_path)])
+        find_clips([path])
+    touch(tmp_path, "a.mp4")
+    found = search([str(tmp_path)])
+    assert named(found.clips) == {"a": []}
+    assert found.passed_over == {"with a name that is no UTF-8": 1}
 
 
 def test_recordings_are_sequences_named_by_number(tmp_path: Path) -> None:
@@ -118,3 +123,22 @@ def test_recordings_are_sequences_named_by_number(tmp_path: Path) -> None:
     assert (clip.name, clip.sequence, clip.recording) == ("F001/T1", True, recording)
     assert [clip.frame_name(number) for number in images] == ["000003", "000012"]
     assert clip.frame_file(12) == str(tmp_path / "12.jpg")
+
+
+def test_files_that_are_passed_over_are_counted_once_by_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.AVIF", "c.mp4", "notes.txt", "sub/more.TXT", "sub/raw.cr2", "README", ".hidden.txt")
+    found = search([str(tmp_path), str(tmp_path / "sub" / "..")], skip=[tmp_path / "sub/raw.cr2"])
+    assert named(found.clips) == {"": ["a", "b"], "c": []}
+    assert found.passed_over == {".txt": 2, "no suffix": 1}
+    line = "Passed over 3 files that are no videos or images by their name: 2 .txt, 1 no suffix"
+    assert found.line() == line
+
+
+def test_brackets_of_a_folder_are_no_pattern_and_those_behind_it_are(tmp_path: Path) -> None:
+    touch(tmp_path, "take [1]/a1.mp4", "take [1]/a2.mp4", "take [1]/b3.mp4")
+    assert named(find_clips([f"{tmp_path}/take [1]/a[0-9].mp4"])) == {"a1": [], "a2": []}
+
+
+def test_names_divided_by_commas_are_told_how_a_list_is_written() -> None:
+    with pytest.raises(DataError, match=r"got 'x,y.mp4'; check the path, or write a list: 'source=\[x,y.mp4\]'$"):
+        find_clips(["x,y.mp4"])

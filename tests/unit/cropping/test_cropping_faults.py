@@ -58,7 +58,7 @@ def test_an_unreadable_video_is_a_row_and_a_warning(tmp_path: Path, caplog: pyte
         (row,) = crop(only_clip(path), tmp_path / "out")
     assert (row["file"], row["frame"], row["status"], row["crop"]) == (str(path), "0", "decode_error", "")
     assert caplog.messages == [
-        f"{path}: expected a video, got a file that OpenCV cannot decode; replace the file or leave it out"
+        f"{path}: expected a video, got a file that FFmpeg cannot decode; replace the file or leave it out"
     ]
 
 
@@ -84,10 +84,10 @@ def test_a_truncated_video_keeps_what_it_has_and_warns_once(tmp_path: Path, capl
     with caplog.at_level(logging.WARNING):
         rows = crop(only_clip(path), tmp_path / "out")
     statuses = [row["status"] for row in rows]
-    assert len(statuses) == 40
-    assert statuses == ["ok"] * statuses.count("ok") + ["decode_error"] * statuses.count("decode_error")
+    assert 10 < len(statuses) < 30, "half of the file, whose frames take about the same bytes"
+    assert statuses == [*["ok"] * (len(statuses) - 1), "decode_error"]
     assert len(caplog.messages) == 1
-    assert f"{path}: expected 40 frames, got " in caplog.messages[0]
+    assert f"{path}: expected 40 frames, got {len(rows)}: the file is cut off" in caplog.messages[0]
 
 
 def test_a_range_beyond_the_end_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -308,3 +308,40 @@ class TestFingerprint:
             dataclasses.replace(table, columns=("AU6",)),
         ]
         assert len({part.fingerprint() for part in (table, *others)}) == 6
+
+
+class TestFilesFromWindows:
+    def test_backslashes_are_slashes_and_said(self, folder: Path) -> None:
+        (folder / "anna").mkdir()
+        write_image(folder / "anna/f.png", smooth_image(np.random.default_rng(1), 16))
+        table = read(folder, [face(r"anna\f.png"), face("a.png")])
+        assert table.filenames.tolist() == ["anna/f.png", "a.png"]
+        assert table.notes == ("backslashes in filename as slashes",)
+
+    def test_a_name_that_has_a_backslash_keeps_it(self, folder: Path) -> None:
+        write_image(folder / r"x\f.png", smooth_image(np.random.default_rng(1), 16))
+        table = read(folder, [face(r"x\f.png"), face("a.png")])
+        assert (table.filenames.tolist(), table.notes) == ([r"x\f.png", "a.png"], ())
+
+    @pytest.mark.parametrize("name", [r"C:\study\a.png", "D:/study/a.png"])
+    def test_a_path_with_a_drive_is_one_line(self, folder: Path, name: str) -> None:
+        read_name = name.replace("\\", "/")
+        assert error_of(folder, [face("a.png"), face(name)]) == (
+            f"labels.csv:3: expected a file inside 'FOLDER', got '{read_name}'; write filename relative to "
+            "data.sources.faces.images"
+        )
+
+
+def test_the_file_names_of_faceflow_crop_are_found_without_naming_a_folder(folder: Path) -> None:
+    (folder / "crops").mkdir()
+    write_image(folder / "crops/f.png", smooth_image(np.random.default_rng(1), 16))
+    (folder / "crops.json").write_text("{}", encoding="utf-8")
+    assert read(folder, [face("f.png")]).files.tolist() == [str(folder / "crops/f.png")]
+
+
+def test_columns_are_what_the_config_calls_them(folder: Path) -> None:
+    rows = [face("a.png", who="s1"), face("b.png", who="s2")]
+    columns = {"filename": "filename", "subject": "who", "domain": "domain"}
+    table = read(folder, rows, columns=columns)
+    assert table.has_subjects
+    assert table.persons.tolist() == ["faces/s1", "faces/s2"]

@@ -110,7 +110,7 @@ class TestFolder:
         assert [table.name for table in read_unlabeled(sets, prefer="intensity")] == ["web"]
         assert read_unlabeled({}, prefer="intensity") == []
 
-    @pytest.mark.parametrize("files", [[], ["a.txt", "b.gif", ".c.png"]])
+    @pytest.mark.parametrize("files", [[], ["a.txt", "b.psd", ".c.png"]])
     def test_a_folder_without_images_is_named(self, tmp_path: Path, files: list[str]) -> None:
         for name in files:
             (tmp_path / name).write_text("?")
@@ -200,9 +200,12 @@ class TestCsv:
 
     def test_a_csv_needs_file_names_and_rows(self, tmp_path: Path) -> None:
         message = error_of(csv(tmp_path / "l.csv", [{"filenames": "a.png"}]))
-        assert message == f"{tmp_path / 'l.csv'}: expected a column 'filename', got others; did you mean 'filenames'?"
+        assert message == (
+            f"{tmp_path / 'l.csv'}: expected a column 'filename', got filenames; did you mean 'filenames'? Rename it, "
+            "or set data.unlabeled.web.columns.filename=filenames"
+        )
         (tmp_path / "l.csv").write_text("filename\n")
-        assert "expected rows that name images, got only a header" in error_of(tmp_path / "l.csv")
+        assert "expected rows, got only a header" in error_of(tmp_path / "l.csv")
 
 
 class TestSettings:
@@ -345,8 +348,8 @@ class TestBrokenImages:
         assert record.levelno == logging.WARNING
         assert record.getMessage() == (
             "data.unlabeled.web: left out 4 broken images: 'anna/0.jpg' (a file of zero bytes), 'anna/neutral.jpg' "
-            "(a file that is no JPEG, PNG, BMP, WebP or TIFF image), 'bert/neutral.jpg' (a file of zero bytes) and "
-            "1 more"
+            "(a file that is no JPEG, PNG or other image that can be read), 'bert/neutral.jpg' (a file of zero bytes) "
+            "and 1 more"
         )
 
     def test_they_are_an_error_on_demand(self, web: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_lower_precision_is_measured_and_the_file_says_what_it_costs(faces: Ex
     assert [path] == list(path.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_not_measured_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     says = dataclasses.replace(contract(NETWORKS[1].spec), precision="fp16")
     with caplog.at_level(logging.WARNING):
@@ -65,6 +66,7 @@ def test_what_is_not_measured_is_a_warning(tmp_path: Path, caplog: pytest.LogCap
     assert "precision=fp16: what it costs was not measured; add data=csv" in caplog.messages[0]
 
 
+@pytest.mark.slow
 def test_a_network_without_finite_outputs_leaves_the_earlier_file(tmp_path: Path) -> None:
     diverged = network(1)
     diverged.head.linear.weight.data[:] = np.nan

@@ -77,6 +77,23 @@ def test_the_line_that_tells_of_a_fault(printed: str, fault: str) -> None:
     assert bool(found) == bool(fault)
 
 
+def refused_start(raised: Exception, folder: Path, *, identity: str) -> str:
+    """What is said where MediaPipe raises this; `identity` is the hash of its model."""
+    (folder / "face.task").write_bytes(b"a model")
+
+    class Failing(MediaPipeLandmarker):
+        def _open(self, path: Path, tasks: Any) -> Any:
+            os.write(2, CHECK.encode())
+            raise raised
+
+    task = str(folder / "face.task")
+    failing = Failing(model=task, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0)
+    failing.identity = identity
+    with pytest.raises(ConfigError) as caught, failing:
+        pass
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("raised", "reason"),
     [
@@ -85,28 +102,20 @@ def test_the_line_that_tells_of_a_fault(printed: str, fault: str) -> None:
             RuntimeError('Calculator::Open() for node "a__b" failed: RET_CHECK failure (a.cc:3) x == y'),
             "RET_CHECK failure",
         ),
-        (
-            OSError("libEGL.so.1: cannot open shared object file: No such file"),
-            "libEGL.so.1: cannot open shared object",
-        ),
     ],
 )
 def test_a_detector_that_does_not_start_names_the_reason(raised: Exception, reason: str, tmp_path: Path) -> None:
     pytest.importorskip("mediapipe")
-    (tmp_path / "face.task").write_bytes(b"a model")
+    assert f"which does not open ({reason}" in refused_start(raised, tmp_path, identity="0" * 64)
+    known = refused_start(raised, tmp_path, identity=FACE_LANDMARKER.sha256)
+    assert known.startswith(f"detector: expected MediaPipe to start, got '{reason}")
 
-    class Failing(MediaPipeLandmarker):
-        def _open(self, path: Path, tasks: Any) -> Any:
-            os.write(2, CHECK.encode())
-            raise raised
 
-    def message(identity: str) -> str:
-        task = str(tmp_path / "face.task")
-        failing = Failing(model=task, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0)
-        failing.identity = identity
-        with pytest.raises(ConfigError) as caught, failing:
-            pass
-        return str(caught.value)
-
-    assert f"which does not open ({reason}" in message("0" * 64)
-    assert message(FACE_LANDMARKER.sha256).startswith(f"detector: expected MediaPipe to start, got '{reason}")
+@pytest.mark.parametrize("identity", ["0" * 64, FACE_LANDMARKER.sha256])
+def test_a_missing_system_library_is_named_with_its_package(identity: str, tmp_path: Path) -> None:
+    pytest.importorskip("mediapipe")
+    raised = OSError("libEGL.so.1: cannot open shared object file: No such file")
+    assert refused_start(raised, tmp_path, identity=identity).startswith(
+        "detector: expected MediaPipe to start, got no system library libEGL.so.1; on Debian or Ubuntu run: apt-get "
+        "install libegl1 "
+    )

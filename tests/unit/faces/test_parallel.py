@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from faceflow.faces.parallel import map_in_order
+from faceflow.faces.prefetch import MOST_BYTES
 
 
 def named_threads() -> set[str]:
@@ -88,3 +89,16 @@ def test_closed_early_it_ends_its_threads_and_its_items() -> None:
     assert not named_threads()
     assert len(read) < 20
     assert closed.wait(5)
+
+
+def test_large_items_are_not_read_ahead() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(12):
+            read.append(item)
+            yield item
+
+    for item in map_in_order(lambda _, item: item, ["a", "b", "c"], items(), weigh=lambda item: MOST_BYTES):
+        assert len(read) <= item + 2
+    assert len(read) == 12

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faceflow.faces.prefetch import prefetch
+from faceflow.faces.prefetch import MOST_BYTES, prefetch
 
 
 def names_of_threads() -> set[str]:
@@ -64,4 +64,44 @@ def test_a_consumer_that_stops_early_ends_the_thread_and_what_it_reads() -> None
     assert next(ahead) == 0
     ahead.close()
     assert closed.is_set()
+    assert "prefetch" not in names_of_threads()
+
+
+def test_no_item_is_begun_while_those_that_wait_are_large() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for n in range(6):
+            made.append(n)
+            yield n
+
+    ahead = prefetch(items(), 4, weigh=lambda n: MOST_BYTES)
+    found = []
+    for n in ahead:
+        found.append(n)
+        assert len(made) <= n + 2, "the one that is handed over, and the one behind it"
+    assert found == list(range(6))
+
+
+def test_small_items_wait_up_to_the_depth_whatever_they_weigh() -> None:
+    made: list[int] = []
+    enough = threading.Event()
+
+    def items() -> Iterator[int]:
+        for n in range(50):
+            made.append(n)
+            if n == 4:
+                enough.set()
+            yield n
+
+    ahead = prefetch(items(), 3, weigh=lambda n: MOST_BYTES // 8)
+    assert next(ahead) == 0
+    assert enough.wait(5)
+    ahead.close()
+
+
+def test_a_consumer_that_stops_ends_a_thread_that_waits_for_room() -> None:
+    ahead = prefetch(iter(range(9)), 4, weigh=lambda n: 2 * MOST_BYTES)
+    assert next(ahead) == 0
+    ahead.close()
     assert "prefetch" not in names_of_threads()

@@ -11,7 +11,7 @@ import pytest
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.video import FrameRange, warn_of_faults
-from faceflow.inference.frames import find_sources
+from faceflow.inference.frames import find_sources, search_sources
 from tests.helpers.markers import blank, moving_faces, write_photo, write_video
 
 ALL = FrameRange(every=1, start_s=0.0, end_s=None)
@@ -88,8 +88,8 @@ def test_arrays_of_another_kind_are_refused(image: Any, got: str) -> None:
     [
         (None, "source: expected files or a camera's number, got none; add source=PATH, or source=0"),
         ([], "source: expected files or a camera's number, got none"),
-        ([0, 1], "source: expected one camera alone, got 2 sources"),
-        ([0, "a.mp4"], "source: expected one camera alone, got 2 sources"),
+        ([0, 1], "source: expected one camera or stream alone, got 2 sources"),
+        ([0, "a.mp4"], "source: expected one camera or stream alone, got 2 sources"),
         ("", "source: expected files or a camera's number, got none"),
         (["a.mp4", ""], "source: expected files or a camera's number, got none"),
         (2.5, "source: expected paths, or one camera, or images (uint8 arrays), got float"),
@@ -121,4 +121,28 @@ def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
         (frame,) = warn_of_faults(source.read(), source.file)
     assert (frame.number, frame.image) == (0, None)
     (line,) = caplog.messages
-    assert line.startswith(f"{path}: expected a video, got a file that OpenCV cannot decode")
+    assert line.startswith(f"{path}: expected a video, got a file that FFmpeg cannot decode")
+
+
+def test_a_number_is_a_camera_where_no_file_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"^source: expected camera 99 to open, got no answer"):
+        find_sources("99", ALL)
+    with pytest.raises(ConfigError, match=r"^source: expected the number of a camera, 0..99, or a path, got 2024"):
+        find_sources("2024", ALL)
+    write_photo(tmp_path / "99/a.png", blank(4, 4))
+    with caplog.at_level(logging.INFO):
+        (source,) = find_sources("99", ALL)
+    assert (source.name, source.live) == ("99", False)
+    assert caplog.messages == ["source=99: the file of this name is read; for the camera write source=/dev/video99"]
+
+
+def test_what_is_passed_over_in_folders_is_counted(tmp_path: Path) -> None:
+    write_photo(tmp_path / "a.png", blank(4, 4))
+    (tmp_path / "a.txt").touch()
+    found = search_sources(tmp_path, ALL)
+    assert found.files is not None
+    assert found.files.passed_over == {".txt": 1}
+    assert search_sources(blank(4, 4), ALL).files is None

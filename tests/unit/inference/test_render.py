@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 import pytest
 
@@ -28,17 +28,12 @@ def grey(value: int = 128) -> Picture:
 
 def render(path: Path, frames: Sequence[FramePrediction], says: ModelContract | None = None) -> list[Image]:
     """Frames of the rendered video, RGB."""
-    with Renderer(path, says or contract(), 12.5) as renderer:
+    with Renderer(path, says or contract(), 12.5, None) as renderer:
         passed = list(renderer.draw(iter(frames)))
     assert [item.number for item in passed] == [item.number for item in frames]
     assert all(item.picture is None for item in passed), "pictures are not kept"
-    capture = cv2.VideoCapture(str(path))
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(12.5)
-    images = []
-    while (decoded := capture.read())[0]:
-        images.append(np.asarray(cv2.cvtColor(decoded[1], cv2.COLOR_BGR2RGB), np.uint8))
-    capture.release()
-    return images
+    with av.open(str(path)) as container:
+        return [np.asarray(image.to_ndarray(format="rgb24"), np.uint8) for image in container.decode(video=0)]
 
 
 def share_of(image: Image, row: int, colour: tuple[int, int, int]) -> float:
@@ -147,17 +142,41 @@ def test_an_early_end_leaves_a_video_of_what_was_drawn(tmp_path: Path) -> None:
         yield from (frame(n, picture=grey()) for n in (1, 2))
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Renderer(tmp_path / "a.avi", contract(), None) as renderer:
+    with pytest.raises(KeyboardInterrupt), Renderer(tmp_path / "a.avi", contract(), None, None) as renderer:
         list(renderer.draw(interrupted()))
     assert not (tmp_path / "a.avi").exists()
-    capture = cv2.VideoCapture(str(tmp_path / "a.partial.avi"))
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 2
-    capture.release()
+    with av.open(str(tmp_path / "a.partial.avi")) as container:
+        assert len(list(container.decode(video=0))) == 2
+
+
+def test_a_picture_that_turns_in_mid_stream_is_fitted_and_its_boxes_too(tmp_path: Path) -> None:
+    turned = Picture(pixels=np.full((WIDTH, HEIGHT, 3), 200, np.uint8), scale=2.0)
+    found = face((0, 0, 0), box=(50, 60, 150, 200))
+    _, image = render(tmp_path / "a.avi", [frame(1, picture=grey()), frame(2, found, picture=turned)])
+    # 480 x 640 becomes 360 x 480.
+    assert image[300:, 20:340].mean() == pytest.approx(200, abs=3)
+    assert image[:, 380:630].mean() < 40
+    rows, columns = np.nonzero(np.abs(image[:, :WIDTH].astype(int) - np.array(GREEN)).max(axis=2) < 60)
+    assert (columns.min(), columns.max()) == (pytest.approx(101 * 0.75, abs=3), pytest.approx(301 * 0.75, abs=3))
+    assert (rows.min(), rows.max()) == (pytest.approx(121 * 0.75, abs=3), pytest.approx(401 * 0.75, abs=3))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_full_disk_is_said_and_leaves_no_video(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a.partial{suffix}").symlink_to("/dev/full")
+    noise = Picture(pixels=np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8), scale=1.0)
+    with pytest.raises(DataError) as caught:
+        render(tmp_path / f"a{suffix}", [frame(n, picture=noise) for n in range(1, 4)])
+    assert str(caught.value) == (
+        f"render: expected a file that can be written, got 'no space left on device': '{tmp_path}/a{suffix}'; "
+        "check disk and path"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_format_or_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="render: expected a video that ends in .mp4, .avi, .mkv, got 'a.gif'"):
-        Renderer(Path("a.gif"), contract(), None)
+        Renderer(Path("a.gif"), contract(), None, None)
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="render: expected a file that can be written"):
         render(tmp_path / "file/a.avi", [frame(1, picture=grey())])

@@ -10,7 +10,7 @@ import pytest
 
 import faceflow
 from faceflow.errors import DataError
-from faceflow.inference.frames import find_sources
+from faceflow.inference.frames import search_sources
 from faceflow.inference.run_results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from tests.helpers.exported import write_model
@@ -24,7 +24,7 @@ def results(tmp_path: Path) -> Results:
     predictor = faceflow.load(write_model(tmp_path / "m.onnx"), crops=True)
     plot, output = str(tmp_path / "out/a.html"), str(tmp_path / "out/a.csv")
     files = choose_files(output, render=None, plot=plot, source=str(video), overwrite=False)
-    return Results(files, predictor, find_sources(video, predictor.settings.frames), {"smooth": 0})
+    return Results(files, predictor, search_sources(video, predictor.settings.frames), {"smooth": 0})
 
 
 def written(folder: Path) -> set[str]:

@@ -12,8 +12,7 @@ from torch import nn
 
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.models.backbone import Backbone, check_backbone, input_statistics
-from faceflow.models.weights import read_weights
-from tests.helpers.networks import random_images
+from tests.helpers.networks import random_images, read_weights
 
 FAMILIES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]
 

@@ -11,9 +11,12 @@ import torch
 from safetensors.torch import save
 
 from faceflow.errors import CheckpointError
-from faceflow.models.weights import Weights, load_file, read_weights
+from faceflow.models.weights import Weights, load_file
+from tests.helpers.networks import read_weights
 
 STATE = {"conv.weight": torch.arange(12.0).reshape(3, 4), "bn.running_mean": torch.ones(3)}
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345\n"
+PAGE = "\n<!DOCTYPE html>\n<html><title>Google Drive - Quota exceeded</title></html>\n"
 SHAPES = {name: value.shape for name, value in STATE.items()}
 
 
@@ -97,6 +100,14 @@ def test_safetensors_file_is_read(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], value) for name, value in STATE.items())
 
 
+def test_content_says_the_kind_of_a_file_whatever_its_suffix(tmp_path: Path) -> None:
+    (tmp_path / "safe.pth").write_bytes(save(STATE))
+    torch.save(STATE, tmp_path / "torch.safetensors")
+    for name in ("safe.pth", "torch.safetensors"):
+        found = read_weights(tmp_path / name, key="model.weights").tensors
+        assert all(torch.equal(found[key], value) for key, value in STATE.items())
+
+
 @pytest.mark.parametrize("wrapper", ["torch", "pickle"])
 def test_pickled_code_is_refused_and_never_run(tmp_path: Path, wrapper: str) -> None:
     target, path = tmp_path / "exploded", tmp_path / "bomb.pth"
@@ -110,8 +121,36 @@ def test_pickled_code_is_refused_and_never_run(tmp_path: Path, wrapper: str) -> 
 
 def test_pickled_code_in_a_torch_file_is_called_so(tmp_path: Path) -> None:
     torch.save({"hook": Bomb(tmp_path / "exploded")}, tmp_path / "bomb.pth")
-    with pytest.raises(CheckpointError, match=r"expected tensors and plain values only, got pickled code"):
+    with pytest.raises(CheckpointError, match=r"expected tensors and plain values only, got pickled code \(\S*open\)"):
         load_file(tmp_path / "bomb.pth", key="checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (POINTER, "expected a file of tensors, got a Git LFS pointer to it: '{path}'; run: git lfs pull"),
+        (PAGE, "expected a file of tensors, got a web page: '{path}'; download the file itself"),
+    ],
+)
+def test_what_stands_in_for_a_file_that_was_not_fetched_is_named(tmp_path: Path, content: str, got: str) -> None:
+    for name in ("w.pth", "w.safetensors"):
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        assert refusal(path) == "model.weights: " + got.format(path=path)
+
+
+def test_a_file_of_another_kind_is_not_called_code(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_text("AU1,filename\n1,a.png\n", encoding="utf-8")
+    expected = f"{path}: expected a torch or safetensors file, got one of another kind; check model.weights"
+    assert refusal(path) == expected
+
+
+def test_an_address_is_not_taken_for_a_file() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"^checkpoint: expected a file, got the address 'https://a\.b/c\.ckpt'; "
+    ):
+        load_file("https://a.b/c.ckpt", key="checkpoint")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -172,6 +172,109 @@ def test_an_interrupted_run_is_closed_with_its_pictures_and_goes_on_under_its_id
     assert again.exit_codes == [0]
 
 
+AGENT = {  # what `wandb agent` sets for each of its runs, and what a user may add
+    "WANDB_RUN_ID": "k3x9",
+    "WANDB_PROJECT": "their-project",
+    "WANDB_ENTITY": "their-team",
+    "WANDB_SWEEP_ID": "s7w2",
+}
+NAMED = {
+    "WANDB_NAME": "my name",
+    "WANDB_RUN_GROUP": "my group",
+    "WANDB_JOB_TYPE": "my type",
+    "WANDB_NOTES": "my notes",
+    "WANDB_TAGS": "a,b",
+}
+
+
+def place(run: Any) -> tuple[str, str, str, str]:
+    return run.run_id, run.project, run.entity, run.sweep_id
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_the_environment_of_an_agent_decides_where_the_run_goes_and_what_is_noted(
+    swept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = AGENT if swept else {name: text for name, text in AGENT.items() if name != "WANDB_SWEEP_ID"}
+    for name, text in (agent | NAMED | {"WANDB_DIR": str(tmp_path / "theirs")}).items():
+        monkeypatch.setenv(name, text)
+    (tmp_path / "theirs").mkdir()
+    wandb.teardown()
+    with tracked([tracker(tmp_path)], described(tmp_path, group=None)):
+        pass
+    (run,) = offline_runs(tmp_path / "theirs")
+    expected = ("k3x9", "their-project", "their-team", "s7w2" if swept else "")
+    assert place(run.run) == expected
+    assert (run.run.display_name, run.run.run_group, run.run.job_type) == ("my name", "my group", "my type")
+    assert (run.run.notes, list(run.run.tags)) == ("my notes", ["a", "b"])
+    noted = json.loads((tmp_path / "tracking.json").read_text())["wandb"]
+    assert noted == {
+        **{"id": "k3x9", "project": "their-project", "entity": "their-team", "mode": "auto"},
+        **{"name": "my name", "group": "my group", "job_type": "my type"},
+    }
+
+    for name in (*agent, *NAMED, "WANDB_DIR"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_PROJECT", "of-the-next-run")  # of the shell in which the model is exported
+    wandb.teardown()
+    again = WandbTracker.reopen(tmp_path)
+    assert again is not None
+    with tracked([again], described(tmp_path, group=None, continues=tmp_path)):
+        pass
+    assert place(offline_runs(tmp_path)[-1].run) == ("k3x9", "their-project", "their-team", "")
+
+
+@pytest.fixture
+def forgotten_environment() -> Iterator[None]:
+    yield
+    wandb.teardown()  # it remembers the environment of its first run
+
+
+def test_a_run_is_not_opened_again_in_the_environment_of_a_sweeps_other_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tracking.json").write_text(json.dumps({"wandb": {"id": "mine", "project": "p", "mode": "auto"}}))
+    for name, text in AGENT.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ConfigError, match="track: expected the run 'mine' of .*, got another in WANDB_RUN_ID"):
+        WandbTracker.reopen(tmp_path)
+    monkeypatch.setenv("WANDB_RUN_ID", "mine")
+    assert WandbTracker.reopen(tmp_path) is not None
+
+
+def test_several_runs_do_not_share_the_id_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "k3x9")
+    with (
+        pytest.raises(ConfigError, match="WANDB_RUN_ID: expected a command that trains one run, .*fold_1.*; unset"),
+        tracked([tracker(tmp_path)], described(tmp_path)),
+    ):
+        pass
+
+
+def test_a_resumed_run_stays_in_its_project(tmp_path: Path) -> None:
+    with tracked([tracker(tmp_path, project="first")], described(tmp_path)):
+        pass
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    with tracked([tracker(resumed, project="second")], described(resumed, continues=tmp_path)):
+        pass
+    (before,), (after,) = offline_runs(tmp_path), offline_runs(resumed)
+    assert (after.run.run_id, after.run.project) == (before.run.run_id, "first")
+
+
+@pytest.mark.parametrize("variable", ["WANDB_RUN_ID", "WANDB_INIT_TIMEOUT"])
+def test_variables_that_wandb_cannot_read_are_one_line(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten_environment: None
+) -> None:
+    wandb.teardown()
+    monkeypatch.setenv(variable, "a/b")
+    with (
+        pytest.raises(ConfigError, match=r"logger.wandb: (expected WANDB_... variables|W&B refused the run)"),
+        tracked([tracker(tmp_path)], described(tmp_path, group=None)),
+    ):
+        pass
+
+
 @pytest.fixture
 def forgotten_logins() -> Iterator[None]:
     yield
@@ -194,7 +297,12 @@ def test_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_logins
     with pytest.raises(ConfigError, match=r"logger.wandb: expected an API key of W&B, got a malformed one \(.*has 5"):
         choose_mode("auto")
     monkeypatch.setenv("WANDB_MODE", "offline")
+    assert choose_mode("auto") == choose_mode("online") == "offline"
+    monkeypatch.setenv("WANDB_MODE", "dryrun")
     assert choose_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_MODE", "ofline")
+    with pytest.raises(ConfigError, match="WANDB_MODE: expected auto, online, offline, disabled, got .ofline."):
+        choose_mode("offline")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from lightning.pytorch.callbacks import LearningRateMonitor
 
 from faceflow.errors import ConfigError
-from faceflow.training.build import build_objectives, build_pipelines, build_spec, build_trainer
+from faceflow.training.build import build_objectives, build_pipelines, build_spec, build_trainer, check_trainer
 from tests.helpers.runs import MODEL, RESIZE, TRAINER
 
 
@@ -56,6 +56,7 @@ def test_a_method_that_is_none_is_refused(method: dict[str, Any], message: str) 
 
 
 def trainer(output: Path, callbacks: dict[str, Any] | None = None, **changes: Any) -> Any:
+    check_trainer(TRAINER | changes)
     return build_trainer(TRAINER | changes, callbacks=callbacks or {}, watchers=[], loggers=[], output=output)
 
 

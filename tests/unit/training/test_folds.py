@@ -72,6 +72,7 @@ def train(
     )
 
 
+@pytest.mark.slow
 def test_finished_folds_are_kept_and_others_than_those_are_refused(
     faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

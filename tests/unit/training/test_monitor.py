@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.scoring import SplitScorer
-from faceflow.training.monitor import check_monitor, default_monitor
+from faceflow.training.monitor import check_monitor, check_monitor_name, default_monitor
 from tests.helpers.networks import label_table, network_spec
 
 
@@ -40,3 +41,18 @@ def test_labels_on_which_it_is_undefined_are_refused() -> None:
         check("val/f1_val", labels=[0, 0, 1])
     with pytest.raises(DataError, match="expected several intensities of at least one AU for monitor=val/icc"):
         check("val/icc", levels=5, labels=[3, 3, 3])
+
+
+@pytest.mark.parametrize("levels", [1, 5])
+def test_every_metric_that_is_logged_has_a_name_that_passes(levels: int) -> None:
+    tables = [label_table(name, {"AU1": [0, 5, 3], "AU12": [0.0, 4, 0]}) for name in ("one", "two")]
+    scorer = SplitScorer(tables, network_spec(levels=levels))
+    guess, rows = scorer.decode(np.random.default_rng(0).random((scorer.total, 2, levels))), np.arange(scorer.total)
+    for name in scorer.named("val", scorer.score(rows, guess, scorer.tune(rows, guess))):
+        check_monitor_name(name)
+
+
+@pytest.mark.parametrize("monitor", ["val/foo", "f1_val", "test/f1_val", "val", 3])
+def test_other_names_are_refused_whatever_the_data(monitor: object) -> None:
+    with pytest.raises(ConfigError, match=f"^monitor: expected a validation metric, got '{monitor}'; "):
+        check_monitor_name(monitor)

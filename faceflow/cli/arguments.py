@@ -1,0 +1,70 @@
+"""A command line as people type it, brought into the order that Hydra takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from faceflow.errors import ConfigError
+
+_FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"} | {
+    *("--shell-completion", "-sc")
+}
+_VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"} | {
+    "--experimental-rerun"
+}
+_MAYBE_VALUED = {"--info", "-i"}
+_LOOKS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")  # of --info
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"  # what text processors and web pages make of "-"
+_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
+
+
+def ordered(arguments: Sequence[str], command: str) -> list[str]:
+    """Hydra's own options in front of the settings: it reads no setting behind one of them.
+
+    Args:
+        arguments: of the command line.
+        command: its name, for messages.
+
+    Raises:
+        ConfigError: an option that the command does not have, typographic dashes or quotes, or a setting without "=".
+    """
+    options: list[str] = []
+    settings: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name = argument.partition("=")[0]
+        if name[:1] and name[0] in _DASHES:
+            raise ConfigError(
+                f"'{argument}': expected -, got the dash of a text processor ({name[0]}); type it as "
+                f"'-{argument.lstrip(_DASHES)}' or '--{argument.lstrip(_DASHES)}'"
+            )
+        if name in _FLAGS:
+            options.append(argument)
+        elif name in _VALUED | _MAYBE_VALUED:
+            options.append(argument)
+            follows = rest and "=" not in argument and (name in _VALUED or rest[0] in _LOOKS)
+            if follows:
+                options.append(rest.pop(0))
+        elif name.startswith("-"):
+            value = argument[len(name) + 1 :] or (rest[0] if rest and not rest[0].startswith("-") else "VALUE")
+            raise ConfigError(
+                f"'{argument}': expected key=value, got an option that faceflow-{command} does not have; write "
+                f"{name.lstrip('-')}={value}, or see faceflow-{command} --help"
+            )
+        else:
+            _check_setting(argument)
+            settings.append(argument)
+    return [*options, *settings]
+
+
+def _check_setting(argument: str) -> None:
+    key, equals, value = argument.partition("=")
+    if not equals and Path(argument).exists():  # a forgotten key is another mistake
+        return
+    if key != key.rstrip() or not key or (not equals and not key.startswith("~")):
+        lack = ("a space before '='" if key else "no key before '='") if equals else "no '='"
+        raise ConfigError(f"'{argument}': expected key=value, got {lack}; write it as one word, key=value")
+    if len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES and not Path(value).exists():
+        raise ConfigError(f"'{argument}': expected ' or \" as quotes, got {value[0]} and {value[-1]}; type them again")

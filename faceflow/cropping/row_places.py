@@ -1,0 +1,223 @@
+"""Labels of the user's own files: which frame of which clip each row of a table names, and where in it the face is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from faceflow.cropping.clips import Clip
+from faceflow.errors import DataError
+from faceflow.tables.columns import name_columns, no_column
+from faceflow.tables.label_cells import check_label_cells
+from faceflow.tables.numbers import Marks, find_marks, read_number
+from faceflow.tables.reading import read_table
+from faceflow.tables.table import Table
+
+Box = tuple[float, float, float, float]
+
+_CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom"))
+_SIZES = (
+    *(("x", "y", "w", "h"), ("x", "y", "width", "height"), ("left", "top", "width", "height")),
+    ("facerectx", "facerecty", "facerectwidth", "facerectheight"),  # Py-Feat
+)
+_DRIVE = re.compile(r"[a-zA-Z]:/")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A frame of a clip; photographs are frames by number too."""
+
+    clip: str
+    frame: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRows:
+    """Rows of a table: what each labels.
+
+    `places` (N,) are None for a row whose file is not there, `boxes` (N,) are x1, y1, x2, y2 in pixels of the upright
+    picture, None where a row has none. `marks` are the decimal marks of the labels.
+    """
+
+    table: Table
+    places: Sequence[Place | None]
+    boxes: Sequence[Box | None]
+    marks: Marks
+
+    @property
+    def boxed(self) -> bool:
+        """Whether any row says where its face is."""
+        return any(box is not None for box in self.boxes)
+
+
+def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence[Clip]) -> LabelRows:
+    """Read a table of labels and find the frames that its rows name.
+
+    A `filename` is a path below a source, the end of a path that only one file has, or the path of another machine
+    that ends like a file below a source. Rows of a video have a `frame`, counted from 1. Where one video is all there
+    is, no `filename` is needed.
+
+    Args:
+        path: of the table.
+        names: standard name -> what the file calls the column.
+        clips: that are cropped.
+
+    Raises:
+        ConfigError, DataError: a table that cannot be read, no AU, a name that several files have, no row of any file,
+            or two rows of one face.
+    """
+    table = name_columns(read_table(path.expanduser(), key="labels"), names, key="columns")
+    marks = check_label_cells(table)
+    if not table.rows:
+        raise DataError(f"{path}: expected rows, got only a header; add rows")
+    places = _places(table, clips)
+    if not any(places):
+        name = (table.named("filename") or [""])[0]
+        raise DataError(
+            f"{table.where(0)}: expected files of source in column 'filename', got none in {len(places)} rows, such as "
+            f"'{name}'; check source, or write paths below it"
+        )
+    rows = LabelRows(table=table, places=places, boxes=_boxes(table), marks=marks)
+    _check_single(rows)
+    return rows
+
+
+def _places(table: Table, clips: Sequence[Clip]) -> list[Place | None]:
+    files = _Files(clips)
+    names, frames = table.named("filename"), table.named("frame")
+    if names is None:
+        if len(clips) > 1 or clips[0].images is not None:
+            raise no_column(table.path, table, "filename", key="columns")
+        names = [str(clips[0].file)] * len(table.rows)
+    found: dict[str, tuple[str, int | None] | None] = {}
+    places: list[Place | None] = []
+    for row, name in enumerate(names):
+        if name not in found:
+            found[name] = files.find(name, table.where(row))
+        clip_and_number = found[name]
+        if clip_and_number is None:
+            places.append(None)
+            continue
+        clip, number = clip_and_number
+        if number is None:
+            if frames is None:
+                raise DataError(
+                    f"{table.path}: expected a column 'frame' for the frames of '{name}', got {table.listed()}; add "
+                    "it: frame 1 is the first"
+                )
+            number = _frame(frames[row], table.where(row))
+        places.append(Place(clip, number))
+    return places
+
+
+def _frame(text: str, where: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if number < 1 or number != int(number):
+        raise DataError(f"{where}: expected a frame from 1 on, got '{text}'; frame 1 is the first of a video")
+    return int(number)
+
+
+class _Files:
+    """Files of clips by what a table may call them."""
+
+    def __init__(self, clips: Iterable[Clip]) -> None:
+        self._places: dict[Path, tuple[str, int | None]] = {}
+        self._below: dict[Path, tuple[str, ...]] = {}  # parts of the path below the source
+        self._by_name: dict[str, list[Path]] = {}
+        for clip in clips:
+            for number, path in clip.images.items() if clip.images is not None else ((None, Path(str(clip.file))),):
+                folder = PurePosixPath(clip.name) if clip.images is not None else PurePosixPath(clip.name).parent
+                self._places[path] = clip.name, number
+                self._below[path] = (*folder.parts, path.name)
+                for name in {path.name.casefold(), path.stem.casefold()}:
+                    self._by_name.setdefault(name, []).append(path)
+
+    def find(self, text: str, where: str) -> tuple[str, int | None] | None:
+        """Clip of a file and its number among the images of the clip; None where there is no such file.
+
+        Raises:
+            DataError: several files have the name.
+        """
+        name = text.replace("\\", "/")
+        drive = _DRIVE.match(name)
+        path = PurePosixPath(name[2:] if drive else name)
+        parts = tuple(part for part in path.parts if part not in (".", "..", "/"))
+        if not parts:
+            return None
+        fitting = [found for found in self._by_name.get(parts[-1].casefold(), []) if self._fits(found, parts)]
+        if not fitting and path.is_absolute():  # of another machine
+            ends = [
+                (len(below), found)
+                for found in self._by_name.get(parts[-1].casefold(), [])
+                if parts[-len(below := self._below[found]) :] == below
+            ]
+            longest = max((length for length, _ in ends), default=0)
+            fitting = [found for length, found in ends if length == longest]
+        exact = [found for found in fitting if found.name == parts[-1]]
+        whole = [found for found in fitting if self._below[found] == parts]
+        best = whole or exact or fitting
+        if len(best) > 1:
+            raise DataError(
+                f"{where}: expected one file, got '{text}', as which '{best[0]}' and '{best[1]}' end; write more "
+                "of the path"
+            )
+        return self._places[best[0]] if best else None
+
+    def _fits(self, found: Path, parts: tuple[str, ...]) -> bool:
+        """Whether a file's path ends with parts; capitals and a suffix that is left out do not matter."""
+        own = tuple(part.casefold() for part in found.absolute().parts)
+        said = tuple(part.casefold() for part in parts)
+        return len(said) <= len(own) and own[len(own) - len(said) : -1] == said[:-1]
+
+
+def _boxes(table: Table) -> list[Box | None]:
+    header = [name.lower() for name in table.header]
+    found = next((names for names in (*_CORNERS, *_SIZES) if set(names) <= set(header)), None)
+    if found is None:
+        if partial := next((names for names in (*_CORNERS, *_SIZES) if len(set(names) & set(header)) == 3), None):
+            lacking = next(name for name in partial if name not in header)
+            raise DataError(f"{table.path}: expected a box in columns {', '.join(partial)}, got no '{lacking}'; add it")
+        return [None] * len(table.rows)
+    columns = [table.column(header.index(name)) for name in found]
+    marks = find_marks(text for column in columns for text in column)
+    boxes: list[Box | None] = []
+    for row, cells in enumerate(zip(*columns, strict=True)):
+        try:
+            numbers = [read_number(cell, marks) for cell in cells]
+        except ValueError as error:
+            raise DataError(f"{table.where(row)}: expected numbers of a box, got '{error}'; correct it") from error
+        said = [number for number in numbers if number is not None]
+        if not said:
+            boxes.append(None)
+            continue
+        if len(said) == 4:
+            x1, y1, third, fourth = said
+            box = (x1, y1, x1 + third, y1 + fourth) if found in _SIZES else (x1, y1, third, fourth)
+            if box[0] < box[2] and box[1] < box[3]:
+                boxes.append(box)
+                continue
+        raise DataError(
+            f"{table.where(row)}: expected a box in {', '.join(found)} of some width and height, got "
+            f"{', '.join(cell or 'nothing' for cell in cells)}; correct it, or leave all four empty"
+        )
+    return boxes
+
+
+def _check_single(rows: LabelRows) -> None:
+    """Two rows of one frame must say which face each of them is."""
+    first: dict[Place, int] = {}
+    table = rows.table
+    for row, place in enumerate(rows.places):
+        if place is None or rows.boxes[row] is not None:
+            continue
+        other = first.setdefault(place, row)
+        if other != row and table.rows[other] != table.rows[row]:
+            raise DataError(
+                f"{table.where(row)}: expected one row per picture or frame, got another in line "
+                f"{table.lines[other]}; keep one, or say in x1, y1, x2, y2 which face each of them labels"
+            )

@@ -1,0 +1,154 @@
+"""A video file or a stream as its container describes it: its pictures, how many there are, and whether all are."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from faceflow.errors import DataError
+
+_PATIENCE_S = 10.0  # for an answer of a stream
+_FASTEST = 1000  # frames/s; what claims more names the tick of its clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFacts:
+    """What the container says: about how many frames there are (0: unknown), and their mean rate per second."""
+
+    frames: int
+    rate: float | None
+
+
+@contextlib.contextmanager
+def open_video(source: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file, or the address of a stream, and choose its pictures; what else is in it is not read.
+
+    Raises:
+        DataError: not a video, or one that FFmpeg has no decoder for.
+    """
+    with open_container(source) as container:
+        stream = pictures_of(container, source)
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        yield container, stream
+
+
+def open_container(source: Path | str) -> InputContainer:
+    """Open a file, or the address of a stream, whatever is in it.
+
+    Raises:
+        DataError: FFmpeg cannot read it.
+    """
+    try:
+        if isinstance(source, str):
+            options = {"rtsp_flags": "prefer_tcp"} if source.startswith("rtsp") else {}
+            return av.open(source, options=options, timeout=_PATIENCE_S)
+        # Without "file:" a name with a colon would be an address; a playlist must not open addresses either.
+        return av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, OSError) as error:
+        raise unreadable(source, _why_unreadable(source, error)) from error
+
+
+def pictures_of(container: InputContainer, source: Path | str) -> VideoStream:
+    """Choose the stream of moving pictures.
+
+    Raises:
+        DataError: there is none, or none that FFmpeg has a decoder for.
+    """
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise unreadable(source, "one without moving pictures")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    if stream.codec_context is None:
+        raise unreadable(source, "one of a codec that FFmpeg cannot decode")
+    return stream
+
+
+def unreadable(source: Path | str, got: str) -> DataError:
+    """Say that a file or a stream is no video that can be read."""
+    if isinstance(source, str):
+        return DataError(f"{public_name(source)}: expected a stream, got {got}; check the address and that it is on")
+    return DataError(f"{source}: expected a video, got {got}; replace the file or leave it out")
+
+
+def public_name(address: str) -> str:
+    """An address without what may be secret: user, password and query."""
+    return re.sub(r"://[^/]*@", "://", address).partition("?")[0]
+
+
+def describe_video(path: Path) -> VideoFacts:
+    """Read what a container says, without decoding; nothing of a file that cannot be read."""
+    try:
+        with open_video(path) as (container, stream):
+            rate = float(stream.average_rate or 0)
+            if not 0 < rate < _FASTEST:
+                return VideoFacts(frames=0, rate=None)
+            return VideoFacts(frames=max(0, round(_seconds(container, stream) * rate)), rate=rate)
+    except DataError:
+        return VideoFacts(frames=0, rate=None)
+
+
+def _seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Duration of the pictures; 0 where the container does not say."""
+    base = stream.time_base or 0
+    if stream.duration is not None:
+        return float(stream.duration * base)
+    if container.duration is not None:  # counts from 0, wherever the pictures begin
+        return container.duration / av.time_base - float((stream.start_time or 0) * base)
+    return 0.0
+
+
+def find_missing(container: InputContainer, stream: VideoStream, packets: int, end_s: float) -> str | None:
+    """Say what a file lacks that was cut off, as far as its container tells.
+
+    Args:
+        container: as opened.
+        stream: its pictures.
+        packets: that were read.
+        end_s: when the last one ends, in seconds as the container counts them.
+    """
+    promised = 0
+    if "mp4" in container.format.name:
+        promised = len(stream.index_entries)
+    elif container.format.name == "avi":
+        promised = stream.frames
+    if promised - packets > _slack(promised):
+        return f"expected {promised} frames, got {packets}: the file is cut off"
+    if (seconds := _matroska_end_s(stream)) - end_s > max(0.5, seconds / 200):
+        return f"expected video until {seconds:.1f} s, got it until {end_s:.1f} s: the file is cut off"
+    return None
+
+
+def _slack(promised: int) -> int:
+    """Frames by which writers are wrong about their own files."""
+    return max(2, promised // 200)
+
+
+def _matroska_end_s(stream: VideoStream) -> float:
+    """End of a stream by a tag that most writers of Matroska and WebM add, as 00:01:02.500000000; 0 without."""
+    hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except ValueError:
+        return 0.0
+
+
+def _why_unreadable(source: Path | str, error: av.FFmpegError | OSError) -> str:
+    if isinstance(source, str):
+        return (error.strerror or str(error)).lower()
+    try:
+        with source.open("rb") as file:
+            return "a file that FFmpeg cannot decode" if file.read(1) else "a file of zero bytes"
+    except OSError as failure:
+        return (failure.strerror or str(failure)).lower()

@@ -1,0 +1,126 @@
+"""Dialects of CSV: the encoding of a text, and what stands between its cells."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceflow.errors import DataError
+
+log = logging.getLogger(__name__)
+
+Line = tuple[int, list[str]]
+"""Number as an editor counts, and cells."""
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+_MARKS = {  # those of UTF-32 first: that of UTF-16 begins one of them
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+_SAMPLE = 4096  # bytes that tell UTF-16 without a mark
+_SAMPLED_ROWS = 200  # rows that tell the separator
+_STATED = re.compile(r'"?sep=(.|\\t)"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)  # Excel's first line
+
+
+def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
+    """Text of a file, and a note where its encoding is a guess.
+
+    Raises:
+        DataError: bytes that are no text in any encoding that is tried.
+    """
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+    encoding = encoding or _utf_16_without_mark(content) or "utf-8"
+    try:
+        return content.decode(encoding), ()
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise DataError(
+                f"{path}: expected {encoding.upper()} text as its first bytes say, got '{error.reason}' at byte "
+                f"{error.start}; save it as 'CSV UTF-8'"
+            ) from error
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}:{line}: expected UTF-8 text, got the byte 0x{content[error.start]:02x}; save it as 'CSV UTF-8'"
+        ) from error
+    word = next(word for word in re.split(r"[\s,;|\"]+", text) if not word.isascii())
+    log.warning(
+        "%s: no UTF-8, so read as Windows-1252, which gives '%s'; save it as 'CSV UTF-8' if that is wrong", path, word
+    )
+    return text, ("read as Windows-1252",)
+
+
+def split_text(path: Path, text: str) -> tuple[Iterator[Line], tuple[str, ...]]:
+    """Cells of every line, and a note where they are separated by something other than commas.
+
+    The separator is what a first line "sep=;" says, else what gives the header its cells and no row more than these.
+
+    Raises:
+        DataError: cells separated by spaces, or, from the iterator, a quote that is never closed.
+    """
+    stated = _STATED.match(text)
+    skipped = 1 if stated else 0
+    body = text[stated.end() :] if stated else text
+    separator = stated[1].replace("\\t", "\t") if stated else _find_separator(path, body)
+    name = SEPARATORS.get(separator, f"'{separator}'")
+    return _split(path, body, separator, skipped), () if separator == "," else (f"{name} between columns",)
+
+
+def _utf_16_without_mark(content: bytes) -> str | None:
+    """Text in Latin letters has a zero in every second byte."""
+    sample = content[:_SAMPLE]
+    zeros = [sample[start::2].count(0) / max(1, len(sample) // 2) for start in (0, 1)]
+    for zero, letter, encoding in ((1, 0, "utf-16-le"), (0, 1, "utf-16-be")):
+        if zeros[zero] > 0.5 and zeros[letter] < 0.1:
+            return encoding
+    return None
+
+
+def _find_separator(path: Path, body: str) -> str:
+    found = {}
+    for separator in SEPARATORS:
+        lines = [cells for _, cells in itertools.islice(_split(path, body, separator, 0), _SAMPLED_ROWS) if any(cells)]
+        width = len(lines[0]) if lines else 0
+        if width > 1:
+            found[separator] = all(len(cells) <= width or not any(cells[width:]) for cells in lines[1:]), width
+    if found:
+        return max(found, key=lambda separator: found[separator])
+    words = [line.split() for line in itertools.islice(filter(None, map(str.strip, body.splitlines())), 2)]
+    if len(words) == 2 and 1 < len(words[0]) == len(words[1]):
+        raise DataError(
+            f"{path}: expected commas, semicolons or tabs between columns, got spaces in "
+            f"'{' '.join(words[0])[:40]}'; save it as CSV"
+        )
+    return ","
+
+
+def _split(path: Path, body: str, separator: str, skipped: int) -> Iterator[Line]:
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, skipinitialspace=True)
+    first = 1
+    try:
+        for cells in reader:
+            last = reader.line_num
+            if last > first and last == _count_lines(body) and body.count('"') % 2:
+                raise csv.Error("a quote that is never closed")
+            yield first + skipped, cells
+            first = last + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}:{first + skipped}: expected cells with whole quotes, got '{error}'; close the quote or remove it"
+        ) from error
+
+
+def _count_lines(text: str) -> int:
+    return len(re.findall(r"\r\n|\r|\n", text)) + (not text.endswith(("\r", "\n")))

@@ -1,0 +1,143 @@
+"""One reader for every table of the user: CSV in any dialect, Excel workbooks, Parquet."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import warnings
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from faceflow.errors import DataError
+from faceflow.stand_ins import stand_in
+from faceflow.tables.dialect import Line, decode, split_text
+from faceflow.tables.table import Table
+
+_PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ\x00": lzma.decompress}
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def read_table(path: Path, *, key: str) -> Table:
+    """Read a table with a header; what a file is shows in its first bytes, not in its name.
+
+    Text may be UTF-8, UTF-16 or Windows-1252, with commas, semicolons, tabs or bars between cells, and packed by gzip,
+    bzip2, xz or zip. Workbooks (.xlsx) need openpyxl, Parquet needs pyarrow. Empty rows are left out.
+
+    Args:
+        path: the file.
+        key: config key that names it, for messages.
+
+    Raises:
+        DataError: no such file, no header, a row longer than the header, or a format that cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise DataError(f"{key}: expected a CSV file, got '{path}' ({reason}); check the path") from error
+    if instead := stand_in(path):
+        raise DataError(f"{key}: expected a CSV file, got {instead}")
+    return _table(path, *_lines(path, content))
+
+
+def _lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
+    """Lines of a file by its format, with their numbers, and what was taken for granted."""
+    for start, unpack in _PACKED.items():
+        if content.startswith(start):
+            try:
+                return _lines(path, unpack(content))
+            except (OSError, EOFError, lzma.LZMAError) as error:
+                raise DataError(f"{path}: expected a whole packed file, got '{error}'; copy it again") from error
+    if content.startswith(b"PK\x03\x04"):
+        return _zipped_lines(path, content)
+    if content.startswith(b"PAR1"):
+        return _parquet_lines(path, content), ()
+    if content.startswith(_OLD_EXCEL):
+        raise DataError(f"{path}: expected a CSV file, got an old Excel file (.xls); save it as CSV or .xlsx")
+    text, notes = decode(path, content)
+    lines, more = split_text(path, text)
+    return lines, notes + more
+
+
+def _table(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Table:
+    filled = ((number, [*map(str.strip, cells)]) for number, cells in lines)
+    whole = ((number, cells) for number, cells in filled if any(cells))
+    first, names = next(whole, (1, []))
+    if not names:
+        raise DataError(f"{path}:1: expected a header, got an empty line; write AU columns and 'filename'")
+    width = len(names)
+    rows, numbers = [], []
+    for number, cells in whole:
+        if len(cells) > width and any(cells[width:]):
+            raise DataError(
+                f"{path}:{number}: expected {width} cells as in the header (line {first}), got {len(cells)}; remove "
+                "what is too many, or put quotes around text that holds a separator"
+            )
+        rows.append(cells[:width] + [""] * (width - len(cells)))
+        numbers.append(number)
+    header = tuple(name.strip("\ufeff'\" ") for name in names)
+    return Table(path=path, header=header, rows=rows, lines=numbers, notes=notes)
+
+
+def _zipped_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            if "xl/workbook.xml" not in names:
+                if len(names) != 1:
+                    raise DataError(
+                        f"{path}: expected a CSV file, an Excel workbook, or an archive of one file, got an archive of "
+                        f"{len(names)}; save the table as CSV"
+                    )
+                return _lines(path, archive.read(names[0]))
+    except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # RuntimeError: it has a password
+        raise DataError(f"{path}: expected a whole archive, got '{error}'; save the table as CSV") from error
+    return _workbook_lines(path, content)
+
+
+def _workbook_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise DataError(
+            f"{path}: expected a CSV file, got an Excel workbook; save it as CSV, or pip install openpyxl"
+        ) from error
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of styles that openpyxl does not know
+            book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+            sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book.worksheets]
+    except Exception as error:  # openpyxl lets through what its XML parser and its converters raise
+        raise DataError(f"{path}: expected an Excel workbook, got '{error}'; save it as CSV") from error
+    full = [(title, rows) for title, rows in sheets if any(cell is not None for row in rows for cell in row)]
+    if not full:
+        return [], ()
+    title, rows = full[0]
+    note = (f"of {len(full)} sheets the first, '{title}'",) if len(full) > 1 else ()
+    return [(number, _texts(row)) for number, row in enumerate(rows, 1)], note
+
+
+def _parquet_lines(path: Path, content: bytes) -> Iterable[Line]:
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise DataError(f"{path}: expected a CSV file, got Parquet; save it as CSV, or pip install pyarrow") from error
+    try:
+        found = parquet.read_table(io.BytesIO(content))
+    except (arrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: expected a whole Parquet file, got '{reason}'; save it as CSV") from error
+    columns = [column.to_pylist() for column in found.columns]
+    rows = [_texts(row) for row in zip(*columns, strict=True)]
+    return enumerate([list(found.column_names), *rows], 1)
+
+
+def _texts(cells: Sequence[object]) -> list[str]:
+    """Cells as a CSV would hold them; whole numbers without a point, which spreadsheets do not tell apart."""
+    return [
+        "" if cell is None else str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+        for cell in cells
+    ]

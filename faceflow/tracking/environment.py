@@ -1,0 +1,42 @@
+"""Which run the environment names, as a sweep agent or a job script sets it. It wins over configs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+from faceflow.errors import ConfigError
+from faceflow.tracking.tracker import TrackedRun
+
+log = logging.getLogger(__name__)
+
+
+def named_by_environment(variables: Mapping[str, str], *, key: str) -> dict[str, str]:
+    """Settings of a run that environment variables give, and a line in the log that says so.
+
+    Args:
+        variables: setting -> its variable; empty variables count as absent.
+        key: of the tracker, for the log.
+    """
+    found = {setting: text for setting, name in variables.items() if (text := os.environ.get(name))}
+    if found:
+        log.info(
+            "%s: the environment decides: %s",
+            key,
+            ", ".join(f"{variables[setting]}={found[setting]}" for setting in found),
+        )
+    return found
+
+
+def check_single(run: TrackedRun, variable: str) -> None:
+    """Check that a run whose id the environment gives is the only one of its command.
+
+    Raises:
+        ConfigError: a fold, or a job of a sweep: all of them would write into one run.
+    """
+    if run.group is not None:
+        raise ConfigError(
+            f"{variable}: expected a command that trains one run, got one of several, '{run.name}', all of which would "
+            f"write into that run; unset {variable}, or train without folds and -m"
+        )

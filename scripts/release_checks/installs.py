@@ -1,0 +1,153 @@
+"""Does the wheel install and run with each extra in a fresh virtual environment, away from the checkout?
+
+`python scripts/release_checks/installs.py WHEEL [--pythons python3.11 ...] [--extras base ...] [--versions tested ...]`
+
+--versions  tested: those of constraints.txt. newest: whatever pip finds. lowest: of what the wheel itself asks for, the
+            lowest version that it allows.
+
+The extras are those that the wheel names, and `base` for none. Trackers and sweeps need the training beside them.
+Each environment is removed before the next: the largest takes some 6 GB below TMPDIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import email
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from email.message import Message
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DETECTOR = Path(os.environ.get("FACEFLOW_MODELS", CHECKOUT.parent / "shared" / "models")) / "face_landmarker.task"
+STORED = CHECKOUT / "tests" / "data" / "v0_1_0"
+BASE = "base"
+LEFT_OUT = ("dev",)  # for the checkout
+VERSIONS = ("tested", "newest", "lowest")
+NEEDS_TRAINING = ("tracking", "sweep")
+TRAIN = (
+    *("faceflow-train", "data.prepare.subjects=6", "data.prepare.frames=8", "data.prepare.size=64", "debug=fast"),
+    *("model.backbone=test_resnet", "model.pretrained=false", "model.image_size=32", "loader.batch_size=8"),
+    *("trainer=cpu", "trainer.enable_progress_bar=false", "split.val=0.3", "split.test=0.2"),
+)
+INFER = ("faceflow-infer", f"onnx={STORED / 'model.onnx'}", "source=face.avi", "crops=true", "overwrite=true")
+Command = tuple[str, ...]
+
+
+def commands(extra: str) -> Iterator[Command]:
+    """What a user of an extra runs first."""
+    yield ("python", str(CHECKOUT / "scripts" / "synthetic_video.py"), "face.avi")
+    yield (*INFER, "output=face.csv", "render=face.mp4", "plot=timeline.html")
+    if extra in ("train", "export", "all"):
+        yield (*TRAIN, "logger=tensorboard", "hydra.run.dir=trained")
+        yield ("faceflow-test", "checkpoint=trained/checkpoints/best.ckpt", "accelerator=cpu", "hydra.run.dir=tested")
+    if extra in ("export", "all"):
+        yield ("faceflow-export", "checkpoint=trained/checkpoints/best.ckpt", "output=model.onnx")
+        yield ("faceflow-infer", "onnx=model.onnx", "source=face.avi", "crops=true", "output=own.csv")
+    if extra in ("tracking", "all"):
+        yield (*TRAIN, "logger=[wandb,mlflow]", "paths.runs=tracked", "hydra.run.dir=tracked/run")
+    if extra in ("sweep", "all"):
+        yield (*TRAIN, "-m", "launcher=joblib", "seed=0,1", "logger=none", "hydra.sweep.dir=joblib")
+        yield (*TRAIN, "sweep=search", "optimizer.lr=interval(0.0001,0.01)", "hydra.sweeper.n_trials=2", "logger=none")
+    if extra in ("crop", "all"):
+        if DETECTOR.is_file():
+            yield ("faceflow-crop", "source=face.avi", "output=crops", f"detector.model={DETECTOR}")
+        else:
+            yield ("python", "-c", "import mediapipe.tasks.python.vision")
+
+
+def main() -> None:
+    """Install and run every choice; the last line counts those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("--pythons", nargs="+", default=["python3.11", "python3.12", "python3.13"], metavar="PYTHON")
+    parser.add_argument("--extras", nargs="+", metavar="EXTRA", help="default: base and all that the wheel names")
+    parser.add_argument("--versions", nargs="+", choices=VERSIONS, default=["tested"])
+    options = parser.parse_args()
+    metadata = read_metadata(options.wheel)
+    known = [BASE, *(extra for extra in metadata.get_all("Provides-Extra", ()) if extra not in LEFT_OUT)]
+    failed = 0
+    for python in options.pythons:
+        for versions in options.versions:
+            for extra in options.extras or known:
+                started = time.monotonic()
+                fault = check(options.wheel.resolve(), metadata, python, versions, extra)
+                failed += bool(fault)
+                words = (python, f"{versions} versions", extra, "failed" if fault else "ok")
+                print(*words, f"{time.monotonic() - started:.0f} s", sep=" | ", flush=True)
+                if fault:
+                    print(fault, flush=True)
+    print(f"{failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+def check(wheel: Path, metadata: Message, python: str, versions: str, extra: str) -> str:
+    """Install an extra into an environment of its own and use it.
+
+    Returns:
+        The command that failed with the end of its output; empty where none did.
+    """
+    extras = {extra, *(("train",) if extra in NEEDS_TRAINING else ())} - {BASE}
+    with tempfile.TemporaryDirectory(prefix="faceflow-") as folder:
+        work = Path(folder)
+        binaries = work / "venv" / "bin"
+        what = f"{wheel}[{','.join(sorted(extras))}]" if extras else str(wheel)
+        pins = constraints(metadata, versions, extras, work / "constraints.txt")
+        steps: list[Command] = [
+            (python, "-m", "venv", str(work / "venv")),
+            ("pip", "install", "--quiet", "--disable-pip-version-check", what, *pins),
+            ("pip", "check"),
+            ("python", "-c", f"import faceflow; assert faceflow.__file__.startswith({str(work)!r}), faceflow.__file__"),
+            *commands(extra),
+        ]
+        outside = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+        settings = outside | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+        for step in steps:
+            program = shutil.which(step[0], path=str(binaries)) or step[0]
+            done = subprocess.run([program, *step[1:]], cwd=work, env=settings, capture_output=True, text=True)
+            if done.returncode:
+                return f"$ {' '.join(step)}\n{done.stdout[-2000:]}{done.stderr[-1000:]}"
+    return ""
+
+
+def constraints(metadata: Message, versions: str, extras: set[str], file: Path) -> Sequence[str]:
+    """Arguments of pip that choose the versions."""
+    if versions == "newest":
+        return ()
+    if versions == "lowest":
+        file.write_text("".join(f"{line}\n" for line in lowest(metadata, extras)))
+        return ("--constraint", str(file))
+    return ("--constraint", str(CHECKOUT / "constraints.txt"))
+
+
+def lowest(metadata: Message, extras: set[str]) -> list[str]:
+    """`name==version` with the lower bound of every requirement of the base install and of the extras."""
+    bounds: dict[str, str] = {}
+    for requirement in metadata.get_all("Requires-Dist", ()):
+        what, _, marker = requirement.partition(";")
+        name = re.split(r"[^\w.-]", what)[0]
+        extra = re.search(r"extra == '(\w+)'", marker)
+        bound = re.search(r"[>=]=([\w.]+)", what)
+        if bound and (extra is None or extra[1] in extras):
+            bounds[name] = max(
+                bounds.get(name, "0"), bound[1], key=lambda version: [int(n) for n in version.split(".")]
+            )
+    return [f"{name}=={version}" for name, version in bounds.items()]
+
+
+def read_metadata(wheel: Path) -> Message:
+    """Metadata of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_string(archive.read(name).decode())
+
+
+if __name__ == "__main__":
+    main()
