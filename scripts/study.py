@@ -259,7 +259,7 @@ def _labels(data: Path, domain: str) -> pd.DataFrame:
             f"--data: expected the rendered benchmark with domain '{domain}' in its labels.csv, got '{data}'; render "
             "it: faceflow-render experiment=benchmark output=benchmark"
         )
-    return frame
+    return frame.assign(filename="crops/" + frame["filename"])
 
 
 def _command(name: str, jobs: int, *overrides: str) -> None:

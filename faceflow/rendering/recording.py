@@ -74,8 +74,8 @@ class Recording:
         return output / PROGRESS / self.domain / f"{self.subject}.json"
 
     def image_name(self, frame: int) -> str:
-        """File of a frame below the folder of results."""
-        return f"{CROPS}/{self.domain}/{self.subject}_{frame:04d}.jpg"
+        """File of a frame below the folder of crops."""
+        return f"{self.domain}/{self.subject}_{frame:04d}.jpg"
 
     def video_name(self, layout: str) -> str:
         """File of the video below the folder of results."""
@@ -144,7 +144,7 @@ class Renderer:
             left, right = sample_expression(rng, settings.rates)
             frame = render_frame(subject, self.camera, domain, session, rng, left, right)
             name = recording.image_name(number)
-            with whole_file(output / name) as partial:
+            with whole_file(output / CROPS / name) as partial:
                 partial.write_bytes(encode_image(frame.image, ".jpg", quality=settings.quality))
             rows.append(_row(name, number, frame))
             tell(1)

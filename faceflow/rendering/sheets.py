@@ -10,7 +10,7 @@ import numpy as np
 from faceflow.images import Image, read_image
 from faceflow.progress import progress_bar
 from faceflow.rendering.action_units import AUS, BOTH_SIDES
-from faceflow.rendering.recording import Renderer, RenderSettings
+from faceflow.rendering.recording import CROPS, Renderer, RenderSettings
 from faceflow.rendering.tables import read_images
 from faceflow.report.contact_sheet import contact_sheet
 
@@ -26,7 +26,7 @@ def draw_domains(output: Path, domains: list[str], count: int) -> None:
         rows = list(read_images(output, domain))
         chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
         texts = [" ".join(f"{au[2:]}:{row[au]}" for au in AUS if row[au] != "0") for row in chosen]
-        images = [read_image(output / row["filename"]) for row in chosen]
+        images = [read_image(output / CROPS / row["filename"]) for row in chosen]
         tiles = [_captioned(image, text) for image, text in zip(images, texts, strict=True)]
         width = min(_PER_ROW, len(tiles))
         tiles += [np.full((_TILE, _TILE, 3), 255, np.uint8)] * (-len(tiles) % width)
