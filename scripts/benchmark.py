@@ -36,6 +36,13 @@ face detector, the network in ONNX Runtime.
                   decode, detector and network are what each part does alone.
     memory        of the process (with torch, which this script imports) while it reads one long video.
 
+`render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,
+on one face of the first domain that does not move.
+    ratio         per worker; what remains goes into the person's skin, expressions, the sensor and files. 14 images/s
+                  per core at 160 px is the aim. Each worker needs a core.
+    start         what the command takes for one image of each domain, face model included; it is taken off.
+    memory        of a process that renders one person after another; it should not grow.
+
 `metrics`: frames/s of all occurrence metrics of a test set, made up in memory, against a loop over its AUs and frames
 in plain Python that computes F1 at two thresholds, AP and AUROC.
     ratio         10 or more is the aim. The caption says what the intervals over persons take besides.
@@ -54,12 +61,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crop, data, infer, metrics, sweep, train
+from benchmarks import crop, data, infer, metrics, render, sweep, train
 from benchmarks.report import show, write
 
 from faceflow.errors import FaceFlowError
 
-COMMANDS = (data, train, crop, infer, metrics, sweep)
+COMMANDS = (data, train, crop, infer, render, metrics, sweep)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

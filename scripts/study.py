@@ -1,5 +1,7 @@
 """Do the methods help? Few labels, and new cameras, on the rendered AU benchmark: `python scripts/study.py --help`.
 
+    faceflow-render experiment=benchmark output=benchmark && python scripts/study.py all --data benchmark
+
 `few`    A tenth of the studio subjects is labelled (3 of 30), 12 give unlabelled faces, 3 choose thresholds and the
          checkpoint, 12 test. Another draw of subjects with every seed.
 `shift`  Studio and office are labelled; 15 subjects each of webcam, harsh and ir give unlabelled faces (all three
@@ -249,11 +251,15 @@ def _write_label_files(data: Path, work: Path) -> None:
 
 
 def _labels(data: Path, domain: str) -> pd.DataFrame:
-    path = data / domain / "labels.csv"
-    if not path.is_file():
-        sys.exit(f"--data: expected the rendered benchmark with '{domain}/labels.csv', got '{data}'; check the path")
-    frame = pd.read_csv(path)
-    return frame.assign(filename=f"{domain}/images/" + frame["filename"], domain=domain)
+    path = data / "labels.csv"
+    frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"domain": []})
+    frame = frame[frame["domain"] == domain]
+    if frame.empty:
+        sys.exit(
+            f"--data: expected the rendered benchmark with domain '{domain}' in its labels.csv, got '{data}'; render "
+            "it: faceflow-render experiment=benchmark output=benchmark"
+        )
+    return frame.assign(filename="crops/" + frame["filename"])
 
 
 def _command(name: str, jobs: int, *overrides: str) -> None:
@@ -275,7 +281,7 @@ def _say(text: str) -> None:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("few", "shift", "all"))
-    parser.add_argument("--data", type=Path, required=True, help="folder of the domains: studio, office, ...")
+    parser.add_argument("--data", type=Path, required=True, help="output of faceflow-render experiment=benchmark")
     parser.add_argument("--output", type=Path, default=Path("runs/study"), help="default: %(default)s")
     parser.add_argument("--model", default="tf_efficientnet_lite0", help="default: %(default)s")
     parser.add_argument("--weights", type=Path, help="file of pretrained weights; default: the model hub's")

@@ -45,3 +45,8 @@ def clips_table(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
     """Rows by status of every clip."""
     frame = pd.DataFrame([{"clip": clip, "rows": sum(found.values()), **found} for clip, found in counts.items()])
     return frame.astype({str(name): "Int64" for name in frame.columns if name != "clip"}).fillna(0)
+
+
+def domains_table(persons: Mapping[str, int], images: Mapping[str, int]) -> pd.DataFrame:
+    """One row per domain of a rendered data set."""
+    return pd.DataFrame([{"domain": name, "persons": persons[name], "images": images[name]} for name in images])

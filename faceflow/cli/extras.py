@@ -11,6 +11,7 @@ _EXTRAS = {
     "test": ("train", _TRAINING, ("cv2",)),
     "export": ("export", (*_TRAINING, "onnx", "onnxscript"), ("cv2", "onnxruntime")),
     "crop": ("crop", (), ("cv2",)),  # the detector says what it lacks
+    "render": ("render", ("numba", "scipy", "matplotlib"), ("cv2",)),
     "infer": ("crop", (), ("cv2", "onnxruntime")),
     "sweep": ("train", ("matplotlib",), ()),
 }

@@ -13,7 +13,7 @@ import yaml
 
 from faceflow.cli.argument_checks import own_folders
 from faceflow.config.paths import config_dir
-from faceflow.config.primary import read_primary
+from faceflow.config.primary import options, read_primary
 
 _FLAGS = ("-h", "--help")
 _WIDTH = 118
@@ -35,8 +35,9 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
     folders = [Path(config_dir()), *own_folders(arguments)]
     template: str = yaml.safe_load((folders[0] / "help" / f"{command}.yaml").read_text("utf-8"))["template"]
     lines = []
-    for group in sorted(read_primary(command).groups, key=lambda group: "/" in group):  # those inside others last
-        names = sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    primary = read_primary(command)
+    for group in sorted(primary.groups, key=lambda group: "/" in group):  # those inside others last
+        names = sorted({name for folder in folders for name in options(primary, folder / group)})
         if names:
             text = f"{group}: {', '.join(names)}"
             lines += textwrap.wrap(

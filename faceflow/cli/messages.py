@@ -67,6 +67,11 @@ def _explain(error: BaseException, command: str) -> str:
         return f"{cause.full_key}: {_text(cause)}"
     if match := re.match(r"Could not override '([^']+)'. Did you mean to override (?:one of )?(.+?)\?", text):
         return f"{match[1]}: expected the place of the group as well; use {match[2].replace(', ', ' or ')}"
+    if match := re.match(r"In '([^']+)/([^'/]+)': Could not override '([^']+)'", text):
+        return (
+            f"{match[1]}={match[2]}: expected an option for faceflow-{command}, got one that chooses '{match[3]}'; "
+            f"see faceflow-{command} --help"
+        )
     if match := re.match(r"Could not override '([^']+)'", text):
         return f"{match[1]}: expected a config group or key, {_unknown(match[1], (), command)}"
     if match := re.search(r"config group '([^']+)' does not exist", text):

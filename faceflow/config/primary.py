@@ -34,6 +34,26 @@ def read_primary(command: str) -> Primary:
     return Primary(choices=tuple(_choices(content["defaults"])), keys=keys)
 
 
+def options(primary: Primary, folder: Path) -> list[str]:
+    """Options of a group that a command takes: of named sets of overrides, those of its own groups and keys alone."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if _fits(primary, path))
+
+
+def _fits(primary: Primary, path: Path) -> bool:
+    text = path.read_text("utf-8")
+    if not text.startswith("# @package _global_"):
+        return True
+    content = yaml.safe_load(text)
+    groups = {group.removeprefix("override /") for entry in content.pop("defaults", []) for group in _names(entry)}
+    return content.keys() <= {*primary.keys, *primary.groups, "hydra"} and groups <= {*primary.choices, *primary.groups}
+
+
+def _names(entry: str | dict[str, str | None]) -> list[str]:
+    """Groups of an entry of a defaults list that overrides the choice of one."""
+    names = list(entry) if isinstance(entry, dict) else []
+    return [name for name in names if name.startswith("override /") and not name.startswith("override /hydra")]
+
+
 def commands_with(name: str) -> list[str]:
     """Commands that take a top-level key or a group."""
     commands = sorted(path.stem for path in Path(config_dir()).glob("*.yaml"))

@@ -14,6 +14,7 @@ import torch
 from faceflow.metrics.occurrence import occurrence_metrics
 from faceflow.synthetic.writing import write_faces
 from tests.helpers.exported import write_model
+from tests.helpers.face_models import write_face_model
 from tests.helpers.markers import MARKERS, moving_faces, write_video
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -114,6 +115,18 @@ def test_inference_is_held_against_the_slowest_of_its_parts(benchmark, tmp_path,
     assert max(row["ours"]) < 100 < min(row["series"]["decode"] + row["series"]["network"])
     notes = [line.split(":")[0].strip() for line in capsys.readouterr().out.splitlines() if "MiB" in line]
     assert notes == [f"memory after {n} frames of one video" for n in (3, 7)]
+
+
+def test_rendering_is_held_against_its_camera_alone(benchmark, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(SCRIPTS.parent)
+    model, path = write_face_model(tmp_path / "in put.npz"), tmp_path / "figures.json"
+    short = ("--subjects", "2", "--frames", "10", "--rounds", "1", "--workers", "1", "--memory", "5,20")
+    few = ("domains=[studio]", "image.size=32")
+    assert benchmark(["render", "--facekit", str(model), "--json", str(path), *short, *few]) == 0
+    (row,) = json.loads(path.read_text("utf-8"))["rows"]
+    assert row["ratio"] == pytest.approx([row["ours"][0] / row["series"]["bare"][0]])
+    notes = [line.split(":")[0].strip() for line in capsys.readouterr().out.splitlines() if "MiB" in line]
+    assert notes == [f"memory after {n} images" for n in (5, 20)]
 
 
 def test_more_steps_than_the_data_have_are_refused_in_one_line(benchmark, source, capsys):

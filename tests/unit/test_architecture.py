@@ -59,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": LEAVES,
     "methods": LEAVES | {"models", "losses"},
     "report": LEAVES | {"metrics"},
+    "rendering": LEAVES | {"config", "faces", "report"},
     "inference": LEAVES | {"config", "faces", "cropping", "report"},
     "tracking": LEAVES | {"config"},
     "evaluation": LEAVES | {"config", "data", "models", "metrics", "report", "inference", "tracking"},
@@ -78,6 +79,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "datasets": TORCH_FREE | FRAMEWORK | {"pandas"},
     "cropping": TORCH_FREE | FRAMEWORK | {"pandas"},
     "synthetic": TORCH_FREE | FRAMEWORK,
+    "rendering": TORCH_FREE | FRAMEWORK | {"pandas"},
     "data": {"timm", "hydra", "omegaconf", "torchmetrics", "matplotlib"},
     "models": FRAMEWORK | {"pandas", "cv2", "albumentations", "matplotlib"},
     "losses": FRAMEWORK | {"timm", "pandas"},
@@ -96,7 +98,7 @@ CONFIG_ROOMS = {"config", "cli", "api", "sweep"}
 CONFIG_NAMES = {"omegaconf", "DictConfig", "ListConfig", "OmegaConf", "plain_dict", "plain"}
 DOORS = {
     *("training/train.py", "evaluation/test.py", "exporting/export.py"),
-    *("cropping/crop.py", "inference/infer.py"),
+    *("cropping/crop.py", "rendering/render.py", "inference/infer.py"),
 }
 
 
@@ -196,7 +198,7 @@ def test_inference_starts_without_torch_and_pandas() -> None:
     assert not loaded_by("import faceflow\nfaceflow.load") & {*TORCH_FREE, "pandas", "albumentations"}
 
 
-@pytest.mark.parametrize("command", ["train", "test", "crop", "export", "infer"])
+@pytest.mark.parametrize("command", ["train", "test", "crop", "render", "export", "infer"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_are_shown_without_the_heavy_libraries(command: str, arguments: list[str]) -> None:
     run = f"""
@@ -207,4 +209,4 @@ try:
 except SystemExit as stop:
     assert not stop.code
 """
-    assert not loaded_by(run) & {*TORCH_FREE, "pandas", "cv2", "albumentations", "matplotlib"}
+    assert not loaded_by(run) & {*TORCH_FREE, "pandas", "cv2", "albumentations", "matplotlib", "numba", "scipy"}

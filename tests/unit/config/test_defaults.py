@@ -17,6 +17,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from faceflow.config.paths import config_dir
+from faceflow.config.primary import options, read_primary
 from faceflow.cropping.workers import Shard
 from faceflow.data.source_config import SourceConfig
 from faceflow.data.splits import SplitConfig
@@ -34,9 +35,14 @@ PLACES = {
     "help": "help@hydra.help",
     "data/unlabeled": "data/unlabeled@data.unlabeled.own",
 }
+INSIDE = {  # groups that options of another one choose from, and a place of each
+    f"domains/{part}": f"domains/{part}@domains.studio.{part}"
+    for part in ("light", "camera", "background", "compression", "occluders")
+}
 NEEDED = {  # what a user must give
     "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
     "crop": ["output=/out", "root=/data"],
+    "render": ["output=/out"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "export": ["output=a.onnx", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "sweep": ["folder=/runs"],
@@ -57,9 +63,17 @@ def groups() -> dict[str, list[str]]:
 def rounds(entry: str) -> Iterator[list[str]]:
     """Overrides that together choose every option of every group of an entry once, in few compositions."""
     text = (ROOT / f"{entry}.yaml").read_text("utf-8")
-    chosen = {name: options for name, options in groups().items() if re.search(rf"^  - {name}[@:]", text, re.M)}
+    chosen = {name: found for name, found in groups().items() if re.search(rf"^  - {name}[@:]", text, re.M)}
+    chosen = {
+        name: [each for each in found if each in options(read_primary(entry), ROOT / name)]
+        for name, found in chosen.items()
+    }
+    chosen |= {name: groups()[name] for name in INSIDE if name.partition("/")[0] in chosen}
     for turn in range(max(map(len, chosen.values()))):
-        yield [f"{PLACES.get(name, name)}={options[turn]}" for name, options in chosen.items() if turn < len(options)]
+        turns = {name: found[turn] for name, found in chosen.items() if turn < len(found)}
+        place = f"@domains.{turns.setdefault('domains', 'studio')}." if "domains" in chosen else ""
+        inside = {name: INSIDE[name].replace("@domains.studio.", place) for name in turns if name in INSIDE}
+        yield [f"{inside.get(name, PLACES.get(name, name))}={option}" for name, option in turns.items()]
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +142,11 @@ def wrong_types(target: Callable[..., Any], arguments: Node) -> dict[str, Any]:
 
 
 def test_every_file_is_composed_by_some_entry() -> None:
-    reached = {override for entry in ENTRIES for overrides in rounds(entry) for override in overrides}
-    everything = {f"{PLACES.get(name, name)}={option}" for name, options in groups().items() for option in options}
+    overrides = [override for entry in ENTRIES for turn in rounds(entry) for override in turn]
+    reached = {re.sub(r"@domains\.\w+", "@domains.studio", override) for override in overrides}
+    everything = {
+        f"{(PLACES | INSIDE).get(name, name)}={option}" for name, found in groups().items() for option in found
+    }
     assert everything - reached == {"data/source=default", "method/term=miro"}  # reached through data and method
     assert set(NEEDED) == set(ENTRIES)
 

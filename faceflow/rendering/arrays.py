@@ -1,0 +1,29 @@
+"""Types of arrays, and products of small matrices that give the same bits on every number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+def rotated(points: Floats, matrix: ArrayLike) -> Floats:
+    """Points (N, 3) times the transpose of a matrix (3, 3).
+
+    Not by BLAS, whose sums depend on the number of its threads.
+    """
+    m = np.asarray(matrix, np.float32)
+    return np.stack([points[:, 0] * m[k, 0] + points[:, 1] * m[k, 1] + points[:, 2] * m[k, 2] for k in range(3)], -1)
+
+
+def weighted_sum(weights: Iterable[float], maps: Sequence[Floats] | Floats) -> Floats:
+    """Sum of maps by their weights, in their order."""
+    total = np.zeros(maps[0].shape, np.float32)
+    for weight, layer in zip(weights, maps, strict=True):
+        total += np.float32(weight) * layer
+    return total

@@ -1,0 +1,223 @@
+"""Camera: a posed head and its surroundings to linear light."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from faceflow.rendering import materials
+from faceflow.rendering.arrays import Doubles, Floats, rotated
+from faceflow.rendering.face_model import FaceModel, light_axes
+from faceflow.rendering.materials import ShadowedLights
+from faceflow.rendering.outfit import BODY
+from faceflow.rendering.rasteriser import rasterise, rasterise_depth, vertex_normals
+from faceflow.rendering.shading import shade
+from faceflow.rendering.subject import Subject, rotation
+
+_EYE_DISTANCE, _EYE_HEIGHT = 0.345, 0.355  # between the eyes, and of them below the top: shares of the side of a crop
+_SAMPLES = 2  # per pixel and axis
+_BRIGHTEST = 1.6  # what is brighter would leave flakes when samples are averaged
+_SHADOW_SIZE, _SHADOW_CM = 288, 46.0  # pixels of a shadow map, and what they span
+_NECK = (0.0, -6.0, -1.0)  # the head turns about it, cm
+_CHEST = (0.0, -14.0, -2.5)
+_HALF_FACE = 12.0  # cm that half the field of view spans
+_UNSHADOWING = (
+    *(materials.HIDDEN, materials.LASH, materials.TEETH),
+    *(materials.GUMS, materials.MOUTH, materials.SOCKET),
+)
+
+
+class Pose(NamedTuple):
+    """How a head is turned, in radians: to its left, downwards, and to its right shoulder."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class Lights(NamedTuple):
+    """Lamps at infinity.
+
+    Attributes:
+        directions: (L, 3), towards the lamps.
+        colours: (L, 3), linear light.
+        ambient: (4, 3), see `ShadowedLights`.
+        shadows: how many of the first lamps cast shadows.
+    """
+
+    directions: Doubles
+    colours: Doubles
+    ambient: Doubles
+    shadows: int
+
+
+class CropFraming(NamedTuple):
+    """A face aligned by its eyes, as `align=eyes` does, with the errors of a detector.
+
+    `scale` 1 has the eyes `_EYE_DISTANCE` apart; `x` and `y` are shares of the side; `roll` is in radians.
+    """
+
+    scale: float
+    x: float
+    y: float
+    roll: float
+
+
+class FrameFraming(NamedTuple):
+    """A whole frame: pixels per cm at the head, and the pixel of the middle of the head."""
+
+    scale: float
+    x: float
+    y: float
+
+
+class Exposure(NamedTuple):
+    """What the camera sees before its sensor: linear light (H, W, 3) times coverage, and coverage (H, W)."""
+
+    light: Floats
+    coverage: Floats
+
+
+class Buffers:
+    """Memory that images of one size share."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.depth, self.first, self.second, self.coverage = (np.zeros((height, width), np.float32) for _ in range(4))
+        self.shown = np.zeros((height, width), np.int32)
+        self.image = np.zeros((height, width, 3), np.float32)
+
+
+class Camera:
+    """Takes pictures of one size.
+
+    Args:
+        width: pixels.
+        height: pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        self._buffers = Buffers(width * _SAMPLES, height * _SAMPLES)
+
+    def take(
+        self,
+        subject: Subject,
+        vertices: Floats,
+        relief: Floats,
+        pose: Pose,
+        lights: Lights,
+        *,
+        field_of_view: float,
+        framing: CropFraming | FrameFraming,
+    ) -> Exposure:
+        """Take a picture of a person.
+
+        Args:
+            subject: the person.
+            vertices: (V, 3) of the face that shows an expression.
+            relief: (S, S, 1), of its skin.
+            pose: of the head.
+            lights: around it.
+            field_of_view: degrees; a wide one comes close and distorts.
+            framing: which part of the view the picture shows.
+        """
+        mesh, buffers = subject.mesh, self._buffers
+        posed = _posed(subject, vertices, pose)
+        normals = np.zeros_like(posed)
+        vertex_normals(posed, mesh.triangles, mesh.welds, normals)
+        distance = _HALF_FACE / math.tan(math.radians(field_of_view) / 2)
+        place = np.array([0, 2.0, distance + 4.0], np.float32)
+        depth = place[2] - posed[:, 2]
+        view = np.stack([(posed[:, 0] - place[0]) * distance / depth, -(posed[:, 1] - place[1]) * distance / depth], -1)
+        if isinstance(framing, CropFraming):
+            screen = _aligned(view, _eyes_seen(subject.face, posed, place, distance), pose, framing, self.size)
+        else:
+            screen = view * (framing.scale * _SAMPLES) + [framing.x * _SAMPLES, framing.y * _SAMPLES]
+        points = np.concatenate([screen, 1000.0 / depth[:, None]], -1).astype(np.float32)
+        hidden = np.zeros(materials.MATERIALS, np.bool_)
+        hidden[materials.HIDDEN] = True
+        hidden[materials.LASH] = not subject.skin.lashes
+        rasterise(
+            points, mesh.triangles, mesh.materials, hidden, buffers.depth, buffers.shown, buffers.first, buffers.second
+        )
+        buffers.image[:] = 0
+        shade(
+            buffers.shown,
+            buffers.first,
+            buffers.second,
+            mesh,
+            posed,
+            normals,
+            relief,
+            subject.look,
+            _with_shadows(lights, subject, posed),
+            place,
+            buffers.image,
+            buffers.coverage,
+        )
+        light = cv2.resize(np.minimum(buffers.image, _BRIGHTEST), self.size, interpolation=cv2.INTER_AREA)
+        coverage = cv2.resize(buffers.coverage, self.size, interpolation=cv2.INTER_AREA)
+        return Exposure(np.asarray(light, np.float32), np.asarray(coverage, np.float32))
+
+
+def _posed(subject: Subject, vertices: Floats, pose: Pose) -> Floats:
+    """Vertices of face and outfit, turned; hair lifts the skin below it, and shoulders follow the head a little."""
+    outfit, mesh, count = subject.outfit, subject.mesh, len(vertices)
+    together = np.concatenate([vertices, outfit.vertices])
+    normals = np.zeros_like(together)
+    vertex_normals(together, mesh.triangles, mesh.welds, normals)
+    together[:count] += normals[:count] * subject.scalp.lift
+    neck, chest = np.array(_NECK, np.float32), np.array(_CHEST, np.float32)
+    posed = rotated(together - neck, rotation(*pose)) + neck
+    body = slice(count, count + BODY)
+    posed[body] = rotated(together[body] - chest, rotation(pose.yaw * 0.25, 0.0, pose.roll * 0.15)) + chest
+    return posed
+
+
+def _eyes_seen(face: FaceModel, posed: Floats, camera: Floats, distance: float) -> Doubles:
+    """Centres (2, 2) of the eyeballs in the view: the person's right eye first, which is on the left."""
+    seen = []
+    for eye in face.eyes[::-1]:
+        centre = posed[eye].mean(0)
+        scale = distance / (camera[2] - centre[2])
+        seen.append([(centre[0] - camera[0]) * scale, -(centre[1] - camera[1]) * scale])
+    return np.array(seen)
+
+
+def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, size: tuple[int, int]) -> Doubles:
+    """Samples (V, 2) of a crop that is aligned by the eyes, as a detector and `align=eyes` would make it."""
+    width, height = size[0] * _SAMPLES, size[1] * _SAMPLES
+    middle, across = eyes.mean(0), eyes[1] - eyes[0]
+    # Eyes of a turned head are closer to each other; the box of a detector shrinks less.
+    between = np.hypot(*across) / max(np.cos(pose.yaw), 0.5) ** 0.85
+    angle = -np.arctan2(across[1], across[0]) + framing.roll
+    scale = _EYE_DISTANCE * width / between * framing.scale
+    cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
+    # The box lies towards the half of the face that is seen.
+    target = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw), height * (_EYE_HEIGHT + framing.y)
+    x, y = view[:, 0] - middle[0], view[:, 1] - middle[1]
+    return np.stack([x * cosine - y * sine + target[0], x * sine + y * cosine + target[1]], -1)
+
+
+def _with_shadows(lights: Lights, subject: Subject, posed: Floats) -> ShadowedLights:
+    mesh, scale = subject.mesh, _SHADOW_SIZE / _SHADOW_CM
+    maps = np.zeros((lights.shadows, _SHADOW_SIZE, _SHADOW_SIZE), np.float32)
+    axes = np.zeros((lights.shadows, 3, 3), np.float32)
+    hidden = np.zeros(materials.MATERIALS, np.bool_)
+    hidden[list(_UNSHADOWING)] = True
+    for lamp in range(lights.shadows):
+        axes[lamp] = light_axes(lights.directions[lamp])
+        points = rotated(posed, axes[lamp])
+        points[:, :2] = points[:, :2] * np.float32(scale) + np.float32(_SHADOW_SIZE / 2)
+        rasterise_depth(points, mesh.triangles, mesh.materials, hidden, maps[lamp])
+    return ShadowedLights(
+        directions=np.asarray(lights.directions, np.float32),
+        colours=np.asarray(lights.colours, np.float32),
+        ambient=np.asarray(lights.ambient, np.float32),
+        shadow_maps=maps,
+        shadow_axes=axes,
+        shadow_scale=np.array([scale, _SHADOW_SIZE / 2], np.float32),
+    )

@@ -1,0 +1,143 @@
+"""The data card of a rendered data set, README.md in the format of Hugging Face, and the licence beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from faceflow.aus import DESCRIPTIONS
+from faceflow.files import whole_file
+from faceflow.rendering.action_units import AUS
+from faceflow.rendering.facekit_files import COMMIT
+from faceflow.rendering.tables import BY_SIDE, EVENTS, FRAMES, FRAMES_BY_SIDE, LABELS, SUBJECTS, Counts
+
+LICENCE_FILE = "LICENSE.ICT-FaceKit"
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LICENCE = """\
+MIT License
+
+Copyright (c) 2020 USC Institute for Creative Technologies
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
+
+
+def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], version: str) -> None:
+    """Write README.md and the licence of the face model.
+
+    Args:
+        output: folder of the data set.
+        counts: what it holds.
+        settings: as render.json has them.
+        version: of FaceFlow.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    with whole_file(output / LICENCE_FILE) as partial:
+        partial.write_text(_LICENCE, encoding="utf-8")
+    images, still = counts.images.total(), settings["video"]["layout"] == "images"
+    front = {
+        "license": "mit",
+        "pretty_name": f"Rendered faces with Action Units, seed {settings['seed']}",
+        "task_categories": ["image-classification"],
+        "tags": ["facial-action-units", "FACS", "faces", "synthetic"],
+        "size_categories": [next((name for most, name in _SIZES if images < most), "n>1M")],
+        "configs": [{"config_name": "default", "data_files": LABELS if still else FRAMES}],
+    }
+    domains = [[name, str(counts.persons[name]), str(count)] for name, count in counts.images.items()]
+    parts = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
+        f"# {front['pretty_name']}",
+        _overview(counts, settings, version),
+        "## Domains\n\n" + _table(["domain", "persons", "images"], domains),
+        "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
+        + _table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
+        "## Persons\n\n" + _persons(counts),
+        "## Settings\n\n```yaml\n" + yaml.safe_dump(dict(settings), sort_keys=False) + "```",
+        _limits(),
+        _terms(),
+    ]
+    with whole_file(output / "README.md") as partial:
+        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
+    video = settings["video"]
+    still = video["layout"] == "images"
+    width, height = (settings["image"]["size"],) * 2 if still else (video["width"], video["height"])
+    joined, by_side = (LABELS, BY_SIDE) if still else (FRAMES, FRAMES_BY_SIDE)
+    further = (
+        "- `crops.json`: how the faces lie in the images, for `faceflow-infer`.\n\n"
+        f"Train on it: `faceflow-train data=csv data.labels={LABELS}`."
+        if still
+        else f"- `{EVENTS}`: when each AU begins, reaches its most, declines and ends, in frames from 1 and in seconds."
+    )
+    return (
+        f"{counts.images.total()} images of {width} x {height} pixels of {counts.persons.total()} persons who do not "
+        f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
+        "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
+        f"- `{joined}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
+        "(yaw to the person's left, pitch downwards, roll to the right shoulder).\n"
+        f"- `{by_side}`: the same for the person's left and right side.\n"
+        f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n{further}"
+    )
+
+
+def _au_rows(counts: Counts) -> list[list[str]]:
+    rows = []
+    for au in AUS:
+        levels = [str(counts.levels[au, level]) for level in range(6)]
+        rows.append([au, DESCRIPTIONS[int(au[2:])], *levels, str(counts.one_sided[au])])
+    return rows
+
+
+def _persons(counts: Counts) -> str:
+    lines = [
+        f"- age: {min(counts.ages)} to {max(counts.ages)} years",
+        f"- skin tone: {min(counts.tones)} to {max(counts.tones)} of 0 (light) to 9 (dark)",
+    ]
+    for trait in dict.fromkeys(trait for trait, _ in sorted(counts.traits)):
+        shares = [f"{value} {count}" for (name, value), count in sorted(counts.traits.items()) if name == trait]
+        lines.append(f"- {trait}: {', '.join(shares)}")
+    return "\n".join(lines)
+
+
+def _limits() -> str:
+    return (
+        "## Limits\n\nThe faces are a model's, not people's: use them to train and to test software, and measure "
+        "what counts on real people. Age is skin, hair and wrinkles on shapes of adults. AU17, AU22, AU25, AU26 "
+        "and AU28 move both sides together."
+    )
+
+
+def _terms() -> str:
+    return (
+        "## Licence\n\nDerived from ICT-FaceKit (MIT, (c) 2020 USC Institute for Creative Technologies, "
+        f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}): its licence, `{LICENCE_FILE}`, goes with "
+        "copies of these images. Li et al. 2020, Learning formation of physically-based face attributes, CVPR."
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

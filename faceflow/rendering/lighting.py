@@ -1,0 +1,96 @@
+"""Light of a domain: lamps and what comes from all around."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from faceflow.checks import check_whole
+from faceflow.errors import ConfigError
+from faceflow.rendering.arrays import Doubles
+from faceflow.rendering.camera import Lights
+from faceflow.rendering.colour import lamp_tint
+from faceflow.rendering.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lamp:
+    """A lamp at infinity; angles in degrees as seen from the face.
+
+    Attributes:
+        azimuth: 0 in front, positive towards the person's left.
+        azimuth_session: how far it moves from recording to recording.
+        elevation: above the face.
+        elevation_session: how far up it moves.
+        sided: whether it is on the other side in half of the recordings.
+        kelvin: its own colour; None for that of the light.
+        strength: relative to others.
+        strength_session: how far that moves.
+    """
+
+    azimuth: float
+    azimuth_session: float
+    elevation: float
+    elevation_session: float
+    sided: bool
+    kelvin: float | None
+    strength: float
+    strength_session: float
+
+    def direction(self, session: Session) -> Doubles:
+        """Unit vector (3,) towards it."""
+        if self.sided:
+            azimuth = session.side * (self.azimuth + self.azimuth_session * abs(session.azimuth))
+        else:
+            azimuth = self.azimuth + self.azimuth_session * session.azimuth
+        a, e = np.radians(azimuth), np.radians(self.elevation + self.elevation_session * session.elevation)
+        return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Light:
+    """All light of a domain.
+
+    Attributes:
+        kelvin: colour temperature; None for white.
+        kelvin_session: how far it moves from recording to recording.
+        lamps: the ones that cast shadows first.
+        shadows: how many of them do.
+        above: strength of light from the ceiling.
+        below: of that from the floor.
+        floor: its colour (3,).
+    """
+
+    kelvin: float | None
+    kelvin_session: float
+    lamps: Sequence[Lamp]
+    shadows: int
+    above: float
+    below: float
+    floor: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not self.lamps:
+            raise ConfigError("light.lamps: expected at least one lamp, got none; add one")
+        check_whole(self.shadows, key="light.shadows", lowest=0, highest=len(self.lamps))
+
+    def sample(self, rng: np.random.Generator, session: Session) -> Lights:
+        """Draw the light of one frame."""
+        if self.kelvin is None:
+            colour = np.ones(3)
+        else:
+            colour = lamp_tint(rng, self.kelvin + self.kelvin_session * session.kelvin)
+        colours = [
+            (lamp.strength + lamp.strength_session * session.brightness)
+            * (colour if lamp.kelvin is None else lamp_tint(rng, lamp.kelvin))
+            for lamp in self.lamps
+        ]
+        above, below = self.above * colour, self.below * colour * self.floor
+        ambient = np.zeros((4, 3))
+        ambient[0], ambient[2] = (above + below) / 2, (above - below) / 2
+        ambient[3] = 0.1 * ambient[0]
+        directions = [lamp.direction(session) for lamp in self.lamps]
+        return Lights(np.array(directions), np.array(colours), ambient, self.shadows)

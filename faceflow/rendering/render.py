@@ -1,0 +1,154 @@
+"""The render command from its config: the face model, all recordings, tables, sheets and the data card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faceflow
+from faceflow.checks import check_whole
+from faceflow.config.instantiate import instantiate
+from faceflow.config.values import leaves
+from faceflow.console import plain_table, print_lines, print_tables
+from faceflow.errors import ConfigError, DataError
+from faceflow.faces.detector import FaceDetector
+from faceflow.files import claimed, remove_leftovers, whole_file
+from faceflow.interruption import kept
+from faceflow.rendering.build import build_settings
+from faceflow.rendering.data_card import write_data_card
+from faceflow.rendering.facekit_files import find_facekit
+from faceflow.rendering.recording import CROPS, PROGRESS, plan_recordings
+from faceflow.rendering.sequence import VideoSettings
+from faceflow.rendering.sheets import FOLDER, draw_aus, draw_domains
+from faceflow.rendering.tables import EVENTS, FRAMES, LABELS, Counts, write_tables
+from faceflow.rendering.video import VIDEOS
+from faceflow.rendering.workers import record_all
+
+FORMAT = 1
+_RECORD = "render.json"
+# Where MediaPipe sees the eyes of these crops: medians over 1,500 images of the benchmark, five domains.
+_EYE_DISTANCE, _EYE_HEIGHT = 0.333, 0.36
+_SAID = {"format", "faceflow"}  # by render.json, and no setting
+# Settings that decide what is rendered; the others say where and how fast.
+_DECIDING = (
+    *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength", "rest"),
+    *("subjects", "frames", "seed", "image", "video"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderResult:
+    """A rendered data set: its folder, and what it holds."""
+
+    folder: Path
+    counts: Counts
+
+
+def render(cfg: Mapping[str, Any]) -> RenderResult:
+    """Render what a config describes.
+
+    Args:
+        cfg: plain values of `configs/render.yaml`.
+
+    Raises:
+        ConfigError, DataError: a setting out of range, no face model, results of other settings in the folder, or a
+            result that cannot be written.
+    """
+    if cfg["output"] is None:
+        raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
+    output, sheet = Path(str(cfg["output"])), cfg["sheet"]
+    with kept(lambda: f"what is rendered is kept in {output}; start the same command again, and it goes on there"):
+        check_whole(sheet, key="sheet", lowest=0)
+        check_whole(cfg["workers"], key="workers", lowest=0)
+        explicit = None if cfg["facekit"] is None else str(cfg["facekit"])
+        model, kit = find_facekit(explicit, cache=Path(cfg["paths"]["cache"]) / "models")
+        settings = build_settings(cfg, model)
+        domains = list(settings.domains)
+        enough = f"a whole number >= {len(domains)}, a person for each domain"
+        check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=enough)
+        video = settings.video
+        disfa = video is not None and video.layout == "disfa"
+        recordings = plan_recordings(domains, cfg["subjects"], prefix="SN" if disfa else "S")
+        detector = instantiate(cfg["detector"], key="detector")
+        wanted = {"facekit": kit.sha256} | {key: cfg[key] for key in _DECIDING}
+        with claimed(output, key="output", folder=True):
+            _store_settings(output, wanted)
+            if video is None:
+                _store_recipe(output, settings.size, detector)
+            record_all(recordings, settings, output, workers=cfg["workers"])
+            remove_leftovers(output, older_than_s=0)
+            counts = write_tables(recordings, output, videos=video is not None)
+            write_data_card(output, counts, wanted, faceflow.__version__)
+            if sheet and video is None:
+                draw_domains(output, domains, sheet)
+            if sheet:
+                draw_aus(output, settings)
+            _summarise(output, counts, video)
+    return RenderResult(folder=output, counts=counts)
+
+
+def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
+    """Write render.json, or hold it against what is there: one folder never mixes two data sets."""
+    path = output / _RECORD
+    if path.exists():
+        try:
+            theirs = leaves(json.loads(path.read_text("utf-8")))
+        except (ValueError, AttributeError) as error:
+            raise DataError(
+                f"{path}: expected the settings of this data set, got no JSON of them; choose another output"
+            ) from error
+        ours = leaves(json.loads(json.dumps(wanted)))
+        differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
+        if not differing:
+            return
+        if any((output / PROGRESS).rglob("*.json")) or any(output.rglob("*.jpg")) or any(output.rglob("*.avi")):
+            key = differing[0]
+            raise ConfigError(
+                f"{key}: expected {theirs.get(key)!r} as for the faces in '{output}', got {ours.get(key)!r}; repeat "
+                "those settings, or choose another output"
+            )
+    with whole_file(path) as partial:
+        content = {"format": FORMAT, "faceflow": faceflow.__version__} | dict(wanted)
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _store_recipe(output: Path, size: int, detector: FaceDetector) -> None:
+    """Write crops.json as faceflow-crop does: how faces lie in the images, so that others can be cut alike."""
+    align = {
+        "preset": "eyes",
+        "size": size,
+        "eye_distance": _EYE_DISTANCE,
+        "eye_height": _EYE_HEIGHT,
+        "roll": True,
+        "padding": "replicate",
+        "interpolation": "area",
+    }
+    content = {
+        "format": 1,
+        "faceflow": faceflow.__version__,
+        "detector": {"name": detector.name, **detector.settings},  # its hash would take its model file
+        "align": align,
+        "selection": {"policy": "largest", "hold": 0, "smooth": 0},
+    }
+    with whole_file(output / "crops.json") as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> None:
+    table = plain_table("Faces", ["domain"], ["persons", "images"])
+    for name, images in counts.images.items():
+        table.add_row(name, str(counts.persons[name]), str(images))
+    print_tables(table)
+    if video is None:
+        print_lines(f"Images: {output / CROPS}", f"Labels: {output / LABELS}")
+        following = f"Train on them: faceflow-train data=csv data.labels={output / LABELS}"
+    else:
+        print_lines(f"Labels: {output / FRAMES}", f"Events: {output / EVENTS}")
+        source = f"dataset=disfa root={output}" if video.layout == "disfa" else f"source={output / VIDEOS}"
+        following = f"Crop them: faceflow-crop {source} output=FOLDER"
+    if (output / FOLDER).is_dir():
+        print_lines(f"Look at: {output / FOLDER}")
+    print_lines(following)
