@@ -97,6 +97,7 @@ def test_the_data_card_says_what_is_there(faces: Path) -> None:
     assert "Copyright (c) 2020 USC" in (faces / "LICENSE.ICT-FaceKit").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_several_workers_render_the_same_bytes_and_another_seed_other_ones(
     faces: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path
     assert tree(broken) == tree(faces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     model: Path, tmp_path: Path, kind: signal.Signals
@@ -141,6 +143,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     assert tree(killed) == tree(whole)
 
 
+@pytest.mark.slow
 def test_sheets_show_every_domain_and_every_au(model: Path, tmp_path: Path) -> None:
     render(tmp_path / "faces", model, "sheet=4")
     sheets = {path.stem for path in (tmp_path / "faces/sheets").glob("*.png")}
@@ -149,6 +152,7 @@ def test_sheets_show_every_domain_and_every_au(model: Path, tmp_path: Path) -> N
     assert read_image(tmp_path / "faces/sheets/AU12.png").shape[:2] == (24 + 3 * 164, 4 + 5 * 164)
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: Path, tmp_path: Path) -> None:
     render(tmp_path / "faces", model, "subjects=10", "frames=4", "expression=frequent")
     data = ("data=csv", f"data.labels={tmp_path}/faces/labels.csv")
@@ -224,6 +228,7 @@ def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: 
         faceflow.render(output=tmp_path / "none", facekit=model, subjects=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz and ../shared/data/ictfaces")
 def test_the_benchmark_is_the_one_that_was_published(tmp_path: Path) -> None:
     """Its first person of each domain: labels are equal, pixels nearly (other versions of NumPy and OpenCV)."""
@@ -254,6 +259,7 @@ def test_settings_are_written_beside_the_faces(faces: Path) -> None:
     assert record["facekit"] != record["faceflow"]
 
 
+@pytest.mark.slow
 def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(model: Path, tmp_path: Path) -> None:
     small = ("video=disfa", "frames=70", "video.width=96", "video.height=64", "domains=[studio]", "subjects=2")
     outcome = render(tmp_path / "videos", model, *small, "expression.neutral=0")
@@ -301,6 +307,7 @@ def test_a_camera_of_ones_own_is_one_file(model: Path, tmp_path: Path) -> None:
     assert np.ptp(image, axis=-1).max() <= 3  # JPEG
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz")
 def test_sides_of_the_real_model_are_those_of_the_labels() -> None:
     values = compose_config("render", ["output=-", "experiment=benchmark", "image.size=64", "glasses=none"])
