@@ -175,8 +175,13 @@ def _keys(cfg: DictConfig) -> set[str]:
 
 def test_every_listed_key_is_one_of_some_command() -> None:
     listed = yaml.safe_load(Path(config_dir(), "command_line/paths.yaml").read_text("utf-8"))
-    known = _keys(compose("crop", ["dataset=disfa"])) | _keys(compose("export", [])) | _keys(compose("sweep", []))
-    known |= _keys(compose("infer", [])) | _keys(compose("test", [])) | _keys(compose("train", ["data=synthetic"]))
+    known = _keys(compose("render", [])) | _keys(compose("crop", ["dataset=disfa"])) | _keys(compose("export", []))
+    known |= (
+        _keys(compose("sweep", []))
+        | _keys(compose("infer", []))
+        | _keys(compose("test", []))
+        | _keys(compose("train", ["data=synthetic"]))
+    )
     known |= _keys(compose("train", ["data=csv_splits"])) | _keys(compose("train", ["data=csv", "logger=mlflow"]))
     assert [key for keys in listed.values() for key in keys if not any(fnmatchcase(name, key) for name in known)] == []
 
