@@ -84,7 +84,9 @@ def _may_replace(override: Override, names: frozenset[str], folders: Sequence[Pa
         return False  # Hydra knows the types of its own
     if any((folder / key).is_dir() for folder in folders):  # a group, see `check_options`
         return False
-    return key.rpartition(".")[2] in names and not isinstance(override.value(), dict)
+    value = override.value()
+    refers = isinstance(value, str) and value.startswith("${")
+    return key.rpartition(".")[2] in names and not isinstance(value, dict) and not refers
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from faceflow.config.composition import check_overrides, compose
+from faceflow.config.instantiate import plain_dict
 from faceflow.errors import ConfigError
 
 INFER = ("onnx=a.onnx", "output=-")
@@ -50,6 +51,8 @@ def test_keys_components_and_other_values_may_be_set() -> None:
     config = compose("train", ["transforms.labeled.affine=null", "unlabeled=faces", "optimizer.lr=1", "loss=focal"])
     assert config.transforms.labeled.affine is None
     assert config.unlabeled == "faces"
+    config = compose("train", ["transforms.labeled=${transforms.strong}", "model.image_size=32"])
+    assert plain_dict(config.transforms.labeled) == plain_dict(config.transforms.strong)
 
 
 def test_a_file_of_the_user_cannot_replace_a_section_either(tmp_path: Path) -> None:
