@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import cv2
@@ -28,14 +21,13 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video_file import describe_video
 from faceflow.files import remove_leftovers, whole_file
-from faceflow.interruption import await_sigterm
 from faceflow.progress import progress_bar
+from faceflow.worker_pool import run_in_workers, tell_done
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 _SAID = {"format", "faceflow"}  # by crops.json, and no setting
-_POLL_S = 0.2
 _SHARD_WRITES_S = 600  # another shard may still be writing what is younger
 
 
@@ -123,7 +115,15 @@ def crop_clips(
                 for clip in left:
                     crop_clip(clip, settings, detector, output, bar.advance)
         elif left:
-            _crop_in_workers(left, settings, detector, output, min(workers, len(left)), bar.advance)
+            run_in_workers(
+                _crop_in_worker,
+                [(clip, settings, output) for clip in left],
+                workers=min(workers, len(left)),
+                start=_start_worker,
+                state=(detector, log.getEffectiveLevel()),
+                advance=bar.advance,
+                receive=_log_lines,
+            )
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
         log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
@@ -135,50 +135,11 @@ def crop_clips(
     return True
 
 
-def _crop_in_workers(
-    clips: Sequence[Clip],
-    settings: CropSettings,
-    detector: FaceDetector,
-    output: Path,
-    workers: int,
-    advance: Callable[[int], None],
-) -> None:
-    context = multiprocessing.get_context("spawn")
-    done = context.Value("Q", 0)
-    told = 0
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(detector, done, log.getEffectiveLevel())
-    )
-    try:
-        running = {pool.submit(_crop_in_worker, clip, settings, output) for clip in clips}
-        while running:
-            finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            count = int(done.get_obj().value)  # a worker that was killed may hold the lock for ever
-            advance(count - told)
-            told = count
-            for future in finished:
-                for level, line in future.result():
-                    log.log(level, "%s", line)
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        await_sigterm()
-        raise DataError(
-            f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
-            "what is finished is kept: start the same command again, or with fewer workers"
-        ) from error
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-
-
 class _Worker:
     """State of a worker process."""
 
     detector: FaceDetector
     is_open: bool
-    done: Synchronized[int]
     lines: list[tuple[int, str]]
 
 
@@ -189,37 +150,24 @@ class _Keep(logging.Handler):
         _Worker.lines.append((record.levelno, record.getMessage()))
 
 
-def _start_worker(detector: FaceDetector, done: Synchronized[int], level: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends workers without a traceback; the parent reports
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _log_lines(lines: Sequence[tuple[int, str]]) -> None:
+    for level, line in lines:
+        log.log(level, "%s", line)
+
+
+def _start_worker(detector: FaceDetector, level: int) -> None:
     logging.basicConfig(level=level, handlers=[_Keep()])
     cv2.setNumThreads(1)
-    _Worker.detector, _Worker.is_open, _Worker.done, _Worker.lines = detector, False, done, []
-
-
-def _end_with_parent() -> None:
-    """End this process when the parent is gone, killed perhaps; it would crop on, and then wait for ever.
-
-    Not as in `sweep.job`: the pools of the standard library give a handle to wait for, which serves Windows too.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    _Worker.detector, _Worker.is_open, _Worker.lines = detector, False, []
 
 
 def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tuple[int, str]]:
     """Crop a clip; returns level and text of what was logged."""
-
-    def tell(frames: int) -> None:
-        with _Worker.done.get_lock():
-            _Worker.done.value += frames
-
     _Worker.lines = []
     if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
         _Worker.detector.__enter__()
         _Worker.is_open = True
-    crop_clip(clip, settings, _Worker.detector, output, tell)
+    crop_clip(clip, settings, _Worker.detector, output, tell_done)
     return _Worker.lines
 
 

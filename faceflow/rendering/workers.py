@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.sharedctypes import Synchronized
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 
-from faceflow.errors import DataError
-from faceflow.interruption import await_sigterm
 from faceflow.progress import progress_bar
 from faceflow.rendering.recording import Recording, Renderer, RenderSettings
+from faceflow.worker_pool import run_in_workers, tell_done
 
 log = logging.getLogger(__name__)
-
-_POLL_S = 0.2
 
 
 def record_all(recordings: Sequence[Recording], settings: RenderSettings, output: Path, *, workers: int) -> None:
@@ -43,7 +33,14 @@ def record_all(recordings: Sequence[Recording], settings: RenderSettings, output
         log.info("%d of %d persons were finished before", len(recordings) - len(left), len(recordings))
     with progress_bar("Rendering", len(left) * settings.frames, unit="images") as bar:
         if len(left) > 1 and workers > 1:
-            _record_in_workers(left, settings, output, min(workers, len(left)), bar.advance)
+            run_in_workers(
+                _record_in_worker,
+                [(recording, output) for recording in left],
+                workers=min(workers, len(left)),
+                start=_start_worker,
+                state=(settings,),
+                advance=bar.advance,
+            )
         elif left:
             threads = cv2.getNumThreads()
             cv2.setNumThreads(1)  # images are too small for more
@@ -55,65 +52,16 @@ def record_all(recordings: Sequence[Recording], settings: RenderSettings, output
                 cv2.setNumThreads(threads)
 
 
-def _record_in_workers(
-    recordings: Sequence[Recording],
-    settings: RenderSettings,
-    output: Path,
-    workers: int,
-    advance: Callable[[int], None],
-) -> None:
-    context = multiprocessing.get_context("spawn")
-    done = context.Value("Q", 0)
-    told = 0
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(settings, done))
-    try:
-        running = {pool.submit(_record_in_worker, recording, output) for recording in recordings}
-        while running:
-            finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            count = int(done.get_obj().value)  # a worker that was killed may hold the lock for ever
-            advance(count - told)
-            told = count
-            for future in finished:
-                future.result()
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        await_sigterm()
-        raise DataError(
-            f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
-            "what is finished is kept: start the same command again, or with fewer workers"
-        ) from error
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-
-
 class _Worker:
     """State of a worker process."""
 
     renderer: Renderer
-    done: Synchronized[int]
 
 
-def _start_worker(settings: RenderSettings, done: Synchronized[int]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends workers without a traceback; the parent reports
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _start_worker(settings: RenderSettings) -> None:
     cv2.setNumThreads(1)
-    _Worker.renderer, _Worker.done = Renderer(settings), done
-
-
-def _end_with_parent() -> None:
-    """End this process when the parent is gone, killed perhaps; it would render on, and then wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    _Worker.renderer = Renderer(settings)
 
 
 def _record_in_worker(recording: Recording, output: Path) -> None:
-    def tell(images: int) -> None:
-        with _Worker.done.get_lock():
-            _Worker.done.value += images
-
-    _Worker.renderer.record(recording, output, tell)
+    _Worker.renderer.record(recording, output, tell_done)

@@ -30,6 +30,7 @@ LEAVES = {
     "stand_ins",
     "views",
     "wheels",
+    "worker_pool",
 }
 # What a room may import from faceflow, and which third parties it must not. Nothing imports training or cli.
 ALLOWED: dict[str, set[str]] = {
@@ -48,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "stand_ins": set(),
     "views": set(),
     "wheels": {"errors"},
+    "worker_pool": {"errors", "interruption"},
     "config": LEAVES,
     "faces": LEAVES,
     "datasets": LEAVES | {"config"},
