@@ -14,7 +14,7 @@ from tests.helpers.exported import intensity_contract, write_model
 from tests.helpers.markers import MARKERS, moving_faces, write_video
 from tests.integration.command import Outcome, run
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")]
 
 
 def refused(command: str, folder: Path, *overrides: str) -> str:

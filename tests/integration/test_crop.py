@@ -133,6 +133,7 @@ def test_two_shards_are_the_whole(clips: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_workers_give_what_one_process_gives(clips: Path, tmp_path: Path) -> None:
     crop(tmp_path / "one", f"source={clips}")
     crop(tmp_path / "two", f"source={clips}", "workers=2")

@@ -269,6 +269,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_raised_in_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     call, kind, line = MISTAKES[name]

@@ -19,6 +19,8 @@ from tests.helpers.exported import intensity_contract, write_model
 from tests.helpers.markers import MARKERS, face_at
 from tests.unit.faces.test_detector import model_file
 
+pytestmark = pytest.mark.slow
+
 IMAGE = np.full((64, 64, 3), (255, 51, 102), np.uint8)
 
 # The child answers with the first AU and ends as Python programs do, which destroys what is left.

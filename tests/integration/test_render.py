@@ -164,6 +164,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
     assert payload["crop"]["align"]["eye_distance"] == 0.333
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -190,6 +191,7 @@ def test_a_mistake_is_named_in_one_line(model: Path, tmp_path: Path, overrides: 
     assert not (tmp_path / "faces").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_with_faces_of_other_settings_is_left_alone(faces: Path, model: Path) -> None:
     before = tree(faces)
     outcome = run("render", faces, f"output={faces}", f"facekit={model}", *FEW, "glasses=all")
@@ -212,6 +214,7 @@ def test_without_the_model_and_the_net_it_says_where_to_put_it(tmp_path: Path) -
     assert f"put its converted file at {tmp_path}/cache/models/ict_face.npz" in said
 
 
+@pytest.mark.slow
 def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: Path) -> None:
     done = faceflow.render(
         ["image.size=32", "sheet=0"],

@@ -32,6 +32,7 @@ def refused(command: str, folder: Path, *overrides: str) -> str:
     return outcome.error
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_kept_byte_by_byte_from_every_command(earlier: Outcome, faces: Faces) -> None:
     folder, settings = earlier.folder, (*SMALL, *faces.overrides)
     last, test = earlier.checkpoint("last"), ("accelerator=cpu", *faces.overrides)
@@ -45,6 +46,7 @@ def test_a_finished_run_is_kept_byte_by_byte_from_every_command(earlier: Outcome
         assert "of one that still runs (process " in refused("train", folder, *settings, f"resume={last}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mistake",
     ["seed=abc", "trainer.max_epochs=abc", "data.images=nowhere", "init_weights=no.ckpt", "overwrite=1"],

@@ -17,7 +17,7 @@ from albumentations import ImageOnlyTransform
 
 from tests.integration.command import SMALL, Faces, Outcome, run, train
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
 
 class TerminateIn(L.Callback):
@@ -75,7 +75,6 @@ def test_terminated_in_training_it_names_the_checkpoint_to_go_on_from(
         assert torch.load(outcome.checkpoint("last"), weights_only=True)["epoch"] == epoch - 1
 
 
-@pytest.mark.slow
 def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: Path) -> None:
     settings = (*faces.overrides, "split.val=0.2", "split.test=0.5")  # 12, 8 and 20 images
     outcome = run("train", tmp_path, *SMALL, *settings, *at_image(13))
@@ -105,7 +104,6 @@ def test_a_terminated_test_leaves_no_metrics_and_runs_again(trained: Outcome, fa
     assert not (tmp_path / "metrics.json").exists()
 
 
-@pytest.mark.slow
 def test_a_terminated_sweep_names_the_command_that_runs_the_rest(faces: Faces, tmp_path: Path) -> None:
     many = ("-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", "seed=0,1,2", *SMALL, *faces.overrides)
     outcome = run("train", tmp_path, *many, "trainer.max_epochs=2", *in_hook("on_train_batch_start", 1))

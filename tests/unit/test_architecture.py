@@ -200,6 +200,7 @@ def test_inference_starts_without_torch_and_pandas() -> None:
     assert not loaded_by("import faceflow\nfaceflow.load") & {*TORCH_FREE, "pandas", "albumentations"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "test", "crop", "render", "export", "infer"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_are_shown_without_the_heavy_libraries(command: str, arguments: list[str]) -> None:

@@ -105,6 +105,7 @@ def test_the_key_of_a_text_is_named() -> None:
     assert str(caught.value) == f"data.exclude[3]: {NUL}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "key"),
     [

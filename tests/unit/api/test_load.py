@@ -116,6 +116,7 @@ def test_every_keyword_is_documented_and_none_has_a_default_of_its_own() -> None
                 assert parameter.default is None, f"{function.__name__}: {name}"
 
 
+@pytest.mark.slow
 def test_nine_threads_load_and_predict_at_once(model: Path) -> None:
     def load_and_predict(number: int) -> pd.DataFrame:
         with faceflow.load(model, crops=True, smooth=number % 2) as predictor:

@@ -15,6 +15,8 @@ import pytest
 from tests.helpers.commands import ROOT
 from tests.helpers.exported import write_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_without_their_letters_shows_names_escaped(encoding: str, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from faceflow.faces.align import RECIPES
 from faceflow.faces.video import FrameRange
 from faceflow.sweep.search import register
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(config_dir())
 ENTRIES = sorted(path.stem for path in ROOT.glob("*.yaml"))
 # Placed elsewhere than in their group's own key, as the defaults list of the entry says.

@@ -105,6 +105,7 @@ def lose_a_process() -> None:
         sys.stdout.write(f"{explain_loss(error, 1)}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_killed_process_is_one_line_about_memory() -> None:
     # In a process of its own: where a training ended before, Lightning has taken back the signal handler of torch.
@@ -118,6 +119,7 @@ def test_a_killed_process_is_one_line_about_memory() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

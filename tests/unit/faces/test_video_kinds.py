@@ -181,6 +181,7 @@ def test_frames_are_turned_and_mirrored_as_the_container_says(
     assert {place for place, part in places.items() if part.mean() > 150} == {corner}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("curve", "signals", "shares"),
     [

@@ -142,6 +142,7 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
     assert Occluders(share=0, kinds=[kind]).cover(image, np.random.default_rng(1), skin) is image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -129,6 +129,7 @@ def test_faces_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     assert best == [2]
 
 
+@pytest.mark.slow
 def test_strip_is_left_out_without_files_or_with_none_that_can_be_read(tmp_path: Path) -> None:
     with_faces = draw_to(tmp_path / "a.png", random_results(SOME, 9, files=images(tmp_path, 9)), "case", {"split": "s"})
     without = draw_to(tmp_path / "b.png", random_results(SOME, 9), "case", {"split": "s"})

@@ -45,6 +45,7 @@ METHODS: dict[str, tuple[dict[str, Objective], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 5])
 @pytest.mark.parametrize("method", METHODS)
 def test_training_and_validation_need_no_fp64(method: str, levels: int) -> None:
