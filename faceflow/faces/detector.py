@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from faceflow.faces.features import FaceFeatures
 from faceflow.images import Image
 
 Array = NDArray[np.float64]
@@ -22,7 +23,8 @@ class Detection:
     `box` (4,) is x1, y1, x2, y2. `points` (5, 2) are the two eyes, the nose tip and the two mouth corners, first the
     one on the left of an upright image: the subject's right. NaN stands for a point or a score that the detector does
     not give. `landmarks` (N, 2) are all that it found, in its own order. `extras` are further numbers by name, such as
-    an angle of the head, which stay with the face on its way to a column of faceflow-infer.
+    an angle of the head, which stay with the face on its way to a column of faceflow-infer. `features` is
+    what networks that read features take, None of a detector that has none.
     """
 
     box: Array
@@ -30,6 +32,7 @@ class Detection:
     score: float
     landmarks: Array | None = None
     extras: Mapping[str, float] = field(default_factory=dict)
+    features: FaceFeatures | None = None
 
 
 class FaceDetector(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.faces.detector import Array
+Array = NDArray[np.float64]
 
 LANDMARKS = 478
 _NAMES = """
