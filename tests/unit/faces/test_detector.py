@@ -87,7 +87,9 @@ def test_without_mediapipe_the_install_command_is_named(tmp_path: Path) -> None:
 def test_settings_are_those_of_the_config_that_decide_about_faces(name: str) -> None:
     node = OmegaConf.to_container(OmegaConf.load(Path(config_dir()) / "detector" / f"{name}.yaml"))
     assert isinstance(node, dict)
-    assert detector(name).settings == {key: node[key] for key in node.keys() - {"_target_", "model", "cache"}}
+    assert detector(name).settings == {
+        key: node[key] for key in node.keys() - {"_target_", "model", "cache", "features"}
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -249,7 +251,7 @@ def test_mistakes_are_named_by_their_key(changes: dict[str, object], message: st
 
 def test_protocol_is_met() -> None:
     landmarks: FaceDetector = MediaPipeLandmarker(
-        model=None, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0
+        model=None, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0, features=True
     )
     boxes: FaceDetector = MediaPipeBoxes(
         model=None, cache="", max_faces=1, min_score=0.5, min_candidate_score=0.5, small_faces="never", close_up=0.0
