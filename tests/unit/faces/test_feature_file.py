@@ -84,7 +84,7 @@ def zeroed(content: bytes) -> bytes:
         (lambda content: content[:5], ".*"),
         (lambda _: b"", ".*"),
         (lambda _: b"dear diary", ".*"),
-        (zeroed, r"no face in record 2 of 4"),
+        (zeroed, r"no face in record 3 of 4"),
     ],
     ids=["last byte", "header", "empty", "text", "block"],
 )
