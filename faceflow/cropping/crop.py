@@ -110,7 +110,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if features:
-                print_lines(f"Features: {output / FOLDER}: landmarks, blendshapes and pose of {features} crops")
+                # Pictures at the top of a source have theirs in one file beside the folder.
+                shown = output / FOLDER if (output / FOLDER).is_dir() else output / (FOLDER + SUFFIX)
+                print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
                 raise DataError(
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
