@@ -19,7 +19,7 @@ from faceflow.interruption import kept
 from faceflow.rendering.build import build_settings
 from faceflow.rendering.data_card import write_data_card
 from faceflow.rendering.facekit_files import find_facekit
-from faceflow.rendering.recording import CROPS, PROGRESS, plan_recordings
+from faceflow.rendering.recording import CROPS, PROGRESS, RenderSettings, plan_recordings
 from faceflow.rendering.sequence import VideoSettings
 from faceflow.rendering.sheets import FOLDER, draw_aus, draw_domains
 from faceflow.rendering.tables import EVENTS, FRAMES, LABELS, Counts, write_tables
@@ -75,7 +75,7 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         with claimed(output, key="output", folder=True):
             _store_settings(output, wanted)
             if video is None:
-                _store_recipe(output, settings.size, detector)
+                _store_recipe(output, settings, detector)
             record_all(recordings, settings, output, workers=cfg["workers"])
             remove_leftovers(output, older_than_s=0)
             counts = write_tables(recordings, output, videos=video is not None)
@@ -100,13 +100,14 @@ def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
     write_settings(path, wanted, number=FORMAT)
 
 
-def _store_recipe(output: Path, size: int, detector: FaceDetector) -> None:
+def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector) -> None:
     """Write crops.json as faceflow-crop does: how faces lie in the images, so that others can be cut alike."""
+    share = 1 / (1 + 2 * settings.margin)  # of the image that an aligned crop takes
     align = {
         "preset": "eyes",
-        "size": size,
-        "eye_distance": _EYE_DISTANCE,
-        "eye_height": _EYE_HEIGHT,
+        "size": settings.size,
+        "eye_distance": _EYE_DISTANCE * share,
+        "eye_height": 0.5 + (_EYE_HEIGHT - 0.5) * share,
         "roll": True,
         "padding": "replicate",
         "interpolation": "area",
