@@ -183,11 +183,11 @@ def test_crops_that_cannot_be_written_end_the_clip_in_one_line(tmp_path: Path) -
 
 
 def test_a_folder_of_an_earlier_version_goes_on_without_features(tmp_path: Path) -> None:
-    store_recipe(tmp_path, settings(), MarkerDetector(), "0.1")
+    store_recipe(tmp_path, settings(), MarkerDetector())
     recipe = json.loads((tmp_path / "crops.json").read_text("utf-8"))
     assert recipe["detector"].pop("features") is False
     (tmp_path / "crops.json").write_text(json.dumps(recipe), encoding="utf-8")
     crop(only_clip(write_photo(tmp_path / "in/a.png", face_at(40, 40))), tmp_path)
-    store_recipe(tmp_path, settings(), MarkerDetector(), "0.2")
+    store_recipe(tmp_path, settings(), MarkerDetector())
     with pytest.raises(ConfigError, match=r"^detector\.features: expected False as for the crops in .*, got True; "):
-        store_recipe(tmp_path, settings(), MarkerDetector(features=True), "0.2")
+        store_recipe(tmp_path, settings(), MarkerDetector(features=True))
