@@ -30,8 +30,8 @@ from faceflow.views import FEATURES, IMAGES
 class NetworkSpec:
     """Plain data that fully determines the network and what its outputs mean; part of every checkpoint.
 
-    `backbone` is None where it reads `features` alone, and these where it reads images alone; `mean` and `std` are empty
-    without a backbone. `fusion` is the weight of the images' logits where it reads both, see `AUNetwork`.
+    `backbone` is None where it reads `features` alone, and these where it reads images alone; without a backbone `mean`
+    and `std` are empty. `fusion` is the weight of the images' logits where it reads both, see `AUNetwork`.
     `cutpoints` are the FACS intensities of the levels (none for one level, which is occurrence);
     `occurrence_min` is the FACS intensity that counts as occurrence when levels are read as intensities.
     """
@@ -83,9 +83,8 @@ class NetworkSpec:
     @property
     def name(self) -> str:
         """What it is, in a word or two."""
-        return " + ".join(
-            (*([self.backbone] if self.backbone else []), *(self.features.parts if self.features else ()))
-        )
+        parts = self.features.parts if self.features else ()
+        return " + ".join((self.backbone, *parts) if self.backbone else parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for files."""

@@ -38,9 +38,9 @@ def parameter_groups(
 ) -> list[Group]:
     """Group parameters by learning rate and weight decay.
 
-    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head
-    and what reads features lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases and what timm
-    lists in `no_weight_decay` are not decayed.
+    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head and
+    what reads features lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases
+    and what timm lists in `no_weight_decay` are not decayed.
     """
     check_rates(lr, weight_decay, layer_decay=layer_decay, head_lr_mult=head_lr_mult)
     groups: list[Group] = []
