@@ -102,7 +102,7 @@ def _facts(output: Path, written: Conversion, samples: Mapping[str, Sample]) -> 
     contract, lower = written.contract, {}
     size, count = contract.image_size, len(contract.aus)
     crop = contract.crop["align"].get("preset", "?") if contract.crop else None
-    kinds = " and ".join(f"{faces.count} {kind}" for kind, faces in samples.items())
+    kinds = " and ".join(f"{faces.size} {kind}" for kind, faces in samples.items())
     alone = "" if "real" in samples else "; no training faces found, add data=... to compare on real ones"
     shapes = {
         IMAGES: f"{IMAGES}: uint8 (N, {size}, {size}, 3), RGB",

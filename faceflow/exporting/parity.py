@@ -44,7 +44,7 @@ def largest_difference(network: AUNetwork, model: OnnxModel, faces: Sample) -> f
     """
     differences = []
     for size in BATCHES:
-        batch = faces.rows(np.arange(size) % faces.count)
+        batch = faces.take(np.arange(size) % faces.size)
         scores = model.run(*batch)
         found = [scores.probability] if scores.intensity is None else [scores.probability, scores.intensity]
         expected = _outputs(network, batch)

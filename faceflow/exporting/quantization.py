@@ -147,7 +147,7 @@ def _kept_in_single(graph: onnx.GraphProto) -> list[str]:
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, faces: Sample) -> None:
-        self._batches = (faces.rows(slice(start, start + _BATCH)) for start in range(0, faces.count, _BATCH))
+        self._batches = (faces.take(slice(start, start + _BATCH)) for start in range(0, faces.size, _BATCH))
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         """Feed the next batch, None at the end."""

@@ -27,12 +27,13 @@ class Sample(NamedTuple):
     images: Image | None = None
     features: NDArray[np.float32] | None = None
 
-    def rows(self, rows: slice | NDArray[np.intp]) -> Sample:
+    def take(self, rows: slice | NDArray[np.intp]) -> Sample:
         """Some of the faces."""
-        return Sample(*(None if part is None else part[rows] for part in self))
+        images, features = self
+        return Sample(None if images is None else images[rows], None if features is None else features[rows])
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many faces."""
         return len(next(part for part in self if part is not None))
 

@@ -114,7 +114,8 @@ class OnnxModel:
         given = {IMAGES: images, FEATURES: features}
         feeds = {name: given[name] for name in self.contract.inputs}
         for name, _, shape in _inputs_of(self.contract):
-            assert list(np.shape(feeds[name])[1:]) == shape, f"{name} of {np.shape(feeds[name])}"
+            found = getattr(feeds[name], "shape", ())
+            assert list(found[1:]) == shape, f"{name} of {found}"
         try:
             results = self._session.run(list(self.contract.outputs), feeds)
         except Exception as error:  # see _open

@@ -29,6 +29,6 @@ class Faces(NamedTuple):
         return cls(*(torch.cat(column) if column else None for column in columns))
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many faces."""
         return len(next(part for part in self if part is not None))

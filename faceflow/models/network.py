@@ -88,7 +88,8 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for files."""
-        return plain_containers(asdict(self))
+        values = asdict(self) | ({"features": plain_lists(asdict(self.features))} if self.features else {})
+        return plain_lists(values)
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> NetworkSpec:
@@ -220,8 +221,6 @@ def split_rows(output: NetworkOutput, sizes: list[int]) -> list[NetworkOutput]:
     return [NetworkOutput(part, tuple(stages)) for part, stages in zip(logits, maps, strict=True)]
 
 
-def plain_containers(value: Any) -> Any:
-    """Tuples as lists, at every depth."""
-    if isinstance(value, Mapping):
-        return {key: plain_containers(item) for key, item in value.items()}
-    return [plain_containers(item) for item in value] if isinstance(value, tuple | list) else value
+def plain_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuples as lists."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

@@ -136,7 +136,7 @@ class AUModule(L.LightningModule):
         """
         shared = [*self.views, *self.detached]
         faces = [faces_of(batch, view) for view in shared]
-        parts = split_rows(self._forward(Faces.joined(faces)), [rows.count for rows in faces])
+        parts = split_rows(self._forward(Faces.joined(faces)), [rows.size for rows in faces])
         outputs = dict(zip(shared, parts, strict=True))
         for view in self.teacher_views:
             if self.teacher == "student" and view in outputs:
@@ -146,7 +146,7 @@ class AUModule(L.LightningModule):
             teacher = self.network if self.average is None or self.teacher == "student" else self.average.network
             with torch.no_grad():
                 logits = teacher(*Faces.joined(faces)).logits
-            for view, part in zip(apart, torch.split(logits, [rows.count for rows in faces]), strict=True):
+            for view, part in zip(apart, torch.split(logits, [rows.size for rows in faces]), strict=True):
                 outputs[TEACHER + view] = NetworkOutput(part)
         return {view: outputs[self._computed(view)] for view in self.read}
 
@@ -169,7 +169,7 @@ class AUModule(L.LightningModule):
         try:
             output: NetworkOutput = self.network(*faces, maps=self.maps)
         except ValueError as error:
-            if faces.count > 1 or "more than 1 value per channel" not in str(error):
+            if faces.size > 1 or "more than 1 value per channel" not in str(error):
                 raise
             spec = self.payload.spec
             raise ConfigError(
