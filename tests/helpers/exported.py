@@ -8,7 +8,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from faceflow.inference.contract import INPUT, INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.inference.contract import INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.views import IMAGES
 
 COLOURS = ("AU1", "AU4", "AU12_L")  # whose probabilities are the means of red, green and blue, divided by 255
 EYES = {
@@ -56,7 +57,7 @@ def colour_graph(says: ModelContract) -> onnx.ModelProto:
     size, count = says.image_size, len(says.aus)
     assert count == 3, "one AU for each colour"
     nodes = [
-        helper.make_node("Cast", [INPUT], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [IMAGES], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels", "axes"], ["means"], keepdims=0),
         helper.make_node("Mul", ["means", "scale"], [PROBABILITY]),
     ]
@@ -65,7 +66,7 @@ def colour_graph(says: ModelContract) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "colours",
-        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", size, size, 3])],
+        [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", count]) for name in says.outputs],
         [
             helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
