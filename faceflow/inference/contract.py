@@ -15,7 +15,8 @@ from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
 from faceflow.views import FEATURES, IMAGES
 
-FORMAT = 1
+FORMAT = 2  # has models that read features; others stay at 1
+_PIXELS_ALONE = 1
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
 _SIZES = 16, 2048  # pixels of `image_size`
 # Inputs are named as in `faceflow.views`: "images", uint8 (N, S, S, 3), RGB; "features", float32 (N, FEATURES).
@@ -66,7 +67,8 @@ class ModelContract:
 
     def to_json(self) -> str:
         """Text for the file."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False, allow_nan=False)
+        number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE
+        return json.dumps({"format": number, **dataclasses.asdict(self)}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Self:
