@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
@@ -110,9 +109,6 @@ def aligned_faces(
     """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `cropping.crop_clip`.
 
     Every one of the `detectors`, which are alike and open, searches a frame at a time. `inputs` are those of the model.
-
-    Raises:
-        ConfigError: the model reads features, and the detector gives none.
     """
     with contextlib.closing(map_in_order(_search, detectors, frames, weigh=frame_bytes)) as searched:
         chosen = choose_faces(
@@ -141,11 +137,7 @@ def _cut(image: Image | None, face: Face, recipe: Recipe, size: int, *, inputs: 
         return CutFace(face=face, pixels=None)
     features = None
     if FEATURES in inputs:
-        if found.features is None:
-            raise ConfigError(
-                "detector: expected one with features of faces, which this model reads, got one without; take "
-                "detector=mediapipe_landmarks"
-            )
+        assert found.features is not None, "a detector with features gives them of every face"
         features = found.features.vector()
     pixels = fit(recipe.warp(image, recipe.affine(found)), size) if IMAGES in inputs else None
     return CutFace(face=face, pixels=pixels, features=features)
