@@ -15,7 +15,7 @@ from faceflow.faces.features import FaceFeatures
 
 Vector = NDArray[np.float32]
 
-_SMALLEST = 1e-4  # blendshape that is told from 0, and from 1
+_SMALLEST = 1e-8  # blendshape that is told from 0, and from 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from faceflow.faces.features import BLENDSHAPES, LANDMARKS
 from faceflow.models.head import AUHead
 
 _ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))  # of the landmarks and of the blendshapes in a vector
-_SMALLEST = 1e-4  # blendshape that is told from 0, and from 1
+_SMALLEST, _LARGEST = 1e-8, 1 - 1e-7  # blendshapes; that of a wrinkled nose stays below 1e-5
 _FLAT = 1e-6  # size in pixels, or deviation, that counts as none
 
 
@@ -53,7 +53,7 @@ class FeatureSpec:
 
 def log_odds(vectors: Tensor) -> Tensor:
     """Log-odds of the blendshapes (B, 52) of vectors (B, F)."""
-    shapes = vectors[:, _ENDS[0] : _ENDS[1]].clamp(_SMALLEST, 1 - _SMALLEST)
+    shapes = vectors[:, _ENDS[0] : _ENDS[1]].clamp(_SMALLEST, _LARGEST)
     return torch.log(shapes) - torch.log1p(-shapes)
 
 

@@ -51,7 +51,7 @@ def give_features(folder: Path, files: Sequence[Path], vectors: Vectors) -> None
         hashes = hash_contents([str(files[row]) for row in rows])
         path = feature_file(folder, "" if below == folder / "crops" else below.relative_to(folder / "crops").as_posix())
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FeatureSpool(folder).opened() as spool:
+        with FeatureSpool(folder) as spool:
             for row, picture in zip(rows, hashes, strict=True):
                 spool.add(files[row].name, pack(vectors[row], picture=int(picture)))
             spool.store(path)
