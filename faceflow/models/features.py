@@ -150,7 +150,14 @@ def _turned(first: Tensor, second: Tensor, angle: Tensor) -> tuple[Tensor, Tenso
 
 def _principal(centred: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Directions (D, K) of the largest variance and the deviations (K,) along them, with signs that do not vary."""
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-    values, vectors = values.flip(0)[:count], vectors.flip(1)[:, :count]
-    largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
-    return vectors * largest.sign(), values.clamp(min=0).sqrt()
+    rows, width = centred.shape
+    if rows < width:  # fewer faces than numbers
+        _, spread, found = torch.linalg.svd(centred, full_matrices=False)
+        deviations, directions = spread / rows**0.5, found.T
+    else:
+        values, vectors = torch.linalg.eigh(centred.T @ centred / rows)
+        deviations, directions = values.clamp(min=0).sqrt().flip(0), vectors.flip(1)
+    directions, deviations = directions[:, :count], deviations[:count]
+    largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
+    missing = count - len(deviations)
+    return F.pad(directions * largest.sign(), (0, missing)), F.pad(deviations, (0, missing))

@@ -51,6 +51,7 @@ def contract(spec: NetworkSpec) -> ModelContract:
         std=spec.std,
         crop={"align": {"preset": "eyes"}},
         backbone=spec.backbone,
+        inputs=spec.inputs,
         precision=FP32,
         run={"id": "r1", "faceflow": "0.1.0"},
         training_data={"faces": "47e2"},

@@ -82,6 +82,15 @@ class TestStandardisation:
             torch.testing.assert_close(found.mean(dim=0), torch.zeros(width), atol=1e-4, rtol=0)
             torch.testing.assert_close(found.square().mean(dim=0), torch.ones(width), atol=1e-3, rtol=0)
 
+    @pytest.mark.slow
+    def test_components_are_the_same_of_few_faces_and_of_many(self) -> None:
+        # Ten faces, and each of them 150 times: as many faces as numbers.
+        few, branch = torch.from_numpy(random_vectors(10)), FeatureBranch("landmarks", feature_spec(), aus=1, levels=1)
+        branch.fit(few)
+        basis = branch.basis.clone()
+        branch.fit(few.repeat(150, 1))
+        torch.testing.assert_close(branch.basis, basis, atol=1e-3, rtol=1e-3)
+
     def test_landmarks_are_read_along_what_varies_most(self) -> None:
         # The jaw alone drops, by chance: one component says it all, the second one nothing.
         amounts = np.linspace(-1, 1, 9)
