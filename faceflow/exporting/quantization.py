@@ -63,7 +63,7 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
             op_types_to_quantize=_LINEAR,
             per_channel=True,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=fine,
+            nodes_to_exclude=[*fine, *(f"{name}_MatMul" for name in fine)],  # it renames what it splits
         )
     else:
         assert faces is not None, "faces to measure on"
