@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+IMAGES, FEATURES = "images", "features"  # what a network reads of a face
+EVAL = "eval"  # the pipeline of validation, test and inference
 LABELED = "labeled"  # the view of labelled faces that supervised terms read, and its stream
 _WEAK = "labeled/weak"
 
@@ -13,6 +15,11 @@ def stream_and_pipeline(view: str) -> tuple[str, str]:
     """Split a view: "unlabeled/strong" into both names; the view "labeled" has a pipeline named like its stream."""
     stream, _, pipeline = view.partition("/")
     return stream, pipeline or stream
+
+
+def features_of(pipeline: str) -> str:
+    """Name of the features in a batch, beside the images that are named by their pipeline."""
+    return f"{pipeline}/{FEATURES}"
 
 
 def in_order(views: Iterable[str]) -> list[str]:

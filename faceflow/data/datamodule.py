@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
 from faceflow.checks import check_number, check_whole
-from faceflow.data.dataset import FaceDataset, collate
+from faceflow.data.dataset import PIXELS, FaceDataset, Reads, collate
 from faceflow.data.groups import Groups, number_groups
 from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
@@ -21,7 +21,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
-from faceflow.views import LABELED, in_order, stream_and_pipeline
+from faceflow.views import EVAL, IMAGES, LABELED, in_order, stream_and_pipeline
 
 _ALONE = {"rank": 0, "world_size": 1}
 
@@ -40,6 +40,7 @@ class AUDataModule(L.LightningDataModule):
         views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream
             is opened.
         pipelines: augmentations by name, and "eval".
+        reads: what the network reads of a face, and the augmentations of features.
         flip: probability of a horizontal flip in training.
         batch_size: labelled rows a step, per device.
         mu: unlabelled rows per labelled one.
@@ -64,6 +65,7 @@ class AUDataModule(L.LightningDataModule):
         workers: int,
         timeout_s: float,
         seed: int,
+        reads: Reads = PIXELS,
     ) -> None:
         super().__init__()
         Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
@@ -76,7 +78,7 @@ class AUDataModule(L.LightningDataModule):
         self.views: dict[str, list[str]] = {}
         for stream, pipeline in map(stream_and_pipeline, in_order(views)):
             self.views.setdefault(stream, []).append(pipeline)
-        self.pipelines, self.flip = pipelines, flip
+        self.pipelines, self.flip, self.reads = pipelines, flip, reads
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed
         self.timeout_s = timeout_s
@@ -94,7 +96,8 @@ class AUDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> Loader:
         """All validation rows in order; the rows of a data set follow one another."""
-        dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines["eval"])
+        inputs = self.reads.inputs
+        dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines[EVAL], inputs)
         sampler = EpochSampler(len(dataset), shuffle=False, seed=self.seed, **self._place())
         size = self.batch_sizes["labeled"]
         return self._loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
@@ -127,7 +130,15 @@ class AUDataModule(L.LightningDataModule):
         split = "train" if stream == LABELED else stream
         tables = self.tables[split]
         groups = {"domain": self.groups.domain[split], "subject": self.groups.subject[split]}
-        return FaceDataset(tables, aus=self.aus, points=self.points, views=views, flip=self.flip, numbers=groups)
+        return FaceDataset(
+            tables,
+            aus=self.aus,
+            points=self.points,
+            views=views,
+            flip=self.flip,
+            numbers=groups,
+            reads=self.reads,
+        )
 
     def _train_loader(self, stream: str, dataset: FaceDataset, steps: int | None) -> Loader:
         place, size = self._place(), self.batch_sizes[stream]
@@ -158,10 +169,15 @@ class AUDataModule(L.LightningDataModule):
 
 
 def evaluation_dataset(
-    tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float], pipeline: Pipeline
+    tables: Sequence[FaceTable],
+    aus: Sequence[str],
+    points: Sequence[float],
+    pipeline: Pipeline,
+    inputs: Sequence[str] = (IMAGES,),
 ) -> FaceDataset:
     """Rows as they are scored: resized, never flipped or augmented."""
-    return FaceDataset(tables, aus=aus, points=points, views={"eval": pipeline}, flip=0, numbers={})
+    reads = Reads(inputs=inputs)
+    return FaceDataset(tables, aus=aus, points=points, views={EVAL: pipeline}, flip=0, numbers={}, reads=reads)
 
 
 def make_loader(

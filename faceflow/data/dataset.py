@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -13,20 +14,36 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceflow.aus import flip_order
+from faceflow.data.feature_views import FeatureView
+from faceflow.data.features import read_features
 from faceflow.data.labels import scores_for
 from faceflow.data.sampling import Draw
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.encoding import encode
+from faceflow.faces.features import mirrored
 from faceflow.images import read_image
+from faceflow.views import FEATURES, IMAGES, features_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads:
+    """What is read of a face: `inputs` of the network, and what each view does to features, by pipeline."""
+
+    inputs: Sequence[str] = (IMAGES,)
+    feature_views: Mapping[str, FeatureView] = field(default_factory=dict)
+
+
+PIXELS = Reads()
 
 
 class FaceDataset(Dataset[dict[str, Tensor]]):
     """Labelled faces; an item is made from its (row, seed) alone.
 
-    Items hold one uint8 RGB image (3, S, S) per view, `target` (A, L) of 0 and 1, `mask` (A,) True where the AU
-    is labelled, `index`, the row, and the int64 numbers of the row that `numbers` has. All views of an item share one
-    decision to flip, so that the sides of the face agree between them and with the label.
+    Items hold per view a uint8 RGB image (3, S, S), features (F,) named by `features_of`, or both, as `reads` says;
+    `target` (A, L) of 0 and 1, `mask` (A,) True where the AU is labelled, `index`, the row, and the int64 numbers of
+    the row that `numbers` has. All views of an item share one decision to flip, so that the sides of the face agree
+    between them and with the label.
     """
 
     def __init__(
@@ -38,13 +55,21 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         views: Mapping[str, Pipeline],
         flip: float,
         numbers: Mapping[str, NDArray[np.int64]],
+        reads: Reads = PIXELS,
     ) -> None:
         self.views = dict(views)
+        self.reads = reads
         self.flip = flip
         self.numbers = {name: torch.from_numpy(rows) for name, rows in numbers.items()}
         self.mirror = flip_order(aus) if flip > 0 else list(range(len(aus)))
         # Bytes in one array: a list of str would be copied into every worker by its reference counts.
         self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
+        self.features = None
+        if FEATURES in reads.inputs:
+            names = dict.fromkeys(table.name for table in tables)
+            self.features = read_features(
+                np.concatenate([table.files for table in tables]).tolist(), key=", ".join(names)
+            )
         scores = [scores_for(aus, table.columns, table.scores) for table in tables]
         # 0/1 labels know no levels: they are missing where levels are asked for.
         graded = [[not (points and scale.binary) for scale in table.scales_for(aus)] for table in tables]
@@ -60,22 +85,36 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         """Decode, flip and augment one row."""
         row, seed = draw
-        image = read_image(self.files[row].decode("utf-8"))
         target, mask = self.target[row], self.mask[row]
-        if self.flip > 0 and random.Random(seed).random() < self.flip:
-            image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
+        flipped = self.flip > 0 and random.Random(seed).random() < self.flip
+        if flipped:
             target, mask = target[self.mirror], mask[self.mirror]
-        views = {
-            view: torch.from_numpy(pipeline(image, seed + 1 + number)).permute(2, 0, 1)
-            for number, (view, pipeline) in enumerate(self.views.items())
-        }
         return {
-            **views,
+            **(self._shown_images(row, seed, flipped=flipped) if IMAGES in self.reads.inputs else {}),
+            **(self._shown_features(self.features[row], seed, flipped=flipped) if self.features is not None else {}),
             "target": torch.from_numpy(np.array(target)),
             "mask": torch.from_numpy(np.array(mask)),
             "index": torch.tensor(row),
             **{name: rows[row] for name, rows in self.numbers.items()},
         }
+
+    def _shown_images(self, row: int, seed: int, *, flipped: bool) -> dict[str, Tensor]:
+        image = read_image(self.files[row].decode("utf-8"))
+        if flipped:
+            image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
+        return {
+            view: torch.from_numpy(pipeline(image, seed + 1 + number)).permute(2, 0, 1)
+            for number, (view, pipeline) in enumerate(self.views.items())
+        }
+
+    def _shown_features(self, vector: NDArray[np.float32], seed: int, *, flipped: bool) -> dict[str, Tensor]:
+        vector = mirrored(vector) if flipped else vector
+        found = {}
+        for number, view in enumerate(self.views):
+            disturb = self.reads.feature_views.get(view)
+            shown = vector if disturb is None else disturb(vector, seed + 1 + number)
+            found[features_of(view)] = torch.from_numpy(shown)
+        return found
 
 
 def collate(items: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

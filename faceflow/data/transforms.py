@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from albumentations import BaseCompose, BasicTransform, Compose
 
 # A mirrored face needs its left and right AU columns swapped, which only the data set can do.
-EVAL = "eval"
 _MIRRORS = frozenset({"HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry"})
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from faceflow.config.instantiate import instantiate
 from faceflow.data.assembly import read_tables
 from faceflow.data.sources import FaceTable
-from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.views import EVAL
 
 
 def read_faces(data: Mapping[str, Any], *, levels: int) -> list[FaceTable]:

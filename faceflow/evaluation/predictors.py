@@ -16,6 +16,7 @@ from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.metrics.au_scores import Prediction, decode
 from faceflow.models.checkpoint import Payload, load_network, read_checkpoint
+from faceflow.models.features import FeatureSpec
 from faceflow.models.network import AUNetwork, NetworkSpec
 
 
@@ -27,8 +28,8 @@ class Predictor(Protocol):
         """What the outputs mean."""
         ...
 
-    def __call__(self, images: Tensor) -> Prediction:
-        """Predict uint8 RGB images (B, 3, S, S)."""
+    def __call__(self, images: Tensor | None, features: Tensor | None = None) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S), features (B, F), or both, as the network reads them."""
         ...
 
 
@@ -44,9 +45,10 @@ class TorchPredictor:
         self.network = network.to(self.device).eval()
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor) -> Prediction:
-        """Predict uint8 RGB images (B, 3, S, S)."""
-        logits = self.network(images.to(self.device, non_blocking=True)).logits
+    def __call__(self, images: Tensor | None, features: Tensor | None = None) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S), features (B, F), or both, as the network reads them."""
+        faces = (part if part is None else part.to(self.device, non_blocking=True) for part in (images, features))
+        logits = self.network(*faces).logits
         levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
         return decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
 
@@ -58,9 +60,10 @@ class OnnxPredictor:
         self.model = model
         self.spec = _spec_of(model.contract, source=str(model.path))
 
-    def __call__(self, images: Tensor) -> Prediction:
-        """Predict uint8 RGB images (B, 3, S, S)."""
-        scores = self.model.run(np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy()))
+    def __call__(self, images: Tensor | None, features: Tensor | None = None) -> Prediction:
+        """Predict uint8 RGB images (B, 3, S, S), features (B, F), or both, as the network reads them."""
+        pixels = None if images is None else np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+        scores = self.model.run(pixels, None if features is None else features.numpy())
         intensity = None if scores.intensity is None else scores.intensity.astype(np.float64)
         return Prediction(probability=scores.probability.astype(np.float64), intensity=intensity)
 
@@ -112,6 +115,8 @@ def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
             image_size=contract.image_size,
             mean=contract.mean,
             std=contract.std,
+            features=FeatureSpec.from_dict(contract.features),
+            fusion=contract.fusion,
         )
-    except (ConfigError, CheckpointError) as error:
+    except (ConfigError, CheckpointError, TypeError, LookupError) as error:
         raise ExportError(f"{source}: {error}") from error

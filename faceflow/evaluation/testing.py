@@ -19,8 +19,10 @@ from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
+from faceflow.models.faces import Faces
 from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results
+from faceflow.views import EVAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ def test_network(
     Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals.
     """
     spec = predictor.spec
-    dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline)
+    dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
     sampler = EpochSampler(len(dataset), shuffle=False, seed=0)
     loader = make_loader(
         dataset,
@@ -103,7 +105,7 @@ def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Pre
         with progress_bar("Testing", len(loader.sampler), unit="faces") as bar:  # type: ignore[arg-type]
             for batch in loader:
                 rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
-                predictions.append(predictor(batch["eval"]))
+                predictions.append(predictor(*Faces.of(batch, EVAL)))
                 bar.advance(len(batch["index"]))
     except Exception as error:
         if lost := explain_loss(error, loader.num_workers):

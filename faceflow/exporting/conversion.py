@@ -12,6 +12,7 @@ import torch
 
 from faceflow.data.loading import Loading
 from faceflow.data.transforms import Pipeline
+from faceflow.errors import ConfigError
 from faceflow.evaluation.predictors import OnnxPredictor, TorchPredictor
 from faceflow.exporting.export_faces import ExportFaces
 from faceflow.exporting.export_settings import ExportSettings
@@ -19,9 +20,8 @@ from faceflow.exporting.graph import build_graph, write_model
 from faceflow.exporting.parity import check_finite, check_parity
 from faceflow.exporting.precision_cost import PrecisionCost, check_cost, measure_cost
 from faceflow.exporting.quantization import FP32, INT8_STATIC, reduced
-from faceflow.exporting.sample_faces import load_faces, spread
+from faceflow.exporting.sample_faces import Sample, load_faces, spread
 from faceflow.files import whole_file
-from faceflow.images import Image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.network import AUNetwork
@@ -59,7 +59,7 @@ def convert(
     output: Path,
     settings: ExportSettings,
     *,
-    pictures: Mapping[str, Image],
+    samples: Mapping[str, Sample],
     faces: ExportFaces | None,
     measuring: Measuring,
 ) -> Conversion:
@@ -70,29 +70,37 @@ def convert(
         contract: what the file says of itself, at the precision of `settings`.
         output: the file.
         settings: precision and limits.
-        pictures: to compare on, by kind, each (N, S, S, 3).
+        samples: faces to compare on, by kind.
         faces: to calibrate and to measure on.
         measuring: how they are read.
 
     Raises:
+        ConfigError: a lower precision for a network without a backbone.
         ExportError: the network cannot be exported, or the file differs too much from it; none is left behind.
     """
-    with waiting(f"Exporting {network.spec.backbone}"):
+    if settings.precision != FP32 and network.backbone is None:
+        raise ConfigError(
+            f"precision: expected fp32 for a model that reads features alone, which is small and fast as it is, got "
+            f"{settings.precision}; leave it out"
+        )
+    with waiting(f"Exporting {network.spec.name}"):
         model = build_graph(network, simplify=settings.simplify)
     with whole_file(output) as partial:
         with waiting("Comparing with torch"):
             write_model(partial, model, dataclasses.replace(contract, precision=FP32))
-            difference = check_parity(network, _open(partial), pictures)
+            difference = check_parity(network, _open(partial), samples)
         if settings.precision == FP32:
             return Conversion(contract=contract, difference=difference, reduced_difference=None, cost=None)
         with waiting(f"Converting to {settings.precision}"):
             seen = None
             if faces is not None and settings.precision == INT8_STATIC:
-                seen = load_faces(spread(faces.calibration, settings.calibration), measuring.pipeline)
+                seen = load_faces(
+                    spread(faces.calibration, settings.calibration), measuring.pipeline, network.spec.inputs
+                )
             model = reduced(model, settings.precision, faces=seen)
             write_model(partial, model, contract)
             lower = _open(partial)
-            reduced_difference = check_finite(network, lower, pictures)
+            reduced_difference = check_finite(network, lower, samples)
         if faces is None:
             log.warning(
                 "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked "

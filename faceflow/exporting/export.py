@@ -17,16 +17,18 @@ from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.outcome import add_file, reopened
 from faceflow.exporting.conversion import Conversion, Measuring, convert
-from faceflow.exporting.export_faces import ExportFaces, comparison_pictures
+from faceflow.exporting.export_faces import ExportFaces, comparison_faces
 from faceflow.exporting.export_settings import ExportSettings, check_new, check_output
 from faceflow.exporting.model_card import describe_model
 from faceflow.exporting.parity import BATCHES
 from faceflow.exporting.quantization import FP32, INT8_STATIC
+from faceflow.exporting.sample_faces import Sample
+from faceflow.faces.features import FEATURES as NUMBERS
 from faceflow.files import FileWatch, claimed
-from faceflow.images import Image
-from faceflow.inference.contract import INPUT, ModelContract
+from faceflow.inference.contract import ModelContract
 from faceflow.interruption import kept
 from faceflow.models.checkpoint import load_network
+from faceflow.views import FEATURES, IMAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,36 +85,40 @@ def export(config: DictConfig) -> ExportResult:
         contract = describe_model(
             payload, Path(config.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
         )
-        pictures = comparison_pictures(faces, payload, pipeline)
+        samples = comparison_faces(faces, payload, pipeline)
         measuring = Measuring(pipeline=pipeline, loading=loading, thresholds=payload.thresholds)
         with claimed(output, key="output", folder=False):
             check_new(output, overwrite=config.overwrite)  # what another command has just written
-            written = convert(network, contract, output, settings, pictures=pictures, faces=faces, measuring=measuring)
-        facts = _facts(output, written, pictures)
+            written = convert(network, contract, output, settings, samples=samples, faces=faces, measuring=measuring)
+        facts = _facts(output, written, samples)
         _report(output, facts)
         if run is not None:
             add_file(trackers, run, "onnx", output)
     return ExportResult(path=output, contract=written.contract, difference=written.difference, facts=facts)
 
 
-def _facts(output: Path, written: Conversion, pictures: Mapping[str, Image]) -> dict[str, str]:
+def _facts(output: Path, written: Conversion, samples: Mapping[str, Sample]) -> dict[str, str]:
     """What the user should know of the file, in words."""
     contract, lower = written.contract, {}
     size, count = contract.image_size, len(contract.aus)
     crop = contract.crop["align"].get("preset", "?") if contract.crop else None
-    kinds = " and ".join(f"{len(images)} {kind}" for kind, images in pictures.items())
-    alone = "" if "real" in pictures else "; no training faces found, add data=... to compare on real ones"
+    kinds = " and ".join(f"{faces.size} {kind}" for kind, faces in samples.items())
+    alone = "" if "real" in samples else "; no training faces found, add data=... to compare on real ones"
+    shapes = {
+        IMAGES: f"{IMAGES}: uint8 (N, {size}, {size}, 3), RGB",
+        FEATURES: f"{FEATURES}: float32 (N, {NUMBERS}), of the detector's landmarks",
+    }
     batches = ", ".join(map(str, BATCHES))
     if contract.precision != FP32:
-        lower[f"of {contract.precision}"] = f"{written.reduced_difference:.1e}, same pictures"
+        lower[f"of {contract.precision}"] = f"{written.reduced_difference:.1e}, same faces"
         lower["costs"] = str(written.cost or "not measured; add data=csv data.labels=...")
     return {
         "file": f"{output} ({output.stat().st_size / 1e6:.1f} MB)",
         "AUs": f"{count}: {', '.join(contract.aus)}",
-        "input": f"{INPUT}: uint8 (N, {size}, {size}, 3), RGB",
+        "input": "; ".join(shapes[name] for name in contract.inputs),
         "outputs": ", ".join(f"{name} (N, {count})" for name in contract.outputs),
         "precision": contract.precision,
-        "largest difference": f"{written.difference:.1e} from torch, batches of {batches}; {kinds} pictures{alone}",
+        "largest difference": f"{written.difference:.1e} from torch, batches of {batches}; {kinds} faces{alone}",
         **lower,
         "faces cut by": f"align={crop}" if crop else "not known; give the crops.json of the training data as crop=FILE",
     }

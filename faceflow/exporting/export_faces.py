@@ -10,9 +10,8 @@ from faceflow.data.assembly import check_shared
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.known_faces import find_seen, without_seen
-from faceflow.exporting.parity import BATCHES, noise
-from faceflow.exporting.sample_faces import load_faces, spread, training_faces
-from faceflow.images import Image
+from faceflow.exporting.parity import BATCHES, random_faces
+from faceflow.exporting.sample_faces import Sample, load_faces, spread, training_faces
 from faceflow.models.checkpoint import Payload
 
 
@@ -44,12 +43,15 @@ class ExportFaces:
         return cls(unseen=unseen, calibration=calibration, note=note.get("caution", ""))
 
 
-def comparison_pictures(faces: ExportFaces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Image]:
-    """Pictures on which torch and ONNX Runtime are compared, by kind: random ones, and real ones where there are any.
+def comparison_faces(faces: ExportFaces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Sample]:
+    """Faces on which torch and ONNX Runtime are compared, by kind: random ones, and real ones where there are any.
 
     The real ones are some of `faces`, or of the folders that the run was trained on.
     """
-    count = max(BATCHES)
+    count, inputs = max(BATCHES), payload.spec.inputs
     files = spread(faces.unseen, count) if faces else []
-    real = load_faces(files, pipeline) if files else training_faces(payload.config, count, pipeline)
-    return {"random": noise(payload.spec.image_size)} | ({} if real is None else {"real": real})
+    if files:
+        real: Sample | None = load_faces(files, pipeline, inputs)
+    else:
+        real = training_faces(payload.config, count, pipeline, inputs)
+    return {"random": random_faces(payload.spec)} | ({} if real is None else {"real": real})

@@ -1,4 +1,4 @@
-"""A network as one ONNX file: pictures in, probabilities and intensities out, and what they mean in its metadata."""
+"""A network as one ONNX file: faces in, probabilities and intensities out, and what they mean in its metadata."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from faceflow.encoding import FACS_MAX, occurrence_level
 from faceflow.errors import ExportError
-from faceflow.inference.contract import INPUT, INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.faces.features import FEATURES as NUMBERS
+from faceflow.inference.contract import INTENSITY, KEY, PROBABILITY, ModelContract
 from faceflow.models.network import AUNetwork
+from faceflow.views import FEATURES, IMAGES
 
 OPSET = 20  # with IR version 10, as onnx writes it: ONNX Runtime reads such files since 1.18, FaceFlow asks for 1.27
 _LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 
 class DecodedNetwork(nn.Module):
-    """A network as its users see it: takes pictures as they are in memory, gives what `metrics.au_scores` scores."""
+    """A network as its users see it: takes faces as they are in memory, gives what `metrics.au_scores` scores."""
 
     def __init__(self, network: AUNetwork) -> None:
         super().__init__()
@@ -33,9 +35,15 @@ class DecodedNetwork(nn.Module):
         self.steps = [point - below for point, below in zip(points, (0.0, *points), strict=False)]
         self.eval()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Probabilities of occurrence and, with levels, intensities, (N, A) each, of RGB images uint8 (N, S, S, 3)."""
-        levels = self.network(images.permute(0, 3, 1, 2)).logits.sigmoid()
+    def forward(self, images: Tensor | None = None, features: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Probabilities of occurrence and, with levels, intensities, (N, A) each.
+
+        Args:
+            images: RGB, uint8 (N, S, S, 3).
+            features: (N, F).
+        """
+        pixels = None if images is None else images.permute(0, 3, 1, 2)
+        levels = self.network(pixels, features).logits.sigmoid()
         consistent = [levels[..., 0]]  # a running minimum, for which ONNX has no operator
         for level in range(1, levels.shape[-1]):
             consistent.append(torch.minimum(consistent[-1], levels[..., level]))
@@ -58,19 +66,21 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
     if (weights := sum(tensor.nbytes for tensor in network.state_dict().values())) > _LARGEST:
         raise ExportError(
             f"model.backbone: expected weights below 2 GB, which one ONNX file can hold, got {weights / 1e9:.1f} GB of "
-            f"{network.spec.backbone}; train a smaller backbone"
+            f"{network.spec.name}; train a smaller backbone"
         )
     size = network.spec.image_size
-    images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    every = {IMAGES: torch.zeros(2, size, size, 3, dtype=torch.uint8), FEATURES: torch.ones(2, NUMBERS)}
+    inputs = {name: every[name] for name in network.spec.inputs}
+    rows = torch.export.Dim("N", min=1)
     outputs = (PROBABILITY, INTENSITY)[: 1 if network.spec.levels == 1 else 2]
     try:
         with exporter_silenced():
             program = torch.onnx.export(
                 DecodedNetwork(network),
-                (images,),
-                input_names=[INPUT],
+                kwargs=inputs,
+                input_names=list(inputs),
                 output_names=outputs,
-                dynamic_shapes={"images": {0: torch.export.Dim("N", min=1)}},
+                dynamic_shapes={name: {0: rows} for name in inputs},
                 opset_version=OPSET,
                 dynamo=True,
                 optimize=simplify,
@@ -80,7 +90,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ExportError(
             f"model.backbone: expected a network that torch {torch.__version__} exports to ONNX, got "
-            f"{network.spec.backbone} ({reason}); update torch and onnxscript, or train another backbone"
+            f"{network.spec.name} ({reason}); update torch and onnxscript, or train another backbone"
         ) from error
     assert program is not None, "dynamo=True returns a program"
     model = program.model_proto

@@ -9,20 +9,27 @@ import torch
 
 from faceflow.encoding import FACS_MAX, Array, expected_intensity, occurrence_probability
 from faceflow.errors import ExportError
-from faceflow.images import Image
+from faceflow.exporting.sample_faces import Sample
+from faceflow.faces.features import BLENDSHAPES, LANDMARKS, POSE
 from faceflow.inference.onnx_model import OnnxModel
-from faceflow.models.network import AUNetwork
+from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.views import FEATURES, IMAGES
 
 BATCHES = (1, 2, 7)
 TOLERANCE = 1e-4
 
 
-def noise(size: int) -> Image:
-    """As many random images (N, S, S, 3) as the largest batch takes, always the same."""
-    return np.random.default_rng(0).integers(0, 256, (max(BATCHES), size, size, 3), np.uint8)
+def random_faces(spec: NetworkSpec) -> Sample:
+    """As many random faces as the largest batch takes, always the same."""
+    rng, count, size = np.random.default_rng(0), max(BATCHES), spec.image_size
+    images = rng.integers(0, 256, (count, size, size, 3), np.uint8)
+    landmarks = rng.normal(100, 50, (count, 3 * LANDMARKS))  # of a face of some 150 pixels
+    turns = rng.normal(0, 20, (count, len(POSE)))
+    numbers = np.hstack([landmarks, rng.uniform(0, 1, (count, len(BLENDSHAPES))), turns]).astype(np.float32)
+    return Sample(images if IMAGES in spec.inputs else None, numbers if FEATURES in spec.inputs else None)
 
 
-def largest_difference(network: AUNetwork, model: OnnxModel, images: Image) -> float:
+def largest_difference(network: AUNetwork, model: OnnxModel, faces: Sample) -> float:
     """Largest difference of any output between torch and ONNX Runtime, over batches of several sizes.
 
     The network's side is decoded by `faceflow.encoding`, not by what the graph was made from.
@@ -30,15 +37,15 @@ def largest_difference(network: AUNetwork, model: OnnxModel, images: Image) -> f
     Args:
         network: in evaluation mode.
         model: exported from it.
-        images: RGB, uint8 (N, S, S, 3); repeated where a batch needs more.
+        faces: repeated where a batch needs more.
 
     Returns:
         Infinity where an output is not a number.
     """
     differences = []
     for size in BATCHES:
-        batch = images[np.arange(size) % len(images)]
-        scores = model.run(batch)
+        batch = faces.take(np.arange(size) % faces.size)
+        scores = model.run(*batch)
         found = [scores.probability] if scores.intensity is None else [scores.probability, scores.intensity]
         expected = _outputs(network, batch)
         differences += [np.abs(ours - theirs).max() for ours, theirs in zip(expected, found, strict=True)]
@@ -46,13 +53,13 @@ def largest_difference(network: AUNetwork, model: OnnxModel, images: Image) -> f
     return largest if np.isfinite(differences).all() else float("inf")
 
 
-def check_finite(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Image]) -> float:
-    """Largest difference over pictures of several kinds.
+def check_finite(network: AUNetwork, model: OnnxModel, samples: Mapping[str, Sample]) -> float:
+    """Largest difference over faces of several kinds.
 
     Raises:
         ExportError: an output is not a number.
     """
-    difference = max(largest_difference(network, model, images) for images in pictures.values())
+    difference = max(largest_difference(network, model, faces) for faces in samples.values())
     if not np.isfinite(difference):
         raise ExportError(
             f"precision: expected finite outputs, got some that are not of a {model.contract.precision} model; take "
@@ -61,13 +68,13 @@ def check_finite(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Im
     return difference
 
 
-def check_parity(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Image]) -> float:
+def check_parity(network: AUNetwork, model: OnnxModel, samples: Mapping[str, Sample]) -> float:
     """Largest difference of a model in single precision.
 
     Raises:
         ExportError: it is above `TOLERANCE`, or an output is not a number.
     """
-    difference = check_finite(network, model, pictures)
+    difference = check_finite(network, model, samples)
     if difference > TOLERANCE:
         raise ExportError(
             f"output: expected outputs within {TOLERANCE:g} of torch, got a difference of {difference:.1e}; try "
@@ -77,9 +84,10 @@ def check_parity(network: AUNetwork, model: OnnxModel, pictures: Mapping[str, Im
 
 
 @torch.inference_mode()
-def _outputs(network: AUNetwork, images: Image) -> Sequence[Array]:
+def _outputs(network: AUNetwork, faces: Sample) -> Sequence[Array]:
     spec = network.spec
-    logits = network(torch.from_numpy(images).permute(0, 3, 1, 2)).logits
+    images = None if faces.images is None else torch.from_numpy(faces.images).permute(0, 3, 1, 2)
+    logits = network(images, None if faces.features is None else torch.from_numpy(faces.features)).logits
     levels = logits.double().sigmoid().numpy()
     probability = occurrence_probability(levels, spec.cutpoints, spec.occurrence_min)
     if not spec.cutpoints:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,8 +13,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from faceflow.errors import ExportError
 from faceflow.exporting.graph import exporter_silenced
-from faceflow.images import Image
-from faceflow.inference.contract import INPUT
+from faceflow.exporting.sample_faces import Sample
+from faceflow.views import FEATURES, IMAGES
 
 FP32, FP16, INT8, INT8_STATIC = "fp32", "fp16", "int8", "int8_static"
 PRECISIONS = (FP32, FP16, INT8, INT8_STATIC)
@@ -25,7 +25,7 @@ _LARGEST = 127  # of a signed 8-bit integer
 _BATCH = 8
 
 
-def reduced(model: onnx.ModelProto, precision: str, *, faces: Image | None) -> onnx.ModelProto:
+def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> onnx.ModelProto:
     """Convert a graph in single precision.
 
     Args:
@@ -33,7 +33,7 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Image | None) -> o
         precision: one of `PRECISIONS`. int8_static computes in integers, by ranges of activations measured once; int8
             does so in linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits:
             ONNX Runtime computes them several times slower in integers when it has to measure.
-        faces: pictures (N, S, S, 3) on which int8_static measures them.
+        faces: on which int8_static measures them.
 
     Raises:
         ExportError: the graph has an operator that cannot be converted.
@@ -49,16 +49,24 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Image | None) -> o
         raise ExportError(f"precision: expected a network that {precision} fits, got ({reason}); take fp32") from error
 
 
-def _converted(model: onnx.ModelProto, precision: str, faces: Image | None, path: Path) -> onnx.ModelProto:
+def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, path: Path) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    fine = _of_features(copy.graph)
     if precision == FP16:
         return _halved(copy)
     if precision == INT8:
         _store_convolutions_in_bytes(copy.graph)
-        quantize_dynamic(copy, path, op_types_to_quantize=_LINEAR, per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            copy,
+            path,
+            op_types_to_quantize=_LINEAR,
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=[*fine, *(f"{name}_MatMul" for name in fine)],  # it renames what it splits
+        )
     else:
-        assert faces is not None, "pictures to measure on"
+        assert faces is not None, "faces to measure on"
         quantize_static(
             copy,
             path,
@@ -67,6 +75,7 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Image | None, path
             per_channel=True,
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
+            nodes_to_exclude=fine,
             extra_options={"CalibMovingAverage": True},  # one odd face does not set the range
         )
     return onnx.load(path)
@@ -95,10 +104,23 @@ def _store_convolutions_in_bytes(graph: onnx.GraphProto) -> None:
     graph.node.extend([*restored, *nodes])
 
 
+def _of_features(graph: onnx.GraphProto) -> list[str]:
+    """Nodes that see features alone: they are few, and a frown is a hundredth of a face."""
+    names, known = [], {FEATURES}
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if known & set(node.input) and set(node.input) <= known | constants | {""}:
+            names.append(node.name)
+            known |= set(node.output)
+        elif not set(node.input) - constants:
+            constants |= set(node.output)
+    return names
+
+
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    kept = _kept_in_single(model.graph)
+    kept = [*dict.fromkeys([*_kept_in_single(model.graph), *_of_features(model.graph)])]
     half: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
     return half
 
@@ -106,7 +128,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 def _kept_in_single(graph: onnx.GraphProto) -> list[str]:
     """Nodes before the first weights and behind the last: 0..255 and sums of levels lose digits in half precision."""
     names: list[str] = []
-    known = {INPUT}
+    known = {IMAGES}
     for node in graph.node:
         constants = {tensor.name for tensor in graph.initializer}
         if node.op_type in _WEIGHTED:
@@ -124,10 +146,12 @@ def _kept_in_single(graph: onnx.GraphProto) -> list[str]:
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, faces: Image) -> None:
-        self._batches: Iterator[NDArray[np.uint8]] = iter(np.split(faces, range(_BATCH, len(faces), _BATCH)))
+    def __init__(self, faces: Sample) -> None:
+        self._batches = (faces.take(slice(start, start + _BATCH)) for start in range(0, faces.size, _BATCH))
 
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         """Feed the next batch, None at the end."""
         batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        if batch is None:
+            return None
+        return {name: part for name, part in zip((IMAGES, FEATURES), batch, strict=True) if part is not None}

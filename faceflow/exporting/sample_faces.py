@@ -6,25 +6,49 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from faceflow.data.features import read_features
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError
 from faceflow.images import IMAGE_SUFFIXES, Image, read_image
+from faceflow.views import FEATURES, IMAGES
 
 log = logging.getLogger(__name__)
 
 
-def load_faces(files: Sequence[str], pipeline: Pipeline) -> Image:
-    """Read pictures as the network sees them, (N, S, S, 3).
+class Sample(NamedTuple):
+    """Faces as a network takes them: images (N, S, S, 3) and features (N, F); None where they are not read."""
+
+    images: Image | None = None
+    features: NDArray[np.float32] | None = None
+
+    def take(self, rows: slice | NDArray[np.intp]) -> Sample:
+        """Some of the faces."""
+        images, features = self
+        return Sample(None if images is None else images[rows], None if features is None else features[rows])
+
+    @property
+    def size(self) -> int:
+        """How many faces."""
+        return len(next(part for part in self if part is not None))
+
+
+def load_faces(files: Sequence[str], pipeline: Pipeline, inputs: Sequence[str] = (IMAGES,)) -> Sample:
+    """Read faces as a network sees them that takes some `inputs`.
 
     Raises:
-        DataError: a file that is no picture.
+        DataError: a file that is no picture, or has no features beside it.
     """
-    return np.stack([pipeline(read_image(file), 0) for file in files])
+    images = np.stack([pipeline(read_image(file), 0) for file in files]) if IMAGES in inputs else None
+    if FEATURES not in inputs:
+        return Sample(images)
+    store = read_features(files, key="data")
+    return Sample(images, np.stack([store[row] for row in range(len(store))]))
 
 
 def spread(tables: Sequence[FaceTable], count: int) -> list[str]:
@@ -33,17 +57,20 @@ def spread(tables: Sequence[FaceTable], count: int) -> list[str]:
     return [files[row] for row in np.unique(np.linspace(0, len(files) - 1, count).astype(int))] if files else []
 
 
-def training_faces(config: Mapping[str, Any], count: int, pipeline: Pipeline) -> Image | None:
-    """Some pictures of the folders that a run was trained on; None where they are gone.
+def training_faces(
+    config: Mapping[str, Any], count: int, pipeline: Pipeline, inputs: Sequence[str] = (IMAGES,)
+) -> Sample | None:
+    """Some faces of the folders that a run was trained on; None where they are gone.
 
     Args:
         config: of the run, as its checkpoint keeps it: nothing but its paths is read.
         count: at most.
         pipeline: of evaluation.
+        inputs: that the network takes.
     """
     try:
         files = list(itertools.islice(_pictures(config["data"]["sources"]), count))
-        return load_faces(files, pipeline) if files else None
+        return load_faces(files, pipeline, inputs) if files else None
     except (LookupError, TypeError, ValueError, AttributeError, OSError, DataError) as error:
         log.debug("no training faces: %s", error)
         return None

@@ -13,11 +13,13 @@ from faceflow.aus import check_aus, joined
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
+from faceflow.views import FEATURES, IMAGES
 
-FORMAT = 1
+FORMAT = 2  # has models that read features; others stay at 1
+_PIXELS_ALONE = 1
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
 _SIZES = 16, 2048  # pixels of `image_size`
-INPUT = "images"  # uint8 (N, S, S, 3), RGB
+# Inputs are named as in `faceflow.views`: "images", uint8 (N, S, S, 3), RGB; "features", float32 (N, FEATURES).
 PROBABILITY, INTENSITY = "probability", "intensity"  # float32 (N, A); intensity in FACS units 0-5, if there are levels
 
 
@@ -27,10 +29,12 @@ class ModelContract:
 
     `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
     `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them.
-    Images are squares of `image_size` pixels; `mean` and `std` are applied inside the graph and kept for people. `crop`
-    is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces were cut, None where
-    nobody said. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name
-    -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16, int8, int8_static), a `licence` note.
+    `inputs` are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say
+    how these are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied
+    inside the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by
+    which training faces were cut, None where nobody said. The rest is provenance: `backbone`, `run` (id, FaceFlow
+    version, git revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32,
+    fp16, int8, int8_static), a `licence` note.
 
     Fields without a default decide numbers; every file has them.
     """
@@ -43,7 +47,10 @@ class ModelContract:
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    backbone: str
+    backbone: str | None
+    inputs: tuple[str, ...] = (IMAGES,)
+    features: Mapping[str, Any] = field(default_factory=dict)
+    fusion: float = 0.5
     label_meaning: str = ""
     crop: Mapping[str, Any] | None = None
     precision: str = "unknown"
@@ -60,7 +67,8 @@ class ModelContract:
 
     def to_json(self) -> str:
         """Text for the file."""
-        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False, allow_nan=False)
+        number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE
+        return json.dumps({"format": number, **dataclasses.asdict(self)}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Self:
@@ -124,13 +132,16 @@ def _check_values(contract: ModelContract) -> None:
         values = getattr(contract, name)
         if not isinstance(values, tuple) or not all(isinstance(x, int | float) and math.isfinite(x) for x in values):
             raise ValueError(f"{name} {values!r}")
+    if contract.inputs not in ((IMAGES,), (FEATURES,), (IMAGES, FEATURES)):
+        raise ValueError(f"inputs {contract.inputs!r}")
     for name in ("backbone", "label_meaning", "precision", "licence"):
-        if not isinstance(getattr(contract, name), str):
+        absent = name == "backbone" and contract.inputs == (FEATURES,) and contract.backbone is None
+        if not absent and not isinstance(getattr(contract, name), str):
             raise ValueError(f"{name} {getattr(contract, name)!r}")
     scored = {*contract.aus, *map(joined, contract.aus)}
     for au, threshold in thresholds.items():
         if au not in scored or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
             raise ValueError(f"a threshold of {threshold!r} for {au}")
-    for name in ("run", "training_data", "metrics", "protocol"):
+    for name in ("features", "run", "training_data", "metrics", "protocol"):
         if not isinstance(getattr(contract, name), Mapping):
             raise ValueError(f"{name} {getattr(contract, name)!r}")

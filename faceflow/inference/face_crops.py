@@ -6,6 +6,9 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
@@ -15,14 +18,24 @@ from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame
 from faceflow.images import Image
 from faceflow.inference.onnx_model import fit
+from faceflow.views import FEATURES, IMAGES
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CutFace:
-    """A face of a frame; `pixels` (S, S, 3) is None where there is nothing to score."""
+    """A face of a frame; `pixels` (S, S, 3) and `features` (F,) are None where the model does not read them.
+
+    Both are where there is nothing to score.
+    """
 
     face: Face
     pixels: Image | None
+    features: NDArray[np.float32] | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is something to score."""
+        return self.pixels is not None or self.features is not None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,11 +103,12 @@ def aligned_faces(
     size: int,
     *,
     sequence: bool,
+    inputs: Sequence[str] = (IMAGES,),
     picture: Callable[[Image], Picture] | None = None,
 ) -> Generator[CutFrame, None, None]:
     """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `cropping.crop_clip`.
 
-    Every one of the `detectors`, which are alike and open, searches a frame at a time.
+    Every one of the `detectors`, which are alike and open, searches a frame at a time. `inputs` are those of the model.
     """
     with contextlib.closing(map_in_order(_search, detectors, frames, weigh=frame_bytes)) as searched:
         chosen = choose_faces(
@@ -109,7 +123,7 @@ def aligned_faces(
                 number=frame.number,
                 time_s=frame.time_s,
                 picture=picture(frame.image) if picture and frame.image is not None else None,
-                faces=[CutFace(face=face, pixels=_cut(frame, face, recipe, size)) for face in faces],
+                faces=[_cut(frame.image, face, recipe, size, inputs=inputs) for face in faces],
             )
 
 
@@ -117,7 +131,13 @@ def _search(detector: FaceDetector, frame: Frame) -> tuple[Frame, list[Detection
     return frame, [] if frame.image is None else detector.detect(frame.image)
 
 
-def _cut(frame: Frame, face: Face, recipe: Recipe, size: int) -> Image | None:
-    if face.status not in CUT or face.detection is None or frame.image is None:
-        return None
-    return fit(recipe.warp(frame.image, recipe.affine(face.detection)), size)
+def _cut(image: Image | None, face: Face, recipe: Recipe, size: int, *, inputs: Sequence[str]) -> CutFace:
+    found = face.detection
+    if face.status not in CUT or found is None or image is None:
+        return CutFace(face=face, pixels=None)
+    features = None
+    if FEATURES in inputs:
+        assert found.features is not None, "a detector with features gives them of every face"
+        features = found.features.vector()
+    pixels = fit(recipe.warp(image, recipe.affine(found)), size) if IMAGES in inputs else None
+    return CutFace(face=face, pixels=pixels, features=features)

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from faceflow.checks import check_choice, check_parallel
 from faceflow.errors import ConfigError, ExportError
 from faceflow.faces.assets import file_hash
+from faceflow.faces.features import FEATURES as NUMBERS
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image
-from faceflow.inference.contract import INPUT, KEY, ModelContract
+from faceflow.inference.contract import KEY, ModelContract
 from faceflow.inference.per_process import PerProcess
 from faceflow.stand_ins import stand_in
+from faceflow.views import FEATURES, IMAGES
 from faceflow.wheels import GPU_WHEEL, installed, repair
 
 log = logging.getLogger(__name__)
@@ -99,19 +101,23 @@ class OnnxModel:
         """Where it runs: cuda, coreml or cpu."""
         return _short(self._session.get_providers()[0])
 
-    def run(self, images: Image) -> Scores:
-        """Scores of a batch.
+    def run(self, images: Image | None, features: NDArray[np.float32] | None = None) -> Scores:
+        """Scores of a batch; what the contract's `inputs` do not name is left aside.
 
         Args:
             images: RGB (N, S, S, 3), with S the contract's `image_size`.
+            features: of the same faces, (N, FEATURES).
 
         Raises:
             ExportError: it fails, such as for want of memory.
         """
-        size = self.contract.image_size
-        assert images.shape[1:] == (size, size, 3), f"images of {images.shape}"
+        given = {IMAGES: images, FEATURES: features}
+        feeds = {name: given[name] for name in self.contract.inputs}
+        for name, _, shape in _inputs_of(self.contract):
+            found = getattr(feeds[name], "shape", ())
+            assert list(found[1:]) == shape, f"{name} of {found}"
         try:
-            results = self._session.run(list(self.contract.outputs), {INPUT: images})
+            results = self._session.run(list(self.contract.outputs), feeds)
         except Exception as error:  # see _open
             raise ExportError(
                 f"onnx: expected a model that runs on {self.provider}, got '{self.path}' ({_reason(error)}); lower "
@@ -171,15 +177,24 @@ class OnnxModel:
             ) from error
 
     def _check_interface(self, key: str) -> None:
-        size, count = self.contract.image_size, len(self.contract.aus)
+        count = len(self.contract.aus)
         inputs = [(item.name, item.type, item.shape[1:]) for item in self._session.get_inputs()]
         outputs = {item.name: item.shape[-1:] for item in self._session.get_outputs()}
         fits = all(outputs.get(name) == [count] for name in self.contract.outputs)
-        if inputs != [(INPUT, "tensor(uint8)", [size, size, 3])] or not fits:
+        if inputs != _inputs_of(self.contract) or not fits:
             raise ExportError(
                 f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
                 "export it again with faceflow-export"
             )
+
+
+def _inputs_of(contract: ModelContract) -> list[tuple[str, str, list[int]]]:
+    """Name, type and shape, without the batch, of the inputs that a contract promises."""
+    kinds = {
+        IMAGES: ("tensor(uint8)", [contract.image_size, contract.image_size, 3]),
+        FEATURES: ("tensor(float)", [NUMBERS]),
+    }
+    return [(name, *kinds[name]) for name in contract.inputs]
 
 
 def _reopened(kind: type[OnnxModel], path: Path, settings: dict[str, Any], state: _State) -> OnnxModel:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from faceflow.faces.prefetch import frame_bytes, prefetch
 from faceflow.faces.selection import Face
 from faceflow.faces.video import Frame, warn_of_faults
-from faceflow.inference.face_crops import CutFrame, Picture
+from faceflow.images import Image
+from faceflow.inference.face_crops import CutFace, CutFrame, Picture
 from faceflow.inference.frames import Source
 from faceflow.inference.onnx_model import OnnxModel, Scores
 
@@ -105,7 +106,7 @@ def _scored(
     faces = 0
     for frame in frames:
         waiting.append(frame)
-        faces += sum(face.pixels is not None for face in frame.faces)
+        faces += sum(face.scored for face in frame.faces)
         # Frames without a face do not fill a batch, but wait no longer than it takes to read two of them.
         if faces >= batch_size or len(waiting) >= 2 * batch_size - 1:
             yield from _score(waiting, model, batch_size)
@@ -116,15 +117,22 @@ def _scored(
 def _score(
     frames: Sequence[CutFrame], model: OnnxModel, batch_size: int
 ) -> Iterator[tuple[CutFrame, list[FacePrediction]]]:
-    pixels = [face.pixels for frame in frames for face in frame.faces if face.pixels is not None]
-    batches = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
-    estimates = (estimate for batch in batches for estimate in _split(model.run(np.stack(batch))))
+    scored = [face for frame in frames for face in frame.faces if face.scored]
+    batches = (scored[start : start + batch_size] for start in range(0, len(scored), batch_size))
+    estimates = (estimate for batch in batches for estimate in _split(model.run(*_inputs(batch))))
     for frame in frames:
         faces = [
-            FacePrediction(face=face.face, estimates={"": next(estimates)} if face.pixels is not None else {})
+            FacePrediction(face=face.face, estimates={"": next(estimates)} if face.scored else {})
             for face in frame.faces
         ]
         yield frame, faces
+
+
+def _inputs(faces: Sequence[CutFace]) -> tuple[Image | None, NDArray[np.float32] | None]:
+    """Pixels and features of faces, as far as the model reads them."""
+    pixels = [face.pixels for face in faces if face.pixels is not None]
+    features = [face.features for face in faces if face.features is not None]
+    return np.stack(pixels) if pixels else None, np.stack(features) if features else None
 
 
 def _split(scores: Scores) -> Iterator[Estimates]:

@@ -30,6 +30,7 @@ from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
 from faceflow.inference.subject_calibration import SUFFIX as CALIBRATED
 from faceflow.inference.subject_calibration import calibrated_to, calibrated_to_median
+from faceflow.views import FEATURES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,6 +61,11 @@ class Predictor:
         suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
         self.table = Table(contract, alias=settings.alias, suffixes=suffixes)
         self.selection = choose_selection(contract, settings.selection)
+        if settings.crops and FEATURES in contract.inputs:
+            raise ConfigError(
+                "crops: expected false with a model that reads features of faces, which the detector finds in whole "
+                "pictures, got true; leave it out, or take a model that reads pixels alone"
+            )
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
             check_detector(contract, settings.detector, same=settings.same_detector)
@@ -146,11 +152,18 @@ class Predictor:
         self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None = None
     ) -> Generator[CutFrame, None, None]:
         """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `aligned_faces`."""
-        size = self.model.contract.image_size
+        contract = self.model.contract
         if self.recipe is None:
-            return whole_pictures(frames, size, picture=picture)
+            return whole_pictures(frames, contract.image_size, picture=picture)
         return aligned_faces(
-            frames, self.detectors, self.recipe, self.selection, size, sequence=sequence, picture=picture
+            frames,
+            self.detectors,
+            self.recipe,
+            self.selection,
+            contract.image_size,
+            sequence=sequence,
+            inputs=contract.inputs,
+            picture=picture,
         )
 
     @property

@@ -12,6 +12,7 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.face_crops import Selection
+from faceflow.views import FEATURES
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,13 @@ def check_detector(contract: ModelContract, detector: FaceDetector, *, same: boo
         same: refuse another one, as others find eyes and boxes elsewhere.
 
     Raises:
-        ConfigError: another detector.
+        ConfigError: another detector, or one without the features that the model reads.
     """
+    if FEATURES in contract.inputs and not detector.features:
+        raise ConfigError(
+            f"detector: expected one with features of faces, which this model reads, got {detector.name} without; "
+            "take detector=mediapipe_landmarks and leave detector.features=true"
+        )
     stored = trained_with(contract, "detector")
     trained = stored.get("name", detector.name)
     if same and trained != detector.name:

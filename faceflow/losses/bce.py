@@ -9,15 +9,15 @@ from faceflow.checks import check_choice, check_number
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.losses.weighting import inverse_frequency, positive_weight
 
-WEIGHTINGS = ("none", "inverse_frequency", "positive")
+WEIGHTINGS = ("none", "inverse_frequency", "positive", "positive_sqrt")
 
 
 class BCE(ElementwiseLoss):
     """Binary cross-entropy with optional weights against imbalance.
 
     Args:
-        weighting: "none"; "inverse_frequency", one weight per AU with mean 1; or "positive", a weight on the
-            positives of each AU and level, which shifts calibration by its logarithm.
+        weighting: "none"; "inverse_frequency", one weight per AU with mean 1; "positive", a weight on the positives of
+            each AU and level, which shifts calibration by its logarithm; or "positive_sqrt", its square root.
         max_weight: cap of the weights, at least 1; not used by "none".
 
     Raises:
@@ -36,11 +36,13 @@ class BCE(ElementwiseLoss):
         self.register_buffer("pos_weight", None)
 
     def bind(self, counts: LabelCounts) -> None:
-        """Compute the weights: (A, 1) for "inverse_frequency", (A, L) for "positive"."""
+        """Compute the weights: (A, 1) for "inverse_frequency", (A, L) for "positive" and its root."""
         if self.weighting == "inverse_frequency":
             self.au_weight = inverse_frequency(counts, self.max_weight)
         elif self.weighting == "positive":
             self.pos_weight = positive_weight(counts, self.max_weight)
+        elif self.weighting == "positive_sqrt":
+            self.pos_weight = positive_weight(counts, self.max_weight**2).sqrt()
 
     def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         bound = self.au_weight is not None or self.pos_weight is not None

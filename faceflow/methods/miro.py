@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceflow.checks import check_boolean, check_choice, check_number
-from faceflow.errors import CheckpointError
+from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
@@ -82,6 +82,11 @@ class MIRO(Objective):
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Copy the backbone as the oracle and make one variance per channel."""
+        if network.backbone is None:
+            raise ConfigError(
+                f"{self.key}: expected a model with a pretrained backbone, to whose features MIRO keeps near, got one "
+                "that reads features of faces alone; take model=fused, or another method"
+            )
         if not network.backbone.pretrained:
             log.warning(
                 "%s: %s starts from random weights, and MIRO would keep its features near random ones; set "

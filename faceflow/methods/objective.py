@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from faceflow.losses.elementwise import LabelCounts
+from faceflow.models.faces import Faces
 from faceflow.models.network import AUNetwork, NetworkOutput
 from faceflow.views import stream_and_pipeline
 
@@ -48,6 +49,12 @@ class Objective(nn.Module):
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
         """Values of the epoch that ends, by name, for the log; they start anew. Runs in all processes."""
         return {}
+
+
+def faces_of(batch: Batch, view: str) -> Faces:
+    """Images and features of a view, as far as the batch has them."""
+    stream, pipeline = stream_and_pipeline(view)
+    return Faces.of(batch[stream], pipeline)
 
 
 def images_of(batch: Batch, view: str) -> Tensor:

@@ -21,8 +21,10 @@ from faceflow.models.weights import load_file
 
 log = logging.getLogger(__name__)
 
-# Rises when an older version would misread the file: 2 says whose faces were seen by their content, 1 by file names.
-FORMAT = 2
+# Rises when an older version would misread the file: 3 has networks that read features, others stay at 2, which says
+# whose faces were seen by their content, 1 by file names.
+FORMAT = 3
+_PIXELS_ALONE = 2
 PAYLOAD = "faceflow"
 
 Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes (N,) of its rows
@@ -56,7 +58,7 @@ class Payload:
     def to_dict(self) -> dict[str, Any]:
         """Plain containers."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.spec.features else _PIXELS_ALONE,
             "spec": self.spec.to_dict(),
             "thresholds": dict(self.thresholds),
             "protocol": dict(self.protocol),
@@ -175,7 +177,7 @@ def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str
         lines = re.split(r"[\n\t]+", str(error))
         detail = lines[1] if len(lines) > 1 else lines[0]
         raise CheckpointError(
-            f"{source}: expected the weights of {network.spec.backbone} with {len(network.spec.aus)} AUs, got others "
+            f"{source}: expected the weights of {network.spec.name} with {len(network.spec.aus)} AUs, got others "
             f"({detail.strip()[:150]}); check model.backbone, aus and levels"
         ) from error
 

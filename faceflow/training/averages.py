@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflow.checks import check_number
+from faceflow.errors import ConfigError
 from faceflow.models.network import AUNetwork
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,11 @@ class WiseFT(NetworkAverage):
     def bind(self, network: AUNetwork) -> None:
         """Keep the starting backbone, and warn where it has nothing to offer."""
         super().bind(network)
+        if network.backbone is None or self.network.backbone is None:
+            raise ConfigError(
+                "average: expected a model with a backbone, whose start wise_ft keeps, got one that reads features "
+                "alone; take average=ema or swa"
+            )
         self.start = copy.deepcopy(self.network.backbone)
         if not network.backbone.pretrained:
             log.warning(
@@ -132,6 +138,7 @@ class WiseFT(NetworkAverage):
         """Follow the network after an optimizer step."""
         ours = self.network
         _copy(_tensors(ours), _tensors(network))
+        assert ours.backbone is not None, "bind() refuses others"
         _lerp(_floats(ours.backbone), _floats(self.start), 1 - self.alpha)
 
 

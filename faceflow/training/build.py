@@ -12,12 +12,15 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import AUDataModule
+from faceflow.data.dataset import Reads
+from faceflow.data.feature_views import feature_views
 from faceflow.data.loading import Loading
-from faceflow.data.transforms import EVAL, Pipeline, build_pipeline
+from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
@@ -25,12 +28,13 @@ from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import Objective
 from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.checkpoint import Payload
+from faceflow.models.features import FeatureSpec
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.module import AUModule
 from faceflow.training.run_data import RunData
 from faceflow.training.warm_start import Start
-from faceflow.views import stream_and_pipeline, with_labeled
+from faceflow.views import EVAL, stream_and_pipeline, with_labeled
 
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
@@ -63,9 +67,10 @@ class ModuleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """What a batch holds: see `AUDataModule`; `transforms` are steps by view."""
+    """What a batch holds: see `AUDataModule`; `transforms` of images are steps, by view as `feature_views` are."""
 
     transforms: Mapping[str, Any]
+    feature_views: Mapping[str, Any]
     flip: float
     loading: Loading
     mu: int
@@ -76,10 +81,17 @@ def build_spec(
     model: Mapping[str, Any], *, aus: Sequence[str], levels: int, points: Sequence[float] | None, occurrence_min: float
 ) -> NetworkSpec:
     """Network spec of a `model` config; mean and deviation default to the backbone's own."""
-    check_backbone(model["backbone"])
-    mean, std = input_statistics(model["backbone"])
+    name, parts = model["backbone"], model.get("features")  # configs of earlier runs have none
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    if name is not None:
+        check_backbone(name)
+        mean, std = input_statistics(name)
+    features = None
+    if parts:
+        features = FeatureSpec(parts=tuple(parts), hidden=model["hidden"], components=model["components"])
     return NetworkSpec(
-        backbone=model["backbone"],
+        backbone=name,
         aus=tuple(aus),
         levels=levels,
         cutpoints=cutpoints(levels, points, occurrence_min),
@@ -87,23 +99,37 @@ def build_spec(
         image_size=model["image_size"],
         mean=_statistics(model, "mean", mean),
         std=_statistics(model, "std", std),
+        features=features,
+        fusion=model.get("fusion", 0.5),
     )
 
 
 def build_network(
-    spec: NetworkSpec, model: Mapping[str, Any], *, start: Start | None, channels_last: bool
+    spec: NetworkSpec,
+    model: Mapping[str, Any],
+    *,
+    start: Start | None,
+    channels_last: bool,
+    features: Tensor | None = None,
 ) -> AUNetwork:
-    """Network of a `model` config with its starting weights: those of a file, of the hub, or random."""
+    """Network of a `model` config with its starting weights: those of a file, of the hub, or random.
+
+    `features` (N, F) of training faces standardise what reads them, unless `start` brings it along.
+    """
     check_boolean(model["pretrained"], key="model.pretrained")
     if start is not None:
         start.check_backbone(spec)
+    weights = start.weights if start is not None and start.weights.tensors else None
     network = AUNetwork(
         spec,
-        pretrained=model["pretrained"] and start is None,
-        weights=None if start is None else start.weights,
+        pretrained=model["pretrained"] and weights is None,
+        weights=weights,
         dropout=model["dropout"],
         drop_path=model["drop_path"],
+        alone=model.get("alone", 0.0),
     )
+    if features is not None:
+        network.fit(features)
     if start is not None:
         start.give_heads(network)
     return network.to(memory_format=torch.channels_last) if channels_last else network
@@ -113,6 +139,7 @@ def build_module(
     settings: ModuleSettings,
     *,
     start: Start | None,
+    features: Tensor | None,
     computed: Mapping[str, str],
     counts: LabelCounts,
     scorer: SplitScorer,
@@ -121,7 +148,9 @@ def build_module(
 ) -> AUModule:
     """Network and objectives, ready to train; the other arguments are those of `AUModule`."""
     objectives = build_objectives(settings.method)
-    network = build_network(payload.spec, settings.model, start=start, channels_last=settings.channels_last)
+    network = build_network(
+        payload.spec, settings.model, start=start, features=features, channels_last=settings.channels_last
+    )
     scheduler, average = settings.scheduler, settings.average
     return AUModule(
         network=network,
@@ -140,14 +169,16 @@ def build_module(
     )
 
 
-def build_batches(settings: BatchSettings, data: RunData, *, seed: int) -> AUDataModule:
-    """Training streams and validation rows of a run."""
+def build_batches(settings: BatchSettings, data: RunData, *, inputs: Sequence[str], seed: int) -> AUDataModule:
+    """Training streams and validation rows of a run, of which a network takes `inputs`."""
+    pipelines = build_pipelines(settings.transforms, data.views.values())
     return AUDataModule(
         data.streams,
         aus=data.aus,
         points=data.points,
         views=data.views.values(),
-        pipelines=build_pipelines(settings.transforms, data.views.values()),
+        pipelines=pipelines,
+        reads=Reads(inputs=inputs, feature_views=feature_views(settings.feature_views, pipelines)),
         flip=settings.flip,
         batch_size=settings.loading.batch_size,
         mu=settings.mu,

@@ -8,6 +8,7 @@ import lightning as L
 import torch
 
 from faceflow.checks import check_number
+from faceflow.errors import ConfigError
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
 from faceflow.training.clock import Clock, check_length
@@ -31,7 +32,8 @@ class LinearProbe(L.Callback):
         self.probing = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuse a share of a run without end, in which the backbone would never learn."""
+        """Refuse a network without a backbone, and a share of a run without end, in which it would never learn."""
+        _backbone(pl_module)
         if self.share < 1:
             check_length(_clock(pl_module).length, key="callbacks.linear_probe.share", instead=1)
 
@@ -65,4 +67,8 @@ def _clock(module: L.LightningModule) -> Clock:
 def _backbone(module: L.LightningModule) -> Backbone:
     network = module.network
     assert isinstance(network, AUNetwork)
+    if network.backbone is None:
+        raise ConfigError(
+            "callbacks.linear_probe: expected a model with a backbone, got one that reads features alone; remove it"
+        )
     return network.backbone

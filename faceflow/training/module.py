@@ -15,14 +15,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
-from faceflow.methods.objective import TEACHER, Batch, Objective, images_of
+from faceflow.methods.objective import TEACHER, Batch, Objective, faces_of
 from faceflow.metrics.au_scores import Prediction
 from faceflow.models.checkpoint import PAYLOAD, Payload
+from faceflow.models.faces import Faces
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
 from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
-from faceflow.views import in_order, stream_and_pipeline
+from faceflow.views import EVAL, in_order, stream_and_pipeline
 
 
 class AUModule(L.LightningModule):
@@ -61,7 +62,7 @@ class AUModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.network.head.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
+        self.network.set_prior(counts.positives / counts.observed.clamp(min=1).unsqueeze(1))
         self.objectives = nn.ModuleDict(objectives)
         for name, objective in objectives.items():
             objective.key = f"method.{name}"
@@ -134,18 +135,18 @@ class AUModule(L.LightningModule):
         that they are those of all rows, as in the references; elsewhere it keeps no activations.
         """
         shared = [*self.views, *self.detached]
-        images = [images_of(batch, view) for view in shared]
-        parts = split_rows(self._forward(torch.cat(images)), [len(rows) for rows in images])
+        faces = [faces_of(batch, view) for view in shared]
+        parts = split_rows(self._forward(Faces.joined(faces)), [rows.size for rows in faces])
         outputs = dict(zip(shared, parts, strict=True))
         for view in self.teacher_views:
             if self.teacher == "student" and view in outputs:
                 outputs[TEACHER + view] = NetworkOutput(outputs[view].logits.detach())
         if apart := [view for view in self.teacher_views if TEACHER + view not in outputs]:
-            images = [images_of(batch, view) for view in apart]
+            faces = [faces_of(batch, view) for view in apart]
             teacher = self.network if self.average is None or self.teacher == "student" else self.average.network
             with torch.no_grad():
-                logits = teacher(torch.cat(images)).logits
-            for view, part in zip(apart, torch.split(logits, [len(rows) for rows in images]), strict=True):
+                logits = teacher(*Faces.joined(faces)).logits
+            for view, part in zip(apart, torch.split(logits, [rows.size for rows in faces]), strict=True):
                 outputs[TEACHER + view] = NetworkOutput(part)
         return {view: outputs[self._computed(view)] for view in self.read}
 
@@ -160,14 +161,15 @@ class AUModule(L.LightningModule):
         rows = {stream: dict(tensors) for stream, tensors in batch.items()}
         for view, computed in self.computed.items():
             stream, pipeline = stream_and_pipeline(view)
-            rows[stream][pipeline] = images_of(batch, computed)
+            if (images := faces_of(batch, computed).images) is not None:
+                rows[stream][pipeline] = images
         return rows
 
-    def _forward(self, images: Tensor) -> NetworkOutput:
+    def _forward(self, faces: Faces) -> NetworkOutput:
         try:
-            output: NetworkOutput = self.network(images, maps=self.maps)
+            output: NetworkOutput = self.network(*faces, maps=self.maps)
         except ValueError as error:
-            if len(images) > 1 or "more than 1 value per channel" not in str(error):
+            if faces.size > 1 or "more than 1 value per channel" not in str(error):
                 raise
             spec = self.payload.spec
             raise ConfigError(
@@ -198,7 +200,7 @@ class AUModule(L.LightningModule):
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Collect predictions."""
-        self.collected.update(batch["index"], self.evaluated(batch["eval"]).logits)
+        self.collected.update(batch["index"], self.evaluated(*Faces.of(batch, EVAL)).logits)
 
     def on_validation_epoch_end(self) -> None:
         """Tune thresholds on the whole epoch, score it and log it."""

@@ -38,17 +38,20 @@ def parameter_groups(
 ) -> list[Group]:
     """Group parameters by learning rate and weight decay.
 
-    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head
-    lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases and what timm
-    lists in `no_weight_decay` are not decayed.
+    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head and
+    what reads features lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases
+    and what timm lists in `no_weight_decay` are not decayed.
     """
     check_rates(lr, weight_decay, layer_decay=layer_decay, head_lr_mult=head_lr_mult)
-    backbone = network.backbone.model
-    undecayed = set(backbone.no_weight_decay()) if hasattr(backbone, "no_weight_decay") else set()
-    groups: list[Group] = param_groups_layer_decay(
-        backbone, weight_decay=weight_decay, no_weight_decay_list=undecayed, layer_decay=layer_decay
-    )
-    groups += _by_decay(network.head, weight_decay, head_lr_mult)
+    groups: list[Group] = []
+    if network.backbone is not None:
+        backbone = network.backbone.model
+        undecayed = set(backbone.no_weight_decay()) if hasattr(backbone, "no_weight_decay") else set()
+        groups += param_groups_layer_decay(
+            backbone, weight_decay=weight_decay, no_weight_decay_list=undecayed, layer_decay=layer_decay
+        )
+        groups += _by_decay(network.head, weight_decay, head_lr_mult)
+    groups += _by_decay(network.branches, weight_decay, head_lr_mult)
     for name, objective in objectives.items():
         check_number(objective.lr_mult, key=f"method.{name}.lr_mult", expected="a factor > 0", valid=lambda x: x > 0)
         groups += _by_decay(objective, 0.0, objective.lr_mult)

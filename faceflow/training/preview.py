@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from faceflow.data.sources import FaceTable
-from faceflow.data.transforms import EVAL, build_pipeline
+from faceflow.data.transforms import build_pipeline
 from faceflow.images import read_image
 from faceflow.report.contact_sheet import contact_sheet
-from faceflow.views import with_labeled
+from faceflow.views import EVAL, with_labeled
 
 _DRAWS = 2  # of each random pipeline
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from torch import Tensor
 
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import store_config
@@ -85,6 +86,7 @@ class Run:
     settings: RunSettings
     data: RunData
     counts: LabelCounts
+    features: Tensor | None
     spec: NetworkSpec
     scorer: SplitScorer
     start: Start | None
@@ -116,7 +118,16 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
     scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
-    return Run(context=context, settings=settings, data=data, counts=counts, spec=spec, scorer=scorer, start=start)
+    return Run(
+        context=context,
+        settings=settings,
+        data=data,
+        counts=counts,
+        features=data.features() if spec.features else None,
+        spec=spec,
+        scorer=scorer,
+        start=start,
+    )
 
 
 def train_run(run: Run, *, command: RunContext, started: float, resume: str | None) -> Trained | None:
@@ -137,13 +148,15 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
     module = build_module(
         settings.module,
         start=run.start,
+        features=run.features,
         computed=data.views,
         counts=run.counts,
         scorer=run.scorer,
         payload=_payload(run),
         seed=context.seed,
     )
-    batches, loggers = build_batches(settings.batches, data, seed=context.seed), build_loggers(settings.loggers)
+    batches = build_batches(settings.batches, data, inputs=run.spec.inputs, seed=context.seed)
+    loggers = build_loggers(settings.loggers)
     pipeline = eval_pipeline(settings.batches.transforms)
     shown = pipeline if context.log_images else None
     trainer = build_trainer(

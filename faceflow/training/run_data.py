@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.table import Table
+from torch import Tensor
 
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
+from faceflow.data.features import read_features
 from faceflow.data.groups import number_groups
 from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import SPLITS
@@ -27,6 +30,8 @@ from faceflow.models.checkpoint import Faces
 from faceflow.report.tables import data_tables
 from faceflow.training.preview import preview_faces
 from faceflow.training.rank import is_rank_zero
+
+_FITTED = 20_000  # faces by which features are standardised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,20 @@ class RunData:
     def seen(self) -> list[str]:
         """Identities of the subjects that it trains and validates on."""
         return seen_subjects(self.streams)
+
+    def features(self) -> Tensor:
+        """Features (N, F) of at most `_FITTED` training faces, at equal steps through all.
+
+        Raises:
+            DataError: a face of any stream has none.
+        """
+        stores = {}
+        for stream, tables in self.streams.items():
+            files = [str(file) for table in tables for file in table.files]
+            stores[stream] = read_features(files, key=", ".join(dict.fromkeys(table.name for table in tables)))
+        train = stores["train"]
+        rows = np.unique(np.linspace(0, len(train) - 1, min(_FITTED, len(train))).astype(int)).tolist()
+        return torch.from_numpy(np.stack([train[row] for row in rows]))
 
     def tables(self) -> list[Table]:
         """Tables of the data report."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from faceflow.errors import CheckpointError
 from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
+from faceflow.models.head import AUHead
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.models.weights import Weights, load_file, named_weights
+from faceflow.views import IMAGES
 
 log = logging.getLogger(__name__)
 
-_BACKBONE, _HEAD = "backbone.model.", "head."
+_BACKBONE, _HEAD, _BRANCHES = "backbone.model.", "head.", "branches."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,14 @@ class Start:
     Attributes:
         weights: of the backbone, as for `AUNetwork`.
         payload: what a checkpoint of FaceFlow says of its run; None for weights of others.
-        head: tensors of a checkpoint's head by name; None where all heads are to be new.
+        head: tensors of the head of a checkpoint's backbone by name; None where all heads are to be new.
+        branches: tensors of what reads features in a checkpoint, by name.
     """
 
     weights: Weights
     payload: Payload | None
     head: Mapping[str, Tensor] | None
+    branches: Mapping[str, Tensor] = field(default_factory=dict)
 
     def check_backbone(self, spec: NetworkSpec) -> None:
         """Check that a checkpoint whose heads are taken over has the backbone of a network.
@@ -39,9 +43,9 @@ class Start:
         Raises:
             CheckpointError: it has another one.
         """
-        if self.payload is None or self.head is None:
+        if self.payload is None or self.head is None or None in (self.payload.spec.backbone, spec.backbone):
             return
-        theirs, ours = (backbone.partition(".")[0] for backbone in (self.payload.spec.backbone, spec.backbone))
+        theirs, ours = (str(backbone).partition(".")[0] for backbone in (self.payload.spec.backbone, spec.backbone))
         if theirs != ours:
             raise CheckpointError(
                 f"init_weights: expected a network with backbone {ours}, got {theirs} in '{self.weights.path}'; set "
@@ -49,7 +53,7 @@ class Start:
             )
 
     def give_heads(self, network: AUNetwork) -> None:
-        """Hand the heads of the AUs that both know over; those of other AUs stay new. Say which is which.
+        """Hand over what reads features, and the heads of the AUs that both know; say which AUs stay new.
 
         Raises:
             CheckpointError: the checkpoint's head is not one of its AUs.
@@ -57,6 +61,7 @@ class Start:
         if self.payload is None or self.head is None:
             return
         theirs, ours, path = self.payload.spec, network.spec, self.weights.path
+        given = self._give_branches(network)
         if (theirs.levels, theirs.cutpoints) != (ours.levels, ours.cutpoints):
             log.info(
                 "init_weights: the backbone is that of '%s'; all heads are new, as its labels have %s and these %s",
@@ -65,15 +70,33 @@ class Start:
             return
         rows = {row: theirs.aus.index(au) for row, au in enumerate(ours.aus) if au in theirs.aus}
         if rows:
-            _check_head(self.head, theirs, network, path=path)
-            network.head.norm.load_state_dict({key: self.head[f"norm.{key}"] for key in ("weight", "bias")})
-            network.head.take_rows(self.head["linear.weight"], self.head["linear.bias"], rows)
-        if new := [au for row, au in enumerate(ours.aus) if row not in rows]:
+            for name, head in network.heads.items():
+                if name in given:
+                    _take_head(head, given[name], theirs, rows, path=path)
+        if given and (new := [au for row, au in enumerate(ours.aus) if row not in rows]):
             kept = ", ".join(ours.aus[row] for row in rows) or "no AU"
             log.info(
                 "init_weights: the backbone and the heads of %s are those of '%s'; the heads of %s are new",
                 *(kept, path, ", ".join(new)),
             )
+
+    def _give_branches(self, network: AUNetwork) -> dict[str, Mapping[str, Tensor]]:
+        """Hand over standardisation and hidden layer of the branches of both; return the heads to take AUs from."""
+        heads = {IMAGES: self.head} if self.head and network.backbone is not None else {}
+        for part, branch in network.branches.items():
+            prefix = f"{part}."
+            found = {k.removeprefix(prefix): v for k, v in self.branches.items() if k.startswith(prefix)}
+            own = {key: value for key, value in branch.state_dict().items() if not key.startswith(_HEAD)}
+            if not found:
+                continue
+            if differing := [key for key, value in own.items() if key not in found or found[key].shape != value.shape]:
+                raise CheckpointError(
+                    f"init_weights: expected {part} of features with model.hidden and model.components as here, got "
+                    f"another {differing[0]} in '{self.weights.path}'; set both to those of that run"
+                )
+            branch.load_state_dict({key: found[key] for key in own}, strict=False)
+            heads[part] = {key.removeprefix(_HEAD): value for key, value in found.items() if key.startswith(_HEAD)}
+        return heads
 
 
 def read_start(init_weights: str | None, weights: str | None) -> Start | None:
@@ -91,13 +114,12 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
         checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
         state = network_state(checkpoint, source=init_weights)
         tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-        backbone, head = (
+        backbone, head, branches = (
             {key.removeprefix(part): value for key, value in tensors.items() if key.startswith(part)}
-            for part in (_BACKBONE, _HEAD)
+            for part in (_BACKBONE, _HEAD, _BRANCHES)
         )
-        return Start(
-            weights=Weights(tensors=backbone, path=init_weights, key="init_weights"), payload=payload, head=head
-        )
+        weights_of_it = Weights(tensors=backbone, path=init_weights, key="init_weights")
+        return Start(weights=weights_of_it, payload=payload, head=head, branches=branches)
     if not weights:
         return None
     content = load_file(weights, key="model.weights")
@@ -113,8 +135,10 @@ def _named(spec: NetworkSpec) -> str:
     return "one level" if spec.levels == 1 else f"{spec.levels} levels cut at {', '.join(map(str, spec.cutpoints))}"
 
 
-def _check_head(head: Mapping[str, Tensor], theirs: NetworkSpec, network: AUNetwork, *, path: str | Path) -> None:
-    count, width = len(theirs.aus) * theirs.levels, network.backbone.dim
+def _take_head(
+    head: AUHead, given: Mapping[str, Tensor], theirs: NetworkSpec, rows: Mapping[int, int], *, path: str | Path
+) -> None:
+    count, width = len(theirs.aus) * theirs.levels, head.linear.in_features
     shapes = {
         "norm.weight": (width,),
         "norm.bias": (width,),
@@ -122,9 +146,11 @@ def _check_head(head: Mapping[str, Tensor], theirs: NetworkSpec, network: AUNetw
         "linear.bias": (count,),
     }
     for key, shape in shapes.items():
-        found = head.get(key)
+        found = given.get(key)
         if found is None or found.shape != shape:
             raise CheckpointError(
                 f"init_weights: expected {_HEAD}{key} of shape {shape}, got "
                 f"{'none' if found is None else tuple(found.shape)} in '{path}'; the file is damaged"
             )
+    head.norm.load_state_dict({key: given[f"norm.{key}"] for key in ("weight", "bias")})
+    head.take_rows(given["linear.weight"], given["linear.bias"], rows)

@@ -8,7 +8,9 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from faceflow.inference.contract import INPUT, INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.faces.features import FEATURES as NUMBERS
+from faceflow.inference.contract import INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.views import FEATURES, IMAGES
 
 COLOURS = ("AU1", "AU4", "AU12_L")  # whose probabilities are the means of red, green and blue, divided by 255
 EYES = {
@@ -56,7 +58,7 @@ def colour_graph(says: ModelContract) -> onnx.ModelProto:
     size, count = says.image_size, len(says.aus)
     assert count == 3, "one AU for each colour"
     nodes = [
-        helper.make_node("Cast", [INPUT], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [IMAGES], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels", "axes"], ["means"], keepdims=0),
         helper.make_node("Mul", ["means", "scale"], [PROBABILITY]),
     ]
@@ -65,7 +67,7 @@ def colour_graph(says: ModelContract) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "colours",
-        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", size, size, 3])],
+        [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", count]) for name in says.outputs],
         [
             helper.make_tensor("axes", TensorProto.INT64, [2], [1, 2]),
@@ -76,8 +78,34 @@ def colour_graph(says: ModelContract) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
+def feature_graph(says: ModelContract) -> onnx.ModelProto:
+    """Probabilities are the first three coordinates of the landmarks, divided by 1000."""
+    nodes = [
+        helper.make_node("Slice", [FEATURES, "first", "last", "axis"], ["point"]),
+        helper.make_node("Mul", ["point", "scale"], [PROBABILITY]),
+    ]
+    numbers = {"first": [0], "last": [3], "axis": [1]}
+    graph = helper.make_graph(
+        nodes,
+        "points",
+        [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", NUMBERS])],
+        [helper.make_tensor_value_info(PROBABILITY, TensorProto.FLOAT, ["N", len(says.aus)])],
+        [
+            *(helper.make_tensor(name, TensorProto.INT64, [1], values) for name, values in numbers.items()),
+            helper.make_tensor("scale", TensorProto.FLOAT, [], [1e-3]),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+def feature_contract(**changes: Any) -> ModelContract:
+    reads = {"parts": ["landmarks"], "hidden": 8, "components": 6}
+    values = {"backbone": None, "inputs": (FEATURES,), "features": reads, "mean": (), "std": ()}
+    return contract(**(values | changes))
+
+
 def write_model(path: Path, says: ModelContract | None = None, *, metadata: str | None = None) -> Path:
-    """Write a colour model.
+    """Write a colour model, or one of points where `says` reads features.
 
     Args:
         path: the file.
@@ -85,7 +113,7 @@ def write_model(path: Path, says: ModelContract | None = None, *, metadata: str 
         metadata: text in place of what `says` would be.
     """
     found = contract() if says is None else says
-    model = colour_graph(found)
+    model = feature_graph(found) if FEATURES in found.inputs else colour_graph(found)
     helper.set_model_props(model, {KEY: found.to_json() if metadata is None else metadata})
     onnx.save(model, str(path))
     return path

@@ -74,6 +74,7 @@ def batch_settings(**changes: Any) -> BatchSettings:
     """Batches of eight faces in this process, 32 px, without augmentation."""
     values: dict[str, Any] = {
         "transforms": {"labeled": RESIZE, "weak": RESIZE, "strong": RESIZE, "eval": RESIZE},
+        "feature_views": {},
         "flip": 0.0,
         "loading": Loading(batch_size=8, workers=0, timeout_s=0),
         "mu": 1,

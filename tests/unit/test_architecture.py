@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "synthetic": LEAVES,
     "data": LEAVES | {"config", "faces"},
     "losses": LEAVES,
-    "models": LEAVES,
+    "models": LEAVES | {"faces"},
     "metrics": LEAVES,
     "methods": LEAVES | {"models", "losses"},
     "report": LEAVES | {"metrics"},
@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": LEAVES | {"config", "data", "models", "metrics", "report", "inference", "tracking"},
     "training": LEAVES
     | {"config", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
-    "exporting": LEAVES | {"config", "data", "models", "metrics", "inference", "tracking", "evaluation"},
+    "exporting": LEAVES | {"config", "faces", "data", "models", "metrics", "inference", "tracking", "evaluation"},
     "sweep": LEAVES | {"config", "metrics", "report"},
     "cli": {"errors", "checks", "wheels", "config", "interruption"},  # the rest inside the task function
     "api": {"errors", "aus", "config", "cli", "inference"},  # the rest inside the functions

@@ -27,7 +27,8 @@ class Brightness:
 
     spec = network_spec()
 
-    def __call__(self, images: Tensor) -> Prediction:
+    def __call__(self, images: Tensor | None, features: Tensor | None = None) -> Prediction:
+        assert images is not None
         means = images.float().mean(dim=(1, 2, 3)).numpy().astype(np.float64) / 255
         return Prediction(probability=np.stack([means, means], axis=1), intensity=None)
 

@@ -15,7 +15,7 @@ from faceflow.errors import ExportError
 from faceflow.exporting.conversion import Measuring, convert
 from faceflow.exporting.export_faces import ExportFaces
 from faceflow.exporting.export_settings import ExportSettings
-from faceflow.exporting.parity import noise
+from faceflow.exporting.parity import random_faces
 from faceflow.inference.onnx_model import OnnxModel
 from tests.helpers.faces import read_folder, write_csv_dataset
 from tests.unit.exporting.test_graph import NETWORKS, SIZE, contract, network
@@ -39,11 +39,14 @@ def measuring() -> Measuring:
     )
 
 
+RANDOM = {"random": random_faces(NETWORKS[1].spec)}
+
+
 @pytest.mark.slow
 def test_a_lower_precision_is_measured_and_the_file_says_what_it_costs(faces: ExportFaces, tmp_path: Path) -> None:
     path, net = tmp_path / "new/model.onnx", NETWORKS[1]
     says = dataclasses.replace(contract(net.spec), precision="fp16")
-    done = convert(net, says, path, LOWER, pictures={"random": noise(SIZE)}, faces=faces, measuring=measuring())
+    done = convert(net, says, path, LOWER, samples=RANDOM, faces=faces, measuring=measuring())
     assert done.difference < 1e-5
     assert done.reduced_difference is not None
     assert done.difference < done.reduced_difference < 0.01
@@ -59,7 +62,7 @@ def test_what_is_not_measured_is_a_warning(tmp_path: Path, caplog: pytest.LogCap
     says = dataclasses.replace(contract(NETWORKS[1].spec), precision="fp16")
     with caplog.at_level(logging.WARNING):
         done = convert(
-            NETWORKS[1], says, tmp_path / "m.onnx", LOWER, pictures={"random": noise(SIZE)}, faces=None,
+            NETWORKS[1], says, tmp_path / "m.onnx", LOWER, samples=RANDOM, faces=None,
             measuring=measuring(),
         )  # fmt: skip
     assert done.cost is None
@@ -75,7 +78,7 @@ def test_a_network_without_finite_outputs_leaves_the_earlier_file(tmp_path: Path
     with pytest.raises(ExportError, match="precision: expected finite outputs"):
         convert(
             diverged, contract(diverged.spec), path, dataclasses.replace(LOWER, precision="fp32"),
-            pictures={"random": noise(SIZE)}, faces=None, measuring=measuring(),
+            samples=RANDOM, faces=None, measuring=measuring(),
         )  # fmt: skip
     assert path.read_text() == "mine"
     assert [path] == list(tmp_path.iterdir())

@@ -10,8 +10,8 @@ import pytest
 
 from faceflow.data.transforms import build_pipeline
 from faceflow.errors import ConfigError, DataError
-from faceflow.exporting.export_faces import ExportFaces, comparison_pictures
-from faceflow.exporting.parity import noise
+from faceflow.exporting.export_faces import ExportFaces, comparison_faces
+from faceflow.exporting.parity import random_faces
 from tests.helpers.folds import table
 from tests.helpers.markers import write_photo
 from tests.helpers.networks import network_spec
@@ -54,14 +54,14 @@ def test_faces_without_a_common_au_or_a_stranger_are_refused() -> None:
 def test_real_faces_stand_beside_noise_where_there_are_any(tmp_path: Path) -> None:
     step = {"_target_": "albumentations.Resize", "height": 64, "width": 64, "interpolation": 3, "p": 1.0}
     pipeline = build_pipeline({"resize": step}, key="transforms.eval")
-    alone = comparison_pictures(None, payload(TRAIN), pipeline)
+    alone = comparison_faces(None, payload(TRAIN), pipeline)
     assert list(alone) == ["random"]
-    np.testing.assert_array_equal(alone["random"], noise(64))
+    np.testing.assert_array_equal(alone["random"].images, random_faces(payload(TRAIN).spec).images)
     files = [str(write_photo(tmp_path / f"{n}.png", np.full((16, 16, 3), n, np.uint8))) for n in range(2)]
     test = dataclasses.replace(strangers(["x"]), files=np.array(files))
     faces = ExportFaces(unseen=[test], calibration=[test], note="")
-    assert comparison_pictures(faces, payload(TRAIN), pipeline)["real"].shape == (2, 64, 64, 3)
+    assert comparison_faces(faces, payload(TRAIN), pipeline)["real"].size == 2
     trained = payload(
         TRAIN, config={"data": {"sources": {"a": {"labels": None, "train": None, "images": str(tmp_path)}}}}
     )
-    assert comparison_pictures(None, trained, pipeline)["real"].shape == (2, 64, 64, 3)
+    assert comparison_faces(None, trained, pipeline)["real"].size == 2

@@ -13,8 +13,10 @@ from torch import nn
 
 from faceflow.errors import ExportError
 from faceflow.exporting.graph import build_graph, write_model
-from faceflow.exporting.parity import largest_difference, noise
+from faceflow.exporting.parity import largest_difference, random_faces
 from faceflow.exporting.quantization import FP16, FP32, INT8, INT8_STATIC, reduced
+from faceflow.exporting.sample_faces import Sample
+from faceflow.images import Image
 from faceflow.inference.contract import KEY, ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.metrics.au_scores import decode
@@ -49,6 +51,7 @@ def contract(spec: NetworkSpec) -> ModelContract:
         std=spec.std,
         crop={"align": {"preset": "eyes"}},
         backbone=spec.backbone,
+        inputs=spec.inputs,
         precision=FP32,
         run={"id": "r1", "faceflow": "0.1.0"},
         training_data={"faces": "47e2"},
@@ -77,11 +80,17 @@ def written(folder: Path, levels: int) -> Path:
     return path
 
 
+def noise() -> Image:
+    images = random_faces(NETWORKS[1].spec).images
+    assert images is not None
+    return images
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("levels", NETWORKS)
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_outputs_are_the_decoded_ones_of_torch_for_every_batch_size(tmp_path: Path, levels: int, rows: int) -> None:
-    images = noise(SIZE)[:rows]
+    images = noise()[:rows]
     net = NETWORKS[levels]
     with torch.inference_mode():
         logits = net(torch.from_numpy(images).permute(0, 3, 1, 2)).logits
@@ -98,7 +107,7 @@ def test_outputs_are_the_decoded_ones_of_torch_for_every_batch_size(tmp_path: Pa
 
 def test_cutpoints_and_occurrence_rule_of_the_network_are_in_the_graph(tmp_path: Path) -> None:
     net = NETWORKS[3]
-    images = noise(SIZE)[:3]
+    images = noise()[:3]
     with torch.inference_mode():
         p = net(torch.from_numpy(images).permute(0, 3, 1, 2)).logits.sigmoid().numpy()
     low = np.minimum.accumulate(p, axis=-1)
@@ -125,22 +134,22 @@ def test_graph_that_is_not_simplified_says_the_same(tmp_path: Path) -> None:
     plain = build_graph(NETWORKS[3], simplify=False)
     write_model(path, plain, contract(NETWORKS[3].spec))
     assert len(plain.graph.node) > len(graph(3).graph.node)
-    assert largest_difference(NETWORKS[3], OnnxModel(path, provider="cpu"), noise(SIZE)) < 1e-5
+    assert largest_difference(NETWORKS[3], OnnxModel(path, provider="cpu"), random_faces(NETWORKS[3].spec)) < 1e-5
 
 
 def test_difference_is_seen_where_file_and_network_differ(tmp_path: Path) -> None:
     model = OnnxModel(written(tmp_path, 1), provider="cpu")
-    assert largest_difference(NETWORKS[1], model, noise(SIZE)) < 1e-5
+    assert largest_difference(NETWORKS[1], model, random_faces(NETWORKS[3].spec)) < 1e-5
     other = network(1)
     with torch.no_grad():
         other.head.linear.bias += torch.tensor([0.0, 0.1])
-    images = noise(SIZE)
+    images = noise()
     with torch.inference_mode():
         p, q = (n(torch.from_numpy(images).permute(0, 3, 1, 2)).logits.sigmoid() for n in (NETWORKS[1], other))
-    assert largest_difference(other, model, images) == pytest.approx(float((p - q).abs().max()), abs=1e-6)
+    assert largest_difference(other, model, Sample(images)) == pytest.approx(float((p - q).abs().max()), abs=1e-6)
     with torch.no_grad():
         other.head.linear.bias[1] = torch.nan
-    assert largest_difference(other, model, images) == float("inf")
+    assert largest_difference(other, model, Sample(images)) == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -150,10 +159,10 @@ def test_lower_precision_is_smaller_and_near(tmp_path: Path, precision: str, sha
     path = tmp_path / "model.onnx"
     full = written(tmp_path, 3).stat().st_size
     single = graph(3)
-    write_model(path, reduced(single, precision, faces=noise(SIZE)), contract(NETWORKS[3].spec))
+    write_model(path, reduced(single, precision, faces=random_faces(NETWORKS[3].spec)), contract(NETWORKS[3].spec))
     assert single == graph(3)  # the argument is not changed
     assert path.stat().st_size < share * full
-    difference = largest_difference(NETWORKS[3], OnnxModel(path, provider="cpu"), noise(SIZE))
+    difference = largest_difference(NETWORKS[3], OnnxModel(path, provider="cpu"), random_faces(NETWORKS[3].spec))
     assert 0 < difference < near
 
 

@@ -7,10 +7,15 @@ import pytest
 import torch
 
 from faceflow.errors import ExportError
-from faceflow.exporting.parity import TOLERANCE, check_finite, check_parity, largest_difference, noise
+from faceflow.exporting.parity import TOLERANCE, check_finite, check_parity, largest_difference, random_faces
+from faceflow.exporting.sample_faces import Sample
 from faceflow.inference.onnx_model import OnnxModel
+from faceflow.models.features import FeatureSpec
 from faceflow.models.network import AUNetwork
+from tests.helpers.networks import network_spec
 from tests.unit.exporting.test_graph import NETWORKS, SIZE, network, written
+
+PARTS = FeatureSpec(parts=("blendshapes", "landmarks"), hidden=8, components=4)
 
 
 @pytest.fixture(scope="module")
@@ -26,25 +31,33 @@ def shifted(bias: float) -> AUNetwork:
     return other
 
 
-def test_noise_is_always_the_same_and_of_the_asked_size() -> None:
-    assert noise(8).shape == (7, 8, 8, 3)
-    np.testing.assert_array_equal(noise(8), noise(8))
+def test_random_faces_are_always_the_same_and_what_the_network_takes() -> None:
+    images, features = random_faces(network_spec(features=PARTS))
+    assert images is not None
+    assert features is not None
+    assert images.shape == (7, 64, 64, 3)
+    assert features.shape == (7, 1489)
+    again = random_faces(network_spec(features=PARTS))
+    np.testing.assert_array_equal(again.images, images)
+    np.testing.assert_array_equal(again.features, features)
+    assert random_faces(network_spec()).features is None
+    assert random_faces(network_spec(None, mean=(), std=(), features=PARTS)).images is None
 
 
 def test_the_largest_difference_over_all_kinds_counts(model: OnnxModel) -> None:
-    dark = np.zeros((2, SIZE, SIZE, 3), np.uint8)
-    other, pictures = shifted(0.5), {"random": noise(SIZE), "dark": dark}
-    each = [largest_difference(other, model, images) for images in pictures.values()]
+    dark = Sample(np.zeros((2, SIZE, SIZE, 3), np.uint8))
+    other, pictures = shifted(0.5), {"random": random_faces(NETWORKS[1].spec), "dark": dark}
+    each = [largest_difference(other, model, faces) for faces in pictures.values()]
     assert check_finite(other, model, pictures) == max(each)
     assert each[0] != each[1]
 
 
 def test_a_file_within_the_tolerance_passes_and_another_is_refused(model: OnnxModel) -> None:
-    assert check_parity(NETWORKS[1], model, {"random": noise(SIZE)}) < TOLERANCE
+    assert check_parity(NETWORKS[1], model, {"random": random_faces(NETWORKS[1].spec)}) < TOLERANCE
     with pytest.raises(ExportError, match="^output: expected outputs within 0.0001 of torch, got a difference of"):
-        check_parity(shifted(0.1), model, {"random": noise(SIZE)})
+        check_parity(shifted(0.1), model, {"random": random_faces(NETWORKS[1].spec)})
 
 
 def test_outputs_that_are_no_numbers_are_refused(model: OnnxModel, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"^precision: expected finite outputs, got some that are not of a fp32"):
-        check_finite(shifted(float("nan")), model, {"random": noise(SIZE)})
+        check_finite(shifted(float("nan")), model, {"random": random_faces(NETWORKS[1].spec)})

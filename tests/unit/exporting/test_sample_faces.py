@@ -29,7 +29,8 @@ def stored(images: Path | None, labels: Path | None = None) -> dict[str, object]
 
 def test_faces_are_read_at_the_size_of_the_network(pipeline: Pipeline, tmp_path: Path) -> None:
     files = [str(grey(tmp_path / f"{level}.png", level)) for level in (10, 200)]
-    faces = load_faces(files, pipeline)
+    faces = load_faces(files, pipeline).images
+    assert faces is not None
     assert (faces.shape, faces.dtype) == ((2, 8, 8, 3), np.uint8)
     assert [int(face.mean()) for face in faces] == [10, 200]
 
@@ -48,10 +49,11 @@ def test_training_faces_are_found_in_the_folders_of_the_run(pipeline: Pipeline, 
     for config in (stored(tmp_path / "images"), stored(None, tmp_path / "labels.csv")):
         found = training_faces(config, 7, pipeline)
         assert found is not None
-        assert found.shape == (2, 8, 8, 3)
+        assert found.images is not None
+        assert found.images.shape == (2, 8, 8, 3)
     one = training_faces(stored(tmp_path / "images"), 1, pipeline)
     assert one is not None
-    assert len(one) == 1
+    assert one.size == 1
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
     ("text", "message"),
     [
         ("{", "got damaged metadata; export it again"),
-        ("[]", "expected model format 1, got None; export it again"),
+        ("[]", "expected model format 2, got None; export it again"),
         (changed(format=0), "got 0; export it again"),
         (changed(format=True), "got True; export it again"),
         (changed(format="2"), "got '2'; export it again"),
@@ -85,5 +85,5 @@ def test_a_newer_format_says_what_to_do() -> None:
     with pytest.raises(ExportError) as caught:
         ModelContract.from_json(changed(format=7, aus="another meaning"), source="m.onnx")
     assert str(caught.value) == (
-        "m.onnx: expected model format 1 or lower, got 7 of a newer FaceFlow; run: pip install -U faceflow"
+        "m.onnx: expected model format 2 or lower, got 7 of a newer FaceFlow; run: pip install -U faceflow"
     )

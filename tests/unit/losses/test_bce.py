@@ -80,6 +80,13 @@ def test_positive_weight_multiplies_positives_only() -> None:
     torch.testing.assert_close(loss.elementwise(P.logit(), Y, ALL), expected)
 
 
+def test_positive_sqrt_is_the_root_of_the_ratio_within_its_cap() -> None:
+    # 10 of 100 -> 9, root 3; 60 of 100 -> below 1 -> 1; 2 of 100 -> 49, root 7, capped at 5.
+    loss = bound("positive_sqrt", 5.0, [[10, 10], [60, 2]], [100, 100])
+    pos_weight: Tensor | None = loss.pos_weight
+    torch.testing.assert_close(pos_weight, torch.tensor([[3.0, 3.0], [1.0, 5.0]]))
+
+
 @pytest.mark.parametrize(
     ("positives", "observed", "weight"),
     [(0, 50, 20.0), (50, 50, 1.0), (0, 0, 1.0)],

@@ -73,7 +73,7 @@ def test_number_out_of_range_names_its_key(config: str, key: str, value: float) 
 @pytest.mark.parametrize(
     ("config", "key", "options"),
     [
-        ("bce", "weighting", "none, inverse_frequency, positive"),
+        ("bce", "weighting", "none, inverse_frequency, positive, positive_sqrt"),
         ("weighted_asymmetric", "weighting", "none or inverse_frequency"),
         ("distribution_balanced", "neutral_weight", "mean or max"),
     ],

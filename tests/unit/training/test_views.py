@@ -41,7 +41,10 @@ class CountedNetwork(AUNetwork):
         super().__init__(network_spec(backbone))
         self.passes: list[tuple[int, bool, bool]] = []
 
-    def forward(self, images: Tensor, *, maps: bool = False) -> NetworkOutput:
+    def forward(
+        self, images: Tensor | None = None, features: Tensor | None = None, *, maps: bool = False
+    ) -> NetworkOutput:
+        assert images is not None
         output = super().forward(images, maps=maps)
         self.passes.append((len(images), torch.is_grad_enabled(), self.training))
         return output
