@@ -18,7 +18,8 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
-from faceflow.inference.columns import Cell, Table
+from faceflow.inference.cells import Cell
+from faceflow.inference.columns import Table
 from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
