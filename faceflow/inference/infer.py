@@ -91,6 +91,7 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
         smooth=cfg["smooth"],
         batch_size=cfg["batch_size"],
         alias=cfg["alias"],
+        columns=cfg["columns"],
     )
     return Predictor(OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"]), settings)
 

@@ -25,7 +25,7 @@ from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
-from faceflow.inference.predictor_settings import MEDIAN, NONE, PredictorSettings
+from faceflow.inference.predictor_settings import NONE, PredictorSettings
 from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
@@ -59,7 +59,7 @@ class Predictor:
         contract = model.contract
         suffixes = ["", *([] if settings.calibrate == NONE else [CALIBRATED])]
         suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
-        self.table = Table(contract, alias=settings.alias, suffixes=suffixes)
+        self.table = Table(contract, alias=settings.alias, suffixes=suffixes, groups=settings.groups)
         self.selection = choose_selection(contract, settings.selection)
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
@@ -117,7 +117,7 @@ class Predictor:
             watch: sees every frame as soon as it is scored, before calibration and smoothing.
         """
         settings = self.settings
-        if settings.calibrate == MEDIAN and not source.sequence:
+        if settings.rest_s is not None and not source.sequence:
             raise ConfigError(
                 f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
                 "set calibrate=FILE, a picture of the neutral face"
@@ -129,8 +129,10 @@ class Predictor:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
             if neutral is not None:
                 derived = calibrated_to(derived, neutral, neutral_probability=settings.neutral_probability)
-            elif settings.calibrate == MEDIAN:
-                derived = calibrated_to_median(derived, neutral_probability=settings.neutral_probability)
+            elif settings.rest_s is not None:
+                derived = calibrated_to_median(
+                    derived, seconds=settings.rest_s, neutral_probability=settings.neutral_probability
+                )
             if settings.smooth:
                 derived = smoothed(derived, radius=settings.smooth if source.sequence else 0)
             yield from derived

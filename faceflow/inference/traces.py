@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,13 @@ from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of, thresholds_of
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.report.timeline import Timeline
+
+
+def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArray[np.float64] | None:
+    """Times of frames (N,) in s, where a frame that did not decode has none; None where none has."""
+    filled, places = np.array(times, np.float64), np.array(numbers, np.float64)  # None becomes NaN
+    known = np.isfinite(filled)
+    return np.where(known, filled, np.interp(places, places[known], filled[known])) if known.any() else None
 
 
 class Traces:
@@ -41,15 +50,12 @@ class Traces:
         for face, rows in self._rows.items():
             for position, row_values, row_active in rows:
                 values[face][position], active[face][position] = row_values, row_active
-        times = np.array(self._times, np.float64)  # None becomes NaN
-        numbers, known = np.array(self._numbers, np.float64), np.isfinite(times)
-        if timed := bool(known.any()):  # a frame that does not decode has no time
-            times = np.where(known, times, np.interp(numbers, numbers[known], times[known]))
+        times = filled_times(self._times, self._numbers)
         return Timeline(
             title=self.title,
             aus=self.contract.aus,
-            time=times if timed else numbers,
-            unit="s" if timed else "frame",
+            time=np.array(self._numbers, np.float64) if times is None else times,
+            unit="frame" if times is None else "s",
             values=values,
             active=active,
             thresholds={au: threshold_of(self.contract, au) for au in self.contract.aus},

@@ -16,7 +16,7 @@ def settings(**changes: Any) -> PredictorSettings:
         **{"crops": True, "recipe": None, "detector": None, "same_detector": True, "detectors": 0},
         **{"selection": Selection(policy="track", hold=5, smooth=None), "batch_size": 16, "alias": "none"},
         **{"frames": FrameRange(every=1, start_s=0.0, end_s=None), "calibrate": "none"},
-        **{"neutral_probability": 0.1, "smooth": 0},
+        **{"neutral_probability": 0.1, "smooth": 0, "columns": None},
     }
     return PredictorSettings(**(values | changes))
 
@@ -29,7 +29,7 @@ def settings(**changes: Any) -> PredictorSettings:
         ({"smooth": 0.5}, "smooth: expected frames on either side >= 0, got 0.5"),
         ({"neutral_probability": 0}, "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 0"),
         ({"crops": "yes"}, "crops: expected true or false, got 'yes'"),
-        ({"calibrate": "none.png"}, "calibrate: expected none, median, or a picture of a neutral face, got 'none.png'"),
+        ({"calibrate": "none.png"}, "calibrate: expected none, median, first:2s, or a picture of a neutral face, got "),
     ],
 )
 def test_values_out_of_range_are_refused(changes: dict[str, Any], line: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_probabilities_never_rise_and_stay_finite_at_the_ends() -> None:
 
 def test_the_median_of_each_face_is_its_own_rest() -> None:
     frames = [frame(1, (0, 0.9), (1, 0.5)), frame(2), frame(3, (0, 0.9), (1, 0.2)), frame(4, (0, 0.1), (1, 0.5))]
-    calibrated = list(calibrated_to_median(iter(frames), neutral_probability=0.5))
+    calibrated = list(calibrated_to_median(iter(frames), seconds=math.inf, neutral_probability=0.5))
     assert [item.number for item in calibrated] == [1, 2, 3, 4]
     assert calibrated[1].faces[0].estimates == {}
     # Face 0 rests at 0.9, odds 9 times those of 0.5: 0.9 becomes 0.5, 0.1 becomes 1/9 / 9. Face 1 rests at 0.5.
