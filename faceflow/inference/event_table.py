@@ -14,6 +14,7 @@ from faceflow.inference.decision import threshold_of
 from faceflow.inference.events import Event, EventRule, find_events, seen_stretches
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.traces import filled_times
+from faceflow.report.timeline import Mark
 
 _FPS = 25.0  # where nothing says how long a frame lasts
 _PHASES = ("onset", "apex", "offset", "end")
@@ -63,6 +64,11 @@ class FaceEvent:
         found = self.event
         values = round(found.peak, _DIGITS), round(found.mean, _DIGITS), int(found.complete)
         return [self.file, self.face, self.au, *self.frames, *times, duration, *values]
+
+    def mark(self) -> Mark:
+        """What a timeline shows of it."""
+        onset, apex, _, end = self.frames if self.times is None else self.times
+        return Mark(face=self.face, au=self.au, start=onset, apex=apex, end=end)
 
 
 class EventFinder:

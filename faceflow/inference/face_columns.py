@@ -34,13 +34,11 @@ def face_columns(group: str, *, alias: str) -> list[Column]:
     if group == "blendshapes":
         return _columns(BLENDSHAPES, lambda found: found.blendshapes, _SHARE)
     if group == "landmarks":
-        names = [f"landmark{number}_{axis}" for number in range(LANDMARKS) for axis in "xyz"]
-        return _columns(names, lambda found: found.landmarks.ravel(), _PIXEL)
-    if alias == "openface":
-        names, values = _OPENFACE[group]
-        return _columns(names, values, _RADIANS, _OPENFACE_MEANING[group])
-    names, values = _OURS[group]
-    return _columns(names, values, _ANGLE, _MEANING[group])
+        points = [f"landmark{number}_{axis}" for number in range(LANDMARKS) for axis in "xyz"]
+        return _columns(points, lambda found: found.landmarks.ravel(), _PIXEL)
+    theirs = alias == "openface"
+    names, values, meaning = (_OPENFACE if theirs else _OURS)[group]
+    return _columns(names, values, _RADIANS if theirs else _ANGLE, meaning)
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
@@ -76,19 +74,28 @@ def _columns(names: Sequence[str], values: Values, decimals: int, meaning: str =
     ]
 
 
-_OURS: dict[str, tuple[tuple[str, ...], Values]] = {
-    "pose": (("pose_yaw", "pose_pitch", "pose_roll"), lambda found: found.pose),
-    "gaze": (("gaze_yaw", "gaze_pitch"), gaze),
+_Angles = tuple[tuple[str, ...], Values, str]  # names, values and what they mean
+_OURS: dict[str, _Angles] = {
+    "pose": (
+        ("pose_yaw", "pose_pitch", "pose_roll"),
+        lambda found: found.pose,
+        "turn of the head in degrees: yaw to the person's left, pitch downwards, roll to the right shoulder",
+    ),
+    "gaze": (
+        ("gaze_yaw", "gaze_pitch"),
+        gaze,
+        "direction of both eyes in degrees, relative to the head: yaw to the person's left, pitch downwards",
+    ),
 }
-_MEANING = {
-    "pose": "turn of the head in degrees: yaw to the person's left, pitch downwards, roll to the right shoulder",
-    "gaze": "direction of both eyes in degrees, relative to the head: yaw to the person's left, pitch downwards",
-}
-_OPENFACE: dict[str, tuple[tuple[str, ...], Values]] = {
-    "pose": (("pose_Rx", "pose_Ry", "pose_Rz"), openface_pose),
-    "gaze": (("gaze_angle_x", "gaze_angle_y"), openface_gaze),
-}
-_OPENFACE_MEANING = {
-    "pose": "turn of the head in radians, R = Rx Ry Rz: x to the right of the picture, y downwards, z away",
-    "gaze": "direction of both eyes in radians, relative to the camera: x to the right of the picture, y downwards",
+_OPENFACE: dict[str, _Angles] = {
+    "pose": (
+        ("pose_Rx", "pose_Ry", "pose_Rz"),
+        openface_pose,
+        "turn of the head in radians, R = Rx Ry Rz: x to the right of the picture, y downwards, z away",
+    ),
+    "gaze": (
+        ("gaze_angle_x", "gaze_angle_y"),
+        openface_gaze,
+        "direction of both eyes in radians, relative to the camera: x to the right of the picture, y downwards",
+    ),
 }

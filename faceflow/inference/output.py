@@ -226,8 +226,8 @@ class ParquetRows(RowFile):
 FORMATS: dict[str, type[RowFile]] = {".csv": CsvRows, ".jsonl": JsonRows, ".parquet": ParquetRows}
 
 
-def row_file(output: str, columns: Sequence[Field]) -> RowFile:
-    """Choose the format of the table by its name.
+def row_file(output: str, columns: Sequence[Field], *, key: str = "output") -> RowFile:
+    """Choose the format of a table by its name; `key` names it in messages.
 
     Raises:
         ConfigError: no known suffix.
@@ -236,7 +236,7 @@ def row_file(output: str, columns: Sequence[Field]) -> RowFile:
         return StdoutRows(columns)
     path = Path(output)
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"output: expected a file that ends in {', '.join(FORMATS)}, or -, got '{output}'")
+        raise ConfigError(f"{key}: expected a file that ends in {', '.join(FORMATS)}, or -, got '{output}'")
     return FORMATS[path.suffix.lower()](path, columns)
 
 

@@ -18,8 +18,9 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
-from faceflow.inference.cells import Cell
+from faceflow.inference.cells import Cell, Field
 from faceflow.inference.columns import Table
+from faceflow.inference.event_table import EVENT_FIELDS, EventFinder
 from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
@@ -86,17 +87,39 @@ class Predictor:
         Raises:
             DataError, ConfigError: nothing to predict, or no detector.
         """
-        import pandas as pd
-
         rows: list[list[Cell]] = []
         for found in find_sources(source, self.settings.frames):
             with closing(self.stream(found)) as frames:
                 rows += [cells for frame in frames for cells in self.table.cells(frame)]
-        data = {
-            column.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[column.kind])
-            for place, column in enumerate(self.table.columns)
-        }
-        return pd.DataFrame(data)
+        return _data_frame(rows, self.table.columns)
+
+    def events(self, source: str | Path | int | Sequence[str | Path]) -> DataFrame:
+        """Find when AUs come and go in videos; see `inference.events`.
+
+        Args:
+            source: a path, a folder or a pattern of videos, or a list of them.
+
+        Returns:
+            A row for each event, with the columns of `faceflow-infer events=true`, of the estimates after calibration
+            and smoothing.
+
+        Raises:
+            DataError, ConfigError: nothing to predict, pictures, or no detector.
+        """
+        finder = self.event_finder()
+        rows: list[list[Cell]] = []
+        for found in find_sources(source, self.settings.frames):
+            if not found.sequence:
+                raise ConfigError(f"source: expected videos, got pictures: '{found.name}'; pictures have no events")
+            with closing(self.stream(found)) as frames:
+                for frame in frames:
+                    finder.add(frame)
+            rows += [event.cells() for event in finder.end_video()]
+        return _data_frame(rows, EVENT_FIELDS)
+
+    def event_finder(self) -> EventFinder:
+        """Finds the events of frames from `stream`, by the estimates after calibration and smoothing."""
+        return EventFinder(self.model.contract, suffix=self.table.suffixes[-1], rule=self.settings.event_rule)
 
     def stream(
         self,
@@ -214,6 +237,16 @@ class _Detectors:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def _data_frame(rows: Sequence[Sequence[Cell]], fields: Sequence[Field]) -> DataFrame:
+    import pandas as pd
+
+    columns = {
+        field.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[field.kind])
+        for place, field in enumerate(fields)
+    }
+    return pd.DataFrame(columns)
 
 
 def _cores() -> int:

@@ -14,6 +14,7 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
 from faceflow.faces.video import FrameRange
 from faceflow.inference.columns import AUS, COLUMNS
+from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 
 MEDIAN, NONE = "median", "none"
@@ -29,7 +30,8 @@ class PredictorSettings:
     stands for that of the model's training crops; `same_detector` refuses another detector than theirs, and
     `detectors` are opened at once, 0 for one per core. `calibrate` is none, median, first:2s or a picture of a neutral
     face, whose AUs below `neutral_probability` stay as they are; `smooth` counts frames on either side. `columns` are
-    groups of columns; None stands for aus, pose and gaze, as far as the detector gives them.
+    groups of columns, None for aus, pose and gaze as far as the detector gives them; `event_rule` says what
+    `Predictor.events` finds.
 
     Raises:
         ConfigError: a value out of range.
@@ -48,6 +50,7 @@ class PredictorSettings:
     batch_size: int
     alias: str
     columns: Sequence[str] | None
+    event_rule: EventRule
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of, thresholds_of
 from faceflow.inference.pipeline import FramePrediction
-from faceflow.report.timeline import Timeline
+from faceflow.report.timeline import Mark, Timeline
 
 
 def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArray[np.float64] | None:
@@ -42,8 +42,8 @@ class Traces:
         self._times.append(frame.time_s)
         self._numbers.append(frame.number)
 
-    def timeline(self) -> Timeline:
-        """All frames so far; at least one face is among them."""
+    def timeline(self, marks: Sequence[Mark] = ()) -> Timeline:
+        """All frames so far, at least one face among them, with events of the video."""
         shape = len(self._times), len(self.contract.aus)
         values = {face: np.full(shape, np.nan, np.float32) for face in sorted(self._rows)}
         active = {face: np.zeros(shape, np.bool_) for face in values}
@@ -60,4 +60,5 @@ class Traces:
             active=active,
             thresholds={au: threshold_of(self.contract, au) for au in self.contract.aus},
             intensity=self.contract.levels > 1,
+            marks=marks,
         )

@@ -23,7 +23,7 @@ def results(tmp_path: Path) -> Results:
     video = write_video(tmp_path / "a.avi", moving_faces(3))
     predictor = faceflow.load(write_model(tmp_path / "m.onnx"), crops=True)
     plot, output = str(tmp_path / "out/a.html"), str(tmp_path / "out/a.csv")
-    files = choose_files(output, render=None, plot=plot, source=str(video), overwrite=False)
+    files = choose_files(output, render=None, plot=plot, events=True, source=str(video), overwrite=False)
     return Results(files, predictor, search_sources(video, predictor.settings.frames), {"smooth": 0})
 
 

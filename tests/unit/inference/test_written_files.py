@@ -16,7 +16,7 @@ ALL = FrameRange(every=1, start_s=0.0, end_s=None)
 
 
 def chosen(output: object, **changes: Any) -> WrittenFiles:
-    values: dict[str, Any] = {"render": None, "plot": None, "source": None, "overwrite": False}
+    values: dict[str, Any] = {"render": None, "plot": None, "events": False, "source": None, "overwrite": False}
     return choose_files(str(output), **(values | changes))
 
 
