@@ -136,22 +136,11 @@ def hash_contents(paths: Sequence[str | Path]) -> NDArray[np.int64]:
     Raises:
         DataError: a file that cannot be read.
     """
-    return np.asarray(_of_each(paths, _hash_content, "Comparing images"), np.int64)
+    return np.asarray(_of_each(paths, hash_content, "Comparing images"), np.int64)
 
 
-def _of_each(paths: Sequence[str | Path], judge: Callable[[str | Path], T], title: str) -> list[T]:
-    """Results of a function for many files, in their order; 126,000 files take seconds, so a terminal sees progress."""
-    # A task per file would cost more than reading it.
-    batches = [paths[start : start + 256] for start in range(0, len(paths), 256)]
-    results: list[T] = []
-    with ThreadPoolExecutor(max_workers=8) as pool, progress_bar(title, len(paths), unit="files") as bar:
-        for batch in pool.map(lambda batch: [judge(path) for path in batch], batches):
-            results += batch
-            bar.advance(len(batch))
-    return results
-
-
-def _hash_content(path: str | Path) -> int:
+def hash_content(path: str | Path) -> int:
+    """Hash what a file holds; see `hash_contents`."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
             size = os.fstat(file.fileno()).st_size
@@ -168,6 +157,18 @@ def _hash_content(path: str | Path) -> int:
             f"{path}: expected an image that can be read, got '{error.strerror}'; check the file"
         ) from error
     return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def _of_each(paths: Sequence[str | Path], judge: Callable[[str | Path], T], title: str) -> list[T]:
+    """Results of a function for many files, in their order; 126,000 files take seconds, so a terminal sees progress."""
+    # A task per file would cost more than reading it.
+    batches = [paths[start : start + 256] for start in range(0, len(paths), 256)]
+    results: list[T] = []
+    with ThreadPoolExecutor(max_workers=8) as pool, progress_bar(title, len(paths), unit="files") as bar:
+        for batch in pool.map(lambda batch: [judge(path) for path in batch], batches):
+            results += batch
+            bar.advance(len(batch))
+    return results
 
 
 def _jpeg_ends(path: str | Path) -> bool:

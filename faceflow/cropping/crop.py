@@ -33,6 +33,7 @@ from faceflow.cropping.workers import Shard, crop_clips, store_recipe
 from faceflow.datasets.published import Dataset
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.align import Recipe
+from faceflow.faces.feature_file import FOLDER, SUFFIX, feature_file, open_records
 from faceflow.faces.video import FrameRange
 from faceflow.files import claimed
 from faceflow.interruption import kept
@@ -101,12 +102,15 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
             print_tables(summary_table(counts))
             if found.passed_over:
                 print_lines(found.line())
-            store_summary(output / SUMMARY, counts, found.passed_over)
+            features = _count_features(output, clips)
+            store_summary(output / SUMMARY, counts, found.passed_over, features=features)
             if dataset is not None:
                 _write_labels(output, clips, folds, frames)
             if rows is not None:
                 _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
+            if features:
+                print_lines(f"Features: {output / FOLDER}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
                 raise DataError(
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
@@ -129,7 +133,7 @@ def _find(
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
     if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
-    results = [output / name for name in (CROPS, *_PICTURES, *_TABLES)]
+    results = [output / name for name in (CROPS, FOLDER, FOLDER + SUFFIX, *_PICTURES, *_TABLES)]
     return None, search([str(each) for each in sources], skip=results)
 
 
@@ -183,6 +187,11 @@ def _summarize(output: Path, clips: Sequence[Clip]) -> tuple[list[tuple[str, Cou
         failures += failed
     crops = [row["crop"] for clip in clips for row in read_rows(rows_file(output, clip)) if row["crop"]]
     return counts, failures, crops
+
+
+def _count_features(output: Path, clips: Sequence[Clip]) -> int:
+    paths = [feature_file(output, clip.name) for clip in clips]
+    return sum(len(open_records(path)) for path in paths if path.exists())
 
 
 def _draw(output: Path, crops: Sequence[str], failures: Sequence[Failure], sheet: int) -> None:

@@ -9,7 +9,7 @@ import math
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Detection, FaceDetector
+from faceflow.faces.feature_file import FeatureSpool, feature_file, pack
 from faceflow.faces.prefetch import frame_bytes, prefetch
 from faceflow.faces.selection import CUT, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video, warn_of_faults
 from faceflow.files import whole_file
-from faceflow.images import encode_image
+from faceflow.images import encode_image, hash_content
 
 log = logging.getLogger(__name__)
 
@@ -93,32 +94,18 @@ def crop_clip(
     done = rows_file(output, clip)
     begun = store_source(clip, done.parent)
     rows: list[FaceRow] = []
-    try:
-        with (
-            _local_file(clip, done.parent) as file,
-            DetectionLog(_log_file(output, clip)) as known,
-            contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD, weigh=frame_bytes)) as frames,
-            contextlib.closing(
-                prefetch(
-                    _searched(warn_of_faults(frames, clip.frame_file), detector, known),
-                    _AHEAD,
-                    weigh=lambda found: frame_bytes(found[0]),
-                )
-            ) as searched,  # crops are written beside the detector, not after it
-        ):
-            chosen = choose_faces(
-                searched,
-                policy=settings.policy,
-                hold=settings.hold,
-                min_score=detector.min_score,
-                sequence=clip.sequence,
-            )
-            for frame, faces in smooth(chosen, radius=settings.smooth if clip.sequence else 0):
-                rows += [_crop(clip, frame, face, settings, output, begun) for face in faces]
-                tell(1)
-    except UnreadableClipError as error:
-        log.warning("%s", error)
-        rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+    with FeatureSpool(done.parent) as features:
+        try:
+            with contextlib.closing(_chosen_faces(clip, settings, detector, output)) as frames:
+                for frame, faces in frames:
+                    for face in faces:
+                        rows.append(_crop(clip, frame, face, settings, output, begun))
+                        _keep_features(face, output / CROPS / rows[-1].crop, features)
+                    tell(1)
+        except UnreadableClipError as error:
+            log.warning("%s", error)
+            rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+        features.store(feature_file(output, clip.name))
     if not rows:
         log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.file)
     write_rows(done, rows)
@@ -132,6 +119,33 @@ def tidy(clip: Clip, output: Path) -> None:
 
 class UnreadableClipError(DataError):
     """A file that gives no frame; the other files go on."""
+
+
+def _chosen_faces(
+    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path
+) -> Generator[tuple[Frame, list[Face]], None, None]:
+    """Frames of a clip with the faces to crop, steadied."""
+    path = _log_file(output, clip)
+    with (
+        _local_file(clip, path.parent) as file,
+        DetectionLog(path) as known,
+        contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD, weigh=frame_bytes)) as frames,
+        contextlib.closing(
+            prefetch(
+                _searched(warn_of_faults(frames, clip.frame_file), detector, known),
+                _AHEAD,
+                weigh=lambda found: frame_bytes(found[0]),
+            )
+        ) as searched,  # crops are written beside the detector, not after it
+    ):
+        chosen = choose_faces(
+            searched,
+            policy=settings.policy,
+            hold=settings.hold,
+            min_score=detector.min_score,
+            sequence=clip.sequence,
+        )
+        yield from smooth(chosen, radius=settings.smooth if clip.sequence else 0)
 
 
 def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
@@ -178,6 +192,12 @@ def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: 
         with whole_file(path) as partial:
             partial.write_bytes(content)
     return dataclasses.replace(row, affine=affine, crop=crop)
+
+
+def _keep_features(face: Face, crop: Path, features: FeatureSpool) -> None:
+    """Keep what the detector found: steadied like the alignment, a blink would be blurred."""
+    if face.status in CUT and face.detection is not None and face.detection.features is not None:
+        features.add(crop.name, pack(face.detection.features.vector(), picture=hash_content(crop)))
 
 
 def _was_written(crop: Path, begun: int) -> bool:

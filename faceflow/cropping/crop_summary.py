@@ -82,15 +82,23 @@ def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
     return table
 
 
-def store_summary(path: Path, counts: Sequence[tuple[str, Counter[str]]], passed_over: Mapping[str, int]) -> None:
+def store_summary(
+    path: Path, counts: Sequence[tuple[str, Counter[str]]], passed_over: Mapping[str, int], *, features: int
+) -> None:
     """Write rows by status of all clips, and the files of the sources that were passed over, by suffix.
+
+    Args:
+        path: of the file.
+        counts: name and statuses of every clip.
+        passed_over: files by suffix.
+        features: crops with features.
 
     Raises:
         DataError: the file cannot be written.
     """
     total = sum((found for _, found in counts), Counter[str]())
     rows, others = dict(sorted(total.items())), dict(sorted(passed_over.items()))
-    content = {"clips": len(counts), "rows": rows, "passed_over": others}
+    content = {"clips": len(counts), "rows": rows, "features": features, "passed_over": others}
     with whole_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

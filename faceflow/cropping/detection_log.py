@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from faceflow.errors import DataError
 from faceflow.faces.detector import Detection
+from faceflow.faces.features import FaceFeatures
 from faceflow.files import hold
 
 
 class DetectionLog:
-    """One JSON line per frame, appended as soon as the frame was searched. Numbers come back bit for bit.
+    """One JSON line per frame, appended as soon as the frame was searched.
+
+    Numbers come back bit for bit, features (8 kB a face) as float32; extras and the detector's own landmarks do not.
 
     Args:
         path: the file; what an earlier process wrote to it is read, up to a line that it did not finish.
@@ -27,7 +31,7 @@ class DetectionLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.frames: dict[int, list[Detection]] = {}
+        self._places: dict[int, int] = {}  # frame -> where its line begins: an hour of features has a gigabyte
 
     def __enter__(self) -> Self:
         try:
@@ -52,11 +56,18 @@ class DetectionLog:
 
     def get(self, frame: int) -> list[Detection] | None:
         """Faces of a frame that was searched before, or None."""
-        return self.frames.pop(frame, None)
+        place = self._places.pop(frame, None)
+        if place is None:
+            return None
+        try:
+            self._file.seek(place)
+            return _faces(self._file.readline())[1]
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def add(self, frame: int, faces: list[Detection]) -> None:
         """Keep the faces of a frame."""
-        found = [[face.score, *face.box.tolist(), *face.points.ravel().tolist()] for face in faces]
+        found = [[face.score, *face.box.tolist(), *face.points.ravel().tolist(), _text(face)] for face in faces]
         try:
             self._file.write(json.dumps([frame, found]).encode() + b"\n")
             self._file.flush()
@@ -71,8 +82,7 @@ class DetectionLog:
             if not line.endswith(b"\n"):
                 break
             try:
-                frame, faces = json.loads(line)
-                self.frames[frame] = [_face(numbers) for numbers in faces]
+                self._places[_faces(line)[0]] = whole
             except (ValueError, TypeError, IndexError):  # a crash of the machine may leave anything
                 break
             whole += len(line)
@@ -83,6 +93,22 @@ class DetectionLog:
         return DataError(f"{self.path}: expected a file that can be written, got '{reason}'; check disk and path")
 
 
-def _face(numbers: list[float]) -> Detection:
-    values = np.array(numbers[1:], np.float64)
-    return Detection(box=values[:4], points=values[4:].reshape(5, 2), score=numbers[0])
+def _text(face: Detection) -> str | None:
+    return None if face.features is None else base64.b64encode(face.features.vector().tobytes()).decode()
+
+
+def _faces(line: bytes) -> tuple[int, list[Detection]]:
+    """Frame and faces of a line.
+
+    Raises:
+        ValueError, TypeError, IndexError: a damaged one.
+    """
+    frame, faces = json.loads(line)
+    return frame, [_face(*numbers) for numbers in faces]
+
+
+def _face(score: float, *values: Any) -> Detection:
+    *numbers, text = values
+    place = np.array(numbers, np.float64)
+    features = FaceFeatures.from_vector(np.frombuffer(base64.b64decode(text), np.float32)) if text else None
+    return Detection(box=place[:4], points=place[4:].reshape(5, 2), score=score, features=features)

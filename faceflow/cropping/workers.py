@@ -56,7 +56,8 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
         try:
-            theirs = leaves(json.loads(path.read_text("utf-8")))
+            # Before there were features, none were kept.
+            theirs = {"detector.features": False} | leaves(json.loads(path.read_text("utf-8")))
         except (ValueError, AttributeError) as error:
             raise DataError(
                 f"{path}: expected the settings of these crops, got no JSON of them; choose another output"

@@ -62,8 +62,11 @@ def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
 def _recipe_file(table: FaceTable) -> Path | None:
     """The crops.json beside the folder of crops that holds all files of a table."""
     files = table.files.tolist()
-    shared = Path(os.path.commonpath([min(files), max(files)]))
-    for folder in (shared, *shared.parents):
-        if folder.name == _CROPS and (path := folder.parent / _RECIPE).is_file():
-            return path
-    return None
+    crops = crops_folder(Path(os.path.commonpath([min(files), max(files)])))
+    return crops.parent / _RECIPE if crops else None
+
+
+def crops_folder(path: Path) -> Path | None:
+    """The folder of crops of faceflow-crop that a path lies in, or is."""
+    folders = (folder for folder in (path, *path.parents) if folder.name == _CROPS)
+    return next((folder for folder in folders if (folder.parent / _RECIPE).is_file()), None)

@@ -23,8 +23,8 @@ class Detection:
     `box` (4,) is x1, y1, x2, y2. `points` (5, 2) are the two eyes, the nose tip and the two mouth corners, first the
     one on the left of an upright image: the subject's right. NaN stands for a point or a score that the detector does
     not give. `landmarks` (N, 2) are all that it found, in its own order. `extras` are further numbers by name, such as
-    an angle of the head, which stay with the face on its way to a column of faceflow-infer. `features` is
-    what networks that read features take, None of a detector that has none.
+    an angle of the head, which stay with the face on its way to a column of faceflow-infer. `features` are what
+    networks that read features take, None of a detector that has none.
     """
 
     box: Array
@@ -39,12 +39,13 @@ class FaceDetector(Protocol):
     """Finds the faces of an image; stateless, so that an image gives the same faces wherever it comes.
 
     `name` and `identity`, the SHA-256 of the model file, tell detectors apart. Faces that score less than `min_score`
-    are handed over too, where the detector has them: they count as uncertain. The detector is open inside
-    `with detector:`, and may be pickled before.
+    are handed over too, where the detector has them: they count as uncertain. `features` says whether its faces have
+    features. The detector is open inside `with detector:`, and may be pickled before.
     """
 
     name: str
     min_score: float
+    features: bool
 
     @property
     def identity(self) -> str:
@@ -69,4 +70,9 @@ class FaceDetector(Protocol):
 
 def describe_detector(detector: FaceDetector) -> dict[str, Any]:
     """What tells a detector apart and decides where its faces lie, as plain data for crops.json."""
-    return {"name": detector.name, "sha256": detector.identity, **detector.settings}
+    return {
+        "name": detector.name,
+        "sha256": detector.identity,
+        "features": detector.features,
+        **detector.settings,
+    }

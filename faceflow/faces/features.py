@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,10 @@ class FaceFeatures:
     def vector(self) -> NDArray[np.float32]:
         """All numbers (FEATURES,), in the order of the fields."""
         return np.concatenate([self.landmarks.ravel(), self.blendshapes, self.pose]).astype(np.float32)
+
+    def moved(self, x: float, y: float) -> FaceFeatures:
+        """The same face elsewhere in a picture."""
+        return dataclasses.replace(self, landmarks=self.landmarks + np.array([x, y, 0.0]))
 
     @staticmethod
     def from_vector(vector: NDArray[np.float32]) -> FaceFeatures:

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from faceflow.checks import check_choice, check_installed, check_number, check_whole
+from faceflow.checks import check_boolean, check_choice, check_installed, check_number, check_whole
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.assets import FACE_LANDMARKER, file_hash, find_model
-from faceflow.faces.detector import Array, Detection
-from faceflow.faces.landmarks import points_of_mesh
+from faceflow.faces.detector import Detection
 from faceflow.faces.mediapipe_options import base_options
+from faceflow.faces.mediapipe_results import face_of_box, faces_of_landmarks
 from faceflow.faces.native_log import START_HINT, NativeLines, native_lines_logged
 from faceflow.faces.tiling import detect_close_up, detect_in_tiles, merged
 from faceflow.images import Image
@@ -50,6 +50,7 @@ class MediaPipeDetector(abc.ABC):
     """
 
     name: str
+    features = False
 
     def __init__(
         self, *, model: str | None, cache: str, max_faces: int, min_score: float, small_faces: str, close_up: float
@@ -158,17 +159,43 @@ class MediaPipeLandmarker(MediaPipeDetector):
     """FaceLandmarker on single images: 478 landmarks per face, boxes around them, no score (NaN).
 
     `min_score` holds for finding a face and for its landmarks; a face below it is not found.
+
+    Args:
+        model: as above.
+        cache: as above.
+        max_faces: as above.
+        min_score: as above.
+        small_faces: as above.
+        close_up: as above.
+        features: whether faces have features: landmarks with their depth, blendshapes and pose.
     """
 
     name = "mediapipe_landmarks"
 
+    def __init__(
+        self,
+        *,
+        model: str | None,
+        cache: str,
+        max_faces: int,
+        min_score: float,
+        small_faces: str,
+        close_up: float,
+        features: bool,
+    ) -> None:
+        super().__init__(
+            model=model,
+            cache=cache,
+            max_faces=max_faces,
+            min_score=min_score,
+            small_faces=small_faces,
+            close_up=close_up,
+        )
+        check_boolean(features, key="detector.features")
+        self.features = features
+
     def _find(self, image: Image) -> list[Detection]:
-        found = []
-        for points in self._run(image).face_landmarks:
-            mesh = _pixels(points, image)
-            box = np.concatenate([mesh.min(axis=0), mesh.max(axis=0)])
-            found.append(Detection(box=box, points=points_of_mesh(mesh), score=float("nan"), landmarks=mesh))
-        return found
+        return faces_of_landmarks(self._run(image), image, features=self.features)
 
     def _open(self, path: Path, tasks: Any) -> Any:
         options = tasks.vision.FaceLandmarkerOptions(
@@ -176,6 +203,7 @@ class MediaPipeLandmarker(MediaPipeDetector):
             num_faces=self.max_faces,
             min_face_detection_confidence=self.min_score,
             min_face_presence_confidence=self.min_score,
+            output_face_blendshapes=self.features,
         )
         return tasks.vision.FaceLandmarker.create_from_options(options)
 
@@ -225,7 +253,7 @@ class MediaPipeBoxes(MediaPipeDetector):
         return super().settings | {"min_candidate_score": self.min_candidate_score}
 
     def _find(self, image: Image) -> list[Detection]:
-        return [_detection_of_box(face, image) for face in self._run(image).detections]
+        return [face_of_box(face, image) for face in self._run(image).detections]
 
     def _open(self, path: Path, tasks: Any) -> Any:
         if zipfile.is_zipfile(path):
@@ -260,18 +288,3 @@ def _ignore_profiling_timers() -> None:
     in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
     if in_main and hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
-
-
-def _pixels(points: Any, image: Image) -> Array:
-    """Pixel coordinates of normalised ones, which run from edge to edge: the first pixel's centre is 0.5 / W."""
-    height, width = image.shape[:2]
-    return np.array([(point.x * width, point.y * height) for point in points], np.float64) - 0.5
-
-
-def _detection_of_box(face: Any, image: Image) -> Detection:
-    corner = face.bounding_box
-    box = np.array([corner.origin_x, corner.origin_y, corner.origin_x + corner.width, corner.origin_y + corner.height])
-    landmarks = _pixels(face.keypoints, image)  # eyes, nose tip, mouth centre, ears
-    points = np.full((5, 2), np.nan)
-    points[:3] = landmarks[:3]
-    return Detection(box=box - 0.5, points=points, score=float(face.categories[0].score), landmarks=landmarks)

@@ -73,7 +73,10 @@ def _corners(last_x: int, last_y: int, across: int) -> Iterator[tuple[int, int]]
 
 
 def _moved(face: Detection, x: int, y: int) -> Detection:
-    landmarks = None if face.landmarks is None else face.landmarks + np.array([x, y])
     return dataclasses.replace(
-        face, box=face.box + np.array([x, y, x, y]), points=face.points + np.array([x, y]), landmarks=landmarks
+        face,
+        box=face.box + np.array([x, y, x, y]),
+        points=face.points + np.array([x, y]),
+        landmarks=None if face.landmarks is None else face.landmarks + np.array([x, y]),
+        features=None if face.features is None else face.features.moved(x, y),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.faces.detector import Detection
+from faceflow.faces.features import BLENDSHAPES, LANDMARKS, FaceFeatures
 
 Image = NDArray[np.uint8]
 Point = tuple[float, float]
@@ -28,14 +30,18 @@ class MarkerDetector:
         delay: seconds that an image takes.
         needs: file without which the detector does not open.
         level: a setting that changes nothing but says that it does.
+        features: whether faces have some, made up of their eyes.
     """
 
     name = "markers"
     identity = "0" * 64
     min_score = 0.5
 
-    def __init__(self, *, delay: float = 0.0, needs: str | None = None, level: float = 0.0) -> None:
+    def __init__(
+        self, *, delay: float = 0.0, needs: str | None = None, level: float = 0.0, features: bool = False
+    ) -> None:
         self.delay = delay
+        self.features = features
         self.needs = needs
         self.settings = {"level": level}
         self.seen = 0
@@ -60,7 +66,8 @@ class MarkerDetector:
         for left in _discs(image, _LEFT):
             if rights:
                 right = min(rights, key=lambda point: float(np.hypot(*(point - left))))
-                faces.append(_face(left, right, unsure))
+                face = _face(left, right, unsure)
+                faces.append(replace(face, features=_features(face)) if self.features else face)
         return faces
 
 
@@ -72,6 +79,15 @@ def _face(left: NDArray[np.float64], right: NDArray[np.float64], unsure: list[ND
     low = any(float(np.hypot(*(point - middle))) < distance / 4 for point in unsure)
     box = np.concatenate([middle + 0.4 * down - 1.25 * distance, middle + 0.4 * down + 1.25 * distance])
     return Detection(box=box, points=points, score=0.3 if low else 0.9)
+
+
+def _features(face: Detection) -> FaceFeatures:
+    """Landmarks on a line between the corners of the mouth, so that each has numbers of its own."""
+    shares = np.linspace(0, 1, LANDMARKS)[:, None]
+    line = face.points[3] * (1 - shares) + face.points[4] * shares
+    landmarks = np.column_stack([line, np.linspace(-20, 20, LANDMARKS)])
+    shapes = np.linspace(0.001, 0.9, len(BLENDSHAPES))
+    return FaceFeatures(landmarks=landmarks, blendshapes=shapes, pose=np.array([face.points[0, 0] / 7, -10.0, 3.3]))
 
 
 def _discs(image: Image, colour: tuple[int, int, int]) -> list[NDArray[np.float64]]:

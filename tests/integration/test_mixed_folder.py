@@ -63,7 +63,7 @@ def test_faceflow_crop_does_so_too(folder: Path) -> None:
     assert outcome.code == 0, outcome.stderr
     assert rows(folder / "mixed/crops/crops.csv") == EXPECTED
     assert LINE in outcome.stdout
-    summary = {"clips": 1, "rows": {"decode_error": 2, "ok": 6}, "passed_over": PASSED_OVER}
+    summary = {"clips": 1, "rows": {"decode_error": 2, "ok": 6}, "features": 0, "passed_over": PASSED_OVER}
     assert json.loads((folder / "mixed/crops/summary.json").read_text("utf-8")) == summary
     again = run("crop", folder, f"source={folder}/mixed", f"output={folder}/mixed/crops", "align.size=32", *MARKERS)
     assert LINE in again.stdout, "results of an earlier run are not counted"

@@ -21,6 +21,7 @@ from tests.helpers.kills import KILLS, SEED, TERMINATED
 from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
 
 ENDS = 2 * KILLS
+FEATURES = "+detector.features=true"
 FRAMES = (210, 150, 90, 120)
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
@@ -46,7 +47,14 @@ def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
 
 
 def start(source: Path, output: Path, *overrides: str) -> subprocess.Popen[str]:
-    command = [f"source={source}", f"output={output}", "selection.hold=2", *MARKERS, *overrides]
+    command = [
+        f"source={source}",
+        f"output={output}",
+        "selection.hold=2",
+        *MARKERS,
+        "+detector.features=true",
+        *overrides,
+    ]
     return start_command("crop", *command, stdout=subprocess.DEVNULL)
 
 

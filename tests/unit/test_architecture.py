@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": LEAVES | {"config"},
     "cropping": LEAVES | {"config", "faces", "datasets", "report"},
     "synthetic": LEAVES,
-    "data": LEAVES | {"config"},
+    "data": LEAVES | {"config", "faces"},
     "losses": LEAVES,
     "models": LEAVES,
     "metrics": LEAVES,

@@ -16,6 +16,7 @@ from faceflow.datasets.published import Recording
 from faceflow.errors import ConfigError
 from faceflow.faces.align import EyesRecipe, Recipe
 from faceflow.faces.detector import Detection
+from faceflow.faces.feature_file import open_records
 from faceflow.faces.video import FrameRange
 from faceflow.images import read_image
 from tests.helpers.affine import transform
@@ -70,6 +71,16 @@ def test_every_frame_has_a_row_and_every_face_a_crop(tmp_path: Path) -> None:
     assert rows[8]["score"] == "0.3000"
     assert rows[8]["eye_left_x"]
     assert {path.name for path in (tmp_path / "out/.progress/a").iterdir()} == {"rows.csv", "source.json"}
+
+
+def test_a_missed_face_keeps_the_features_it_had_and_smoothing_leaves_them(tmp_path: Path) -> None:
+    frames = [face_at(40, 40), face_at(43, 40), blank(), face_at(40, 46), face_at(40, 40)]
+    clip = only_clip(write_video(tmp_path / "a.avi", frames))
+    rows = crop(clip, tmp_path / "out", MarkerDetector(features=True), smooth=2)
+    assert [row["status"] for row in rows] == ["ok", "ok", "tracked", "ok", "ok"]
+    records = open_records(tmp_path / "out/features/a.npy")
+    assert records["crop"].tolist() == [row["crop"].removeprefix("a/").encode() for row in rows]
+    np.testing.assert_allclose(7 * records["pose"][:, 0], [28, 31, 31, 28, 28], atol=0.3)
 
 
 def test_all_faces_are_numbered_in_the_names(tmp_path: Path) -> None:

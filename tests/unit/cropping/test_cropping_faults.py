@@ -27,7 +27,7 @@ class Interrupted(MarkerDetector):
     """Breaks off at an image."""
 
     def __init__(self, at: int) -> None:
-        super().__init__()
+        super().__init__(features=True)
         self.at = at
 
     def detect(self, image: Image) -> list[Detection]:
@@ -39,14 +39,15 @@ class Interrupted(MarkerDetector):
 @pytest.mark.parametrize("at", [0, 1, 7, 14])
 def test_an_interrupted_clip_ends_the_same_and_detects_nothing_twice(tmp_path: Path, at: int) -> None:
     clip = only_clip(write_video(tmp_path / "a.avi", [*moving_faces(8), blank(), *moving_faces(6)]))
-    crop(clip, tmp_path / "whole", smooth=2)
+    crop(clip, tmp_path / "whole", MarkerDetector(features=True), smooth=2)
     with pytest.raises(Stopped):
         crop(clip, tmp_path / "out", Interrupted(at), smooth=2)
     assert not rows_file(tmp_path / "out", clip).exists()
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/crops").rglob("*.png")}
-    again = MarkerDetector()
+    again = MarkerDetector(features=True)
     crop(clip, tmp_path / "out", again, smooth=2)
     assert again.seen == 15 - at
+    assert (tmp_path / "out/features/a.npy").exists()
     assert all(path.stat().st_mtime_ns == time for path, time in written.items())
     assert files(tmp_path / "out") == files(tmp_path / "whole")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from faceflow.cropping.detection_log import DetectionLog
 from faceflow.errors import DataError
 from faceflow.faces.detector import Detection
+from faceflow.faces.features import FaceFeatures
 
 
 def faces(seed: int, count: int) -> list[Detection]:
@@ -42,6 +44,25 @@ def test_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
         for frame, found in written.items():
             assert same(log.get(frame), found)
         assert log.get(3) is None
+
+
+def test_features_come_back_as_the_numbers_that_are_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = FaceFeatures(
+        landmarks=rng.normal(300, 99, (478, 3)), blendshapes=rng.random(52), pose=rng.normal(0, 9, 3)
+    )
+    with DetectionLog(tmp_path / "detections.jsonl") as log:
+        for frame in range(3):
+            log.add(frame, [replace(faces(frame, 1)[0], features=features if frame else None), *faces(9, 1)])
+    with DetectionLog(tmp_path / "detections.jsonl") as log:
+        for frame in (2, 0, 1):
+            log.add(frame + 10, faces(frame, 1))
+            first, second = log.get(frame) or []
+            assert same([first, second], [*faces(frame, 1), *faces(9, 1)])
+            assert second.features is None
+            if frame:
+                assert first.features is not None
+                np.testing.assert_array_equal(first.features.vector(), features.vector())
 
 
 @pytest.mark.parametrize("cut", [1, 5, 200])

@@ -17,6 +17,7 @@ from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError
 from faceflow.faces.assets import FACE_LANDMARKER
 from faceflow.faces.detector import Detection, FaceDetector
+from faceflow.faces.features import FaceFeatures, mirrored
 from faceflow.faces.mediapipe_detector import MediaPipeBoxes, MediaPipeDetector, MediaPipeLandmarker
 from faceflow.faces.native_log import native_lines_logged
 from faceflow.images import Image, read_image
@@ -87,7 +88,9 @@ def test_without_mediapipe_the_install_command_is_named(tmp_path: Path) -> None:
 def test_settings_are_those_of_the_config_that_decide_about_faces(name: str) -> None:
     node = OmegaConf.to_container(OmegaConf.load(Path(config_dir()) / "detector" / f"{name}.yaml"))
     assert isinstance(node, dict)
-    assert detector(name).settings == {key: node[key] for key in node.keys() - {"_target_", "model", "cache"}}
+    assert detector(name).settings == {
+        key: node[key] for key in node.keys() - {"_target_", "model", "cache", "features"}
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -196,7 +199,8 @@ def test_faces_under_the_share_are_looked_at_once_more(close_up: float, looks: i
             boxes = [(10, 10, 50, 45), (90, 10, 190, 100)] if len(looked) == 1 else []
             return [Detection(box=np.array(box, np.float64), points=np.zeros((5, 2)), score=0.9) for box in boxes]
 
-    opened = TwoFaces(model=None, cache="", max_faces=2, min_score=0.5, small_faces="never", close_up=close_up)
+    settings = {"max_faces": 2, "min_score": 0.5, "small_faces": "never", "close_up": close_up, "features": False}
+    opened = TwoFaces(model=None, cache="", **settings)
     assert len(opened.detect(np.zeros((120, 200, 3), np.uint8))) == 2
     assert len(looked) == looks
 
@@ -247,9 +251,44 @@ def test_mistakes_are_named_by_their_key(changes: dict[str, object], message: st
         detector("mediapipe_boxes", **changes)
 
 
+def test_features_of_a_mirrored_picture_are_the_mirrored_features(photograph: Image) -> None:
+    """The networks of the detector are not quite symmetric; a wrong pair of the table is off by tens of pixels."""
+    with needing_mediapipe("mediapipe_landmarks") as built:
+        (face,), (other,) = built.detect(photograph), built.detect(np.ascontiguousarray(photograph[:, ::-1]))
+    assert face.features is not None
+    assert other.features is not None
+    expected = FaceFeatures.from_vector(mirrored(face.features.vector())).moved(photograph.shape[1] - 1, 0)
+    assert np.abs(other.features.landmarks - expected.landmarks).max() < 5
+    assert np.median(np.abs(other.features.landmarks - expected.landmarks)) < 0.7
+    assert np.abs(other.features.blendshapes - expected.blendshapes).max() < 0.2
+    np.testing.assert_allclose(other.features.pose, expected.pose, atol=2.5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_landmarks_have_features_and_only_when_asked(name: str, photograph: Image) -> None:
+    with needing_mediapipe(name) as built:
+        assert built.features is (name == "mediapipe_landmarks")
+        assert [face.features is not None for face in built.detect(photograph)] == [built.features]
+    if built.features:
+        with needing_mediapipe(name, features=False) as bare:
+            (face,) = bare.detect(photograph)
+        assert face.features is None
+
+
+def test_close_up_moves_features_with_their_face(photograph: Image) -> None:
+    canvas = np.full((900, 1200, 3), 128, np.uint8)
+    canvas[500:740, 700:1020] = photograph
+    with needing_mediapipe("mediapipe_landmarks") as built:
+        (face,) = built.detect(canvas)
+    assert face.features is not None
+    np.testing.assert_array_equal(face.features.landmarks[:, :2], face.landmarks)
+    assert face.features.landmarks[:, 0].min() > 790
+    assert face.features.landmarks[:, 1].min() > 560
+
+
 def test_protocol_is_met() -> None:
     landmarks: FaceDetector = MediaPipeLandmarker(
-        model=None, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0
+        model=None, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0, features=True
     )
     boxes: FaceDetector = MediaPipeBoxes(
         model=None, cache="", max_faces=1, min_score=0.5, min_candidate_score=0.5, small_faces="never", close_up=0.0

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from faceflow.faces.detector import Detection
+from faceflow.faces.features import FaceFeatures
 from faceflow.faces.tiling import detect_close_up, detect_in_tiles, merged
 from faceflow.images import Image
 
 
 def face(x1: float, y1: float, x2: float, y2: float) -> Detection:
     box = np.array([x1, y1, x2, y2], np.float64)
-    return Detection(box=box, points=np.full((5, 2), x1, np.float64), score=0.9, landmarks=np.array([[x1, y2]]))
+    points, landmarks = np.full((5, 2), x1, np.float64), np.array([[x1, y2]])
+    known = FaceFeatures(landmarks=np.array([[x1, y2, 5.0]]), blendshapes=np.array([0.5]), pose=np.array([1.0, 2, 3]))
+    return Detection(box=box, points=points, score=0.9, landmarks=landmarks, features=known)
 
 
 def bright_blocks(image: Image) -> list[Detection]:
@@ -39,6 +42,9 @@ def test_every_small_face_is_found_once_whole_and_at_its_place(across: int) -> N
     assert sorted(tuple(face.box) for face in found) == sorted((x, y, x + 20, y + 24) for x, y in places)
     for one in found:
         np.testing.assert_array_equal(one.landmarks, [[one.box[0], one.box[3]]])
+        assert one.features is not None
+        np.testing.assert_array_equal(one.features.landmarks, [[one.box[0], one.box[3], 5]])
+        assert (*one.features.blendshapes, *one.features.pose) == (0.5, 1, 2, 3)
 
 
 def test_face_cut_by_the_image_is_kept() -> None:

@@ -1,0 +1,157 @@
+"""Features of the faces of a recording in one file: a NumPy array of records, one per crop, of 3 kB each."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.errors import DataError
+from faceflow.faces.features import BLENDSHAPES, LANDMARKS, POSE
+from faceflow.files import whole_file
+
+Records = NDArray[np.void]
+
+FOLDER, SUFFIX = "features", ".npy"
+_FACE = [
+    ("picture", "<i8"),
+    ("step", "<f4"),
+    ("origin", "<i4", (3,)),
+    ("landmarks", "<i2", (LANDMARKS, 3)),
+    ("blendshapes", "<i2", (len(BLENDSHAPES),)),
+    ("pose", "<f4", (len(POSE),)),
+]
+_STEP = 1 / 32  # pixels: half of it is the largest error
+_LARGEST = np.iinfo(np.int16).max
+_ODDS_STEP = 1 / 1024
+_CHUNK = 1024  # records
+
+
+def feature_file(folder: Path, below: str) -> Path:
+    """Where the features of the crops in `crops/<below>` of a folder lie; `below` is empty for those at the top."""
+    path = folder / FOLDER / below
+    return path.with_name(path.name + SUFFIX)
+
+
+def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
+    """Record () of the features (FEATURES,) of a face whose crop has the content hash `picture`.
+
+    Landmarks are whole steps of 1/32 pixel from their middle, of twice that where a face has more than 2,000 pixels
+    and so on. Blendshapes are whole steps of 1/1024 of their log-odds, since networks read these and much is in the
+    smallest: that of a wrinkled nose stays below 1/10,000.
+    """
+    points, shapes, pose = np.split(vector.astype(np.float64), _ENDS)
+    points = points.reshape(LANDMARKS, 3)
+    low, high = points.min(axis=0), points.max(axis=0)
+    step = _STEP
+    while (high - low).max() / 2 > (_LARGEST - 1) * step:  # the middle is rounded too
+        step *= 2
+    origin = np.rint((low + high) / 2 / step)
+    record = np.zeros((), _FACE)
+    record["picture"], record["step"], record["origin"], record["pose"] = picture, step, origin, pose
+    record["landmarks"] = np.rint(points / step) - origin
+    with np.errstate(divide="ignore"):
+        odds = np.log(shapes) - np.log1p(-shapes)  # infinite ones are clipped
+    record["blendshapes"] = np.rint(odds / _ODDS_STEP).clip(-_LARGEST, _LARGEST)
+    return record
+
+
+def unpack(record: Records) -> NDArray[np.float32]:
+    """Undo `pack`: features (FEATURES,)."""
+    points = (record["origin"] + record["landmarks"].astype(np.int32)) * float(record["step"])
+    shapes = 1 / (1 + np.exp(-_ODDS_STEP * record["blendshapes"]))
+    return np.concatenate([points.ravel(), shapes, record["pose"]]).astype(np.float32)
+
+
+class FeatureSpool:
+    """Records of a recording on their way to its file; on disk, as an hour of video has hundreds of megabytes.
+
+    Args:
+        folder: of a temporary file without a name, which goes with the process.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        with self._one_line():
+            self._file = tempfile.TemporaryFile(dir=self._folder)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # what is not yet written has been complained about
+            self._file.close()
+
+    def add(self, name: str, record: Records) -> None:
+        """Keep the record of a crop, named by its file's name."""
+        self._names.append(name.encode())
+        with self._one_line():
+            self._file.write(record.tobytes())
+
+    def store(self, path: Path) -> None:
+        """Write the file, unless there is no record."""
+        if not self._names:
+            return
+        kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *_FACE])
+        header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(self._names),)}
+        with self._one_line(), whole_file(path) as partial, partial.open("wb") as file:
+            self._file.seek(0)
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(self._names), _CHUNK):
+                names = self._names[start : start + _CHUNK]
+                faces = np.frombuffer(self._file.read(len(names) * np.dtype(_FACE).itemsize), _FACE)
+                records = np.zeros(len(names), kind)
+                records["crop"] = names
+                for field in faces.dtype.names or ():
+                    records[field] = faces[field]
+                file.write(records.tobytes())
+
+    @contextlib.contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DataError(
+                f"{self._folder}: expected files that can be written, got '{reason}'; check disk and path"
+            ) from error
+
+
+def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
+    """Map the records (N,) of a file; `crop` is the name of each one's picture in UTF-8.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DataError: no file of features, or a damaged one.
+    """
+    try:
+        records = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path, " ".join(str(error).split())) from error
+    if not isinstance(records, np.memmap) or records.dtype.descr[1:] != np.dtype(_FACE).descr:
+        raise _damaged(path, "other numbers")
+    sound = (records["crop"] != b"") & (records["step"] >= _STEP) & np.isfinite(records["pose"]).all(axis=1)
+    if not sound.all():
+        raise _damaged(path, f"no face in record {int(np.argmin(sound)) + 1} of {len(records)}")
+    return records
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError(f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again")
+
+
+_ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))
