@@ -236,7 +236,8 @@ def row_file(output: str, columns: Sequence[Field], *, key: str = "output") -> R
         return StdoutRows(columns)
     path = Path(output)
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{key}: expected a file that ends in {', '.join(FORMATS)}, or -, got '{output}'")
+        stdout = ", or -" if key == "output" else ""
+        raise ConfigError(f"{key}: expected a file that ends in {', '.join(FORMATS)}{stdout}, got '{output}'")
     return FORMATS[path.suffix.lower()](path, columns)
 
 

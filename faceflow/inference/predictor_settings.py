@@ -94,7 +94,7 @@ class PredictorSettings:
 
     @property
     def _gives_features(self) -> bool:
-        return not self.crops and bool(getattr(self.detector, "features", False))
+        return self.detector is not None and not self.crops and self.detector.features
 
     def _check_columns(self, columns: Sequence[str]) -> None:
         for group in [] if isinstance(columns, str) else columns:
@@ -106,8 +106,11 @@ class PredictorSettings:
             )
         wanted = [group for group in columns if group != AUS]
         if wanted and not self._gives_features:
-            by = "crops=true, which searches no face" if self.crops else "a detector without features of a face"
+            by, instead = (
+                ("crops=true, which searches no face", "leave crops out")
+                if self.crops
+                else ("a detector without features", "add detector=mediapipe_landmarks detector.features=true")
+            )
             raise ConfigError(
-                f"columns: expected aus alone for {by}, got {', '.join(wanted)}; leave them out, or add "
-                "detector=mediapipe_landmarks"
+                f"columns: expected aus alone with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
             )

@@ -52,7 +52,10 @@ class Results:
         self.finder = None if files.events is None else predictor.event_finder()
         self.event_rows = None if files.events is None else row_file(str(files.events), EVENT_FIELDS, key="events")
         self.events: list[FaceEvent] = []
-        self.traces = None if files.plot is None else Traces(contract, Path(first.name).name)
+        self.traces: Traces | None = None
+        if files.plot is not None:  # with the estimates whose events it shows
+            suffix = "" if files.events is None else predictor.table.suffixes[-1]
+            self.traces = Traces(contract, Path(first.name).name, suffix=suffix)
         self.tally = Tally(contract)
 
     @contextlib.contextmanager

@@ -21,11 +21,18 @@ def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArr
 
 
 class Traces:
-    """Collects the estimates of a video frame by frame; intensities where the model has them, else probabilities."""
+    """Collects the estimates of a video frame by frame; intensities where the model has them, else probabilities.
 
-    def __init__(self, contract: ModelContract, title: str) -> None:
+    Args:
+        contract: names AUs and thresholds.
+        title: of the timeline.
+        suffix: of the estimates, "" as the model gives them.
+    """
+
+    def __init__(self, contract: ModelContract, title: str, *, suffix: str = "") -> None:
         self.contract = contract
-        self.title = title
+        self.title = f"{title}, AU..{suffix}" if suffix else title
+        self._suffix = suffix
         self._times: list[float | None] = []
         self._numbers: list[int] = []
         self._rows: dict[int, list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]] = {}
@@ -34,7 +41,7 @@ class Traces:
     def add(self, frame: FramePrediction) -> None:
         """Take the estimates of the next frame."""
         for face in frame.faces:
-            found = face.estimates.get("")
+            found = face.estimates.get(self._suffix)
             if found is not None:
                 values = found.probability if found.intensity is None else found.intensity
                 active = found.probability >= self._thresholds
