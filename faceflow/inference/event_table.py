@@ -22,7 +22,7 @@ _DIGITS = 6
 _WHEN = {
     "onset": "first frame of the rise",
     "apex": "first frame of the highest value",
-    "offset": "last frame within a tenth of the peak",
+    "offset": "last frame at its most, within a tenth of the rise",
     "end": "last frame of the fall",
 }
 EVENT_FIELDS = (

@@ -4,11 +4,12 @@ An event starts where the probability reaches the model's threshold and lasts un
 (hysteresis). Events that lie no further apart than `bridge_s` are one; those that last less than `shortest_s` are none.
 
 Onset, apex, offset and end are read off the intensity where the model has one, else off the probability. From the
-start of an event the curve is followed back to its lowest value, at most over `rise_s` and at most to the lowest value
-after the event before: the rest. The onset is the first frame after the last one that lies within a tenth of the rise,
-from the rest to the event's peak, above the rest: the first frame of the rise, not the one that crosses the threshold.
-The end is found the same way after the event: the last frame of the fall. The apex is the first frame of the highest
-value, the offset the last frame within a tenth of the peak.
+start of an event the curve is followed back over at most `rise_s`, and at most to the lowest value after the event
+before; the lowest value there is the rest. The foot is the last frame that lies no more than a tenth of the rise (from
+the rest to the event's peak) above the rest, or a frame before it, as far as the curve still falls on the way back. The
+onset is the frame after the foot: the first frame of the rise, not the one that crosses the threshold. The end is found
+the same way after the event: the last frame of the fall. The apex is the first frame of the highest value, the offset
+the last frame no more than a tenth of the rise below it.
 
 Where a face is missed for no longer than `bridge_s`, curves are straight lines between the frames before and after;
 where it is missed for longer, nothing is known, and no event reaches across.
