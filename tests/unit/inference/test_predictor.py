@@ -117,14 +117,15 @@ def test_calibration_and_smoothing_add_columns_and_change_none(model: Path, tmp_
 
 def test_events_are_rows_of_videos(model: Path, tmp_path: Path) -> None:
     red, black = uniform(255, 0, 0), uniform(0, 0, 0)
-    video = write_video(tmp_path / "a.avi", [black] * 3 + [red] * 4 + [black] * 3, fps=10)
+    images = [black] * 3 + [red] * 4 + [black] * 3
+    video, other = (write_video(tmp_path / name, images, fps=10) for name in ("a.avi", "b.avi"))
     predictor = faceflow.load(model, crops=True)
     (event,) = predictor.events(video).to_dict("records")
     assert (event["file"], event["face"], event["au"]) == (str(video), 0, "AU1")
     assert [event[f"{phase}_frame"] for phase in ("onset", "apex", "offset", "end")] == [4, 4, 7, 7]
     assert (event["onset_s"], event["duration_s"]) == (pytest.approx(0.3), pytest.approx(0.4))
-    assert len(predictor.events([video, video])) == 2
-    assert predictor.events(write_video(tmp_path / "b.avi", [black] * 3))["au"].dtype == "string"
+    assert predictor.events([video, other])["file"].tolist() == [str(video), str(other)]
+    assert predictor.events(write_video(tmp_path / "c.avi", [black] * 3))["au"].dtype == "string"
     with pytest.raises(ConfigError, match="^source: expected videos, got pictures: .*; pictures have no events"):
         predictor.events(write_photo(tmp_path / "a.png", red))
 
