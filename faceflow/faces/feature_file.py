@@ -144,6 +144,8 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
         raise _damaged(path, " ".join(str(error).split())) from error
     if not isinstance(records, np.memmap) or records.dtype.descr[1:] != np.dtype(_FACE).descr:
         raise _damaged(path, "other numbers")
+    if (size := path.stat().st_size) != records.offset + records.nbytes:
+        raise _damaged(path, f"{size} bytes instead of {records.offset + records.nbytes}")
     sound = (records["crop"] != b"") & (records["step"] >= _STEP) & np.isfinite(records["pose"]).all(axis=1)
     if not sound.all():
         raise _damaged(path, f"no face in record {int(np.argmin(sound)) + 1} of {len(records)}")
@@ -151,7 +153,9 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
 
 
 def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again")
+    return DataError(
+        f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output"
+    )
 
 
 _ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))

@@ -24,15 +24,17 @@ _FACE = """
 _ROWS = np.array([entry.split() for entry in _FACE.split(",")], np.float64)
 _POINTS, _WEIGHTS = _ROWS[:, 0].astype(np.intp), _ROWS[:, 1:2] / _ROWS[:, 1].sum()
 _CANONICAL = _ROWS[:, 2:] - (_WEIGHTS * _ROWS[:, 2:]).sum(axis=0)
-_DEPTH = 0.7  # of a landmark: MediaPipe gives more; with it, yaw and pitch of rendered heads come out in full
+_DEPTH = 0.7  # of what MediaPipe gives: with it, yaw and pitch of rendered heads neither grow nor shrink
 
 
 def head_pose(landmarks: Array) -> Array:
     """Yaw to the subject's left, pitch downwards and roll to the right shoulder, in degrees, as faceflow-render has it.
 
     The rotation that brings MediaPipe's canonical face onto the landmarks (Kabsch 1976), without perspective: the same
-    face has the same pose wherever in a picture it lies, whatever the lens. MediaPipe's own matrix takes every picture
-    for one of a camera with a view of 63 degrees.
+    face has the same pose wherever in a picture it lies, close up or not. MediaPipe's own matrix takes every picture
+    for one of a camera with a view of 63 degrees. On videos of faceflow-render (929 frames of 10 persons, video=events,
+    video.motion=25) yaw, pitch and roll are off by 1.4, 2.2 and 0.6 degrees, median, and 4.0, 6.1 and 3.7 at the 95th
+    percentile; those of the matrix by 1.5, 2.2 and 0.7, and 5.3, 9.5 and 6.1.
 
     Args:
         landmarks: (N, 3) of MediaPipe, in pixels, y downwards and z away from the camera.
