@@ -34,6 +34,7 @@ def load(
     neutral_probability: float | None = None,
     smooth: int | None = None,
     alias: str | None = None,
+    columns: Sequence[str] | None = None,
     provider: str | None = None,
     detectors: int | None = None,
     batch_size: int | None = None,
@@ -43,6 +44,7 @@ def load(
 
         with faceflow.load("model.onnx", selection="all") as model:
             rows = model.predict("interview.mp4")
+            events = model.events("interview.mp4")  # onset, apex, offset and end of every AU
 
     A setting that is left out has its default of `faceflow-infer`, which `faceflow-infer --cfg job` prints. Loading
     works in threads, and inside other Hydra applications.
@@ -60,11 +62,13 @@ def load(
         align: how faces are cut: "eyes", "box" or "jaanet"; default: as the training crops.
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
         same_detector: whether to refuse another detector than the one that found the training faces.
-        calibrate: "median" (of a person's video) or a picture of the neutral face: adds columns without what the
-            person shows at rest.
+        calibrate: "median" (of a person's video), "first:2s" (of its first two seconds) or a picture of the neutral
+            face: adds columns without what the person shows at rest.
         neutral_probability: an AU that is less probable than this at rest is left as it is.
         smooth: frames on either side over which estimates are averaged, in columns of their own.
         alias: column names: "none" (ours), "openface" or "pyfeat".
+        columns: any of "aus", "pose", "gaze", "blendshapes" and "landmarks"; default: the first three, as far as the
+            detector gives them.
         provider: where the network runs: "auto", "cuda", "coreml" or "cpu".
         detectors: frames that are searched at once; 0: one per core, at most 4.
         batch_size: faces that are scored at once.
@@ -93,6 +97,7 @@ def load(
         "neutral_probability": neutral_probability,
         "smooth": smooth,
         "alias": alias,
+        "columns": columns,
         "provider": provider,
         "detectors": detectors,
         "batch_size": batch_size,

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
-from faceflow.faces.detector import Detection
 from faceflow.faces.selection import CUT
+from faceflow.inference.cells import Cell, Column, of_detection
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
+from faceflow.inference.face_columns import GROUPS, face_columns
 from faceflow.inference.pipeline import FacePrediction, FramePrediction
 
 ALIASES = ("none", "openface", "pyfeat")
+AUS = "aus"
+COLUMNS = (AUS, *GROUPS)
 
 _DIGITS = 6  # float32 has seven
-
-Cell = str | int | float | None
-Kind = Literal["text", "whole", "number"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column: its name, what its cells hold, how a cell is made, and what it means where its name does not say."""
-
-    name: str
-    kind: Kind
-    cell: Callable[[FramePrediction, FacePrediction], Cell]
-    meaning: str = ""
 
 
 class Table:
@@ -42,17 +30,20 @@ class Table:
         contract: names AUs and thresholds.
         alias: none (ours), or names of another tool:
             openface: frame, face_id, timestamp, confidence, success (1 where a face was scored), `AU01_r` (intensity
-            0-5, of models with levels only) and `AU01_c` (0 or 1), then ours under their own names. OpenFace writes 0
-            where there is no face; here the cell is empty.
+            0-5, of models with levels only) and `AU01_c` (0 or 1), pose_Rx and gaze_angle_x (see `face_columns`), then
+            ours under their own names. OpenFace writes 0 where there is no face; here the cell is empty.
             pyfeat: FaceRectX, Y, Width, Height, FaceScore, `AU01` (probability), input, frame (from 0), approx_time
             (MM:SS), Identity; then ours, with the decision as `AU01_occ`.
         suffixes: of the estimates, "" first.
+        groups: of columns, aus or those of `face_columns`, in their order.
 
     Raises:
         ConfigError: unknown alias.
     """
 
-    def __init__(self, contract: ModelContract, *, alias: str, suffixes: Sequence[str]) -> None:
+    def __init__(
+        self, contract: ModelContract, *, alias: str, suffixes: Sequence[str], groups: Sequence[str] = (AUS,)
+    ) -> None:
         check_choice(alias, key="alias", options=ALIASES)
         self.contract = contract
         self.suffixes = tuple(suffixes)
@@ -62,7 +53,8 @@ class Table:
             renamed = {_name(au) + ours: _name(au) + other for au in contract.aus for ours, other in names.items()}
             aus = [Column(name=renamed.get(item.name, item.name), kind=item.kind, cell=item.cell) for item in aus]
         taken = {column.name for column in theirs}
-        self.columns = (*theirs, *(column for column in _OURS if column.name not in taken), *aus)
+        asked = [column for group in groups for column in (aus if group == AUS else face_columns(group, alias=alias))]
+        self.columns = (*theirs, *(column for column in _OURS if column.name not in taken), *asked)
 
     def cells(self, frame: FramePrediction) -> Iterator[list[Cell]]:
         """A row for each face of a frame; None is an empty cell."""
@@ -98,21 +90,11 @@ def _name(au: str) -> str:
     return f"AU{int(joined(au)[2:]):02d}" + (f"_{side_of(au)}" if side_of(au) else "")
 
 
-def _of_detection(value: Callable[[Detection], float | None]) -> Callable[[FramePrediction, FacePrediction], Cell]:
-    """Cell of what the detector says of a face; empty where it found none."""
-
-    def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
-        found = None if face.face.detection is None else value(face.face.detection)
-        return None if found is None else float(found)
-
-    return cell
-
-
 def _clock(frame: FramePrediction, face: FacePrediction) -> Cell:
     return None if frame.time_s is None else f"{int(frame.time_s // 60):02d}:{int(frame.time_s % 60):02d}"
 
 
-_SCORE = _of_detection(lambda found: found.score)
+_SCORE = of_detection(lambda found: found.score)
 _FRAME = Column(
     name="frame",
     kind="whole",
@@ -134,10 +116,10 @@ _OURS = (
         "tracked",
     ),
     Column(name="det_score", kind="number", cell=_SCORE),
-    Column(name="x1", kind="number", cell=_of_detection(lambda found: found.box[0])),
-    Column(name="y1", kind="number", cell=_of_detection(lambda found: found.box[1])),
-    Column(name="x2", kind="number", cell=_of_detection(lambda found: found.box[2])),
-    Column(name="y2", kind="number", cell=_of_detection(lambda found: found.box[3])),
+    Column(name="x1", kind="number", cell=of_detection(lambda found: found.box[0])),
+    Column(name="y1", kind="number", cell=of_detection(lambda found: found.box[1])),
+    Column(name="x2", kind="number", cell=of_detection(lambda found: found.box[2])),
+    Column(name="y2", kind="number", cell=of_detection(lambda found: found.box[3])),
 )
 _OPENFACE = (
     _FRAME,
@@ -147,10 +129,10 @@ _OPENFACE = (
     Column(name="success", kind="whole", cell=lambda frame, face: int(face.face.status in CUT)),
 )
 _PYFEAT = (
-    Column(name="FaceRectX", kind="number", cell=_of_detection(lambda found: found.box[0])),
-    Column(name="FaceRectY", kind="number", cell=_of_detection(lambda found: found.box[1])),
-    Column(name="FaceRectWidth", kind="number", cell=_of_detection(lambda found: found.box[2] - found.box[0])),
-    Column(name="FaceRectHeight", kind="number", cell=_of_detection(lambda found: found.box[3] - found.box[1])),
+    Column(name="FaceRectX", kind="number", cell=of_detection(lambda found: found.box[0])),
+    Column(name="FaceRectY", kind="number", cell=of_detection(lambda found: found.box[1])),
+    Column(name="FaceRectWidth", kind="number", cell=of_detection(lambda found: found.box[2] - found.box[0])),
+    Column(name="FaceRectHeight", kind="number", cell=of_detection(lambda found: found.box[3] - found.box[1])),
     Column(name="FaceScore", kind="number", cell=_SCORE),
     Column(name="input", kind="text", cell=lambda frame, face: frame.file),
     Column(

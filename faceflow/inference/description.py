@@ -12,6 +12,7 @@ import faceflow
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
+from faceflow.inference.event_table import EVENT_FIELDS
 from faceflow.inference.frames import FoundSources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.wheels import installed
@@ -35,6 +36,7 @@ def describe(
     *,
     crop: Mapping[str, Any] | None,
     settings: Mapping[str, Any],
+    event_estimates: str | None,
     rows: int,
     complete: bool,
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def describe(
         found: what was read.
         crop: how faces were found, chosen and cut; None where pictures were crops already.
         settings: of this run, plain data.
+        event_estimates: suffix of the estimates whose events were found; None where none were.
         rows: written.
         complete: whether the run came to its end.
     """
@@ -70,6 +73,12 @@ def describe(
         "settings": settings,
         "columns": [column.name for column in table.columns],
         "meaning": {column.name: column.meaning for column in table.columns if column.meaning} | _AU_MEANINGS,
+        "events": None
+        if event_estimates is None
+        else {
+            "of": f"AU..{event_estimates}",
+            "meaning": {field.name: field.meaning for field in EVENT_FIELDS if field.meaning},
+        },
         "rows": rows,
         "complete": complete,
         "provider": model.provider,

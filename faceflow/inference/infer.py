@@ -13,6 +13,7 @@ from faceflow.config.instantiate import instantiate
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
+from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 from faceflow.inference.frames import Source, search_sources
 from faceflow.inference.onnx_model import OnnxModel
@@ -41,7 +42,14 @@ def infer(cfg: Mapping[str, Any]) -> None:
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
     source, overwrite = cfg["source"], cfg["overwrite"]
-    files = choose_files(str(cfg["output"]), render=cfg["render"], plot=cfg["plot"], source=source, overwrite=overwrite)
+    files = choose_files(
+        str(cfg["output"]),
+        render=cfg["render"],
+        plot=cfg["plot"],
+        events=cfg["events"],
+        source=source,
+        overwrite=overwrite,
+    )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
         found = search_sources(source, predictor.settings.frames, skip=[*files.all.values()])
@@ -91,6 +99,8 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
         smooth=cfg["smooth"],
         batch_size=cfg["batch_size"],
         alias=cfg["alias"],
+        columns=cfg["columns"],
+        event_rule=EventRule(**cfg["event_rule"]),
     )
     return Predictor(OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"]), settings)
 
@@ -105,5 +115,6 @@ def _predict(predictor: Predictor, sources: Sequence[Source], results: Results, 
                 return
             with contextlib.closing(predictor.stream(source, stop=stop, picture=picture, watch=watch)) as frames:
                 for frame in frames:
-                    results.add(frame)
+                    results.add(frame, sequence=source.sequence)
                     bar.advance()
+            results.end_source()

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar, Self
 
 from faceflow.checks import check_installed
 from faceflow.errors import ConfigError, DataError
-from faceflow.inference.columns import Cell, Column
+from faceflow.inference.cells import Cell, Field
 
 STDOUT = "-"
 
@@ -43,7 +43,7 @@ class RowFile(abc.ABC):
         DataError: it cannot be written.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+    def __init__(self, path: Path, columns: Sequence[Field]) -> None:
         self.path = path
         self.partial = partial_name(path)
         self.columns = columns
@@ -131,7 +131,7 @@ class CsvRows(RowFile):
 class StdoutRows(CsvRows):
     """CSV for the next program of a pipe, row by row; ends quietly when that one has read enough."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Field]) -> None:
         super().__init__(Path(STDOUT), columns)
 
     def __enter__(self) -> Self:
@@ -226,8 +226,8 @@ class ParquetRows(RowFile):
 FORMATS: dict[str, type[RowFile]] = {".csv": CsvRows, ".jsonl": JsonRows, ".parquet": ParquetRows}
 
 
-def row_file(output: str, columns: Sequence[Column]) -> RowFile:
-    """Choose the format of the table by its name.
+def row_file(output: str, columns: Sequence[Field], *, key: str = "output") -> RowFile:
+    """Choose the format of a table by its name; `key` names it in messages.
 
     Raises:
         ConfigError: no known suffix.
@@ -236,7 +236,8 @@ def row_file(output: str, columns: Sequence[Column]) -> RowFile:
         return StdoutRows(columns)
     path = Path(output)
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"output: expected a file that ends in {', '.join(FORMATS)}, or -, got '{output}'")
+        stdout = ", or -" if key == "output" else ""
+        raise ConfigError(f"{key}: expected a file that ends in {', '.join(FORMATS)}{stdout}, got '{output}'")
     return FORMATS[path.suffix.lower()](path, columns)
 
 

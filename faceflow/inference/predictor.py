@@ -18,13 +18,15 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
-from faceflow.inference.columns import Cell, Table
+from faceflow.inference.cells import Cell, Field
+from faceflow.inference.columns import Table
+from faceflow.inference.event_table import EVENT_FIELDS, EventFinder
 from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
-from faceflow.inference.predictor_settings import MEDIAN, NONE, PredictorSettings
+from faceflow.inference.predictor_settings import NONE, PredictorSettings
 from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
@@ -59,7 +61,7 @@ class Predictor:
         contract = model.contract
         suffixes = ["", *([] if settings.calibrate == NONE else [CALIBRATED])]
         suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
-        self.table = Table(contract, alias=settings.alias, suffixes=suffixes)
+        self.table = Table(contract, alias=settings.alias, suffixes=suffixes, groups=settings.groups)
         self.selection = choose_selection(contract, settings.selection)
         if settings.crops and FEATURES in contract.inputs:
             raise ConfigError(
@@ -91,17 +93,39 @@ class Predictor:
         Raises:
             DataError, ConfigError: nothing to predict, or no detector.
         """
-        import pandas as pd
-
         rows: list[list[Cell]] = []
         for found in find_sources(source, self.settings.frames):
             with closing(self.stream(found)) as frames:
                 rows += [cells for frame in frames for cells in self.table.cells(frame)]
-        data = {
-            column.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[column.kind])
-            for place, column in enumerate(self.table.columns)
-        }
-        return pd.DataFrame(data)
+        return _data_frame(rows, self.table.columns)
+
+    def events(self, source: str | Path | int | Sequence[str | Path]) -> DataFrame:
+        """Find when AUs come and go in videos; see `inference.events`.
+
+        Args:
+            source: a path, a folder or a pattern of videos, or a list of them.
+
+        Returns:
+            A row for each event, with the columns of `faceflow-infer events=true`, of the estimates after calibration
+            and smoothing.
+
+        Raises:
+            DataError, ConfigError: nothing to predict, pictures, or no detector.
+        """
+        finder = self.event_finder()
+        rows: list[list[Cell]] = []
+        for found in find_sources(source, self.settings.frames):
+            if not found.sequence:
+                raise ConfigError(f"source: expected videos, got pictures: '{found.name}'; pictures have no events")
+            with closing(self.stream(found)) as frames:
+                for frame in frames:
+                    finder.add(frame)
+            rows += [event.cells() for event in finder.end_video()]
+        return _data_frame(rows, EVENT_FIELDS)
+
+    def event_finder(self) -> EventFinder:
+        """Finds the events of frames from `stream`, by the estimates after calibration and smoothing."""
+        return EventFinder(self.model.contract, suffix=self.table.suffixes[-1], rule=self.settings.event_rule)
 
     def stream(
         self,
@@ -122,7 +146,7 @@ class Predictor:
             watch: sees every frame as soon as it is scored, before calibration and smoothing.
         """
         settings = self.settings
-        if settings.calibrate == MEDIAN and not source.sequence:
+        if settings.rest_s is not None and not source.sequence:
             raise ConfigError(
                 f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
                 "set calibrate=FILE, a picture of the neutral face"
@@ -134,8 +158,10 @@ class Predictor:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
             if neutral is not None:
                 derived = calibrated_to(derived, neutral, neutral_probability=settings.neutral_probability)
-            elif settings.calibrate == MEDIAN:
-                derived = calibrated_to_median(derived, neutral_probability=settings.neutral_probability)
+            elif settings.rest_s is not None:
+                derived = calibrated_to_median(
+                    derived, seconds=settings.rest_s, neutral_probability=settings.neutral_probability
+                )
             if settings.smooth:
                 derived = smoothed(derived, radius=settings.smooth if source.sequence else 0)
             yield from derived
@@ -224,6 +250,16 @@ class _Detectors:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def _data_frame(rows: Sequence[Sequence[Cell]], fields: Sequence[Field]) -> DataFrame:
+    import pandas as pd
+
+    columns = {
+        field.name: pd.Series([row[place] for row in rows], dtype=_DTYPES[field.kind])
+        for place, field in enumerate(fields)
+    }
+    return pd.DataFrame(columns)
 
 
 def _cores() -> int:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_boolean, check_number, check_parallel, check_whole
+from faceflow.checks import check_boolean, check_choice, check_number, check_parallel, check_whole
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import FaceDetector
 from faceflow.faces.video import FrameRange
+from faceflow.inference.columns import AUS, COLUMNS
+from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 
 MEDIAN, NONE = "median", "none"
+_FIRST = re.compile(r"first:(\d+(?:\.\d+)?)s", re.ASCII)
+_UNASKED = (AUS, "pose", "gaze")  # columns that cost nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +28,10 @@ class PredictorSettings:
 
     `crops`: pictures are face crops already, so that nothing is searched and `detector` may be None. `recipe` None
     stands for that of the model's training crops; `same_detector` refuses another detector than theirs, and
-    `detectors` are opened at once, 0 for one per core. `calibrate` is none, median or the picture of a neutral face,
-    whose AUs below `neutral_probability` stay as they are; `smooth` counts frames on either side.
+    `detectors` are opened at once, 0 for one per core. `calibrate` is none, median, first:2s or a picture of a neutral
+    face, whose AUs below `neutral_probability` stay as they are; `smooth` counts frames on either side. `columns` are
+    groups of columns, None for aus, pose and gaze as far as the detector gives them; `event_rule` says what
+    `Predictor.events` finds.
 
     Raises:
         ConfigError: a value out of range.
@@ -40,6 +49,8 @@ class PredictorSettings:
     smooth: int
     batch_size: int
     alias: str
+    columns: Sequence[str] | None
+    event_rule: EventRule
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -53,13 +64,53 @@ class PredictorSettings:
             valid=lambda p: 0 < p < 1,
         )
         check_boolean(self.crops, key="crops")
-        if self.calibrate not in (NONE, MEDIAN) and not Path(self.calibrate).is_file():
+        if self.calibrate != NONE and self.rest_s is None and not Path(self.calibrate).is_file():
             raise ConfigError(
-                f"calibrate: expected none, median, or a picture of a neutral face, got '{self.calibrate}', which is "
-                "no file; check the path"
+                f"calibrate: expected none, median, first:2s, or a picture of a neutral face, got '{self.calibrate}', "
+                "which is no file; check the path"
             )
+        if self.columns is not None:
+            self._check_columns(self.columns)
+
+    @property
+    def rest_s(self) -> float | None:
+        """Seconds of a face, from its first frame on, whose median is the face at rest; None: no median is."""
+        if self.calibrate == MEDIAN:
+            return math.inf
+        found = _FIRST.fullmatch(self.calibrate)
+        return float(found[1]) if found and float(found[1]) > 0 else None
 
     @property
     def neutral(self) -> str | None:
         """Picture of the neutral face, if there is one."""
-        return None if self.calibrate in (NONE, MEDIAN) else self.calibrate
+        return None if self.calibrate == NONE or self.rest_s is not None else self.calibrate
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups of columns that are written."""
+        if self.columns is not None:
+            return tuple(self.columns)
+        return _UNASKED if self._gives_features else (AUS,)
+
+    @property
+    def _gives_features(self) -> bool:
+        return self.detector is not None and not self.crops and self.detector.features
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        for group in [] if isinstance(columns, str) else columns:
+            check_choice(group, key="columns", options=COLUMNS)
+        if isinstance(columns, str) or not columns or len(set(columns)) < len(columns):
+            raise ConfigError(
+                f"columns: expected a list of {', '.join(COLUMNS)}, each once, got {columns!r}; for example "
+                "columns=[aus,pose]"
+            )
+        wanted = [group for group in columns if group != AUS]
+        if wanted and not self._gives_features:
+            by, instead = (
+                ("crops=true, which searches no face", "leave crops out")
+                if self.crops
+                else ("a detector without features", "add detector=mediapipe_landmarks detector.features=true")
+            )
+            raise ConfigError(
+                f"columns: expected aus alone with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
+            )

@@ -13,6 +13,7 @@ from faceflow.console import print_lines, print_tables
 from faceflow.errors import DataError
 from faceflow.inference.activity import Tally
 from faceflow.inference.description import describe, write_description
+from faceflow.inference.event_table import EVENT_FIELDS, FaceEvent
 from faceflow.inference.frames import FoundSources
 from faceflow.inference.output import STDOUT, partial_name, row_file
 from faceflow.inference.pipeline import FramePrediction
@@ -48,14 +49,21 @@ class Results:
         self.files, self.predictor, self.found, self.settings = files, predictor, found, settings
         self.rows = row_file(STDOUT if files.table is None else str(files.table), predictor.table.columns)
         self.renderer = None if files.render is None else Renderer(files.render, contract, first.fps, first.video)
-        self.traces = None if files.plot is None else Traces(contract, Path(first.name).name)
+        self.finder = None if files.events is None else predictor.event_finder()
+        self.event_rows = None if files.events is None else row_file(str(files.events), EVENT_FIELDS, key="events")
+        self.events: list[FaceEvent] = []
+        self.traces: Traces | None = None
+        if files.plot is not None:  # with the estimates whose events it shows
+            suffix = "" if files.events is None else predictor.table.suffixes[-1]
+            self.traces = Traces(contract, Path(first.name).name, suffix=suffix)
         self.tally = Tally(contract)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Write rows and video in the block; where it ends early, complete rows stay under `partial_name`."""
         try:
-            with self.rows, self.renderer or contextlib.nullcontext():
+            empty = contextlib.nullcontext()
+            with self.rows, self.event_rows or empty, self.renderer or empty:
                 yield
         except BaseException as error:
             if self.rows.rows and self.files.description is not None:
@@ -65,13 +73,22 @@ class Results:
                     log.warning("Ended early: %d complete rows are in %s", self.rows.rows, self.rows.partial)
             raise
 
-    def add(self, frame: FramePrediction) -> None:
-        """Write the rows of the next frame."""
+    def add(self, frame: FramePrediction, *, sequence: bool = True) -> None:
+        """Write the rows of the next frame; only those of a `sequence` have events."""
         for cells in self.predictor.table.cells(frame):
             self.rows.write(cells)
         if self.traces is not None:
             self.traces.add(frame)
+        if self.finder is not None and sequence:
+            self.finder.add(frame)
         self.tally.add(frame)
+
+    def end_source(self) -> None:
+        """Write the events of the source whose last frame was added."""
+        if self.finder is not None and self.event_rows is not None:
+            self.events = self.finder.end_video()
+            for event in self.events:
+                self.event_rows.write(event.cells())
 
     def finish(self) -> None:
         """Write what stands beside the complete table, and draw the timeline.
@@ -83,7 +100,7 @@ class Results:
             self._describe(self.files.description, complete=True)
             partial_name(self.files.description).unlink(missing_ok=True)  # of an interrupted run before
         if self.traces is not None and self.files.plot is not None and self.tally.scored:
-            draw_timeline(self.files.plot, self.traces.timeline())
+            draw_timeline(self.files.plot, self.traces.timeline([event.mark() for event in self.events]))
 
     def report(self) -> None:
         """Print what was found and where it lies; to stderr where the table is on stdout."""
@@ -96,6 +113,8 @@ class Results:
                 print_lines(self.found.files.line())
             if files.table is not None:
                 print_lines(f"Rows: {files.table}; what they mean: {files.description}")
+            if self.event_rows is not None:
+                print_lines(f"Events: {self.event_rows.rows}, in {files.events}")
             if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
                 print_lines(f"Look at: {' and '.join(drawn)}")
 
@@ -118,6 +137,7 @@ class Results:
             self.found,
             crop=predictor.crop,
             settings=self.settings,
+            event_estimates=None if self.finder is None else predictor.table.suffixes[-1],
             rows=self.rows.rows,
             complete=complete,
         )

@@ -15,6 +15,7 @@ nothing needs to be taken away, and no estimate ever rises. Thresholds are those
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import FACS_MAX
-from faceflow.inference.pipeline import Estimates, FramePrediction
+from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
 SUFFIX = "_cal"
 
@@ -48,14 +49,31 @@ def calibrated_to(
         yield _added(frame, dict.fromkeys((face.face.number for face in frame.faces), neutral), neutral_probability)
 
 
-def calibrated_to_median(frames: Iterator[FramePrediction], *, neutral_probability: float) -> Iterator[FramePrediction]:
-    """Add estimates calibrated to the median of each face over a video.
+def calibrated_to_median(
+    frames: Iterator[FramePrediction], *, seconds: float, neutral_probability: float
+) -> Iterator[FramePrediction]:
+    """Add estimates calibrated to the median of each face over the seconds from its first frame on.
 
-    The median is the face at rest where an AU is at rest in more than half of the frames: a person who smiles through
-    most of a video needs a neutral picture. All estimates of the video are held until its end.
+    The median is the face at rest where an AU is at rest in more than half of these frames: a person who smiles through
+    most of a video needs a neutral picture. A frame is held until the median of each of its faces is known, with
+    infinite `seconds` until the end.
     """
-    held = list(frames)
-    neutral = {number: median(found) for number, found in _by_face(held).items()}
+    started: dict[int | None, float] = {}
+    found: dict[int | None, list[Estimates]] = {}
+    neutral: dict[int | None, Estimates] = {}
+    held: deque[FramePrediction] = deque()
+    now = 0.0
+    for frame in frames:
+        now = now if frame.time_s is None else frame.time_s
+        for face in _scored(frame):
+            if now - started.setdefault(face.face.number, now) < seconds:
+                found.setdefault(face.face.number, []).append(face.estimates[""])
+        for number in [number for number in found if now - started[number] >= seconds]:
+            neutral[number] = median(found.pop(number))
+        held.append(frame)
+        while held and all(face.face.number in neutral for face in _scored(held[0])):
+            yield _added(held.popleft(), neutral, neutral_probability)
+    neutral |= {number: median(estimates) for number, estimates in found.items()}
     for frame in held:
         yield _added(frame, neutral, neutral_probability)
 
@@ -69,13 +87,8 @@ def median(estimates: Sequence[Estimates]) -> Estimates:
     )
 
 
-def _by_face(frames: Sequence[FramePrediction]) -> dict[int | None, list[Estimates]]:
-    found: dict[int | None, list[Estimates]] = {}
-    for frame in frames:
-        for face in frame.faces:
-            if "" in face.estimates:
-                found.setdefault(face.face.number, []).append(face.estimates[""])
-    return found
+def _scored(frame: FramePrediction) -> list[FacePrediction]:
+    return [face for face in frame.faces if "" in face.estimates]
 
 
 def _added(

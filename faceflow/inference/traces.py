@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of, thresholds_of
 from faceflow.inference.pipeline import FramePrediction
-from faceflow.report.timeline import Timeline
+from faceflow.report.timeline import Mark, Timeline
+
+
+def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArray[np.float64] | None:
+    """Times of frames (N,) in s, where a frame that did not decode has none; None where none has."""
+    filled, places = np.array(times, np.float64), np.array(numbers, np.float64)  # None becomes NaN
+    known = np.isfinite(filled)
+    return np.where(known, filled, np.interp(places, places[known], filled[known])) if known.any() else None
 
 
 class Traces:
-    """Collects the estimates of a video frame by frame; intensities where the model has them, else probabilities."""
+    """Collects the estimates of a video frame by frame; intensities where the model has them, else probabilities.
 
-    def __init__(self, contract: ModelContract, title: str) -> None:
+    Args:
+        contract: names AUs and thresholds.
+        title: of the timeline.
+        suffix: of the estimates, "" as the model gives them.
+    """
+
+    def __init__(self, contract: ModelContract, title: str, *, suffix: str = "") -> None:
         self.contract = contract
-        self.title = title
+        self.title = f"{title}, AU..{suffix}" if suffix else title
+        self._suffix = suffix
         self._times: list[float | None] = []
         self._numbers: list[int] = []
         self._rows: dict[int, list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]] = {}
@@ -25,7 +41,7 @@ class Traces:
     def add(self, frame: FramePrediction) -> None:
         """Take the estimates of the next frame."""
         for face in frame.faces:
-            found = face.estimates.get("")
+            found = face.estimates.get(self._suffix)
             if found is not None:
                 values = found.probability if found.intensity is None else found.intensity
                 active = found.probability >= self._thresholds
@@ -33,25 +49,23 @@ class Traces:
         self._times.append(frame.time_s)
         self._numbers.append(frame.number)
 
-    def timeline(self) -> Timeline:
-        """All frames so far; at least one face is among them."""
+    def timeline(self, marks: Sequence[Mark] = ()) -> Timeline:
+        """All frames so far, at least one face among them, with events of the video."""
         shape = len(self._times), len(self.contract.aus)
         values = {face: np.full(shape, np.nan, np.float32) for face in sorted(self._rows)}
         active = {face: np.zeros(shape, np.bool_) for face in values}
         for face, rows in self._rows.items():
             for position, row_values, row_active in rows:
                 values[face][position], active[face][position] = row_values, row_active
-        times = np.array(self._times, np.float64)  # None becomes NaN
-        numbers, known = np.array(self._numbers, np.float64), np.isfinite(times)
-        if timed := bool(known.any()):  # a frame that does not decode has no time
-            times = np.where(known, times, np.interp(numbers, numbers[known], times[known]))
+        times = filled_times(self._times, self._numbers)
         return Timeline(
             title=self.title,
             aus=self.contract.aus,
-            time=times if timed else numbers,
-            unit="s" if timed else "frame",
+            time=np.array(self._numbers, np.float64) if times is None else times,
+            unit="frame" if times is None else "s",
             values=values,
             active=active,
             thresholds={au: threshold_of(self.contract, au) for au in self.contract.aus},
             intensity=self.contract.levels > 1,
+            marks=marks,
         )

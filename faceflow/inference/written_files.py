@@ -23,20 +23,23 @@ class WrittenFiles:
     description: Path | None
     render: Path | None
     plot: Path | None
+    events: Path | None
 
     @property
     def all(self) -> dict[str, Path]:
         """Those that are written, by config key."""
         keys = {"output": self.table, "output, its description": self.description}
-        found = {**keys, "render": self.render, "plot": self.plot}
+        found = {**keys, "render": self.render, "plot": self.plot, "events": self.events}
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
-        """Check that there is one video to render or to plot.
+        """Check that there is one video to render or to plot, and some video that has events.
 
         Raises:
             ConfigError: several sources, or pictures.
         """
+        if self.events is not None and not any(source.sequence for source in sources):
+            raise ConfigError("events: expected a video or camera, got pictures; leave events out, or name a video")
         for key, path in (("render", self.render), ("plot", self.plot)):
             if path is not None and (len(sources) > 1 or not sources[0].sequence):
                 kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
@@ -64,13 +67,16 @@ class WrittenFiles:
             yield
 
 
-def choose_files(output: str, *, render: str | None, plot: str | None, source: object, overwrite: bool) -> WrittenFiles:
+def choose_files(
+    output: str, *, render: str | None, plot: str | None, events: str | bool | None, source: object, overwrite: bool
+) -> WrittenFiles:
     """Check the names of all results.
 
     Args:
         output: of the table; "-" is stdout.
         render: of the rendered video; None where there is none.
         plot: of the timeline; None where there is none.
+        events: of the table of events; true: beside the table; false or None where there is none.
         source: what is predicted, which no result may replace.
         overwrite: whether results that exist may be replaced.
 
@@ -84,6 +90,7 @@ def choose_files(output: str, *, render: str | None, plot: str | None, source: o
         description=None if table is None else table.with_suffix(".json"),
         render=None if render is None else Path(str(render)),
         plot=None if plot is None else Path(str(plot)),
+        events=_events_file(events, table),
     )
     if files.plot is not None:
         check_timeline(files.plot)
@@ -97,3 +104,17 @@ def choose_files(output: str, *, render: str | None, plot: str | None, source: o
             raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
     files.check_new(overwrite=overwrite)
     return files
+
+
+def _events_file(events: str | bool | None, table: Path | None) -> Path | None:
+    asked = str(events).lower()  # the command line quotes what may be a path: "true"
+    if asked in ("none", "false"):
+        return None
+    if asked != "true":
+        row_file(str(events), [], key="events")
+        if str(events) == STDOUT or (table is not None and Path(str(events)) == table):
+            raise ConfigError(f"events: expected a file of its own, got '{events}'; choose another name")
+        return Path(str(events))
+    if table is None:
+        raise ConfigError("events: expected a file where rows go to stdout, got true; write events=events.csv")
+    return table.with_name(f"{table.stem}_events{table.suffix}")

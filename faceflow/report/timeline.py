@@ -16,13 +16,25 @@ from faceflow.report.palette import AMBER, BLUE, GREEN, PURPLE, SKY, VERMILION
 _FACES = {"blue": BLUE, "red": VERMILION, "green": GREEN, "pink": PURPLE, "light blue": SKY, "orange": AMBER}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """An event of an AU, by the times of its first frame, its highest value and its last frame."""
+
+    face: int
+    au: str
+    start: float
+    apex: float
+    end: float
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Timeline:
     """Estimates of a video.
 
     `values` are by face, (N, A), NaN where it was not seen; `active` says where they count as occurrence. They are
     probabilities with `thresholds` by AU, or intensities 0-5 (then `intensity`), whose decision hangs on a probability
-    that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts.
+    that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts. `marks` are
+    events.
     """
 
     title: str
@@ -33,6 +45,7 @@ class Timeline:
     active: Mapping[int, NDArray[np.bool_]]
     thresholds: Mapping[str, float]
     intensity: bool
+    marks: Sequence[Mark] = ()
 
     @property
     def top(self) -> float:
@@ -48,7 +61,8 @@ class Timeline:
     def caption(self) -> str:
         """What is drawn, in words."""
         line = "intensity 0-5" if self.intensity else "probability, dashed: threshold"
-        return f"{line}{self._faces()}; shaded: active; grey: no face"
+        events = "; bars: events, with their apex" if self.marks else ""
+        return f"{line}{self._faces()}; shaded: active{events}; grey: no face"
 
     @property
     def colors(self) -> Mapping[int, str]:
@@ -69,6 +83,11 @@ class Timeline:
         for values in self.values.values():
             seen |= np.isfinite(values[:, 0])
         return self.spans(~seen)
+
+    def spans_of(self, au: str) -> list[tuple[Mark, float, float]]:
+        """Events of an AU with the times from and to which they last; a frame lasts until the next one."""
+        half = self.step / 2
+        return [(mark, mark.start - half, mark.end + half) for mark in self.marks if mark.au == au]
 
     def spans(self, flags: NDArray[np.bool_]) -> list[tuple[float, float]]:
         """Times from and to which flags (N,) hold; a frame lasts until the next one."""

@@ -74,6 +74,10 @@ def _figure(timeline: Timeline) -> object:
             lonely = _lonely(timeline.values[face][:, index])
             axes.plot(timeline.time, timeline.values[face][:, index], color=color, lw=1.1, clip_on=False)
             axes.plot(timeline.time[lonely], timeline.values[face][lonely, index], ".", color=color, ms=3)
+        for mark, start, end in timeline.spans_of(au):
+            color, height = timeline.colors[mark.face], 1.05 * timeline.top
+            axes.plot([start, end], [height, height], color=color, lw=2.5, solid_capstyle="butt", clip_on=False)
+            axes.plot(mark.apex, height, "v", color=color, ms=5, clip_on=False)
         if not timeline.intensity:
             axes.axhline(timeline.thresholds[au], color=INK, lw=0.8, ls=(0, (4, 3)))
     panels[-1].set_xlabel("time, s" if timeline.unit == "s" else "frame", size=9, color=INK)

@@ -19,7 +19,11 @@ _COLUMNS = 2000  # points of a curve; more could not be seen
 
 @dataclass(frozen=True, kw_only=True)
 class _Panel:
-    """What is drawn of an AU: shaded spans (left, width, colour), curves (colour, path), and its threshold, if any."""
+    """What is drawn of an AU.
+
+    Shaded spans and events (left, width, colour), the latter with their apex; curves (colour, path); the threshold, if
+    it is drawn.
+    """
 
     top: int
     au: str
@@ -27,6 +31,7 @@ class _Panel:
     spans: Sequence[tuple[float, float, str]]
     curves: Sequence[tuple[str, str]]
     threshold: float | None
+    events: Sequence[tuple[float, float, str, float]]
 
 
 def timeline_page(timeline: Timeline) -> str:
@@ -60,6 +65,10 @@ def _panel(timeline: Timeline, index: int) -> _Panel:
         spans=[(_x(timeline, a), _x(timeline, b) - _x(timeline, a), color) for (a, b), color in shaded],
         curves=[(timeline.colors[face], _curve(timeline, v[:, index], top)) for face, v in timeline.values.items()],
         threshold=None if timeline.intensity else timeline.thresholds[au],
+        events=[
+            (_x(timeline, a), _x(timeline, b) - _x(timeline, a), timeline.colors[mark.face], _x(timeline, mark.apex))
+            for mark, a, b in timeline.spans_of(au)
+        ],
     )
 
 

@@ -73,7 +73,7 @@ def test_a_base_install_turns_a_video_of_crops_into_rows_a_timeline_and_a_video(
     binaries: Path, model: Path, tmp_path: Path
 ) -> None:
     subprocess.run([sys.executable, ROOT / "scripts/synthetic_video.py", tmp_path / "face.avi"], check=True, cwd=ROOT)
-    results = ("output=a.csv", "plot=a.html", "render=a.mp4", "calibrate=median", "smooth=2")
+    results = ("output=a.csv", "plot=a.html", "render=a.mp4", "calibrate=median", "smooth=2", "events=true")
     infer(binaries, tmp_path, f"onnx={model}", "source=face.avi", "crops=true", *results)
     rows = pd.read_csv(tmp_path / "a.csv")
     assert rows["frame"].tolist() == list(range(1, len(rows) + 1))

@@ -46,7 +46,7 @@ READ: dict[str, Callable[[Any], object]] = {  # what a predictor was set to, whe
         *(("selection", "all"), ("hold", 1), ("selection_smooth", 3), ("every", 5), ("start_s", 1.5), ("end_s", 2.5)),
         *(("crops", True), ("align", "box"), ("detector", "mediapipe_boxes"), ("neutral_probability", 0.2)),
         *(("smooth", 2), ("alias", "openface"), ("provider", "cpu"), ("detectors", 2), ("batch_size", 3)),
-        ("calibrate", "median"),
+        *(("calibrate", "median"), ("calibrate", "first:2s"), ("columns", ["pose", "aus"])),
     ],
 )
 def test_a_keyword_sets_its_key(model: Path, keyword: str, value: object) -> None:

@@ -87,7 +87,9 @@ def refused_start(raised: Exception, folder: Path, *, identity: str) -> str:
             raise raised
 
     task = str(folder / "face.task")
-    failing = Failing(model=task, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0)
+    failing = Failing(
+        model=task, cache="", max_faces=1, min_score=0.5, small_faces="never", close_up=0.0, features=False
+    )
     failing.identity = identity
     with pytest.raises(ConfigError) as caught, failing:
         pass

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.inference.columns import Column
+from faceflow.inference.cells import Column
 from faceflow.inference.output import partial_name, row_file
 
 COLUMNS = [

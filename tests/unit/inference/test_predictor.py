@@ -115,6 +115,42 @@ def test_calibration_and_smoothing_add_columns_and_change_none(model: Path, tmp_
     assert more["AU01_prob_smooth"][4] == pytest.approx(np.average(raw["AU01_prob"][2:7], weights=weights), abs=1e-5)
 
 
+def test_events_are_rows_of_videos(model: Path, tmp_path: Path) -> None:
+    red, black = uniform(255, 0, 0), uniform(0, 0, 0)
+    images = [black] * 3 + [red] * 4 + [black] * 3
+    video, other = (write_video(tmp_path / name, images, fps=10) for name in ("a.avi", "b.avi"))
+    predictor = faceflow.load(model, crops=True)
+    (event,) = predictor.events(video).to_dict("records")
+    assert (event["file"], event["face"], event["au"]) == (str(video), 0, "AU1")
+    assert [event[f"{phase}_frame"] for phase in ("onset", "apex", "offset", "end")] == [4, 4, 7, 7]
+    assert (event["onset_s"], event["duration_s"]) == (pytest.approx(0.3), pytest.approx(0.4))
+    assert predictor.events([video, other])["file"].tolist() == [str(video), str(other)]
+    assert predictor.events(write_video(tmp_path / "c.avi", [black] * 3))["au"].dtype == "string"
+    with pytest.raises(ConfigError, match="^source: expected videos, got pictures: .*; pictures have no events"):
+        predictor.events(write_photo(tmp_path / "a.png", red))
+
+
+def test_pose_and_gaze_are_columns_where_the_detector_knows_them(model: Path, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.avi", [*moving_faces(3), blank()])
+    features = [*MARKERS, "+detector.features=true", "selection.smooth=0", "selection.hold=0"]
+    rows = faceflow.load(model, *features).predict(video)
+    assert rows["pose_pitch"].tolist()[:3] == [-10.0] * 3
+    assert rows[["pose_yaw", "gaze_yaw"]].isna().sum().tolist() == [1, 1]
+    assert list(faceflow.load(model, *features, columns=["gaze"]).predict(video).columns[-3:]) == [
+        *("y2", "gaze_yaw", "gaze_pitch")
+    ]
+    assert "pose_yaw" not in faceflow.load(model, *MARKERS).predict(video)
+
+
+def test_the_first_seconds_calibrate(model: Path, tmp_path: Path) -> None:
+    images = [uniform(51, 0, 0)] * 4 + [uniform(255, 0, 0)] * 6
+    video = write_video(tmp_path / "a.avi", images, fps=10)
+    rows = faceflow.load(model, crops=True, calibrate="first:0.5s", neutral_probability=0.1).predict(video)
+    raw, rest = rows["AU01_prob"], rows["AU01_prob"][0]  # five frames, of which four are at rest
+    odds = raw / (1 - raw) / (rest / (1 - rest)) / 9
+    assert rows["AU01_prob_cal"].tolist() == pytest.approx((odds / (1 + odds)).tolist(), abs=1e-4)
+
+
 def test_a_picture_of_the_neutral_face_calibrates(model: Path, tmp_path: Path) -> None:
     neutral = write_photo(tmp_path / "neutral.png", uniform(51, 0, 0))
     predictor = faceflow.load(model, "crops=true", f'calibrate="{neutral}"', "neutral_probability=0.1")
@@ -164,7 +200,7 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
             "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 1",
         ),
         (["threads=1.5"], None, "threads: expected a whole number >= 0, got 1.5"),
-        (["calibrate=medain"], None, "calibrate: expected none, median, or a picture of a neutral face, got 'medain'"),
+        (["calibrate=medain"], None, "calibrate: expected none, median, first:2s, or a picture of a neutral face"),
         (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a per"),
         (
             [*MARKERS, "calibrate=model.png"],

@@ -23,7 +23,7 @@ def results(tmp_path: Path) -> Results:
     video = write_video(tmp_path / "a.avi", moving_faces(3))
     predictor = faceflow.load(write_model(tmp_path / "m.onnx"), crops=True)
     plot, output = str(tmp_path / "out/a.html"), str(tmp_path / "out/a.csv")
-    files = choose_files(output, render=None, plot=plot, source=str(video), overwrite=False)
+    files = choose_files(output, render=None, plot=plot, events=False, source=str(video), overwrite=False)
     return Results(files, predictor, search_sources(video, predictor.settings.frames), {"smooth": 0})
 
 
@@ -81,3 +81,25 @@ def test_no_face_at_all_draws_no_timeline(results: Results, tmp_path: Path) -> N
         results.add(frame(1, time_s=0.0))
     results.finish()
     assert written(tmp_path) == {"a.csv", "a.json"}
+
+
+def test_events_are_written_at_the_end_of_each_video_and_shown_on_the_timeline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_video(tmp_path / "a.avi", moving_faces(3))
+    predictor = faceflow.load(write_model(tmp_path / "m.onnx"), crops=True)
+    plot, output = str(tmp_path / "a.html"), str(tmp_path / "a.csv")
+    files = choose_files(output, render=None, plot=plot, events=True, source=str(video), overwrite=False)
+    results = Results(files, predictor, search_sources(video, predictor.settings.frames), {})
+    with results.open():
+        for number, smile in enumerate((0, 1, 1, 1, 0)):
+            results.add(frame(number + 1, face([0, 0, smile]), time_s=number / 10))
+        results.end_source()
+    results.finish()
+    results.report()
+    found = pd.read_csv(tmp_path / "a_events.csv")
+    assert found[["au", "onset_frame", "end_frame", "peak"]].to_numpy().tolist() == [["AU12_L", 2, 4, 1]]
+    assert f"Events: 1, in {tmp_path}/a_events.csv" in capsys.readouterr().out
+    assert "bars: events" in (tmp_path / "a.html").read_text("utf-8")
+    says = json.loads((tmp_path / "a.json").read_text("utf-8"))["events"]
+    assert (says["of"], says["meaning"]["onset_frame"]) == ("AU..", "first frame of the rise")

@@ -13,7 +13,7 @@ from faceflow.inference.activity import Tally
 from faceflow.inference.traces import Traces
 from faceflow.report.timeline import Timeline
 from tests.helpers.exported import contract, intensity_contract
-from tests.helpers.predictions import BROKEN, NOBODY, face, frame
+from tests.helpers.predictions import BROKEN, NOBODY, estimates, face, frame
 
 FRAMES = [
     frame(1, face((0.25, 0.2, 0.5)), time_s=0.0),
@@ -41,6 +41,13 @@ def test_every_face_has_a_row_per_frame() -> None:
     assert found.active[0].tolist() == [[True, False, True], [False] * 3, [False] * 3, [True, True, False]]
     assert not found.active[5].any()
     assert found.thresholds == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
+
+
+def test_a_timeline_shows_the_estimates_that_were_asked_for() -> None:
+    traces = Traces(contract(), "a.mp4", suffix="_cal")
+    traces.add(frame(1, face((1, 1, 1)).with_estimates("_cal", estimates((0.5, 0, 0))), time_s=0.0))
+    assert traces.timeline().values[0].tolist() == [[0.5, 0, 0]]
+    assert traces.timeline().title == "a.mp4, AU.._cal"
 
 
 def test_a_frame_without_a_time_lies_between_its_neighbours() -> None:

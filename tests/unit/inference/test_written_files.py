@@ -16,7 +16,7 @@ ALL = FrameRange(every=1, start_s=0.0, end_s=None)
 
 
 def chosen(output: object, **changes: Any) -> WrittenFiles:
-    values: dict[str, Any] = {"render": None, "plot": None, "source": None, "overwrite": False}
+    values: dict[str, Any] = {"render": None, "plot": None, "events": False, "source": None, "overwrite": False}
     return choose_files(str(output), **(values | changes))
 
 
@@ -31,6 +31,28 @@ def test_a_table_has_its_description_beside_it_and_stdout_has_none(tmp_path: Pat
     assert chosen("-").all == {}
 
 
+@pytest.mark.parametrize(
+    ("events", "name"), [(True, "a_events.csv"), ("true", "a_events.csv"), ("e.jsonl", "e.jsonl"), (None, None)]
+)
+def test_events_lie_beside_the_table_or_where_they_are_asked_for(events: object, name: str | None) -> None:
+    assert chosen("a.csv", events=events).events == (None if name is None else Path(name))
+
+
+def test_events_beside_stdout_need_a_name() -> None:
+    with pytest.raises(ConfigError, match="^events: expected a file where rows go to stdout, got true; write events="):
+        chosen("-", events=True)
+    assert chosen("-", events="e.csv").events == Path("e.csv")
+
+
+def test_pictures_alone_have_no_events(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.avi", moving_faces(2))
+    photo = write_photo(tmp_path / "a.png", face_at(40, 40))
+    files = chosen(tmp_path / "a.csv", events=True)
+    files.check_sources(find_sources([video, photo], ALL))
+    with pytest.raises(ConfigError, match="^events: expected a video or camera, got pictures; leave events out"):
+        files.check_sources(find_sources(photo, ALL))
+
+
 def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
     source = write_photo(tmp_path / "a.png", face_at(40, 40))
@@ -40,6 +62,9 @@ def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
         ("b.csv", {"plot": "a.pdf"}, "plot: expected a file that ends in .png or .html"),
         ("b.csv", {"plot": str(source), "source": [str(source)]}, "plot: expected a file for results, got the source"),
         ("b.csv", {"plot": str(source)}, "plot: expected a new file, got one that exists"),
+        ("b.csv", {"events": "a.txt"}, "events: expected a file that ends in .csv, .jsonl, .parquet, got 'a.txt'"),
+        ("b.csv", {"events": "-"}, "events: expected a file of its own, got '-'"),
+        ("b.csv", {"events": str(tmp_path / "b.csv")}, "events: expected a file of its own, got"),
         ("b.csv", {"overwrite": "maybe"}, "overwrite: expected true or false, got 'maybe'"),
     ):
         with pytest.raises(ConfigError) as caught:

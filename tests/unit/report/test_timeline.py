@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.report.timeline import Timeline
+from faceflow.report.timeline import Mark, Timeline
 from faceflow.report.timeline_files import check_timeline, draw_timeline
 from faceflow.report.timeline_html import timeline_page
 
@@ -167,3 +167,32 @@ def test_other_formats_and_places_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="expected a file that can be written"):
         draw_timeline(tmp_path / "file/a.html", timeline())
+
+
+EVENT = Mark(face=0, au="AU12_L", start=0.1, apex=0.2, end=0.3)
+
+
+def test_an_event_is_a_bar_above_its_au_that_ends_with_its_last_frame() -> None:
+    page = timeline_page(timeline(marks=[EVENT]))
+    bars = [rect for rect in svg_of(page).iter("rect") if rect.get("height") == "3"]
+    # Ten frames from -0.05 to 0.95 s over 1160 pixels from 210 on: the event lasts from 0.05 to 0.35 s.
+    assert [(bar.get("x"), bar.get("width"), bar.get("y")) for bar in bars] == [("326.0", "348.0", "55")]
+    assert [dot.get("cx") for dot in svg_of(page).iter("circle")] == ["500.0"]
+    assert "shaded: active; bars: events, with their apex; grey" in page
+    assert "events" not in timeline_page(timeline())
+
+
+def test_an_event_is_drawn_above_its_panel_of_the_picture(tmp_path: Path) -> None:
+    pictures = []
+    for marks in ([], [EVENT]):
+        path = tmp_path / f"{len(marks)}.png"
+        draw_timeline(path, timeline(marks=marks))
+        drawn = cv2.imread(str(path))
+        assert drawn is not None
+        pictures.append(drawn.astype(int))
+    rows, columns = np.nonzero(np.abs(pictures[1] - pictures[0])[90:].sum(axis=2))  # below the caption
+    width = pictures[0].shape[1]
+    left, plot = 2.25 / 13.0 * width, (13.0 - 2.25 - 0.45) / 13.0 * width
+    start, end = (left + (seconds + 0.05) * plot for seconds in (0.05, 0.35))
+    assert len(rows)
+    assert (columns.min(), columns.max()) == (pytest.approx(start, abs=3), pytest.approx(end, abs=3))

@@ -1,0 +1,166 @@
+"""When an AU comes and goes: onset, apex, offset and end of each of its events, from the estimates of one face.
+
+An event starts where the probability reaches the model's threshold and lasts until it falls below `release` of that
+(hysteresis). Events that lie no further apart than `bridge_s` are one; those that last less than `shortest_s` are none.
+
+Onset, apex, offset and end are read off the intensity where the model has one, else off the probability. From the
+start of an event the curve is followed back over at most `rise_s`, and at most to the lowest value after the event
+before; the lowest value there is the rest. The foot is the last frame that lies no more than a tenth of the rise (from
+the rest to the event's peak) above the rest, or a frame before it, as far as the curve still falls on the way back. The
+onset is the frame after the foot: the first frame of the rise, not the one that crosses the threshold. The end is found
+the same way after the event: the last frame of the fall. The apex is the first frame of the highest value, the offset
+the last frame no more than a tenth of the rise below it.
+
+Where a face is missed for no longer than `bridge_s`, curves are straight lines between the frames before and after;
+where it is missed for longer, nothing is known, and no event reaches across.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.checks import check_number
+
+_TENTH = 0.1
+_ROUNDING = 1e-6  # s
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRule:
+    """What counts as an event; see the top of this file.
+
+    `release` is a share of the threshold; the others are seconds.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    release: float
+    bridge_s: float
+    shortest_s: float
+    rise_s: float
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_number(
+            self.release, key="event_rule.release", expected="a share in (0, 1]", valid=lambda share: 0 < share <= 1
+        )
+        for name in ("bridge_s", "shortest_s", "rise_s"):
+            key = f"event_rule.{name}"
+            check_number(getattr(self, name), key=key, expected="seconds >= 0", valid=lambda seconds: seconds >= 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Frames of an event, by their place in the arrays; it is shown from `onset` to `end`, both included.
+
+    `peak` is the highest value and `mean` that of all its frames. An event is `complete` if the rest before and after
+    was seen.
+    """
+
+    onset: int
+    apex: int
+    offset: int
+    end: int
+    peak: float
+    mean: float
+    complete: bool
+
+
+def seen_stretches(
+    times: Floats, seen: NDArray[np.bool_], *, step: float, bridge_s: float
+) -> Iterator[tuple[int, int]]:
+    """Places of the first and the last frame of each stretch in which a face is never missed for over `bridge_s`.
+
+    Args:
+        times: of the frames (N,), s, rising.
+        seen: whether the face was seen (N,).
+        step: time that a frame lasts, s.
+        bridge_s: longest time without it.
+    """
+    places = np.flatnonzero(seen)
+    if len(places) == 0:
+        return
+    missed = np.diff(times[places]) - step > bridge_s + _ROUNDING
+    for part in np.split(places, np.flatnonzero((np.diff(places) > 1) & missed) + 1):
+        yield int(part[0]), int(part[-1])
+
+
+def find_events(
+    probability: Floats, values: Floats, times: Floats, *, step: float, threshold: float, rule: EventRule
+) -> Iterator[Event]:
+    """Events of an AU in one stretch of a face; see the top of this file.
+
+    Args:
+        probability: of occurrence (N,), NaN where the face was missed, but for the first and the last frame.
+        values: intensity, or probability again, likewise.
+        times: (N,), s, rising.
+        step: time that a frame lasts, s.
+        threshold: of the probability.
+        rule: what counts as an event.
+    """
+    known = np.isfinite(probability)
+    probability = np.interp(times, times[known], probability[known])
+    values = np.interp(times, times[known], values[known])
+    cores = _merged(_cores(probability, threshold, rule.release * threshold), times, step + rule.bridge_s)
+    cores = [(a, b) for a, b in cores if times[b] - times[a] + step >= rule.shortest_s - _ROUNDING]
+    if not cores:
+        return
+    between = [a + 1 + int(np.argmin(values[a + 1 : b])) for (_, a), (b, _) in itertools.pairwise(cores)]
+    for (first, last), low, high in zip(cores, [0, *between], [*between, len(times) - 1], strict=True):
+        earliest = max(low, int(np.searchsorted(times, times[first] - rule.rise_s - _ROUNDING)))
+        latest = min(high, int(np.searchsorted(times, times[last] + rule.rise_s + _ROUNDING, side="right")) - 1)
+        peak = float(values[first : last + 1].max())
+        before, after = _risen(values[earliest : first + 1], peak), _risen(values[last : latest + 1][::-1], peak)
+        onset, end = earliest + before, latest - after
+        shown = values[onset : end + 1]
+        rest = min(values[earliest : first + 1].min(), values[last : latest + 1].min())
+        near = np.flatnonzero(values[first : last + 1] >= peak - _TENTH * (peak - rest))
+        yield Event(
+            onset=onset,
+            apex=first + int(np.argmax(values[first : last + 1])),
+            offset=first + int(near[-1]),
+            end=end,
+            peak=peak,
+            mean=float(shown.mean()),
+            complete=onset > earliest and end < latest,
+        )
+
+
+def _cores(probability: Floats, upper: float, lower: float) -> Iterator[tuple[int, int]]:
+    """First and last places from where `upper` is reached until `lower` no longer is."""
+    start: int | None = None
+    for place, value in enumerate(probability):
+        if start is None and value >= upper:
+            start = place
+        elif start is not None and value < lower:
+            yield start, place - 1
+            start = None
+    if start is not None:
+        yield start, len(probability) - 1
+
+
+def _merged(cores: Iterator[tuple[int, int]], times: Floats, within: float) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in cores:
+        if merged and times[start] - times[merged[-1][1]] <= within + _ROUNDING:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _risen(values: Floats, peak: float) -> int:
+    """Place of the first value of the rise that ends with the last one."""
+    rest = values.min()
+    foot = int(np.flatnonzero(values <= rest + _TENTH * (peak - rest))[-1])
+    while foot > 0 and values[foot - 1] < values[foot]:
+        foot -= 1
+    return min(foot + 1, len(values) - 1)
