@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faceflow
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
@@ -94,7 +93,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         detector = instantiate(cfg["detector"], key="detector")
         part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
         with claimed(part, key="output", folder=shard.count == 1):
-            store_recipe(output, settings, detector, faceflow.__version__)
+            store_recipe(output, settings, detector)
             if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
                 return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             counts, failures, crops = _summarize(output, clips)
