@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import faceflow
@@ -15,13 +16,16 @@ from faceflow.files import whole_file
 _SAID = {"format", "faceflow"}  # by the file, and no setting
 
 
-def differing_setting(path: Path, wanted: Mapping[str, Any], *, results: str) -> str:
+def differing_setting(
+    path: Path, wanted: Mapping[str, Any], *, results: str, earlier: Mapping[str, Any] = MappingProxyType({})
+) -> str:
     """Hold settings against those of earlier results.
 
     Args:
         path: file of the earlier ones.
         wanted: plain data by config key.
         results: what lies there, for messages.
+        earlier: settings that earlier versions did not store, and what they did.
 
     Returns:
         The first setting that differs, as the text of an error; empty where none does.
@@ -30,7 +34,7 @@ def differing_setting(path: Path, wanted: Mapping[str, Any], *, results: str) ->
         DataError: the file holds no settings.
     """
     try:
-        theirs = leaves(json.loads(path.read_text("utf-8")))
+        theirs = {**earlier, **leaves(json.loads(path.read_text("utf-8")))}
     except (ValueError, AttributeError) as error:
         raise DataError(
             f"{path}: expected the settings of these {results}, got no JSON of them; choose another output"

@@ -53,7 +53,7 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -
     path = output / "crops.json"
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
-        difference = differing_setting(path, wanted, results="crops")
+        difference = differing_setting(path, wanted, results="crops", earlier={"selection.cuts": False})
         if not difference:
             return
         crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)

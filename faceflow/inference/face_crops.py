@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+from faceflow.checks import check_boolean
 from faceflow.faces.align import Recipe
+from faceflow.faces.cuts import mark_cuts
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
 from faceflow.faces.prefetch import frame_bytes
@@ -47,18 +49,21 @@ class CutFrame:
 class Selection:
     """Which faces, and how steady: `policy` and `hold` as in `Selector`, `smooth` as in `faces.track_smoothing`.
 
-    `smooth` None stands for that of the model's training crops.
+    `smooth` None stands for that of the model's training crops. `cuts`: whether videos are searched for cuts, over
+    which no face is followed.
     """
 
     policy: str
     hold: int
     smooth: int | None
+    cuts: bool
 
     def __post_init__(self) -> None:
         """Check the values."""
         Selector(policy=self.policy, hold=self.hold, min_score=0.0)
         if self.smooth is not None:
             smooth([], radius=self.smooth)
+        check_boolean(self.cuts, key="selection.cuts")
 
 
 def whole_pictures(
@@ -96,6 +101,8 @@ def aligned_faces(
 
     Every one of the `detectors`, which are alike and open, searches a frame at a time.
     """
+    if selection.cuts and sequence:
+        frames = mark_cuts(frames)
     with contextlib.closing(map_in_order(_search, detectors, frames, weigh=frame_bytes)) as searched:
         chosen = choose_faces(
             searched,
