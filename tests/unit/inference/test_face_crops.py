@@ -169,5 +169,5 @@ def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(capl
 )
 def test_settings_out_of_range_are_refused(changes: Any, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Selection(**{"policy": "track", "hold": 5, "smooth": None, **changes})
+        Selection(**{"policy": "track", "hold": 5, "smooth": None, "cuts": True, **changes})
     assert str(caught.value).startswith(line)
