@@ -84,6 +84,35 @@ def test_faces_of_a_video_are_cut_as_crops_are(tmp_path: Path, policy: str, smoo
     assert scored >= 8
 
 
+def two_shots(path: Path) -> Path:
+    """Video of a face in two rooms, at a place and 8 px beside it; it is missed in the frame after the cut."""
+    frames = []
+    for n in range(12):
+        shot = n // 6
+        room = np.random.default_rng(shot).integers(60, 140, (8, 8, 1), np.uint8)
+        image = np.ascontiguousarray(room.repeat(12, axis=0).repeat(12, axis=1).repeat(3, axis=2))
+        frames.append(image if n == 6 else draw_face(image, (40 + 8 * shot, 40), (60 + 8 * shot, 40)))
+    return write_video(path, frames)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "faces"),
+    [
+        (True, [*[("0", "ok")] * 6, ("", "no_face"), *[("1", "ok")] * 5]),
+        (False, [*[("0", "ok")] * 6, ("0", "tracked"), *[("0", "ok")] * 5]),
+    ],
+)
+def test_no_face_is_followed_or_steadied_over_a_cut(tmp_path: Path, cuts: bool, faces: list[tuple[str, str]]) -> None:
+    path = two_shots(tmp_path / "a.avi")
+    selection = Selection(policy="track", hold=3, smooth=2, cuts=cuts)
+    rows = crops_of(path, tmp_path / "crops", selection)
+    assert [(row["face"], row["status"]) for row in rows] == faces
+    ours = [frame.faces[0].face for frame in cut(path, selection, 64)]
+    assert [("" if face.number is None else str(face.number), face.status) for face in ours] == faces
+    x = np.array([face.detection.points[0, 0] for face in ours if face.detection])
+    assert np.allclose(x, np.where(np.arange(len(x)) < 6, 40, 48), atol=0.5) == cuts
+
+
 class _Shades(MarkerDetector):
     """Gives the grey of the image's corner with every face."""
 
