@@ -17,7 +17,7 @@ from faceflow.images import Image
 Sketch = NDArray[np.float32]
 
 _WIDTH, _HEIGHT = 32, 24  # of a sketch
-_SAMPLES = 4  # pixels of a frame that are read for one of a sketch, per axis
+_SAMPLES = 3  # pixels of a frame that are read for one of a sketch, per axis
 _NEAR = (9, 9)  # pixels of twice a sketch: what its contrast is measured in
 _NOISE = 3.0  # grey levels of contrast that show nothing
 _BLANK = 2.0  # standard deviation of grey below which there is no picture, as between two fades
