@@ -48,6 +48,7 @@ def crop(
     selection: str | None = None,
     hold: int | None = None,
     smooth: int | None = None,
+    cuts: bool | None = None,
     every: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
@@ -76,6 +77,7 @@ def crop(
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         smooth: frames on either side that steady the alignment in videos.
+        cuts: whether cuts of videos are found; faces after one have new numbers.
         every: 5 takes every fifth frame of a video.
         start_s: seconds of a video to leave out.
         end_s: second at which to stop.
@@ -99,6 +101,7 @@ def crop(
         "selection.policy": selection,
         "selection.hold": hold,
         "selection.smooth": smooth,
+        "selection.cuts": cuts,
         "frames.every": every,
         "frames.start_s": start_s,
         "frames.end_s": end_s,

@@ -23,6 +23,7 @@ def load(
     selection: str | None = None,
     hold: int | None = None,
     selection_smooth: int | None = None,
+    cuts: bool | None = None,
     every: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
@@ -55,6 +56,7 @@ def load(
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
+        cuts: whether cuts of videos are found; faces after one have new numbers.
         every: 5 reads every fifth frame of a video.
         start_s: seconds of a video to leave out.
         end_s: second at which to stop.
@@ -86,6 +88,7 @@ def load(
         "selection.policy": selection,
         "selection.hold": hold,
         "selection.smooth": selection_smooth,
+        "selection.cuts": cuts,
         "frames.every": every,
         "frames.start_s": start_s,
         "frames.end_s": end_s,

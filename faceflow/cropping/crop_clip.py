@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceflow.checks import check_choice, check_whole
+from faceflow.checks import check_boolean, check_choice, check_whole
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_rows import FaceRow, write_rows
 from faceflow.cropping.detection_log import DetectionLog
@@ -22,6 +22,7 @@ from faceflow.cropping.source_state import store_source
 from faceflow.datasets.published import ZipMember
 from faceflow.errors import DataError
 from faceflow.faces.align import Recipe
+from faceflow.faces.cuts import mark_cuts
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.feature_file import FeatureSpool, feature_file, pack
 from faceflow.faces.prefetch import frame_bytes, prefetch
@@ -40,12 +41,16 @@ _AHEAD = 4  # frames decoded before they are searched, and searched before they 
 
 @dataclass(frozen=True, kw_only=True)
 class CropSettings:
-    """How faces are chosen, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`."""
+    """How faces are chosen, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`.
+
+    `cuts`: whether videos are searched for cuts, over which no face is followed.
+    """
 
     recipe: Recipe
     policy: str
     hold: int
     smooth: int
+    cuts: bool
     frames: FrameRange
     format: str
     quality: int
@@ -54,6 +59,7 @@ class CropSettings:
         """Check the values before anything is read."""
         Selector(policy=self.policy, hold=self.hold, min_score=0.0)
         smooth([], radius=self.smooth)
+        check_boolean(self.cuts, key="selection.cuts")
         check_choice(self.format, key="image.format", options=FORMATS)
         check_whole(self.quality, key="image.quality", lowest=1, highest=100, expected="a whole number 1..100")
 
@@ -61,7 +67,7 @@ class CropSettings:
         """Plain data by config key."""
         return {
             "align": self.recipe.to_dict(),
-            "selection": {"policy": self.policy, "hold": self.hold, "smooth": self.smooth},
+            "selection": {"policy": self.policy, "hold": self.hold, "smooth": self.smooth, "cuts": self.cuts},
             "frames": dataclasses.asdict(self.frames),
             "image": {"format": self.format, "quality": self.quality},
         }
@@ -129,7 +135,7 @@ def _chosen_faces(
     with (
         _local_file(clip, path.parent) as file,
         DetectionLog(path) as known,
-        contextlib.closing(prefetch(_frames(clip, file, settings.frames), _AHEAD, weigh=frame_bytes)) as frames,
+        contextlib.closing(prefetch(_frames(clip, file, settings), _AHEAD, weigh=frame_bytes)) as frames,
         contextlib.closing(
             prefetch(
                 _searched(warn_of_faults(frames, clip.frame_file), detector, known),
@@ -148,13 +154,14 @@ def _chosen_faces(
         yield from smooth(chosen, radius=settings.smooth if clip.sequence else 0)
 
 
-def _frames(clip: Clip, file: Path, frames: FrameRange) -> Iterator[Frame]:
+def _frames(clip: Clip, file: Path, settings: CropSettings) -> Iterator[Frame]:
+    marked = mark_cuts if settings.cuts and clip.sequence else iter
     if clip.images is not None:
-        every = frames.every if clip.sequence else 1  # photographs are no frames
-        yield from read_images({n: path for n, path in clip.images.items() if not (n - 1) % every})
+        every = settings.frames.every if clip.sequence else 1  # photographs are no frames
+        yield from marked(read_images({n: path for n, path in clip.images.items() if not (n - 1) % every}))
         return
     try:
-        yield from read_video(file, frames)
+        yield from marked(read_video(file, settings.frames))
     except DataError as error:
         raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
 

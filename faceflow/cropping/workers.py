@@ -26,7 +26,7 @@ from faceflow.worker_pool import run_in_workers, tell_done
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-_UNSAID = {"detector.features": False}  # by an earlier version, which kept none
+_UNSAID = {"detector.features": False, "selection.cuts": False}  # by an earlier version, which had neither
 _SHARD_WRITES_S = 600  # another shard may still be writing what is younger
 
 

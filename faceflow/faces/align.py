@@ -13,7 +13,7 @@ import numpy as np
 from faceflow.checks import check_boolean, check_choice, check_number, check_whole
 from faceflow.errors import ConfigError, suggest
 from faceflow.faces.detector import Array, Detection
-from faceflow.faces.geometry import BORDERS, INTERPOLATIONS, roll, rotation, similarity, warp
+from faceflow.faces.geometry import BORDERS, INTERPOLATIONS, frontal_eye_distance, roll, rotation, similarity, warp
 from faceflow.images import Image
 
 _SMALLEST_FACE = 1.0  # pixels; keeps a transform invertible whatever a detector says
@@ -53,10 +53,12 @@ class Recipe(abc.ABC):
         if preset not in tuple(RECIPES):
             raise ConfigError(f"align.preset: expected a way to align, got {preset!r}; {suggest(str(preset), RECIPES)}")
         kind = RECIPES[preset]
-        known = {field.name for field in dataclasses.fields(kind)}
+        fields = dataclasses.fields(kind)
+        known = {field.name for field in fields}
         if unknown := sorted(map(str, values.keys() - known)):
             raise ConfigError(f"align.{unknown[0]}: preset '{preset}' has no such key; {suggest(unknown[0], known)}")
-        if missing := sorted(known - values.keys()):
+        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+        if missing := sorted(needed - values.keys()):
             raise ConfigError(f"align.{missing[0]}: expected a value, got none; preset '{preset}' needs it")
         return kind(**values)
 
@@ -95,6 +97,10 @@ class EyesRecipe(Recipe):
 
     `eye_distance` is the distance between them and `eye_height` their distance from the top, both as shares of the
     crop's side; `roll` turns the head upright. Without it only the point between the eyes has a fixed place.
+
+    The eyes of a head that turns to its side come closer to each other; `max_enlargement` is how many times its size
+    from the front the face may have for that. From there on the face keeps its size, and the eyes leave their places.
+    None, as in recipes of version 0.1.0, which lack it: any size.
     """
 
     preset = "eyes"
@@ -102,6 +108,7 @@ class EyesRecipe(Recipe):
     eye_distance: float
     eye_height: float
     roll: bool
+    max_enlargement: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -111,13 +118,23 @@ class EyesRecipe(Recipe):
                 getattr(self, name), key=f"align.{name}", expected="a share in 0..1", valid=lambda share: 0 < share < 1
             )
         check_boolean(self.roll, key="align.roll")
+        if self.max_enlargement is not None:
+            check_number(
+                self.max_enlargement,
+                key="align.max_enlargement",
+                expected="a number >= 1, or null",
+                valid=lambda times: times >= 1,
+            )
 
     def affine(self, face: Detection) -> Array:
         """Transform that brings both eyes to their places."""
         left, right = self._points(face, 2, "both eyes")
+        nose, distance = face.points[2], math.dist(left, right)
+        if self.max_enlargement is not None and np.isfinite(nose).all():
+            distance = max(distance, frontal_eye_distance(left, right, nose) / self.max_enlargement)
         return similarity(
             angle=roll(left, right) if self.roll else 0.0,
-            scale=self.eye_distance * self.size / max(math.dist(left, right), _SMALLEST_FACE),
+            scale=self.eye_distance * self.size / max(distance, _SMALLEST_FACE),
             anchor=(left + right) / 2,
             place=self._place(0.5, self.eye_height),
         )

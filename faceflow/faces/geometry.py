@@ -17,6 +17,9 @@ BORDERS = {"replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 INTERPOLATIONS = ("area", "linear")
 
 _MAX_SAMPLES = 16  # per crop pixel and axis: bounds the memory that a huge face takes
+# From the point between the eyes to the nose tip, in eye distances; of rendered heads turned up to 60 degrees, between
+# what MediaPipe's landmarks and its boxes give.
+_NOSE = 0.84
 
 
 def similarity(*, angle: float, scale: float, anchor: Array, place: Array) -> Array:
@@ -35,6 +38,21 @@ def roll(left: Array, right: Array) -> float:
     """Angle of the line from one point to another."""
     x, y = right - left
     return math.atan2(y, x)
+
+
+def frontal_eye_distance(left: Array, right: Array, nose: Array) -> float:
+    """Distance that the eyes of a turned head would have from the front, as seen from as far away.
+
+    The nose tip lies before and below the middle of the eyes, at a right angle to the line between them, so that these
+    three points show how far the head is turned, whatever the mouth does: the pose of a known triangle under weak
+    perspective (Alter 1994, "3-D pose from 3 points using weak-perspective", IEEE TPAMI 16(8)). With the eyes `d` apart
+    in the image, the nose tip `x` along their line and `y` across it, and `n` = `_NOSE`, its size `s` is the root of
+    (s^2 - d^2) (n^2 s^2 - x^2 - y^2) = d^2 x^2 at which both brackets are positive.
+    """
+    x, y = rotation(roll(left, right)) @ (nose - (left + right) / 2)
+    seen = math.dist(left, right) * _NOSE
+    total = seen**2 + x**2 + y**2
+    return math.sqrt((total + math.sqrt(max(total**2 - (2 * seen * y) ** 2, 0.0))) / 2) / _NOSE
 
 
 def warp(image: Image, affine: Array, *, size: int, padding: str | int, interpolation: str) -> Image:

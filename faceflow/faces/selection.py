@@ -60,6 +60,11 @@ class Selector:
         self._followed: Face | None = None
         self._missed = 0
 
+    def begin_shot(self) -> None:
+        """Follow nobody any more, as after a cut: a new face may lie where the old one was."""
+        self._tracks.end()
+        self._followed, self._missed = None, 0
+
     def choose(self, detections: Sequence[Detection], *, width: int, height: int) -> list[Face]:
         """Faces of the next frame, at least one row; only `all` gives more.
 
@@ -103,7 +108,7 @@ def choose_faces(
     """Choose the faces of frames, which come in their order with what was detected in them.
 
     Args:
-        searched: a frame that did not decode has one row, which says so.
+        searched: a frame that did not decode has one row, which says so. No face is followed over a cut.
         policy: as in `Selector`.
         hold: as in `Selector`.
         min_score: as in `Selector`.
@@ -116,6 +121,8 @@ def choose_faces(
             continue
         if not sequence:
             selector = Selector(policy=policy, hold=hold, min_score=min_score)
+        if frame.after_cut:
+            selector.begin_shot()
         height, width = frame.image.shape[:2]
         yield frame, selector.choose(detections, width=width, height=height)
 

@@ -25,6 +25,10 @@ class Tracks:
         self._frame = 0
         self._next = 0
 
+    def end(self) -> None:
+        """End all tracks, as at a cut: whatever comes is another face."""
+        self._known = {}
+
     def assign(self, boxes: Sequence[Array]) -> list[int]:
         """Number the faces of the next frame, given their boxes (4,): best overlaps first, each face once."""
         self._frame += 1

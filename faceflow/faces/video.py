@@ -28,13 +28,15 @@ _NEIGHBOURS_S = 1.0  # frames before the first one that is read: from them lines
 class Frame:
     """A decoded frame: `number` from 1, seconds from the start, RGB pixels (H, W, 3).
 
-    `image` is None where it could not be decoded; `fault` then says what was expected and what it is.
+    `image` is None where it could not be decoded; `fault` then says what was expected and what it is. `after_cut`: it
+    begins another shot than the frame before, as far as that was sought.
     """
 
     number: int
     time_s: float | None
     image: Image | None
     fault: str | None = None
+    after_cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from faceflow.checks import check_boolean
 from faceflow.faces.align import Recipe
+from faceflow.faces.cuts import mark_cuts
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.parallel import map_in_order
 from faceflow.faces.prefetch import frame_bytes
@@ -60,18 +62,21 @@ class CutFrame:
 class Selection:
     """Which faces, and how steady: `policy` and `hold` as in `Selector`, `smooth` as in `faces.track_smoothing`.
 
-    `smooth` None stands for that of the model's training crops.
+    `smooth` None stands for that of the model's training crops. `cuts`: whether videos are searched for cuts, over
+    which no face is followed.
     """
 
     policy: str
     hold: int
     smooth: int | None
+    cuts: bool
 
     def __post_init__(self) -> None:
         """Check the values."""
         Selector(policy=self.policy, hold=self.hold, min_score=0.0)
         if self.smooth is not None:
             smooth([], radius=self.smooth)
+        check_boolean(self.cuts, key="selection.cuts")
 
 
 def whole_pictures(
@@ -110,6 +115,8 @@ def aligned_faces(
 
     Every one of the `detectors`, which are alike and open, searches a frame at a time. `inputs` are those of the model.
     """
+    if selection.cuts and sequence:
+        frames = mark_cuts(frames)
     with contextlib.closing(map_in_order(_search, detectors, frames, weigh=frame_bytes)) as searched:
         chosen = choose_faces(
             searched,

@@ -30,6 +30,7 @@ FORMAT = 1
 _RECORD = "render.json"
 # Where MediaPipe sees the eyes of these crops: medians over 1,500 images of the benchmark, five domains.
 _EYE_DISTANCE, _EYE_HEIGHT = 0.333, 0.36
+_MAX_ENLARGEMENT = 1.1  # the renderer keeps the size of a turned head, and at this `align=eyes` comes closest to it
 # Settings that decide what is rendered; the others say where and how fast.
 _DECIDING = (
     *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength", "rest"),
@@ -109,13 +110,14 @@ def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector
         "eye_distance": _EYE_DISTANCE * share,
         "eye_height": 0.5 + (_EYE_HEIGHT - 0.5) * share,
         "roll": True,
+        "max_enlargement": _MAX_ENLARGEMENT,
         "padding": "replicate",
         "interpolation": "area",
     }
     recipe = {
         "detector": {"name": detector.name, **detector.settings},  # its hash would take its model file
         "align": align,
-        "selection": {"policy": "largest", "hold": 0, "smooth": 0},
+        "selection": {"policy": "largest", "hold": 0, "smooth": 0, "cuts": False},
     }
     write_settings(output / "crops.json", recipe, number=1)
 

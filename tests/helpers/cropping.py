@@ -27,6 +27,7 @@ def settings(**changes: Any) -> CropSettings:
         "policy": "track",
         "hold": 2,
         "smooth": 0,
+        "cuts": True,
         "frames": FrameRange(every=1, start_s=0.0, end_s=None),
         "format": "png",
         "quality": 95,

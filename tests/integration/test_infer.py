@@ -81,8 +81,11 @@ def test_the_file_beside_the_table_says_what_made_it(folder: Path) -> None:
     assert says["model"]["file"] == "model.onnx"
     assert len(says["model"]["sha256"]) == 64
     assert says["thresholds"] == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
-    detector = {"name": "markers", "sha256": "0" * 64, "features": False, "level": 0.0}
-    assert says["crop"] == {**CROP, "detector": detector}
+    assert says["crop"] == {
+        "align": {**CROP["align"], "max_enlargement": None},  # as the model, which is of a version before it
+        "detector": {"name": "markers", "sha256": "0" * 64, "features": False, "level": 0.0},
+        "selection": {**CROP["selection"], "cuts": True},
+    }
     assert says["sources"] == [{"name": f"{folder}/video.avi", "fps": 20, "frames": 12}]
     assert (says["rows"], says["complete"], says["label_meaning"]) == (12, True, "probability: that the AU occurs")
     assert says["columns"] == (folder / "a.csv").read_text("utf-8").splitlines()[0].split(",")
@@ -91,12 +94,13 @@ def test_the_file_beside_the_table_says_what_made_it(folder: Path) -> None:
 
 def test_frames_are_cut_as_the_crops_were_that_the_model_learnt(folder: Path) -> None:
     crop = (f"source={folder}/video.avi", f"output={folder}/crops", "image.format=png", "align.size=64")
-    wanted = ("align.interpolation=linear", "selection.policy=track", *MARKERS)
+    wanted = ("align.interpolation=linear", "align.max_enlargement=null", "selection.policy=track", *MARKERS)
     assert run("crop", folder, *crop, *wanted).code == 0
     done(infer(folder, f"source={folder}/video.avi", f"output={folder}/frames.csv", *MARKERS))
     done(infer(folder, f"source={folder}/crops/crops", f"output={folder}/crops.csv", "crops=true"))
     frames, crops = pd.read_csv(folder / "frames.csv"), pd.read_csv(folder / "crops.csv")
-    assert json.loads((folder / "crops/crops.json").read_text("utf-8"))["align"] == CROP["align"]
+    stored = json.loads((folder / "crops/crops.json").read_text("utf-8"))["align"]
+    assert stored == {**CROP["align"], "max_enlargement": None}
     np.testing.assert_allclose(frames[AUS].dropna().to_numpy(), crops[AUS].to_numpy(), atol=1e-6)
     assert len(crops) == 12
 

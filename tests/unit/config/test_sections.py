@@ -16,10 +16,10 @@ INFER = ("onnx=a.onnx", "output=-")
 @pytest.mark.parametrize(
     ("command", "overrides", "line"),
     [
-        ("infer", ["selection=all"], "selection: expected its keys (policy, hold, smooth), got all; *"),
+        ("infer", ["selection=all"], "selection: expected its keys (policy, hold, smooth, cuts), got all; *"),
         ("infer", ["frames=5"], "frames: expected its keys (every, start_s, end_s), got 5; *"),
-        ("infer", ["selection=null"], "selection: expected its keys (policy, hold, smooth), got null; *"),
-        ("infer", ["selection=[1,2]"], "selection: expected its keys (policy, hold, smooth), got [1,2]; *"),
+        ("infer", ["selection=null"], "selection: expected its keys (policy, hold, smooth, cuts), got null; *"),
+        ("infer", ["selection=[1,2]"], "selection: expected its keys (policy, hold, smooth, cuts), got [1,2]; *"),
         ("infer", ["smooth=1", "++selection=all", "frames.every=2"], "selection: expected its keys *"),
         ("crop", ["image=png"], "image: expected its keys (format, quality), got png; *"),
         (

@@ -180,6 +180,7 @@ def test_smoothing_steadies_a_face_without_shifting_it(tmp_path: Path) -> None:
         ({"policy": "biggest"}, "selection.policy"),
         ({"hold": -1}, "selection.hold"),
         ({"smooth": 0.5}, "selection.smooth"),
+        ({"cuts": "yes"}, "selection.cuts"),
         ({"format": "gif"}, "image.format"),
         ({"quality": 0}, "image.quality"),
         ({"quality": 101}, "image.quality"),

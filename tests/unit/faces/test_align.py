@@ -13,6 +13,7 @@ from faceflow.config.paths import config_dir
 from faceflow.errors import ConfigError
 from faceflow.faces.align import Recipe
 from faceflow.faces.detector import Array, Detection
+from faceflow.faces.geometry import frontal_eye_distance
 from faceflow.faces.landmarks import points_of_mesh
 from faceflow.images import Image
 from tests.helpers.affine import transform
@@ -30,6 +31,18 @@ def recipe(name: str, /, **changes: Any) -> Recipe:
 
 def face(points: Array = POINTS, box: tuple[float, float, float, float] = (80, 70, 160, 170)) -> Detection:
     return Detection(box=np.array(box, np.float64), points=points, score=0.9)
+
+
+def head(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
+    """Five points (5, 2) of a head turned by degrees, seen from far away; from the front its eyes are 40 px apart."""
+    points = np.array([[-20, 0, 0], [20, 0, 0], [0, 20, -27], [-15, 45, -10], [15, 45, -10]], np.float64)
+    turned = points
+    for angle, (first, second) in ((yaw, (0, 2)), (pitch, (1, 2)), (roll, (0, 1))):
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        matrix = np.eye(3)
+        matrix[[first, first, second, second], [first, second, first, second]] = cos, -sin, sin, cos
+        turned = turned @ matrix.T
+    return turned[:, :2] + 120.0
 
 
 def turn(degrees: float, center: tuple[float, float], zoom: float = 1.0) -> Array:
@@ -65,6 +78,44 @@ def test_without_roll_the_point_between_the_eyes_has_its_place_and_the_head_stay
     x, y = places[1] - places[0]
     assert math.degrees(math.atan2(y, x)) == pytest.approx(-30)
     assert math.hypot(x, y) == pytest.approx(30)
+
+
+@pytest.mark.parametrize("yaw", [-60, -30, 0, 45, 75])
+@pytest.mark.parametrize("pitch", [-30, 0, 30])
+def test_distance_of_the_eyes_from_the_front_is_seen_in_a_turned_head(yaw: float, pitch: float) -> None:
+    # The nose tip lies hypot(20, 27) = 33.60 px = 0.84 * 40 px from the middle of the eyes, at a right angle to them.
+    points = head(yaw=yaw, pitch=pitch, roll=11)
+    assert frontal_eye_distance(*points[:3]) == pytest.approx(40, rel=1e-3)
+
+
+@pytest.mark.parametrize("pitch", [-20, 0, 20])
+def test_a_face_turned_to_its_side_is_enlarged_so_many_times_at_most(pitch: float) -> None:
+    def size(yaw: float, **changes: Any) -> float:
+        affine = recipe("eyes", **changes).affine(face(head(yaw=yaw, pitch=pitch)))
+        return math.sqrt(np.linalg.det(affine[:, :2])) * 40 / (0.3 * 224)
+
+    assert size(60, max_enlargement=1.1) == pytest.approx(1.1, rel=1e-3)
+    assert size(-60, max_enlargement=1.1) == pytest.approx(1.1, rel=1e-3)
+    # The eyes, (cos 60, 0, sin 60) apart, are nodded: half as far from each other, or a little more.
+    apart = math.hypot(0.5, math.sin(math.radians(60)) * math.sin(math.radians(pitch)))
+    assert size(60, max_enlargement=None) == pytest.approx(1 / apart)
+
+
+@pytest.mark.parametrize("pitch", [-15, 0, 15])
+@pytest.mark.parametrize("yaw", [-15, 0, 15])
+def test_a_face_that_is_hardly_turned_is_cut_as_ever(yaw: float, pitch: float) -> None:
+    slightly = face(head(yaw=yaw, pitch=pitch, roll=20))
+    before = recipe("eyes", max_enlargement=None).affine(slightly)
+    np.testing.assert_array_equal(recipe("eyes").affine(slightly), before)
+
+
+def test_recipes_of_earlier_versions_and_detectors_without_a_nose_bring_both_eyes_to_their_places() -> None:
+    turned = head(yaw=60)
+    stored = {key: value for key, value in recipe("eyes").to_dict().items() if key != "max_enlargement"}
+    noseless = np.where(np.arange(5)[:, None] == 2, np.nan, turned)
+    for affine in (Recipe.from_dict(stored).affine(face(turned)), recipe("eyes").affine(face(noseless))):
+        across = np.diff(transform(affine, turned[:2]), axis=0)
+        np.testing.assert_allclose(across, [[0.3 * 224, 0]], atol=1e-9)
 
 
 def test_box_is_centred_with_its_margin() -> None:
@@ -205,6 +256,7 @@ def test_mouth_corners_that_no_detector_gives_are_asked_for_only_where_needed() 
         ({"interpolation": "cubic"}, r"align.interpolation: expected area or linear, got 'cubic'"),
         ({"eye_distance": 1.2}, r"align.eye_distance: expected a share in 0..1, got 1.2"),
         ({"roll": 1}, r"align.roll: expected true or false, got 1"),
+        ({"max_enlargement": 0.9}, r"align.max_enlargement: expected a number >= 1, or null, got 0.9"),
     ],
 )
 def test_mistakes_are_named_by_their_key(changes: dict[str, Any], message: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -144,6 +145,51 @@ def test_two_faces_never_share_a_number_though_both_overlap_one_of_before() -> N
     assert {face.number: face.detection.box[0] for face in found if face.detection} == {0: 110, 1: 140}
 
 
+def test_nobody_is_followed_into_another_shot_though_a_face_lies_where_the_old_one_was() -> None:
+    following = selector("track", hold=5)
+    assert only(following, seen(100), seen(300, side=60)) == (0, "ok", 100)
+    following.begin_shot()
+    assert only(following, seen(105), seen(300, side=160)) == (3, "ok", 300)
+    following.begin_shot()
+    assert only(following) == (None, "no_face", -1)
+
+
+@pytest.mark.parametrize("policy", ["largest", "center", "all"])
+def test_faces_of_another_shot_have_new_numbers(policy: str) -> None:
+    everyone = selector(policy)
+    assert only(everyone, seen(100))[0] == 0
+    everyone.begin_shot()
+    assert only(everyone, seen(100))[0] == 1
+
+
+def test_people_who_pass_each_other_keep_their_numbers() -> None:
+    everyone = selector("all")
+    for frame in range(20):
+        near, far = seen(100 + 20 * frame, 80, side=140), seen(480 - 20 * frame, 100)
+        found = chosen(everyone, *([near, far] if frame % 2 else [far, near]))
+        places = {face.number: face.detection for face in found}
+        assert places == ({1: near, 0: far})
+
+
+def test_numbers_stay_with_places_where_two_faces_swap_from_one_frame_to_the_next() -> None:
+    # Boxes do not tell people apart: those who swap behind each other's backs are the same numbers.
+    everyone = selector("all")
+    for places in ((100, 400), (400, 100), (100, 400)):
+        found = chosen(everyone, *map(seen, places))
+        assert {face.number: face.detection.box[0] for face in found if face.detection} == {0: 100, 1: 400}
+
+
+def test_a_face_that_enters_while_another_leaves_is_another() -> None:
+    following, everyone = selector("track", hold=2), selector("all", hold=2)
+    assert only(following, seen(540)) == (0, "ok", 540)
+    chosen(everyone, seen(540))
+    for x in (0, 20):
+        assert only(following, seen(x)) == (0, "tracked", 540)
+        assert [face.number for face in chosen(everyone, seen(x))] == [1]
+    assert only(following, seen(40)) == (1, "ok", 40)
+    assert only(following, seen(60), seen(540)) == (1, "ok", 60)
+
+
 @pytest.mark.parametrize(
     ("policy", "hold", "message"),
     [
@@ -175,6 +221,14 @@ def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_anew() -> 
     first = numbers(searched, sequence=True)
     assert first[0] == first[2] != first[1]
     assert len(set(numbers(searched, sequence=False))) == 1
+
+
+@pytest.mark.parametrize("policy", ["track", "largest", "all"])
+def test_no_track_spans_a_cut(policy: str) -> None:
+    searched = frames([seen(10)], [seen(10)], [], [seen(10)])
+    searched[2] = (dataclasses.replace(searched[2][0], after_cut=True), [])
+    rows = [faces for _, faces in choose_faces(searched, policy=policy, hold=5, min_score=0.5, sequence=True)]
+    assert [(face.number, face.status) for (face,) in rows] == [(0, "ok"), (0, "ok"), (None, "no_face"), (1, "ok")]
 
 
 def test_a_frame_that_did_not_decode_has_one_row_and_is_no_miss() -> None:

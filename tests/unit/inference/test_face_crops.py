@@ -35,6 +35,7 @@ def crops_of(path: Path, output: Path, selection: Selection) -> list[dict[str, s
         policy=selection.policy,
         hold=selection.hold,
         smooth=selection.smooth,
+        cuts=selection.cuts,
         frames=ALL,
         format="png",
         quality=95,
@@ -67,7 +68,7 @@ def two_people() -> list[Any]:
 @pytest.mark.parametrize(("policy", "smooth"), [("track", 2), ("track", 0), ("all", 1), ("largest", 0), ("center", 2)])
 def test_faces_of_a_video_are_cut_as_crops_are(tmp_path: Path, policy: str, smooth: int, size: int) -> None:
     path = write_video(tmp_path / "a.avi", two_people())
-    selection = Selection(policy=policy, hold=3, smooth=smooth)
+    selection = Selection(policy=policy, hold=3, smooth=smooth, cuts=True)
     rows = crops_of(path, tmp_path / "crops", selection)
     ours = [(frame, face) for frame in cut(path, selection, size) for face in frame.faces]
     assert len(ours) == len(rows)
@@ -83,6 +84,35 @@ def test_faces_of_a_video_are_cut_as_crops_are(tmp_path: Path, policy: str, smoo
     assert scored >= 8
 
 
+def two_shots(path: Path) -> Path:
+    """Video of a face in two rooms, at a place and 8 px beside it; it is missed in the frame after the cut."""
+    frames = []
+    for n in range(12):
+        shot = n // 6
+        room = np.random.default_rng(shot).integers(60, 140, (8, 8, 1), np.uint8)
+        image = np.ascontiguousarray(room.repeat(12, axis=0).repeat(12, axis=1).repeat(3, axis=2))
+        frames.append(image if n == 6 else draw_face(image, (40 + 8 * shot, 40), (60 + 8 * shot, 40)))
+    return write_video(path, frames)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "faces"),
+    [
+        (True, [*[("0", "ok")] * 6, ("", "no_face"), *[("1", "ok")] * 5]),
+        (False, [*[("0", "ok")] * 6, ("0", "tracked"), *[("0", "ok")] * 5]),
+    ],
+)
+def test_no_face_is_followed_or_steadied_over_a_cut(tmp_path: Path, cuts: bool, faces: list[tuple[str, str]]) -> None:
+    path = two_shots(tmp_path / "a.avi")
+    selection = Selection(policy="track", hold=3, smooth=2, cuts=cuts)
+    rows = crops_of(path, tmp_path / "crops", selection)
+    assert [(row["face"], row["status"]) for row in rows] == faces
+    ours = [frame.faces[0].face for frame in cut(path, selection, 64)]
+    assert [("" if face.number is None else str(face.number), face.status) for face in ours] == faces
+    x = np.array([face.detection.points[0, 0] for face in ours if face.detection])
+    assert np.allclose(x, np.where(np.arange(len(x)) < 6, 40, 48), atol=0.5) == cuts
+
+
 class _Shades(MarkerDetector):
     """Gives the grey of the image's corner with every face."""
 
@@ -93,7 +123,7 @@ class _Shades(MarkerDetector):
 
 def test_extras_of_a_detector_stay_with_the_face_they_were_seen_on() -> None:
     frames = [Frame(n + 1, n / 10, image) for n, image in enumerate(two_people())]
-    selection = Selection(policy="track", hold=3, smooth=2)
+    selection = Selection(policy="track", hold=3, smooth=2, cuts=True)
     found = aligned_faces(frames, [_Shades()], Recipe.from_dict(EYES), selection, 64, sequence=True)
     shades = [frame.faces[0].face.detection.extras["grey"] for frame in found if frame.faces[0].face.detection]
     # 60 + 5 n; frames 5 and 6 miss the face, whose last place and number stand.
@@ -103,7 +133,7 @@ def test_extras_of_a_detector_stay_with_the_face_they_were_seen_on() -> None:
 def test_pictures_are_not_followed(tmp_path: Path) -> None:
     for n, x in enumerate((30, 40, 50)):
         write_photo(tmp_path / f"{n}.png", face_at(x, 40))
-    selection = Selection(policy="track", hold=5, smooth=2)
+    selection = Selection(policy="track", hold=5, smooth=2, cuts=True)
     frames = cut(tmp_path, selection, 64)
     rows = crops_of(tmp_path, tmp_path / "crops", selection)
     assert [frame.faces[0].face.number for frame in frames] == [0, 0, 0]
@@ -136,8 +166,8 @@ def test_a_model_that_does_not_say_how_faces_were_cut_asks_for_it(crop: Any) -> 
 
 @pytest.mark.parametrize(("wanted", "smooth"), [(None, 2), (0, 0), (4, 4)])
 def test_smoothing_is_that_of_the_training_faces_unless_the_user_says_otherwise(wanted: Any, smooth: int) -> None:
-    assert choose_selection(contract(), Selection(policy="all", hold=1, smooth=wanted)).smooth == smooth
-    assert choose_selection(contract(crop=None), Selection(policy="all", hold=1, smooth=None)).smooth == 0
+    assert choose_selection(contract(), Selection(policy="all", hold=1, smooth=wanted, cuts=True)).smooth == smooth
+    assert choose_selection(contract(crop=None), Selection(policy="all", hold=1, smooth=None, cuts=True)).smooth == 0
 
 
 def test_another_detector_is_refused_unless_asked_for() -> None:
@@ -163,9 +193,10 @@ def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(capl
         ({"policy": "al"}, "selection.policy: expected largest, center, track, all, got 'al'; did you mean 'all'"),
         ({"hold": -1}, "selection.hold: expected frames >= 0, got -1"),
         ({"smooth": 1.5}, "selection.smooth: expected frames >= 0, got 1.5"),
+        ({"cuts": 0.5}, "selection.cuts: expected true or false, got 0.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes: Any, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Selection(**{"policy": "track", "hold": 5, "smooth": None, **changes})
+        Selection(**{"policy": "track", "hold": 5, "smooth": None, "cuts": True, **changes})
     assert str(caught.value).startswith(line)
