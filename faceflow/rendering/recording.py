@@ -165,15 +165,16 @@ class Renderer:
         assert video is not None
         domain = settings.domains[recording.domain]
         frames, events = render_frames(subject, domain, video, settings.rates, settings.frames, seeds)
-        name, rows = recording.video_name(video.layout), []
+        name, rows, shown = recording.video_name(video.layout), [], []
         with video_writer(output / name, video) as write:
             for number, frame in enumerate(frames, start=1):
                 write(frame.image)
+                shown.append((frame.left, frame.right))
                 rows.append({**_row(name, number, frame), "time_s": round((number - 1) / video.fps, 4)})
                 tell(1)
         if video.layout == "disfa":
             write_disfa_labels(output, recording.subject, [row["labels"] for row in rows])
-        return {"rows": rows, "events": event_rows(events, video.fps)}
+        return {"rows": rows, "events": event_rows(events, video.fps, shown)}
 
     def picture_au(self, au: str, people: int) -> list[list[Image]]:
         """Rows of pictures of persons who show nothing, and this AU: weakly, fully, on the left alone, on the right."""

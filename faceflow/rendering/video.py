@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ import numpy as np
 from faceflow.errors import DataError
 from faceflow.files import whole_file
 from faceflow.images import Image
-from faceflow.rendering.action_units import AUS, level
+from faceflow.rendering.action_units import AUS, Intensities, level
 from faceflow.rendering.background import paint_background
 from faceflow.rendering.camera import Camera, FrameFraming
 from faceflow.rendering.domain import Domain
@@ -29,6 +30,7 @@ VIDEOS = "videos"
 DISFA_AUS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 _FACE_CM = 12.0  # between chin and brows
 _SWAY = 0.02  # of the width
+_SEEN = ("AU25", "AU45")  # whose events are measured
 _SHUT = 2  # intensity of AU45 from which eyes are not seen
 
 
@@ -126,20 +128,56 @@ def _count_frames(path: Path) -> int:
         capture.release()
 
 
-def event_rows(events: list[Event], fps: float) -> list[dict[str, Any]]:
-    """A row for each AU of each event and side: its phases in frames from 1, as faceflow-crop counts, and seconds."""
+def event_rows(
+    events: Sequence[Event], fps: float, shown: Sequence[tuple[Intensities, Intensities]]
+) -> list[dict[str, Any]]:
+    """A row for each AU of each event and side: its phases in frames from 1, as faceflow-crop counts, and seconds.
+
+    AU25 and AU45 are what is seen: other AUs part the lips or keep them closed, and people blink besides.
+
+    Args:
+        events: as planned.
+        fps: frames per second.
+        shown: intensities of the left and the right side in every frame.
+    """
     rows = []
     for event in events:
+        phases = {name: getattr(event, name) for name in ("onset", "apex", "offset", "end")}
         for au in AUS:
-            on_left, on_right = level(event.left[au]), level(event.right[au])
-            sides = [("both", on_left)] if on_left == on_right else [("left", on_left), ("right", on_right)]
-            for side, most in sides:
-                if most:
-                    phases = {name: getattr(event, name) for name in ("onset", "apex", "offset", "end")}
-                    frames = {f"{name}_frame": round(frame) + 1 for name, frame in phases.items()}
-                    seconds = {f"{name}_s": round(frame / fps, 3) for name, frame in phases.items()}
-                    rows.append({"au": au, "side": side, "level": most, **frames, **seconds})
+            if au not in _SEEN:
+                rows += _sides(au, fps, [(level(event.left[au]), phases)], [(level(event.right[au]), phases)])
+    for au in _SEEN:
+        rows += _sides(au, fps, *(_phases([sides[side][au] for sides in shown]) for side in range(2)))
+    return sorted(rows, key=lambda row: row["onset_s"])
+
+
+def _sides(au: str, fps: float, *sides: Sequence[tuple[int, Mapping[str, float]]]) -> list[dict[str, Any]]:
+    """Rows of the levels and phases of the left and the right side; joined where they are the same."""
+    left, right = sides
+    named = [("both", left)] if left == right else [("left", left), ("right", right)]
+    rows = []
+    for side, found in named:
+        for most, phases in found:
+            if most:
+                frames = {f"{name}_frame": round(frame) + 1 for name, frame in phases.items()}
+                seconds = {f"{name}_s": round(frame / fps, 3) for name, frame in phases.items()}
+                rows.append({"au": au, "side": side, "level": most, **frames, **seconds})
     return rows
+
+
+def _phases(curve: Sequence[float]) -> list[tuple[int, Mapping[str, float]]]:
+    """Level and phases of each stretch in which a curve is above 0; the apex lasts while it has 0.95 of its most."""
+    found: list[tuple[int, Mapping[str, float]]] = []
+    frame = 0
+    for above, group in itertools.groupby(curve, key=lambda intensity: intensity > 0):
+        values = list(group)
+        start, frame = frame, frame + len(values)
+        if above:
+            top = [start + place for place, value in enumerate(values) if value >= 0.95 * max(values)]
+            end = min(frame, len(curve) - 1)
+            phases = {"onset": max(start - 1, 0), "apex": top[0], "offset": top[-1], "end": end}
+            found.append((level(max(values)), phases))
+    return found
 
 
 def write_disfa_labels(output: Path, subject: str, levels: Sequence[Mapping[str, int]]) -> None:

@@ -85,7 +85,7 @@ def test_events_follow_each_other_and_end_within_the_video() -> None:
 
 
 def test_the_table_of_events_counts_frames_from_one() -> None:
-    rows = event_rows([SMILE], 20)
+    rows = event_rows([SMILE], 20, [(relaxed(), relaxed())] * 60)
     assert [(row["au"], row["side"], row["level"]) for row in rows] == [
         ("AU6", "right", 3),
         ("AU12", "left", 4),
@@ -93,6 +93,22 @@ def test_the_table_of_events_counts_frames_from_one() -> None:
     ]
     assert rows[0]["onset_frame"] == 11
     assert rows[0]["end_s"] == 2.5
+
+
+def test_events_of_parted_lips_and_blinks_are_those_that_are_seen() -> None:
+    planned = dataclasses.replace(SMILE, left={**relaxed(), "AU25": 3.0}, right={**relaxed(), "AU25": 3.0})
+    parted = [0, 0, 1, 2.1, 2.0, 1, 0, 0.3, 0, 0]
+    shut = [0, 0, 0, 0, 0, 0, 0, 2.5, 5, 2.5]  # the video ends before the eye is open
+    frames = [
+        ({**relaxed(), "AU25": lips, "AU45": lid}, {**relaxed(), "AU25": lips})
+        for lips, lid in zip(parted, shut, strict=True)
+    ]
+    rows = event_rows([planned], 10, frames)
+    names = ("au", "side", "level", "onset_frame", "apex_frame", "offset_frame", "end_frame", "end_s")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("AU25", "both", 2, 2, 4, 5, 7, 0.6),
+        ("AU45", "left", 5, 7, 9, 9, 10, 0.9),
+    ]
 
 
 def test_labels_in_disfas_layout_are_the_larger_side_of_every_frame(tmp_path: Path) -> None:
