@@ -1,4 +1,4 @@
-"""Errors that a user can mend. The text is one line: what and where, expected, got, next step."""
+"""Errors that a user can fix. The text is one line: what and where, expected, got, next step."""
 
 from __future__ import annotations
 

@@ -271,7 +271,7 @@ def _command(name: str, jobs: int, *overrides: str) -> None:
     )
     if finished.returncode:
         _say(finished.stderr[-2000:])
-        sys.exit(f"faceflow-{name} ended with code {finished.returncode}; mend it and start the study again")
+        sys.exit(f"faceflow-{name} ended with code {finished.returncode}; fix it and start the study again")
 
 
 def _say(text: str) -> None:

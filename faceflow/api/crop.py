@@ -63,7 +63,8 @@ def crop(
         faceflow.crop(source="photos", labels="codes.csv", output="faces").labels
         faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels
 
-    Called again with the same settings, it goes on where it was stopped.
+    Beside the crops, `features/` has landmarks, blendshapes and pose of each. Called again with the same settings, it
+    goes on where it was stopped.
 
     Args:
         overrides: any settings as on the command line.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faceflow
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
@@ -95,7 +94,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         detector = instantiate(cfg["detector"], key="detector")
         part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
         with claimed(part, key="output", folder=shard.count == 1):
-            store_recipe(output, settings, detector, faceflow.__version__)
+            store_recipe(output, settings, detector)
             if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
                 return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             counts, failures, crops = _summarize(output, clips)
@@ -110,7 +109,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if features:
-                print_lines(f"Features: {output / FOLDER}: landmarks, blendshapes and pose of {features} crops")
+                # Pictures at the top of a source have theirs in one file beside the folder.
+                shown = output / FOLDER if (output / FOLDER).is_dir() else output / (FOLDER + SUFFIX)
+                print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
                 raise DataError(
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -12,22 +11,22 @@ from pathlib import Path
 import cv2
 
 from faceflow.checks import check_parallel, check_whole
-from faceflow.config.values import leaves
+from faceflow.config.result_settings import differing_setting, write_settings
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import CROPS, FORMATS, PROGRESS, ROWS, CropSettings, crop_clip, rows_file, tidy
 from faceflow.cropping.crop_rows import join_rows
 from faceflow.cropping.source_state import check_source
-from faceflow.errors import ConfigError, DataError
+from faceflow.errors import ConfigError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video_file import describe_video
-from faceflow.files import remove_leftovers, whole_file
+from faceflow.files import remove_leftovers
 from faceflow.progress import progress_bar
 from faceflow.worker_pool import run_in_workers, tell_done
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-_SAID = {"format", "faceflow"}  # by crops.json, and no setting
+_UNSAID = {"detector.features": False}  # by an earlier version, which kept none
 _SHARD_WRITES_S = 600  # another shard may still be writing what is younger
 
 
@@ -46,7 +45,7 @@ class Shard:
         check_whole(self.index, key="shard.index", lowest=0, highest=last, expected=expected)
 
 
-def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, version: str) -> None:
+def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -> None:
     """Write `crops.json`, or hold it against what is there: one folder never mixes two ways to crop.
 
     Raises:
@@ -55,28 +54,14 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector, v
     path = output / "crops.json"
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
-        try:
-            # Before there were features, none were kept.
-            theirs = {"detector.features": False} | leaves(json.loads(path.read_text("utf-8")))
-        except (ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path}: expected the settings of these crops, got no JSON of them; choose another output"
-            ) from error
-        ours = leaves(wanted)
-        differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
-        if not differing:
+        difference = differing_setting(path, wanted, results="crops", unsaid=_UNSAID)
+        if not difference:
             return
         crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)
         if any(crops) or any((output / PROGRESS).rglob(ROWS)):
-            key = differing[0]
-            raise ConfigError(
-                f"{key}: expected {theirs.get(key)!r} as for the crops in '{output}', got {ours.get(key)!r}; "
-                "repeat those settings, or choose another output"
-            )
+            raise ConfigError(difference)
         shutil.rmtree(output / PROGRESS, ignore_errors=True)  # what a run with a mistake searched and could not crop
-    with whole_file(path) as partial:
-        content = {"format": FORMAT, "faceflow": version} | wanted
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_settings(path, wanted, number=FORMAT)
 
 
 def crop_clips(

@@ -51,7 +51,9 @@ class FeatureStore:
                 content = file.read(kind.itemsize)
             return unpack(np.frombuffer(content, kind, count=1)[0])
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: expected the features it had before, got '{error}'; crop again") from error
+            raise DataError(
+                f"{path}: expected the features it had before, got '{error}'; crop again to another output"
+            ) from error
 
 
 def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
@@ -93,7 +95,7 @@ def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
         if held != expected:
             raise DataError(
                 f"{paths[places[0, row]]}: expected features of the crops in '{Path(files[row]).parent}', got those of "
-                f"other pictures, as for '{Path(files[row]).name}'; crop again"
+                f"other pictures, as for '{Path(files[row]).name}'; crop again to another output"
             )
     return FeatureStore(paths=tuple(paths), kinds=tuple(kinds), starts=tuple(starts), file=places[0], record=places[1])
 

@@ -214,7 +214,7 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         others = f" (and {len(faults) - 1} more broken files)" if len(faults) > 1 else ""
         raise DataError(
             f"{file.where(int(rows[position]))}: expected an image, got {fault}: '{table.files[position]}'{others}"
-            f"{like_it(Path(str(table.files[position])))}; mend it, or leave such rows out with {key}.bad_images=skip"
+            f"{like_it(Path(str(table.files[position])))}; fix it, or leave such rows out with {key}.bad_images=skip"
         )
     if len(faults) == len(table):
         images = images_folder(config, file)

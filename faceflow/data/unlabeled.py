@@ -231,7 +231,7 @@ def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: Face
     broken = ", ".join(named) + (f" and {len(faults) - 3} more" if len(faults) > 3 else "")
     if faults and config.bad_images == "error":
         skip = f"{where}.bad_images=skip"
-        raise DataError(f"{where}.path: expected whole images, got {broken}; mend them, or leave them out with {skip}")
+        raise DataError(f"{where}.path: expected whole images, got {broken}; fix them, or leave them out with {skip}")
     if len(faults) == len(table):
         raise DataError(
             f"{where}.path: expected images in '{path}', got none of {files} files, {files - len(table)} excluded and "

@@ -148,7 +148,7 @@ def _read_header(file: Path, lines: Iterator[tuple[int, str]]) -> tuple[dict[str
     for column, header in enumerate(headers[1:], 1):
         found = parse_column(f"AU{header}" if header.isdigit() else header)
         if found and columns.setdefault(found.au, column) != column:
-            raise DataError(f"{file}:{line}: expected a header with every AU once, got {found.au} twice; mend it")
+            raise DataError(f"{file}:{line}: expected a header with every AU once, got {found.au} twice; fix it")
     if not columns:
         raise DataError(f"{file}:{line}: expected a header of AU numbers, got {text[:40]!r}; restore the original file")
     return columns, len(headers)

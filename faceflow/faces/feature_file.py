@@ -47,7 +47,7 @@ def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
     smallest: that of a wrinkled nose stays below 1/10,000.
     """
     points, shapes, pose = np.split(vector.astype(np.float64), _ENDS)
-    points = points.reshape(LANDMARKS, 3)
+    points, shapes = points.reshape(LANDMARKS, 3), shapes.clip(0, 1)
     low, high = points.min(axis=0), points.max(axis=0)
     step = _STEP
     while (high - low).max() / 2 > (_LARGEST - 1) * step:  # the middle is rounded too
@@ -142,8 +142,14 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
         raise
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(path, " ".join(str(error).split())) from error
-    if not isinstance(records, np.memmap) or records.dtype.descr[1:] != np.dtype(_FACE).descr:
+    if (
+        not isinstance(records, np.memmap)
+        or (records.dtype.names or ())[:1] != ("crop",)
+        or records.dtype.descr[1:] != np.dtype(_FACE).descr
+    ):
         raise _damaged(path, "other numbers")
+    if (size := path.stat().st_size) != records.offset + records.nbytes:
+        raise _damaged(path, f"{size} bytes instead of {records.offset + records.nbytes}")
     sound = (records["crop"] != b"") & (records["step"] >= _STEP) & np.isfinite(records["pose"]).all(axis=1)
     if not sound.all():
         raise _damaged(path, f"no face in record {int(np.argmin(sound)) + 1} of {len(records)}")
@@ -151,7 +157,9 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
 
 
 def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again")
+    return DataError(
+        f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output"
+    )
 
 
 _ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))

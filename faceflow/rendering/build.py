@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faceflow.checks import check_choice, check_whole
+from faceflow.checks import check_choice, check_number, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.errors import ConfigError
 from faceflow.rendering.domain import Angle, Domain, Head, Optics
@@ -30,6 +30,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
         check_whole(values[key], key=key, lowest=lowest, highest=highest)
     image = values["image"]
     check_whole(image["size"], key="image.size", lowest=32, highest=_LARGEST)
+    check_number(image["margin"], key="image.margin", expected="a share in 0..1", valid=lambda share: 0 <= share <= 1)
     check_whole(image["quality"], key="image.quality", lowest=1, highest=100)
     video = values["video"]
     check_choice(video["layout"], key="video.layout", options=LAYOUTS)
@@ -38,6 +39,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
         seed=values["seed"],
         frames=values["frames"],
         size=image["size"],
+        margin=image["margin"],
         quality=image["quality"],
         population=_population(values),
         strength=Strength(**values["strength"]),

@@ -74,11 +74,24 @@ class FrameFraming(NamedTuple):
     y: float
 
 
+class Window(NamedTuple):
+    """The part of a picture that an aligned crop of the face would show, in pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
 class Exposure(NamedTuple):
-    """What the camera sees before its sensor: linear light (H, W, 3) times coverage, and coverage (H, W)."""
+    """What the camera sees before its sensor: linear light (H, W, 3) times coverage, and coverage (H, W).
+
+    `window` is where the face is.
+    """
 
     light: Floats
     coverage: Floats
+    window: Window
 
 
 class Buffers:
@@ -96,10 +109,13 @@ class Camera:
     Args:
         width: pixels.
         height: pixels.
+        margin: what a picture shows on each side beyond an aligned crop of the face, as a share of that crop.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, *, margin: float = 0.0) -> None:
         self.size = (width, height)
+        inner = width / (1 + 2 * margin), height / (1 + 2 * margin)
+        self.window = Window((width - inner[0]) / 2, (height - inner[1]) / 2, *inner)
         self._buffers = Buffers(width * _SAMPLES, height * _SAMPLES)
 
     def take(
@@ -133,7 +149,7 @@ class Camera:
         depth = place[2] - posed[:, 2]
         view = np.stack([(posed[:, 0] - place[0]) * distance / depth, -(posed[:, 1] - place[1]) * distance / depth], -1)
         if isinstance(framing, CropFraming):
-            screen = _aligned(view, _eyes_seen(subject.face, posed, place, distance), pose, framing, self.size)
+            screen = _aligned(view, _eyes_seen(subject.face, posed, place, distance), pose, framing, self.window)
         else:
             screen = view * (framing.scale * _SAMPLES) + [framing.x * _SAMPLES, framing.y * _SAMPLES]
         points = np.concatenate([screen, 1000.0 / depth[:, None]], -1).astype(np.float32)
@@ -160,7 +176,7 @@ class Camera:
         )
         light = cv2.resize(np.minimum(buffers.image, _BRIGHTEST), self.size, interpolation=cv2.INTER_AREA)
         coverage = cv2.resize(buffers.coverage, self.size, interpolation=cv2.INTER_AREA)
-        return Exposure(np.asarray(light, np.float32), np.asarray(coverage, np.float32))
+        return Exposure(np.asarray(light, np.float32), np.asarray(coverage, np.float32), self.window)
 
 
 def _posed(subject: Subject, vertices: Floats, pose: Pose) -> Floats:
@@ -187,9 +203,9 @@ def _eyes_seen(face: FaceModel, posed: Floats, camera: Floats, distance: float) 
     return np.array(seen)
 
 
-def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, size: tuple[int, int]) -> Doubles:
+def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, window: Window) -> Doubles:
     """Samples (V, 2) of a crop that is aligned by the eyes, as a detector and `align=eyes` would make it."""
-    width, height = size[0] * _SAMPLES, size[1] * _SAMPLES
+    left, top, width, height = (_SAMPLES * value for value in window)
     middle, across = eyes.mean(0), eyes[1] - eyes[0]
     # Eyes of a turned head are closer to each other; the box of a detector shrinks less.
     between = np.hypot(*across) / max(np.cos(pose.yaw), 0.5) ** 0.85
@@ -197,9 +213,10 @@ def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, size
     scale = _EYE_DISTANCE * width / between * framing.scale
     cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
     # The box lies towards the half of the face that is seen.
-    target = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw), height * (_EYE_HEIGHT + framing.y)
+    target_x = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw) + left
+    target_y = height * (_EYE_HEIGHT + framing.y) + top
     x, y = view[:, 0] - middle[0], view[:, 1] - middle[1]
-    return np.stack([x * cosine - y * sine + target[0], x * sine + y * cosine + target[1]], -1)
+    return np.stack([x * cosine - y * sine + target_x, x * sine + y * cosine + target_y], -1)
 
 
 def _with_shadows(lights: Lights, subject: Subject, posed: Floats) -> ShadowedLights:

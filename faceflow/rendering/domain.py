@@ -169,7 +169,7 @@ class Domain:
         gain = (camera.exposure / self._metered(brightness, exposure)) ** camera.adaptation
         gain *= np.exp(rng.normal(0, camera.exposure_error) + camera.exposure_session * session.brightness)
         image: Doubles = light * gain + background * (1 - coverage)
-        image = self.occluders.cover(image, rng, skin * gain)
+        image = self.occluders.cover(image, exposure.window, rng, skin * gain)
         if camera.lens_blur:
             sigma = camera.lens_blur * min(width, _SHARPEST) / _LENS_REFERENCE
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float64)
@@ -186,10 +186,10 @@ class Domain:
 
     def _metered(self, brightness: Doubles, exposure: Exposure) -> float:
         """Mean brightness of the middle of the face."""
-        height, width = brightness.shape
+        left, top, width, height = exposure.window
         rows, columns = (
-            slice(int(start * side), int(end * side))
-            for (start, end), side in zip(_METERED, (height, width), strict=True)
+            slice(int(first + start * side), int(first + end * side))
+            for (start, end), first, side in zip(_METERED, (top, left), (height, width), strict=True)
         )
         face = exposure.coverage[rows, columns] > 0.9
         return max(float(brightness[rows, columns][face].mean()), 0.01) if face.any() else 0.2

@@ -41,6 +41,7 @@ class RenderSettings:
         seed: of all random draws.
         frames: of each person.
         size: side of an image in pixels.
+        margin: what an image shows on each side beyond an aligned crop of the face, as a share of that crop.
         quality: of JPEG.
         population: who is rendered.
         strength: of everybody's AUs.
@@ -53,6 +54,7 @@ class RenderSettings:
     seed: int
     frames: int
     size: int
+    margin: float
     quality: int
     population: Population
     strength: Strength
@@ -106,7 +108,7 @@ class Renderer:
     @functools.cached_property
     def camera(self) -> Camera:
         """Takes square images."""
-        return Camera(self.settings.size, self.settings.size)
+        return Camera(self.settings.size, self.settings.size, margin=self.settings.margin)
 
     def record(self, recording: Recording, output: Path, tell: Callable[[int], None]) -> None:
         """Render all frames of a recording, then write its rows.

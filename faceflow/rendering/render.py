@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,16 @@ from typing import Any
 import faceflow
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
-from faceflow.config.values import leaves
+from faceflow.config.result_settings import differing_setting, write_settings
 from faceflow.console import plain_table, print_lines, print_tables
-from faceflow.errors import ConfigError, DataError
+from faceflow.errors import ConfigError
 from faceflow.faces.detector import FaceDetector
-from faceflow.files import claimed, remove_leftovers, whole_file
+from faceflow.files import claimed, remove_leftovers
 from faceflow.interruption import kept
 from faceflow.rendering.build import build_settings
 from faceflow.rendering.data_card import write_data_card
 from faceflow.rendering.facekit_files import find_facekit
-from faceflow.rendering.recording import CROPS, PROGRESS, plan_recordings
+from faceflow.rendering.recording import CROPS, PROGRESS, RenderSettings, plan_recordings
 from faceflow.rendering.sequence import VideoSettings
 from faceflow.rendering.sheets import FOLDER, draw_aus, draw_domains
 from faceflow.rendering.tables import EVENTS, FRAMES, LABELS, Counts, write_tables
@@ -31,7 +30,6 @@ FORMAT = 1
 _RECORD = "render.json"
 # Where MediaPipe sees the eyes of these crops: medians over 1,500 images of the benchmark, five domains.
 _EYE_DISTANCE, _EYE_HEIGHT = 0.333, 0.36
-_SAID = {"format", "faceflow"}  # by render.json, and no setting
 # Settings that decide what is rendered; the others say where and how fast.
 _DECIDING = (
     *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength", "rest"),
@@ -77,7 +75,7 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         with claimed(output, key="output", folder=True):
             _store_settings(output, wanted)
             if video is None:
-                _store_recipe(output, settings.size, detector)
+                _store_recipe(output, settings, detector)
             record_all(recordings, settings, output, workers=cfg["workers"])
             remove_leftovers(output, older_than_s=0)
             counts = write_tables(recordings, output, videos=video is not None)
@@ -94,47 +92,32 @@ def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
     """Write render.json, or hold it against what is there: one folder never mixes two data sets."""
     path = output / _RECORD
     if path.exists():
-        try:
-            theirs = leaves(json.loads(path.read_text("utf-8")))
-        except (ValueError, AttributeError) as error:
-            raise DataError(
-                f"{path}: expected the settings of this data set, got no JSON of them; choose another output"
-            ) from error
-        ours = leaves(json.loads(json.dumps(wanted)))
-        differing = [key for key in sorted(ours.keys() | theirs.keys() - _SAID) if ours.get(key) != theirs.get(key)]
-        if not differing:
+        difference = differing_setting(path, wanted, results="faces")
+        if not difference:
             return
         if any((output / PROGRESS).rglob("*.json")) or any(output.rglob("*.jpg")) or any(output.rglob("*.avi")):
-            key = differing[0]
-            raise ConfigError(
-                f"{key}: expected {theirs.get(key)!r} as for the faces in '{output}', got {ours.get(key)!r}; repeat "
-                "those settings, or choose another output"
-            )
-    with whole_file(path) as partial:
-        content = {"format": FORMAT, "faceflow": faceflow.__version__} | dict(wanted)
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            raise ConfigError(difference)
+    write_settings(path, wanted, number=FORMAT)
 
 
-def _store_recipe(output: Path, size: int, detector: FaceDetector) -> None:
+def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector) -> None:
     """Write crops.json as faceflow-crop does: how faces lie in the images, so that others can be cut alike."""
+    share = 1 / (1 + 2 * settings.margin)  # of the image that an aligned crop takes
     align = {
         "preset": "eyes",
-        "size": size,
-        "eye_distance": _EYE_DISTANCE,
-        "eye_height": _EYE_HEIGHT,
+        "size": settings.size,
+        "eye_distance": _EYE_DISTANCE * share,
+        "eye_height": 0.5 + (_EYE_HEIGHT - 0.5) * share,
         "roll": True,
         "padding": "replicate",
         "interpolation": "area",
     }
-    content = {
-        "format": 1,
-        "faceflow": faceflow.__version__,
+    recipe = {
         "detector": {"name": detector.name, **detector.settings},  # its hash would take its model file
         "align": align,
         "selection": {"policy": "largest", "hold": 0, "smooth": 0},
     }
-    with whole_file(output / "crops.json") as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_settings(output / "crops.json", recipe, number=1)
 
 
 def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> None:

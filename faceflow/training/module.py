@@ -232,7 +232,7 @@ class AUModule(L.LightningModule):
         try:
             optimizer = self.optimizer_factory(groups)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"optimizer: {' '.join(str(error).split())}; mend the value") from error
+            raise ConfigError(f"optimizer: {' '.join(str(error).split())}; fix the value") from error
         self.clock = Clock(self.trainer)
         for part in (*self._by_name.values(), self.average):
             if part is not None and part.paced:

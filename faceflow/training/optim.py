@@ -109,7 +109,7 @@ def build_schedule(
         )
     except (TypeError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split()) or "a value out of range"
-        raise ConfigError(f"scheduler.factory: expected values that it accepts, got {reason}; mend them") from error
+        raise ConfigError(f"scheduler.factory: expected values that it accepts, got {reason}; fix them") from error
     schedule = Schedule(scheduler)
     schedule.step_update(0)
     return schedule

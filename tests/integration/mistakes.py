@@ -111,7 +111,7 @@ LABELS = [
     Case("same image, other labels", "DataError: {csv}:42: expected one label row per image, got 's0/0.jpg' with other labels, subject or domain than in line 2; keep the right one", (), table(lambda f: pd.concat([f, f[:1].assign(AU1="3")]))),
 ]
 IMAGES = [
-    Case("no such image", "DataError: {csv}:2: expected an image, got no such file: '{images}/s0/0.jpg'; mend it, or leave such rows out with data.sources.csv.bad_images=skip", (), lambda faces: (faces.images / FIRST).unlink()),
+    Case("no such image", "DataError: {csv}:2: expected an image, got no such file: '{images}/s0/0.jpg'; fix it, or leave such rows out with data.sources.csv.bad_images=skip", (), lambda faces: (faces.images / FIRST).unlink()),
     Case("truncated image", "DataError: {csv}:2: expected an image, got a truncated image: '{images}/s0/0.jpg'; *", (), image(lambda content: content[: len(content) // 2])),
     Case("image of zero bytes", "DataError: {csv}:2: expected an image, got a file of zero bytes: '{images}/s0/0.jpg'; *", (), image(lambda _: b"")),
     Case("not an image", "DataError: {csv}:2: expected an image, got a file that is no JPEG, *: '{images}/s0/0.jpg'; *", (), image(lambda _: b"dear diary, today I trained")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import multiprocessing
 import os
 import shutil
@@ -124,19 +125,22 @@ def test_the_summary_counts_and_both_pictures_are_drawn(clips: Path, tmp_path: P
 
 
 def test_two_shards_are_the_whole(clips: Path, tmp_path: Path) -> None:
-    crop(tmp_path / "whole", f"source={clips}")
-    first = crop(tmp_path / "out", f"source={clips}", "shard={index:1,count:2}")
+    whole = crop(tmp_path / "whole", f"source={clips}", "+detector.features=true")
+    said = f"Features: {tmp_path}/whole/features: landmarks, blendshapes and pose of 27 crops"
+    assert said in whole.stdout.replace("\n", " ")
+    assert json.loads((tmp_path / "whole/summary.json").read_text("utf-8"))["features"] == 27
+    first = crop(tmp_path / "out", f"source={clips}", "shard={index:1,count:2}", "+detector.features=true")
     assert "INFO 2 clips of other shards are not finished; crops.csv is written when all are" in first.stderr
     assert not (tmp_path / "out/crops.csv").exists()
     assert {path.name for path in (tmp_path / "out/crops").iterdir()} == {"b"}
-    crop(tmp_path / "out", f"source={clips}", "shard={index:0,count:2}")
+    crop(tmp_path / "out", f"source={clips}", "shard={index:0,count:2}", "+detector.features=true")
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
 @pytest.mark.slow
 def test_workers_give_what_one_process_gives(clips: Path, tmp_path: Path) -> None:
-    crop(tmp_path / "one", f"source={clips}")
-    crop(tmp_path / "two", f"source={clips}", "workers=2")
+    crop(tmp_path / "one", f"source={clips}", "+detector.features=true")
+    crop(tmp_path / "two", f"source={clips}", "workers=2", "+detector.features=true")
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 

@@ -81,7 +81,8 @@ def test_the_file_beside_the_table_says_what_made_it(folder: Path) -> None:
     assert says["model"]["file"] == "model.onnx"
     assert len(says["model"]["sha256"]) == 64
     assert says["thresholds"] == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
-    assert says["crop"] == {**CROP, "detector": {"name": "markers", "sha256": "0" * 64, "level": 0.0}}
+    detector = {"name": "markers", "sha256": "0" * 64, "features": False, "level": 0.0}
+    assert says["crop"] == {**CROP, "detector": detector}
     assert says["sources"] == [{"name": f"{folder}/video.avi", "fps": 20, "frames": 12}]
     assert (says["rows"], says["complete"], says["label_meaning"]) == (12, True, "probability: that the AU occurs")
     assert says["columns"] == (folder / "a.csv").read_text("utf-8").splitlines()[0].split(",")

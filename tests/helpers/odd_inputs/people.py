@@ -119,7 +119,7 @@ ROWS = [
     Row(fed="accent as two characters on the disk (macOS), as one in the table", thread="owncloud/core#31544", command="train", overrides=TRAIN, prepare=decomposed,
         right="all faces found", check=all_faces),
     Row(fed="`0.JPG` in the table, `0.jpg` on the disk", thread="mcdougallab/modeldb#198", command="train", overrides=TRAIN, prepare=labels(lambda text: text.replace(".jpg", ".JPG")),
-        line="DataError: {folder}/faces/labels.csv:2: expected an image, got no such file: '{folder}/faces/images/s0/0.JPG' (and 19 more broken files), but there is '0.jpg'; mend it, or leave such rows out with data.sources.csv.bad_images=skip"),
+        line="DataError: {folder}/faces/labels.csv:2: expected an image, got no such file: '{folder}/faces/images/s0/0.JPG' (and 19 more broken files), but there is '0.jpg'; fix it, or leave such rows out with data.sources.csv.bad_images=skip"),
     Row(fed="DISFA's label files, which a system lists in any order", thread="ihp-lab/LibreFace#2", command="crop", overrides=DISFA, prepare=lambda folder: write_disfa(folder / "disfa", ["SN001"], 4),
         right="each AU has the labels of its own file", check=columns_of_their_files),
     Row(fed="archive of a data set that needs a password", thread="GW2Raidar/gw2raidar#162", command="crop", overrides=DISFA, prepare=locked_zip,

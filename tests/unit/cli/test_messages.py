@@ -246,7 +246,7 @@ def as_a_worker_sends_it(error: Exception) -> ExceptionWrapper:
 
 
 def test_error_of_a_loader_process_loses_its_traceback() -> None:
-    line = "faces.csv:7: expected an image, got a truncated file: 'a.jpg'; mend it"
+    line = "faces.csv:7: expected an image, got a truncated file: 'a.jpg'; fix it"
     with pytest.raises(DataError) as caught:
         as_a_worker_sends_it(DataError(line)).reraise()
     assert "Traceback" in str(caught.value)

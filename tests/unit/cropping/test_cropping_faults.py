@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import zipfile
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from faceflow.cropping.clips import Clip
 from faceflow.cropping.crop_clip import rows_file
 from faceflow.cropping.source_state import check_source
+from faceflow.cropping.workers import store_recipe
 from faceflow.datasets.published import ZipMember
-from faceflow.errors import DataError
+from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import Detection
 from faceflow.faces.video import FrameRange
-from tests.helpers.cropping import crop, files, only_clip
+from tests.helpers.cropping import crop, files, only_clip, settings
 from tests.helpers.markers import Image, MarkerDetector, blank, face_at, moving_faces, write_photo, write_video
 
 
@@ -178,3 +180,14 @@ def test_crops_that_cannot_be_written_end_the_clip_in_one_line(tmp_path: Path) -
     with pytest.raises(DataError, match=r"crops/a/000001.png: expected a file that can be written, got '.*'"):
         crop(clip, tmp_path / "out")
     assert not rows_file(tmp_path / "out", clip).exists()
+
+
+def test_a_folder_of_an_earlier_version_goes_on_without_features(tmp_path: Path) -> None:
+    store_recipe(tmp_path, settings(), MarkerDetector())
+    recipe = json.loads((tmp_path / "crops.json").read_text("utf-8"))
+    assert recipe["detector"].pop("features") is False
+    (tmp_path / "crops.json").write_text(json.dumps(recipe), encoding="utf-8")
+    crop(only_clip(write_photo(tmp_path / "in/a.png", face_at(40, 40))), tmp_path)
+    store_recipe(tmp_path, settings(), MarkerDetector())
+    with pytest.raises(ConfigError, match=r"^detector\.features: expected False as for the crops in .*, got True; "):
+        store_recipe(tmp_path, settings(), MarkerDetector(features=True))

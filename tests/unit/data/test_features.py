@@ -86,7 +86,7 @@ def test_features_of_other_crops_are_refused_though_names_agree(tmp_path: Path) 
         read_features(files, key="mine")
     assert str(caught.value) == (
         f"{tmp_path}/here/features/a.npy: expected features of the crops in '{tmp_path}/here/crops/a', got those of "
-        "other pictures, as for '000001.png'; crop again"
+        "other pictures, as for '000001.png'; crop again to another output"
     )
 
 

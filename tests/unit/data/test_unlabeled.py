@@ -356,7 +356,7 @@ class TestBrokenImages:
         (web / "top.png").write_bytes(b"")
         message = error_of(web, bad_images="error")
         assert message.startswith(
-            "data.unlabeled.web.path: expected whole images, got 'top.png' (a file of zero bytes); mend them"
+            "data.unlabeled.web.path: expected whole images, got 'top.png' (a file of zero bytes); fix them"
         )
         assert message.endswith("data.unlabeled.web.bad_images=skip")
 

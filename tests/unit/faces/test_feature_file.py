@@ -81,25 +81,26 @@ def zeroed(content: bytes) -> bytes:
     ("damage", "reason"),
     [
         (lambda content: content[:-1], ".*"),
+        (lambda content: content + b"x", "12329 bytes instead of 12328"),
         (lambda content: content[:5], ".*"),
         (lambda _: b"", ".*"),
         (lambda _: b"dear diary", ".*"),
         (zeroed, r"no face in record 3 of 4"),
     ],
-    ids=["last byte", "header", "empty", "text", "block"],
+    ids=["last byte", "one more", "header", "empty", "text", "block"],
 )
 def test_a_damaged_file_is_one_line(tmp_path: Path, damage: object, reason: str) -> None:
     path = store(tmp_path, 4)
     assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
-    message = rf"^{path}: expected features as faceflow-crop writes them, got {reason}; crop again$"
+    message = rf"^{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output$"
     with pytest.raises(DataError, match=message):
         open_records(path)
 
 
 def test_an_array_of_something_else_is_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 4)))
-    with pytest.raises(DataError, match="got other numbers; crop again"):
+    with pytest.raises(DataError, match="got other numbers; crop again to"):
         open_records(tmp_path / "a.npy")
 
 

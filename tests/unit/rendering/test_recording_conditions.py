@@ -12,6 +12,7 @@ import pytest
 from faceflow.config.composition import compose_config
 from faceflow.errors import ConfigError
 from faceflow.rendering.build import build_domains
+from faceflow.rendering.camera import Window
 from faceflow.rendering.colour import lamp_tint, to_linear, to_srgb
 from faceflow.rendering.domain import Angle
 from faceflow.rendering.lighting import Lamp, Light
@@ -134,12 +135,16 @@ def test_compression_loses_little_at_a_high_quality_and_nothing_without() -> Non
 
 @pytest.mark.parametrize("kind", ["hand", "object", "strands", "palm", "fringe"])
 def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
-    image = np.full((64, 64, 3), 0.9)
+    image, whole = np.full((64, 64, 3), 0.9), Window(0, 0, 64, 64)
     skin = np.array([0.4, 0.2, 0.1], np.float32)
-    covered = Occluders(share=1, kinds=[kind]).cover(image, np.random.default_rng(1), skin)
+    covered = Occluders(share=1, kinds=[kind]).cover(image, whole, np.random.default_rng(1), skin)
     changed = (np.abs(covered - image) > 0.1).any(-1).mean()
     assert 0.01 < changed < 0.6
-    assert Occluders(share=0, kinds=[kind]).cover(image, np.random.default_rng(1), skin) is image
+    large = np.full((128, 128, 3), 0.9)
+    around = Occluders(share=1, kinds=[kind]).cover(large, Window(32, 32, 64, 64), np.random.default_rng(1), skin)
+    inside = (np.abs(around[32:96, 32:96] - 0.9) > 0.1).any(-1)
+    assert (inside == (np.abs(covered - image) > 0.1).any(-1)).mean() > 0.9  # in the same place of the face
+    assert Occluders(share=0, kinds=[kind]).cover(image, whole, np.random.default_rng(1), skin) is image
 
 
 @pytest.mark.slow

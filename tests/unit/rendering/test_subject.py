@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from faceflow.rendering.face_model import FaceModel, light_axes
 from faceflow.rendering.frame import render_frame
 from faceflow.rendering.growth import with_proportions
 from faceflow.rendering.movements import Gaze, lids_of
+from faceflow.rendering.occluders import Occluders
 from faceflow.rendering.people import RestingFaces, Strength
 from faceflow.rendering.recording import RenderSettings
 from faceflow.rendering.session import sample_session
@@ -81,6 +83,22 @@ def test_a_dropped_jaw_is_labelled_as_parted_lips(subject: Subject, settings: Re
     frame = render_frame(subject, Camera(48, 48), studio, session, rng, both, both)
     assert frame.left["AU25"] == frame.right["AU25"] > 2
     assert both["AU25"] == 0  # the input is left as it was
+
+
+def test_a_margin_shows_more_around_the_same_face(subject: Subject, settings: RenderSettings) -> None:
+    studio = dataclasses.replace(settings.domains["studio"], occluders=Occluders(share=1, kinds=["hand"]))
+    tight, wide = Camera(48, 48), Camera(96, 96, margin=0.5)
+    assert tight.window == (0, 0, 48, 48)
+    assert wide.window == (24, 24, 48, 48)
+    session = sample_session(np.random.default_rng(0))
+    crop, picture = (
+        render_frame(subject, camera, studio, session, np.random.default_rng(4), relaxed(), relaxed(), still=True)
+        for camera in (tight, wide)
+    )
+    inside = cv2.GaussianBlur(picture.image[24:72, 24:72], (0, 0), 3).astype(float)
+    difference = np.abs(inside - cv2.GaussianBlur(crop.image, (0, 0), 3))
+    assert np.median(difference) < 12  # lens, noise and background belong to the picture, and differ
+    assert np.corrcoef(inside.mean(-1).ravel(), cv2.GaussianBlur(crop.image, (0, 0), 3).mean(-1).ravel())[0, 1] > 0.95
 
 
 def test_a_head_turns_to_its_left_nods_downwards_and_leans_to_its_right() -> None:
