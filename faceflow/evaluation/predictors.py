@@ -94,10 +94,10 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
     payload = read_checkpoint(checkpoint, key="checkpoint")[1]
     if payload.spec != spec:
         ours, theirs = payload.spec.to_dict(), spec.to_dict()
-        key = next(key for key in ours if ours[key] != theirs[key])
+        key = next(key for key in ours | theirs if ours.get(key) != theirs.get(key))
         raise ConfigError(
-            f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs[key]} instead "
-            f"of {ours[key]}); name the checkpoint that it comes from, or leave it out"
+            f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs.get(key)} "
+            f"instead of {ours.get(key)}); name the checkpoint that it comes from, or leave it out"
         )
     if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
         payload.thresholds = dict(contract.thresholds)

@@ -40,7 +40,7 @@ def describe_model(
         crop=crop,
         backbone=spec.backbone,
         inputs=spec.inputs,
-        features=spec.to_dict()["features"] or {},
+        features=spec.to_dict().get("features", {}),
         fusion=spec.fusion,
         precision=precision,
         run=run,

@@ -87,9 +87,10 @@ class NetworkSpec:
         return " + ".join((self.backbone, *parts) if self.backbone else parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for files."""
-        values = asdict(self) | ({"features": plain_lists(asdict(self.features))} if self.features else {})
-        return plain_lists(values)
+        """Plain containers, for files; those of networks of images alone are as they were before there were others."""
+        values = plain_lists(asdict(self))
+        parts = values.pop("features"), values.pop("fusion")
+        return values if self.features is None else values | {"features": plain_lists(parts[0]), "fusion": parts[1]}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> NetworkSpec:

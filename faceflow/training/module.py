@@ -264,10 +264,10 @@ class AUModule(L.LightningModule):
         found = Payload.from_checkpoint(checkpoint, source="resume")
         if found.spec != self.payload.spec:
             ours, theirs = self.payload.spec.to_dict(), found.spec.to_dict()
-            key = next(key for key in ours if ours[key] != theirs[key])
+            key = next(key for key in ours | theirs if ours.get(key) != theirs.get(key))
             raise CheckpointError(
-                f"resume: expected a checkpoint of this network, got another {key}: {theirs[key]} instead of "
-                f"{ours[key]}; repeat the run's own settings, or start from its weights with init_weights=PATH"
+                f"resume: expected a checkpoint of this network, got another {key}: {theirs.get(key)} instead of "
+                f"{ours.get(key)}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
         self.payload.thresholds = found.thresholds
         self.resumed = found.config

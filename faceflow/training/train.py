@@ -149,7 +149,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         ),
         batches=BatchSettings(
             transforms=plain(config.transforms),
-            feature_views=plain(config.feature_views),
+            feature_views=plain(config.get("feature_views", {})),
             flip=config.flip,
             loading=Loading(
                 batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s

@@ -91,7 +91,7 @@ def test_file_says_what_the_checkpoint_and_its_run_said(
 ) -> None:
     outcome = occurrence_export
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert "7 random and 7 real pictures" in outcome.stdout
+    assert "7 random and 7 real faces" in outcome.stdout
     assert outcome.stdout.endswith(f"faceflow-infer onnx={occurrence_file} source=VIDEO output=aus.csv\n")
     assert [path.name for path in occurrence_file.parent.iterdir()] == ["model.onnx"]
     model, (_, payload) = OnnxModel(occurrence_file, provider="cpu"), load_network(trained.checkpoint(), key="")
@@ -214,7 +214,7 @@ def test_without_any_faces_noise_is_compared_and_the_cost_is_unknown(
         (tmp_path / "gone").rename(cropped.folder)
     assert outcome.code == 0, outcome.stderr
     shown = " ".join(outcome.stdout.split())
-    assert "7 random pictures; no training faces found" in shown
+    assert "7 random faces; no training faces found" in shown
     assert "not measured" in shown
     assert "what it costs was not measured" in outcome.stderr
     contract = OnnxModel(tmp_path / "file/model.onnx", provider="cpu").contract

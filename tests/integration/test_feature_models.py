@@ -12,7 +12,7 @@ from tests.integration.command import SMALL, Faces, evaluate, make_faces, run, t
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 FEATURES = ("model=features", "model.backbone=null", "model.hidden=8", "model.components=6")
-FUSED = ("model=fused", "model.backbone=test_resnet", "model.hidden=8", "model.components=6")
+FUSED = ("model=fused", "model.backbone=test_resnet", "model.head_lr_mult=1.0", "model.hidden=8", "model.components=6")
 
 
 @pytest.fixture(scope="module")

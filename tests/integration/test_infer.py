@@ -236,7 +236,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "truncated": (["onnx={folder}/cut.onnx"], "ExportError: onnx: expected an ONNX model that ONNX Runtime"),
     "newer": (
         ["onnx={folder}/newer.onnx"],
-        "ExportError: {folder}/newer.onnx: expected model format 1 or lower, got 2",
+        "ExportError: {folder}/newer.onnx: expected model format 2 or lower, got 3",
     ),
     "foreign": (
         ["onnx={folder}/foreign.onnx"],
@@ -257,7 +257,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(name: str, folder: Path, monke
     (folder / "d.csv").mkdir()
     (folder / "text.onnx").write_text("text", encoding="utf-8")
     (folder / "cut.onnx").write_bytes((folder / "model.onnx").read_bytes()[:300])
-    write_model(folder / "newer.onnx", metadata=contract().to_json().replace('"format": 1', '"format": 2'))
+    write_model(folder / "newer.onnx", metadata=contract().to_json().replace('"format": 1', '"format": 3'))
     write_model(folder / "plain.onnx", contract(crop=None))
     (folder / "foreign.onnx").write_bytes((folder / "plain.onnx").read_bytes().replace(b"faceflow", b"facefl0w"))
     monkeypatch.chdir(folder)

@@ -46,6 +46,6 @@ def test_a_family_trains_is_tested_and_exported(family, levels, tmp_path):
     assert ("icc" in evaluation["summary"]) == (levels == 5)
     model = tmp_path / "model.onnx"
     exported = run_command("export", f"checkpoint={output}/checkpoints/best.ckpt", f"output={model}")
-    assert "7 random and 7 real pictures" in exported.stdout  # compared with torch, or the command had failed
+    assert "7 random and 7 real faces" in exported.stdout  # compared with torch, or the command had failed
     assert model.stat().st_size > 1_000_000
     assert len(list(tmp_path.glob("*.onnx*"))) == 1  # no weights beside it

@@ -241,9 +241,9 @@ def test_what_nobody_closed_is_closed_with_the_predictor(model: Path) -> None:
 def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"onnx: expected an ONNX model, got 'none\.onnx': no such file"):
         faceflow.load("none.onnx")
-    newer = contract().to_json().replace('"format": 1', '"format": 2')
+    newer = contract().to_json().replace('"format": 1', '"format": 3')
     with pytest.raises(
-        ExportError, match="expected model format 1 or lower, got 2 of a newer FaceFlow; run: pip install -U"
+        ExportError, match="expected model format 2 or lower, got 3 of a newer FaceFlow; run: pip install -U"
     ):
         faceflow.load(write_model(tmp_path / "m.onnx", metadata=newer))
 
