@@ -39,7 +39,10 @@ def read_crop_recipe(path: str | Path, *, key: str) -> dict[str, Any]:
 
 
 def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
-    """Recipe by which the faces of tables were cut; None where it is not known of all, or differs."""
+    """Recipe by which the faces of tables were cut; None where it is not known of all, or differs.
+
+    The first one stands for others that cut alike and choose or follow faces otherwise.
+    """
     recipes: dict[str, dict[str, Any] | None] = {}
     for table in tables:
         path = _recipe_file(table)
@@ -49,7 +52,7 @@ def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
             log.warning("%s", error)
             recipes[table.name] = None
     known = list(recipes.values())
-    if all(recipe == known[0] for recipe in known):
+    if all(_cutting(recipe) == _cutting(known[0]) for recipe in known):
         return known[0]
     log.warning(
         "%s were cut in different ways, or it is not known how; an exported model will not say how to cut faces: give "
@@ -57,6 +60,14 @@ def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
         ", ".join(recipes),
     )
     return None
+
+
+def _cutting(recipe: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    """What of a recipe decides where a face lies in its crop."""
+    if recipe is None:
+        return None
+    align = {"max_enlargement": None} | recipe["align"]  # earlier versions did not know it
+    return align, recipe["detector"].get("name"), recipe["selection"].get("smooth")
 
 
 def _recipe_file(table: FaceTable) -> Path | None:

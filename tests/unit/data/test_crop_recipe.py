@@ -34,6 +34,17 @@ def test_recipe_beside_the_crops_is_found_without_what_does_not_matter(tmp_path:
     assert find_crop_recipe([cropped(tmp_path / n, n) for n in ("one", "two")]) == RECIPE
 
 
+def test_sets_that_were_cut_alike_and_followed_otherwise_share_the_recipe_of_the_first(tmp_path: Path) -> None:
+    align = {"preset": "eyes", "size": 224, "max_enlargement": None}
+    selection = {"policy": "all", "hold": 0, "smooth": 2, "cuts": True}
+    other = cropped(tmp_path / "b", "b", align=align, selection=selection, detector={"name": "mediapipe_landmarks"})
+    assert find_crop_recipe([cropped(tmp_path / "a", "a"), other]) == RECIPE
+    steadier = cropped(tmp_path / "c", "c", selection={**selection, "smooth": 3})
+    turned = cropped(tmp_path / "d", "d", align={**align, "max_enlargement": 1.15})
+    assert find_crop_recipe([other, steadier]) is None
+    assert find_crop_recipe([other, turned]) is None
+
+
 def test_faces_from_elsewhere_have_none_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert find_crop_recipe([label_table("faces", {"AU1": [0.0, 5.0]})]) is None
     assert caplog.messages == []
