@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import faceflow
@@ -16,7 +17,7 @@ _SAID = {"format", "faceflow"}  # by the file, and no setting
 
 
 def differing_setting(
-    path: Path, wanted: Mapping[str, Any], *, results: str, unsaid: Mapping[str, Any] | None = None
+    path: Path, wanted: Mapping[str, Any], *, results: str, earlier: Mapping[str, Any] = MappingProxyType({})
 ) -> str:
     """Hold settings against those of earlier results.
 
@@ -24,7 +25,7 @@ def differing_setting(
         path: file of the earlier ones.
         wanted: plain data by config key.
         results: what lies there, for messages.
-        unsaid: by key, what holds where the file does not say it.
+        earlier: settings that earlier versions did not store, and what they did.
 
     Returns:
         The first setting that differs, as the text of an error; empty where none does.
@@ -33,7 +34,7 @@ def differing_setting(
         DataError: the file holds no settings.
     """
     try:
-        theirs = dict(unsaid or {}) | leaves(json.loads(path.read_text("utf-8")))
+        theirs = {**earlier, **leaves(json.loads(path.read_text("utf-8")))}
     except (ValueError, AttributeError) as error:
         raise DataError(
             f"{path}: expected the settings of these {results}, got no JSON of them; choose another output"

@@ -26,7 +26,7 @@ from faceflow.worker_pool import run_in_workers, tell_done
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-_UNSAID = {"detector.features": False, "selection.cuts": False}  # by an earlier version, which had neither
+_EARLIER = {"detector.features": False, "selection.cuts": False}  # versions, which knew neither
 _SHARD_WRITES_S = 600  # another shard may still be writing what is younger
 
 
@@ -54,7 +54,7 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -
     path = output / "crops.json"
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
     if path.exists():
-        difference = differing_setting(path, wanted, results="crops", unsaid=_UNSAID)
+        difference = differing_setting(path, wanted, results="crops", earlier=_EARLIER)
         if not difference:
             return
         crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)
