@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.data.features import read_features
+from faceflow.data.rows import crops_beside
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError
@@ -79,5 +80,5 @@ def training_faces(
 def _pictures(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for source in sources.values():
         labels = source["labels"] or source["train"]
-        folder = Path(source["images"]) if source["images"] else Path(labels).parent
+        folder = Path(source["images"] or crops_beside(Path(labels)) or Path(labels).parent)
         yield from (str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)

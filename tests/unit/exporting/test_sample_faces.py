@@ -8,6 +8,7 @@ import pytest
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.errors import DataError
 from faceflow.exporting.sample_faces import load_faces, spread, training_faces
+from tests.helpers.features import give_features, random_vectors
 from tests.helpers.folds import table
 from tests.helpers.markers import write_photo
 
@@ -54,6 +55,18 @@ def test_training_faces_are_found_in_the_folders_of_the_run(pipeline: Pipeline, 
     one = training_faces(stored(tmp_path / "images"), 1, pipeline)
     assert one is not None
     assert one.size == 1
+
+
+def test_of_what_faceflow_crop_wrote_only_the_crops_are_faces(pipeline: Pipeline, tmp_path: Path) -> None:
+    write_photo(tmp_path / "contact_sheet.png", np.zeros((8, 8, 3), np.uint8))
+    crops = [grey(tmp_path / f"crops/{n}.png", n) for n in (3, 5)]
+    give_features(tmp_path, crops, random_vectors(2))
+    found = training_faces(stored(None, tmp_path / "labels.csv"), 7, pipeline, ("images", "features"))
+    assert found is not None
+    assert found.images is not None
+    assert found.features is not None
+    assert sorted(int(image.mean()) for image in found.images) == [3, 5]
+    assert found.features.shape == (2, 1489)
 
 
 @pytest.mark.parametrize(
