@@ -19,7 +19,7 @@ def base_options(tasks: Any, **model: Any) -> Any:
     """
 
     class SilentOptions(tasks.BaseOptions):  # type: ignore[misc]
-        def to_ctypes(self) -> Any:  # versions before 0.10.30 have and need none
+        def to_ctypes(self) -> Any:
             options = super().to_ctypes()
             options.ca_bundle_path = os.devnull.encode()
             return options
