@@ -28,6 +28,7 @@ class Recipe(abc.ABC):
     """
 
     preset: ClassVar[str]
+    earlier: ClassVar[Mapping[str, Any]] = {}  # fields that recipes of earlier versions lack, and what they did
 
     size: int
     padding: str | int
@@ -53,12 +54,11 @@ class Recipe(abc.ABC):
         if preset not in tuple(RECIPES):
             raise ConfigError(f"align.preset: expected a way to align, got {preset!r}; {suggest(str(preset), RECIPES)}")
         kind = RECIPES[preset]
-        fields = dataclasses.fields(kind)
-        known = {field.name for field in fields}
+        known = {field.name for field in dataclasses.fields(kind)}
         if unknown := sorted(map(str, values.keys() - known)):
             raise ConfigError(f"align.{unknown[0]}: preset '{preset}' has no such key; {suggest(unknown[0], known)}")
-        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
-        if missing := sorted(needed - values.keys()):
+        values = {**kind.earlier, **values}
+        if missing := sorted(known - values.keys()):
             raise ConfigError(f"align.{missing[0]}: expected a value, got none; preset '{preset}' needs it")
         return kind(**values)
 
@@ -104,11 +104,12 @@ class EyesRecipe(Recipe):
     """
 
     preset = "eyes"
+    earlier: ClassVar[Mapping[str, Any]] = {"max_enlargement": None}
 
     eye_distance: float
     eye_height: float
     roll: bool
-    max_enlargement: float | None = None
+    max_enlargement: float | None
 
     def __post_init__(self) -> None:
         """Check the values."""
