@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -31,11 +31,15 @@ _LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
 
 @dataclass(frozen=True, kw_only=True)
 class _Running:
-    """The sweep of this process: `command` started it, `ends_jobs` says that its jobs end when it is stopped."""
+    """The sweep of this process.
+
+    `command` started it, `ends_jobs` says that its jobs end when it is stopped, `summarise` reads their records.
+    """
 
     progress: JobLines
     command: str
     ends_jobs: bool
+    summarise: Callable[..., Sequence[Job]]
 
 
 _running: _Running | None = None
@@ -50,6 +54,9 @@ class SweepStart(Callback):
         global _running
         if config.hydra.output_subdir is None:  # a command without a run folder
             return
+        # Not at its end: what a signal stops in the middle of its import cannot be imported any more.
+        from faceflow.sweep.overview import summarize_sweep
+
         try:
             total, keys = size_of(config.hydra)
             check_named(config)
@@ -68,6 +75,7 @@ class SweepStart(Callback):
             progress=JobLines(folder, total, keys, sys.stdout),
             command=command,
             ends_jobs="submitit" not in str(config.hydra.launcher._target_),  # its jobs are processes of their own
+            summarise=summarize_sweep,
         )
 
 
@@ -124,9 +132,7 @@ def _end(running: _Running, *, refused: bool, stopped: bool) -> SweepEnd | None:
     progress.close()
     if refused and not progress.told:
         return None
-    from faceflow.sweep.overview import summarize_sweep
-
-    jobs = summarize_sweep(progress.folder, metric=None)
+    jobs = running.summarise(progress.folder, metric=None)
     planned = max(len(jobs), progress.total)
     return SweepEnd(jobs=jobs, planned=planned, command=running.command, folder=progress.folder)
 
