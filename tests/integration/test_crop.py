@@ -200,7 +200,7 @@ def _wait_for_crops(output: Path) -> None:
 @pytest.mark.parametrize(
     ("workers", "number", "code", "line"),
     [
-        (1, signal.SIGTERM, 143, "Terminated"),
+        pytest.param(1, signal.SIGTERM, 143, "Terminated", marks=pytest.mark.slow),
         pytest.param(2, signal.SIGTERM, 143, "Terminated", marks=pytest.mark.slow),
         pytest.param(2, signal.SIGINT, 130, "Interrupted", marks=pytest.mark.slow),
     ],

@@ -72,6 +72,7 @@ def trained_here(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Trai
     return train(faces, tmp_path_factory.mktemp("python") / "run")
 
 
+@pytest.mark.slow
 def test_two_trainings_give_the_same_numbers_and_leave_no_state(
     trained_here: TrainingRun, faces: Faces, tmp_path: Path
 ) -> None:

@@ -56,9 +56,9 @@ def test_a_weight_of_zero_makes_miro_equal_supervised_training_bit_for_bit(faces
 @pytest.mark.parametrize(
     ("method", "backbone"),
     [
-        ("fixmatch", "test_vit"),
-        ("defixmatch", "test_resnet"),
-        ("fixmatch_miro", "test_resnet"),
+        pytest.param("fixmatch", "test_vit", marks=pytest.mark.slow),
+        pytest.param("defixmatch", "test_resnet", marks=pytest.mark.slow),
+        pytest.param("fixmatch_miro", "test_resnet", marks=pytest.mark.slow),
         ("defixmatch_miro", "test_vit"),
     ],
 )

@@ -168,6 +168,7 @@ def test_a_weak_view_that_no_teacher_reads_is_refused_but_in_configs_of_earlier_
     assert (earlier.code, earlier.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_preview_draws_and_report_only_reports_instead_of_training(faces: Faces, tmp_path: Path) -> None:
     preview = train(tmp_path / "preview", *faces.overrides, "preview=4")
     assert preview.files() == {"data.txt", "train.log", "transforms.png"}

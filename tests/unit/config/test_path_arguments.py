@@ -70,6 +70,7 @@ def test_hydra_hands_on_every_name_as_it_was() -> None:
             assert (value, type(value)) == (name, str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", KEYS)
 def test_composed_configs_hold_the_names_of_their_keys(command: str) -> None:
     drawn = [name for name in names(300) if not lists_and_quotes(name)]
