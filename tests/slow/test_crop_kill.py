@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.commands import start_command
-from tests.helpers.kills import KILLS, SEED, TERMINATED
+from tests.helpers.kills import KILLS, SEED, TERMINATED, release_only
 from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
 
 ENDS = 2 * KILLS
@@ -69,9 +69,16 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("workers", "kill"), [(1, os.kill), (2, os.killpg), (2, os.kill)], ids=["alone", "with its workers", "before them"]
+    ("workers", "kill", "number"),
+    [
+        pytest.param(1, os.kill, signal.SIGKILL, id="alone, killed"),
+        pytest.param(2, os.killpg, signal.SIGTERM, id="with its workers, terminated"),
+        pytest.param(1, os.kill, signal.SIGTERM, id="alone, terminated", marks=release_only),
+        pytest.param(2, os.killpg, signal.SIGKILL, id="with its workers, killed", marks=release_only),
+        pytest.param(2, os.kill, signal.SIGTERM, id="before them, terminated", marks=release_only),
+        pytest.param(2, os.kill, signal.SIGKILL, id="before them, killed", marks=release_only),
+    ],
 )
 def test_ended_again_and_again_it_ends_as_if_undisturbed(
     clips: Path, whole: dict[str, bytes], tmp_path: Path, workers: int, kill: Callable[[int, int], None], number: int

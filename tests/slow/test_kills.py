@@ -18,7 +18,7 @@ import torch
 
 from faceflow.inference.onnx_model import OnnxModel
 from tests.helpers.faces import write_csv_dataset
-from tests.helpers.kills import TERMINATED, Ended, Kills
+from tests.helpers.kills import TERMINATED, Ended, Kills, release_only
 from tests.integration.test_repeat import assert_equal
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
@@ -94,6 +94,7 @@ def assert_same_run(folder: Path, unbroken: Path) -> None:
         assert (folder / name).read_bytes() == (unbroken / name).read_bytes(), name
 
 
+@release_only
 def test_a_killed_test_leaves_all_results_or_is_run_again(
     whole: tuple[Kills, Path], faces: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_killed_test_leaves_all_results_or_is_run_again(
     kills.told()
 
 
+@release_only
 def test_a_killed_export_leaves_a_whole_file_or_none(whole: tuple[Kills, Path], tmp_path: Path) -> None:
     kills, folder = Kills("export"), tmp_path / "out"
     output = folder / "model.onnx"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.face_models import write_face_model
-from tests.helpers.kills import TERMINATED, Kills
+from tests.helpers.kills import TERMINATED, Kills, release_only
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")]
 
@@ -26,7 +26,11 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("what", "workers"), [(("frames=20",), 2), (("frames=12", *VIDEOS), 1)], ids=["images", "videos"]
+    ("what", "workers"),
+    [
+        pytest.param(("frames=20",), 2, id="images"),
+        pytest.param(("frames=12", *VIDEOS), 1, id="videos", marks=release_only),
+    ],
 )
 def test_ended_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path, what: tuple[str, ...], workers: int) -> None:
     model = write_face_model(tmp_path / "facekit.npz")
