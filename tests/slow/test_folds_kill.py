@@ -13,6 +13,7 @@ import pytest
 
 from tests.helpers.commands import start_command
 from tests.helpers.faces import write_csv_dataset
+from tests.helpers.kills import release_only
 
 EPOCHS = 4
 
@@ -57,6 +58,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@release_only
 def test_killed_in_the_second_fold_it_keeps_the_first_and_ends_with_the_same_numbers(
     faces: Path, tmp_path: Path
 ) -> None:
