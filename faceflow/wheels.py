@@ -40,7 +40,7 @@ _DEBIAN = {  # the package of a library, also in Ubuntu
     "libstdc++.so.6": "libstdc++6",
     "libxcb.so.1": "libxcb1",
 }
-# Of what MediaPipe and its OpenCV load: whoever lacks one usually lacks them all.
+# Libraries that MediaPipe and its OpenCV load; a system that lacks one usually lacks them all.
 _CROPPING = ("libegl1", "libgles2", "libgl1", "libglib2.0-0")
 _ALSO = {"libxcb.so.1", "libX11.so.6", "libEGL.so.1", "libGL.so.1", "libGLESv2.so.2", "libgthread-2.0.so.0"}
 

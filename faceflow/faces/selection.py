@@ -61,7 +61,7 @@ class Selector:
         self._missed = 0
 
     def begin_shot(self) -> None:
-        """Follow nobody any more, as after a cut: a new face may lie where the old one was."""
+        """Stop following, as after a cut: a new face may appear where the old one was."""
         self._tracks.end()
         self._followed, self._missed = None, 0
 

@@ -32,7 +32,7 @@ class ModelContract:
     `inputs` are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say
     how these are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied
     inside the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by
-    which training faces were cut, None where nobody said. The rest is provenance: `backbone`, `run` (id, FaceFlow
+    which training faces were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow
     version, git revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32,
     fp16, int8, int8_static), a `licence` note.
 

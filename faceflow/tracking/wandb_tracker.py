@@ -160,7 +160,7 @@ class WandbTracker(WandbLogger, Tracker):
         self._experiment = self.run
         self.run.define_metric("trainer/global_step")
         self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        facts = {name: getattr(self.run, name) or None for name in _NOTED}  # the true ones, whoever decided them
+        facts = {name: getattr(self.run, name) or None for name in _NOTED}  # of the run that was opened
         note(run.folder, NAME, mode=self.asked, **facts)
         if self.run.settings.mode == OFFLINE:
             first = "wandb login, then " if self.mode == OFFLINE else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,10 @@ def test_everything_comes_in_order(depth: int) -> None:
     assert "prefetch" not in names_of_threads()
 
 
-def test_no_more_than_the_depth_is_made_ahead() -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"weigh": lambda n: MOST_BYTES // 8}], ids=["items without weight", "small items"]
+)
+def test_as_many_as_the_depth_and_no_more_are_made_ahead(settings: dict[str, Any]) -> None:
     made: list[int] = []
     enough = threading.Event()
 
@@ -32,7 +36,7 @@ def test_no_more_than_the_depth_is_made_ahead() -> None:
                 enough.set()
             yield n
 
-    ahead = prefetch(items(), 3)
+    ahead = prefetch(items(), 3, **settings)
     assert next(ahead) == 0
     assert enough.wait(5)  # one handed over, three waiting, one in the hand of the thread
     assert len(made) <= 5
@@ -81,23 +85,6 @@ def test_no_item_is_begun_while_those_that_wait_are_large() -> None:
         found.append(n)
         assert len(made) <= n + 2, "the one that is handed over, and the one behind it"
     assert found == list(range(6))
-
-
-def test_small_items_wait_up_to_the_depth_whatever_they_weigh() -> None:
-    made: list[int] = []
-    enough = threading.Event()
-
-    def items() -> Iterator[int]:
-        for n in range(50):
-            made.append(n)
-            if n == 4:
-                enough.set()
-            yield n
-
-    ahead = prefetch(items(), 3, weigh=lambda n: MOST_BYTES // 8)
-    assert next(ahead) == 0
-    assert enough.wait(5)
-    ahead.close()
 
 
 def test_a_consumer_that_stops_ends_a_thread_that_waits_for_room() -> None:
