@@ -113,7 +113,7 @@ def check_aus(names: Iterable[str], *, key: str) -> tuple[str, ...]:
     """Validate a list of AU names (`AU12`, or one side of the face: `AU12_L`) and keep its order.
 
     Raises:
-        ConfigError: unknown name, duplicate, empty list, or an AU asked for both joined and by side.
+        ConfigError: unknown name, duplicate, or empty list.
     """
     aus = (names,) if isinstance(names, str) else tuple(names)
     if not aus:
@@ -125,11 +125,6 @@ def check_aus(names: Iterable[str], *, key: str) -> tuple[str, ...]:
             raise ConfigError(f"{key}: expected FACS names like AU12 or AU12_L, got {au!r}; {suggest(str(au), known)}")
     if repeated := sorted({au for au in aus if aus.count(au) > 1}):
         raise ConfigError(f"{key}: expected every AU once, got {', '.join(repeated)} twice; remove one")
-    if mixed := sorted({joined(au) for au in aus if side_of(au)} & set(aus)):
-        raise ConfigError(
-            f"{key}: expected an AU either joined or by side, got {mixed[0]} both ways; "
-            f"use {mixed[0]} or {mixed[0]}_L and {mixed[0]}_R"
-        )
     return aus
 
 

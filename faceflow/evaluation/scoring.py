@@ -171,7 +171,9 @@ def _scored_set(
         unsided = set().union(*(table.unsided(spec.aus) for table in tables))
     groups: dict[str, list[int]] = {}
     for column, au in enumerate(spec.aus):
-        groups.setdefault(joined(au) if joined(au) in unsided else au, []).append(column)
+        scored = joined(au) if joined(au) in unsided else au
+        if scored == au or scored not in spec.aus:  # a network that gives the joined AU besides is scored by that
+            groups.setdefault(scored, []).append(column)
     truths = [table.truth(tuple(groups)) for table in tables]
     # A table without sides knows where a side is absent, never where it is present: half a truth to score it by.
     known = [[joined(au) not in table.unsided(tuple(groups)) for au in groups] for table in tables]

@@ -136,6 +136,16 @@ def test_sides_join_by_the_larger_probability_where_labels_do_not_tell_them() ->
     assert found.columns["f1_val"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)])
+def test_an_au_given_joined_and_by_side_is_scored_by_the_joined_estimate(order: tuple[int, ...]) -> None:
+    names = [("AU12", "AU12_L", "AU12_R")[index] for index in order]
+    values = [([0.9, 0.1], [0.1, 0.9], [0.2, 0.8])[index] for index in order]
+    scorer = SplitScorer([label_table("joined", {"AU12": [5.0, 0]})], network_spec(aus=tuple(names)))
+    evaluation = scorer.score(np.arange(2), probabilities(*values), {"AU12": 0.5})["joined"]
+    assert evaluation.aus == ("AU12",)
+    assert evaluation.summary["f1_val"] == 1.0
+
+
 def test_thresholds_are_tuned_for_sides_and_for_their_joined_au() -> None:
     table = label_table("sides", {"AU12_L": [5.0, 0, 0, 5], "AU12_R": [0.0, 5, 0, 0]})
     cuts = SplitScorer([table], SIDED).tune(np.arange(4), probabilities(LEFT, RIGHT))
