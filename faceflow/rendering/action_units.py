@@ -53,7 +53,6 @@ SIDED = (
 """AUs that can act on one side."""
 HALVED = ("AU17", "AU22")
 """AUs of both sides that can be stronger on one."""
-_STEEPNESS = 0.85  # exponent: levels B and C are clearly visible already
 _UNSCALED = ("AU26", "AU45")  # the same in every person: a jaw that drops, an eye that shuts
 _CORNER_MOVERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthStretch")
 
@@ -78,6 +77,8 @@ def shape_weights(
     right: Intensities,
     gains: Mapping[str, float],
     further: Iterable[Mapping[str, float]] = (),
+    *,
+    exponent: float,
 ) -> dict[str, float]:
     """Weights of shapes that show AUs.
 
@@ -86,6 +87,7 @@ def shape_weights(
         right: those of the right side.
         gains: how much each AU moves this person's face.
         further: weights to add: of a resting face, of gaze, of movements that are no AU.
+        exponent: of the intensity as a share of 5; below 1 weak AUs are seen well, above 1 strong ones stand out.
     """
     weights: dict[str, float] = {}
 
@@ -94,7 +96,7 @@ def shape_weights(
             weights[shape] = weights.get(shape, 0.0) + weight
 
     for au in AUS:
-        on_left, on_right = (left[au] / 5.0) ** _STEEPNESS, (right[au] / 5.0) ** _STEEPNESS
+        on_left, on_right = (left[au] / 5.0) ** exponent, (right[au] / 5.0) ** exponent
         if on_left <= 0 and on_right <= 0:
             continue
         gain = 1.0 if au in _UNSCALED else gains[au]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceflow.checks import check_number
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, suggest
 from faceflow.rendering.action_units import AUS
 from faceflow.rendering.ranges import check_range
 
@@ -36,17 +36,22 @@ class RestingFaces:
 
     Attributes:
         expression: how much brows, lids and corners of the mouth rest away from the mean face; 0 for as usual.
+        brows: by how much of a full frown the brows of the face model rest lower, over persons. At 0 they lie 3 mm
+            above those of MediaPipe's canonical face.
+        brows_spread: standard deviation of this share between persons.
         furrows: depth of permanent furrows at all ages, as a share of those that AUs fold.
         parted: share of persons whose lips are apart.
     """
 
     expression: float
+    brows: float
+    brows_spread: float
     furrows: float
     parted: float
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name in ("expression", "furrows", "parted"):
+        for name in ("expression", "brows", "brows_spread", "furrows", "parted"):
             value, key = getattr(self, name), f"rest.{name}"
             check_number(value, key=key, expected="a number in 0..1", valid=lambda number: 0 <= number <= 1)
 
@@ -57,6 +62,11 @@ class RestingFaces:
             weights[f"{shape}_L"] = weight = self.expression * most * rng.beta(1, 2)
             weights[f"{shape}_R"] = weight * rng.uniform(0.7, 1.1)
         return weights, float(rng.uniform(0.1, 0.45)) if rng.random() < self.parted else 0.0
+
+    def sample_brows(self, rng: np.random.Generator, weights: Mapping[str, float]) -> dict[str, float]:
+        """Draw how low the brows rest, beyond the weights of other shapes."""
+        lower = rng.normal(self.brows, self.brows_spread)
+        return {f"browDown_{side}": weights[f"browDown_{side}"] + lower for side in "LR"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +116,14 @@ class Strength:
     Attributes:
         mean: share of the shape that intensity 5 is, over persons and AUs.
         spread: standard deviation of this share between persons and AUs.
+        exponent: of an intensity as a share of 5; 1: intensity 1 is a fifth of intensity 5.
+        factors: of the shares of some AUs, whose shapes move less than faces do.
     """
 
     mean: float
     spread: float
+    exponent: float
+    factors: Mapping[str, float]
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -119,11 +133,19 @@ class Strength:
         check_number(
             self.spread, key="strength.spread", expected="a share in 0..0.5", valid=lambda share: 0 <= share <= 0.5
         )
+        check_number(
+            self.exponent, key="strength.exponent", expected="a number in 0.5..2", valid=lambda x: 0.5 <= x <= 2
+        )
+        for au, factor in self.factors.items():
+            if au not in AUS:
+                raise ConfigError(f"strength.factors: expected AUs that are rendered, got {au}; {suggest(au, AUS)}")
+            key = f"strength.factors.{au}"
+            check_number(factor, key=key, expected="a number in (0, 3]", valid=lambda x: 0 < x <= 3)
 
     def sample(self, rng: np.random.Generator) -> dict[str, float]:
         """Draw the share of each AU's shape that a person reaches."""
         shares = np.clip(rng.normal(self.mean, self.spread, len(AUS)), *_STRENGTHS)
-        return dict(zip(AUS, shares.tolist(), strict=True))
+        return {au: share * self.factors.get(au, 1.0) for au, share in zip(AUS, shares.tolist(), strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True)

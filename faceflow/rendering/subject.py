@@ -21,7 +21,7 @@ from faceflow.rendering.wrinkles import Wrinkles, sample_wrinkles
 
 _CLOSED = -0.03  # cm between lips that are shut
 _SMALLEST_GAP = 0.15  # cm that AU25 at its strongest parts the lips by, at least
-_OWN_STRENGTH, _OWN_REST = 0, 1  # branches of random numbers
+_OWN_STRENGTH, _OWN_REST, _OWN_BROWS = 0, 1, 2  # branches of random numbers
 _VISIBLE = 1e-3  # weight of a shape below which it is left out
 
 
@@ -35,6 +35,7 @@ class Subject:
         vertices: (V, 3), the face without any expression, in cm.
         rest: weights of shapes of the relaxed face.
         gains: how much each AU moves this face.
+        exponent: of intensities, see `shape_weights`.
         skin: its textures and colours.
         wrinkles: folded by AUs.
         scalp: its hair.
@@ -46,6 +47,7 @@ class Subject:
     vertices: Floats
     rest: Mapping[str, float]
     gains: Mapping[str, float]
+    exponent: float
     skin: Skin
     wrinkles: Wrinkles
     scalp: Scalp
@@ -59,7 +61,7 @@ class Subject:
         gaze: Gaze | None = None,
     ) -> Floats:
         """Vertices (V, 3) of the face that shows AUs, movements besides, and a gaze."""
-        weights = shape_weights(left, right, self.gains, (self.rest, movements or {}))
+        weights = shape_weights(left, right, self.gains, (self.rest, movements or {}), exponent=self.exponent)
         vertices = _with_shapes(self.face, self.vertices, weights)
         if gaze is not None and (gaze.yaw or gaze.pitch):  # the shapes move the lids alone
             turn = rotation(gaze.yaw, gaze.pitch, 0.0)
@@ -133,9 +135,9 @@ def sample_subject(
     """Draw a person; the same seed gives the same one."""
     rng = np.random.default_rng(seed)
     # Apart, so that what they are not to change stays as it is.
-    of_strength, of_rest = (
+    of_strength, of_rest, of_brows = (
         np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, branch)))
-        for branch in (_OWN_STRENGTH, _OWN_REST)
+        for branch in (_OWN_STRENGTH, _OWN_REST, _OWN_BROWS)
     )
     coefficients = np.clip(rng.normal(0, 0.9, len(face.kit.identity)), -2.2, 2.2)
     coefficients[:3] *= 0.85
@@ -146,8 +148,9 @@ def sample_subject(
     strengths = strength.sample(of_strength)
     gains = {au: gain * strengths[au] for au, gain in gains.items()}
     resting, gap = population.rest.sample(of_rest)
+    resting |= population.rest.sample_brows(of_brows, resting)
     rest = {shape: rest.get(shape, 0.0) + resting[shape] for shape in {**rest, **resting}}
-    rest |= _closing_lips(face, vertices, rest, gains, gap)
+    rest |= _closing_lips(face, vertices, rest, gap)
     skin = sample_skin(rng, face, traits, population)
     wrinkles = sample_wrinkles(rng, face, traits)
     if population.rest.furrows:
@@ -159,6 +162,7 @@ def sample_subject(
         vertices=vertices,
         rest=rest,
         gains=gains,
+        exponent=strength.exponent,
         skin=skin,
         wrinkles=wrinkles,
         scalp=scalp,
@@ -182,14 +186,12 @@ def closing_weight(face: FaceModel, gap: float) -> float:
     return gap / float(lower - upper)
 
 
-def _closing_lips(
-    face: FaceModel, vertices: Floats, rest: Mapping[str, float], gains: Mapping[str, float], wanted: float
-) -> dict[str, float]:
+def _closing_lips(face: FaceModel, vertices: Floats, rest: Mapping[str, float], wanted: float) -> dict[str, float]:
     """Close lips, which some identities rest with apart, so that none looks like an AU25 without its label.
 
     Where a gap in cm is wanted, open them: AU25 is measured against it.
     """
-    weights = shape_weights(relaxed(), relaxed(), gains, (rest,))
+    weights = shape_weights(relaxed(), relaxed(), {}, (rest,), exponent=1.0)
     gap = _lip_gap(face, _with_shapes(face, vertices, weights))
     if wanted:
         return {"mouthClose": closing_weight(face, gap - wanted)}
