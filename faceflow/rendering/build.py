@@ -28,7 +28,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
     """
     for key, lowest, highest in (("frames", 1, 10_000), ("seed", 0, 2**31 - 1)):
         check_whole(values[key], key=key, lowest=lowest, highest=highest)
-    image, strength = values["image"], values["strength"]
+    image = values["image"]
     check_whole(image["size"], key="image.size", lowest=32, highest=_LARGEST)
     check_number(image["margin"], key="image.margin", expected="a share in 0..1", valid=lambda share: 0 <= share <= 1)
     check_whole(image["quality"], key="image.quality", lowest=1, highest=100)
@@ -42,7 +42,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
         margin=image["margin"],
         quality=image["quality"],
         population=_population(values),
-        strength=Strength(**{**strength, "factors": strength["factors"] or {}}),
+        strength=Strength(**values["strength"]),
         rates=ExpressionRates(**values["expression"]),
         domains=build_domains(values.get("domains", {})),
         video=VideoSettings(**video) if video["layout"] != "images" else None,

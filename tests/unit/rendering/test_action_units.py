@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
-from faceflow.rendering.action_units import AUS, BOTH_SIDES, SIDED, level, relaxed, shape_weights
+from faceflow.rendering import action_units
+from faceflow.rendering.action_units import AUS, BOTH_SIDES, SIDED, level, relaxed
 
+shape_weights = functools.partial(action_units.shape_weights, exponent=0.85)
 ONE = dict.fromkeys(AUS, 1.0)
 
 
@@ -27,6 +31,8 @@ def test_a_weaker_au_follows_the_power_of_its_share() -> None:
     weights = shape_weights(both, both, ONE)
     expected = 1.35 * 0.5**0.85  # 0.7490
     assert weights == pytest.approx({"browInnerUp_L": expected, "browInnerUp_R": expected})
+    straight = shape_weights(both, both, ONE, exponent=1.0)
+    assert straight == pytest.approx({"browInnerUp_L": 0.675, "browInnerUp_R": 0.675})
 
 
 def test_a_gain_scales_an_au_but_not_how_far_a_jaw_drops() -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceflow.rendering.action_units import AUS, relaxed
+from faceflow.rendering.action_units import relaxed
 from faceflow.rendering.camera import Camera
 from faceflow.rendering.face_model import FaceModel, light_axes
 from faceflow.rendering.frame import render_frame
@@ -44,15 +44,19 @@ def test_a_person_is_that_of_the_seed(face: FaceModel, settings: RenderSettings,
 def test_a_strength_of_one_without_spread_changes_nothing_and_half_of_it_halves_every_gain(
     face: FaceModel, settings: RenderSettings, subject: Subject
 ) -> None:
-    weaker = sample_subject(np.random.SeedSequence(3), face, settings.population, Strength(mean=0.5, spread=0.0))
+    strength = dataclasses.replace(settings.strength, mean=0.5)
+    weaker = sample_subject(np.random.SeedSequence(3), face, settings.population, strength)
     assert weaker.gains == pytest.approx({au: gain / 2 for au, gain in subject.gains.items()})
     assert np.array_equal(weaker.skin.texture, subject.skin.texture)
     assert all(0.85 <= gain <= 1.08 for gain in subject.gains.values())
 
 
 def test_strengths_differ_between_aus_and_persons() -> None:
-    shares = [Strength(mean=0.6, spread=0.2).sample(np.random.default_rng(seed)) for seed in range(200)]
-    values = np.array([[share[au] for au in AUS] for share in shares])
+    strength = Strength(mean=0.6, spread=0.2, exponent=1.0, factors={"AU4": 2.0})
+    shares = [strength.sample(np.random.default_rng(seed)) for seed in range(200)]
+    assert all(share["AU4"] <= 3.0 for share in shares)
+    assert np.mean([share.pop("AU4") for share in shares]) == pytest.approx(1.2, abs=0.04)
+    values = np.array([list(share.values()) for share in shares])
     assert values.mean() == pytest.approx(0.6, abs=0.02)
     assert values.std() == pytest.approx(0.2, abs=0.02)
     assert values.min() >= 0.25
@@ -135,7 +139,7 @@ def test_axes_of_a_view_are_orthogonal_and_end_in_its_direction() -> None:
 def test_a_resting_face_with_parted_lips_and_furrows_has_no_label(
     face: FaceModel, settings: RenderSettings, subject: Subject
 ) -> None:
-    rest = RestingFaces(expression=1.0, furrows=1.0, parted=1.0)
+    rest = RestingFaces(expression=1.0, brows=0.0, brows_spread=0.0, furrows=1.0, parted=1.0)
     population = dataclasses.replace(settings.population, rest=rest)
     other = sample_subject(np.random.SeedSequence(3), face, population, settings.strength)
     assert other.lip_gaps[0] > subject.lip_gaps[0] + 0.05  # cm; theirs are shut
@@ -143,6 +147,19 @@ def test_a_resting_face_with_parted_lips_and_furrows_has_no_label(
     assert np.abs(other.wrinkles.resting - subject.wrinkles.resting).max() > 0.01
     assert other.rest["browDown_L"] > subject.rest.get("browDown_L", 0)
     assert np.array_equal(other.skin.texture, subject.skin.texture)  # the same person
+
+
+def test_brows_rest_lower_and_differ_between_persons(face: FaceModel, settings: RenderSettings) -> None:
+    def lowered(brows: float, spread: float) -> list[float]:
+        rest = dataclasses.replace(settings.population.rest, brows=brows, brows_spread=spread)
+        population = dataclasses.replace(settings.population, rest=rest)
+        persons = [sample_subject(np.random.SeedSequence(n), face, population, settings.strength) for n in range(4)]
+        assert all(person.rest["browDown_L"] - person.rest["browDown_R"] < 0.2 for person in persons)
+        return [person.rest["browDown_R"] for person in persons]
+
+    usual, lower, varied = lowered(0.0, 0.0), lowered(0.8, 0.0), lowered(0.8, 0.5)
+    assert [one - other for one, other in zip(lower, usual, strict=True)] == pytest.approx([0.8] * 4)
+    assert np.std([one - other for one, other in zip(varied, lower, strict=True)]) > 0.1
 
 
 def test_an_uneven_chin_is_raised_by_halves_that_make_the_whole(face: FaceModel, subject: Subject) -> None:
