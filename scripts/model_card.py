@@ -1,0 +1,157 @@
+"""Score the built-in models and write their card: `python scripts/model_card.py --help`.
+
+    python scripts/model_card.py --rendered rendered_test --real realfaces --output faceflow/built_in/README.md
+
+A set of faces is a folder that faceflow-crop left: crops, their features and labels.csv. Every model is tested on it by
+`faceflow.test` at the thresholds in its file. Means are over the AUs that at least three faces of the set show and
+three do not; intervals (95 %) come from drawing its persons with replacement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, roc_auc_score
+
+import faceflow
+from faceflow.files import whole_file
+from faceflow.metrics.intensity import IntensityRows, icc
+
+Array = NDArray[np.float64]
+
+METRICS = ("AUROC", "F1", "ICC")
+LEAST = 3  # faces that show an AU, and faces that do not, for it to count
+MODELS = ("fused", "fast")
+HERE = Path(__file__).resolve().parent
+MODELS_FOLDER = HERE.parent / "faceflow" / "built_in"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Of one model on one set.
+
+    Attributes:
+        faces, persons: how many.
+        values: (A, 3) AUROC, F1 and ICC of each AU, NaN where there are too few faces.
+        positives: (A,) faces that show it.
+        mean: (3,) of AUs that count.
+        bounds: (2, 3) of its 95 % interval.
+        counted: how many AUs count.
+    """
+
+    faces: int
+    persons: int
+    values: pd.DataFrame
+    positives: pd.Series
+    mean: Array
+    bounds: Array
+    counted: int
+
+
+def score(folder: Path, model: Path, *, resamples: int) -> Scores:
+    """Test a model on a set."""
+    with tempfile.TemporaryDirectory() as output:
+        faceflow.test(
+            ["data.sources.csv.score_max=5", "pictures=false", "bootstrap.resamples=0"],
+            onnx=model,
+            data="csv",
+            labels=folder / "labels.csv",
+            images=folder / "crops",
+            output=output,
+            overwrite=True,
+        )
+        rows = pd.read_csv(Path(output) / "predictions.csv")
+    aus = [name.removesuffix("_prob") for name in rows.columns if name.endswith("_prob")]
+    values = pd.DataFrame([_scores(rows, au) for au in aus], index=aus, columns=METRICS)
+    counted = values.index[values["AUROC"].notna()]
+    persons = rows["person"].unique()
+    groups = [np.flatnonzero(rows["person"] == person) for person in persons]
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(resamples):
+        drawn = rows.iloc[np.concatenate([groups[person] for person in rng.integers(0, len(groups), len(groups))])]
+        draws.append(np.nanmean([_scores(drawn, au, least=1) for au in counted], axis=0))
+    bounds = np.nanpercentile(draws, [2.5, 97.5], axis=0) if draws else np.full((2, 3), np.nan)
+    return Scores(
+        faces=len(rows),
+        persons=len(persons),
+        values=values,
+        positives=pd.Series({au: int((rows[au] >= 2).sum()) for au in aus}),
+        mean=values.loc[counted].mean().to_numpy(),
+        bounds=bounds,
+        counted=len(counted),
+    )
+
+
+def _scores(rows: pd.DataFrame, au: str, *, least: int = LEAST) -> list[float]:
+    known = rows[rows[au].notna()]
+    truth = known[au] >= 2
+    if min(truth.sum(), (~truth).sum()) < least:
+        return [np.nan] * len(METRICS)
+    intensity, graded = (known[[name]].to_numpy(np.float64) for name in (f"{au}_int", au))
+    of_intensity = icc(IntensityRows.check(intensity, graded, np.isfinite(graded)))
+    return [
+        float(roc_auc_score(truth, known[f"{au}_prob"])),
+        float(f1_score(truth, known[f"{au}_occurs"])),
+        float(of_intensity[0]),
+    ]
+
+
+def per_au(scores: Mapping[str, Scores]) -> Iterator[list[str]]:
+    """Rows of a table: an AU, how many faces of the first set show it, and its scores by every model and set."""
+    first = next(iter(scores.values()))
+    for au in first.values.index:
+        cells = [_cells(one.values.loc[au].to_numpy(np.float64)) for one in scores.values()]
+        yield [au, str(first.positives[au]), *cells]
+
+
+def _cells(values: Array) -> str:
+    return " / ".join("–" if np.isnan(value) else f"{value:.2f}".removeprefix("0") for value in values)
+
+
+def summary(one: Scores) -> list[str]:
+    """Mean and interval of each metric."""
+    return [f"{mean:.3f} ({low:.3f}–{high:.3f})" for mean, low, high in zip(one.mean, *one.bounds, strict=True)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score, and write card and figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=MODELS_FOLDER, help="folder of fused.onnx and fast.onnx")
+    parser.add_argument("--rendered", type=Path, required=True, help="rendered faces of persons not trained on")
+    parser.add_argument("--real", type=Path, help="real faces; their table is left out without them")
+    parser.add_argument("--resamples", type=int, default=1000, help="of persons, for the intervals")
+    parser.add_argument("--output", type=Path, required=True, help="the card; figures.json is written beside it")
+    options = parser.parse_args(arguments)
+    sets = {"rendered": options.rendered} | ({"real": options.real} if options.real else {})
+    found = {
+        name: {model: score(folder, options.models / f"{model}.onnx", resamples=options.resamples) for model in MODELS}
+        for name, folder in sets.items()
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), trim_blocks=True, keep_trailing_newline=True, autoescape=False
+    )
+    text = environment.get_template("model_card.md.jinja").render(found=found, summary=summary, per_au=per_au)
+    figures = {
+        name: {
+            model: dict(zip(METRICS, one.mean.round(4).tolist(), strict=True)) | {"faces": one.faces, "AUs": one.counted}
+            for model, one in models.items()
+        }
+        for name, models in found.items()
+    }
+    for path, content in ((options.output, text), (options.output.with_name("figures.json"), json.dumps(figures))):
+        with whole_file(path) as partial:
+            partial.write_text(content if content.endswith("\n") else content + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
