@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from faceflow.errors import CheckpointError
+from faceflow.evaluation.exported_network import read_exported
 from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.models.head import AUHead
 from faceflow.models.network import AUNetwork, NetworkSpec
@@ -27,7 +28,7 @@ class Start:
 
     Attributes:
         weights: of the backbone, as for `AUNetwork`.
-        payload: what a checkpoint of FaceFlow says of its run; None for weights of others.
+        payload: what a checkpoint or exported model of FaceFlow says of its run; None for weights of others.
         head: tensors of the head of a checkpoint's backbone by name; None where all heads are to be new.
         branches: tensors of what reads features in a checkpoint, by name.
     """
@@ -103,16 +104,19 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
     """Read what a training starts from, the file once; None where the config names none.
 
     Args:
-        init_weights: checkpoint of FaceFlow, whose backbone and heads are taken over; the average of its weights where
-            the run kept one. It goes before `weights`.
+        init_weights: checkpoint of FaceFlow or model that keeps its weights (.onnx), whose backbone and heads are taken
+            over; of a checkpoint the average of its weights where the run kept one. It goes before `weights`.
         weights: any file with weights of a backbone.
 
     Raises:
-        CheckpointError: the file cannot be used.
+        CheckpointError, ExportError: the file cannot be used.
     """
     if init_weights:
-        checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
-        state = network_state(checkpoint, source=init_weights)
+        if Path(init_weights).suffix.lower() == ".onnx":
+            payload, state = read_exported(init_weights, key="init_weights")
+        else:
+            checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
+            state = network_state(checkpoint, source=init_weights)
         tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
         backbone, head, branches = (
             {key.removeprefix(part): value for key, value in tensors.items() if key.startswith(part)}

@@ -144,13 +144,15 @@ def test_graph_that_is_not_simplified_says_the_same_and_keeps_the_weights_under_
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", [FP32, FP16_STORED])
 def test_onnx_runtime_fuses_what_is_not_simplified_when_it_opens_the_file(tmp_path: Path, precision: str) -> None:
+    costly = ("BatchNormalization", "Conv", "Gemm", "MatMul", "Pad", "Expand", "Relu", "Clip")
+
     def operators(model: onnx.ModelProto) -> list[str]:
         path, options = tmp_path / "opened.onnx", ort.SessionOptions()
         options.optimized_model_filepath = str(path)
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.log_severity_level = 3
         ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return sorted(node.op_type for node in onnx.load(path).graph.node if node.op_type not in ("Unsqueeze", "Slice"))
+        return sorted(node.op_type for node in onnx.load(path).graph.node if node.op_type in costly)
 
     kept = reduced(build_graph(NETWORKS[3], simplify=False), precision, faces=None)
     assert "BatchNormalization" in {node.op_type for node in kept.graph.node}
