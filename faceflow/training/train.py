@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.built_in.models import FAST, FUSED, built_in_model
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.reuse import runs_in_parts
@@ -34,10 +35,12 @@ from faceflow.training.monitor import check_monitor_name, default_monitor
 from faceflow.training.optim import check_rates
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
-from faceflow.training.warm_start import read_start
+from faceflow.training.warm_start import read_start, start_settings
 from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
+
+BUILT_IN = "built_in"  # as init_weights: the model that comes with FaceFlow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,7 @@ def train(config: DictConfig) -> TrainResult:
     """
     started = time.time()
     silence_advice()
+    config = _with_start(config)
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
@@ -96,6 +100,26 @@ def train(config: DictConfig) -> TrainResult:
         checkpoint=trained.checkpoint if trained else None,
         folds={},
     )
+
+
+def _with_start(config: DictConfig) -> DictConfig:
+    """Name the file of the built-in model, and describe the network of a start where `model` is to be that one.
+
+    Raises:
+        ConfigError: there is no start.
+    """
+    if config.init_weights == BUILT_IN:
+        features_alone = config.model.backbone is None and not config.model.get("of_start")
+        config = with_values(config, {"init_weights": str(built_in_model(FAST if features_alone else FUSED))})
+    if not config.model.get("of_start"):
+        return config
+    if config.init_weights is None:
+        raise ConfigError(
+            "init_weights: expected the network that model=start takes over, got none; add init_weights=built_in, or a "
+            "checkpoint or an exported model"
+        )
+    values = start_settings(config.init_weights)
+    return with_values(config, {key: value for key, value in values.items() if not overridden(key)})
 
 
 def _views(config: DictConfig) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from faceflow.errors import CheckpointError
 from faceflow.evaluation.exported_network import read_exported
 from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
 from faceflow.models.head import AUHead
-from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.models.network import AUNetwork, NetworkSpec, plain_lists
 from faceflow.models.weights import Weights, load_file, named_weights
 from faceflow.views import IMAGES
 
@@ -133,6 +134,30 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
         payload=Payload.from_checkpoint(content, source=weights) if ours else None,
         head=None,
     )
+
+
+def start_settings(init_weights: str) -> dict[str, Any]:
+    """Settings of the network in a file, by config key.
+
+    Raises:
+        CheckpointError, ExportError: the file cannot be used.
+    """
+    start = read_start(init_weights, None)
+    assert start is not None, "it names a file"
+    assert start.payload is not None, "the file is one of ours"
+    spec = start.payload.spec
+    layers = {} if spec.features is None else plain_lists(asdict(spec.features))
+    return {
+        "model.backbone": spec.backbone,
+        "model.image_size": spec.image_size,
+        "model.mean": list(spec.mean),
+        "model.std": list(spec.std),
+        "model.features": layers.pop("parts", []),
+        "model.fusion": spec.fusion,
+        "levels": spec.levels,
+        "cutpoints": list(spec.cutpoints) or None,
+        **{f"model.{key}": value for key, value in layers.items()},
+    }
 
 
 def _named(spec: NetworkSpec) -> str:

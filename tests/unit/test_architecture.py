@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": LEAVES | {"config"},
     "evaluation": LEAVES | {"config", "built_in", "data", "models", "metrics", "report", "inference", "tracking"},
     "training": LEAVES
-    | {"config", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
+    | {"config", "built_in", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
     "exporting": LEAVES | {"config", "faces", "data", "models", "metrics", "inference", "tracking", "evaluation"},
     "sweep": LEAVES | {"config", "metrics", "report"},
     "cli": {"errors", "checks", "wheels", "config", "interruption"},  # the rest inside the task function
