@@ -102,23 +102,29 @@ def train(config: DictConfig) -> TrainResult:
     )
 
 
+def _start_file(config: DictConfig) -> str | None:
+    """File of `init_weights`, of the built-in models the one that reads what the network does."""
+    if config.init_weights != BUILT_IN:
+        return config.init_weights  # type: ignore[no-any-return]
+    features_alone = config.model.backbone is None and not config.model.get("of_start")
+    return str(built_in_model(FAST if features_alone else FUSED))
+
+
 def _with_start(config: DictConfig) -> DictConfig:
-    """Name the file of the built-in model, and describe the network of a start where `model` is to be that one.
+    """Describe the network of `init_weights` where `model` is to be that one.
 
     Raises:
-        ConfigError: there is no start.
+        ConfigError: there is none.
     """
-    if config.init_weights == BUILT_IN:
-        features_alone = config.model.backbone is None and not config.model.get("of_start")
-        config = with_values(config, {"init_weights": str(built_in_model(FAST if features_alone else FUSED))})
     if not config.model.get("of_start"):
         return config
-    if config.init_weights is None:
+    file = _start_file(config)
+    if file is None:
         raise ConfigError(
             "init_weights: expected the network that model=start takes over, got none; add init_weights=built_in, or a "
             "checkpoint or an exported model"
         )
-    values = start_settings(config.init_weights)
+    values = start_settings(file)
     return with_values(config, {key: value for key, value in values.items() if not overridden(key)})
 
 
@@ -161,7 +167,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         ),
         module=ModuleSettings(
             model=plain(config.model),
-            init_weights=config.init_weights,
+            init_weights=_start_file(config),
             channels_last=config.channels_last,
             method=plain(config.method),
             optimizer=plain(config.optimizer),
