@@ -48,6 +48,7 @@ from faceflow.training.monitor import check_monitor
 from faceflow.training.rank import is_rank_zero
 from faceflow.training.resume import check_resume
 from faceflow.training.run_data import DataSettings, RunData
+from faceflow.training.start_test import check_comparable, compare_start, report_start
 from faceflow.training.warm_start import Start
 from faceflow.training.watching import training_cost, watchers
 
@@ -62,6 +63,7 @@ class RunSettings:
         callbacks, loggers: of the trainer, by name.
         monitor: metric that chooses the checkpoint.
         test: whether the best checkpoint is tested.
+        compare_start: whether the network of `init_weights` is tested beside it.
         bootstrap: of the intervals of its scores.
         overwrite: whether the command replaces earlier results.
     """
@@ -74,6 +76,7 @@ class RunSettings:
     loggers: Mapping[str, Any]
     monitor: str
     test: bool
+    compare_start: bool
     bootstrap: Bootstrap
     overwrite: bool
 
@@ -107,6 +110,8 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
         ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start` and `check_monitor`.
     """
     counts = data.count()
+    if settings.compare_start:
+        check_comparable(start, image_size=settings.module.model["image_size"], tested=settings.test)
     if settings.test and start is not None:
         check_start(start.payload, data.streams["test"], key=start.weights.key)
     spec = build_spec(
@@ -219,14 +224,29 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
         "run": run_record(seed=context.seed, protocol=payload.protocol, data=data.fingerprints, started=started),
     }
     if settings.test and data.streams["test"]:
+        accelerator, loading = settings.trainer["accelerator"], settings.batches.loading
         scores = test_network(
-            TorchPredictor(network, accelerator=settings.trainer["accelerator"]),
+            TorchPredictor(network, accelerator=accelerator),
             payload.thresholds,
             data.streams["test"],
             pipeline=pipeline,
-            loading=settings.batches.loading,
+            loading=loading,
             bootstrap=settings.bootstrap,
         )
+        comparisons = []
+        if settings.compare_start and run.start is not None:
+            comparisons = compare_start(
+                run.start,
+                network,
+                payload.thresholds,
+                scores,
+                data.streams,
+                accelerator=accelerator,
+                pipeline=pipeline,
+                loading=loading,
+                bootstrap=settings.bootstrap,
+            )
+            record["start"] = {each.faces: each.to_dict() for each in comparisons}
         title = ("Legacy test" if data.legacy else "Test") + (f" of {context.fold}" if context.fold else "")
         publish_test(
             scores,
@@ -238,6 +258,8 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             splits=data.streams,
             extra=record,
         )
+        if comparisons and run.start is not None:
+            report_start(comparisons, run.start, data.streams)
     else:
         record["protocol"] = payload.protocol
         if context.pictures:

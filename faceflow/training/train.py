@@ -192,6 +192,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         loggers=plain(config.logger),
         monitor=config.monitor,
         test=config.test,
+        compare_start=bool(config.get("compare_start")),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faceflow.errors import CheckpointError
 from faceflow.evaluation.exported_network import read_exported
-from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
+from faceflow.models.checkpoint import PAYLOAD, Payload, load_state, network_state, read_checkpoint
 from faceflow.models.head import AUHead
 from faceflow.models.network import AUNetwork, NetworkSpec, plain_lists
 from faceflow.models.weights import Weights, load_file, named_weights
@@ -38,6 +38,19 @@ class Start:
     payload: Payload | None
     head: Mapping[str, Tensor] | None
     branches: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def network(self) -> AUNetwork:
+        """The network of the file as it is, in evaluation mode.
+
+        Raises:
+            CheckpointError: it is damaged.
+        """
+        assert self.payload is not None, "weights of others are no network of AUs"
+        parts = {_BACKBONE: self.weights.tensors, _HEAD: self.head or {}, _BRANCHES: self.branches}
+        network = AUNetwork(self.payload.spec)
+        state = {prefix + name: tensor for prefix, tensors in parts.items() for name, tensor in tensors.items()}
+        load_state(network, state, source=self.weights.path)
+        return network.eval()
 
     def check_backbone(self, spec: NetworkSpec) -> None:
         """Check that a checkpoint whose heads are taken over has the backbone of a network.
