@@ -10,7 +10,6 @@ import numpy as np
 from rich.table import Table
 
 from faceflow.console import add_row, number, plain_table
-from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.encoding import Array
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.testing import TestScores
@@ -110,11 +109,6 @@ def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, face
             high=float(estimate.mean.high),
         )
     return Comparison(faces=faces, images=len(persons), subjects=draws.count, aus=tuple(aus), differences=found)
-
-
-def labelled_pool(pool: Sequence[FaceTable]) -> list[FaceTable]:
-    """Sets of the unlabelled pool whose labels training did not see."""
-    return [table for table in pool if table.split == UNLABELED and np.isfinite(table.scores).any()]
 
 
 def comparison_table(comparisons: Sequence[Comparison], *, caption: str) -> Table:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from faceflow.console import print_lines, print_tables
 from faceflow.data.loading import Loading
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.splits import Tables
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError
-from faceflow.evaluation.comparison import Comparison, compare, comparison_table, labelled_pool
+from faceflow.evaluation.comparison import Comparison, compare, comparison_table
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.evaluation.testing import TestScores, test_network
@@ -58,24 +60,23 @@ def compare_start(
         thresholds: of the trained network.
         scores: of its test.
         streams: of the run.
-        accelerator, pipeline, loading, bootstrap: of the test.
+        accelerator: of the test.
+        pipeline: of the test.
+        loading: of the test.
+        bootstrap: of the test.
     """
     assert start.payload is not None, "see check_comparable"
-    network, cuts = TorchPredictor(start.network(), accelerator=accelerator), start.payload.thresholds
+    before = TorchPredictor(start.network(), accelerator=accelerator), start.payload.thresholds
+    after = TorchPredictor(trained, accelerator=accelerator), thresholds
 
-    def tested(predictor: TorchPredictor, at: Mapping[str, float], tables: Sequence[FaceTable]) -> TestScores:
-        return test_network(predictor, at, tables, pipeline=pipeline, loading=loading, bootstrap=None)
+    def tested(model: tuple[TorchPredictor, Mapping[str, float]], tables: Sequence[FaceTable]) -> TestScores:
+        return test_network(*model, tables, pipeline=pipeline, loading=loading, bootstrap=None)
 
-    test = streams["test"]
-    found = [compare(tested(network, cuts, test), scores, bootstrap, faces=f"test subjects of {_names(test)}")]
-    if pool := labelled_pool(streams.get(UNLABELED, [])):
-        before, after = (
-            tested(network, cuts, pool),
-            tested(TorchPredictor(trained, accelerator=accelerator), thresholds, pool),
-        )
-        found.append(
-            compare(before, after, bootstrap, faces=f"unlabelled faces of {_names(pool)}, by their hidden labels")
-        )
+    test, pool = streams["test"], _unlabelled(streams, hidden=True)
+    found = [compare(tested(before, test), scores, bootstrap, faces=f"test subjects of {_names(test)}")]
+    if pool:
+        faces = f"unlabelled faces of {_names(pool)}, by labels that training did not see"
+        found.append(compare(tested(before, pool), tested(after, pool), bootstrap, faces=faces))
     return found
 
 
@@ -83,10 +84,15 @@ def report_start(comparisons: Sequence[Comparison], start: Start, streams: Table
     """Print the differences, what they say, and on which faces nothing is known."""
     caption = f"start: {start.weights.path}; {_OWN_THRESHOLDS}"
     print_tables(comparison_table(comparisons, caption=caption))
-    unknown = [table for table in streams.get(UNLABELED, []) if table.split == UNLABELED]
-    unknown = [table for table in unknown if table not in labelled_pool(unknown)]
-    not_measured = [f"On {_names(unknown)}, which has no labels, the difference is not known."] if unknown else []
-    print_lines(*(each.line for each in comparisons), *not_measured)
+    unknown = _unlabelled(streams, hidden=False)
+    not_measured = f"{_names(unknown)}: without labels, so what training changed on these faces is not known"
+    print_lines(*(each.line for each in comparisons), *([not_measured] if unknown else []))
+
+
+def _unlabelled(streams: Tables, *, hidden: bool) -> list[FaceTable]:
+    """Sets of the unlabelled pool that are no part of the labelled data: those with hidden labels, or those without."""
+    pool = [table for table in streams.get(UNLABELED, []) if table.split == UNLABELED]
+    return [table for table in pool if bool(np.isfinite(table.scores).any()) == hidden]
 
 
 def _names(tables: Sequence[FaceTable]) -> str:
