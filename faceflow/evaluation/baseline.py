@@ -19,7 +19,7 @@ from faceflow.data.features import read_features
 from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, similar_names
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.predictors import OnnxPredictor
 from faceflow.evaluation.scoring import SplitScorer
@@ -86,7 +86,10 @@ def open_baseline(named: str, *, pipeline: Callable[[int], Pipeline]) -> Baselin
 
     Raises:
         ExportError: a file that cannot be used.
+        ConfigError: a slip in "built_in".
     """
+    if named != BUILT_IN and (meant := similar_names(named, [BUILT_IN])) and not Path(named).exists():
+        raise ConfigError(f"baseline: expected {BUILT_IN}, or a file of faceflow-export, got '{named}'; {meant}")
     path = built_in_model(None) if named == BUILT_IN else named
     predictor = OnnxPredictor(OnnxModel(path, threads=torch.get_num_threads(), key="baseline"))
     name = named if named == BUILT_IN else Path(named).name

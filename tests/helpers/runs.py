@@ -101,6 +101,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "loggers": {},
         "monitor": "val/f1_val",
         "test": True,
+        "baseline": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
         "overwrite": False,
     }

@@ -95,6 +95,7 @@ def test_faces_without_features_are_one_line_before_anything_is_trained(faces: F
     assert not outcome.checkpoint().exists()
 
 
+@pytest.mark.slow
 def test_the_built_in_model_is_tested_beside_a_training(crops: Faces, tmp_path: Path) -> None:
     settings = ("baseline=built_in", "test=true", "bootstrap.resamples=20")
     outcome = train(tmp_path, *overrides(crops), *FEATURES, *settings)
@@ -121,6 +122,7 @@ def test_a_baseline_without_features_is_refused_before_anything_is_trained(faces
     assert not (tmp_path / "run/checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_an_exported_file_as_its_own_baseline_has_the_same_scores(crops: Faces, tmp_path: Path) -> None:
     trained = train(tmp_path / "run", *overrides(crops), *FEATURES, "test=false")
     path = tmp_path / "m.onnx"

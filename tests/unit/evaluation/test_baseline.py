@@ -43,8 +43,8 @@ def cropped(folder: Path, **recipe: Any) -> FaceTable:
     return dataclasses.replace(table, files=np.array([str(file) for file in files]))
 
 
-def tested(table: FaceTable) -> TestScores:
-    spec = network_spec(("AU1", "AU25"))
+def scores_on(table: FaceTable) -> TestScores:
+    spec = network_spec(aus=("AU1", "AU25"))
     prediction = Prediction(probability=np.array([[0.9, 0.1], [0.4, 0.9], [0.6, 0.8]]), intensity=None)
     scorer = SplitScorer([table], spec)
     evaluations = scorer.score(np.arange(3), prediction, {"AU1": 0.3})
@@ -52,7 +52,7 @@ def tested(table: FaceTable) -> TestScores:
 
 
 def test_it_is_scored_on_shared_aus_at_its_own_thresholds(tmp_path: Path) -> None:
-    scores, baseline = tested(cropped(tmp_path)), opened(write_model(tmp_path / "colours.onnx"))
+    scores, baseline = scores_on(cropped(tmp_path)), opened(write_model(tmp_path / "colours.onnx"))
     found = score_baseline(baseline, scores, loading=LOADING, bootstrap=None)
     (evaluation,) = found.evaluations.values()
     assert (found.name, evaluation.aus) == ("colours.onnx", ("AU1",))
@@ -66,20 +66,21 @@ def test_it_is_scored_on_shared_aus_at_its_own_thresholds(tmp_path: Path) -> Non
 
 
 def test_the_protocol_says_what_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    table, spec = cropped(tmp_path), network_spec(("AU1",))
+    table, spec = cropped(tmp_path), network_spec(aus=("AU1",))
     baseline = opened(write_model(tmp_path / "m.onnx"))
-    says = "it is not known which faces it was trained on), on the same faces, at thresholds of its own, which come with it"
-    assert check_baseline(baseline, spec, [table]) == {"baseline": f"m.onnx ({says}"}
+    says = "on the same faces, at thresholds of its own, which come with it"
+    unknown = "it is not known which faces it was trained on"
+    assert check_baseline(baseline, spec, [table]) == {"baseline": f"m.onnx ({unknown}), {says}"}
     built_in = dataclasses.replace(baseline, name="built_in")
     said = check_baseline(built_in, spec, [table])["baseline"]
-    assert said.startswith("built_in (the built-in model, trained on rendered faces alone), on the same faces, ")
+    assert said == f"built_in (the built-in model, trained on rendered faces alone), {says}"
     assert caplog.messages == []
 
 
 def test_crops_of_another_size_are_alike_and_those_of_another_place_are_marked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    baseline, spec = opened(write_model(tmp_path / "m.onnx")), network_spec(("AU1",))
+    baseline, spec = opened(write_model(tmp_path / "m.onnx")), network_spec(aus=("AU1",))
     larger = cropped(tmp_path / "larger", align={**CROP["align"], "size": 224, "interpolation": "area"})
     assert check_baseline(baseline, spec, [larger])
     assert caplog.messages == []
@@ -95,7 +96,7 @@ def test_crops_of_another_size_are_alike_and_those_of_another_place_are_marked(
 def test_one_that_reads_features_needs_no_recipe_but_features(tmp_path: Path) -> None:
     baseline = opened(write_model(tmp_path / "m.onnx", feature_contract()))
     with pytest.raises(DataError) as caught:
-        check_baseline(baseline, network_spec(("AU1",)), [cropped(tmp_path)])
+        check_baseline(baseline, network_spec(aus=("AU1",)), [cropped(tmp_path)])
     assert str(caught.value) == (
         f"baseline: expected features of every face, got none for '{tmp_path}/crops/0.png'; crop again with "
         "detector=mediapipe_landmarks, or take baseline=FILE.onnx, a model that reads pixels alone"
@@ -105,11 +106,13 @@ def test_one_that_reads_features_needs_no_recipe_but_features(tmp_path: Path) ->
 def test_models_without_an_au_in_common_are_refused(tmp_path: Path) -> None:
     baseline = opened(write_model(tmp_path / "m.onnx", contract(aus=("AU2", "AU4", "AU6"), thresholds={})))
     with pytest.raises(
-        ConfigError, match=r"^baseline: expected a model of an AU that is tested \(AU1\), got one of AU2,"
+        ConfigError, match=r"^baseline: expected a model of an AU that is tested \(AU1\), got one of AU2"
     ):
-        check_baseline(baseline, network_spec(("AU1",)), [cropped(tmp_path)])
+        check_baseline(baseline, network_spec(aus=("AU1",)), [cropped(tmp_path)])
 
 
 def test_a_file_that_is_none_is_named_by_its_key(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"^baseline: expected an ONNX model, got '.*none\.onnx': no such file"):
         opened(tmp_path / "none.onnx")
+    with pytest.raises(ConfigError, match=r"^baseline: expected built_in, or a file .*; did you mean 'built_in'\?$"):
+        opened(Path("builtin"))

@@ -13,7 +13,7 @@ NAN = np.nan
 
 def evaluation(aus: tuple[str, ...], **columns: list[float]) -> Evaluation:
     values = {name: np.array(column) for name, column in columns.items()}
-    summary = {name: float(np.nanmean(column)) for name, column in values.items()} | {"micro_f1_val": 0.5}
+    summary = dict.fromkeys(values, 0.0) | {"micro_f1_val": 0.5}
     return Evaluation(aus=aus, rows=4, columns=values, summary=summary)
 
 
