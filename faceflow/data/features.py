@@ -16,6 +16,8 @@ from faceflow.images import hash_contents
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
 
+_INSTEAD = "a model that reads pixels alone, such as model=default"
+
 Rows = NDArray[np.int64]
 
 
@@ -56,12 +58,13 @@ class FeatureStore:
             ) from error
 
 
-def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
+def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) -> FeatureStore:
     """Find the features of crops.
 
     Args:
         files: of the crops.
         key: what names them in messages.
+        instead: what to take where there are none.
 
     Raises:
         DataError: a crop without features, features of other pictures, or a damaged file.
@@ -78,12 +81,12 @@ def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
         except FileNotFoundError:
             records = None
         if path is None or records is None:
-            raise _none(key, files[rows[0]])
+            raise _none(key, files[rows[0]], instead)
         known = {name: record for record, name in enumerate(records["crop"].tolist())}
         found = [known.get(Path(files[row]).name.encode()) for row in rows]
         for row, record in zip(rows, found, strict=True):
             if record is None:
-                raise _none(key, files[row])
+                raise _none(key, files[row], instead)
             places[:, row] = number, record
         sample = rows[:: -(-len(rows) // _COMPARED)]
         compared += sample
@@ -109,8 +112,8 @@ def _features_of(folder: Path) -> Path | None:
     return feature_file(crops.parent, "" if below == "." else below)
 
 
-def _none(key: str, file: str) -> DataError:
+def _none(key: str, file: str, instead: str) -> DataError:
     return DataError(
         f"{key}: expected features of every face, got none for '{file}'; crop again with detector=mediapipe_landmarks, "
-        "or take a model that reads pixels alone, such as model=default"
+        f"or take {instead}"
     )

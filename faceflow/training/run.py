@@ -15,6 +15,7 @@ from faceflow.config.stored import store_config
 from faceflow.console import print_lines, save_tables
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
+from faceflow.evaluation.baseline import Baseline, check_baseline, score_baseline
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.intervals import Bootstrap
@@ -64,6 +65,7 @@ class RunSettings:
         monitor: metric that chooses the checkpoint.
         test: whether the best checkpoint is tested.
         compare_start: whether the network of `init_weights` is tested beside it.
+        baseline: another model, which is tested on the same faces.
         bootstrap: of the intervals of its scores.
         overwrite: whether the command replaces earlier results.
     """
@@ -77,6 +79,7 @@ class RunSettings:
     monitor: str
     test: bool
     compare_start: bool
+    baseline: Baseline | None
     bootstrap: Bootstrap
     overwrite: bool
 
@@ -107,7 +110,7 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
 
     Raises:
-        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start` and `check_monitor`.
+        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start`, `check_monitor` and `check_baseline`.
     """
     counts = data.count()
     if settings.compare_start:
@@ -123,6 +126,8 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
     scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
+    if settings.baseline is not None and data.streams["test"]:
+        check_baseline(settings.baseline, spec, data.streams["test"])
     return Run(
         context=context,
         settings=settings,
@@ -217,18 +222,21 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
     best = best_checkpoint(trainer)
     score, checkpoint = float(best.best_model_score), best.best_model_path
     network, payload = load_network(checkpoint, key="checkpoint")
+    tested = data.streams["test"] if settings.test else []
+    if settings.baseline is not None and tested:
+        payload.protocol |= check_baseline(settings.baseline, payload.spec, tested)
     record: dict[str, Any] = {
         "monitor": {"metric": settings.monitor, "best": score},
         "checkpoint": checkpoint,
         "training": training_cost(trainer, network),
         "run": run_record(seed=context.seed, protocol=payload.protocol, data=data.fingerprints, started=started),
     }
-    if settings.test and data.streams["test"]:
+    if tested:
         accelerator, loading = settings.trainer["accelerator"], settings.batches.loading
         scores = test_network(
             TorchPredictor(network, accelerator=accelerator),
             payload.thresholds,
-            data.streams["test"],
+            tested,
             pipeline=pipeline,
             loading=loading,
             bootstrap=settings.bootstrap,
@@ -247,6 +255,9 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
                 bootstrap=settings.bootstrap,
             )
             record["start"] = {each.faces: each.to_dict() for each in comparisons}
+        compared = None
+        if settings.baseline is not None:
+            compared = score_baseline(settings.baseline, scores, loading=loading, bootstrap=settings.bootstrap)
         title = ("Legacy test" if data.legacy else "Test") + (f" of {context.fold}" if context.fold else "")
         publish_test(
             scores,
@@ -257,6 +268,7 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             title=title,
             splits=data.streams,
             extra=record,
+            baseline=compared,
         )
         if comparisons and run.start is not None:
             report_start(comparisons, run.start, data.streams)

@@ -22,10 +22,12 @@ from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
-from faceflow.evaluation.evaluation_data import read_faces
+from faceflow.evaluation.baseline import Baseline, open_baseline
+from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
@@ -193,9 +195,21 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         monitor=config.monitor,
         test=config.test,
         compare_start=bool(config.get("compare_start")),
+        baseline=_baseline(config),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),
     )
+
+
+def _baseline(config: DictConfig) -> Baseline | None:
+    """The model to compare with, which sees crops of its own size."""
+    if not config.test or config.get("baseline") is None:
+        return None
+
+    def pipeline(pixels: int) -> Pipeline:
+        return eval_pipeline(plain(with_values(config, {"model.image_size": pixels}).transforms))
+
+    return open_baseline(config.baseline, pipeline=pipeline)
 
 
 def _check_values(settings: RunSettings) -> None:

@@ -102,6 +102,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "monitor": "val/f1_val",
         "test": True,
         "compare_start": False,
+        "baseline": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
         "overwrite": False,
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from faceflow.built_in.models import built_in_model
+from faceflow.inference.onnx_model import OnnxModel
 from tests.helpers.features import give_features, random_vectors
 from tests.integration.command import SMALL, Faces, evaluate, make_faces, run, train
 
@@ -91,3 +93,41 @@ def test_faces_without_features_are_one_line_before_anything_is_trained(faces: F
     assert "faces: expected features of every face, got none for" in outcome.error
     assert "crop again with detector=mediapipe_landmarks" in outcome.error
     assert not outcome.checkpoint().exists()
+
+
+@pytest.mark.slow
+def test_the_built_in_model_is_tested_beside_a_training(crops: Faces, tmp_path: Path) -> None:
+    settings = ("baseline=built_in", "test=true", "bootstrap.resamples=20")
+    outcome = train(tmp_path, *overrides(crops), *FEATURES, *settings)
+    metrics, contract = outcome.metrics(), OnnxModel(built_in_model(None), provider="cpu").contract
+    shared = [au for au in metrics["test"]["faces"]["per_au"] if au in contract.aus]
+    assert shared
+    baseline = metrics["baseline"]
+    assert (baseline["name"], Path(baseline["file"]).name) == ("built_in", "fused.onnx")
+    assert {au: row["threshold_val"] for au, row in baseline["test"]["faces"]["per_au"].items()} == {
+        au: contract.thresholds[au] for au in shared
+    }
+    assert metrics["protocol"]["baseline"].startswith(
+        "built_in (the built-in model, trained on rendered faces alone), "
+    )
+    table = outcome.table("per_au.csv")
+    assert table.loc[table["model"] == "built_in", "au"].tolist() == shared
+    assert outcome.stdout.count(" built_in ") >= len(shared)
+
+
+def test_a_baseline_without_features_is_refused_before_anything_is_trained(faces: Faces, tmp_path: Path) -> None:
+    outcome = run("train", tmp_path / "run", *SMALL, *faces.overrides, "baseline=built_in")
+    assert outcome.code == 2
+    assert outcome.error.startswith("DataError: baseline: expected features of every face, got none for ")
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_an_exported_file_as_its_own_baseline_has_the_same_scores(crops: Faces, tmp_path: Path) -> None:
+    trained = train(tmp_path / "run", *overrides(crops), *FEATURES, "test=false")
+    path = tmp_path / "m.onnx"
+    assert run("export", tmp_path / "export", f"checkpoint={trained.checkpoint()}", f"output={path}").code == 0
+    metrics = evaluate(trained, tmp_path / "test", *overrides(crops), f"baseline={path}").metrics()
+    tested, baseline = metrics["test"]["faces"], metrics["baseline"]["test"]["faces"]
+    assert baseline["summary"] == pytest.approx(tested["summary"], abs=1e-6, nan_ok=True)
+    assert baseline["per_au"].keys() == tested["per_au"].keys()
