@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.data.crop_recipe import crops_folder
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import feature_file, open_records, unpack
+from faceflow.faces.feature_file import features_beside, open_records, unpack
 from faceflow.images import hash_contents
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
@@ -75,7 +74,7 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
     places = np.zeros((2, len(files)), np.int64)
     paths, kinds, starts, compared, hashes = [], [], [], [], []
     for number, (folder, rows) in enumerate(folders.items()):
-        path = _features_of(Path(folder))
+        path = features_beside(Path(folder))
         try:
             records = open_records(path) if path else None
         except FileNotFoundError:
@@ -101,15 +100,6 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
                 f"other pictures, as for '{Path(files[row]).name}'; crop again to another output"
             )
     return FeatureStore(paths=tuple(paths), kinds=tuple(kinds), starts=tuple(starts), file=places[0], record=places[1])
-
-
-def _features_of(folder: Path) -> Path | None:
-    """File of the features of the crops in a folder; None where faceflow-crop did not write it."""
-    crops = crops_folder(folder)
-    if crops is None:
-        return None
-    below = folder.relative_to(crops).as_posix()
-    return feature_file(crops.parent, "" if below == "." else below)
 
 
 def _none(key: str, file: str, instead: str) -> DataError:

@@ -17,6 +17,7 @@ from faceflow.faces.video import FrameRange
 from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 from faceflow.inference.frames import Source, search_sources
+from faceflow.inference.machine_labels import MachineLabels
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
@@ -50,7 +51,13 @@ def infer(cfg: Mapping[str, Any]) -> None:
         events=cfg["events"],
         source=source,
         overwrite=overwrite,
+        labels=cfg["labels"],
     )
+    if files.labels is not None and cfg["crops"] is not True:
+        raise ConfigError(
+            "labels: expected crops=true, as labels are of face crops, got whole pictures; cut them with faceflow-crop "
+            "and name its folder of crops as source"
+        )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
         found = search_sources(source, predictor.settings.frames, skip=[*files.all.values()])
@@ -59,7 +66,10 @@ def infer(cfg: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
         if sources[0].live and not isinstance(source, int):
             settings["source"] = sources[0].name  # an address may hold a password
-        results = Results(files, predictor, found, settings)
+        labels = None
+        if files.labels is not None:
+            labels = MachineLabels(predictor.model, files.labels, margin=cfg["labels_margin"])
+        results = Results(files, predictor, found, settings, labels)
         with files.claimed(overwrite=overwrite):
             log.info("Running %s", described(predictor.model))
             with results.open(), stop_on_interrupt() as stop:

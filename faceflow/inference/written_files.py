@@ -24,12 +24,13 @@ class WrittenFiles:
     render: Path | None
     plot: Path | None
     events: Path | None
+    labels: Path | None = None
 
     @property
     def all(self) -> dict[str, Path]:
         """Those that are written, by config key."""
         keys = {"output": self.table, "output, its description": self.description}
-        found = {**keys, "render": self.render, "plot": self.plot, "events": self.events}
+        found = {**keys, "render": self.render, "plot": self.plot, "events": self.events, "labels": self.labels}
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
@@ -68,7 +69,14 @@ class WrittenFiles:
 
 
 def choose_files(
-    output: str, *, render: str | None, plot: str | None, events: str | bool | None, source: object, overwrite: bool
+    output: str,
+    *,
+    render: str | None,
+    plot: str | None,
+    events: str | bool | None,
+    source: object,
+    overwrite: bool,
+    labels: str | None = None,
 ) -> WrittenFiles:
     """Check the names of all results.
 
@@ -79,6 +87,7 @@ def choose_files(
         events: of the table of events; true: beside the table; false or None where there is none.
         source: what is predicted, which no result may replace.
         overwrite: whether results that exist may be replaced.
+        labels: of the CSV of labels; None where there is none.
 
     Raises:
         ConfigError: an unknown format, a folder, the source itself, or a file that exists.
@@ -91,7 +100,10 @@ def choose_files(
         render=None if render is None else Path(str(render)),
         plot=None if plot is None else Path(str(plot)),
         events=_events_file(events, table),
+        labels=None if labels is None else Path(str(labels)),
     )
+    if files.labels is not None and (files.labels.suffix.lower() != ".csv" or files.labels == table):
+        raise ConfigError(f"labels: expected a .csv file of its own, got '{labels}'; write labels=labels.csv")
     if files.plot is not None:
         check_timeline(files.plot)
     check_boolean(overwrite, key="overwrite")
