@@ -86,7 +86,7 @@ def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, face
     aus = [au for au in truth.aus if au in before.scorer.pooled.truth.aus]
     columns = [truth.aus.index(au) for au in aus]
     persons = np.concatenate([table.persons for table in after.tables])
-    draws = PersonBootstrap(persons, resamples=bootstrap.resamples, seed=bootstrap.seed)
+    draws = PersonBootstrap(persons, resamples=bootstrap.resamples if aus else 0, seed=bootstrap.seed)
     estimates = draws.all_differences(
         _on(before, aus),
         _on(after, aus),

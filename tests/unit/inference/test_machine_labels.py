@@ -25,11 +25,11 @@ def labels(tmp_path: Path, *, levels: int = 5, margin: float = 0.5) -> MachineLa
 @pytest.mark.parametrize(
     ("probability", "intensity", "label"),
     [
-        (0.2, 1.0, 1.0),  # half of the way from 0.4 to 0
+        (0.19, 1.0, 1.0),  # half of the way from 0.4 to 0
         (0.21, 1.0, None),
         (0.4, 2.0, None),
         (0.69, 3.0, None),
-        (0.7, 3.0, 3.0),  # half of the way from 0.4 to 1
+        (0.71, 3.0, 3.0),  # half of the way from 0.4 to 1
         (0.9, 1.5, 2.0),  # occurs, so it is at least the least intensity that does
         (0.1, 2.5, 1.99),
     ],
