@@ -16,7 +16,9 @@ class CropFeatures:
     """Finds the features of crops, file by file."""
 
     def __init__(self) -> None:
-        self._folders: dict[Path, tuple[Records, dict[bytes, int]]] = {}
+        self._folder: Path | None = None
+        self._records: Records
+        self._names: dict[bytes, int] = {}
 
     def of(self, file: str) -> NDArray[np.float32]:
         """Features (FEATURES,) of a crop; arrays, which have no file, have no name.
@@ -30,21 +32,25 @@ class CropFeatures:
                 "or take a model that reads pixels alone"
             )
         crop = Path(file).absolute()
-        if crop.parent not in self._folders:
-            path = features_beside(crop.parent)
-            records = open_records(path) if path is not None and path.is_file() else None
-            names = {} if records is None else {name: place for place, name in enumerate(records["crop"].tolist())}
-            self._folders = {crop.parent: (records if records is not None else np.empty(0), names)}
-        records, names = self._folders[crop.parent]
-        place = names.get(crop.name.encode())
+        if self._folder != crop.parent:
+            self._open(crop.parent)
+        place = self._names.get(crop.name.encode())
         if place is None:
             raise DataError(
                 f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop "
                 "again with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model "
                 "that reads pixels alone"
             )
-        if int(records["picture"][place]) != hash_content(crop):
+        if int(self._records["picture"][place]) != hash_content(crop):
             raise DataError(
                 f"source: expected features of '{crop}', got those of another picture; crop again to another output"
             )
-        return unpack(records[place])
+        return unpack(self._records[place])
+
+    def _open(self, folder: Path) -> None:
+        """Read the names of the crops in a folder that have features."""
+        path = features_beside(folder)
+        self._folder, self._names = folder, {}
+        if path is not None and path.is_file():
+            self._records = open_records(path)
+            self._names = {name: place for place, name in enumerate(self._records["crop"].tolist())}

@@ -205,7 +205,7 @@ def _payload(run: Run) -> Payload:
     faces, seen = with_start(data.faces, data.seen, run.start.payload if run.start else None)
     return Payload(
         spec=run.spec,
-        protocol=dict(data.protocol),
+        protocol={**data.protocol, **(run.start.caution if run.start else {})},
         seen=seen,
         config=dict(context.config),
         versions=versions(),

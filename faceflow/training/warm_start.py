@@ -39,6 +39,14 @@ class Start:
     head: Mapping[str, Tensor] | None
     branches: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def caution(self) -> dict[str, str]:
+        """What the protocol must say of it: an exported file does not know whom it was trained on."""
+        if self.payload is None or self.payload.seen or self.payload.faces:
+            return {}
+        name = Path(self.weights.path).name
+        return {"start": f"{name}; whom it was trained on is not known, and may be among the tested subjects"}
+
     def network(self) -> AUNetwork:
         """The network of the file as it is, in evaluation mode.
 
