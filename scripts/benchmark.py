@@ -33,8 +33,8 @@ detector alone, on the same frames.
 `infer`: frames/s of `faceflow-infer` from a video to rows on disk against the slowest of its parts alone: decoding, the
 face detector, the network in ONNX Runtime. Without --onnx with the built-in model (model=fast: the one without pixels).
     ratio         0.85 or more is the aim, 0.95 with the built-in model. It needs a core for each part that takes much
-                  of the time; the columns decode, detector and network are what each part does alone, the detector as
-                  many times at once as `detectors` says.
+                  of the time; the columns decode, detector and network are what each part does alone, the detector on
+                  one core.
     memory        of the process (with torch, which this script imports) while it reads one long video.
 
 `render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,
