@@ -77,7 +77,7 @@ def test(config: DictConfig) -> TestResult:
         config = with_image_size(config, spec.image_size)
         context = _context(config)
         baseline = None
-        if config.baseline is not None:
+        if config.get("baseline") is not None:
             baseline = open_baseline(config.baseline, pipeline=lambda pixels: _pipeline(with_image_size(alone, pixels)))
 
         tables, note = _choose_faces(config, payload, levels=spec.levels)

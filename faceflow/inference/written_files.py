@@ -12,6 +12,7 @@ from faceflow.errors import ConfigError
 from faceflow.files import claimed
 from faceflow.inference.frames import Source
 from faceflow.inference.output import STDOUT, row_file
+from faceflow.inference.render import PICTURE_SUFFIXES
 from faceflow.report.timeline_files import check_timeline
 
 
@@ -34,18 +35,26 @@ class WrittenFiles:
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
-        """Check that there is one video to render or to plot, and some video that has events.
+        """Check that there is one video to render or to plot, or one picture to render, and some video that has events.
 
         Raises:
             ConfigError: several sources, or pictures.
         """
+        one_picture = len(sources) == 1 and not sources[0].sequence and sources[0].count == 1
+        as_picture = self.render is not None and self.render.suffix.lower() in PICTURE_SUFFIXES
+        if as_picture and not one_picture:
+            raise ConfigError(
+                f"render: expected one picture as the source of '{self.render}', got others; name a video "
+                f"{Path(str(self.render)).stem}.mp4, or leave render out"
+            )
         if self.events is not None and not any(source.sequence for source in sources):
             raise ConfigError("events: expected a video or camera, got pictures; leave events out, or name a video")
-        for key, path in (("render", self.render), ("plot", self.plot)):
+        for key, path in (("render", None if as_picture else self.render), ("plot", self.plot)):
             if path is not None and (len(sources) > 1 or not sources[0].sequence):
                 kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
+                instead = f", or write {path.stem}.png" if key == "render" and one_picture else ""
                 raise ConfigError(
-                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video"
+                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video{instead}"
                 )
 
     def check_new(self, *, overwrite: bool) -> None:

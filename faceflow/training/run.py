@@ -86,7 +86,7 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run whose settings fit its data: ready to begin."""
+    """A run whose settings fit its data: ready to begin; `compared` says for the protocol what its baseline is."""
 
     context: RunContext
     settings: RunSettings
@@ -95,6 +95,7 @@ class Run:
     features: Tensor | None
     spec: NetworkSpec
     scorer: SplitScorer
+    compared: Mapping[str, str]
     start: Start | None
 
 
@@ -126,8 +127,9 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
     scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
+    compared = {}
     if settings.baseline is not None and data.streams["test"]:
-        check_baseline(settings.baseline, spec, data.streams["test"])
+        compared = check_baseline(settings.baseline, spec, data.streams["test"])
     return Run(
         context=context,
         settings=settings,
@@ -136,6 +138,7 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
         features=data.features() if spec.features else None,
         spec=spec,
         scorer=scorer,
+        compared=compared,
         start=start,
     )
 
@@ -222,21 +225,19 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
     best = best_checkpoint(trainer)
     score, checkpoint = float(best.best_model_score), best.best_model_path
     network, payload = load_network(checkpoint, key="checkpoint")
-    tested = data.streams["test"] if settings.test else []
-    if settings.baseline is not None and tested:
-        payload.protocol |= check_baseline(settings.baseline, payload.spec, tested)
+    payload.protocol |= run.compared
     record: dict[str, Any] = {
         "monitor": {"metric": settings.monitor, "best": score},
         "checkpoint": checkpoint,
         "training": training_cost(trainer, network),
         "run": run_record(seed=context.seed, protocol=payload.protocol, data=data.fingerprints, started=started),
     }
-    if tested:
+    if settings.test and data.streams["test"]:
         accelerator, loading = settings.trainer["accelerator"], settings.batches.loading
         scores = test_network(
             TorchPredictor(network, accelerator=accelerator),
             payload.thresholds,
-            tested,
+            data.streams["test"],
             pipeline=pipeline,
             loading=loading,
             bootstrap=settings.bootstrap,
@@ -255,9 +256,9 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
                 bootstrap=settings.bootstrap,
             )
             record["start"] = {each.faces: each.to_dict() for each in comparisons}
-        compared = None
+        baseline = None
         if settings.baseline is not None:
-            compared = score_baseline(settings.baseline, scores, loading=loading, bootstrap=settings.bootstrap)
+            baseline = score_baseline(settings.baseline, scores, loading=loading, bootstrap=settings.bootstrap)
         title = ("Legacy test" if data.legacy else "Test") + (f" of {context.fold}" if context.fold else "")
         publish_test(
             scores,
@@ -268,7 +269,7 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             title=title,
             splits=data.streams,
             extra=record,
-            baseline=compared,
+            baseline=baseline,
         )
         if comparisons and run.start is not None:
             report_start(comparisons, run.start, data.streams)
