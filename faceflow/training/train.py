@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.built_in.models import FAST, FUSED, built_in_model
-from faceflow.checks import check_whole
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
@@ -194,7 +194,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         loggers=plain(config.logger),
         monitor=config.monitor,
         test=config.test,
-        compare_start=bool(config.get("compare_start")),
+        compare_start=config.get("compare_start", False),
         baseline=_baseline(config),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),
@@ -222,6 +222,7 @@ def _check_values(settings: RunSettings) -> None:
     check_trainer(settings.trainer)
     check_monitor_name(settings.monitor)
     check_flip(settings.batches.flip)
+    check_boolean(settings.compare_start, key="compare_start")
     rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
     check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)
     if module.average:
