@@ -1,7 +1,7 @@
 # Two images. `infer` finds faces and scores them, without torch; `train` holds everything and uses the GPU of the host.
 #
 #   docker build --target infer -t faceflow-infer .
-#   docker run -v /path/to/data:/data faceflow-infer onnx=/data/model.onnx source=/data/video.mp4 output=/data/aus.csv
+#   docker run -v /path/to/data:/data faceflow-infer source=/data/video.mp4 output=/data/aus.csv
 #
 #   docker build --target train -t faceflow .
 #   docker run --gpus all -v /path/to/data:/data --shm-size=4gb faceflow faceflow-train data=disfa model=base

@@ -31,9 +31,10 @@ detector alone, on the same frames.
     memory        of the main process without mapped files, while it crops one long video; a row is kept per frame.
 
 `infer`: frames/s of `faceflow-infer` from a video to rows on disk against the slowest of its parts alone: decoding, the
-face detector, the network in ONNX Runtime.
-    ratio         0.85 or more is the aim. It needs a core for each part that takes much of the time; the columns
-                  decode, detector and network are what each part does alone.
+face detector, the network in ONNX Runtime. Without --onnx with the built-in model (model=fast: the one without pixels).
+    ratio         0.85 or more is the aim, 0.95 with the built-in model. It needs a core for each part that takes much
+                  of the time; the columns decode, detector and network are what each part does alone, the detector on
+                  one core.
     memory        of the process (with torch, which this script imports) while it reads one long video.
 
 `render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,

@@ -1,8 +1,9 @@
-"""`faceflow.load`: an exported model, ready to predict."""
+"""`faceflow.load`: the built-in model or an exported one, ready to predict."""
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | None = None,
     *overrides: str | Sequence[str],
+    model: str | None = None,
     selection: str | None = None,
     hold: int | None = None,
     selection_smooth: int | None = None,
@@ -41,9 +43,9 @@ def load(
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Predictor:
-    """Open an exported model to predict pictures and videos.
+    """Open the built-in model or an exported one to predict pictures and videos.
 
-        with faceflow.load("model.onnx", selection="all") as model:
+        with faceflow.load() as model:
             rows = model.predict("interview.mp4")
             events = model.events("interview.mp4")  # onset, apex, offset and end of every AU
 
@@ -51,8 +53,9 @@ def load(
     works in threads, and inside other Hydra applications.
 
     Args:
-        path: file of `faceflow-export`.
+        path: file of `faceflow-export`; default: the built-in model, and stderr says so in a line.
         overrides: further settings as on the command line, such as "detector.min_score=0.7", or a list of them.
+        model: which built-in model: "fused" (default), or "fast", which reads no pixels.
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
@@ -78,13 +81,14 @@ def load(
 
     Raises:
         ConfigError: a setting that is unknown or out of range.
-        ExportError: the file is no model of ours, or is damaged.
+        ExportError: the file is no model of ours, or is damaged; of a built-in one, or is missing.
     """
     check_extra("infer")
-    from faceflow.inference.infer import open_predictor
+    from faceflow.inference.infer import described, open_predictor
 
     values = {
         "onnx": path,
+        "model.name": model,
         "selection.policy": selection,
         "selection.hold": hold,
         "selection.smooth": selection_smooth,
@@ -109,4 +113,8 @@ def load(
     given = ([one] if isinstance(one, str) else override_texts(one) for one in overrides)
     texts = list(itertools.chain.from_iterable(given))
     with mistakes_raised("infer"):
-        return open_predictor(compose_config("infer", ["output=-", *spell_overrides(values), *literal_paths(texts)]))
+        settings = compose_config("infer", ["output=-", *spell_overrides(values), *literal_paths(texts)])
+        predictor = open_predictor(settings)
+    if settings["onnx"] is None:
+        sys.stderr.write(f"Running {described(predictor.model)}\n")
+    return predictor

@@ -41,6 +41,7 @@ def test(
     output: str | Path | None = None,
     overwrite: bool | None = None,
     data: str | Sequence[str] | None = None,
+    baseline: str | Path | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
     subset: str | None = None,
@@ -61,6 +62,7 @@ def test(
         output: folder of the results (hydra.run.dir); default: one named by the time, below runs/test.
         overwrite: whether the results of an earlier test in `output` are replaced.
         data: data sets; see `faceflow.train`.
+        baseline: another model on the same faces: "built_in", or an exported file.
         labels: CSV of your own labels.
         images: folder of its faces.
         subset: "unseen" persons only, or "all".
@@ -78,6 +80,7 @@ def test(
         "checkpoint": checkpoint,
         "onnx": onnx,
         "data": data,
+        "baseline": baseline,
         "data.labels": labels,
         "data.images": images,
         "subset": subset,

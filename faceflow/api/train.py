@@ -60,6 +60,7 @@ def train(
     levels: int | None = None,
     seed: int | None = None,
     max_epochs: int | None = None,
+    baseline: str | Path | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     config_dir: str | Path | None = None,
@@ -93,6 +94,7 @@ def train(
         levels: 1 for occurrence, 5 for FACS intensity.
         seed: of weights, splits of batches and augmentation.
         max_epochs: length of the training.
+        baseline: another model on the tested faces: "built_in", or an exported file.
         batch_size: labelled faces per step.
         workers: loader processes; 0 loads in this one.
         config_dir: folder with configs of your own, as `--config-dir`.
@@ -117,6 +119,7 @@ def train(
         "levels": levels,
         "seed": seed,
         "trainer.max_epochs": max_epochs,
+        "baseline": baseline,
         "loader.batch_size": batch_size,
         "loader.workers": workers,
         "resume": resume,

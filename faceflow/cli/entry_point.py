@@ -27,6 +27,7 @@ from faceflow.config.path_arguments import literal_paths
 from faceflow.config.paths import config_dir
 from faceflow.config.run_folder import leave_folder
 from faceflow.config.sections import check_composed
+from faceflow.config.short_keys import spelled_out
 from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
@@ -122,7 +123,8 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
     try:
         with kept(_start_again):
             check_working_directory()
-            sys.argv[1:] = command_line(literal_paths(ordered(sys.argv[1:], name)))
+            arguments = spelled_out(name, ordered(sys.argv[1:], name))
+            sys.argv[1:] = command_line(literal_paths(arguments))
             with config_files_named(own_folders(sys.argv[1:])):
                 check_arguments(name, sys.argv[1:])
                 sys.argv[1:] = with_image_size(name, sys.argv[1:])

@@ -26,6 +26,7 @@ from faceflow.config.named_paths import check_named
 from faceflow.config.options import check_options
 from faceflow.config.paths import config_dir
 from faceflow.config.sections import check_composed, check_sections
+from faceflow.config.short_keys import spelled_out
 from faceflow.errors import ConfigError
 
 _one_at_a_time = threading.Lock()  # Hydra's version base and its parser's caches are those of the process
@@ -47,6 +48,7 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
     """
     if further_dir is not None and not further_dir.is_dir():
         raise ConfigError(f"config_dir: expected a folder of configs, got '{further_dir}'; check the path")
+    overrides = spelled_out(command, overrides)
     check_overrides(command, overrides, further_dir=further_dir, sweeps=False)
     config = _compose(command, overrides, further_dir)
     check_texts(OmegaConf.to_container(_without_hydra(config)), key="")

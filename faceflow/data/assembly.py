@@ -22,6 +22,9 @@ from faceflow.errors import ConfigError, DataError, suggest
 log = logging.getLogger(__name__)
 
 POOLED = "all"  # how results name all data sets together
+MACHINE_TEST = (
+    "the tested faces were labelled by a model, not by people: scores say how far models agree, not how right they are"
+)
 
 
 def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> list[FaceTable]:
@@ -183,6 +186,23 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
     labelled = [table for split, tables in splits.items() if split != UNLABELED for table in tables]
     scales = {table.name: describe_scales(table.columns, table.scales) for table in labelled}
     described["labels"] = "; ".join(f"{name}: {scale}" for name, scale in scales.items())
+    return described | _describe_labellers(splits)
+
+
+def _describe_labellers(splits: Tables) -> dict[str, str]:
+    """Say which labels a model made, and what that means for a test."""
+    by_model = [
+        f"{split} labels of {table.name} by {' and '.join(table.labelled_by)}"
+        for split, tables in splits.items()
+        for table in tables
+        if table.labelled_by and split != UNLABELED
+    ]
+    if not by_model:
+        return {}
+    described = {"labels by a model": "; ".join(by_model)}
+    if any(table.labelled_by for table in splits.get("test", ())):
+        described["caution: machine labels"] = MACHINE_TEST
+        log.warning("test: %s", MACHINE_TEST)
     return described
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from faceflow.data.sources import FaceTable
 from faceflow.errors import DataError
+from faceflow.faces.feature_file import crops_folder
 
 log = logging.getLogger(__name__)
 
-_CROPS, _RECIPE = "crops", "crops.json"
+_RECIPE = "crops.json"
 _KEPT = ("align", "detector", "selection")  # what cutting further faces alike takes
 
 
@@ -75,9 +76,3 @@ def _recipe_file(table: FaceTable) -> Path | None:
     files = table.files.tolist()
     crops = crops_folder(Path(os.path.commonpath([min(files), max(files)])))
     return crops.parent / _RECIPE if crops else None
-
-
-def crops_folder(path: Path) -> Path | None:
-    """The folder of crops of faceflow-crop that a path lies in, or is."""
-    folders = (folder for folder in (path, *path.parents) if folder.name == _CROPS)
-    return next((folder for folder in folders if (folder.parent / _RECIPE).is_file()), None)

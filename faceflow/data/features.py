@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.data.crop_recipe import crops_folder
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import feature_file, open_records, unpack
+from faceflow.faces.feature_file import features_beside, open_records, unpack
 from faceflow.images import hash_contents
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
+
+_INSTEAD = "a model that reads pixels alone, such as model=default"
 
 Rows = NDArray[np.int64]
 
@@ -56,12 +57,13 @@ class FeatureStore:
             ) from error
 
 
-def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
+def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) -> FeatureStore:
     """Find the features of crops.
 
     Args:
         files: of the crops.
         key: what names them in messages.
+        instead: what to take where there are none.
 
     Raises:
         DataError: a crop without features, features of other pictures, or a damaged file.
@@ -72,18 +74,18 @@ def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
     places = np.zeros((2, len(files)), np.int64)
     paths, kinds, starts, compared, hashes = [], [], [], [], []
     for number, (folder, rows) in enumerate(folders.items()):
-        path = _features_of(Path(folder))
+        path = features_beside(Path(folder))
         try:
             records = open_records(path) if path else None
         except FileNotFoundError:
             records = None
         if path is None or records is None:
-            raise _none(key, files[rows[0]])
+            raise _none(key, files[rows[0]], instead)
         known = {name: record for record, name in enumerate(records["crop"].tolist())}
         found = [known.get(Path(files[row]).name.encode()) for row in rows]
         for row, record in zip(rows, found, strict=True):
             if record is None:
-                raise _none(key, files[row])
+                raise _none(key, files[row], instead)
             places[:, row] = number, record
         sample = rows[:: -(-len(rows) // _COMPARED)]
         compared += sample
@@ -100,17 +102,8 @@ def read_features(files: Sequence[str], *, key: str) -> FeatureStore:
     return FeatureStore(paths=tuple(paths), kinds=tuple(kinds), starts=tuple(starts), file=places[0], record=places[1])
 
 
-def _features_of(folder: Path) -> Path | None:
-    """File of the features of the crops in a folder; None where faceflow-crop did not write it."""
-    crops = crops_folder(folder)
-    if crops is None:
-        return None
-    below = folder.relative_to(crops).as_posix()
-    return feature_file(crops.parent, "" if below == "." else below)
-
-
-def _none(key: str, file: str) -> DataError:
+def _none(key: str, file: str, instead: str) -> DataError:
     return DataError(
         f"{key}: expected features of every face, got none for '{file}'; crop again with detector=mediapipe_landmarks, "
-        "or take a model that reads pixels alone, such as model=default"
+        f"or take {instead}"
     )

@@ -61,6 +61,8 @@ def find_scales(
         DataError: a label above the scale or below zero, named by row.
     """
     columns = {au: _Column(au, names, files) for au, names in _sides(files).items()}
+    if score_max is None and any(file.labelled_by() and _graded(file.scores) for file in files):
+        score_max = FACS_MAX  # intensities by a model, even of faces that are all at rest
     highest = _by_au(f"{key}.score_max", score_max, columns)
     rules = _by_au(f"{key}.occurrence_min", occurrence_min, columns)
     for au, column in columns.items():
@@ -148,6 +150,10 @@ class _Column:
         for file in self.files:
             if positions := [file.aus.index(side) for side in self.sides if side in file.aus]:
                 yield file, file.scores[:, positions]
+
+
+def _graded(scores: Array) -> bool:
+    return bool((np.isfinite(scores) & ~np.isin(scores, (0.0, 1.0))).any())
 
 
 def _sides(files: Sequence[LabelFile]) -> dict[str, tuple[str, ...]]:

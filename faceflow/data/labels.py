@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from faceflow.aus import Kind, joined, parse_column, side_of
 from faceflow.encoding import Array
 from faceflow.errors import DataError
-from faceflow.tables.columns import name_columns, no_column
+from faceflow.tables.columns import LABELLED_BY, name_columns, no_column
 from faceflow.tables.label_cells import no_au, read_label_cells
 from faceflow.tables.reading import read_table
 from faceflow.tables.table import Table
 
-_TEXT_COLUMNS = ("filename", "subject", "domain")
+_TEXT_COLUMNS = ("filename", "subject", "domain", LABELLED_BY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,12 @@ class LabelFile:
     lines: NDArray[np.int64]
     logical: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+
+    def labelled_by(self, rows: NDArray[np.intp] | slice = slice(None)) -> tuple[str, ...]:
+        """Models that labelled some rows."""
+        if LABELLED_BY not in self.frame.columns:
+            return ()
+        return tuple(sorted({str(name) for name in self.frame[LABELLED_BY].iloc[rows] if name}))
 
     def where(self, row: int) -> str:
         """Name a row as `file:line`."""

@@ -45,7 +45,8 @@ class FaceTable:
     `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `persons` identify who must
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
     ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
-    what the files hold. `notes` say what was taken for granted in reading the labels.
+    what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
+    that made labels of it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class FaceTable:
     duplicates: int
     skipped: int
     notes: tuple[str, ...] = ()
+    labelled_by: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -187,6 +189,7 @@ def list_faces(
         duplicates=duplicates,
         skipped=0,
         notes=file.notes,
+        labelled_by=file.labelled_by(rows),
     ), rows
 
 

@@ -58,7 +58,7 @@ class OnnxPredictor:
 
     def __init__(self, model: OnnxModel) -> None:
         self.model = model
-        self.spec = _spec_of(model.contract, source=str(model.path))
+        self.spec = payload_of(model.contract, source=str(model.path)).spec
 
     def __call__(self, images: Tensor | None, features: Tensor | None = None) -> Prediction:
         """Predict uint8 RGB images (B, 3, S, S), features (B, F), or both, as the network reads them."""
@@ -88,9 +88,7 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
     predictor = OnnxPredictor(OnnxModel(onnx, provider=providers[accelerator], threads=torch.get_num_threads()))
     contract, spec = predictor.model.contract, predictor.spec
     if checkpoint is None:
-        described = {"split": "unknown"} | dict(contract.protocol)
-        thresholds = dict(contract.thresholds)
-        return predictor, Payload(spec=spec, protocol=described, seen=[], config={}, versions={}, thresholds=thresholds)
+        return predictor, payload_of(contract, source=onnx)
     payload = read_checkpoint(checkpoint, key="checkpoint")[1]
     if payload.spec != spec:
         ours, theirs = payload.spec.to_dict(), spec.to_dict()
@@ -104,9 +102,14 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
     return predictor, payload
 
 
-def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
+def payload_of(contract: ModelContract, *, source: str) -> Payload:
+    """What an exported file alone says of its run: not whom it was trained on.
+
+    Raises:
+        ExportError: no network of ours.
+    """
     try:
-        return NetworkSpec(
+        spec = NetworkSpec(
             backbone=contract.backbone,
             aus=contract.aus,
             levels=contract.levels,
@@ -120,3 +123,5 @@ def _spec_of(contract: ModelContract, *, source: str) -> NetworkSpec:
         )
     except (ConfigError, CheckpointError, TypeError, LookupError) as error:
         raise ExportError(f"{source}: {error}") from error
+    protocol, thresholds = {"split": "unknown", **contract.protocol}, dict(contract.thresholds)
+    return Payload(spec=spec, protocol=protocol, seen=[], config={}, versions={}, thresholds=thresholds)

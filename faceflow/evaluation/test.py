@@ -19,7 +19,9 @@ from faceflow.data.assembly import check_reading, check_shared, describe_protoco
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
+from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
+from faceflow.evaluation.baseline import check_baseline, open_baseline, score_baseline
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -71,8 +73,12 @@ def test(config: DictConfig) -> TestResult:
         check_choice(config.subset, key="subset", options=("unseen", "all"))
         predictor, payload = open_predictor(config.checkpoint, config.onnx, accelerator=config.accelerator)
         spec = predictor.spec
+        alone = config
         config = with_image_size(config, spec.image_size)
         context = _context(config)
+        baseline = None
+        if config.get("baseline") is not None:
+            baseline = open_baseline(config.baseline, pipeline=lambda pixels: _pipeline(with_image_size(alone, pixels)))
 
         tables, note = _choose_faces(config, payload, levels=spec.levels)
         splits = {"test": apart_by_split(tables)}
@@ -80,13 +86,18 @@ def test(config: DictConfig) -> TestResult:
         if config.onnx is None:  # an exported file decodes by itself
             check_reading(splits["test"], spec.aus, spec.cutpoints, spec.occurrence_min)
         payload.protocol |= describe_protocol(splits, rule=payload.protocol["split"]) | note
+        if baseline is not None:
+            payload.protocol |= check_baseline(baseline, spec, splits["test"])
         data = data_tables(summarize(splits, spec.aus), spec.aus)
         print_tables(*data)
 
-        loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
+        loggers, pipeline = build_loggers(plain(config.logger)), _pipeline(config)
         scores = test_network(
             predictor, payload.thresholds, splits["test"], pipeline=pipeline, loading=loading, bootstrap=bootstrap
         )
+        compared = None
+        if baseline is not None:
+            compared = score_baseline(baseline, scores, loading=loading, bootstrap=bootstrap)
         settle()
         save_tables(*data, path=output / DATA)
         prints = fingerprints(splits)
@@ -102,11 +113,16 @@ def test(config: DictConfig) -> TestResult:
                 title=f"Test of {Path(config.onnx or config.checkpoint)}",
                 splits=splits,
                 extra={**tested, "run": record},
+                baseline=compared,
             )
     return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 
 
 test.__test__ = False  # type: ignore[attr-defined]
+
+
+def _pipeline(config: DictConfig) -> Pipeline:
+    return eval_pipeline(plain(config.transforms))
 
 
 def _context(config: DictConfig) -> RunContext:

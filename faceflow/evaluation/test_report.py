@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from faceflow.console import print_lines, print_tables
 from faceflow.data.splits import Tables
+from faceflow.evaluation.baseline import BaselineScores
 from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
@@ -30,6 +31,7 @@ def report_test(
     title: str,
     splits: Tables,
     extra: Mapping[str, Any],
+    baseline: BaselineScores | None = None,
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -40,18 +42,26 @@ def report_test(
         title: of the tables.
         splits: all data of the run, for the report.
         extra: further entries of metrics.json.
+        baseline: scores of another model on the same faces, which stand beside these.
     """
     output = context.output
-    write_table(output / "per_au.csv", marked(per_au_frame(scores.evaluations), payload.protocol))
+    write_table(output / "per_au.csv", marked(_per_au(scores, baseline), payload.protocol))
     write_table(output / "predictions.csv", _prediction_frame(scores))
     shown = [
-        results_table(evaluation, title=f"{title}: {name}", protocol=payload.protocol)
+        results_table(
+            evaluation,
+            title=f"{title}: {name}",
+            protocol=payload.protocol,
+            baseline=None if baseline is None else (baseline.name, baseline.evaluations[name]),
+        )
         for name, evaluation in scores.evaluations.items()
     ]
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": by_set}
+    if baseline is not None:
+        content["baseline"] = baseline.to_dict(scores.evaluations)
     if context.pictures:
         pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
         aus = payload.spec.aus
@@ -72,13 +82,23 @@ def publish_test(
     title: str,
     splits: Tables,
     extra: Mapping[str, Any],
+    baseline: BaselineScores | None,
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
     `checkpoint` is the file that trackers keep of a training; None for a test alone.
     """
-    report_test(scores, payload, context, title=title, splits=splits, extra=extra)
+    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline)
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
+
+
+def _per_au(scores: TestScores, baseline: BaselineScores | None) -> pd.DataFrame:
+    """Scores by data set and AU; with a baseline, a first column says whose."""
+    tested = per_au_frame(scores.evaluations)
+    if baseline is None:
+        return tested
+    frames = {"tested": tested, baseline.name: per_au_frame(baseline.evaluations)}
+    return pd.concat(frames, names=["model"]).reset_index(level="model").reset_index(drop=True)
 
 
 def _prediction_frame(scores: TestScores) -> pd.DataFrame:

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.checks import check_choice, check_number, check_whole
+from faceflow.checks import check_boolean, check_choice, check_number, check_whole
 from faceflow.errors import ConfigError
-from faceflow.exporting.quantization import PRECISIONS
+from faceflow.exporting.quantization import FP16_STORED, PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,8 @@ class ExportSettings:
     """How a network is converted, and what the conversion may cost.
 
     `max_drop` limits what a lower precision loses of the mean over AUs, `max_drop_au` of any AU, both as a share, None
-    for no limit; int8_static measures activations on `calibration` faces; `simplify` fuses operators.
+    for no limit; int8_static measures activations on `calibration` faces; `simplify` fuses operators, None where it
+    may.
 
     Raises:
         ConfigError: a value out of range.
@@ -26,7 +27,7 @@ class ExportSettings:
     max_drop: float | None
     max_drop_au: float | None
     calibration: int
-    simplify: bool
+    simplify: bool | None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -34,7 +35,19 @@ class ExportSettings:
         for key, share in (("max_drop", self.max_drop), ("max_drop_au", self.max_drop_au)):
             if share is not None:
                 check_number(share, key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
+        if self.simplify is not None:
+            check_boolean(self.simplify, key="simplify")
+        if self.simplify and self.precision == FP16_STORED:
+            raise ConfigError(
+                "simplify: expected false with precision=fp16_stored, whose file keeps weights under their names, got "
+                "true; leave it out"
+            )
         check_whole(self.calibration, key="calibration", lowest=1, expected="a count of faces")
+
+    @property
+    def fuses(self) -> bool:
+        """Whether operators are fused, which leaves the weights without their names."""
+        return self.precision != FP16_STORED if self.simplify is None else self.simplify
 
 
 def check_output(output: object, *, overwrite: bool) -> Path:

@@ -8,9 +8,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from faceflow.encoding import FACS_MAX, occurrence_level
@@ -58,7 +60,9 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
 
     Args:
         network: in evaluation mode, on the CPU.
-        simplify: fold constants and fuse operators with the optimizer of onnxscript, which torch brings in.
+        simplify: fuse operators with the optimizer of onnxscript, which torch brings in. Otherwise it folds constants
+            alone, and every weight stays an initializer under its name in torch after `contract.WEIGHTS`; ONNX Runtime
+            then fuses operators when it opens the file.
 
     Raises:
         ExportError: torch cannot export this backbone, or it does not fit into one file.
@@ -86,19 +90,28 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
                 optimize=simplify,
                 verbose=False,
             )
+            assert program is not None, "dynamo=True returns a program"
+            if not simplify:
+                optimizer.inline(program.model)
+                optimizer.fold_constants(program.model, onnx_shape_inference=True, should_fold=_except_zeros)
+                optimizer.remove_unused_nodes(program.model)
     except RuntimeError as error:  # the base of torch's own
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ExportError(
             f"model.backbone: expected a network that torch {torch.__version__} exports to ONNX, got "
             f"{network.spec.name} ({reason}); update torch and onnxscript, or train another backbone"
         ) from error
-    assert program is not None, "dynamo=True returns a program"
     model = program.model_proto
     graph = model.graph
     for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer, graph):
         del part.metadata_props[:]  # stack traces, which name folders of this machine
         part.doc_string = ""
     return model
+
+
+def _except_zeros(node: Any) -> bool | None:
+    """Leave zeros to be expanded, which stand for the bias of a convolution without one; fold what else can be."""
+    return False if node.op_type == "Expand" else None
 
 
 def write_model(path: Path, model: onnx.ModelProto, contract: ModelContract) -> None:

@@ -16,8 +16,8 @@ from faceflow.exporting.graph import exporter_silenced
 from faceflow.exporting.sample_faces import Sample
 from faceflow.views import FEATURES, IMAGES
 
-FP32, FP16, INT8, INT8_STATIC = "fp32", "fp16", "int8", "int8_static"
-PRECISIONS = (FP32, FP16, INT8, INT8_STATIC)
+FP32, FP16, FP16_STORED, INT8, INT8_STATIC = "fp32", "fp16", "fp16_stored", "int8", "int8_static"
+PRECISIONS = (FP32, FP16, FP16_STORED, INT8, INT8_STATIC)
 _LINEAR, _CONVOLUTION = ["Gemm", "MatMul"], "Conv"
 _WEIGHTED = [*_LINEAR, _CONVOLUTION]  # where the time goes; normalisation and decode stay as they are
 _CUTOFFS = ["Relu", "Clip"]  # join the convolution before them, whose range is then what they leave of it
@@ -30,7 +30,8 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
 
     Args:
         model: not changed.
-        precision: one of `PRECISIONS`. int8_static computes in integers, by ranges of activations measured once; int8
+        precision: one of `PRECISIONS`. fp16_stored computes in single precision, by weights that keep their names, see
+            `build_graph`. int8_static computes in integers, by ranges of activations measured once; int8
             does so in linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits:
             ONNX Runtime computes them several times slower in integers when it has to measure.
         faces: on which int8_static measures them.
@@ -55,6 +56,8 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
     fine = _of_features(copy.graph)
     if precision == FP16:
         return _halved(copy)
+    if precision == FP16_STORED:
+        return _stored_in_half(copy)
     if precision == INT8:
         _store_convolutions_in_bytes(copy.graph)
         quantize_dynamic(
@@ -79,6 +82,28 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
             extra_options={"CalibMovingAverage": True},  # one odd face does not set the range
         )
     return onnx.load(path)
+
+
+def _stored_in_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store weights in half precision under their names; ONNX Runtime casts them when it opens a file.
+
+    Vectors stay as they are, as they are small and scale whole channels, and so does what half precision cannot hold.
+    """
+    graph, single = model.graph, {}
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2:
+            continue
+        weights, name = onnx.numpy_helper.to_array(tensor), tensor.name
+        if np.abs(weights).max(initial=0) <= np.finfo(np.float16).max:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weights.astype(np.float16), name))
+            single[name] = f"{name}.single"
+    casts = [onnx.helper.make_node("Cast", [name], [cast], to=onnx.TensorProto.FLOAT) for name, cast in single.items()]
+    for node in graph.node:
+        node.input[:] = [single.get(name, name) for name in node.input]
+    nodes = list(graph.node)
+    del graph.node[:], graph.value_info[:]  # which name the types of before
+    graph.node.extend([*casts, *nodes])
+    return model
 
 
 def _store_convolutions_in_bytes(graph: onnx.GraphProto) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "FACEFLOW_MODELS"
 _RETRIES = 2
-_TIMEOUT = 20  # seconds without a byte
+_TIMEOUT = (10, 20)  # seconds for a connection, and without a byte
 _BLOCK = 1 << 16  # bytes
 _LONGEST = 300  # characters of a reason
 
@@ -90,7 +91,9 @@ def _chosen(path: Path, file: ModelFile) -> Path:
 def _download(file: ModelFile, path: Path) -> Path:
     """Download a file into the cache; it gets its name once its bytes are the expected ones."""
     import pooch
+    from requests import ConnectionError as NoConnection
     from requests import RequestException
+    from urllib3.exceptions import MaxRetryError
 
     pooch.get_logger().setLevel(logging.WARNING)
     log.info("%s: downloading it from %s", file.name, file.url)
@@ -111,8 +114,17 @@ def _download(file: ModelFile, path: Path) -> Path:
                 # pooch 1.9.0 leaves the connection of a refusal open; obsolete when the tests pass without it
                 hooks={"response": lambda response, **_: None if response.ok else response.close()},
             )
-            store.fetch(file.name, downloader=downloader)
-    except (RequestException, ValueError) as error:  # ValueError: other bytes than expected
+
+            def fetch(url: str, output: Any, pooch: Any) -> None:
+                try:
+                    downloader(url, output, pooch)
+                except NoConnection as error:
+                    if isinstance(found := error.args[0], MaxRetryError):
+                        raise _UnreachableError(found.reason) from error
+                    raise
+
+            store.fetch(file.name, downloader=fetch)
+    except (RequestException, ValueError, _UnreachableError) as error:  # ValueError: other bytes than expected
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(
             f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
@@ -126,6 +138,10 @@ def _download(file: ModelFile, path: Path) -> Path:
             "copy with detector.model=FILE"
         ) from error
     return path
+
+
+class _UnreachableError(Exception):
+    """No connection comes about; after errors of requests Pooch would try again and keep the user waiting."""
 
 
 class _Bar:

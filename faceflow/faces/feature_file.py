@@ -33,6 +33,21 @@ _ODDS_STEP = 1 / 1024
 _CHUNK = 1024  # records
 
 
+def crops_folder(path: Path) -> Path | None:
+    """The folder of crops of faceflow-crop that a path lies in, or is."""
+    folders = (folder for folder in (path, *path.parents) if folder.name == "crops")
+    return next((folder for folder in folders if (folder.parent / "crops.json").is_file()), None)
+
+
+def features_beside(folder: Path) -> Path | None:
+    """File of the features of the crops in a folder; None where faceflow-crop did not write it."""
+    crops = crops_folder(folder)
+    if crops is None:
+        return None
+    below = folder.relative_to(crops).as_posix()
+    return feature_file(crops.parent, "" if below == "." else below)
+
+
 def feature_file(folder: Path, below: str) -> Path:
     """Where the features of the crops in `crops/<below>` of a folder lie; `below` is empty for those at the top."""
     path = folder / FOLDER / below

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import faceflow
+from faceflow.built_in.models import built_in_name
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.decision import threshold_of
@@ -57,6 +58,7 @@ def describe(
         "format": FORMAT,
         "model": {
             "file": model.path.name,
+            "built_in": built_in_name(model.path),
             "sha256": model.identity,
             **{key: getattr(contract, key) for key in ("backbone", "precision", "image_size", "run", "licence")},
             "training_data": contract.training_data,

@@ -80,23 +80,33 @@ class Selection:
 
 
 def whole_pictures(
-    frames: Iterable[Frame], size: int, *, picture: Callable[[Image], Picture] | None = None
+    frames: Iterable[Frame],
+    size: int | None,
+    *,
+    features: Callable[[int], NDArray[np.float32]] | None = None,
+    picture: Callable[[Image], Picture] | None = None,
 ) -> Generator[CutFrame, None, None]:
     """Frames that are crops already, of any size.
 
     Args:
         frames: to score.
-        size: side of the network's input S, pixels.
+        size: side of the network's input S, pixels; None where it reads none.
+        features: of the frame of a number; None where the model does not read them.
         picture: what a rendered video shows of a frame; None: nothing is kept.
     """
     for frame in frames:
-        pixels = None if frame.image is None else fit(frame.image, size)
-        face = Face(number=0, status="ok", detection=None) if pixels is not None else NO_FRAME
+        found = CutFace(face=NO_FRAME, pixels=None)
+        if frame.image is not None:
+            found = CutFace(
+                face=Face(number=0, status="ok", detection=None),
+                pixels=None if size is None else fit(frame.image, size),
+                features=None if features is None else features(frame.number),
+            )
         yield CutFrame(
             number=frame.number,
             time_s=frame.time_s,
             picture=picture(frame.image) if picture and frame.image is not None else None,
-            faces=[CutFace(face=face, pixels=pixels)],
+            faces=[found],
         )
 
 

@@ -9,13 +9,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from faceflow.built_in.models import CARD, TRAINED_ON, built_in_model, built_in_name
 from faceflow.config.instantiate import instantiate
-from faceflow.errors import DataError
+from faceflow.errors import ConfigError, DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 from faceflow.inference.frames import Source, search_sources
+from faceflow.inference.machine_labels import MachineLabels
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import NONE, PredictorSettings
@@ -49,7 +51,13 @@ def infer(cfg: Mapping[str, Any]) -> None:
         events=cfg["events"],
         source=source,
         overwrite=overwrite,
+        labels=cfg["labels"],
     )
+    if files.labels is not None and cfg["crops"] is not True:
+        raise ConfigError(
+            "labels: expected crops=true, as labels are of face crops, got whole pictures; cut them with faceflow-crop "
+            "and name its folder of crops as source"
+        )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
         found = search_sources(source, predictor.settings.frames, skip=[*files.all.values()])
@@ -58,9 +66,12 @@ def infer(cfg: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
         if sources[0].live and not isinstance(source, int):
             settings["source"] = sources[0].name  # an address may hold a password
-        results = Results(files, predictor, found, settings)
+        labels = None
+        if files.labels is not None:
+            labels = MachineLabels(predictor.model, files.labels, margin=cfg["labels_margin"])
+        results = Results(files, predictor, found, settings, labels)
         with files.claimed(overwrite=overwrite):
-            log.info("Running %s on %s", predictor.model.path, predictor.model.provider)
+            log.info("Running %s", described(predictor.model))
             with results.open(), stop_on_interrupt() as stop:
                 _predict(predictor, sources, results, stop)
                 if not sources[0].live:
@@ -102,7 +113,19 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
         columns=cfg["columns"],
         event_rule=EventRule(**cfg["event_rule"]),
     )
-    return Predictor(OnnxModel(cfg["onnx"], provider=cfg["provider"], threads=cfg["threads"]), settings)
+    onnx, name = cfg["onnx"], cfg["model"]["name"]
+    if onnx is not None and name is not None:
+        raise ConfigError(f"onnx: expected a file or model={name}, a built-in one, got both; leave one of them out")
+    path, key = (built_in_model(name), "model") if onnx is None else (onnx, "onnx")
+    return Predictor(OnnxModel(path, provider=cfg["provider"], threads=cfg["threads"], key=key), settings)
+
+
+def described(model: OnnxModel) -> str:
+    """Which model runs where; of a built-in one also what it was trained on, and where more is said of it."""
+    name = built_in_name(model.path)
+    if name is None:
+        return f"{model.path} on {model.provider}"
+    return f"the built-in model '{name}' on {model.provider}; it was trained on {TRAINED_ON}, see {CARD}"
 
 
 def _predict(predictor: Predictor, sources: Sequence[Source], results: Results, stop: threading.Event) -> None:

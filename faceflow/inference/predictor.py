@@ -20,6 +20,7 @@ from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
 from faceflow.inference.cells import Cell, Field
 from faceflow.inference.columns import Table
+from faceflow.inference.crop_features import CropFeatures
 from faceflow.inference.event_table import EVENT_FIELDS, EventFinder
 from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
 from faceflow.inference.frames import Source, find_sources
@@ -32,7 +33,7 @@ from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
 from faceflow.inference.subject_calibration import SUFFIX as CALIBRATED
 from faceflow.inference.subject_calibration import calibrated_to, calibrated_to_median
-from faceflow.views import FEATURES
+from faceflow.views import FEATURES, IMAGES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -63,10 +64,10 @@ class Predictor:
         suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
         self.table = Table(contract, alias=settings.alias, suffixes=suffixes, groups=settings.groups)
         self.selection = choose_selection(contract, settings.selection)
-        if settings.crops and FEATURES in contract.inputs:
+        if settings.crops and settings.neutral and FEATURES in contract.inputs:
             raise ConfigError(
-                "crops: expected false with a model that reads features of faces, which the detector finds in whole "
-                "pictures, got true; leave it out, or take a model that reads pixels alone"
+                "calibrate: expected none or median with crops=true and a model that reads features, which one picture "
+                f"does not have, got '{settings.neutral}'; leave crops out, or take a model that reads pixels alone"
             )
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
@@ -175,12 +176,26 @@ class Predictor:
         return {"detector": detector, "align": align, "selection": asdict(self.selection)}
 
     def cut(
-        self, frames: Iterator[Frame], *, sequence: bool, picture: Callable[[Image], Picture] | None = None
+        self,
+        frames: Iterator[Frame],
+        *,
+        sequence: bool,
+        file: Callable[[int], str] = lambda number: "",
+        picture: Callable[[Image], Picture] | None = None,
     ) -> Generator[CutFrame, None, None]:
-        """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `aligned_faces`."""
+        """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `aligned_faces`.
+
+        `file` names the file of a frame that is a crop.
+        """
         contract = self.model.contract
         if self.recipe is None:
-            return whole_pictures(frames, contract.image_size, picture=picture)
+            stored = CropFeatures() if FEATURES in contract.inputs else None
+            return whole_pictures(
+                frames,
+                contract.image_size if IMAGES in contract.inputs else None,
+                features=None if stored is None else lambda number: stored.of(file(number)),
+                picture=picture,
+            )
         return aligned_faces(
             frames,
             self.detectors,
@@ -221,7 +236,7 @@ class Predictor:
         batch_size: int,
     ) -> Generator[FramePrediction, None, None]:
         def cut(frames: Iterator[Frame]) -> Generator[CutFrame, None, None]:
-            return self.cut(frames, sequence=source.sequence, picture=picture)
+            return self.cut(frames, sequence=source.sequence, file=source.file, picture=picture)
 
         return predict(source, cut, self.model, batch_size=batch_size, stop=stop or threading.Event())
 

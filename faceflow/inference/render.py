@@ -1,4 +1,4 @@
-"""A video that shows what was estimated: boxes around the faces, and a bar for each AU beside the frame."""
+"""A video or picture that shows what was estimated: boxes around faces, and a bar for each AU beside the frame."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from faceflow.aus import description
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.video_writing import WRITABLE_SUFFIXES, VideoWriter, writes_h264
-from faceflow.images import Image
+from faceflow.images import Image, encode_image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.face_crops import Picture
 from faceflow.inference.output import partial_name
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
+PICTURE_SUFFIXES = (".png", ".jpg")
 _FPS = 25.0  # where the source does not say
 _LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
 _ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 400, 12, 9  # pixels; a panel of _HEAD, then rows
@@ -48,12 +49,12 @@ def shown(image: Image) -> Picture:
 
 
 class Renderer:
-    """Writes frames as a video, under `partial_name` until it is complete.
+    """Writes frames as a video, or one as a picture, under `partial_name` until it is complete.
 
     Bars are those of the first face of a frame; boxes are those of all.
 
     Args:
-        path: .mp4, .mkv (H.264) or .avi (Motion JPEG).
+        path: .mp4, .mkv (H.264) or .avi (Motion JPEG); .png or .jpg, where there is one frame.
         contract: names AUs and thresholds.
         fps: frames per second of a source without times; None where it does not say.
         sound_of: video whose sound goes along; None: silence.
@@ -64,9 +65,13 @@ class Renderer:
     """
 
     def __init__(self, path: Path, contract: ModelContract, fps: float | None, sound_of: Path | None) -> None:
-        if path.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise ConfigError(f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, got '{path}'")
-        if path.suffix.lower() != ".avi" and not writes_h264():
+        self.is_picture = path.suffix.lower() in PICTURE_SUFFIXES
+        if not self.is_picture and path.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise ConfigError(
+                f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, or for one picture "
+                f"{', '.join(PICTURE_SUFFIXES)}, got '{path}'"
+            )
+        if not self.is_picture and path.suffix.lower() != ".avi" and not writes_h264():
             raise ConfigError(
                 f"render: expected an FFmpeg that encodes H.264, got one without; name it {path.stem}.avi"
             )
@@ -74,7 +79,7 @@ class Renderer:
         self.contract = contract
         self.fps = fps or _FPS
         self.sound_of = sound_of
-        self._writer: VideoWriter | None = None
+        self._writer: VideoWriter | _PictureWriter | None = None
         self._size: tuple[int, int] | None = None  # of the frame, width and height
 
     def __enter__(self) -> Self:
@@ -105,8 +110,12 @@ class Renderer:
         self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.aus)) // 2 * 2
         with self._written():
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            path = partial_name(self.path)
+            if self.is_picture:
+                self._writer = _PictureWriter(path)
+                return
             self._writer = VideoWriter(
-                partial_name(self.path),
+                path,
                 width=width + _PANEL,
                 height=self._height,
                 fps=self.fps,
@@ -144,6 +153,19 @@ class Renderer:
         _draw_panel(canvas, self._size[0], frame, self.contract)
         with self._written():
             self._writer.write(canvas, frame.time_s)
+
+
+class _PictureWriter:
+    """Writes a picture where a `VideoWriter` would write a video."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, image: Image, time_s: float | None) -> None:
+        self.path.write_bytes(encode_image(image, self.path.suffix.lower()))
+
+    def close(self) -> None:
+        """Nothing: it is written at once."""
 
 
 def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:

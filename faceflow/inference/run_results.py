@@ -15,6 +15,7 @@ from faceflow.inference.activity import Tally
 from faceflow.inference.description import describe, write_description
 from faceflow.inference.event_table import EVENT_FIELDS, FaceEvent
 from faceflow.inference.frames import FoundSources
+from faceflow.inference.machine_labels import MachineLabels
 from faceflow.inference.output import STDOUT, partial_name, row_file
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.predictor import Predictor
@@ -37,13 +38,19 @@ class Results:
         predictor: that makes them.
         found: what it predicts.
         settings: of the run, as plain data for the description.
+        labels: rows for the file of labels, where one is written.
 
     Raises:
         ConfigError: a video of an unknown format.
     """
 
     def __init__(
-        self, files: WrittenFiles, predictor: Predictor, found: FoundSources, settings: Mapping[str, Any]
+        self,
+        files: WrittenFiles,
+        predictor: Predictor,
+        found: FoundSources,
+        settings: Mapping[str, Any],
+        labels: MachineLabels | None = None,
     ) -> None:
         contract, first = predictor.model.contract, found.sources[0]
         self.files, self.predictor, self.found, self.settings = files, predictor, found, settings
@@ -52,6 +59,8 @@ class Results:
         self.finder = None if files.events is None else predictor.event_finder()
         self.event_rows = None if files.events is None else row_file(str(files.events), EVENT_FIELDS, key="events")
         self.events: list[FaceEvent] = []
+        self.labels = labels
+        self.label_rows = None if labels is None else row_file(str(files.labels), labels.fields, key="labels")
         self.traces: Traces | None = None
         if files.plot is not None:  # with the estimates whose events it shows
             suffix = "" if files.events is None else predictor.table.suffixes[-1]
@@ -63,7 +72,7 @@ class Results:
         """Write rows and video in the block; where it ends early, complete rows stay under `partial_name`."""
         try:
             empty = contextlib.nullcontext()
-            with self.rows, self.event_rows or empty, self.renderer or empty:
+            with self.rows, self.event_rows or empty, self.label_rows or empty, self.renderer or empty:
                 yield
         except BaseException as error:
             if self.rows.rows and self.files.description is not None:
@@ -77,6 +86,10 @@ class Results:
         """Write the rows of the next frame; only those of a `sequence` have events."""
         for cells in self.predictor.table.cells(frame):
             self.rows.write(cells)
+        if self.labels is not None and self.label_rows is not None:
+            for face in frame.faces:
+                if face.estimates:
+                    self.label_rows.write(self.labels.cells(frame.file, face.estimates[""]))
         if self.traces is not None:
             self.traces.add(frame)
         if self.finder is not None and sequence:
@@ -115,6 +128,8 @@ class Results:
                 print_lines(f"Rows: {files.table}; what they mean: {files.description}")
             if self.event_rows is not None:
                 print_lines(f"Events: {self.event_rows.rows}, in {files.events}")
+            if self.labels is not None and self.label_rows is not None:
+                print_lines(self.labels.line(self.label_rows.rows))
             if drawn := [str(path) for path in (files.render, files.plot) if path is not None and path.exists()]:
                 print_lines(f"Look at: {' and '.join(drawn)}")
 

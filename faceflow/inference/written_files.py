@@ -12,6 +12,7 @@ from faceflow.errors import ConfigError
 from faceflow.files import claimed
 from faceflow.inference.frames import Source
 from faceflow.inference.output import STDOUT, row_file
+from faceflow.inference.render import PICTURE_SUFFIXES
 from faceflow.report.timeline_files import check_timeline
 
 
@@ -24,27 +25,36 @@ class WrittenFiles:
     render: Path | None
     plot: Path | None
     events: Path | None
+    labels: Path | None = None
 
     @property
     def all(self) -> dict[str, Path]:
         """Those that are written, by config key."""
         keys = {"output": self.table, "output, its description": self.description}
-        found = {**keys, "render": self.render, "plot": self.plot, "events": self.events}
+        found = {**keys, "render": self.render, "plot": self.plot, "events": self.events, "labels": self.labels}
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
-        """Check that there is one video to render or to plot, and some video that has events.
+        """Check that there is one video to render or to plot, or one picture to render, and some video that has events.
 
         Raises:
             ConfigError: several sources, or pictures.
         """
+        one_picture = len(sources) == 1 and not sources[0].sequence and sources[0].count == 1
+        as_picture = self.render is not None and self.render.suffix.lower() in PICTURE_SUFFIXES
+        if as_picture and not one_picture:
+            raise ConfigError(
+                f"render: expected one picture as the source of '{self.render}', got others; name a video "
+                f"{Path(str(self.render)).stem}.mp4, or leave render out"
+            )
         if self.events is not None and not any(source.sequence for source in sources):
             raise ConfigError("events: expected a video or camera, got pictures; leave events out, or name a video")
-        for key, path in (("render", self.render), ("plot", self.plot)):
+        for key, path in (("render", None if as_picture else self.render), ("plot", self.plot)):
             if path is not None and (len(sources) > 1 or not sources[0].sequence):
                 kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
+                instead = f", or write {path.stem}.png" if key == "render" and one_picture else ""
                 raise ConfigError(
-                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video"
+                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video{instead}"
                 )
 
     def check_new(self, *, overwrite: bool) -> None:
@@ -68,7 +78,14 @@ class WrittenFiles:
 
 
 def choose_files(
-    output: str, *, render: str | None, plot: str | None, events: str | bool | None, source: object, overwrite: bool
+    output: str,
+    *,
+    render: str | None,
+    plot: str | None,
+    events: str | bool | None,
+    source: object,
+    overwrite: bool,
+    labels: str | None = None,
 ) -> WrittenFiles:
     """Check the names of all results.
 
@@ -79,6 +96,7 @@ def choose_files(
         events: of the table of events; true: beside the table; false or None where there is none.
         source: what is predicted, which no result may replace.
         overwrite: whether results that exist may be replaced.
+        labels: of the CSV of labels; None where there is none.
 
     Raises:
         ConfigError: an unknown format, a folder, the source itself, or a file that exists.
@@ -91,7 +109,10 @@ def choose_files(
         render=None if render is None else Path(str(render)),
         plot=None if plot is None else Path(str(plot)),
         events=_events_file(events, table),
+        labels=None if labels is None else Path(str(labels)),
     )
+    if files.labels is not None and (files.labels.suffix.lower() != ".csv" or files.labels == table):
+        raise ConfigError(f"labels: expected a .csv file of its own, got '{labels}'; write labels=labels.csv")
     if files.plot is not None:
         check_timeline(files.plot)
     check_boolean(overwrite, key="overwrite")

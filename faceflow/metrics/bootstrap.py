@@ -23,6 +23,9 @@ from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 LEVEL = 0.95
 _BLOCK = 4_000_000  # draws that are held in memory at once
 
+Formula = Callable[[FloatArray], FloatArray]  # of sums (..., K, A)
+Sums = tuple[list[Array], Formula]  # K terms (N, A) and what is made of their sums
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -58,19 +61,11 @@ class PersonBootstrap:
 
     def decisions(self, metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
         """A metric of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
-        positive, called = (truth == 1) & observed, (predicted == 1) & observed
-        hit = positive & called
-        counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
-        return self._estimate(counts, lambda sums: score_decisions(metric, Confusion(*np.moveaxis(sums, -2, 0))))
+        return self._estimate(*_decisions(metric, predicted, truth, observed))
 
     def intensities(self, metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
         """A metric of intensities (N, A) that has a formula of moments."""
-        formula = metric.of_moments
-        assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
-        seen = np.where(observed, 1.0, 0.0)
-        p, t = _centred(prediction, seen, observed), _centred(truth, seen, observed)
-        terms = [seen, p, t, p * p, t * t, p * t]
-        return self._estimate(terms, lambda sums: formula(Moments(*np.moveaxis(sums, -2, 0))))
+        return self._estimate(*_intensities(metric, prediction, truth, observed))
 
     def all_intervals(
         self, prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
@@ -79,20 +74,38 @@ class PersonBootstrap:
 
         Thresholds may also be given by frame, (N, A).
         """
-        tuned = np.isfinite(thresholds)
-        cuts = {AT_VAL: (thresholds, observed & tuned), AT_HALF: (np.full(1, DEFAULT_THRESHOLD), observed)}
-        predicted = np.full_like(intensity, np.nan) if prediction.intensity is None else prediction.intensity
-        graded = observed & np.isfinite(intensity) & np.isfinite(predicted)
-        found = {}
-        for column in columns():
-            if column.metric.intervals and column.threshold is not None:
-                cut, judged = cuts[column.threshold]
-                found[column.name] = self.decisions(column.metric, prediction.probability >= cut, occurrence, judged)
-            elif column.metric.intervals and graded.any():
-                found[column.name] = self.intensities(column.metric, predicted, intensity, graded)
-        return found
+        asked = _all_sums(
+            prediction, occurrence=occurrence, intensity=intensity, observed=observed, thresholds=thresholds
+        )
+        return {name: self._estimate(*sums) for name, sums in asked.items()}
 
-    def _estimate(self, terms: list[Array], metric: Callable[[FloatArray], FloatArray]) -> Estimate:
+    def all_differences(
+        self,
+        before: tuple[Prediction, Array],
+        after: tuple[Prediction, Array],
+        *,
+        occurrence: Array,
+        intensity: Array,
+        observed: BoolArray,
+    ) -> dict[str, Estimate]:
+        """Estimates of how much two predictions of the same frames differ, after - before, by column.
+
+        Both are scored on the same resamples, so that how hard a person is for both does not widen an interval.
+
+        Args:
+            before: a prediction, and its thresholds as for `evaluate`.
+            after: the other one.
+            occurrence: labels, as for `evaluate`.
+            intensity: labels, as for `evaluate`.
+            observed: which labels are known, as for `evaluate`.
+        """
+        first, second = (
+            _all_sums(prediction, occurrence=occurrence, intensity=intensity, observed=observed, thresholds=thresholds)
+            for prediction, thresholds in (before, after)
+        )
+        return {name: self._estimate(*_difference(first[name], second[name])) for name in first if name in second}
+
+    def _estimate(self, terms: list[Array], metric: Formula) -> Estimate:
         """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
         sums = np.stack([self._per_person(term) for term in terms], axis=1)
         everybody = metric(sums.sum(axis=0))
@@ -119,6 +132,46 @@ class PersonBootstrap:
             drawn = rng.integers(0, self.count, (rows, self.count)) + np.arange(rows)[:, None] * self.count
             yield np.bincount(drawn.ravel(), minlength=rows * self.count).reshape(rows, -1).astype(np.float64)
             left -= rows
+
+
+def _all_sums(
+    prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
+) -> dict[str, Sums]:
+    """What all metrics that want an interval are computed from, by column; arguments as for `evaluate`."""
+    tuned = np.isfinite(thresholds)
+    cuts = {AT_VAL: (thresholds, observed & tuned), AT_HALF: (np.full(1, DEFAULT_THRESHOLD), observed)}
+    predicted = np.full_like(intensity, np.nan) if prediction.intensity is None else prediction.intensity
+    graded = observed & np.isfinite(intensity) & np.isfinite(predicted)
+    found = {}
+    for column in columns():
+        if column.metric.intervals and column.threshold is not None:
+            cut, judged = cuts[column.threshold]
+            found[column.name] = _decisions(column.metric, prediction.probability >= cut, occurrence, judged)
+        elif column.metric.intervals and graded.any():
+            found[column.name] = _intensities(column.metric, predicted, intensity, graded)
+    return found
+
+
+def _decisions(metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Sums:
+    positive, called = (truth == 1) & observed, (predicted == 1) & observed
+    hit = positive & called
+    counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
+    return counts, lambda sums: score_decisions(metric, Confusion(*np.moveaxis(sums, -2, 0)))
+
+
+def _intensities(metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Sums:
+    formula = metric.of_moments
+    assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
+    seen = np.where(observed, 1.0, 0.0)
+    p, t = _centred(prediction, seen, observed), _centred(truth, seen, observed)
+    terms = [seen, p, t, p * p, t * t, p * t]
+    return terms, lambda sums: formula(Moments(*np.moveaxis(sums, -2, 0)))
+
+
+def _difference(first: Sums, second: Sums) -> Sums:
+    (terms, formula), (others, other) = first, second
+    count = len(terms)
+    return [*terms, *others], lambda sums: other(sums[..., count:, :]) - formula(sums[..., :count, :])
 
 
 def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray:

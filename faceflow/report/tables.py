@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from faceflow.aus import description
 from faceflow.console import add_columns, add_row, new_table, number
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.metrics.metric import Place, columns_in
+from faceflow.metrics.paired import paired_means
 
 _UNLABELED = "unlabeled"  # split whose labels, if any, training does not see
 _WARNING = "bold red"
@@ -46,12 +47,28 @@ def data_tables(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> list[T
     return [_sources_table(summaries), _labels_table(labelled, aus)]
 
 
-def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, str]) -> Table:
-    """Show one row of metrics per AU and their means over AUs; `protocol` becomes the caption."""
+def results_table(
+    evaluation: Evaluation,
+    *,
+    title: str,
+    protocol: Mapping[str, str],
+    baseline: tuple[str, Evaluation] | None = None,
+) -> Table:
+    """Show one row of metrics per AU and their means over AUs.
+
+    Args:
+        evaluation: of the model.
+        title: of the table.
+        protocol: becomes the caption.
+        baseline: name and scores of another model, whose rows stand below those of the model.
+    """
     place = Place.INTENSITY_TABLE if "icc" in evaluation.columns else Place.OCCURRENCE_TABLE
     shown = {column.header: column.name for column in columns_in(place)}
     valid = int(evaluation.summary["valid_aus"])
-    table = new_table(title, _results_caption(evaluation, shown, valid, protocol))
+    caption = _results_caption(evaluation, shown, valid, protocol)
+    if baseline is not None and (bounds := _intervals(baseline[1], shown)):
+        caption += f"\nand those of {baseline[0]}: {bounds}"
+    table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
     add_columns(table, ["pos/labels", "thr", *shown], "right")
     for index, au in enumerate(evaluation.aus):
@@ -67,10 +84,40 @@ def results_table(evaluation: Evaluation, *, title: str, protocol: Mapping[str, 
             ],
             style="" if np.isfinite(column["auroc"]) else "dim",
         )
+        if baseline is not None and au in baseline[1].aus:
+            add_row(table, _baseline_row(*baseline, au, list(shown.values())))
     table.add_section()
     means = [number(evaluation.summary[name]) for name in shown.values()]
     add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
+    if baseline is not None:
+        for cells in _baseline_means(evaluation, *baseline, list(shown.values())):
+            add_row(table, cells, style="bold")
     return table
+
+
+def _baseline_row(name: str, evaluation: Evaluation, au: str, metrics: Sequence[str]) -> list[str]:
+    column = {metric: values[evaluation.aus.index(au)] for metric, values in evaluation.columns.items()}
+    return ["", name, "", number(column["threshold_val"], 2), *(number(column.get(key, np.nan)) for key in metrics)]
+
+
+def _baseline_means(
+    evaluation: Evaluation, name: str, baseline: Evaluation, metrics: Sequence[str]
+) -> Iterator[list[str]]:
+    """Means of a baseline, and where it has scores of other AUs, the means of both over those that both have."""
+    valid = int(baseline.summary["valid_aus"])
+    means = [number(baseline.summary.get(metric, np.nan)) for metric in metrics]
+    yield ["", f"{name}, of {valid} of {len(baseline.aus)} AUs", "", "", *means]
+    pairs = paired_means(evaluation, baseline)
+    both = [pairs.get(metric) for metric in metrics]
+    alike = all(
+        pair is None or len(pair.aus) == int(np.isfinite(each.columns[metric]).sum())
+        for metric, pair in zip(metrics, both, strict=True)
+        for each in (evaluation, baseline)
+    )
+    if not alike:
+        count = f"{len(pairs['auroc'].aus)} AUs that both have"
+        yield ["mean", f"of the {count}", "", "", *(number(pair.first) if pair else "-" for pair in both)]
+        yield ["", f"{name}, of the {count}", "", "", *(number(pair.second) if pair else "-" for pair in both)]
 
 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
@@ -126,13 +173,19 @@ def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: in
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
         parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")
+    if bounds := _intervals(evaluation, shown):
+        parts.append(f"95 % intervals of the means, over persons: {bounds}")
+    return "\n".join(filter(None, parts))
+
+
+def _intervals(evaluation: Evaluation, shown: Mapping[str, str]) -> str:
+    """Intervals of means by header, in words."""
     bounds = {
         header: [evaluation.summary.get(f"{name}_{b}", np.nan) for b in ("low", "high")]
         for header, name in shown.items()
     }
-    if known := [f"{header} {number(low)} to {number(high)}" for header, (low, high) in bounds.items() if low <= high]:
-        parts.append(f"95 % intervals of the means, over persons: {', '.join(known)}")
-    return "\n".join(filter(None, parts))
+    known = [f"{header} {number(low)} to {number(high)}" for header, (low, high) in bounds.items() if low <= high]
+    return ", ".join(known)
 
 
 def _percent(fraction: float) -> str:

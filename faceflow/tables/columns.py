@@ -64,6 +64,7 @@ _WORDS = {
     ),
     "domain": ("domains",),
 }
+LABELLED_BY = "labelled_by"  # column of who labelled a row, where that was a model
 _CLOSE = 0.82  # of the spelling
 
 

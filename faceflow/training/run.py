@@ -15,6 +15,7 @@ from faceflow.config.stored import store_config
 from faceflow.console import print_lines, save_tables
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
+from faceflow.evaluation.baseline import Baseline, check_baseline, score_baseline
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.intervals import Bootstrap
@@ -48,6 +49,7 @@ from faceflow.training.monitor import check_monitor
 from faceflow.training.rank import is_rank_zero
 from faceflow.training.resume import check_resume
 from faceflow.training.run_data import DataSettings, RunData
+from faceflow.training.start_test import check_comparable, compare_start, report_start
 from faceflow.training.warm_start import Start
 from faceflow.training.watching import training_cost, watchers
 
@@ -62,6 +64,8 @@ class RunSettings:
         callbacks, loggers: of the trainer, by name.
         monitor: metric that chooses the checkpoint.
         test: whether the best checkpoint is tested.
+        compare_start: whether the network of `init_weights` is tested beside it.
+        baseline: another model, which is tested on the same faces.
         bootstrap: of the intervals of its scores.
         overwrite: whether the command replaces earlier results.
     """
@@ -74,13 +78,15 @@ class RunSettings:
     loggers: Mapping[str, Any]
     monitor: str
     test: bool
+    compare_start: bool
+    baseline: Baseline | None
     bootstrap: Bootstrap
     overwrite: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run whose settings fit its data: ready to begin."""
+    """A run whose settings fit its data: ready to begin; `compared` says for the protocol what its baseline is."""
 
     context: RunContext
     settings: RunSettings
@@ -89,6 +95,7 @@ class Run:
     features: Tensor | None
     spec: NetworkSpec
     scorer: SplitScorer
+    compared: Mapping[str, str]
     start: Start | None
 
 
@@ -104,9 +111,11 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
 
     Raises:
-        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start` and `check_monitor`.
+        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start`, `check_monitor` and `check_baseline`.
     """
     counts = data.count()
+    if settings.compare_start:
+        check_comparable(start, image_size=settings.module.model["image_size"], tested=settings.test)
     if settings.test and start is not None:
         check_start(start.payload, data.streams["test"], key=start.weights.key)
     spec = build_spec(
@@ -118,6 +127,9 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
     scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
+    compared = {}
+    if settings.baseline is not None and data.streams["test"]:
+        compared = check_baseline(settings.baseline, spec, data.streams["test"])
     return Run(
         context=context,
         settings=settings,
@@ -126,6 +138,7 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
         features=data.features() if spec.features else None,
         spec=spec,
         scorer=scorer,
+        compared=compared,
         start=start,
     )
 
@@ -195,7 +208,7 @@ def _payload(run: Run) -> Payload:
     faces, seen = with_start(data.faces, data.seen, run.start.payload if run.start else None)
     return Payload(
         spec=run.spec,
-        protocol=dict(data.protocol),
+        protocol={**data.protocol, **(run.start.caution if run.start else {})},
         seen=seen,
         config=dict(context.config),
         versions=versions(),
@@ -212,6 +225,7 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
     best = best_checkpoint(trainer)
     score, checkpoint = float(best.best_model_score), best.best_model_path
     network, payload = load_network(checkpoint, key="checkpoint")
+    payload.protocol |= run.compared
     record: dict[str, Any] = {
         "monitor": {"metric": settings.monitor, "best": score},
         "checkpoint": checkpoint,
@@ -219,14 +233,32 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
         "run": run_record(seed=context.seed, protocol=payload.protocol, data=data.fingerprints, started=started),
     }
     if settings.test and data.streams["test"]:
+        accelerator, loading = settings.trainer["accelerator"], settings.batches.loading
         scores = test_network(
-            TorchPredictor(network, accelerator=settings.trainer["accelerator"]),
+            TorchPredictor(network, accelerator=accelerator),
             payload.thresholds,
             data.streams["test"],
             pipeline=pipeline,
-            loading=settings.batches.loading,
+            loading=loading,
             bootstrap=settings.bootstrap,
         )
+        comparisons = []
+        if settings.compare_start and run.start is not None:
+            comparisons = compare_start(
+                run.start,
+                network,
+                payload.thresholds,
+                scores,
+                data.streams,
+                accelerator=accelerator,
+                pipeline=pipeline,
+                loading=loading,
+                bootstrap=settings.bootstrap,
+            )
+            record["start"] = {each.faces: each.to_dict() for each in comparisons}
+        baseline = None
+        if settings.baseline is not None:
+            baseline = score_baseline(settings.baseline, scores, loading=loading, bootstrap=settings.bootstrap)
         title = ("Legacy test" if data.legacy else "Test") + (f" of {context.fold}" if context.fold else "")
         publish_test(
             scores,
@@ -237,7 +269,10 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             title=title,
             splits=data.streams,
             extra=record,
+            baseline=baseline,
         )
+        if comparisons and run.start is not None:
+            report_start(comparisons, run.start, data.streams)
     else:
         record["protocol"] = payload.protocol
         if context.pictures:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.checks import check_whole
+from faceflow.built_in.models import FAST, FUSED, built_in_model
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
@@ -21,10 +22,12 @@ from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
 from faceflow.data.splits import SplitConfig
+from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
-from faceflow.evaluation.evaluation_data import read_faces
+from faceflow.evaluation.baseline import Baseline, open_baseline
+from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
@@ -34,10 +37,12 @@ from faceflow.training.monitor import check_monitor_name, default_monitor
 from faceflow.training.optim import check_rates
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
-from faceflow.training.warm_start import read_start
+from faceflow.training.warm_start import read_start, start_settings
 from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
+
+BUILT_IN = "built_in"  # as init_weights: the model that comes with FaceFlow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ def train(config: DictConfig) -> TrainResult:
     """
     started = time.time()
     silence_advice()
+    config = _with_start(config)
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
@@ -96,6 +102,32 @@ def train(config: DictConfig) -> TrainResult:
         checkpoint=trained.checkpoint if trained else None,
         folds={},
     )
+
+
+def _start_file(config: DictConfig) -> str | None:
+    """File of `init_weights`, of the built-in models the one that reads what the network does."""
+    if config.init_weights != BUILT_IN:
+        return config.init_weights  # type: ignore[no-any-return]
+    features_alone = config.model.backbone is None and not config.model.get("of_start")
+    return str(built_in_model(FAST if features_alone else FUSED))
+
+
+def _with_start(config: DictConfig) -> DictConfig:
+    """Describe the network of `init_weights` where `model` is to be that one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not config.model.get("of_start"):
+        return config
+    file = _start_file(config)
+    if file is None:
+        raise ConfigError(
+            "init_weights: expected the network that model=start takes over, got none; add init_weights=built_in, or a "
+            "checkpoint or an exported model"
+        )
+    values = start_settings(file)
+    return with_values(config, {key: value for key, value in values.items() if not overridden(key)})
 
 
 def _views(config: DictConfig) -> dict[str, str]:
@@ -137,7 +169,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         ),
         module=ModuleSettings(
             model=plain(config.model),
-            init_weights=config.init_weights,
+            init_weights=_start_file(config),
             channels_last=config.channels_last,
             method=plain(config.method),
             optimizer=plain(config.optimizer),
@@ -162,9 +194,22 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         loggers=plain(config.logger),
         monitor=config.monitor,
         test=config.test,
+        compare_start=config.get("compare_start", False),
+        baseline=_baseline(config),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),
     )
+
+
+def _baseline(config: DictConfig) -> Baseline | None:
+    """The model to compare with, which sees crops of its own size."""
+    if not config.test or config.get("baseline") is None:
+        return None
+
+    def pipeline(pixels: int) -> Pipeline:
+        return eval_pipeline(plain(with_values(config, {"model.image_size": pixels}).transforms))
+
+    return open_baseline(config.baseline, pipeline=pipeline)
 
 
 def _check_values(settings: RunSettings) -> None:
@@ -177,6 +222,7 @@ def _check_values(settings: RunSettings) -> None:
     check_trainer(settings.trainer)
     check_monitor_name(settings.monitor)
     check_flip(settings.batches.flip)
+    check_boolean(settings.compare_start, key="compare_start")
     rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
     check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)
     if module.average:

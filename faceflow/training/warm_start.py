@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from faceflow.errors import CheckpointError
-from faceflow.models.checkpoint import PAYLOAD, Payload, network_state, read_checkpoint
+from faceflow.evaluation.exported_network import read_exported
+from faceflow.models.checkpoint import PAYLOAD, Payload, load_state, network_state, read_checkpoint
 from faceflow.models.head import AUHead
-from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.models.network import AUNetwork, NetworkSpec, plain_lists
 from faceflow.models.weights import Weights, load_file, named_weights
 from faceflow.views import IMAGES
 
@@ -27,7 +29,7 @@ class Start:
 
     Attributes:
         weights: of the backbone, as for `AUNetwork`.
-        payload: what a checkpoint of FaceFlow says of its run; None for weights of others.
+        payload: what a checkpoint or exported model of FaceFlow says of its run; None for weights of others.
         head: tensors of the head of a checkpoint's backbone by name; None where all heads are to be new.
         branches: tensors of what reads features in a checkpoint, by name.
     """
@@ -36,6 +38,27 @@ class Start:
     payload: Payload | None
     head: Mapping[str, Tensor] | None
     branches: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def caution(self) -> dict[str, str]:
+        """What the protocol must say of it: an exported file does not know whom it was trained on."""
+        if self.payload is None or self.payload.seen or self.payload.faces:
+            return {}
+        name = Path(self.weights.path).name
+        return {"start": f"{name}; whom it was trained on is not known, and may be among the tested subjects"}
+
+    def network(self) -> AUNetwork:
+        """The network of the file as it is, in evaluation mode.
+
+        Raises:
+            CheckpointError: it is damaged.
+        """
+        assert self.payload is not None, "weights of others are no network of AUs"
+        parts = {_BACKBONE: self.weights.tensors, _HEAD: self.head or {}, _BRANCHES: self.branches}
+        network = AUNetwork(self.payload.spec)
+        state = {prefix + name: tensor for prefix, tensors in parts.items() for name, tensor in tensors.items()}
+        load_state(network, state, source=self.weights.path)
+        return network.eval()
 
     def check_backbone(self, spec: NetworkSpec) -> None:
         """Check that a checkpoint whose heads are taken over has the backbone of a network.
@@ -103,16 +126,19 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
     """Read what a training starts from, the file once; None where the config names none.
 
     Args:
-        init_weights: checkpoint of FaceFlow, whose backbone and heads are taken over; the average of its weights where
-            the run kept one. It goes before `weights`.
+        init_weights: checkpoint of FaceFlow or model that keeps its weights (.onnx), whose backbone and heads are taken
+            over; of a checkpoint the average of its weights where the run kept one. It goes before `weights`.
         weights: any file with weights of a backbone.
 
     Raises:
-        CheckpointError: the file cannot be used.
+        CheckpointError, ExportError: the file cannot be used.
     """
     if init_weights:
-        checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
-        state = network_state(checkpoint, source=init_weights)
+        if Path(init_weights).suffix.lower() == ".onnx":
+            payload, state = read_exported(init_weights, key="init_weights")
+        else:
+            checkpoint, payload = read_checkpoint(init_weights, key="init_weights")
+            state = network_state(checkpoint, source=init_weights)
         tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
         backbone, head, branches = (
             {key.removeprefix(part): value for key, value in tensors.items() if key.startswith(part)}
@@ -129,6 +155,30 @@ def read_start(init_weights: str | None, weights: str | None) -> Start | None:
         payload=Payload.from_checkpoint(content, source=weights) if ours else None,
         head=None,
     )
+
+
+def start_settings(init_weights: str) -> dict[str, Any]:
+    """Settings of the network in a file, by config key.
+
+    Raises:
+        CheckpointError, ExportError: the file cannot be used.
+    """
+    start = read_start(init_weights, None)
+    assert start is not None, "it names a file"
+    assert start.payload is not None, "the file is one of ours"
+    spec = start.payload.spec
+    layers = {} if spec.features is None else plain_lists(asdict(spec.features))
+    return {
+        "model.backbone": spec.backbone,
+        "model.image_size": spec.image_size,
+        "model.mean": list(spec.mean),
+        "model.std": list(spec.std),
+        "model.features": layers.pop("parts", []),
+        "model.fusion": spec.fusion,
+        "levels": spec.levels,
+        "cutpoints": list(spec.cutpoints) or None,
+        **{f"model.{key}": value for key, value in layers.items()},
+    }
 
 
 def _named(spec: NetworkSpec) -> str:

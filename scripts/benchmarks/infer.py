@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import dataclasses
 import itertools
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
@@ -21,10 +21,13 @@ from benchmarks.opencv_reader import read_by_opencv
 from benchmarks.report import Comparison, Report, ratio_note
 from faceflow.api.running import mistakes_raised
 from faceflow.config.composition import compose_config
+from faceflow.config.overrides import spell_overrides
 from faceflow.faces.video import Frame
 from faceflow.images import Image
+from faceflow.inference.face_crops import CutFace
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.infer import open_predictor
+from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.output import row_file
 from faceflow.inference.predictor import Predictor
 
@@ -36,7 +39,7 @@ _OPENCV = ("decode by OpenCV", "all with OpenCV's reader")
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
     parser: argparse.ArgumentParser = commands.add_parser("infer", help="inference, and its memory")
-    parser.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="file of faceflow-export")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="of faceflow-export; default: the built-in model")
     parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="read again and again")
     parser.add_argument("--frames", type=int, default=300, help="per round; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
@@ -53,9 +56,9 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Report:
     """Time every part alone, then all of them, in turn; then follow the memory through one long video."""
-    onnx, video = (json.dumps(str(path), ensure_ascii=False) for path in (options.onnx, options.source))
+    named = {"onnx": options.onnx, "source": options.source}
     with mistakes_raised("infer"):
-        cfg = compose_config("infer", [f"onnx={onnx}", f"source={video}", "output=-", *options.overrides])
+        cfg = compose_config("infer", [*spell_overrides(named), "output=-", *options.overrides])
     rates: dict[str, list[float]] = {part: [] for part in (*_PARTS, *_OPENCV)}
     ours: list[float] = []
     with open_predictor(cfg) as predictor, tempfile.TemporaryDirectory() as folder:
@@ -64,14 +67,18 @@ def measure(options: argparse.Namespace) -> Report:
         by_opencv = _repeated(dataclasses.replace(found, read=lambda: read_by_opencv(options.source)), options.frames)
         frames = [frame.image for frame in itertools.islice(source.read(), _KEPT) if frame.image is not None]
         faces = _faces(predictor, found)
+        alone = OnnxModel(predictor.model.path, provider="cpu", threads=1)
+        one_face: list[float] = []
         for _ in range(options.rounds + 1):
             rates["decode"].append(_decode_rate(source))
             rates[_OPENCV[0]].append(_decode_rate(by_opencv))
             rates["detector"].append(_detector_rate(predictor, frames))
-            rates["network"].append(_network_rate(predictor, faces, options.frames))
+            rates["network"].append(_network_rate(predictor.model, faces, cfg["batch_size"], options.frames))
+            one_face.append(1000 / _network_rate(alone, faces, 1, options.frames))
             ours.append(_whole_rate(predictor, source, Path(folder) / "rows.csv"))
             rates[_OPENCV[1]].append(_whole_rate(predictor, by_opencv, Path(folder) / "rows.csv"))
         notes = [
+            f"one face on one core: {np.median(one_face[1:]):.2f} ms ({min(one_face[1:]):.2f}-{max(one_face[1:]):.2f})",
             ratio_note("decoding, ours / OpenCV's", rates["decode"][1:], rates[_OPENCV[0]][1:]),
             ratio_note("all, ours / with OpenCV's reader", ours[1:], rates[_OPENCV[1]][1:]),
             *_memory(predictor, found, options.memory),
@@ -110,12 +117,10 @@ def _repeated(source: Source, count: int) -> Source:
     return dataclasses.replace(source, read=read, count=count)
 
 
-def _faces(predictor: Predictor, source: Source) -> list[Image]:
+def _faces(predictor: Predictor, source: Source) -> list[CutFace]:
     """Faces as the network gets them."""
-    kept = []
-    for frame in itertools.islice(predictor.cut(source.read(), sequence=True), _KEPT):
-        kept += [face.pixels for face in frame.faces if face.pixels is not None]
-    return kept
+    with contextlib.closing(predictor.cut(source.read(), sequence=True)) as frames:
+        return [face for frame in itertools.islice(frames, _KEPT) for face in frame.faces if face.scored]
 
 
 def _decode_rate(source: Source) -> float:
@@ -133,17 +138,23 @@ def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
     return len(frames) / (time.perf_counter() - started)
 
 
-def _network_rate(predictor: Predictor, faces: list[Image], count: int) -> float:
-    size = predictor.settings.batch_size
-    batches = [np.stack(faces[start : start + size]) for start in range(0, len(faces), size)]
+def _network_rate(model: OnnxModel, faces: list[CutFace], size: int, count: int) -> float:
+    batches = [_batch(faces[start : start + size]) for start in range(0, len(faces), size)]
     started = time.perf_counter()
     done = 0
-    for batch in itertools.cycle(batches):
-        predictor.model.run(batch)
-        done += len(batch)
+    for faces_in_it, pixels, features in itertools.cycle(batches):
+        model.run(pixels, features)
+        done += faces_in_it
         if done >= count:
             return done / (time.perf_counter() - started)
     raise AssertionError("no face in the video")
+
+
+def _batch(faces: list[CutFace]) -> tuple[int, Image | None, NDArray[np.float32] | None]:
+    """Count, pixels and features of some faces."""
+    pixels = [face.pixels for face in faces if face.pixels is not None]
+    features = [face.features for face in faces if face.features is not None]
+    return len(faces), np.stack(pixels) if pixels else None, np.stack(features) if features else None
 
 
 def _whole_rate(predictor: Predictor, source: Source, path: Path) -> float:

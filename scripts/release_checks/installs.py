@@ -58,7 +58,9 @@ def commands(extra: str) -> Iterator[Command]:
         yield (*TRAIN, "sweep=search", "optimizer.lr=interval(0.0001,0.01)", "hydra.sweeper.n_trials=2", "logger=none")
     if extra in ("crop", "all"):
         if DETECTOR.is_file():
-            yield ("faceflow-crop", "source=face.avi", "output=crops", f"detector.model={DETECTOR}")
+            detector = f"detector.model={DETECTOR}"
+            yield ("faceflow-crop", "source=face.avi", "output=crops", detector)
+            yield ("faceflow-infer", "source=face.avi", "output=built_in.csv", detector)
         else:
             yield ("python", "-c", "import mediapipe.tasks.python.vision")
 

@@ -101,6 +101,8 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "loggers": {},
         "monitor": "val/f1_val",
         "test": True,
+        "compare_start": False,
+        "baseline": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
         "overwrite": False,
     }

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 
+from faceflow.built_in.models import built_in_model
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.models.checkpoint import load_network
 from tests.helpers.features import give_features, random_vectors
 from tests.integration.command import SMALL, Faces, evaluate, make_faces, run, train
 
@@ -91,3 +96,101 @@ def test_faces_without_features_are_one_line_before_anything_is_trained(faces: F
     assert "faces: expected features of every face, got none for" in outcome.error
     assert "crop again with detector=mediapipe_landmarks" in outcome.error
     assert not outcome.checkpoint().exists()
+
+
+@pytest.mark.slow
+def test_the_built_in_model_is_tested_beside_a_training(crops: Faces, tmp_path: Path) -> None:
+    settings = ("baseline=built_in", "test=true", "bootstrap.resamples=20")
+    outcome = train(tmp_path, *overrides(crops), *FEATURES, *settings)
+    metrics, contract = outcome.metrics(), OnnxModel(built_in_model(None), provider="cpu").contract
+    shared = [au for au in metrics["test"]["faces"]["per_au"] if au in contract.aus]
+    assert shared
+    baseline = metrics["baseline"]
+    assert (baseline["name"], Path(baseline["file"]).name) == ("built_in", "fused.onnx")
+    assert {au: row["threshold_val"] for au, row in baseline["test"]["faces"]["per_au"].items()} == {
+        au: contract.thresholds[au] for au in shared
+    }
+    assert metrics["protocol"]["baseline"].startswith(
+        "built_in (the built-in model, trained on rendered faces alone), "
+    )
+    table = outcome.table("per_au.csv")
+    assert table.loc[table["model"] == "built_in", "au"].tolist() == shared
+    assert outcome.stdout.count(" built_in ") >= len(shared)
+
+
+def test_a_baseline_without_features_is_refused_before_anything_is_trained(faces: Faces, tmp_path: Path) -> None:
+    outcome = run("train", tmp_path / "run", *SMALL, *faces.overrides, "baseline=built_in")
+    assert outcome.code == 2
+    assert outcome.error.startswith("DataError: baseline: expected features of every face, got none for ")
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_an_exported_file_as_its_own_baseline_has_the_same_scores(crops: Faces, tmp_path: Path) -> None:
+    trained = train(tmp_path / "run", *overrides(crops), *FEATURES, "test=false")
+    path = tmp_path / "m.onnx"
+    assert run("export", tmp_path / "export", f"checkpoint={trained.checkpoint()}", f"output={path}").code == 0
+    metrics = evaluate(trained, tmp_path / "test", *overrides(crops), f"baseline={path}").metrics()
+    tested, baseline = metrics["test"]["faces"], metrics["baseline"]["test"]["faces"]
+    assert baseline["summary"] == pytest.approx(tested["summary"], abs=1e-6, nan_ok=True)
+    assert baseline["per_au"].keys() == tested["per_au"].keys()
+
+
+@pytest.fixture(scope="module")
+def kept(crops: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A checkpoint, and the file exported from it that keeps its weights in half precision."""
+    folder = tmp_path_factory.mktemp("kept")
+    checkpoint = train(folder / "run", *overrides(crops), *FUSED, "levels=5", "test=false").checkpoint()
+    path = folder / "m.onnx"
+    settings = (f"checkpoint={checkpoint}", f"output={path}", "precision=fp16_stored")
+    assert run("export", folder / "export", *settings).code == 0
+    return checkpoint, path
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_an_exported_file_and_says_whether_it_helped(
+    kept: tuple[Path, Path], crops: Faces, tmp_path: Path
+) -> None:
+    checkpoint, path = kept
+    still = (
+        "optimizer.lr=1e-12",
+        f"init_weights={path}",
+        "model=start",
+        "compare_start=true",
+        "bootstrap.resamples=20",
+    )
+    went_on = train(tmp_path, *overrides(crops), *still)
+    (started, payload), (given, _) = (load_network(each, key="") for each in (went_on.checkpoint(), checkpoint))
+    assert started.spec == given.spec
+    for ours, theirs in zip(started.parameters(), given.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    assert payload.protocol["start"].startswith("m.onnx; whom it was trained on is not known")
+    ((faces, found),) = went_on.metrics()["start"].items()
+    assert (faces, found["aus"]) == ("test subjects of faces", list(given.spec.aus))
+    assert found["icc"]["before"] == pytest.approx(found["icc"]["after"], abs=1e-3)
+    assert f"test subjects of faces: ICC {found['icc']['before']:.3f} -> " in went_on.stdout
+
+
+@pytest.mark.slow
+def test_estimates_of_crops_are_labels_that_every_report_marks(
+    kept: tuple[Path, Path], crops: Faces, tmp_path: Path
+) -> None:
+    path, labels = kept[1], crops.folder / "machine.csv"
+    settings = (f"onnx={path}", f"source={crops.folder / 'crops'}", "crops=true", "labels_margin=0")
+    done = run("infer", tmp_path, *settings, f"output={tmp_path / 'aus.csv'}", f"labels={labels}")
+    assert done.code == 0, done.stderr
+    frame = pd.read_csv(labels)
+    assert sorted(frame["filename"]) == sorted(crops.read()["filename"])
+    assert set(frame["subject"]) == set(crops.read()["subject"])
+    trained = train(tmp_path / "run", "data=csv", f"data.labels={labels}", *FUSED, "aus.names=[AU12]")
+    (who,) = set(frame["labelled_by"])
+    says = trained.metrics()["protocol"]["labels by a model"]
+    assert says == ", ".join(f"{split} labels of machine by {who}" for split in ("train", "val", "test")).replace(
+        ", ", "; "
+    )
+    assert "the tested faces were labelled by a model" in trained.stderr
+
+    outcome = run(
+        "infer", tmp_path, *settings, "crops=false", f"output={tmp_path / 'b.csv'}", f"labels={tmp_path / 'c.csv'}"
+    )
+    assert outcome.error.startswith("ConfigError: labels: expected crops=true")

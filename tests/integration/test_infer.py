@@ -214,7 +214,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         ["source={folder}/photos", "render=a.mp4"],
         "ConfigError: render: expected one video or cam",
     ),
-    "render format": (["render=a.gif"], "ConfigError: render: expected a video that ends in .mp4, .avi, .mkv, got"),
+    "render format": (["render=a.gif"], "ConfigError: render: expected a video that ends in .mp4, .avi, .mkv, or"),
     "plot format": (["plot=a.pdf"], "ConfigError: plot: expected a file that ends in .png or .html, got 'a.pdf'"),
     "plot of two": (["source=[{video},{folder}/photos]", "plot=a.png"], "ConfigError: plot: expected one video or cam"),
     "provider": (["provider=cdua"], "ConfigError: provider: expected auto, cuda, coreml, cpu, got 'cdua'; did you m"),

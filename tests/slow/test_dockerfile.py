@@ -136,7 +136,6 @@ def test_the_readmes_command_finds_and_scores_the_face_of_a_video(small: Contain
     mounted = small.root / "data"
     (mounted / "models").mkdir()
     shutil.copy(task, mounted / "models")
-    shutil.copy(ROOT / "tests" / "data" / "v0_1_0" / "model.onnx", mounted / "model.onnx")
     write_video(mounted / "video.mp4", frames=10)
     small.run(f"{small.entry} {arguments('faceflow-infer')}")
     rows = pd.read_csv(mounted / "aus.csv")

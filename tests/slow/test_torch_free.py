@@ -105,6 +105,10 @@ def test_with_the_crop_extra_it_finds_the_face_of_a_video(binaries: Path, model:
     assert rows["frame"].tolist() == list(range(1, 101))
     assert set(rows["status"]) == {"ok"}
     assert rows["AU12_int"].between(0, 5).all()
+    infer(binaries, tmp_path, f"source={video}", "output=built_in.csv", "frames.end_s=1", detector)
+    rows = pd.read_csv(tmp_path / "built_in.csv")
+    assert set(rows["status"]) == {"ok"}
+    assert rows["AU12_prob"].between(0, 1).all()
 
 
 def test_an_opencv_that_was_removed_is_one_line_with_a_repair_that_works(

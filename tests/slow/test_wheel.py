@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from faceflow.built_in.models import MODELS
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +27,8 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_code_configs_and_the_typed_marker_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"faceflow/py.typed", "faceflow/configs/train.yaml", "faceflow/cli/train.py"} <= set(names)
+    models = {"README.md", "SHA256SUMS", *(f"{name}.onnx" for name in MODELS)}
+    assert {f"faceflow/built_in/{name}" for name in models} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "scripts", "configs"))]
     templates = {str(path.relative_to(ROOT)) for path in (ROOT / "faceflow").rglob("*.jinja")}
     assert templates

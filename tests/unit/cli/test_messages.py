@@ -123,8 +123,8 @@ def test_a_file_without_its_key_is_told_from_other_texts(tmp_path: Path, monkeyp
         (
             "test",
             "model=resnet18",
-            "model: expected a config group or key, got 'model' of faceflow-train; leave it out, or see faceflow-test "
-            "--help",
+            "model: expected a config group or key, got 'model' of faceflow-infer, faceflow-train; leave it out, or "
+            "see faceflow-test --help",
         ),
         (
             "export",

@@ -69,8 +69,8 @@ def test_predictions_stand_beside_the_labels_of_their_rows(tmp_path: Path) -> No
 def test_loggers_are_told_the_scores(tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path, name="log", version=0)
     splits = {"test": list(scores().tables)}
-    context = run_context(tmp_path)
-    publish_test(scores(), PAYLOAD, context, loggers=[logger], checkpoint=None, title="Test", splits=splits, extra={})
+    told = {"loggers": [logger], "checkpoint": None, "title": "Test", "splits": splits, "extra": {}, "baseline": None}
+    publish_test(scores(), PAYLOAD, run_context(tmp_path), **told)  # type: ignore[arg-type]
     logged = pd.read_csv(tmp_path / "log" / "version_0" / "metrics.csv")
     assert logged["test/one/f1_val/AU1"].tolist() == [1.0]
     assert logged["test/f1_0.5"].tolist() == pytest.approx([0.8])

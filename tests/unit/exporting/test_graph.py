@@ -14,10 +14,10 @@ from torch import nn
 from faceflow.errors import ExportError
 from faceflow.exporting.graph import build_graph, write_model
 from faceflow.exporting.parity import largest_difference, random_faces
-from faceflow.exporting.quantization import FP16, FP32, INT8, INT8_STATIC, reduced
+from faceflow.exporting.quantization import FP16, FP16_STORED, FP32, INT8, INT8_STATIC, reduced
 from faceflow.exporting.sample_faces import Sample
 from faceflow.images import Image
-from faceflow.inference.contract import KEY, ModelContract
+from faceflow.inference.contract import KEY, WEIGHTS, ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.metrics.au_scores import decode
 from faceflow.models.network import AUNetwork, NetworkSpec
@@ -129,12 +129,34 @@ def test_metadata_comes_back_and_names_no_folder_of_this_machine(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_graph_that_is_not_simplified_says_the_same(tmp_path: Path) -> None:
+def test_graph_that_is_not_simplified_says_the_same_and_keeps_the_weights_under_their_names(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     plain = build_graph(NETWORKS[3], simplify=False)
     write_model(path, plain, contract(NETWORKS[3].spec))
     assert len(plain.graph.node) > len(graph(3).graph.node)
     assert largest_difference(NETWORKS[3], OnnxModel(path, provider="cpu"), random_faces(NETWORKS[3].spec)) < 1e-5
+    found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in plain.graph.initializer}
+    for name, tensor in NETWORKS[3].state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(found[WEIGHTS + name], tensor.numpy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [FP32, FP16_STORED])
+def test_onnx_runtime_fuses_what_is_not_simplified_when_it_opens_the_file(tmp_path: Path, precision: str) -> None:
+    costly = ("BatchNormalization", "Conv", "Gemm", "MatMul", "Pad", "Expand", "Relu", "Clip")
+
+    def operators(model: onnx.ModelProto) -> list[str]:
+        path, options = tmp_path / "opened.onnx", ort.SessionOptions()
+        options.optimized_model_filepath = str(path)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.log_severity_level = 3
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return sorted(node.op_type for node in onnx.load(path).graph.node if node.op_type in costly)
+
+    kept = reduced(build_graph(NETWORKS[3], simplify=False), precision, faces=None)
+    assert "BatchNormalization" in {node.op_type for node in kept.graph.node}
+    assert operators(kept) == operators(graph(3))
 
 
 def test_difference_is_seen_where_file_and_network_differ(tmp_path: Path) -> None:
@@ -153,7 +175,8 @@ def test_difference_is_seen_where_file_and_network_differ(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("precision", "share", "near"), [(FP16, 0.55, 0.01), (INT8, 0.3, 0.1), (INT8_STATIC, 0.3, 0.2)]
+    ("precision", "share", "near"),
+    [(FP16, 0.55, 0.01), (FP16_STORED, 0.6, 0.005), (INT8, 0.3, 0.1), (INT8_STATIC, 0.3, 0.2)],
 )
 def test_lower_precision_is_smaller_and_near(tmp_path: Path, precision: str, share: float, near: float) -> None:
     path = tmp_path / "model.onnx"

@@ -169,6 +169,16 @@ def test_failure_says_what_to_put_where_and_leaves_nothing(
     assert list(cache.iterdir()) == []
 
 
+def test_without_a_connection_nobody_waits_for_another_attempt(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "_RETRIES", 3)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s"))
+    file, reason = not_there(server)
+    with pytest.raises(ConfigError, match=reason):
+        find_model(None, cache=tmp_path, file=file)
+
+
 def test_cache_that_cannot_be_written_is_named(tmp_path: Path, server: Server) -> None:
     cache = written(tmp_path / "file") / "cache"
     with pytest.raises(ConfigError) as caught:

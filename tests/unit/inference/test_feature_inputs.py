@@ -11,13 +11,14 @@ import onnx
 import pytest
 
 import faceflow
-from faceflow.errors import ConfigError, ExportError
+from faceflow.errors import ConfigError, DataError, ExportError
 from faceflow.evaluation.predictors import OnnxPredictor
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.recipe import check_detector
 from tests.helpers.exported import colour_graph, contract, feature_contract, write_model
-from tests.helpers.features import feature_spec, random_vectors
+from tests.helpers.faces import smooth_image, write_image
+from tests.helpers.features import feature_spec, give_features, random_vectors
 from tests.helpers.markers import MARKERS, MarkerDetector, blank, draw_face
 
 WITH_FEATURES = (*MARKERS, "+detector.features=true")
@@ -84,9 +85,33 @@ def test_features_of_the_detector_reach_the_model(model: Path) -> None:
     assert rows["AU01_prob"].isna().tolist() == [False, True]
 
 
-def test_crops_have_no_features_to_read(model: Path) -> None:
-    with pytest.raises(ConfigError, match="^crops: expected false with a model that reads features of faces"):
-        faceflow.load(model, "crops=true")
+def test_features_of_crops_are_those_beside_them(model: Path, tmp_path: Path) -> None:
+    crops = [tmp_path / f"faces/crops/{name}" for name in ("anna/1.png", "anna/2.png", "ben.png")]
+    rng = np.random.default_rng(0)
+    for crop in crops:
+        crop.parent.mkdir(parents=True, exist_ok=True)
+        write_image(crop, smooth_image(rng, 16))
+    vectors = random_vectors(3)
+    give_features(tmp_path / "faces", crops, vectors)
+    with faceflow.load(model, crops=True) as predictor:
+        rows = predictor.predict(tmp_path / "faces/crops").set_index("file")
+        found = rows.loc[[str(crop) for crop in crops], ["AU01_prob", "AU04_prob", "AU12_L_prob"]]
+        np.testing.assert_allclose(found.astype(float), vectors[:, :3] / 1000, atol=2e-5)
+
+        write_image(crops[1], smooth_image(rng, 16))
+        with pytest.raises(DataError, match=r"^source: expected features of '.*2.png', got those of another picture"):
+            predictor.predict(tmp_path / "faces/crops/anna")
+        (tmp_path / "faces/crops/ben.png").rename(tmp_path / "faces/crops/carl.png")
+        with pytest.raises(DataError, match=r"^source: expected features of every crop .*, got none for '.*carl.png'"):
+            predictor.predict(tmp_path / "faces/crops/carl.png")
+        with pytest.raises(DataError, match="^source: expected files of crops, .* got arrays"):
+            predictor.predict(blank(16, 16))
+
+
+def test_one_neutral_crop_has_no_features(model: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "rest.png", blank(16, 16))
+    with pytest.raises(ConfigError, match="^calibrate: expected none or median with crops=true"):
+        faceflow.load(model, crops=True, calibrate=tmp_path / "rest.png")
 
 
 def test_a_detector_without_features_is_refused_by_name() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.images import Image
+from faceflow.images import Image, read_image
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.face_crops import Picture
 from faceflow.inference.pipeline import FramePrediction
@@ -53,6 +53,19 @@ def test_every_frame_is_there_beside_its_panel(tmp_path: Path, suffix: str) -> N
     assert [image.shape for image in images] == [(HEIGHT, WIDTH + PANEL, 3)] * 5
     assert [float(image[300:, 300:600].mean()) for image in images] == pytest.approx([40, 80, 120, 160, 200], abs=3)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"a{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_is_shown_as_a_picture(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    with Renderer(path, contract(), None, None) as renderer:
+        list(renderer.draw(iter([frame(1, face((0.25, 0.7, 0.0)), time_s=None, picture=grey(40))])))
+        assert not path.exists(), "before it is complete"
+    image = read_image(path)
+    assert image.shape == (HEIGHT, WIDTH + PANEL, 3)
+    assert float(image[300:, 300:600].mean()) == pytest.approx(40, abs=1)
+    assert share_of(image, bar_row(0), ORANGE) == pytest.approx(0.25, abs=0.01)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_bars_are_as_long_as_probabilities_and_orange_from_the_threshold_on(tmp_path: Path) -> None:
@@ -175,7 +188,8 @@ def test_a_full_disk_is_said_and_leaves_no_video(tmp_path: Path, suffix: str) ->
 
 
 def test_another_format_or_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="render: expected a video that ends in .mp4, .avi, .mkv, got 'a.gif'"):
+    line = "render: expected a video that ends in .mp4, .avi, .mkv, or for one picture .png, .jpg, got 'a.gif'"
+    with pytest.raises(ConfigError, match=line):
         Renderer(Path("a.gif"), contract(), None, None)
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="render: expected a file that can be written"):

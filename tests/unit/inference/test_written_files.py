@@ -85,6 +85,18 @@ def test_one_video_is_rendered_or_plotted_and_nothing_else(tmp_path: Path) -> No
     chosen(tmp_path / "a.csv").check_sources(find_sources([video, photo], ALL))
 
 
+def test_one_picture_is_rendered_as_a_picture(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.avi", moving_faces(2))
+    photo, other = (write_photo(tmp_path / f"{name}.png", face_at(40, 40)) for name in "ab")
+    drawn = chosen(tmp_path / "a.csv", render="shown.png")
+    drawn.check_sources(find_sources(photo, ALL))
+    for wrong in (video, [photo, other], [photo, video]):
+        with pytest.raises(ConfigError, match=r"^render: expected one picture as the source of 'shown\.png', got"):
+            drawn.check_sources(find_sources(wrong, ALL))
+    with pytest.raises(ConfigError, match=r"got pictures; leave render out, or name one video, or write shown\.png$"):
+        chosen(tmp_path / "a.csv", render="shown.mp4").check_sources(find_sources(photo, ALL))
+
+
 def test_a_claim_covers_every_file_and_sees_what_was_written_meanwhile(tmp_path: Path) -> None:
     files = chosen(tmp_path / "a.csv", plot=str(tmp_path / "a.png"))
     with files.claimed(overwrite=False):

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
 from faceflow.metrics.intensity import icc, intensity_metrics
 from faceflow.metrics.occurrence import f1, macro, occurrence_metrics
@@ -66,6 +67,33 @@ def test_icc_equals_a_loop_over_resampled_rows() -> None:
         return intensity_metrics(prediction[rows], known[rows], observed[rows])["icc"]
 
     assert_like_loop(found, loop(np.arange(len(who))), np.array([loop(rows) for rows in resampled(who, 5)]))
+
+
+def test_a_difference_equals_a_loop_that_scores_both_on_the_same_persons() -> None:
+    who, score, truth, observed = frames(2)
+    other = np.clip(score + np.random.default_rng(3).normal(0, 0.2, score.shape), 0, 1)
+    cuts = np.array([0.3, 0.5, 0.7]), np.array([0.4, 0.6, 0.6])
+    predictions = [Prediction(probability=each, intensity=5 * each) for each in (score, other)]
+    found = PersonBootstrap(who, resamples=RESAMPLES, seed=5).all_differences(
+        (predictions[0], cuts[0]), (predictions[1], cuts[1]), occurrence=truth, intensity=5 * truth, observed=observed
+    )
+
+    def f1s(rows: Array) -> Array:
+        first, second = (
+            occurrence_metrics(each[rows], truth[rows], observed[rows], cut)["f1"]
+            for each, cut in zip((score, other), cuts, strict=True)
+        )
+        return second - first
+
+    def iccs(rows: Array) -> Array:
+        first, second = (
+            intensity_metrics(5 * each[rows], 5 * truth[rows], observed[rows])["icc"] for each in (score, other)
+        )
+        return second - first
+
+    everybody = np.arange(len(who))
+    for name, loop in (("f1_val", f1s), ("icc", iccs)):
+        assert_like_loop(found[name], loop(everybody), np.array([loop(rows) for rows in resampled(who, 5)]))
 
 
 def test_icc_of_an_au_that_nobody_shows_is_undefined_and_not_in_the_mean() -> None:

@@ -73,6 +73,37 @@ def test_results_hold_hand_computed_metrics_of_each_au(capsys: pytest.CaptureFix
     assert text.splitlines()[-1].strip() == "split: by subject; labels: 0/1"
 
 
+def test_rows_of_a_baseline_stand_below_those_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    baseline = evaluate(
+        Prediction(probability=np.array([[0.8, 0.4], [0.7, 0.4], [0.6, 0.4], [0.1, 0.4]]), intensity=None),
+        aus=("AU1", "AU12_L"),
+        occurrence=np.array([[1, 1], [1, 0], [0, 0], [0, 0]], bool),
+        intensity=np.full((4, 2), np.nan),
+        observed=np.ones((4, 2), bool),
+        thresholds=np.array([0.65, 0.3]),
+    )
+    print_tables(results_table(occurrence_evaluation(), title="t", protocol={}, baseline=("built_in", baseline)))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    starts = [line.split()[0] for line in lines[3:] if line.strip()]
+    assert starts == ["AU1", "built_in", "AU12_L", "built_in", "AU4", "mean", "built_in,", "mean", "built_in,"]
+    header = [cell.strip() for cell in lines[1].split("  ") if cell.strip()]
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines[3:] if line.strip()]
+    place = header.index("F1@val") - len(header)
+    # Of AU1 both positives are above 0.65 and nothing else. Of AU12_L all four are above 0.3: precision 1/4, F1 0.4.
+    assert [row[place] for row in rows] == ["0.800", "1.000", "-", "0.400", "-", "0.800", "0.700", "0.800", "1.000"]
+    assert [row[1] for row in rows if row[0] == "built_in"] == ["0.65", "0.30"]
+    assert rows[-3][0] == "built_in, of 2 of 2 AUs"
+    assert (rows[-2][1], rows[-1][0]) == ("of the 1 AUs that both have", "built_in, of the 1 AUs that both have")
+
+
+def test_means_of_a_baseline_with_the_same_aus_stand_there_once(capsys: pytest.CaptureFixture[str]) -> None:
+    same = occurrence_evaluation()
+    print_tables(results_table(same, title="t", protocol={}, baseline=("model.onnx", same)))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if " of 1 of 3 AUs" in line]
+    assert [line[0] for line in lines] == ["mean", "model.onnx,"]
+    assert lines[0][6:] == lines[1][6:]
+
+
 def test_intensity_metrics_take_the_place_of_precision_and_recall(capsys: pytest.CaptureFixture[str]) -> None:
     print_tables(results_table(occurrence_evaluation(intensity=True), title="t", protocol={}))
     text = capsys.readouterr().out

@@ -16,7 +16,8 @@ from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.averages import WiseFT
 from faceflow.training.build import build_network
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
-from faceflow.training.warm_start import read_start
+from faceflow.training.warm_start import read_start, start_settings
+from tests.helpers.features import feature_spec
 from tests.helpers.networks import label_counts, network_spec
 from tests.helpers.training import make_module
 
@@ -207,3 +208,20 @@ def test_own_checkpoint_serves_as_weights_of_a_backbone(tmp_path: Path) -> None:
     assert_same(network.backbone.state_dict(), source.backbone.state_dict())
     assert network.backbone.pretrained
     assert not network.head.linear.bias.any()
+
+
+def test_settings_of_a_start_describe_its_network(tmp_path: Path) -> None:
+    changes = {"features": feature_spec("landmarks"), "fusion": 0.25, "cutpoints": (2.0, 4.0)}
+    source = AUNetwork(network_spec(levels=2, **changes))
+    assert start_settings(save(tmp_path / "best.ckpt", checkpoint(source))) == {
+        "model.backbone": "test_resnet",
+        "model.image_size": 64,
+        "model.mean": [0.5, 0.5, 0.5],
+        "model.std": [0.5, 0.5, 0.5],
+        "model.features": ["landmarks"],
+        "model.hidden": 8,
+        "model.components": 6,
+        "model.fusion": 0.25,
+        "levels": 2,
+        "cutpoints": [2.0, 4.0],
+    }

@@ -1,0 +1,56 @@
+"""Features of crops that `faceflow-crop` cut: what it kept beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.errors import DataError
+from faceflow.faces.feature_file import Records, features_beside, open_records, unpack
+from faceflow.images import hash_content
+
+
+class CropFeatures:
+    """Finds the features of crops, file by file."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._records: Records
+        self._names: dict[bytes, int] = {}
+
+    def of(self, file: str) -> NDArray[np.float32]:
+        """Features (FEATURES,) of a crop; arrays, which have no file, have no name.
+
+        Raises:
+            DataError: it has none, or they are of another picture.
+        """
+        if not file:
+            raise DataError(
+                "source: expected files of crops, beside which their features lie, got arrays; leave crops=true out, "
+                "or take a model that reads pixels alone"
+            )
+        crop = Path(file).absolute()
+        if self._folder != crop.parent:
+            self._open(crop.parent)
+        place = self._names.get(crop.name.encode())
+        if place is None:
+            raise DataError(
+                f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop "
+                "again with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model "
+                "that reads pixels alone"
+            )
+        if int(self._records["picture"][place]) != hash_content(crop):
+            raise DataError(
+                f"source: expected features of '{crop}', got those of another picture; crop again to another output"
+            )
+        return unpack(self._records[place])
+
+    def _open(self, folder: Path) -> None:
+        """Read the names of the crops in a folder that have features."""
+        path = features_beside(folder)
+        self._folder, self._names = folder, {}
+        if path is not None and path.is_file():
+            self._records = open_records(path)
+            self._names = {name: place for place, name in enumerate(self._records["crop"].tolist())}
