@@ -114,12 +114,12 @@ def per_au(scores: Mapping[str, Scores]) -> Iterator[list[str]]:
 
 
 def _cells(values: Array) -> str:
-    return " / ".join("–" if np.isnan(value) else f"{value:.2f}".removeprefix("0") for value in values)
+    return " / ".join("-" if np.isnan(value) else f"{value:.2f}".removeprefix("0") for value in values)
 
 
 def summary(one: Scores) -> list[str]:
     """Mean and interval of each metric."""
-    return [f"{mean:.3f} ({low:.3f}–{high:.3f})" for mean, low, high in zip(one.mean, *one.bounds, strict=True)]
+    return [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in zip(one.mean, *one.bounds, strict=True)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -142,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = environment.get_template("model_card.md.jinja").render(found=found, summary=summary, per_au=per_au)
     figures = {
         name: {
-            model: dict(zip(METRICS, one.mean.round(4).tolist(), strict=True)) | {"faces": one.faces, "AUs": one.counted}
+            model: dict(zip(METRICS, one.mean.round(4).tolist(), strict=True))
+            | {"faces": one.faces, "AUs": one.counted}
             for model, one in models.items()
         }
         for name, models in found.items()

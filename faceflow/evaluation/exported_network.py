@@ -10,7 +10,7 @@ from torch import Tensor
 from faceflow.checks import check_installed
 from faceflow.errors import CheckpointError
 from faceflow.evaluation.predictors import payload_of
-from faceflow.inference.contract import WEIGHTS
+from faceflow.inference.contract import BYTES, SCALE, WEIGHTS
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.checkpoint import Payload
 from faceflow.models.network import AUNetwork
@@ -35,19 +35,21 @@ def read_exported(path: str | Path, *, key: str) -> tuple[Payload, dict[str, Ten
 
     payload = payload_of(OnnxModel(path, provider="cpu", threads=1, key=key).contract, source=str(path))
     stored = {
-        tensor.name.removeprefix(WEIGHTS): tensor
+        tensor.name.removeprefix(WEIGHTS): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
         for tensor in onnx.load(str(path), load_external_data=False).graph.initializer
         if tensor.name.startswith(WEIGHTS) and tensor.data_location != onnx.TensorProto.EXTERNAL
     }
+    for name in [name.removesuffix(BYTES) for name in stored if name.endswith(BYTES)]:
+        stored[name] = stored.pop(name + BYTES) * stored.pop(name + SCALE, torch.nan)
     with torch.device("meta"):  # shapes without memory
         expected = AUNetwork(payload.spec).state_dict()
     kept = [name for name in expected if not name.endswith(_COUNTER)]
-    lacking = [name for name in kept if name not in stored or (*stored[name].dims,) != (*expected[name].shape,)]
+    lacking = [name for name in kept if name not in stored or stored[name].shape != expected[name].shape]
     if lacking:
         raise CheckpointError(
             f"{key}: expected an exported model that keeps its weights, got '{path}' without {len(lacking)} of "
             f"{len(kept)}, such as {lacking[0]}; export it again with precision=fp16_stored or simplify=false"
         )
-    weights = {name: torch.from_numpy(onnx.numpy_helper.to_array(stored[name]).copy()).float() for name in kept}
+    weights = {name: stored[name] for name in kept}
     counters = {name: torch.zeros((), dtype=torch.int64) for name in expected if name.endswith(_COUNTER)}
     return payload, weights | counters

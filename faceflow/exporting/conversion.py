@@ -19,7 +19,7 @@ from faceflow.exporting.export_settings import ExportSettings
 from faceflow.exporting.graph import build_graph, write_model
 from faceflow.exporting.parity import check_finite, check_parity
 from faceflow.exporting.precision_cost import PrecisionCost, check_cost, measure_cost
-from faceflow.exporting.quantization import FP16_STORED, FP32, INT8_STATIC, reduced
+from faceflow.exporting.quantization import FP32, INT8_STATIC, STORED, reduced
 from faceflow.exporting.sample_faces import Sample, load_faces, spread
 from faceflow.files import whole_file
 from faceflow.inference.contract import ModelContract
@@ -78,10 +78,10 @@ def convert(
         ConfigError: computing in a lower precision with a network without a backbone.
         ExportError: the network cannot be exported, or the file differs too much from it; none is left behind.
     """
-    if settings.precision not in (FP32, FP16_STORED) and network.backbone is None:
+    if settings.precision not in (FP32, *STORED) and network.backbone is None:
         raise ConfigError(
-            "precision: expected fp32 or fp16_stored for a model that reads features alone, which is small and fast as "
-            f"it is, got {settings.precision}; leave it out"
+            f"precision: expected {', '.join((FP32, *STORED))} for a model that reads features alone, which is small and "
+            f"fast as it is, got {settings.precision}; leave it out"
         )
     with waiting(f"Exporting {network.spec.name}"):
         model = build_graph(network, simplify=settings.fuses)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceflow.checks import check_boolean, check_choice, check_number, check_whole
 from faceflow.errors import ConfigError
-from faceflow.exporting.quantization import FP16_STORED, PRECISIONS
+from faceflow.exporting.quantization import PRECISIONS, STORED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +37,17 @@ class ExportSettings:
                 check_number(share, key=key, expected="a share in 0..1, or null", valid=lambda x: 0 <= x <= 1)
         if self.simplify is not None:
             check_boolean(self.simplify, key="simplify")
-        if self.simplify and self.precision == FP16_STORED:
+        if self.simplify and self.precision in STORED:
             raise ConfigError(
-                "simplify: expected false with precision=fp16_stored, whose file keeps weights under their names, got "
-                "true; leave it out"
+                f"simplify: expected false with precision={self.precision}, whose file keeps weights under their "
+                "names, got true; leave it out"
             )
         check_whole(self.calibration, key="calibration", lowest=1, expected="a count of faces")
 
     @property
     def fuses(self) -> bool:
         """Whether operators are fused, which leaves the weights without their names."""
-        return self.precision != FP16_STORED if self.simplify is None else self.simplify
+        return self.precision not in STORED if self.simplify is None else self.simplify
 
 
 def check_output(output: object, *, overwrite: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from faceflow.errors import ExportError
 from faceflow.exporting.graph import exporter_silenced
 from faceflow.exporting.sample_faces import Sample
+from faceflow.inference.contract import BYTES, SCALE
 from faceflow.views import FEATURES, IMAGES
 
-FP32, FP16, FP16_STORED, INT8, INT8_STATIC = "fp32", "fp16", "fp16_stored", "int8", "int8_static"
-PRECISIONS = (FP32, FP16, FP16_STORED, INT8, INT8_STATIC)
+FP32, FP16, FP16_STORED, INT8_STORED = "fp32", "fp16", "fp16_stored", "int8_stored"
+INT8, INT8_STATIC = "int8", "int8_static"
+STORED = (FP16_STORED, INT8_STORED)
+"""Precisions of the weights alone, which keep their names; the network computes in single precision."""
+PRECISIONS = (FP32, FP16, *STORED, INT8, INT8_STATIC)
 _LINEAR, _CONVOLUTION = ["Gemm", "MatMul"], "Conv"
 _WEIGHTED = [*_LINEAR, _CONVOLUTION]  # where the time goes; normalisation and decode stay as they are
 _CUTOFFS = ["Relu", "Clip"]  # join the convolution before them, whose range is then what they leave of it
@@ -30,10 +35,9 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
 
     Args:
         model: not changed.
-        precision: one of `PRECISIONS`. fp16_stored computes in single precision, by weights that keep their names, see
-            `build_graph`. int8_static computes in integers, by ranges of activations measured once; int8
-            does so in linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits:
-            ONNX Runtime computes them several times slower in integers when it has to measure.
+        precision: one of `PRECISIONS`. fp16_stored and int8_stored compute in single precision, by weights that keep
+            their names, see `build_graph`. int8_static computes in integers, by ranges measured once; int8 does so in
+            linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits: ONNX Runtime computes them several times slower in integers when it has to measure.
         faces: on which int8_static measures them.
 
     Raises:
@@ -56,8 +60,8 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
     fine = _of_features(copy.graph)
     if precision == FP16:
         return _halved(copy)
-    if precision == FP16_STORED:
-        return _stored_in_half(copy)
+    if precision in STORED:
+        return _stored(copy, in_bytes=precision == INT8_STORED)
     if precision == INT8:
         _store_convolutions_in_bytes(copy.graph)
         quantize_dynamic(
@@ -84,14 +88,16 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
     return onnx.load(path)
 
 
-def _stored_in_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store weights in half precision under their names; ONNX Runtime casts them when it opens a file.
+def _stored(model: onnx.ModelProto, *, in_bytes: bool) -> onnx.ModelProto:
+    """Store weights under their names in half precision, or convolutions in bytes; ONNX Runtime restores them.
 
     Vectors stay as they are, as they are small and scale whole channels, and so does what half precision cannot hold.
     """
     graph, single = model.graph, {}
+    if in_bytes:
+        _store_convolutions_in_bytes(graph)
     for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2:
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) == max(tensor.dims, default=1):
             continue
         weights, name = onnx.numpy_helper.to_array(tensor), tensor.name
         if np.abs(weights).max(initial=0) <= np.finfo(np.float16).max:
@@ -114,7 +120,7 @@ def _store_convolutions_in_bytes(graph: onnx.GraphProto) -> None:
         weights = onnx.numpy_helper.to_array(tensor)
         largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
         scale = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
-        name, whole, scaled = tensor.name, f"{tensor.name}_bytes", f"{tensor.name}_scale"
+        name, whole, scaled = tensor.name, tensor.name + BYTES, tensor.name + SCALE
         graph.initializer.remove(tensor)
         graph.initializer.extend(
             onnx.numpy_helper.from_array(values, name)

@@ -20,6 +20,7 @@ _PIXELS_ALONE = 1
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
 # Before the name that a weight has in torch: its initializer, in single or half precision, where a file keeps them.
 WEIGHTS = "network."
+BYTES, SCALE = "_bytes", "_scale"  # or behind its name: 8-bit integers, and a factor for each channel that it makes
 _SIZES = 16, 2048  # pixels of `image_size`
 # Inputs are named as in `faceflow.views`: "images", uint8 (N, S, S, 3), RGB; "features", float32 (N, FEATURES).
 PROBABILITY, INTENSITY = "probability", "intensity"  # float32 (N, A); intensity in FACS units 0-5, if there are levels
@@ -36,7 +37,7 @@ class ModelContract:
     inside the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by
     which training faces were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow
     version, git revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32,
-    fp16, fp16_stored, int8, int8_static), a `licence` note.
+    fp16, fp16_stored, int8_stored, int8, int8_static), a `licence` note.
 
     Fields without a default decide numbers; every file has them.
     """

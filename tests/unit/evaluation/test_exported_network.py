@@ -12,7 +12,9 @@ from torch import Tensor
 
 from faceflow.errors import CheckpointError
 from faceflow.evaluation.exported_network import read_exported
-from faceflow.inference.contract import WEIGHTS
+from faceflow.exporting.graph import build_graph
+from faceflow.exporting.quantization import INT8_STORED, reduced
+from faceflow.inference.contract import KEY, WEIGHTS
 from faceflow.models.network import AUNetwork, NetworkSpec
 from tests.helpers.exported import COLOURS, contract, feature_contract, write_model
 from tests.helpers.features import pixel_free
@@ -37,6 +39,26 @@ def exported(path: Path, spec: NetworkSpec, given: dict[str, Tensor]) -> Path:
         model.graph.initializer.append(onnx.numpy_helper.from_array(values, WEIGHTS + name))
     onnx.save(model, path)
     return path
+
+
+def test_weights_in_bytes_come_back_within_half_a_step(tmp_path: Path) -> None:
+    given, path = weights(PIXELS), tmp_path / "m.onnx"
+    torch.manual_seed(0)
+    network = AUNetwork(PIXELS).eval()
+    network.load_state_dict(given, strict=False)
+    model = reduced(build_graph(network, simplify=False), INT8_STORED, faces=None)
+    onnx.helper.set_model_props(model, {KEY: SAYS[PIXELS].to_json()})
+    onnx.save(model, path)
+    _, found = read_exported(path, key="init_weights")
+    in_bytes = 0
+    for name, tensor in given.items():
+        if tensor.ndim == 4:
+            step = tensor.flatten(1).abs().amax(dim=1)[:, None, None, None] / 127
+            assert ((found[name] - tensor).abs() <= step / 2 + 1e-7).all()
+            in_bytes += not torch.equal(found[name], tensor.half().float())
+        else:
+            assert torch.equal(found[name], tensor.half().float() if tensor.ndim > 1 else tensor)
+    assert in_bytes > 3
 
 
 @pytest.mark.parametrize("spec", [PIXELS, POINTS], ids=["pixels", "points"])

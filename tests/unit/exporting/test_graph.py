@@ -14,7 +14,7 @@ from torch import nn
 from faceflow.errors import ExportError
 from faceflow.exporting.graph import build_graph, write_model
 from faceflow.exporting.parity import largest_difference, random_faces
-from faceflow.exporting.quantization import FP16, FP16_STORED, FP32, INT8, INT8_STATIC, reduced
+from faceflow.exporting.quantization import FP16, FP16_STORED, FP32, INT8, INT8_STATIC, INT8_STORED, reduced
 from faceflow.exporting.sample_faces import Sample
 from faceflow.images import Image
 from faceflow.inference.contract import KEY, WEIGHTS, ModelContract
@@ -142,7 +142,7 @@ def test_graph_that_is_not_simplified_says_the_same_and_keeps_the_weights_under_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", [FP32, FP16_STORED])
+@pytest.mark.parametrize("precision", [FP32, FP16_STORED, INT8_STORED])
 def test_onnx_runtime_fuses_what_is_not_simplified_when_it_opens_the_file(tmp_path: Path, precision: str) -> None:
     costly = ("BatchNormalization", "Conv", "Gemm", "MatMul", "Pad", "Expand", "Relu", "Clip")
 
@@ -176,7 +176,7 @@ def test_difference_is_seen_where_file_and_network_differ(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("precision", "share", "near"),
-    [(FP16, 0.55, 0.01), (FP16_STORED, 0.6, 0.005), (INT8, 0.3, 0.1), (INT8_STATIC, 0.3, 0.2)],
+    [(FP16, 0.55, 0.01), (FP16_STORED, 0.6, 0.005), (INT8_STORED, 0.4, 0.1), (INT8, 0.3, 0.1), (INT8_STATIC, 0.3, 0.2)],
 )
 def test_lower_precision_is_smaller_and_near(tmp_path: Path, precision: str, share: float, near: float) -> None:
     path = tmp_path / "model.onnx"
