@@ -80,8 +80,8 @@ def convert(
     """
     if settings.precision not in (FP32, *STORED) and network.backbone is None:
         raise ConfigError(
-            f"precision: expected {', '.join((FP32, *STORED))} for a model that reads features alone, which is small and "
-            f"fast as it is, got {settings.precision}; leave it out"
+            f"precision: expected {', '.join((FP32, *STORED))} for a model that reads features alone, which is small "
+            f"and fast as it is, got {settings.precision}; leave it out"
         )
     with waiting(f"Exporting {network.spec.name}"):
         model = build_graph(network, simplify=settings.fuses)

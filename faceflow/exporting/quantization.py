@@ -37,7 +37,8 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
         model: not changed.
         precision: one of `PRECISIONS`. fp16_stored and int8_stored compute in single precision, by weights that keep
             their names, see `build_graph`. int8_static computes in integers, by ranges measured once; int8 does so in
-            linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits: ONNX Runtime computes them several times slower in integers when it has to measure.
+            linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits: ONNX Runtime
+            computes them several times slower in integers when it has to measure.
         faces: on which int8_static measures them.
 
     Raises:

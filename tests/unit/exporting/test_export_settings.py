@@ -14,7 +14,10 @@ PLAIN = {"precision": "fp32", "max_drop": 0.01, "max_drop_au": None, "calibratio
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"precision": "int4"}, "precision: expected fp32, fp16, fp16_stored, int8, int8_static, got 'int4'"),
+        (
+            {"precision": "int4"},
+            "precision: expected fp32, fp16, fp16_stored, int8_stored, int8, int8_static, got 'int4'",
+        ),
         ({"precision": "fp16_stored"}, "simplify: expected false with precision=fp16_stored"),
         ({"simplify": "yes"}, "simplify: expected true or false, got 'yes'"),
         ({"max_drop": 1.5}, "max_drop: expected a share in 0..1, or null, got 1.5"),

@@ -13,7 +13,7 @@ from faceflow.exporting.conversion import convert
 from faceflow.exporting.export_settings import ExportSettings
 from faceflow.exporting.graph import build_graph, write_model
 from faceflow.exporting.parity import check_parity, largest_difference, random_faces
-from faceflow.exporting.quantization import FP16, FP16_STORED, INT8, PRECISIONS, reduced
+from faceflow.exporting.quantization import FP16, FP16_STORED, INT8, INT8_STORED, PRECISIONS, reduced
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.network import AUNetwork
 from tests.helpers.features import feature_spec, pixel_free, random_vectors
@@ -56,13 +56,13 @@ def test_every_precision_computes_what_reads_features_in_full(
     path, faces = tmp_path / "m.onnx", random_faces(net.spec)
     write_model(path, reduced(graph, precision, faces=faces), contract(net.spec))
     # One averages the logits of both in half precision, the other stores the weights of both in it.
-    allowed = {FP16: 1e-2, FP16_STORED: 5e-3}.get(precision, 1e-5)
+    allowed = {FP16: 1e-2, FP16_STORED: 5e-3, INT8_STORED: 5e-3}.get(precision, 1e-5)
     assert largest_difference(net, OnnxModel(path, provider="cpu"), faces) < allowed
 
 
 def test_a_small_network_of_features_is_not_reduced(tmp_path: Path) -> None:
     net = network(pixels=False)
     settings = ExportSettings(precision=INT8, max_drop=None, max_drop_au=None, calibration=1, simplify=True)
-    with pytest.raises(ConfigError, match="^precision: expected fp32 or fp16_stored for a model that reads"):
+    with pytest.raises(ConfigError, match="^precision: expected fp32, fp16_stored, int8_stored for a model that reads"):
         convert(net, contract(net.spec), tmp_path / "m.onnx", settings, samples={}, faces=None, measuring=measuring())
     assert list(tmp_path.iterdir()) == []
