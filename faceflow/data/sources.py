@@ -173,6 +173,7 @@ def list_faces(
     # Ids of one namespace mean the same subjects; equal file names of two label files mean nothing.
     namespace = (config.identities or name) if named else f"{name}:{split}" if split in SPLITS else name
     persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"]]
+    labellers = file.labelled_by(rows)
     return FaceTable(
         name=name,
         columns=file.aus,
@@ -188,8 +189,8 @@ def list_faces(
         split=split,
         duplicates=duplicates,
         skipped=0,
-        notes=file.notes,
-        labelled_by=file.labelled_by(rows),
+        notes=(*file.notes, *(f"labels by a model: {name}" for name in labellers)),
+        labelled_by=labellers,
     ), rows
 
 

@@ -22,7 +22,7 @@ _FIGURES = ("icc", "f1_val")  # what decides, the first that both have
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A mean over AUs before and after, and after - before with its 95 % interval; NaN bounds with one subject."""
+    """A mean over AUs before and after, and after - before with its 95 % interval; without one, NaN bounds."""
 
     metric: str
     before: float
@@ -35,10 +35,17 @@ class Difference:
     def verdict(self) -> str:
         """What the interval says."""
         if not np.isfinite([self.low, self.high]).all():
-            return "no interval, as there is one subject only"
+            return "no interval, so that it says little"
         if self.low > 0:
             return "training helped"
         return "training did harm" if self.high < 0 else "no difference that so few subjects can show"
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Plain values for files, None for what is not known."""
+        numbers = {
+            name: value if np.isfinite(value) else None for name, value in vars(self).items() if name != "metric"
+        }
+        return {**numbers, "says": self.verdict}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +76,7 @@ class Comparison:
             "subjects": self.subjects,
             "aus": list(self.aus),
             "says": self.line,
-            **{name: {**vars(each), "says": each.verdict} for name, each in self.differences.items()},
+            **{name: each.to_dict() for name, each in self.differences.items()},
         }
 
 

@@ -96,4 +96,5 @@ def _unlabelled(streams: Tables, *, hidden: bool) -> list[FaceTable]:
 
 
 def _names(tables: Sequence[FaceTable]) -> str:
-    return ", ".join(dict.fromkeys(table.name for table in tables))
+    named = (f"{table.name} (labels by a model)" if table.labelled_by else table.name for table in tables)
+    return ", ".join(dict.fromkeys(named))

@@ -28,6 +28,7 @@ def test_every_protocol_says_that_a_model_made_the_labels(tmp_path: Path, caplog
     (table,) = read_tables_of("mine", labels=table_of(tmp_path, [[0.5, None], [3.25, 1.0]]))
     assert np.isnan(table.scores[0, 1])
     assert table.labelled_by == ("fast 12ab",)
+    assert table.notes == ("labels by a model: fast 12ab",)
     trained = describe_protocol({"train": [table], "test": []}, rule="by person")
     assert trained["labels by a model"] == "train labels of mine by fast 12ab"
     assert MACHINE_TEST not in trained.values()

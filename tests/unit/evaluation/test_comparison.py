@@ -51,7 +51,7 @@ def test_networks_are_compared_on_the_aus_of_both_each_at_its_own_thresholds() -
         (0.01, 0.03, "training helped"),
         (-0.03, -0.01, "training did harm"),
         (-0.01, 0.03, "no difference that so few subjects can show"),
-        (math.nan, math.nan, "no interval, as there is one subject only"),
+        (math.nan, math.nan, "no interval, so that it says little"),
     ],
 )
 def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -> None:
@@ -59,6 +59,7 @@ def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -
     comparison = Comparison(faces="f", images=9, subjects=3, aus=("AU1",), differences={"icc": found})
     assert comparison.line.startswith("f: ICC 0.500 -> 0.510, +0.010")
     assert comparison.line.endswith(f": {says}")
+    assert comparison.to_dict()["icc"]["low"] == (None if math.isnan(low) else low)
 
 
 def test_nothing_to_compare_is_said() -> None:
