@@ -20,6 +20,7 @@ from faceflow.wheels import installed
 FORMAT = 1
 
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-contrib-python", "numpy", "mediapipe")
+_OF_MODEL = ("inputs", "features", "backbone", "precision", "image_size", "run", "licence")
 _AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
@@ -58,7 +59,7 @@ def describe(
         "model": {
             "file": model.path.name,
             "sha256": model.identity,
-            **{key: getattr(contract, key) for key in ("backbone", "precision", "image_size", "run", "licence")},
+            **{key: getattr(contract, key) for key in _OF_MODEL},
             "training_data": contract.training_data,
             "metrics": contract.metrics,
             "protocol": contract.protocol,

@@ -237,3 +237,16 @@ def test_a_frame_that_did_not_decode_has_one_row_and_is_no_miss() -> None:
     assert [frame.number for frame, _ in rows] == [1, 2, 3]
     assert rows[1][1] == [NO_FRAME]
     assert rows[0][1][0].number == rows[2][1][0].number
+
+
+def test_no_face_is_held_where_a_frame_shows_nothing() -> None:
+    searched = frames([seen(10)], [], [], [], [seen(10)])
+    images = [frame.image for frame, _ in searched]
+    images[1] = np.random.default_rng(0).integers(0, 99, (HEIGHT, WIDTH, 3), np.uint8)  # hidden: something is there
+    images[3] = images[1].copy()
+    images[3][80:220, :150] = 200  # as bright as can be, and nothing to see where the face was
+    pairs = zip(images, searched, strict=True)
+    searched = [(dataclasses.replace(frame, image=image), found) for image, (frame, found) in pairs]
+    rows = list(choose_faces(searched, policy="track", hold=5, min_score=0.5, sequence=True))
+    assert [face.status for _, (face,) in rows] == ["ok", "tracked", "no_face", "no_face", "ok"]
+    assert rows[0][1][0].number == rows[4][1][0].number
