@@ -24,6 +24,7 @@ from faceflow.inference.run_results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar
+from faceflow.views import FEATURES
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,14 @@ def infer(cfg: Mapping[str, Any]) -> None:
             results.finish()
             results.report()
             if not results.tally.scored:
+                crops = "if pictures are face crops already, add crops=true"
                 raise DataError(
                     f"source: expected a face in some frame, got none in {results.tally.seen()}; "
-                    "if pictures are face crops already, add crops=true"
+                    + (
+                        "check that there are some, upright and not tiny"
+                        if FEATURES in predictor.model.contract.inputs
+                        else crops
+                    )
                 )
 
 

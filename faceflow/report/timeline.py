@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from faceflow.encoding import FACS_MAX
 from faceflow.report.palette import AMBER, BLUE, GREEN, PURPLE, SKY, VERMILION
 
+LANES = 3  # that events of an AU share where they overlap
+
 # The colours of faces and their names in the caption.
 _FACES = {"blue": BLUE, "red": VERMILION, "green": GREEN, "pink": PURPLE, "light blue": SKY, "orange": AMBER}
 
@@ -101,10 +103,19 @@ class Timeline:
             seen[trace.frames] |= np.isfinite(trace.values[:, 0])
         return self.spans(~seen)
 
-    def spans_of(self, au: str) -> list[tuple[Mark, float, float]]:
-        """Events of an AU with the times from and to which they last; a frame lasts until the next one."""
-        half = self.step / 2
-        return [(mark, mark.start - half, mark.end + half) for mark in self.marks if mark.au == au]
+    def spans_of(self, au: str) -> list[tuple[Mark, float, float, int]]:
+        """Events of an AU with the times from and to which they last, and a lane each, from 0.
+
+        A frame lasts until the next one. Events of several faces at once lie in lanes above each other, as far as there
+        are some.
+        """
+        half, ends, found = self.step / 2, [-np.inf] * LANES, []
+        for mark in sorted((mark for mark in self.marks if mark.au == au), key=lambda mark: (mark.start, mark.face)):
+            start, end = mark.start - half, mark.end + half
+            lane = next((lane for lane, taken in enumerate(ends) if taken <= start), int(np.argmin(ends)))
+            ends[lane] = end
+            found.append((mark, start, end, lane))
+        return found
 
     def active(self, trace: Trace, au: int) -> list[tuple[float, float]]:
         """Times from and to which an AU, by its place, of a face is active."""

@@ -75,8 +75,8 @@ def _figure(timeline: Timeline) -> object:
             lonely = _lonely(values)
             axes.plot(time, values, color=color, lw=1.1, clip_on=False)
             axes.plot(time[lonely], values[lonely], ".", color=color, ms=3)
-        for mark, start, end in timeline.spans_of(au):
-            color, height = timeline.colors[mark.face], 1.05 * timeline.top
+        for mark, start, end, lane in timeline.spans_of(au):
+            color, height = timeline.colors[mark.face], (1.05 + 0.07 * lane) * timeline.top
             axes.plot([start, end], [height, height], color=color, lw=2.5, solid_capstyle="butt", clip_on=False)
             axes.plot(mark.apex, height, "v", color=color, ms=5, clip_on=False)
         if not timeline.intensity:

@@ -22,8 +22,8 @@ _COLUMNS = 2000  # points of a curve; more could not be seen
 class _Panel:
     """What is drawn of an AU.
 
-    Shaded spans and events (left, width, colour), the latter with their apex; curves (colour, path); the threshold, if
-    it is drawn.
+    Shaded spans and events (left, width, colour), the latter with their apex and top; curves (colour, path); the
+    threshold, if it is drawn.
     """
 
     top: int
@@ -32,7 +32,7 @@ class _Panel:
     spans: Sequence[tuple[float, float, str]]
     curves: Sequence[tuple[str, str]]
     threshold: float | None
-    events: Sequence[tuple[float, float, str, float]]
+    events: Sequence[tuple[float, float, str, float, int]]
 
 
 def timeline_page(timeline: Timeline) -> str:
@@ -69,8 +69,8 @@ def _panel(timeline: Timeline, index: int) -> _Panel:
         ],
         threshold=None if timeline.intensity else timeline.thresholds[au],
         events=[
-            (_x(timeline, a), _x(timeline, b) - _x(timeline, a), timeline.colors[mark.face], _x(timeline, mark.apex))
-            for mark, a, b in timeline.spans_of(au)
+            (_x(timeline, a), _x(timeline, b) - _x(timeline, a), timeline.colors[mark.face], _x(timeline, mark.apex), y)
+            for mark, a, b, y in ((mark, a, b, top - 5 - 4 * lane) for mark, a, b, lane in timeline.spans_of(au))
         ],
     )
 

@@ -213,6 +213,21 @@ def test_an_event_is_a_bar_above_its_au_that_ends_with_its_last_frame() -> None:
     assert "events" not in timeline_page(timeline())
 
 
+def test_events_at_once_lie_in_lanes() -> None:
+    def event(face: int, start: float, end: float) -> Mark:
+        return Mark(face=face, au="AU1", start=start, apex=start, end=end)
+
+    values = np.full((10, 2), 0.5, np.float32)
+    faces = {face: Trace(start=0, values=values, active=values > 1) for face in range(4)}
+    marks = [event(1, 0.2, 0.5), event(0, 0.0, 0.3), event(0, 0.6, 0.7), event(2, 0.2, 0.9), event(3, 0.3, 0.4)]
+    found = timeline(traces=faces, marks=marks)
+    # The fourth at once shares the lane that is free first.
+    lanes = [(mark.face, mark.start, lane) for mark, _, _, lane in found.spans_of("AU1")]
+    assert lanes == [(0, 0.0, 0), (1, 0.2, 1), (2, 0.2, 2), (3, 0.3, 0), (0, 0.6, 0)]
+    bars = [rect for rect in svg_of(timeline_page(found)).iter("rect") if rect.get("height") == "3"]
+    assert [bar.get("y") for bar in bars] == ["-5", "-9", "-13", "-5", "-5"]
+
+
 def test_an_event_is_drawn_above_its_panel_of_the_picture(tmp_path: Path) -> None:
     pictures = []
     for marks in ([], [EVENT]):
