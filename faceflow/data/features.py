@@ -111,6 +111,7 @@ def _features_of(folder: Path) -> Path | None:
 
 def _none(key: str, file: str) -> DataError:
     return DataError(
-        f"{key}: expected features of every face, got none for '{file}'; crop again with detector=mediapipe_landmarks, "
-        "or take a model that reads pixels alone, such as model=default"
+        f"{key}: expected features of every face, got none for '{file}'; crop the pictures (also those of "
+        "faceflow-render) with: faceflow-crop detector=mediapipe_landmarks, or take a model that reads pixels alone, "
+        "such as model=default"
     )

@@ -74,15 +74,10 @@ def infer(cfg: Mapping[str, Any]) -> None:
             results.finish()
             results.report()
             if not results.tally.scored:
-                crops = "if pictures are face crops already, add crops=true"
-                raise DataError(
-                    f"source: expected a face in some frame, got none in {results.tally.seen()}; "
-                    + (
-                        "check that there are some, upright and not tiny"
-                        if FEATURES in predictor.model.contract.inputs
-                        else crops
-                    )
-                )
+                advice = "if pictures are face crops already, add crops=true"
+                if FEATURES in predictor.model.contract.inputs:  # it takes no crops
+                    advice = "check that they are upright and not tiny"
+                raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
 
 
 def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
