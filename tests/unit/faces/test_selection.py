@@ -250,3 +250,33 @@ def test_no_face_is_held_where_a_frame_shows_nothing() -> None:
     rows = list(choose_faces(searched, policy="track", hold=5, min_score=0.5, sequence=True))
     assert [face.status for _, (face,) in rows] == ["ok", "tracked", "no_face", "no_face", "ok"]
     assert rows[0][1][0].number == rows[4][1][0].number
+
+
+def crossing(*, side: float = 100, width: float = 100) -> list[list[Detection]]:
+    """A face that stays at 200, and one that comes from the right, is hidden by it, and comes out on its left."""
+    still = [seen(200, side=width)]
+    coming = [[*still, seen(200 + distance, side=side)] for distance in (150, 110, 90)]
+    leaving = [[*still, seen(200 - distance, side=side)] for distance in (80, 110, 150)]
+    return [*coming, *[still] * 9, *leaving]
+
+
+def all_numbers(searched: list[list[Detection]]) -> list[list[int | None]]:
+    following = selector("all", hold=5)
+    return [[face.number for face in chosen(following, *found)] for found in searched]
+
+
+def test_who_comes_out_from_behind_a_face_gives_both_new_numbers() -> None:
+    found = all_numbers(crossing())
+    assert found[:12] == [[0, 1]] * 3 + [[0]] * 9
+    assert found[12:] == [[2, 3]] * 3
+
+
+def test_faces_of_another_size_and_faces_found_twice_are_told_apart() -> None:
+    assert {numbers[0] for numbers in all_numbers(crossing(side=60))} == {0}
+    twice = [seen(200), seen(215)]
+    assert all_numbers([twice, *[[seen(200)]] * 9, twice])[-1] == [0, 2]
+
+
+def test_a_face_that_is_missed_beside_another_keeps_its_number() -> None:
+    both = [seen(200), seen(290)]
+    assert all_numbers([both, [seen(200)], both])[-1] == [0, 1]
