@@ -41,7 +41,7 @@ NO_FRAME = Face(number=None, status="decode_error", detection=None)
 class Selector:
     """Chooses faces frame by frame; one per clip, as it remembers.
 
-    A face is followed over the frames by the overlap of its boxes, through up to `hold` frames that miss it, see `Tracks`.
+    A face is followed over the frames by the overlap of its boxes, through up to `hold` frames that miss it.
 
     - largest: the face with the largest box.
     - center: the face nearest to the centre of the frame.
