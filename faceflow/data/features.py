@@ -104,6 +104,6 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
 
 def _none(key: str, file: str, instead: str) -> DataError:
     return DataError(
-        f"{key}: expected features of every face, got none for '{file}'; crop again with detector=mediapipe_landmarks, "
-        f"or take {instead}"
+        f"{key}: expected features of every face, got none for '{file}'; crop the pictures (also those of "
+        f"faceflow-render) with: faceflow-crop detector=mediapipe_landmarks, or take {instead}"
     )

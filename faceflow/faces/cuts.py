@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT = 32, 24  # of a sketch
 _SAMPLES = 3  # pixels of a frame that are read for one of a sketch, per axis
 _NEAR = (9, 9)  # pixels of twice a sketch: what its contrast is measured in
 _NOISE = 3.0  # grey levels of contrast that show nothing
-_BLANK = 2.0  # standard deviation of grey below which there is no picture, as between two fades
+BLANK = 2.0  # standard deviation of grey below which there is no picture, as between two fades
 _MOTION = 3  # pixels of a sketch that camera or people move from frame to frame: a tenth of the width
 
 _CHANGED = 0.35  # 1 - correlation from which a frame may begin a shot
@@ -79,7 +79,7 @@ def _sketch(image: Image | None) -> Sketch | None:
     steps = [max(side // (_SAMPLES * small), 1) for side, small in zip(image.shape, (_HEIGHT, _WIDTH), strict=False)]
     few = np.ascontiguousarray(image[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1], 1])
     grey = cv2.resize(few, (2 * _WIDTH, 2 * _HEIGHT), interpolation=cv2.INTER_AREA)
-    if cv2.meanStdDev(grey)[1].item() < _BLANK:
+    if cv2.meanStdDev(grey)[1].item() < BLANK:
         return None
     detail = grey.astype(np.float32)
     detail -= cv2.blur(detail, _NEAR)

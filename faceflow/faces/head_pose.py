@@ -43,7 +43,20 @@ def head_pose(landmarks: Array) -> Array:
     covariance = (_WEIGHTS * _CANONICAL).T @ points  # the canonical face has its centre at 0
     left, _, right = np.linalg.svd(covariance)
     proper = [1, 1, np.sign(np.linalg.det(left @ right))]  # no mirror image
-    turned = right.T * proper @ left.T
+    return angles(right.T * proper @ left.T)
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> Array:
+    """Matrix (3, 3) of a turned head; angles in degrees, x to the right of the picture, y upwards, z to the camera."""
+    (cy, cp, cr), (sy, sp, sr) = (function(np.radians([yaw, pitch, roll])) for function in (np.cos, np.sin))
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return np.asarray(about_z @ about_y @ about_x, np.float64)
+
+
+def angles(turned: Array) -> Array:
+    """Yaw, pitch and roll of a matrix, in degrees: the inverse of `rotation`."""
     yaw = np.arcsin(np.clip(-turned[2, 0], -1, 1))
     pitch, roll = np.arctan2(turned[2, 1], turned[2, 2]), np.arctan2(turned[1, 0], turned[0, 0])
     return np.degrees([yaw, pitch, roll])

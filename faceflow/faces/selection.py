@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faceflow.checks import check_choice, check_whole
+from faceflow.faces.cuts import BLANK
 from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import Tracks
 from faceflow.faces.video import Frame
+from faceflow.images import Image
 
 Status = Literal["ok", "tracked", "no_face", "low_confidence", "decode_error"]
 CUT: tuple[Status, ...] = ("ok", "tracked")  # statuses with a crop, and so with AUs
@@ -108,7 +110,8 @@ def choose_faces(
     """Choose the faces of frames, which come in their order with what was detected in them.
 
     Args:
-        searched: a frame that did not decode has one row, which says so. No face is followed over a cut.
+        searched: a frame that did not decode has one row, which says so. No face is followed over a cut, and none is
+            held in a frame that shows nothing where it was.
         policy: as in `Selector`.
         hold: as in `Selector`.
         min_score: as in `Selector`.
@@ -124,7 +127,8 @@ def choose_faces(
         if frame.after_cut:
             selector.begin_shot()
         height, width = frame.image.shape[:2]
-        yield frame, selector.choose(detections, width=width, height=height)
+        faces = selector.choose(detections, width=width, height=height)
+        yield frame, [NO_FACE if _is_held_over_nothing(face, frame.image) else face for face in faces]
 
 
 def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
@@ -133,6 +137,15 @@ def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
         return face.status == "ok", merit(face.detection)
 
     return max(faces, key=rank, default=NO_FACE)
+
+
+def _is_held_over_nothing(face: Face, image: Image) -> bool:
+    """Whether the last place of a face shows nothing at all, as in a black frame or at the end of a fade."""
+    if face.status != "tracked" or face.detection is None:
+        return False
+    x1, y1, x2, y2 = face.detection.box.clip(min=0).astype(int)
+    place = image[y1 : y2 + 1, x1 : x2 + 1, 1]
+    return place.size == 0 or float(place.std()) < BLANK
 
 
 def _area(found: Detection) -> float:

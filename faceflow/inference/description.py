@@ -21,6 +21,7 @@ from faceflow.wheels import installed
 FORMAT = 1
 
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-contrib-python", "numpy", "mediapipe")
+_OF_MODEL = ("inputs", "features", "backbone", "precision", "image_size", "run", "licence")
 _AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
@@ -60,7 +61,7 @@ def describe(
             "file": model.path.name,
             "built_in": built_in_name(model.path),
             "sha256": model.identity,
-            **{key: getattr(contract, key) for key in ("backbone", "precision", "image_size", "run", "licence")},
+            **{key: getattr(contract, key) for key in _OF_MODEL},
             "training_data": contract.training_data,
             "metrics": contract.metrics,
             "protocol": contract.protocol,

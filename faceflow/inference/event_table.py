@@ -115,19 +115,21 @@ class EventFinder:
         times = np.array(self._numbers, np.float64) / _FPS if known is None else known
         step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / _FPS
         for face, rows in sorted(self._rows.items()):
-            curves = np.full((2, len(self._contract.aus), len(times)), np.nan)
+            start, stop = rows[0][0], rows[-1][0] + 1
+            curves = np.full((2, len(self._contract.aus), stop - start), np.nan)
             for place, values in rows:
-                curves[:, :, place] = values
-            stretches = list(seen_stretches(times, np.isfinite(curves[0, 0]), step=step, bridge_s=self._rule.bridge_s))
+                curves[:, :, place - start] = values
+            seen, lasting = np.isfinite(curves[0, 0]), times[start:stop]
+            stretches = list(seen_stretches(lasting, seen, step=step, bridge_s=self._rule.bridge_s))
             for index, au in enumerate(self._contract.aus):
                 for first, last in stretches:
                     part = slice(first, last + 1)
                     probability, values = curves[:, index, part]
                     threshold = threshold_of(self._contract, au)
                     for event in find_events(
-                        probability, values, times[part], step=step, threshold=threshold, rule=self._rule
+                        probability, values, lasting[part], step=step, threshold=threshold, rule=self._rule
                     ):
-                        places = [first + getattr(event, phase) for phase in _PHASES]
+                        places = [start + first + getattr(event, phase) for phase in _PHASES]
                         yield FaceEvent(
                             file=self._file,
                             face=face,

@@ -1,7 +1,9 @@
 """When an AU comes and goes: onset, apex, offset and end of each of its events, from the estimates of one face.
 
 An event starts where the probability reaches the model's threshold and lasts until it falls below `release` of that
-(hysteresis). Events that lie no further apart than `bridge_s` are one; those that last less than `shortest_s` are none.
+(hysteresis). Events that lie no further apart than `bridge_s` are one; those that last less than `shortest_s` are none,
+nor are those that rise by less than `noise` times the noise of the curve from frame to frame above the lower quartile
+of what is within `rise_s` before or after them.
 
 Onset, apex, offset and end are read off the intensity where the model has one, else off the probability. From the
 start of an event the curve is followed back over at most `rise_s`, and at most to the lowest value after the event
@@ -28,6 +30,7 @@ from faceflow.checks import check_number
 
 _TENTH = 0.1
 _ROUNDING = 1e-6  # s
+_ENOUGH = 20  # frames in which noise can be told from events
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +39,7 @@ Floats = NDArray[np.float64]
 class EventRule:
     """What counts as an event; see the top of this file.
 
-    `release` is a share of the threshold; the others are seconds.
+    `release` is a share of the threshold and `noise` a multiple; the others are seconds.
 
     Raises:
         ConfigError: a value out of range.
@@ -46,15 +49,16 @@ class EventRule:
     bridge_s: float
     shortest_s: float
     rise_s: float
+    noise: float
 
     def __post_init__(self) -> None:
         """Check the values."""
         check_number(
             self.release, key="event_rule.release", expected="a share in (0, 1]", valid=lambda share: 0 < share <= 1
         )
-        for name in ("bridge_s", "shortest_s", "rise_s"):
-            key = f"event_rule.{name}"
-            check_number(getattr(self, name), key=key, expected="seconds >= 0", valid=lambda seconds: seconds >= 0)
+        for name in ("bridge_s", "shortest_s", "rise_s", "noise"):
+            key, unit = f"event_rule.{name}", "a number" if name == "noise" else "seconds"
+            check_number(getattr(self, name), key=key, expected=f"{unit} >= 0", valid=lambda value: value >= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +115,15 @@ def find_events(
     values = np.interp(times, times[known], values[known])
     cores = _merged(_cores(probability, threshold, rule.release * threshold), times, step + rule.bridge_s)
     cores = [(a, b) for a, b in cores if times[b] - times[a] + step >= rule.shortest_s - _ROUNDING]
+    least = rule.noise * _noise(values)
+    # What lasts through the whole stretch has no rest to rise from.
+    cores = [(a, b) for a, b in cores if (a, b) == (0, len(times) - 1) or _rise(values, times, a, b, rule) >= least]
     if not cores:
         return
     between = [a + 1 + int(np.argmin(values[a + 1 : b])) for (_, a), (b, _) in itertools.pairwise(cores)]
     for (first, last), low, high in zip(cores, [0, *between], [*between, len(times) - 1], strict=True):
-        earliest = max(low, int(np.searchsorted(times, times[first] - rule.rise_s - _ROUNDING)))
-        latest = min(high, int(np.searchsorted(times, times[last] + rule.rise_s + _ROUNDING, side="right")) - 1)
+        earliest, latest = _around(times, first, last, rule.rise_s)
+        earliest, latest = max(low, earliest), min(high, latest)
         peak = float(values[first : last + 1].max())
         before, after = _risen(values[earliest : first + 1], peak), _risen(values[last : latest + 1][::-1], peak)
         onset, end = earliest + before, latest - after
@@ -155,6 +162,29 @@ def _merged(cores: Iterator[tuple[int, int]], times: Floats, within: float) -> l
         else:
             merged.append((start, end))
     return merged
+
+
+def _noise(values: Floats) -> float:
+    """Standard deviation of what changes from frame to frame; 0 where there are too few of them to say."""
+    if len(values) < _ENOUGH:
+        return 0.0
+    # Of second differences, to which a rise counts little; 1.4826 times the median is the deviation of normal ones, and
+    # theirs is the square root of 6 times that of the values.
+    return float(1.4826 * np.median(np.abs(np.diff(values, n=2))) / np.sqrt(6))
+
+
+def _around(times: Floats, first: int, last: int, within: float) -> tuple[int, int]:
+    """Places of the first and the last frame within so many seconds."""
+    earliest = np.searchsorted(times, times[first] - within - _ROUNDING)
+    latest = np.searchsorted(times, times[last] + within + _ROUNDING, side="right") - 1
+    return int(earliest), int(latest)
+
+
+def _rise(values: Floats, times: Floats, first: int, last: int, rule: EventRule) -> float:
+    """How far the peak lies above the lower quartile before or after it, which no single frame decides."""
+    earliest, latest = _around(times, first, last, rule.rise_s)
+    rest = min(np.quantile(values[earliest : first + 1], 0.25), np.quantile(values[last : latest + 1], 0.25))
+    return float(values[first : last + 1].max() - rest)
 
 
 def _risen(values: Floats, peak: float) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from faceflow.faces.detector import Detection
 from faceflow.faces.features import BLENDSHAPES, LANDMARKS, FaceFeatures
 from faceflow.faces.gaze import gaze
+from faceflow.faces.head_pose import rotation
 from faceflow.inference.cells import Column, of_detection
 
 GROUPS = ("pose", "gaze", "blendshapes", "landmarks")
@@ -39,15 +40,6 @@ def face_columns(group: str, *, alias: str) -> list[Column]:
     theirs = alias == "openface"
     names, values, meaning = (_OPENFACE if theirs else _OURS)[group]
     return _columns(names, values, _RADIANS if theirs else _ANGLE, meaning)
-
-
-def rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """Matrix (3, 3) of a turned head; angles in degrees, x to the right of the picture, y upwards, z to the camera."""
-    (cy, cp, cr), (sy, sp, sr) = (function(np.radians([yaw, pitch, roll])) for function in (np.cos, np.sin))
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    return np.asarray(about_z @ about_y @ about_x, np.float64)
 
 
 def openface_pose(found: FaceFeatures) -> tuple[float, float, float]:

@@ -26,6 +26,7 @@ from faceflow.inference.run_results import NOTHING_KEPT, Results
 from faceflow.inference.written_files import choose_files
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar
+from faceflow.views import FEATURES
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +85,10 @@ def infer(cfg: Mapping[str, Any]) -> None:
             results.finish()
             results.report()
             if not results.tally.scored:
-                raise DataError(
-                    f"source: expected a face in some frame, got none in {results.tally.seen()}; "
-                    "if pictures are face crops already, add crops=true"
-                )
+                advice = "if pictures are face crops already, add crops=true"
+                if FEATURES in predictor.model.contract.inputs:  # it takes no crops
+                    advice = "check that they are upright and not tiny"
+                raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
 
 
 def open_predictor(cfg: Mapping[str, Any]) -> Predictor:

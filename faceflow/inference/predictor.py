@@ -19,7 +19,7 @@ from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
 from faceflow.inference.cells import Cell, Field
-from faceflow.inference.columns import Table
+from faceflow.inference.columns import AUS, Table
 from faceflow.inference.crop_features import CropFeatures
 from faceflow.inference.event_table import EVENT_FIELDS, EventFinder
 from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whole_pictures
@@ -213,7 +213,8 @@ class Predictor:
         detector = self.settings.detector
         assert detector is not None, "crops need no detector"
         count = self.settings.detectors or min(_cores(), _MOST_DETECTORS)
-        return self._opened.get(lambda: _Detectors(detector, count)).open
+        features = FEATURES in self.model.contract.inputs or self.settings.groups != (AUS,)
+        return self._opened.get(lambda: _Detectors(detector, count, features=features)).open
 
     def close(self) -> None:
         """Close the detector, if it was opened."""
@@ -256,11 +257,14 @@ class Predictor:
 
 
 class _Detectors:
-    """Copies of a detector, open."""
+    """Copies of a detector, open; without `features` they take no time for those."""
 
-    def __init__(self, detector: FaceDetector, count: int) -> None:
+    def __init__(self, detector: FaceDetector, count: int, *, features: bool) -> None:
+        copies = [copy.deepcopy(detector) for _ in range(count)]
         with ExitStack() as stack:
-            self.open = [stack.enter_context(copy.deepcopy(detector)) for _ in range(count)]
+            for each in copies:
+                each.features = each.features and features
+            self.open = [stack.enter_context(each) for each in copies]
             self._stack = stack.pop_all()
 
     def close(self) -> None:

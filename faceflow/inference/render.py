@@ -81,6 +81,7 @@ class Renderer:
         self.sound_of = sound_of
         self._writer: VideoWriter | _PictureWriter | None = None
         self._size: tuple[int, int] | None = None  # of the frame, width and height
+        self._several = False  # whether there was more than one face, so that each is named
 
     def __enter__(self) -> Self:
         return self
@@ -144,13 +145,14 @@ class Renderer:
     def _write(self, frame: FramePrediction) -> None:
         assert self._size is not None
         assert self._writer is not None
+        self._several |= len(frame.faces) > 1 or bool(frame.faces[0].face.number)
         canvas = np.full((self._height, self._size[0] + _PANEL, 3), _PAPER, np.uint8)
         if frame.picture is not None:
             fitted = _fitted(frame.picture, self._size)
             for face in frame.faces:
-                _draw_box(fitted.pixels, face, fitted.scale, several=len(frame.faces) > 1)
+                _draw_box(fitted.pixels, face, fitted.scale, several=self._several)
             canvas[: fitted.pixels.shape[0], : fitted.pixels.shape[1]] = fitted.pixels
-        _draw_panel(canvas, self._size[0], frame, self.contract)
+        _draw_panel(canvas, self._size[0], frame, self.contract, several=self._several)
         with self._written():
             self._writer.write(canvas, frame.time_s)
 
@@ -199,11 +201,11 @@ def _tag(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, 
     _text(picture, text, (left + 4, bottom - 6), 0.5, _PAPER)
 
 
-def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: ModelContract) -> None:
+def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: ModelContract, *, several: bool) -> None:
     face = frame.faces[0]
     words = [f"frame {frame.number}"]
     words += [] if frame.time_s is None else [f"{frame.time_s:.2f} s"]
-    words += [f"face {face.face.number}"] if len(frame.faces) > 1 else []
+    words += [f"face {face.face.number}"] if several and face.face.number is not None else []
     _text(canvas, "   ".join(words), (left + _EDGE, 24), 0.5, _INK)
     if face.face.status != "ok":
         status, colour = face.face.status.replace("_", " "), _STATUS.get(face.face.status, _UNSURE)

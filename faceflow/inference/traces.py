@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of, thresholds_of
 from faceflow.inference.pipeline import FramePrediction
-from faceflow.report.timeline import Mark, Timeline
+from faceflow.report.timeline import Mark, Timeline, Trace
 
 
 def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArray[np.float64] | None:
@@ -18,6 +18,9 @@ def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArr
     filled, places = np.array(times, np.float64), np.array(numbers, np.float64)  # None becomes NaN
     known = np.isfinite(filled)
     return np.where(known, filled, np.interp(places, places[known], filled[known])) if known.any() else None
+
+
+_Row = tuple[int, NDArray[np.float32], NDArray[np.bool_]]  # place of the frame, values and active (A,)
 
 
 class Traces:
@@ -35,7 +38,7 @@ class Traces:
         self._suffix = suffix
         self._times: list[float | None] = []
         self._numbers: list[int] = []
-        self._rows: dict[int, list[tuple[int, NDArray[np.float32], NDArray[np.bool_]]]] = {}
+        self._rows: dict[int, list[_Row]] = {}
         self._thresholds = thresholds_of(contract)
 
     def add(self, frame: FramePrediction) -> None:
@@ -51,21 +54,23 @@ class Traces:
 
     def timeline(self, marks: Sequence[Mark] = ()) -> Timeline:
         """All frames so far, at least one face among them, with events of the video."""
-        shape = len(self._times), len(self.contract.aus)
-        values = {face: np.full(shape, np.nan, np.float32) for face in sorted(self._rows)}
-        active = {face: np.zeros(shape, np.bool_) for face in values}
-        for face, rows in self._rows.items():
-            for position, row_values, row_active in rows:
-                values[face][position], active[face][position] = row_values, row_active
         times = filled_times(self._times, self._numbers)
         return Timeline(
             title=self.title,
             aus=self.contract.aus,
             time=np.array(self._numbers, np.float64) if times is None else times,
             unit="frame" if times is None else "s",
-            values=values,
-            active=active,
+            traces={face: _trace(rows) for face, rows in sorted(self._rows.items())},
             thresholds={au: threshold_of(self.contract, au) for au in self.contract.aus},
             intensity=self.contract.levels > 1,
             marks=marks,
         )
+
+
+def _trace(rows: Sequence[_Row]) -> Trace:
+    start, end = rows[0][0], rows[-1][0] + 1
+    shape = end - start, len(rows[0][1])
+    values, active = np.full(shape, np.nan, np.float32), np.zeros(shape, np.bool_)
+    for place, row_values, row_active in rows:
+        values[place - start], active[place - start] = row_values, row_active
+    return Trace(start=start, values=values, active=active)

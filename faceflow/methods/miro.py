@@ -80,13 +80,16 @@ class MIRO(Objective):
         self.weight, self.lr_mult, self.freeze_batch_norm = weight, lr_mult, freeze_batch_norm
         self.variance_init, self.epsilon, self.normalize = variance_init, epsilon, normalize
 
+    def check_without_backbone(self) -> None:
+        """Refuse it: there are no features to keep near to."""
+        raise ConfigError(
+            f"{self.key}: expected a model with a pretrained backbone, to whose features MIRO keeps near, got one "
+            "that reads features of faces alone; take model=fused, or another method"
+        )
+
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Copy the backbone as the oracle and make one variance per channel."""
-        if network.backbone is None:
-            raise ConfigError(
-                f"{self.key}: expected a model with a pretrained backbone, to whose features MIRO keeps near, got one "
-                "that reads features of faces alone; take model=fused, or another method"
-            )
+        assert network.backbone is not None, "check_without_backbone() refuses others"
         if not network.backbone.pretrained:
             log.warning(
                 "%s: %s starts from random weights, and MIRO would keep its features near random ones; set "

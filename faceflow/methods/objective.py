@@ -39,6 +39,9 @@ class Objective(nn.Module):
     key: str = "method"  # its config key, for messages; set before it is bound
     paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
 
+    def check_without_backbone(self) -> None:
+        """Raise ConfigError where it cannot train a model that reads features of faces alone."""
+
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Build state that depends on the network or the training labels; before any checkpoint is restored."""
 

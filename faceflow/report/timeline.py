@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.encoding import FACS_MAX
 from faceflow.report.palette import AMBER, BLUE, GREEN, PURPLE, SKY, VERMILION
+
+LANES = 3  # that events of an AU share where they overlap
 
 # The colours of faces and their names in the caption.
 _FACES = {"blue": BLUE, "red": VERMILION, "green": GREEN, "pink": PURPLE, "light blue": SKY, "orange": AMBER}
@@ -28,21 +31,36 @@ class Mark:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Timeline:
-    """Estimates of a video.
+class Trace:
+    """Estimates of a face from its first frame to its last, n of them; `start` is the place of the first.
 
-    `values` are by face, (N, A), NaN where it was not seen; `active` says where they count as occurrence. They are
-    probabilities with `thresholds` by AU, or intensities 0-5 (then `intensity`), whose decision hangs on a probability
-    that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts. `marks` are
-    events.
+    `values` (n, A) are NaN where it was not seen; `active` (n, A) says where they count as occurrence.
+    """
+
+    start: int
+    values: NDArray[np.float32]
+    active: NDArray[np.bool_]
+
+    @property
+    def frames(self) -> slice:
+        """Its places among the frames of the video."""
+        return slice(self.start, self.start + len(self.values))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Timeline:
+    """Estimates of a video, by face.
+
+    They are probabilities with `thresholds` by AU, or intensities 0-5 (then `intensity`), whose decision hangs on a
+    probability that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts.
+    `marks` are events.
     """
 
     title: str
     aus: Sequence[str]
     time: NDArray[np.float64]
     unit: str
-    values: Mapping[int, NDArray[np.float32]]
-    active: Mapping[int, NDArray[np.bool_]]
+    traces: Mapping[int, Trace]
     thresholds: Mapping[str, float]
     intensity: bool
     marks: Sequence[Mark] = ()
@@ -52,7 +70,7 @@ class Timeline:
         """Highest value of the scale."""
         return FACS_MAX if self.intensity else 1.0
 
-    @property
+    @cached_property
     def step(self) -> float:
         """Time between two frames."""
         return float(np.median(np.diff(self.time))) if len(self.time) > 1 else 1.0
@@ -64,33 +82,47 @@ class Timeline:
         events = "; bars: events, with their apex" if self.marks else ""
         return f"{line}{self._faces()}; shaded: active{events}; grey: no face"
 
-    @property
+    @cached_property
     def colors(self) -> Mapping[int, str]:
         """Colour of every face; beyond six they come again."""
-        return dict(zip(self.values, itertools.cycle(_FACES.values()), strict=False))
+        return dict(zip(self.traces, itertools.cycle(_FACES.values()), strict=False))
 
     def _faces(self) -> str:
         """Which face is which colour."""
-        if len(self.values) == 1:
+        if len(self.traces) == 1:
             return ""
-        named = [f"{face} {name}" for face, name in zip(self.values, _FACES, strict=False)]
-        more = ", and so on" if len(self.values) > len(named) else ""
+        named = [f"{face} {name}" for face, name in zip(self.traces, _FACES, strict=False)]
+        more = ", and so on" if len(self.traces) > len(named) else ""
         return f"; face {', '.join(named)}{more}"
 
+    @cached_property
     def gaps(self) -> list[tuple[float, float]]:
         """Times from and to which no face was seen."""
         seen = np.zeros(len(self.time), np.bool_)
-        for values in self.values.values():
-            seen |= np.isfinite(values[:, 0])
+        for trace in self.traces.values():
+            seen[trace.frames] |= np.isfinite(trace.values[:, 0])
         return self.spans(~seen)
 
-    def spans_of(self, au: str) -> list[tuple[Mark, float, float]]:
-        """Events of an AU with the times from and to which they last; a frame lasts until the next one."""
-        half = self.step / 2
-        return [(mark, mark.start - half, mark.end + half) for mark in self.marks if mark.au == au]
+    def spans_of(self, au: str) -> list[tuple[Mark, float, float, int]]:
+        """Events of an AU with the times from and to which they last, and a lane each, from 0.
 
-    def spans(self, flags: NDArray[np.bool_]) -> list[tuple[float, float]]:
-        """Times from and to which flags (N,) hold; a frame lasts until the next one."""
+        A frame lasts until the next one. Events of several faces at once lie in lanes above each other, as far as there
+        are some.
+        """
+        half, ends, found = self.step / 2, [-np.inf] * LANES, []
+        for mark in sorted((mark for mark in self.marks if mark.au == au), key=lambda mark: (mark.start, mark.face)):
+            start, end = mark.start - half, mark.end + half
+            lane = next((lane for lane, taken in enumerate(ends) if taken <= start), int(np.argmin(ends)))
+            ends[lane] = end
+            found.append((mark, start, end, lane))
+        return found
+
+    def active(self, trace: Trace, au: int) -> list[tuple[float, float]]:
+        """Times from and to which an AU, by its place, of a face is active."""
+        return self.spans(trace.active[:, au], start=trace.start)
+
+    def spans(self, flags: NDArray[np.bool_], *, start: int = 0) -> list[tuple[float, float]]:
+        """Times from and to which flags (n,) of the frames from `start` on hold; a frame lasts until the next one."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-        half = self.step / 2
-        return [(self.time[a] - half, self.time[b - 1] + half) for a, b in edges.reshape(-1, 2)]
+        half, time = self.step / 2, self.time[start:]
+        return [(time[a] - half, time[b - 1] + half) for a, b in edges.reshape(-1, 2)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,16 +68,15 @@ def _figure(timeline: Timeline) -> object:
         axes.text(
             -0.02, 0.5, f"{au}  {description(au)}", transform=axes.transAxes, ha="right", va="center", size=9, color=INK
         )
-        for start, end in timeline.gaps():
-            axes.axvspan(start, end, color=GAP, lw=0)
-        for face, color in timeline.colors.items():
-            for start, end in timeline.spans(timeline.active[face][:, index]):
-                axes.axvspan(start, end, color=ACTIVE, lw=0)
-            lonely = _lonely(timeline.values[face][:, index])
-            axes.plot(timeline.time, timeline.values[face][:, index], color=color, lw=1.1, clip_on=False)
-            axes.plot(timeline.time[lonely], timeline.values[face][lonely, index], ".", color=color, ms=3)
-        for mark, start, end in timeline.spans_of(au):
-            color, height = timeline.colors[mark.face], 1.05 * timeline.top
+        _shade(axes, timeline, timeline.gaps, GAP)
+        for face, trace in timeline.traces.items():
+            _shade(axes, timeline, timeline.active(trace, index), ACTIVE)
+            color, time, values = timeline.colors[face], timeline.time[trace.frames], trace.values[:, index]
+            lonely = _lonely(values)
+            axes.plot(time, values, color=color, lw=1.1, clip_on=False)
+            axes.plot(time[lonely], values[lonely], ".", color=color, ms=3)
+        for mark, start, end, lane in timeline.spans_of(au):
+            color, height = timeline.colors[mark.face], (1.05 + 0.07 * lane) * timeline.top
             axes.plot([start, end], [height, height], color=color, lw=2.5, solid_capstyle="butt", clip_on=False)
             axes.plot(mark.apex, height, "v", color=color, ms=5, clip_on=False)
         if not timeline.intensity:
@@ -83,6 +84,10 @@ def _figure(timeline: Timeline) -> object:
     panels[-1].set_xlabel("time, s" if timeline.unit == "s" else "frame", size=9, color=INK)
     panels[-1].tick_params(axis="x", labelsize=8, length=3)
     return figure
+
+
+def _shade(axes: Any, timeline: Timeline, spans: Sequence[tuple[float, float]], color: str) -> None:
+    axes.broken_barh([(start, end - start) for start, end in spans], (0, timeline.top), color=color, lw=0)
 
 
 def _lonely(values: NDArray[np.float32]) -> NDArray[np.bool_]:

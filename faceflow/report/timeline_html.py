@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from faceflow.aus import description
 from faceflow.report.html import render
 from faceflow.report.palette import ACTIVE, GAP, GRAY, INK, PALE
-from faceflow.report.timeline import Timeline
+from faceflow.report.timeline import Timeline, Trace
 
 _LEFT, _PLOT, _RIGHT, _ROW, _GAP = 210, 1160, 60, 44, 16  # pixels
 _COLUMNS = 2000  # points of a curve; more could not be seen
@@ -21,8 +22,8 @@ _COLUMNS = 2000  # points of a curve; more could not be seen
 class _Panel:
     """What is drawn of an AU.
 
-    Shaded spans and events (left, width, colour), the latter with their apex; curves (colour, path); the threshold, if
-    it is drawn.
+    Shaded spans and events (left, width, colour), the latter with their apex and top; curves (colour, path); the
+    threshold, if it is drawn.
     """
 
     top: int
@@ -31,7 +32,7 @@ class _Panel:
     spans: Sequence[tuple[float, float, str]]
     curves: Sequence[tuple[str, str]]
     threshold: float | None
-    events: Sequence[tuple[float, float, str, float]]
+    events: Sequence[tuple[float, float, str, float, int]]
 
 
 def timeline_page(timeline: Timeline) -> str:
@@ -56,42 +57,46 @@ def timeline_page(timeline: Timeline) -> str:
 
 def _panel(timeline: Timeline, index: int) -> _Panel:
     au, top = timeline.aus[index], index * (_ROW + _GAP)
-    active = [span for face in timeline.values for span in timeline.spans(timeline.active[face][:, index])]
-    shaded = [*((span, GAP) for span in timeline.gaps()), *((span, ACTIVE) for span in active)]
+    active = [span for trace in timeline.traces.values() for span in timeline.active(trace, index)]
+    shaded = [*((span, GAP) for span in timeline.gaps), *((span, ACTIVE) for span in active)]
     return _Panel(
         top=top,
         au=au,
         description=description(au),
         spans=[(_x(timeline, a), _x(timeline, b) - _x(timeline, a), color) for (a, b), color in shaded],
-        curves=[(timeline.colors[face], _curve(timeline, v[:, index], top)) for face, v in timeline.values.items()],
+        curves=[
+            (timeline.colors[face], _curve(timeline, trace, index, top)) for face, trace in timeline.traces.items()
+        ],
         threshold=None if timeline.intensity else timeline.thresholds[au],
         events=[
-            (_x(timeline, a), _x(timeline, b) - _x(timeline, a), timeline.colors[mark.face], _x(timeline, mark.apex))
-            for mark, a, b in timeline.spans_of(au)
+            (_x(timeline, a), _x(timeline, b) - _x(timeline, a), timeline.colors[mark.face], _x(timeline, mark.apex), y)
+            for mark, a, b, y in ((mark, a, b, top - 5 - 4 * lane) for mark, a, b, lane in timeline.spans_of(au))
         ],
     )
 
 
-def _curve(timeline: Timeline, values: NDArray[np.float32], top: int) -> str:
-    """Path through the values, broken at gaps; of many frames to a pixel the lowest and the highest."""
+def _curve(timeline: Timeline, trace: Trace, au: int, top: int) -> str:
+    """Path through the values of an AU, broken at gaps; of many frames to a pixel the lowest and the highest."""
     parts, begun = [], False
-    for index in _shown(values):
+    time, values = timeline.time[trace.frames], trace.values[:, au]
+    for index in _shown(values, len(timeline.time)):
         if not np.isfinite(values[index]):
             begun = False
             continue
         y = top + _ROW * (1 - float(np.clip(values[index] / timeline.top, 0, 1)))
         # A point alone between two gaps shows as the round cap of a line without length.
-        place = f"{_x(timeline, timeline.time[index]):.1f} {y:.1f}"
+        place = f"{_x(timeline, time[index]):.1f} {y:.1f}"
         parts.append(f"L{place}" if begun else f"M{place}h0")
         begun = True
     return "".join(parts)
 
 
-def _shown(values: NDArray[np.float32]) -> Iterator[int]:
-    if len(values) <= _COLUMNS:
+def _shown(values: NDArray[np.float32], frames: int) -> Iterator[int]:
+    """Places of the values that a curve goes through, in a timeline of so many frames."""
+    if frames <= _COLUMNS:
         yield from range(len(values))
         return
-    for block in np.array_split(np.arange(len(values)), _COLUMNS // 2):
+    for block in np.array_split(np.arange(len(values)), math.ceil(len(values) * _COLUMNS / 2 / frames)):
         part = values[block]
         if not np.isfinite(part).all():
             yield int(block[int(np.argmin(np.isfinite(part)))])
@@ -114,11 +119,13 @@ def _x(timeline: Timeline, time: float) -> float:
 
 def _numbers(timeline: Timeline) -> dict[str, object]:
     half = timeline.step / 2
-    first = next(iter(timeline.values.values()))
+    first = next(iter(timeline.traces.values()))
+    values = np.full((len(timeline.time), len(timeline.aus)), np.nan, np.float32)
+    values[first.frames] = first.values
     return {
         "unit": timeline.unit,
         "from": round(float(timeline.time[0] - half), 4),
         "to": round(float(timeline.time[-1] + half), 4),
         "time": [round(float(time), 4) for time in timeline.time],
-        "values": [[round(float(v), 3) if np.isfinite(v) else None for v in column] for column in first.T],
+        "values": [[round(float(v), 3) if np.isfinite(v) else None for v in column] for column in values.T],
     }

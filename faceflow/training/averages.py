@@ -27,6 +27,9 @@ class NetworkAverage(nn.Module):
     key: ClassVar[str] = "average"  # its config key, for messages
     paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
 
+    def check_without_backbone(self) -> None:
+        """Raise ConfigError where it cannot follow a model that reads features of faces alone."""
+
     def bind(self, network: AUNetwork) -> None:
         """Copy the network as training finds it; before any checkpoint is restored."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -118,14 +121,18 @@ class WiseFT(NetworkAverage):
         check_number(alpha, key="average.alpha", expected="a share in (0, 1]", valid=lambda x: 0 < x <= 1)
         self.alpha = alpha
 
+    def check_without_backbone(self) -> None:
+        """Refuse it: there is no start to keep."""
+        raise ConfigError(
+            "average: expected a model with a backbone, whose start wise_ft keeps, got one that reads features "
+            "alone; take average=ema or swa"
+        )
+
     def bind(self, network: AUNetwork) -> None:
         """Keep the starting backbone, and warn where it has nothing to offer."""
         super().bind(network)
-        if network.backbone is None or self.network.backbone is None:
-            raise ConfigError(
-                "average: expected a model with a backbone, whose start wise_ft keeps, got one that reads features "
-                "alone; take average=ema or swa"
-            )
+        assert network.backbone is not None, "check_without_backbone() refuses others"
+        assert self.network.backbone is not None
         self.start = copy.deepcopy(self.network.backbone)
         if not network.backbone.pretrained:
             log.warning(
@@ -138,7 +145,7 @@ class WiseFT(NetworkAverage):
         """Follow the network after an optimizer step."""
         ours = self.network
         _copy(_tensors(ours), _tensors(network))
-        assert ours.backbone is not None, "bind() refuses others"
+        assert ours.backbone is not None, "check_without_backbone() refuses others"
         _lerp(_floats(ours.backbone), _floats(self.start), 1 - self.alpha)
 
 

@@ -225,8 +225,13 @@ def _check_values(settings: RunSettings) -> None:
     check_boolean(settings.compare_start, key="compare_start")
     rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
     check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)
-    if module.average:
-        instantiate(module.average, key="average")
+    average = instantiate(module.average, key="average") if module.average else None
+    if module.model["backbone"] is None:
+        for name, objective in build_objectives(module.method).items():
+            objective.key = f"method.{name}"
+            objective.check_without_backbone()
+        if average is not None:
+            average.check_without_backbone()
 
 
 def _context(config: DictConfig, fold: str | None = None) -> RunContext:

@@ -1,8 +1,9 @@
-"""`crop`: `faceflow-crop` on a video against the slower of decoding and detecting alone."""
+"""`crop`: `faceflow-crop` on a video against the slower of decoding and detecting alone, and what features cost."""
 
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import shutil
@@ -65,6 +66,7 @@ def measure(options: argparse.Namespace) -> Report:
         shape = _write(folder / "0.avi", options.source, options.frames)
         rows = [_compare(folder, detector, workers, options) for workers in announced(options.workers)]
         notes = [ratio_note("decoding, ours / OpenCV's", rows[0].series["decode"], rows[0].series["OpenCV"])]
+        notes += _features(folder / "0.avi", detector, options.rounds)
         notes += _memory(folder, settings, detector, options)
     title = f"Cropping, {shape[1]} x {shape[0]}, {options.frames} frames a video, a video per worker, {detector.name}"
     return Report(title=title, unit="frames/s", comparisons=rows, notes=notes)
@@ -72,9 +74,9 @@ def measure(options: argparse.Namespace) -> Report:
 
 def _compare(folder: Path, detector: FaceDetector, workers: int, options: argparse.Namespace) -> Comparison:
     videos = [folder / f"{n}.avi" for n in range(workers)]
-    for copy in videos[1:]:
-        shutil.copy(videos[0], copy)
-    frames = [frame.image for frame in itertools.islice(read_video(videos[0], _ALL), _KEPT) if frame.image is not None]
+    for other in videos[1:]:
+        shutil.copy(videos[0], other)
+    frames = _frames(videos[0])
     given = (f"workers={workers}", *options.overrides)
     series: dict[str, list[float]] = {"ours": [], "decode": [], "OpenCV": [], "detector": [], "start_s": []}
     for _ in range(options.rounds + 1):
@@ -98,6 +100,29 @@ def _compare(folder: Path, detector: FaceDetector, workers: int, options: argpar
         },
         series=counted,
     )
+
+
+def _features(video: Path, detector: FaceDetector, rounds: int) -> list[str]:
+    """What features cost the detector, in a line; nothing where it has none."""
+    if not detector.features:
+        return []
+    plain = copy.deepcopy(detector)
+    plain.features = False
+    frames = _frames(video)
+    with detector, plain:
+        pairs = [(_cpu_ms(detector, frames), _cpu_ms(plain, frames)) for _ in range(rounds + 1)][1:]
+    return [ratio_note("CPU of 100 frames with features / without, ms", *zip(*pairs, strict=True))]
+
+
+def _frames(video: Path) -> list[Image]:
+    return [frame.image for frame in itertools.islice(read_video(video, _ALL), _KEPT) if frame.image is not None]
+
+
+def _cpu_ms(detector: FaceDetector, frames: list[Image]) -> float:
+    started = time.process_time()
+    for image in frames:
+        detector.detect(image)
+    return 1e5 * (time.process_time() - started) / len(frames)
 
 
 def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, options: argparse.Namespace) -> list[str]:

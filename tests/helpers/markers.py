@@ -115,6 +115,12 @@ def face_at(x: float, y: float, *, width: int = 96, height: int = 96, low: bool 
     return draw_face(blank(width, height), (x - 12, y), (x + 12, y), low=low)
 
 
+def covered(image: Image) -> Image:
+    """The same frame with something white over the eye on the right, so that the face is missed."""
+    (x, y), *_ = _discs(image, _RIGHT)
+    return cv2.circle(image.copy(), (round(x), round(y)), 5, (255, 255, 255), -1)
+
+
 def moving_faces(count: int) -> list[Image]:
     """Frames of a face that moves right by a third of a pixel per frame, and differs in shade from frame to frame."""
     return [draw_face(blank(grey=60 + n % 40), (30 + n / 3 % 20, 40), (54 + n / 3 % 20, 40)) for n in range(count)]

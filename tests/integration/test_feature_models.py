@@ -75,8 +75,6 @@ def test_a_model_of_features_opens_no_picture_while_it_trains(crops: Faces, tmp_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("method=miro",), "method.miro: expected a model with a pretrained backbone"),
-        (("average=wise_ft",), "average: expected a model with a backbone"),
         (("callbacks=linear_probe",), "callbacks.linear_probe: expected a model with a backbone"),
         (("model.features=[mouth]",), "model.features: expected some of blendshapes, landmarks, got ('mouth',)"),
         (("model.features=[]",), "model: expected a backbone, features or both, got neither"),
@@ -90,11 +88,25 @@ def test_mistakes_are_one_line(settings: tuple[str, ...], message: str, crops: F
     assert f"Error: {message}" in outcome.error
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("method=fixmatch_miro", "method.miro: expected a model with a pretrained backbone"),
+        ("average=wise_ft", "average: expected a model with a backbone"),
+    ],
+)
+def test_what_needs_a_backbone_is_refused_before_data_are_read(setting: str, message: str, tmp_path: Path) -> None:
+    outcome = run("train", tmp_path, *SMALL, *FEATURES, "data=csv", "data.labels=none.csv", setting)
+    assert outcome.code == 2
+    assert f"Error: {message}" in outcome.error
+    assert not outcome.stdout
+
+
 def test_faces_without_features_are_one_line_before_anything_is_trained(faces: Faces, tmp_path: Path) -> None:
     outcome = run("train", tmp_path / "run", *SMALL, *faces.overrides, *FEATURES)
     assert outcome.code == 2
     assert "faces: expected features of every face, got none for" in outcome.error
-    assert "crop again with detector=mediapipe_landmarks" in outcome.error
+    assert "faceflow-render) with: faceflow-crop detector=mediapipe_landmarks" in outcome.error
     assert not outcome.checkpoint().exists()
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from faceflow.images import read_image
 from tests.helpers.exported import CROP, contract, intensity_contract, write_model
-from tests.helpers.markers import MARKERS, blank, draw_face, face_at, moving_faces, write_photo, write_video
+from tests.helpers.markers import MARKERS, blank, covered, draw_face, face_at, moving_faces, write_photo, write_video
 from tests.integration.command import Outcome, run
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     """Model of intensities, a video of 12 frames without a face in 5 and 6, and photographs of two sizes."""
     write_model(tmp_path / "model.onnx", intensity_contract(image_size=32))
     images = moving_faces(12)
-    images[4] = images[5] = blank()
+    images[4:6] = map(covered, images[4:6])
     write_video(tmp_path / "video.avi", images, fps=20)
     write_photo(tmp_path / "photos/a.png", face_at(40, 40))
     write_photo(tmp_path / "photos/b.png", face_at(100, 60, width=200, height=150))
@@ -80,6 +80,7 @@ def test_the_file_beside_the_table_says_what_made_it(folder: Path) -> None:
     says = json.loads((folder / "a.json").read_text("utf-8"))
     assert says["model"]["file"] == "model.onnx"
     assert len(says["model"]["sha256"]) == 64
+    assert says["model"]["inputs"] == ["images"]
     assert says["thresholds"] == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
     assert says["crop"] == {
         "align": {**CROP["align"], "max_enlargement": None},  # as the model, which is of a version before it

@@ -21,7 +21,7 @@ from faceflow.faces.video import FrameRange
 from faceflow.images import read_image
 from tests.helpers.affine import transform
 from tests.helpers.cropping import EYES, crop, files, only_clip, settings
-from tests.helpers.markers import Image, MarkerDetector, blank, draw_face, face_at, write_photo, write_video
+from tests.helpers.markers import Image, MarkerDetector, blank, covered, draw_face, face_at, write_photo, write_video
 
 LEFT, RIGHT = (18.7, 25.1), (44.3, 25.1)  # in the crop, from 0.4 of 64 pixels that span -0.5 to 63.5
 
@@ -50,7 +50,8 @@ def test_eyes_land_where_the_recipe_says(tmp_path: Path, angle: float, distance:
 
 
 def test_every_frame_has_a_row_and_every_face_a_crop(tmp_path: Path) -> None:
-    frames = [face_at(40, 40), face_at(41, 40), blank(), face_at(42, 40), blank(), blank(), blank(), blank()]
+    hidden = covered(face_at(42, 40))
+    frames = [face_at(40, 40), face_at(41, 40), hidden, face_at(42, 40), *[hidden] * 4]
     frames += [face_at(60, 60, low=True), face_at(61, 60)]
     clip = only_clip(write_video(tmp_path / "a.avi", frames, fps=10))
     told: list[int] = []
@@ -74,7 +75,7 @@ def test_every_frame_has_a_row_and_every_face_a_crop(tmp_path: Path) -> None:
 
 
 def test_a_missed_face_keeps_the_features_it_had_and_smoothing_leaves_them(tmp_path: Path) -> None:
-    frames = [face_at(40, 40), face_at(43, 40), blank(), face_at(40, 46), face_at(40, 40)]
+    frames = [face_at(40, 40), face_at(43, 40), covered(face_at(43, 40)), face_at(40, 46), face_at(40, 40)]
     clip = only_clip(write_video(tmp_path / "a.avi", frames))
     rows = crop(clip, tmp_path / "out", MarkerDetector(features=True), smooth=2)
     assert [row["status"] for row in rows] == ["ok", "ok", "tracked", "ok", "ok"]
@@ -108,7 +109,9 @@ def test_photographs_are_not_tracked_nor_thinned_out(tmp_path: Path) -> None:
 
 
 def test_images_of_a_recording_are_tracked_and_thinned_out(tmp_path: Path) -> None:
-    images = {n: write_photo(tmp_path / f"in/{n}.png", face_at(40 + n, 40) if n != 3 else blank()) for n in range(1, 6)}
+    faces = {n: face_at(40 + n, 40) for n in range(1, 6)}
+    faces[3] = covered(faces[3])
+    images = {n: write_photo(tmp_path / f"in/{n}.png", face) for n, face in faces.items()}
     recording = Recording(name="S/T", file=tmp_path, frames=images, subject="S", domain="", labels={}, excluded={})
     (clip,) = clips_of([recording])
     rows = crop(clip, tmp_path / "out", frames=FrameRange(every=2, start_s=0.0, end_s=None))

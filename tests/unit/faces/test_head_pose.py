@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from faceflow.faces.features import FEATURES, FaceFeatures, mirrored
-from faceflow.faces.head_pose import _CANONICAL, _DEPTH, _POINTS, head_pose
+from faceflow.faces.head_pose import _CANONICAL, _DEPTH, _POINTS, angles, head_pose, rotation
 
 Array = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def turned(*, yaw: float = 0, pitch: float = 0, roll: float = 0) -> Array:
 
 
 @pytest.mark.parametrize(
-    "angles",
+    "turns",
     [
         {},
         {"yaw": 30.0},
@@ -35,9 +35,18 @@ def turned(*, yaw: float = 0, pitch: float = 0, roll: float = 0) -> Array:
     ],
     ids=str,
 )
-def test_a_head_that_was_turned_has_these_angles(angles: dict[str, float]) -> None:
-    expected = [angles.get(name, 0.0) for name in ("yaw", "pitch", "roll")]
-    np.testing.assert_allclose(head_pose(turned(**angles)), expected, atol=1e-6)
+def test_a_head_that_was_turned_has_these_angles(turns: dict[str, float]) -> None:
+    expected = [turns.get(name, 0.0) for name in ("yaw", "pitch", "roll")]
+    np.testing.assert_allclose(head_pose(turned(**turns)), expected, atol=1e-6)
+
+
+def test_rotation_and_angles_undo_each_other() -> None:
+    pose = (-60.0, 25.0, 130.0)
+    np.testing.assert_allclose(angles(rotation(*pose)), pose)
+    ahead = np.array([0, 0, 1])
+    np.testing.assert_allclose(rotation(90, 0, 0) @ ahead, [1, 0, 0], atol=1e-9)  # its left: the picture's right
+    np.testing.assert_allclose(rotation(0, 90, 0) @ ahead, [0, -1, 0], atol=1e-9)
+    np.testing.assert_allclose(rotation(0, 0, 90) @ [0, 1, 0], [-1, 0, 0], atol=1e-9)
 
 
 def test_turned_to_its_left_the_nose_moves_to_the_right_of_the_picture() -> None:

@@ -237,3 +237,46 @@ def test_a_frame_that_did_not_decode_has_one_row_and_is_no_miss() -> None:
     assert [frame.number for frame, _ in rows] == [1, 2, 3]
     assert rows[1][1] == [NO_FRAME]
     assert rows[0][1][0].number == rows[2][1][0].number
+
+
+def test_no_face_is_held_where_a_frame_shows_nothing() -> None:
+    searched = frames([seen(10)], [], [], [], [seen(10)])
+    images = [frame.image for frame, _ in searched]
+    images[1] = np.random.default_rng(0).integers(0, 99, (HEIGHT, WIDTH, 3), np.uint8)  # hidden: something is there
+    images[3] = images[1].copy()
+    images[3][80:220, :150] = 200  # as bright as can be, and nothing to see where the face was
+    pairs = zip(images, searched, strict=True)
+    searched = [(dataclasses.replace(frame, image=image), found) for image, (frame, found) in pairs]
+    rows = list(choose_faces(searched, policy="track", hold=5, min_score=0.5, sequence=True))
+    assert [face.status for _, (face,) in rows] == ["ok", "tracked", "no_face", "no_face", "ok"]
+    assert rows[0][1][0].number == rows[4][1][0].number
+
+
+def crossing(*, side: float = 100, width: float = 100) -> list[list[Detection]]:
+    """A face that stays at 200, and one that comes from the right, is hidden by it, and comes out on its left."""
+    still = [seen(200, side=width)]
+    coming = [[*still, seen(200 + distance, side=side)] for distance in (150, 110, 90)]
+    leaving = [[*still, seen(200 - distance, side=side)] for distance in (80, 110, 150)]
+    return [*coming, *[still] * 9, *leaving]
+
+
+def all_numbers(searched: list[list[Detection]]) -> list[list[int | None]]:
+    following = selector("all", hold=5)
+    return [[face.number for face in chosen(following, *found)] for found in searched]
+
+
+def test_who_comes_out_from_behind_a_face_gives_both_new_numbers() -> None:
+    found = all_numbers(crossing())
+    assert found[:12] == [[0, 1]] * 3 + [[0]] * 9
+    assert found[12:] == [[2, 3]] * 3
+
+
+def test_faces_of_another_size_and_faces_found_twice_are_told_apart() -> None:
+    assert {numbers[0] for numbers in all_numbers(crossing(side=60))} == {0}
+    twice = [seen(200), seen(215)]
+    assert all_numbers([twice, *[[seen(200)]] * 9, twice])[-1] == [0, 2]
+
+
+def test_a_face_that_is_missed_beside_another_keeps_its_number() -> None:
+    both = [seen(200), seen(290)]
+    assert all_numbers([both, [seen(200)], both])[-1] == [0, 1]

@@ -12,7 +12,7 @@ from faceflow.inference.pipeline import FacePrediction
 from tests.helpers.exported import contract, intensity_contract
 from tests.helpers.predictions import BROKEN, NOBODY, estimates, face, frame
 
-RULE = EventRule(release=0.5, bridge_s=0.2, shortest_s=0.1, rise_s=1.0)
+RULE = EventRule(release=0.5, bridge_s=0.2, shortest_s=0.1, rise_s=1.0, noise=8.0)
 REST, SMILE = (0.0, 0.0, 0.0), (0.0, 0.0, 0.9)
 
 

@@ -10,7 +10,7 @@ import pytest
 from faceflow.errors import ConfigError
 from faceflow.inference.events import Event, EventRule, find_events, seen_stretches
 
-RULE = EventRule(release=0.5, bridge_s=0.2, shortest_s=0.2, rise_s=10.0)
+RULE = EventRule(release=0.5, bridge_s=0.2, shortest_s=0.2, rise_s=10.0, noise=8.0)
 NAN = float("nan")
 
 
@@ -88,6 +88,24 @@ def test_the_rise_is_followed_back_for_a_limited_time() -> None:
     assert [found.onset for found in events(curve, rise_s=0.3)] == [3]
 
 
+def test_what_does_not_stand_out_of_the_noise_is_none() -> None:
+    trembling = np.where(np.arange(40) % 2 == 0, 0.45, 0.47)
+    trembling[20:24] = 0.5, 0.53, 0.52, 0.5
+    # Second differences are 0.04, so the noise is 1.4826 * 0.04 / sqrt(6) = 0.0242; it rises by 0.08 above 0.45.
+    assert events(trembling.tolist()) == []
+    assert len(events(trembling.tolist(), noise=3.2)) == 1
+    assert events(trembling.tolist(), noise=3.4) == []
+    trembling[20:24] = 0.9
+    assert len(events(trembling.tolist())) == 1
+    assert len(events(trembling[10:25].tolist(), noise=1e9)) == 1, "of so few frames noise is not known"
+
+
+def test_an_au_that_never_rests_is_one_event() -> None:
+    trembling = np.where(np.arange(40) % 2 == 0, 0.7, 0.72)
+    (found,) = events(trembling.tolist())
+    assert (found.onset, found.end, found.complete) == (0, 39, False)
+
+
 def test_probabilities_decide_and_intensities_give_the_phases() -> None:
     probability, intensity = [0.0, 0.0, 0.1, 0.9, 0.9, 0.9, 0.1, 0.0], [0.0, 0.0, 1.0, 2.0, 4.0, 2.0, 1.0, 0.0]
     (found,) = events(intensity, probability=probability)
@@ -123,7 +141,7 @@ def test_what_holds_for_every_curve() -> None:
         for start in rng.integers(0, 150, 4):
             seen[start : start + rng.integers(1, 6)] = False
         times = np.arange(150) / 10
-        rule = EventRule(release=0.7, bridge_s=0.2, shortest_s=0.1, rise_s=rng.uniform(0, 2))
+        rule = EventRule(release=0.7, bridge_s=0.2, shortest_s=0.1, rise_s=rng.uniform(0, 2), noise=0.0)
         shown = np.zeros(150, int)
         for first, last in seen_stretches(times, seen, step=0.1, bridge_s=0.2):
             part = slice(first, last + 1)
@@ -145,6 +163,7 @@ def test_what_holds_for_every_curve() -> None:
         ({"release": 0}, "event_rule.release: expected a share in (0, 1], got 0"),
         ({"bridge_s": -1}, "event_rule.bridge_s: expected seconds >= 0, got -1"),
         ({"rise_s": "long"}, "event_rule.rise_s: expected seconds >= 0, got 'long'"),
+        ({"noise": -1}, "event_rule.noise: expected a number >= 0, got -1"),
     ],
 )
 def test_values_out_of_range_are_refused(change: dict[str, Any], line: str) -> None:

@@ -18,6 +18,7 @@ from tests.helpers.markers import (
     MARKERS,
     MarkerDetector,
     blank,
+    covered,
     draw_face,
     face_at,
     moving_faces,
@@ -84,7 +85,7 @@ def test_files_are_rows_by_name(model: Path, tmp_path: Path) -> None:
 
 def test_a_video_has_a_row_for_every_frame(model: Path, tmp_path: Path) -> None:
     images = moving_faces(12)
-    images[4] = images[5] = blank()
+    images[4:6] = map(covered, images[4:6])
     with faceflow.load(model, *MARKERS, "selection.hold=1", "selection.smooth=0") as predictor:
         rows = predictor.predict(write_video(tmp_path / "a.avi", images, fps=20))
     assert rows["frame"].tolist() == list(range(1, 13))
@@ -159,6 +160,14 @@ def test_a_picture_of_the_neutral_face_calibrates(model: Path, tmp_path: Path) -
     assert rows["AU01_prob_cal"].tolist() == pytest.approx([0.1, 1.0], abs=1e-5)
     assert rows["AU04_prob_cal"].tolist() == rows["AU04_prob"].tolist()
     assert rows["AU01_int_cal"].tolist() == pytest.approx([0, 4], abs=1e-5)
+
+
+@pytest.mark.parametrize(("columns", "made"), [(["aus"], False), (["aus", "gaze"], True), (None, True)])
+def test_features_are_found_where_something_asks_for_them(model: Path, columns: Any, made: bool) -> None:
+    with faceflow.load(model, *MARKERS, "+detector.features=true", columns=columns) as predictor:
+        assert {detector.features for detector in predictor.detectors} == {made}
+        assert predictor.settings.detector is not None
+        assert predictor.settings.detector.features, "that of the settings stays as it is"
 
 
 def test_every_face_of_a_picture_is_a_row(model: Path) -> None:

@@ -20,7 +20,7 @@ def settings(**changes: Any) -> PredictorSettings:
         **{"selection": Selection(policy="track", hold=5, smooth=None, cuts=True), "batch_size": 16, "alias": "none"},
         **{"frames": FrameRange(every=1, start_s=0.0, end_s=None), "calibrate": "none"},
         **{"neutral_probability": 0.1, "smooth": 0, "columns": None},
-        **{"event_rule": EventRule(release=0.7, bridge_s=0.2, shortest_s=0.1, rise_s=1.0)},
+        **{"event_rule": EventRule(release=0.7, bridge_s=0.2, shortest_s=0.1, rise_s=1.0, noise=8.0)},
     }
     return PredictorSettings(**(values | changes))
 

@@ -115,6 +115,17 @@ def test_labels_of_several_faces_are_dark_on_a_bar_inside_the_picture(
     assert 0.03 < dark.mean() < 0.4, "letters"
 
 
+def test_a_face_keeps_its_label_when_the_others_have_gone(tmp_path: Path) -> None:
+    alone = frame(1, face((0, 0, 0), box=(100, 50, 150, 100)), picture=grey())
+    both = frame(2, *alone.faces, face((0, 0, 0), number=1, box=(10, 50, 60, 100)), picture=grey())
+    later = frame(3, face((0, 0, 0), box=(100, 50, 150, 100)), picture=grey())
+    images = render(tmp_path / "a.avi", [alone, both, later])
+    # Twice as large in the picture: the bar of the label lies above the box, at its left edge.
+    bars = [image[101 - 10, 200:240].astype(int) for image in images]
+    shown = [bool((np.abs(bar - np.array(GREEN)).max(axis=1) < 45).mean() > 0.3) for bar in bars]
+    assert shown == [False, True, True]
+
+
 def test_frames_without_face_or_picture_keep_their_place(tmp_path: Path) -> None:
     frames = [frame(1, NOBODY, picture=grey(200)), frame(2, NOBODY), frame(3, face((1, 1, 1)), picture=grey(200))]
     first, broken, last = render(tmp_path / "a.avi", frames)

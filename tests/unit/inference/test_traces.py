@@ -30,23 +30,24 @@ def collect() -> Timeline:
     return traces.timeline()
 
 
-def test_every_face_has_a_row_per_frame() -> None:
+def test_every_face_has_a_row_per_frame_from_its_first_to_its_last() -> None:
     found = collect()
     nothing = [np.nan] * 3
-    expected = {0: [[0.25, 0.2, 0.5], nothing, nothing, [1, 0.75, 0.4]], 5: [nothing, nothing, nothing, [0, 0, 0]]}
-    assert {face: values.tolist() for face, values in found.values.items()} == {
+    expected = {0: [[0.25, 0.2, 0.5], nothing, nothing, [1, 0.75, 0.4]], 5: [[0, 0, 0]]}
+    assert {face: trace.values.tolist() for face, trace in found.traces.items()} == {
         face: [pytest.approx(row, nan_ok=True) for row in rows] for face, rows in expected.items()
     }
+    assert [trace.start for trace in found.traces.values()] == [0, 3]
     # Thresholds: 0.25, 0.75, 0.5.
-    assert found.active[0].tolist() == [[True, False, True], [False] * 3, [False] * 3, [True, True, False]]
-    assert not found.active[5].any()
+    assert found.traces[0].active.tolist() == [[True, False, True], [False] * 3, [False] * 3, [True, True, False]]
+    assert not found.traces[5].active.any()
     assert found.thresholds == {"AU1": 0.25, "AU4": 0.75, "AU12_L": 0.5}
 
 
 def test_a_timeline_shows_the_estimates_that_were_asked_for() -> None:
     traces = Traces(contract(), "a.mp4", suffix="_cal")
     traces.add(frame(1, face((1, 1, 1)).with_estimates("_cal", estimates((0.5, 0, 0))), time_s=0.0))
-    assert traces.timeline().values[0].tolist() == [[0.5, 0, 0]]
+    assert traces.timeline().traces[0].values.tolist() == [[0.5, 0, 0]]
     assert traces.timeline().title == "a.mp4, AU.._cal"
 
 
@@ -59,8 +60,8 @@ def test_intensities_are_drawn_where_the_model_has_them() -> None:
     traces = Traces(intensity_contract(), "a")
     traces.add(frame(3, face((0.2, 0.9, 0.9), (1, 2, 3))))
     found = traces.timeline()
-    assert found.values[0].tolist() == [[1, 2, 3]]
-    assert found.active[0].tolist() == [[False, True, True]]
+    assert found.traces[0].values.tolist() == [[1, 2, 3]]
+    assert found.traces[0].active.tolist() == [[False, True, True]]
     assert (found.unit, found.time.tolist(), found.top) == ("frame", [3], 5)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.report.timeline import Mark, Timeline
+from faceflow.report.timeline import Mark, Timeline, Trace
 from faceflow.report.timeline_files import check_timeline, draw_timeline
 from faceflow.report.timeline_html import timeline_page
 
@@ -31,8 +31,7 @@ def timeline(curve: Sequence[float] = CURVE, **changes: object) -> Timeline:
         "aus": ("AU1", "AU12_L"),
         "time": np.arange(len(both)) / 10,
         "unit": "s",
-        "values": {0: both},
-        "active": {0: both >= 0.5},
+        "traces": {0: Trace(start=0, values=both, active=both >= 0.5)},
         "thresholds": {"AU1": 0.5, "AU12_L": 0.5},
         "intensity": False,
     }
@@ -46,8 +45,8 @@ def svg_of(page: str) -> ElementTree.Element:
 def test_spans_reach_half_a_frame_beyond_their_first_and_last_one() -> None:
     found = timeline()
     assert found.step == pytest.approx(0.1)
-    assert found.gaps() == [(pytest.approx(0.35), pytest.approx(0.55))]
-    assert found.spans(found.active[0][:, 0]) == [
+    assert found.gaps == [(pytest.approx(0.35), pytest.approx(0.55))]
+    assert found.active(found.traces[0], 0) == [
         (pytest.approx(0.05), pytest.approx(0.35)),
         (pytest.approx(0.75), pytest.approx(0.85)),
     ]
@@ -55,15 +54,47 @@ def test_spans_reach_half_a_frame_beyond_their_first_and_last_one() -> None:
 
 
 def test_a_gap_is_where_no_face_was_seen() -> None:
-    left, right = np.full((4, 2), 0.5, np.float32), np.full((4, 2), 0.5, np.float32)
-    left[:2], right[1:3] = NAN, NAN
-    found = timeline([0] * 4, values={0: left, 3: right}, active={0: left > 1, 3: right > 1})
-    assert found.gaps() == [(pytest.approx(0.05), pytest.approx(0.15))]
+    left, right = np.full((2, 2), 0.5, np.float32), np.full((4, 2), 0.5, np.float32)
+    right[1:3] = NAN
+    traces = {
+        0: Trace(start=2, values=left, active=left > 1),
+        3: Trace(start=0, values=right, active=right > 1),
+    }
+    found = timeline([0] * 4, traces=traces)
+    assert found.gaps == [(pytest.approx(0.05), pytest.approx(0.15))]
+
+
+def test_a_face_is_drawn_where_it_was_seen(tmp_path: Path) -> None:
+    values = np.full((3, 2), 0.75, np.float32)
+    late = timeline(traces={7: Trace(start=6, values=values, active=values > 0.5)})
+    assert late.active(late.traces[7], 0) == [(pytest.approx(0.55), pytest.approx(0.85))]
+    page = timeline_page(late)
+    (first, *_) = re.findall(r"[ML]([\d.]+) ([\d.]+)", next(svg_of(page).iter("path")).attrib["d"])
+    assert (float(first[0]), float(first[1])) == (pytest.approx(210 + 6.5 * 116, abs=0.1), 11)
+    data = json.loads(re.search(r"const D = (.*);", page)[1])  # type: ignore[index]
+    assert data["values"][0] == [None] * 6 + [0.75] * 3 + [None]
+    draw_timeline(tmp_path / "a.png", late)
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture is not None
+    _, columns = np.nonzero(np.abs(picture.astype(int) - np.array([0xB2, 0x72, 0x00])).max(axis=2) < 40)
+    plot = (13.0 - 2.25 - 0.45) * 130
+    assert columns.min() == pytest.approx(2.25 * 130 + 0.65 * plot, abs=4)
+    assert columns.max() == pytest.approx(2.25 * 130 + 0.85 * plot, abs=4)
+
+
+def test_faces_of_a_long_video_share_the_points_of_a_curve() -> None:
+    frames = 20_000
+    values = np.random.default_rng(0).random((2_000, 2)).astype(np.float32)
+    faces = {number: Trace(start=2_000 * number, values=values, active=values > 1) for number in range(10)}
+    page = timeline_page(timeline([0.5] * frames, traces=faces))
+    paths = [node.attrib["d"] for node in svg_of(page).iter("path")][:10]
+    assert all(150 <= len(re.findall(r"[ML]", path)) <= 200 for path in paths)
 
 
 def test_the_caption_says_which_face_is_which_colour() -> None:
-    faces = {number: np.full((4, 2), 0.5, np.float32) for number in (0, 3, *range(10, 15))}
-    found = timeline([0] * 4, values=faces, active={number: values > 1 for number, values in faces.items()})
+    values = np.full((4, 2), 0.5, np.float32)
+    faces = {number: Trace(start=0, values=values, active=values > 1) for number in (0, 3, *range(10, 15))}
+    found = timeline([0] * 4, traces=faces)
     assert "; face 0 blue, 3 red, 10 green, 11 pink, 12 light blue, 13 orange, and so on; shaded" in found.caption
     strokes = [node.attrib["stroke"] for node in svg_of(timeline_page(found)).iter("path")][: len(faces)]
     assert strokes[0] == strokes[6] == "#0072B2", "six colours, then the first again"
@@ -180,6 +211,21 @@ def test_an_event_is_a_bar_above_its_au_that_ends_with_its_last_frame() -> None:
     assert [dot.get("cx") for dot in svg_of(page).iter("circle")] == ["500.0"]
     assert "shaded: active; bars: events, with their apex; grey" in page
     assert "events" not in timeline_page(timeline())
+
+
+def test_events_at_once_lie_in_lanes() -> None:
+    def event(face: int, start: float, end: float) -> Mark:
+        return Mark(face=face, au="AU1", start=start, apex=start, end=end)
+
+    values = np.full((10, 2), 0.5, np.float32)
+    faces = {face: Trace(start=0, values=values, active=values > 1) for face in range(4)}
+    marks = [event(1, 0.2, 0.5), event(0, 0.0, 0.3), event(0, 0.6, 0.7), event(2, 0.2, 0.9), event(3, 0.3, 0.4)]
+    found = timeline(traces=faces, marks=marks)
+    # The fourth at once shares the lane that is free first.
+    lanes = [(mark.face, mark.start, lane) for mark, _, _, lane in found.spans_of("AU1")]
+    assert lanes == [(0, 0.0, 0), (1, 0.2, 1), (2, 0.2, 2), (3, 0.3, 0), (0, 0.6, 0)]
+    bars = [rect for rect in svg_of(timeline_page(found)).iter("rect") if rect.get("height") == "3"]
+    assert [bar.get("y") for bar in bars] == ["-5", "-9", "-13", "-5", "-5"]
 
 
 def test_an_event_is_drawn_above_its_panel_of_the_picture(tmp_path: Path) -> None:
