@@ -51,7 +51,7 @@ class Tally:
             ["active", f"mean {what}", f"highest {what}"],
         )
         faces = max(self.scored, 1)
-        for index, au in enumerate(self.contract.aus):
+        for au, index in self.contract.shown.items():
             share = f"{100 * self._active[index] / faces:.1f} %"
             table.add_row(au, description(au), share, f"{self._sum[index] / faces:.2f}", f"{self._highest[index]:.2f}")
         return table

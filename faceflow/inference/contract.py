@@ -68,6 +68,11 @@ class ModelContract:
         """Names of the graph's outputs."""
         return (PROBABILITY,) if self.levels == 1 else (PROBABILITY, INTENSITY)
 
+    @property
+    def shown(self) -> dict[str, int]:
+        """AUs that pictures, events and summaries show, and their numbers: without the sides of those given joined."""
+        return {au: index for index, au in enumerate(self.aus) if joined(au) == au or joined(au) not in self.aus}
+
     def to_json(self) -> str:
         """Text for the file."""
         number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE

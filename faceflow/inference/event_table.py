@@ -121,7 +121,7 @@ class EventFinder:
                 curves[:, :, place - start] = values
             seen, lasting = np.isfinite(curves[0, 0]), times[start:stop]
             stretches = list(seen_stretches(lasting, seen, step=step, bridge_s=self._rule.bridge_s))
-            for index, au in enumerate(self._contract.aus):
+            for au, index in self._contract.shown.items():
                 for first, last in stretches:
                     part = slice(first, last + 1)
                     probability, values = curves[:, index, part]

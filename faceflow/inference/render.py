@@ -108,7 +108,7 @@ class Renderer:
     def _open(self, picture: Image) -> None:
         height, width = picture.shape[:2]
         self._size = width, height
-        self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.aus)) // 2 * 2
+        self._height = max(height, _HEAD + _EDGE + 16 * len(self.contract.shown)) // 2 * 2
         with self._written():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             path = partial_name(self.path)
@@ -210,9 +210,9 @@ def _draw_panel(canvas: Image, left: int, frame: FramePrediction, contract: Mode
     if face.face.status != "ok":
         status, colour = face.face.status.replace("_", " "), _STATUS.get(face.face.status, _UNSURE)
         _text(canvas, status, (left + _PANEL - _EDGE - _width(status, 0.5), 24), 0.5, colour)
-    row = min(_ROW, (canvas.shape[0] - _HEAD - _EDGE) // len(contract.aus))
-    for index, au in enumerate(contract.aus):
-        corner = (left + _EDGE, _HEAD + index * row)
+    row = min(_ROW, (canvas.shape[0] - _HEAD - _EDGE) // len(contract.shown))
+    for place, (au, index) in enumerate(contract.shown.items()):
+        corner = (left + _EDGE, _HEAD + place * row)
         _draw_bar(canvas, corner, row, face.estimates.get(""), index, f"{au} {description(au)}", contract)
 
 

@@ -39,15 +39,17 @@ class Traces:
         self._times: list[float | None] = []
         self._numbers: list[int] = []
         self._rows: dict[int, list[_Row]] = {}
-        self._thresholds = thresholds_of(contract)
+        self._aus = contract.shown
+        self._columns = list(self._aus.values())
+        self._thresholds = thresholds_of(contract)[self._columns]
 
     def add(self, frame: FramePrediction) -> None:
         """Take the estimates of the next frame."""
         for face in frame.faces:
             found = face.estimates.get(self._suffix)
             if found is not None:
-                values = found.probability if found.intensity is None else found.intensity
-                active = found.probability >= self._thresholds
+                values = (found.probability if found.intensity is None else found.intensity)[self._columns]
+                active = found.probability[self._columns] >= self._thresholds
                 self._rows.setdefault(face.face.number or 0, []).append((len(self._times), values, active))
         self._times.append(frame.time_s)
         self._numbers.append(frame.number)
@@ -57,11 +59,11 @@ class Traces:
         times = filled_times(self._times, self._numbers)
         return Timeline(
             title=self.title,
-            aus=self.contract.aus,
+            aus=tuple(self._aus),
             time=np.array(self._numbers, np.float64) if times is None else times,
             unit="frame" if times is None else "s",
             traces={face: _trace(rows) for face, rows in sorted(self._rows.items())},
-            thresholds={au: threshold_of(self.contract, au) for au in self.contract.aus},
+            thresholds={au: threshold_of(self.contract, au) for au in self._aus},
             intensity=self.contract.levels > 1,
             marks=marks,
         )

@@ -82,6 +82,19 @@ def test_the_tally_counts_frames_statuses_and_aus() -> None:
     ]
 
 
+def test_sides_of_an_au_that_is_given_joined_are_not_shown() -> None:
+    sided = contract(aus=("AU12_L", "AU12", "AU1_R"), thresholds={"AU12_L": 0.0, "AU12": 0.5, "AU1_R": 0.9})
+    traces, tally = Traces(sided, "a.mp4"), Tally(sided)
+    for collected in (traces, tally):
+        collected.add(frame(1, face((0.1, 0.75, 0.5)), time_s=0.0))
+    found = traces.timeline()
+    assert found.aus == ("AU12", "AU1_R")
+    assert found.traces[0].values.tolist() == [[0.75, 0.5]]
+    assert found.traces[0].active.tolist() == [[True, False]]
+    assert found.thresholds == {"AU12": 0.5, "AU1_R": 0.9}
+    assert list(tally.table().columns[0].cells) == ["AU12", "AU1_R"]
+
+
 def test_one_frame_is_not_frames() -> None:
     tally = Tally(contract())
     tally.add(FRAMES[0])
