@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers.commands import start_command
 from tests.helpers.kills import KILLS, SEED, TERMINATED, release_only
-from tests.helpers.markers import MARKERS, blank, moving_faces, write_video
+from tests.helpers.markers import MARKERS, blank, covered, moving_faces, write_video
 
 ENDS = 2 * KILLS
 FEATURES = "+detector.features=true"
@@ -32,7 +32,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     for number, count in enumerate(FRAMES):
         images = moving_faces(count)
-        images[40:43] = [blank()] * 3  # tracked, then lost
+        images[40:43] = [covered(images[40])] * 3  # tracked, then lost
         images[60:70] = [blank()] * 10
         write_video(folder / f"{number}.avi", images)
     return folder
