@@ -35,6 +35,8 @@ face detector, the network in ONNX Runtime. Without --onnx with the built-in mod
     ratio         0.85 or more is the aim, 0.95 with the built-in model. It needs a core for each part that takes much
                   of the time; the columns decode, detector and network are what each part does alone, the detector on
                   one core.
+    CPU time      of all threads, which what else runs on the machine changes little; all cores together make no more
+                  frames/s than it allows.
     memory        of the process (with torch, which this script imports) while it reads one long video.
 
 `render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,

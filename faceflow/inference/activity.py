@@ -46,7 +46,9 @@ class Tally:
         """Share of faces in which each AU is active, mean and highest estimate."""
         what = "intensity" if self.contract.levels > 1 else "probability"
         table = plain_table(
-            f"AUs of {self.scored} faces", ["AU", "action"], ["active", f"mean {what}", f"highest {what}"]
+            f"AUs of {self.scored} face{'s' if self.scored > 1 else ''}",
+            ["AU", "action"],
+            ["active", f"mean {what}", f"highest {what}"],
         )
         faces = max(self.scored, 1)
         for index, au in enumerate(self.contract.aus):
