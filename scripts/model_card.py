@@ -3,8 +3,8 @@
     python scripts/model_card.py --rendered rendered_test --real realfaces --output faceflow/built_in/README.md
 
 A set of faces is a folder that faceflow-crop left: crops, their features and labels.csv. Every model is tested on it by
-`faceflow.test` at the thresholds in its file. Means are over the AUs that at least three faces of the set show and
-three do not; intervals (95 %) come from drawing its persons with replacement.
+`faceflow.test` at the thresholds in its file. Means are over the AUs, sides aside, that at least three faces of the set
+show and three do not; intervals (95 %) come from drawing its persons with replacement.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
 import faceflow
+from faceflow.aus import side_of
 from faceflow.files import whole_file
-from faceflow.metrics.intensity import IntensityRows, icc
+from faceflow.inference.decision import threshold_of
+from faceflow.inference.onnx_model import OnnxModel
+from faceflow.metrics.intensity import intensity_metrics
 
 Array = NDArray[np.float64]
 
@@ -71,8 +74,11 @@ def score(folder: Path, model: Path, *, resamples: int) -> Scores:
         )
         rows = pd.read_csv(Path(output) / "predictions.csv")
     aus = [name.removesuffix("_prob") for name in rows.columns if name.endswith("_prob")]
+    contract = OnnxModel(model, provider="cpu").contract
+    active = {f"{au}_active": rows[f"{au}_prob"] >= threshold_of(contract, au) for au in aus}
+    rows = pd.concat([rows, pd.DataFrame(active)], axis=1)
     values = pd.DataFrame([_scores(rows, au) for au in aus], index=aus, columns=METRICS)
-    counted = values.index[values["AUROC"].notna()]
+    counted = [au for au in aus if not side_of(au) and np.isfinite(values.loc[au, "AUROC"])]
     persons = rows["person"].unique()
     groups = [np.flatnonzero(rows["person"] == person) for person in persons]
     rng, draws = np.random.default_rng(0), []
@@ -97,11 +103,11 @@ def _scores(rows: pd.DataFrame, au: str, *, least: int = LEAST) -> list[float]:
     if min(truth.sum(), (~truth).sum()) < least:
         return [np.nan] * len(METRICS)
     intensity, graded = (known[[name]].to_numpy(np.float64) for name in (f"{au}_int", au))
-    of_intensity = icc(IntensityRows.check(intensity, graded, np.isfinite(graded)))
+    of_intensity = intensity_metrics(intensity, graded, np.isfinite(graded))
     return [
         float(roc_auc_score(truth, known[f"{au}_prob"])),
-        float(f1_score(truth, known[f"{au}_occurs"])),
-        float(of_intensity[0]),
+        float(f1_score(truth, known[f"{au}_active"])),
+        float(of_intensity["icc"][0]),
     ]
 
 

@@ -266,7 +266,10 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped:
         (("output=model.pt",), "ConfigError: output: expected the name of a .onnx file, got 'model.pt'"),
         (("output={old}",), "ConfigError: output: expected a new file, got one that exists: '{old}'; add overwrite="),
         (("output={cut}/x/model.onnx",), "ConfigError: output: expected a folder that can be written, got '{cut}'"),
-        (("precision=int4",), "ConfigError: precision: expected fp32, fp16, int8, int8_static, got 'int4'"),
+        (
+            ("precision=int4",),
+            "ConfigError: precision: expected fp32, fp16, fp16_stored, int8_stored, int8, int8_static, got 'int4'",
+        ),
         (("precision=int8_static",), "ConfigError: data: expected faces on which int8_static measures activations"),
         (("max_drop=2",), "ConfigError: max_drop: expected a share in 0..1, or null, got 2"),
         (("max_drop_au=-1",), "ConfigError: max_drop_au: expected a share in 0..1, or null, got -1"),

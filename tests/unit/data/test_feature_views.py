@@ -134,5 +134,5 @@ class TestItems:
     def test_crops_without_features_are_one_line(self, table: FaceTable) -> None:
         files = [str(file).replace("crops", "elsewhere") for file in table.files]
         moved = dataclasses.replace(table, files=np.asarray(files))
-        with pytest.raises(DataError, match="^d: expected features of every face, got none for .*; crop again"):
+        with pytest.raises(DataError, match="^d: expected features of every face, got none for .*; crop the"):
             dataset(moved)

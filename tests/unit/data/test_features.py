@@ -65,7 +65,8 @@ def test_faces_without_features_are_one_line(tmp_path: Path, gone: str) -> None:
     with pytest.raises(DataError) as caught:
         read_features(files, key="data.sources.mine")
     assert str(caught.value) == (
-        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop again with "
+        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop the pictures "
+        "(also those of faceflow-render) with: faceflow-crop "
         "detector=mediapipe_landmarks, or take a model that reads pixels alone, such as model=default"
     )
 

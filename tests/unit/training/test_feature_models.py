@@ -69,10 +69,10 @@ def test_what_reads_features_has_the_rate_of_the_heads() -> None:
 
 def test_a_method_or_average_that_needs_a_backbone_is_refused_by_name() -> None:
     miro = MIRO(weight=0.1, lr_mult=1.0, variance_init=0.1, epsilon=1e-5, normalize="none", freeze_batch_norm=False)
-    with pytest.raises(ConfigError, match=r"^method.miro: expected a model with a pretrained backbone, .*model=fused"):
-        make_module(network=network(**pixel_free()), spec=network_spec(**pixel_free()), objectives={"miro": miro})
+    with pytest.raises(ConfigError, match=r"^method: expected a model with a pretrained backbone, .*model=fused"):
+        miro.check_without_backbone()
     with pytest.raises(ConfigError, match="^average: expected a model with a backbone, .* take average=ema or swa"):
-        make_module(network=network(**pixel_free()), spec=network_spec(**pixel_free()), average=WiseFT(alpha=0.5))
+        WiseFT(alpha=0.5).check_without_backbone()
     module = make_module(network=network(**pixel_free()), spec=network_spec(**pixel_free()))
     with pytest.raises(ConfigError, match="^callbacks.linear_probe: expected a model with a backbone"):
         LinearProbe(share=0.5).on_train_start(None, module)  # type: ignore[arg-type]
