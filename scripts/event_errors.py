@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     truth = pd.read_csv(options.data / "events.csv")
     with faceflow.load(options.onnx, options.overrides) as predictor:
-        errors = {au: Errors() for au in predictor.model.contract.aus}
+        errors = {au: Errors() for au in predictor.model.contract.shown}
         for video, true in truth.groupby("filename"):
             found = predictor.events(options.data / str(video))
             for au, own in errors.items():
