@@ -138,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rendered", type=Path, required=True, help="rendered faces of persons not trained on")
     parser.add_argument("--real", type=Path, help="real faces; their table is left out without them")
     parser.add_argument("--resamples", type=int, default=1000, help="of persons, for the intervals")
-    parser.add_argument("--output", type=Path, required=True, help="the card; figures.json is written beside it")
+    parser.add_argument("--output", type=Path, required=True, help="the card")
+    parser.add_argument("--figures", type=Path, help="the means as JSON")
     options = parser.parse_args(arguments)
     sets = {"rendered": options.rendered} | ({"real": options.real} if options.real else {})
     found = {
@@ -157,9 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         for name, models in found.items()
     }
-    for path, content in ((options.output, text), (options.output.with_name("figures.json"), json.dumps(figures))):
-        with whole_file(path) as partial:
-            partial.write_text(content if content.endswith("\n") else content + "\n", encoding="utf-8")
+    for path, content in ((options.output, text), (options.figures, json.dumps(figures, indent=2))):
+        if path is not None:
+            with whole_file(path) as partial:
+                partial.write_text(content.rstrip("\n") + "\n", encoding="utf-8")
     print(text)
 
 
