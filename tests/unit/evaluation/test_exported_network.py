@@ -41,6 +41,7 @@ def exported(path: Path, spec: NetworkSpec, given: dict[str, Tensor]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_weights_in_bytes_come_back_within_half_a_step(tmp_path: Path) -> None:
     given, path = weights(PIXELS), tmp_path / "m.onnx"
     torch.manual_seed(0)

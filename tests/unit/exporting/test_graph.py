@@ -105,6 +105,7 @@ def test_outputs_are_the_decoded_ones_of_torch_for_every_batch_size(tmp_path: Pa
         assert (np.diff(logits.numpy(), axis=-1) > 0).any()  # levels that had to be made consistent
 
 
+@pytest.mark.slow
 def test_cutpoints_and_occurrence_rule_of_the_network_are_in_the_graph(tmp_path: Path) -> None:
     net = NETWORKS[3]
     images = noise()[:3]

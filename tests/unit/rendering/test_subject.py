@@ -149,6 +149,7 @@ def test_a_resting_face_with_parted_lips_and_furrows_has_no_label(
     assert np.array_equal(other.skin.texture, subject.skin.texture)  # the same person
 
 
+@pytest.mark.slow
 def test_brows_rest_lower_and_differ_between_persons(face: FaceModel, settings: RenderSettings) -> None:
     def lowered(brows: float, spread: float) -> list[float]:
         rest = dataclasses.replace(settings.population.rest, brows=brows, brows_spread=spread)
