@@ -93,6 +93,7 @@ def test_the_file_beside_the_table_says_what_made_it(folder: Path) -> None:
     assert says["settings"]["batch_size"] == 16
 
 
+@pytest.mark.slow
 def test_frames_are_cut_as_the_crops_were_that_the_model_learnt(folder: Path) -> None:
     crop = (f"source={folder}/video.avi", f"output={folder}/crops", "image.format=png", "align.size=64")
     wanted = ("align.interpolation=linear", "align.max_enlargement=null", "selection.policy=track", *MARKERS)

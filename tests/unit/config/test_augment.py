@@ -55,6 +55,7 @@ def test_a_weak_view_of_its_own_leaves_labelled_faces_alone(default: dict[str, A
     assert found["labeled"] == default["labeled"]
 
 
+@pytest.mark.slow
 def test_an_experiment_chooses_it_and_the_command_line_beats_the_experiment(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     experiment = "# @package _global_\ndefaults:\n  - override /augment: medium\n  - _self_\n"

@@ -118,6 +118,7 @@ def test_cutpoints_and_occurrence_rule_of_the_network_are_in_the_graph(tmp_path:
     np.testing.assert_allclose(scores.intensity, low @ np.array([1.0, 1.5, 1.5]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_metadata_comes_back_and_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     path = written(tmp_path, 1)
     assert OnnxModel(path, provider="cpu").contract == contract(NETWORKS[1].spec)

@@ -87,6 +87,7 @@ def test_pooled_features_keep_the_layers_that_features_only_would_drop() -> None
     assert backbone("test_efficientnet").dim == 256  # conv_head; the last map has 64 channels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
     [("test_vit", 64), ("swin_tiny_patch4_window7_224", 64), ("test_convnext", 96)],

@@ -173,6 +173,7 @@ def test_thin_data_still_make_a_page_without_warnings(case: str, tmp_path: Path)
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_same_results_make_the_same_file(tmp_path: Path) -> None:
     results = random_results(SOME, 20, files=images(tmp_path, 12) + ["absent.png"] * 8)
     first = draw_to(tmp_path / "a.png", results, "t", {"split": "s"})
