@@ -20,18 +20,17 @@ import jinja2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 import faceflow
 from faceflow.aus import side_of
 from faceflow.files import whole_file
-from faceflow.inference.decision import threshold_of
+from faceflow.inference.decision import thresholds_of
 from faceflow.inference.onnx_model import OnnxModel
-from faceflow.metrics.intensity import intensity_metrics
+from faceflow.metrics.au_scores import Prediction, evaluate
 
 Array = NDArray[np.float64]
 
-METRICS = ("AUROC", "F1", "ICC")
+METRICS = {"AUROC": "auroc", "F1": "f1_val", "ICC": "icc"}  # heading -> column of `evaluate`
 LEAST = 3  # faces that show an AU, and faces that do not, for it to count
 MODELS = ("fused", "fast")
 HERE = Path(__file__).resolve().parent
@@ -75,43 +74,46 @@ def score(folder: Path, model: Path, *, resamples: int) -> Scores:
         rows = pd.read_csv(Path(output) / "predictions.csv")
     aus = [name.removesuffix("_prob") for name in rows.columns if name.endswith("_prob")]
     contract = OnnxModel(model, provider="cpu").contract
-    columns = {
-        au: rows[[au, f"{au}_prob", f"{au}_int"]].to_numpy(np.float64, copy=True) - [0, threshold_of(contract, au), 0]
-        for au in aus
-    }
-    values = pd.DataFrame([_scores(columns[au]) for au in aus], index=aus, columns=METRICS)
-    counted = [au for au in aus if not side_of(au) and np.isfinite(values.loc[au, "AUROC"])]
+    graded, probability, intensity = (
+        rows[[au + suffix for au in aus]].to_numpy(np.float64) for suffix in ("", "_prob", "_int")
+    )
+    occurrence, observed = graded >= contract.occurrence_min, np.isfinite(graded)
+    thresholds = thresholds_of(contract)
+
+    def scored(faces: Sequence[int] | NDArray[np.intp], columns: Sequence[int]) -> Array:
+        """The metrics of some faces and AUs, (A, 3); NaN where an AU has one class."""
+        here = np.ix_(faces, columns)
+        evaluation = evaluate(
+            Prediction(probability=probability[here], intensity=intensity[here]),
+            aus=[aus[column] for column in columns],
+            occurrence=occurrence[here],
+            intensity=graded[here],
+            observed=observed[here],
+            thresholds=thresholds[columns],
+        )
+        values = np.stack([evaluation.columns[name] for name in METRICS.values()], axis=1)
+        return np.where(np.isfinite(evaluation.columns["auroc"])[:, None], values, np.nan)
+
+    values = scored(range(len(rows)), range(len(aus)))
+    positives, labels = (occurrence & observed).sum(axis=0), observed.sum(axis=0)
+    values[np.minimum(positives, labels - positives) < LEAST] = np.nan
+    counted = [column for column, au in enumerate(aus) if not side_of(au) and np.isfinite(values[column, 0])]
     persons = rows["person"].unique()
     groups = [np.flatnonzero(rows["person"] == person) for person in persons]
     rng, draws = np.random.default_rng(0), []
     for _ in range(resamples):
         drawn = np.concatenate([groups[person] for person in rng.integers(0, len(groups), len(groups))])
-        draws.append(np.nanmean([_scores(columns[au][drawn], least=1) for au in counted], axis=0))
-    bounds = np.nanpercentile(draws, [2.5, 97.5], axis=0) if draws else np.full((2, 3), np.nan)
+        draws.append(np.nanmean(scored(drawn, counted), axis=0))
+    bounds = np.nanpercentile(draws, [2.5, 97.5], axis=0) if draws else np.full((2, len(METRICS)), np.nan)
     return Scores(
         faces=len(rows),
         persons=len(persons),
-        values=values,
-        positives=pd.Series({au: int((rows[au] >= 2).sum()) for au in aus}),
-        mean=values.loc[counted].mean().to_numpy(),
+        values=pd.DataFrame(values, index=aus, columns=list(METRICS)),
+        positives=pd.Series(positives, index=aus),
+        mean=values[counted].mean(axis=0),
         bounds=bounds,
         counted=len(counted),
     )
-
-
-def _scores(faces: Array, *, least: int = LEAST) -> list[float]:
-    """AUROC, F1 and ICC of faces (N, 3): label, probability above its threshold, intensity."""
-    graded, above, intensity = faces[np.isfinite(faces[:, 0])].T
-    truth = graded >= 2
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if min(positives, negatives) < least:
-        return [np.nan] * len(METRICS)
-    # The share of pairs in order (Mann and Whitney 1947).
-    auroc = (rankdata(above)[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-    hits = int((truth & (above >= 0)).sum())
-    f1 = 2 * hits / (int((above >= 0).sum()) + positives)
-    agreement = intensity_metrics(intensity[:, None], graded[:, None], np.ones((len(graded), 1), np.bool_))
-    return [float(auroc), f1, float(agreement["icc"][0])]
 
 
 def per_au(scores: Mapping[str, Scores]) -> Iterator[list[str]]:

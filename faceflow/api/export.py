@@ -60,7 +60,7 @@ def export(
         checkpoint: best.ckpt of a run.
         output: the file, such as "model.onnx".
         overwrite: whether a file that exists is replaced.
-        precision: "fp32", "fp16_stored", "fp16", "int8" or "int8_static".
+        precision: "fp32", "fp16_stored", "int8_stored", "fp16", "int8" or "int8_static".
         data: labelled faces to compare on, and to measure what a lower precision costs; see `faceflow.train`.
         labels: CSV of your own labels.
         images: folder of its faces.

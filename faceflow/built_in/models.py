@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent
 CARD = FOLDER / "README.md"
 FUSED, FAST = "fused", "fast"  # pixels and features; features alone
 MODELS = (FUSED, FAST)
+BUILT_IN = "built_in"  # what settings call them where a file may be named instead
 TRAINED_ON = "rendered faces alone"
 _SUMS = "SHA256SUMS"
 _REINSTALL = "reinstall faceflow: pip install --force-reinstall --no-deps faceflow"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from faceflow.aus import joined
-from faceflow.built_in.models import TRAINED_ON, built_in_model
+from faceflow.built_in.models import BUILT_IN, TRAINED_ON, built_in_model
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.features import read_features
 from faceflow.data.loading import Loading
@@ -32,7 +32,6 @@ from faceflow.views import FEATURES, IMAGES
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = "built_in"
 _SIZES = ("size", "padding", "interpolation")  # of a recipe: they leave a face where it is
 
 
@@ -173,7 +172,7 @@ def _cut_otherwise(recipe: Mapping[str, Any] | None, tables: Sequence[FaceTable]
     for table in tables:
         theirs = find_crop_recipe([table])
         if recipe is None or theirs is None:
-            differing[table.name] = "nobody knows whether its crops are cut like those that it was trained on"
+            differing[table.name] = "it is not known whether its crops are cut like those that it was trained on"
             continue
         ours, found = _places(recipe), _places(theirs)
         keys = [key for key in ours | found if ours.get(key) != found.get(key)]

@@ -15,7 +15,7 @@ from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import PersonBootstrap
-from faceflow.metrics.metric import Place, columns_in
+from faceflow.metrics.metric import Place, columns_in, header_of
 
 _FIGURES = ("icc", "f1_val")  # what decides, the first that both have
 
@@ -64,10 +64,10 @@ class Comparison:
         shown = next((self.differences[name] for name in _FIGURES if name in self.differences), None)
         if shown is None:
             return f"{self.faces}: no AU of both networks can be scored"
-        header = next(column.header for column in columns_in(Place.EXPORT) if column.name == shown.metric)
         interval = f" (95 % over subjects: {_signed(shown.low)} to {_signed(shown.high)})"
         change = f"{number(shown.before)} -> {number(shown.after)}, {_signed(shown.change)}"
-        return f"{self.faces}: {header} {change}{interval if np.isfinite(shown.low) else ''}: {shown.verdict}"
+        figure = f"{header_of(shown.metric)} {change}{interval if np.isfinite(shown.low) else ''}"
+        return f"{self.faces}: {figure}: {shown.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for files."""
@@ -126,11 +126,10 @@ def comparison_table(comparisons: Sequence[Comparison], *, caption: str) -> Tabl
         ["images", "subjects", "start", "trained", "change", "95 % interval"],
         caption=caption,
     )
-    headers = {column.name: column.header for column in columns_in(Place.EXPORT)}
     for each in comparisons:
         for name, found in each.differences.items():
             interval = f"{_signed(found.low)} to {_signed(found.high)}" if np.isfinite(found.low) else "-"
-            cells = [each.faces, headers[name], str(each.images), str(each.subjects)]
+            cells = [each.faces, header_of(name), str(each.images), str(each.subjects)]
             add_row(table, [*cells, number(found.before), number(found.after), _signed(found.change), interval])
     return table
 

@@ -21,7 +21,7 @@ from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
-from faceflow.evaluation.baseline import check_baseline, open_baseline, score_baseline
+from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -73,12 +73,9 @@ def test(config: DictConfig) -> TestResult:
         check_choice(config.subset, key="subset", options=("unseen", "all"))
         predictor, payload = open_predictor(config.checkpoint, config.onnx, accelerator=config.accelerator)
         spec = predictor.spec
-        alone = config
+        baseline = _baseline(config)
         config = with_image_size(config, spec.image_size)
         context = _context(config)
-        baseline = None
-        if config.get("baseline") is not None:
-            baseline = open_baseline(config.baseline, pipeline=lambda pixels: _pipeline(with_image_size(alone, pixels)))
 
         tables, note = _choose_faces(config, payload, levels=spec.levels)
         splits = {"test": apart_by_split(tables)}
@@ -91,7 +88,7 @@ def test(config: DictConfig) -> TestResult:
         data = data_tables(summarize(splits, spec.aus), spec.aus)
         print_tables(*data)
 
-        loggers, pipeline = build_loggers(plain(config.logger)), _pipeline(config)
+        loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
         scores = test_network(
             predictor, payload.thresholds, splits["test"], pipeline=pipeline, loading=loading, bootstrap=bootstrap
         )
@@ -121,8 +118,15 @@ def test(config: DictConfig) -> TestResult:
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _pipeline(config: DictConfig) -> Pipeline:
-    return eval_pipeline(plain(config.transforms))
+def _baseline(config: DictConfig) -> Baseline | None:
+    """The model to compare with, which sees crops of its own size."""
+    if config.get("baseline") is None:
+        return None
+
+    def pipeline(pixels: int) -> Pipeline:
+        return eval_pipeline(plain(with_image_size(config, pixels).transforms))
+
+    return open_baseline(config.baseline, pipeline=pipeline)
 
 
 def _context(config: DictConfig) -> RunContext:

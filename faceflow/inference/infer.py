@@ -86,7 +86,7 @@ def infer(cfg: Mapping[str, Any]) -> None:
             results.report()
             if not results.tally.scored:
                 advice = "if pictures are face crops already, add crops=true"
-                if FEATURES in predictor.model.contract.inputs:  # it takes no crops
+                if FEATURES in predictor.model.contract.inputs:  # which bare crops do not have
                     advice = "check that they are upright and not tiny"
                 raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
 

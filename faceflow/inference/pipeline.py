@@ -119,7 +119,7 @@ def _score(
 ) -> Iterator[tuple[CutFrame, list[FacePrediction]]]:
     scored = [face for frame in frames for face in frame.faces if face.scored]
     batches = (scored[start : start + batch_size] for start in range(0, len(scored), batch_size))
-    estimates = (estimate for batch in batches for estimate in _split(model.run(*_inputs(batch))))
+    estimates = (estimate for batch in batches for estimate in _split(model.run(*network_inputs(batch))))
     for frame in frames:
         faces = [
             FacePrediction(face=face.face, estimates={"": next(estimates)} if face.scored else {})
@@ -128,7 +128,7 @@ def _score(
         yield frame, faces
 
 
-def _inputs(faces: Sequence[CutFace]) -> tuple[Image | None, NDArray[np.float32] | None]:
+def network_inputs(faces: Sequence[CutFace]) -> tuple[Image | None, NDArray[np.float32] | None]:
     """Pixels and features of faces, as far as the model reads them."""
     pixels = [face.pixels for face in faces if face.pixels is not None]
     features = [face.features for face in faces if face.features is not None]

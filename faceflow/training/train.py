@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from faceflow.built_in.models import FAST, FUSED, built_in_model
+from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.reuse import runs_in_parts
@@ -41,8 +41,6 @@ from faceflow.training.warm_start import read_start, start_settings
 from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
 log = logging.getLogger(__name__)
-
-BUILT_IN = "built_in"  # as init_weights: the model that comes with FaceFlow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.composition import whole_numbers
 from benchmarks.memory import resident_mib
@@ -29,6 +28,7 @@ from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.infer import open_predictor
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.output import row_file
+from faceflow.inference.pipeline import network_inputs
 from faceflow.inference.predictor import Predictor
 
 _KEPT = 200  # frames and faces in memory, on which detector and network are timed
@@ -147,22 +147,16 @@ def _detector_rate(predictor: Predictor, frames: list[Image]) -> float:
 
 
 def _network_rate(model: OnnxModel, faces: list[CutFace], size: int, count: int) -> float:
-    batches = [_batch(faces[start : start + size]) for start in range(0, len(faces), size)]
+    parts = [faces[start : start + size] for start in range(0, len(faces), size)]
+    batches = [(len(part), *network_inputs(part)) for part in parts]
     started = time.perf_counter()
     done = 0
-    for faces_in_it, pixels, features in itertools.cycle(batches):
+    for count_of_faces, pixels, features in itertools.cycle(batches):
         model.run(pixels, features)
-        done += faces_in_it
+        done += count_of_faces
         if done >= count:
             return done / (time.perf_counter() - started)
     raise AssertionError("no face in the video")
-
-
-def _batch(faces: list[CutFace]) -> tuple[int, Image | None, NDArray[np.float32] | None]:
-    """Count, pixels and features of some faces."""
-    pixels = [face.pixels for face in faces if face.pixels is not None]
-    features = [face.features for face in faces if face.features is not None]
-    return len(faces), np.stack(pixels) if pixels else None, np.stack(features) if features else None
 
 
 def _whole_rate(predictor: Predictor, source: Source, path: Path) -> float:
