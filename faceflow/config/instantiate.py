@@ -14,7 +14,7 @@ from hydra.utils import instantiate as hydra_instantiate  # noqa: TID251
 from omegaconf import DictConfig, OmegaConf
 
 from faceflow.config.path_arguments import escaped
-from faceflow.config.renamed import renamed, with_moved_targets
+from faceflow.config.renamed import renamed, up_to_date
 from faceflow.errors import ConfigError, FaceFlowError, suggest
 
 _FULL_KEY = re.compile(r"^full_key: (\S+)$", re.MULTILINE)  # how Hydra 1.3 names the nested node that failed
@@ -40,7 +40,7 @@ def instantiate(
     Raises:
         ConfigError: no `_target_`, a target that does not exist, or arguments that it refuses.
     """
-    plain: dict[str, Any] = with_moved_targets(plain_dict(node))
+    plain: dict[str, Any] = up_to_date(plain_dict(node))
     if not plain.get("_target_"):
         raise ConfigError(
             f"{key}: expected a component with a _target_, got keys {sorted(map(str, plain))}; "

@@ -1,4 +1,4 @@
-"""What had another name in earlier versions: stored configs go on working, and an old key says what to write now."""
+"""What was otherwise in earlier versions: stored configs go on working, and an old key says what to write now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ _MOVED = {
     "faceflow.data.synthetic.": "faceflow.synthetic.writing.",
     "faceflow.preprocess.datasets.": "faceflow.datasets.",
     "faceflow.preprocess.mediapipe_detector.": "faceflow.faces.mediapipe_detector.",
+}
+_UNCENTRED = {"center": "none", "targets": "hard", "prior_strength": 0, "weighted": True}
+# Settings by `_target_` that came later, and what was done without them.
+_ADDED: dict[str, dict[str, Any]] = {
+    "faceflow.methods.fixmatch.FixMatch": _UNCENTRED,
+    "faceflow.methods.defixmatch.DeFixMatch": _UNCENTRED,
 }
 _KEYS = {
     "cutoff_step": "adaptive cutoffs need no step; leave it out",
@@ -21,11 +27,13 @@ def renamed(key: str) -> str | None:
     return _KEYS.get(key)
 
 
-def with_moved_targets(node: Any) -> Any:
-    """Plain config with the `_target_`s of earlier versions where they are now."""
+def up_to_date(node: Any) -> Any:
+    """Plain config with the `_target_`s of earlier versions where they are now, and the settings that these lacked."""
     if isinstance(node, dict):
-        return {key: _moved(value) if key == "_target_" else with_moved_targets(value) for key, value in node.items()}
-    return [with_moved_targets(value) for value in node] if isinstance(node, list) else node
+        added = _ADDED.get(node["_target_"], {}) if isinstance(node.get("_target_"), str) else {}
+        now = {key: _moved(value) if key == "_target_" else up_to_date(value) for key, value in node.items()}
+        return {**added, **now}
+    return [up_to_date(value) for value in node] if isinstance(node, list) else node
 
 
 def _moved(target: Any) -> Any:

@@ -30,9 +30,9 @@ class AUDataModule(L.LightningDataModule):
     """Training streams and the validation loader over tables that are already split.
 
     A batch holds one entry per stream that the method reads: `batch_size` rows of "labeled", `mu` times as many of
-    "unlabeled". Each has the images of its views, `target`, `mask` and `index` (see `FaceDataset`), and `domain` and
-    `subject` (B,), int64 (see `Groups`). Without `steps_per_epoch` the stream that takes more steps is seen once in an
-    epoch; the other one goes on where it stopped, and begins anew where it ends.
+    "unlabeled". Each has the images of its views, `target`, `mask` and `index` (see `FaceDataset`), and `domain`,
+    `subject` and `origin` (B,), int64 (see `Groups`). Without `steps_per_epoch` the stream that takes more steps is
+    seen once in an epoch; the other one goes on where it stopped, and begins anew where it ends.
 
     Args:
         tables: split -> one table per data set.
@@ -129,7 +129,7 @@ class AUDataModule(L.LightningDataModule):
         views = {view: self.pipelines[view] for view in self.views[stream]}
         split = "train" if stream == LABELED else stream
         tables = self.tables[split]
-        groups = {"domain": self.groups.domain[split], "subject": self.groups.subject[split]}
+        groups = {name: getattr(self.groups, name)[split] for name in ("domain", "subject", "origin")}
         return FaceDataset(
             tables,
             aus=self.aus,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from faceflow.data.subjects import connected
 
 Numbers = NDArray[np.int64]
 
+_FEWEST = 8  # faces of an origin that is no domain
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -22,13 +25,18 @@ class Groups:
     Attributes:
         domains: names in the order of their indices: those of labelled faces, then those of unlabelled ones alone.
         subjects: how many there are. Rows that have a person or a picture in common are of one subject.
-        domain, subject: stream -> index of each row of its tables, (N,).
+        origins: how many there are. An origin is whom faces come from, or what stands in for that: a subject, where
+            none is named a video, without that column a folder of pictures. Where these have too few faces to say how
+            somebody looks at rest, all such faces of a domain are one origin.
+        domain, subject, origin: stream -> index of each row of its tables, (N,).
     """
 
     domains: tuple[str, ...]
     subjects: int
+    origins: int
     domain: Mapping[str, Numbers]
     subject: Mapping[str, Numbers]
+    origin: Mapping[str, Numbers]
 
 
 def number_groups(streams: Mapping[str, Sequence[FaceTable]]) -> Groups:
@@ -39,13 +47,17 @@ def number_groups(streams: Mapping[str, Sequence[FaceTable]]) -> Groups:
         found = {name for table in tables for name in np.unique(domains_of(table)).tolist()}
         domains += sorted(found - {"", *domains})
     index = {name: number for number, name in enumerate(domains)}
-    subjects, subject = _subjects([table for tables in parts.values() for table in tables])
+    everything = [table for tables in parts.values() for table in tables]
+    subjects, subject = _subjects(everything)
+    origins, origin = _origins(everything, subject)
     ends = np.cumsum([sum(map(len, tables)) for tables in parts.values()])
     return Groups(
         domains=tuple(domains),
         subjects=subjects,
+        origins=origins,
         domain={name: _indices(tables, index) for name, tables in parts.items()},
         subject=dict(zip(parts, np.split(subject, ends[:-1]), strict=True)),
+        origin=dict(zip(parts, np.split(origin, ends[:-1]), strict=True)),
     )
 
 
@@ -71,3 +83,19 @@ def _subjects(tables: Sequence[FaceTable]) -> tuple[int, Numbers]:
     known = np.unique(people[named])
     place = np.searchsorted(known, people)
     return len(known), np.where(np.isin(people, known), place, -1).astype(np.int64)
+
+
+def _origins(tables: Sequence[FaceTable], subject: Numbers) -> tuple[int, Numbers]:
+    """Count the origins and number them over all rows, (N,)."""
+    names = [np.empty(0, np.str_)]
+    for table in tables:
+        places = [os.path.dirname(file) for file in table.files.tolist()]  # noqa: PTH120  (a Path per file is slow)
+        if table.videos is not None:
+            places = [f"{place}/{video}" for video, place in zip(table.videos.tolist(), places, strict=True)]
+        names.append(np.asarray(places, np.str_))
+    name = np.where(subject >= 0, np.char.add("subject ", subject.astype(np.str_)), np.concatenate(names))
+    _, which, faces = np.unique(name, return_inverse=True, return_counts=True)
+    domain = np.concatenate([np.empty(0, np.str_), *map(domains_of, tables)])
+    name = np.where(faces[which] >= _FEWEST, name, np.char.add("domain ", domain))
+    found, which = np.unique(name, return_inverse=True)
+    return len(found), which.astype(np.int64)

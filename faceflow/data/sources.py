@@ -65,6 +65,7 @@ class FaceTable:
     skipped: int
     notes: tuple[str, ...] = ()
     labelled_by: tuple[str, ...] = ()
+    videos: Texts | None = None
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -81,6 +82,7 @@ class FaceTable:
             identities=self.identities[rows],
             pictures=self.pictures[rows],
             domains=None if self.domains is None else self.domains[rows],
+            videos=None if self.videos is None else self.videos[rows],
             split=split,
         )
 
@@ -186,6 +188,7 @@ def list_faces(
         pictures=np.zeros(len(rows), np.int64),
         has_subjects=named,
         domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
+        videos=np.asarray(frame["video"], np.str_) if "video" in frame.columns else None,
         split=split,
         duplicates=duplicates,
         skipped=0,

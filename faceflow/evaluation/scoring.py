@@ -25,6 +25,8 @@ from faceflow.metrics.au_scores import (
     merge_sides,
     tuned_thresholds,
 )
+from faceflow.metrics.occurrence import macro
+from faceflow.metrics.subject_share import subject_share
 from faceflow.models.network import NetworkSpec
 
 
@@ -77,6 +79,8 @@ class SplitScorer:
         self.threshold = threshold
         starts = np.cumsum([0, *(len(table) for table in tables)])
         self.total = int(starts[-1])
+        self.named_rows = np.concatenate([np.full(len(table), table.has_subjects) for table in tables])
+        self.persons = np.concatenate([table.persons for table in tables])
         self.sets = [
             _scored_set(spec, table.name, [table], np.arange(start, start + len(table)))
             for table, start in zip(tables, starts, strict=False)
@@ -128,6 +132,16 @@ class SplitScorer:
             f1 = zip(evaluation.aus, evaluation.columns["f1_val"], strict=True)
             named |= {f"{prefix}/f1_val/{au}": float(value) for au, value in f1}
         return named
+
+    def subject_share(self, rows: NDArray[np.intp], prediction: Prediction) -> float:
+        """Mean over AUs of the subjects' share of the variance of the logits; NaN without two known subjects.
+
+        Args:
+            rows: row numbers that were predicted, (M,).
+            prediction: of these rows, (M, A).
+        """
+        known = self.named_rows[rows]
+        return macro(subject_share(prediction.probability[known], self.persons[rows][known]))
 
     def tune(self, rows: NDArray[np.intp], prediction: Prediction) -> dict[str, float]:
         """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""

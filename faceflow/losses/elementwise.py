@@ -17,12 +17,14 @@ class LabelCounts:
         observed: images that carry a label of the AU, (A,).
         domains: names of the domains that `domain` numbers in a batch; those of labelled faces come first.
         subjects: how many subjects `subject` numbers in a batch.
+        origins: how many origins `origin` numbers in a batch, see `faceflow.data.groups.Groups`.
     """
 
     positives: Tensor
     observed: Tensor
     domains: tuple[str, ...] = ()
     subjects: int = 0
+    origins: int = 0
 
 
 class ElementwiseLoss(nn.Module):

@@ -11,6 +11,7 @@ from faceflow.checks import check_boolean, check_number
 from faceflow.errors import ConfigError, suggest
 from faceflow.methods.consistency import Cutoffs, PseudoLabels, pseudo_labels
 from faceflow.methods.coverage import Coverage
+from faceflow.methods.processes import gathered
 
 OTHERS = "others"  # key of all AUs that are not named
 
@@ -94,19 +95,10 @@ class CutoffRule(nn.Module):
     def follow(self, logits: Tensor) -> None:
         """Move adaptive cutoffs by a batch (B, A, L) of every process; after the step has used the old ones."""
         if self.coverage is not None:
-            everywhere = _gathered(logits)
+            everywhere = gathered(logits)
             cutoffs = self.coverage.follow(everywhere, self.label(everywhere))
             self.positive.copy_(cutoffs.positive)
             self.negative.copy_(cutoffs.negative)
-
-
-def _gathered(logits: Tensor) -> Tensor:
-    """Rows of all processes, which have equally many, in the order of the processes."""
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return logits
-    parts = [torch.empty_like(logits) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(parts, logits.contiguous())
-    return torch.cat(parts)
 
 
 def _by_au(confidence: float | Mapping[str, float], key: str) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from faceflow.methods.fixmatch import FixMatch
@@ -23,15 +25,13 @@ class DeFixMatch(FixMatch):
 
     views = FixMatch.views | {"labeled/strong", f"{TEACHER}labeled/weak"}
     supervised_views = frozenset({LABELED, "labeled/strong"})
+    streams = ("unlabeled", "labeled")
     highest_lambda = 0.5
 
-    def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return `task_loss`, `consistency_loss` and `debias_loss`; their sum may be negative."""
-        # Before the parent moves adaptive cutoffs: both H need the same ones.
-        terms: dict[str, Tensor] = {}
-        if self.lambda_u:
-            terms["debias_loss"] = -self.weight * self.consistency(outputs, "labeled", batch)
-        return super().forward(outputs, batch) | terms
+    def unlabeled_terms(self, outputs: Outputs, logits: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Return `consistency_loss` and `debias_loss`, of labels by the same cutoffs; their sum may be negative."""
+        debias = -self.weight * self.consistency(outputs, "labeled", logits, batch)
+        return super().unlabeled_terms(outputs, logits, batch) | {"debias_loss": debias}
 
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean loss of the labelled and the strong view: without the latter training is unstable (appendix L.2)."""

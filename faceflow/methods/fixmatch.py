@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from faceflow.checks import check_choice, check_number
+from faceflow.checks import check_boolean, check_choice, check_number
 from faceflow.errors import ConfigError
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.methods.consistency import consistency
-from faceflow.methods.cutoffs import CutoffRule
 from faceflow.methods.objective import TEACHER, Batch, Objective, Outputs
+from faceflow.methods.pseudo_labeller import PseudoLabeller
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics, named_rates
 from faceflow.models.network import AUNetwork
 from faceflow.views import LABELED
@@ -32,6 +34,8 @@ class FixMatch(Objective):
         p_cutoff, n_cutoff: confidence that makes a pseudo-label on or off, one or per AU, see `CutoffRule`.
         coverage: None, or the share of entries to pseudo-label at the labelled base rates, see `CutoffRule`.
         rank_consistent: whether pseudo-labels of several levels must be ordinal, see `pseudo_labels`.
+        center, targets, prior_strength: what is labelled and how, see `PseudoLabeller`.
+        weighted: whether the weights that the criterion takes from the labels' frequencies hold for unlabelled faces.
         lambda_u: weight of the consistency term.
         ramp_up: share of the run in which that weight rises linearly from 0.
         teacher: "student", or "ema" for the network's average.
@@ -42,6 +46,7 @@ class FixMatch(Objective):
 
     views = frozenset({LABELED, "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
     supervised_views = frozenset({LABELED})  # what is read with lambda_u = 0
+    streams: ClassVar[tuple[str, ...]] = ("unlabeled",)  # whose faces the teacher labels
     highest_lambda: ClassVar[float] = math.inf
 
     def __init__(
@@ -52,21 +57,32 @@ class FixMatch(Objective):
         n_cutoff: float | Mapping[str, float] | None,
         coverage: float | None,
         rank_consistent: bool,
+        center: str,
+        targets: str,
+        prior_strength: float,
+        weighted: bool,
         lambda_u: float,
         ramp_up: float,
         teacher: str,
     ) -> None:
         super().__init__()
         self.criterion = criterion
-        self.cutoffs = CutoffRule(
-            p_cutoff=p_cutoff, n_cutoff=n_cutoff, coverage=coverage, rank_consistent=rank_consistent
+        self.labeller = PseudoLabeller(
+            p_cutoff=p_cutoff,
+            n_cutoff=n_cutoff,
+            coverage=coverage,
+            rank_consistent=rank_consistent,
+            center=center,
+            targets=targets,
+            prior_strength=prior_strength,
         )
+        check_boolean(weighted, key="weighted")
         self._check_weight(lambda_u)
         if ramp_up != 0:
             expected = "a share of the run in [0, 1]"
             check_number(ramp_up, key="ramp_up", expected=expected, valid=lambda x: 0 <= x <= 1)
         check_choice(teacher, key="teacher", options=TEACHERS)
-        self.lambda_u, self.ramp_up = lambda_u, ramp_up
+        self.weighted, self.lambda_u, self.ramp_up = weighted, lambda_u, ramp_up
         self.teacher = teacher if lambda_u else "student"
         self.paced = "ramp_up" if lambda_u and ramp_up else None
         if not lambda_u:
@@ -81,20 +97,25 @@ class FixMatch(Objective):
             )
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
-        """Give the criterion the label counts, and lay out cutoffs and statistics."""
+        """Give the criteria the label counts, and lay out the state of pseudo-labels and their statistics."""
+        self.unlabeled_criterion = self.criterion if self.weighted else copy.deepcopy(self.criterion)
         self.criterion.bind(counts)
+        if not self.weighted:
+            half = torch.ones_like(counts.positives)  # of two faces each: labels of one frequency have equal weights
+            self.unlabeled_criterion.bind(LabelCounts(half, 2 * torch.ones_like(counts.observed)))
         aus = network.spec.aus
-        prior = counts.positives / counts.observed.clamp(min=1).unsqueeze(1)
-        self.cutoffs.bind(aus, prior, key=self.key)
-        self.base_rate = float(prior.mean())
+        self.labeller.bind(aus, counts, key=self.key)
         self.pseudo_statistics = PseudoLabelStatistics(len(aus))
+        self.register_load_state_dict_pre_hook(_with_labeller)  # type: ignore[no-untyped-call]
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return `task_loss` and, weighted, `consistency_loss`."""
+        """Return `task_loss` and, weighted, the terms of `unlabeled_terms`."""
         terms = {"task_loss": self.task_loss(outputs, batch)}
         if self.lambda_u:
-            terms["consistency_loss"] = self.weight * self.consistency(outputs, "unlabeled", batch)
-            self.cutoffs.follow(outputs[f"{TEACHER}unlabeled/weak"].logits)
+            teacher = {stream: outputs[f"{TEACHER}{stream}/weak"].logits for stream in self.streams}
+            logits = self.labeller.prepared(teacher, batch)
+            terms |= self.unlabeled_terms(outputs, logits, batch)
+            self.labeller.follow(logits["unlabeled"])
         return terms
 
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -102,18 +123,21 @@ class FixMatch(Objective):
         labeled = batch["labeled"]
         return self.criterion(outputs[LABELED].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
 
+    def unlabeled_terms(self, outputs: Outputs, logits: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms of the pseudo-labels, which are made of `logits` by stream."""
+        return {"consistency_loss": self.weight * self.consistency(outputs, "unlabeled", logits, batch)}
+
     @property
     def weight(self) -> float:
         """Weight of the consistency terms in this step."""
         return self.lambda_u * min(1.0, self.progress / self.ramp_up) if self.ramp_up else self.lambda_u
 
-    def consistency(self, outputs: Outputs, stream: str, batch: Batch) -> Tensor:
+    def consistency(self, outputs: Outputs, stream: str, logits: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Unweighted consistency of a stream; that of the unlabelled one is counted for the log."""
-        weak, strong = outputs[f"{TEACHER}{stream}/weak"].logits, outputs[f"{stream}/strong"].logits
-        labels = self.cutoffs.label(weak)
+        labels = self.labeller.label(logits[stream])
         if stream == "unlabeled":
             self.pseudo_statistics.update(labels, batch[stream]["target"], batch[stream]["mask"])
-        return consistency(self.criterion, strong, labels)
+        return consistency(self.unlabeled_criterion, outputs[f"{stream}/strong"].logits, labels)
 
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
         """Mask rates, pseudo-positive rate beside the labelled base rate, and quality where labels are hidden."""
@@ -121,4 +145,10 @@ class FixMatch(Objective):
             return {}
         named = named_rates(self.pseudo_statistics.compute(), aus)
         self.pseudo_statistics.reset()
-        return named | {"labeled_positive_rate": self.base_rate, "weight": self.weight}
+        return named | {"labeled_positive_rate": self.labeller.base_rate, "weight": self.weight}
+
+
+def _with_labeller(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Bring the state of a run that version 0.1 began to where it is now."""
+    for key in [key for key in state if key.startswith(f"{prefix}cutoffs.")]:
+        state[f"{prefix}labeller.{key.removeprefix(prefix)}"] = state.pop(key)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from faceflow.encoding import occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
@@ -23,6 +24,7 @@ from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
 from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
+from faceflow.training.subject_share import NAME, SubjectShares
 from faceflow.views import EVAL, in_order, stream_and_pipeline
 
 
@@ -82,6 +84,8 @@ class AUModule(L.LightningModule):
         self.detached = [view for view in same_pass if view not in self.views]
         self.maps = any(objective.maps for objective in objectives.values())
         self.scorer = scorer
+        level = occurrence_level(payload.spec.cutpoints, payload.spec.occurrence_min)
+        self.shares = SubjectShares(subjects=counts.subjects, aus=len(payload.spec.aus), level=level)
         self.collected = EpochPredictions()
         self.latest: tuple[NDArray[np.intp], Prediction] | None = None  # rows of the last validation, and what it saw
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
@@ -116,6 +120,7 @@ class AUModule(L.LightningModule):
             for term, value in objective(outputs, batch).items()
         }
         loss = torch.stack(list(terms.values())).sum()
+        self.shares.update(outputs, batch)
         rows = len(next(iter(batch["labeled"].values())))
         rate = max(group["lr"] / group["lr_scale"] for group in self.trainer.optimizers[0].param_groups)
         epoch = {key: value.detach() for key, value in terms.items()}
@@ -192,11 +197,12 @@ class AUModule(L.LightningModule):
         if self.average is not None and stepped:
             self.average.update(self.network, self.clock.share)
         if self.trainer.is_last_batch:
+            named = {f"train/{key}": value for key, value in self.shares.compute().items()}
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
-                named = {f"train/{name}/{key}": value for key, value in values.items()}
-                # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
-                self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+                named |= {f"train/{name}/{key}": value for key, value in values.items()}
+            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Collect predictions."""
@@ -215,6 +221,7 @@ class AUModule(L.LightningModule):
         self.latest = rows, prediction
         self.payload.thresholds = self.scorer.tune(rows, prediction)
         values = self.scorer.named("val", self.scorer.score(rows, prediction, self.payload.thresholds))
+        values[f"val/{NAME}"] = self.scorer.subject_share(rows, prediction)
         finite = {key: value for key, value in values.items() if np.isfinite(value)}
         self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
 

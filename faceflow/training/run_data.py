@@ -128,7 +128,9 @@ class RunData:
         check_reading(labelled, self.aus, self.points, self.occurrence_min)
         positives, observed = map(torch.from_numpy, count_labels(self.streams["train"], self.aus, self.points))
         groups = number_groups(self.streams)
-        return LabelCounts(positives, observed, domains=groups.domains, subjects=groups.subjects)
+        return LabelCounts(
+            positives, observed, domains=groups.domains, subjects=groups.subjects, origins=groups.origins
+        )
 
 
 def choose_data(fold: Fold, settings: DataSettings) -> RunData:

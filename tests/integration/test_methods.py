@@ -140,8 +140,9 @@ def test_labels_are_hidden_from_supervised_training_too(faces: Faces, tmp_path: 
     [
         ("method=fixmatch_miro", "average=ema", "method.fixmatch.teacher=ema", "method.fixmatch.coverage=0.8"),
         ("method=defixmatch", "average=swa", "average.start=0.3", "method.defixmatch.ramp_up=1"),
+        ("method=defixmatch", "method.defixmatch.center=subject", "method.defixmatch.targets=soft"),
     ],
-    ids=["fixmatch_miro", "defixmatch"],
+    ids=["fixmatch_miro", "defixmatch", "centred"],
 )
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     method: tuple[str, ...], faces: Faces, frames: Path, tmp_path: Path

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from faceflow.methods.cutoffs import CutoffRule
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.methods.pseudo_labeller import PseudoLabeller
 from tests.helpers.commands import run_command
 from tests.helpers.faces import write_csv_dataset
 
@@ -50,31 +51,47 @@ def test_two_processes_train_and_score_every_row_once(tmp_path):
 
 
 STEPS, ROWS = 40, 8
-PRIOR = torch.tensor([[0.1, 0.05], [0.3, 0.2]])
+COUNTS = LabelCounts(torch.tensor([[10, 5], [30, 20]]), torch.tensor([100, 100]), origins=3)
+RULES = {
+    "adaptive": {"coverage": 0.4, "center": "none", "targets": "hard"},
+    "centred": {"coverage": 0.4, "center": "subject", "targets": "hard"},
+    "soft": {"coverage": None, "center": "subject", "targets": "soft"},
+}
 
 
-def followed(batches):
-    """State of adaptive cutoffs after batches."""
-    rule = CutoffRule(p_cutoff=0.95, n_cutoff=None, coverage=0.4, rank_consistent=True)
-    rule.bind(("AU1", "AU12"), PRIOR, key="method.fixmatch")
-    for logits in batches:
-        rule.follow(logits)
-    return rule.state_dict()
+def labelled(rule, batches):
+    """Pseudo-labels of all batches, and the state after them."""
+    labeller = PseudoLabeller(p_cutoff=0.95, n_cutoff=None, rank_consistent=True, prior_strength=0, **RULES[rule])
+    labeller.bind(("AU1", "AU12"), COUNTS, key="method.fixmatch")
+    targets = []
+    for logits, origin in batches:
+        prepared = labeller.prepared({"unlabeled": logits}, {"unlabeled": {"origin": origin}})["unlabeled"]
+        labels = labeller.label(prepared)
+        targets.append(torch.where(labels.confident, labels.target, -1.0))
+        labeller.follow(prepared)
+    return torch.cat(targets), labeller.state_dict()
 
 
-def batches():
-    return 3 * torch.randn(STEPS, 2 * ROWS, 2, 2, generator=torch.Generator().manual_seed(0))
+def batches(rows):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(STEPS):
+        logits = 3 * torch.randn(2 * ROWS, 2, 2, generator=generator)
+        yield logits[rows], torch.randint(0, 3, (2 * ROWS,), generator=generator)[rows]
 
 
-def follow_half(rank, folder):
+def label_half(rank, folder, rule):
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    torch.save(followed(batches()[:, rank * ROWS : (rank + 1) * ROWS]), folder / f"{rank}.pt")
+    torch.save(labelled(rule, batches(slice(rank * ROWS, (rank + 1) * ROWS))), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-def test_adaptive_cutoffs_of_two_processes_are_those_of_one_with_all_rows(tmp_path):
-    torch.multiprocessing.spawn(follow_half, (tmp_path,), nprocs=2)
-    whole = followed(batches())
+@pytest.mark.parametrize("rule", RULES)
+def test_two_processes_label_as_one_with_all_rows_does(rule, tmp_path):
+    torch.multiprocessing.spawn(label_half, (tmp_path, rule), nprocs=2)
+    targets, state = labelled(rule, batches(slice(None)))
+    targets = targets.reshape(STEPS, 2, ROWS, 2, 2)
     for rank in (0, 1):
-        for key, value in torch.load(tmp_path / f"{rank}.pt").items():
-            assert torch.equal(value, whole[key]), key
+        half, found = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(half.reshape(STEPS, ROWS, 2, 2), targets[:, rank], atol=1e-6, rtol=0)
+        for key, value in found.items():
+            assert torch.equal(value, state[key]), key

@@ -12,6 +12,7 @@ from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.errors import ConfigError
 from faceflow.losses.bce import BCE
 from faceflow.methods.supervised import Supervised
+from tests.helpers.methods import UNCENTRED
 
 BCE_NODE = {"_target_": "faceflow.losses.bce.BCE", "weighting": "none", "max_weight": 2.0}
 SUPERVISED = "faceflow.methods.supervised.Supervised"
@@ -46,7 +47,14 @@ def test_a_refused_parameter_is_named_where_the_user_set_it(key: str, loss: dict
 
 @pytest.mark.parametrize("name", ["fixmatch", "my_fix"])
 def test_an_objective_is_named_by_its_own_key(name: str) -> None:
-    settings = {"n_cutoff": None, "coverage": None, "rank_consistent": True, "lambda_u": 1.0, "ramp_up": 0.1}
+    settings = {
+        **UNCENTRED,
+        "n_cutoff": None,
+        "coverage": None,
+        "rank_consistent": True,
+        "lambda_u": 1.0,
+        "ramp_up": 0.1,
+    }
     node = {"_target_": "faceflow.methods.fixmatch.FixMatch", "criterion": BCE_NODE, **settings, "teacher": "student"}
     with pytest.raises(ConfigError) as caught:
         instantiate({**node, "p_cutoff": {"AU12": 0.3}}, key=f"method.{name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faceflow.config.instantiate import instantiate
-from faceflow.config.renamed import with_moved_targets
+from faceflow.config.renamed import up_to_date
 from faceflow.datasets.disfa import DISFA
 from faceflow.errors import ConfigError
 from faceflow.faces.mediapipe_detector import MediaPipeLandmarker
@@ -30,7 +30,7 @@ def test_a_component_that_moved_is_found_where_it_is_now(old: str, component: ob
 def test_targets_are_moved_at_any_depth_and_nothing_else_is() -> None:
     old = "faceflow.data.synthetic.write_faces"
     node = {"parts": [{"_target_": old}, old, 3], "name": old, "other": {"_target_": "torch.nn.Linear"}}
-    assert with_moved_targets(node) == {
+    assert up_to_date(node) == {
         "parts": [{"_target_": "faceflow.synthetic.writing.write_faces"}, old, 3],
         "name": old,
         "other": {"_target_": "torch.nn.Linear"},

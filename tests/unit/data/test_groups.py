@@ -75,3 +75,38 @@ class TestSubjects:
 def test_a_stream_without_tables_has_no_rows() -> None:
     groups = number_groups({"train": [table("a", ["s1"])], "unlabeled": []})
     assert groups.domain["unlabeled"].shape == groups.subject["unlabeled"].shape == (0,)
+
+
+class TestOrigins:
+    def test_faces_of_a_subject_have_one_origin_in_all_streams(self) -> None:
+        labelled, pool = table("a", ["s1"] * 8 + ["s2"] * 4), table("b", ["s2"] * 4 + ["s3"] * 8)
+        groups = number_groups({"train": [labelled], "unlabeled": [pool]})
+        assert groups.origins == 3
+        first, second = groups.origin["train"][0], groups.origin["train"][8]
+        assert groups.origin["train"].tolist() == [first] * 8 + [second] * 4
+        assert groups.origin["unlabeled"][:4].tolist() == [second] * 4
+        assert len({first, second, *groups.origin["unlabeled"][4:].tolist()}) == 3
+
+    def test_without_subjects_they_are_videos_and_without_these_folders(self) -> None:
+        folders = named_files("folders", [f"/x/{face // 8}/{face}.jpg" for face in range(16)])
+        videos = dataclasses.replace(
+            named_files("videos", [f"/y/{face}.jpg" for face in range(16)]), videos=np.array(["p", "q"] * 8)
+        )
+        groups = number_groups({"train": [folders], "unlabeled": [videos]})
+        assert groups.origins == 4
+        of_folders, of_videos = groups.origin["train"], groups.origin["unlabeled"]
+        assert (of_folders[0], of_folders[15]) == (of_folders[7], of_folders[8]) != (of_videos[0], of_videos[1])
+        assert set(of_videos[::2]) == {of_videos[0]}
+        assert set(of_videos[1::2]) == {of_videos[1]}
+
+    def test_faces_of_subjects_with_fewer_than_eight_are_one_origin_per_domain(self) -> None:
+        persons = [f"s{face}" for face in range(7)] + ["many"] * 8
+        groups = number_groups({"train": [table("a", persons, domains=["w"] * 4 + ["v"] * 11)]})
+        origin = groups.origin["train"].tolist()
+        assert groups.origins == 3
+        assert [len({*origin[:4]}), len({*origin[4:7]}), len({*origin[7:]})] == [1, 1, 1]
+
+
+def named_files(name: str, files: Sequence[str]) -> FaceTable:
+    """Rows of pictures of whom nobody says who they are."""
+    return dataclasses.replace(table(name, files, named=False), files=np.array(files))

@@ -13,6 +13,7 @@ from faceflow.methods.defixmatch import DeFixMatch
 from faceflow.methods.fixmatch import FixMatch
 from faceflow.methods.objective import TEACHER
 from faceflow.models.network import AUNetwork, NetworkOutput
+from tests.helpers.methods import UNCENTRED
 from tests.helpers.networks import label_counts, network_spec
 
 NETWORK = AUNetwork(network_spec())
@@ -26,6 +27,7 @@ def method(kind: type[FixMatch] = DeFixMatch, **changes: Any) -> FixMatch:
         "n_cutoff": None,
         "coverage": None,
         "rank_consistent": True,
+        **UNCENTRED,
         "lambda_u": 0.5,
         "ramp_up": 0.0,
         "teacher": "student",
@@ -105,10 +107,10 @@ def test_difference_of_both_consistencies_is_zero_in_the_mean() -> None:
 def test_adaptive_cutoffs_are_the_same_for_both_terms() -> None:
     weak, strong = (2 * torch.randn(32, 2, 1, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     objective = method(coverage=0.8)
-    before = objective.cutoffs.positive.clone()
+    before = objective.labeller.cutoffs.positive.clone()
     terms = objective(outputs(weak, strong, strong, weak, weak), batch(torch.ones(32, 2, 1), 32))
     assert terms["consistency_loss"].item() + terms["debias_loss"].item() == 0.0
-    assert not torch.equal(objective.cutoffs.positive, before)
+    assert not torch.equal(objective.labeller.cutoffs.positive, before)
 
 
 def test_lambda_above_one_half_is_refused_but_not_by_fixmatch() -> None:

@@ -14,6 +14,7 @@ from faceflow.methods.fixmatch import FixMatch
 from faceflow.methods.objective import TEACHER
 from faceflow.methods.pseudo_statistics import PseudoLabelStatistics
 from faceflow.models.network import AUNetwork, NetworkOutput
+from tests.helpers.methods import UNCENTRED
 from tests.helpers.networks import label_counts, network_spec
 
 NETWORK = AUNetwork(network_spec())
@@ -42,6 +43,7 @@ def fixmatch(aus: tuple[str, ...] = ("AU1", "AU12"), **changes: Any) -> FixMatch
         "n_cutoff": None,
         "coverage": None,
         "rank_consistent": True,
+        **UNCENTRED,
         "lambda_u": 1.0,
         "ramp_up": 0.0,
         "teacher": "student",

@@ -24,6 +24,7 @@ from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
 from faceflow.training.resume import check_resume
+from tests.helpers.methods import UNCENTRED
 from tests.helpers.networks import label_counts, label_table, network_spec, random_images
 from tests.helpers.training import fit, make_module
 
@@ -278,7 +279,13 @@ def test_statistics_of_every_epoch_reach_the_loggers_however_many_steps_it_has(t
 
 
 def test_what_an_objective_refuses_when_it_is_bound_is_named_by_its_own_key() -> None:
-    settings: dict[str, Any] = {"n_cutoff": None, "coverage": None, "rank_consistent": True, "ramp_up": 0.0}
+    settings: dict[str, Any] = {
+        **UNCENTRED,
+        "n_cutoff": None,
+        "coverage": None,
+        "rank_consistent": True,
+        "ramp_up": 0.0,
+    }
     criterion = BCE(weighting="none", max_weight=1.0)
     objective = FixMatch(criterion=criterion, p_cutoff={"AU12": 0.9}, lambda_u=1.0, teacher="student", **settings)
     with pytest.raises(ConfigError, match=r"^method\.my_fix\.p_cutoff: expected a value for AU1, got none"):

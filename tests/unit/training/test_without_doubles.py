@@ -19,6 +19,7 @@ from faceflow.methods.supervised import Supervised
 from faceflow.models.network import AUNetwork
 from faceflow.training.averages import EMA, SWA
 from tests.helpers.device import DEVICE, NoDoubles, ValuelessAccelerator
+from tests.helpers.methods import UNCENTRED
 from tests.helpers.networks import label_counts, network_spec, random_images
 from tests.helpers.training import fit, make_module
 
@@ -28,7 +29,13 @@ def bce() -> BCE:
 
 
 def semi(kind: type[FixMatch], **changes: Any) -> FixMatch:
-    settings: dict[str, Any] = {"p_cutoff": 0.95, "n_cutoff": None, "coverage": None, "rank_consistent": True}
+    settings: dict[str, Any] = {
+        **UNCENTRED,
+        "p_cutoff": 0.95,
+        "n_cutoff": None,
+        "coverage": None,
+        "rank_consistent": True,
+    }
     settings |= {"lambda_u": 0.5, "ramp_up": 0.1, "teacher": "student"}
     return kind(criterion=bce(), **(settings | changes))
 

@@ -1,0 +1,69 @@
+"""Logits at which the labels' base rates come out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from faceflow.losses.elementwise import LabelCounts
+from faceflow.methods.processes import gathered
+
+_WINDOW = 1024  # latest faces whose mean probability is the base rate
+_STEPS = 3  # of Newton's method; each update starts from the last one's result
+_FARTHEST = 1.0  # that such a step goes, in logits: where all probabilities are near 0 or 1 it would leap
+_RAREST = 1e-3  # base rate; a level that never occurs would be shifted without end
+
+
+def base_rates(counts: LabelCounts, *, strength: float) -> Tensor:
+    """Share of labelled faces on which a level is on, (A, L), as if `strength` more had shown the mean of all AUs.
+
+    A rate of few subjects is mostly theirs; the beta prior that the strength stands for draws it to the mean.
+    """
+    positives, observed = counts.positives.float(), counts.observed.float().unsqueeze(1)
+    mean = (positives / observed.clamp(min=1)).mean(dim=0)
+    return (positives + strength * mean) / (observed + strength).clamp(min=1)
+
+
+class BaseRateShift(nn.Module):
+    """Logits plus the constant per AU and level at which the mean probability of the latest ones is the base rate.
+
+    Source: distribution alignment of ReMixMatch (Berthelot et al. 2020, arXiv:1911.09785), for independent labels.
+
+    Args:
+        rates: wanted mean probabilities, (A, L).
+    """
+
+    rates: Tensor
+    shift: Tensor  # (A, L)
+    window: Tensor  # latest logits, the last `rows` of (N, A, L)
+
+    def __init__(self, rates: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("rates", rates.clamp(_RAREST, 1 - _RAREST), persistent=False)
+        self.register_buffer("shift", torch.logit(self.rates))
+        self.register_buffer("window", torch.zeros(_WINDOW, *rates.shape))
+        self.rows = 0  # not a buffer: reading one back would wait for the GPU
+
+    def get_extra_state(self) -> Tensor:
+        """Keep the count of rows in the checkpoint."""
+        return torch.tensor(self.rows)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from the count of the checkpoint."""
+        self.rows = int(state)
+
+    @torch.no_grad()
+    def follow(self, logits: Tensor) -> None:
+        """Take in rows (B, A, L) of every process; before they are shifted."""
+        logits = gathered(logits.float())
+        self.window.copy_(torch.cat([self.window, logits])[-_WINDOW:])
+        self.rows = min(_WINDOW, self.rows + len(logits))
+        for _ in range(_STEPS):
+            probability = (self.window[-self.rows :] + self.shift).sigmoid()
+            slope = (probability * (1 - probability)).mean(dim=0)
+            step = (self.rates - probability.mean(dim=0)) / slope.clamp(min=1e-6)
+            self.shift += step.clamp(-_FARTHEST, _FARTHEST)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Shift rows (B, A, L)."""
+        return logits.float() + self.shift

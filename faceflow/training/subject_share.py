@@ -1,0 +1,81 @@
+"""The subjects' share of the variance of the logits in training, a sign of a network that learns faces by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from faceflow.methods.objective import TEACHER, Batch, Outputs
+from faceflow.metrics.subject_share import share_of_sums
+from faceflow.views import LABELED, stream_and_pipeline
+
+NAME = "subject_share"
+_VIEWS: Mapping[str, str] = {LABELED: NAME, f"{TEACHER}unlabeled/weak": f"unlabeled_{NAME}"}
+
+
+class SubjectShares(nn.Module):
+    """Shares of the labelled faces and, where a teacher labels faces, of what it says of the unlabelled ones.
+
+    Args:
+        subjects: how many `subject` numbers in a batch.
+        aus: how many.
+        level: off which occurrence is read.
+    """
+
+    def __init__(self, *, subjects: int, aus: int, level: int) -> None:
+        super().__init__()
+        self.level = level
+        self.sums = nn.ModuleDict({name: _SubjectSums(subjects, aus) for name in _VIEWS.values()})
+
+    def update(self, outputs: Outputs, batch: Batch) -> None:
+        """Add a step's outputs by view."""
+        for view, name in _VIEWS.items():
+            rows = batch[stream_and_pipeline(view.removeprefix(TEACHER))[0]] if view in outputs else {}
+            if "subject" in rows:
+                self.sums[name].update(outputs[view].logits[..., self.level], rows["subject"])
+
+    def compute(self) -> dict[str, float]:
+        """Mean share over AUs by name; it starts anew. Runs in all processes."""
+        found = {}
+        for name, sums in self.sums.items():
+            if sums.update_called:
+                share = sums.compute()
+                sums.reset()
+                if share == share:
+                    found[name] = share
+        return found
+
+
+class _SubjectSums(Metric):
+    """Sums of logits per subject over the steps and processes of an epoch; the last one is nobody known."""
+
+    full_state_update = False
+    count: Tensor
+    sums: Tensor
+    squares: Tensor
+
+    def __init__(self, subjects: int, aus: int) -> None:
+        super().__init__()
+        for name, shape in (("count", (subjects + 1,)), ("sums", (subjects + 1, aus)), ("squares", (aus,))):
+            self.add_state(name, default=torch.zeros(shape), dist_reduce_fx="sum")
+
+    @torch.no_grad()
+    def update(self, logits: Tensor, subject: Tensor) -> None:
+        """Add rows (B, A) of subjects (B,), -1 for one who is not known."""
+        logits, known = logits.float(), subject >= 0
+        row = torch.where(known, subject, len(self.count) - 1)
+        self.count = self.count.index_add(0, row, torch.ones_like(logits[:, 0]))
+        self.sums = self.sums.index_add(0, row, logits)
+        self.squares = self.squares + torch.where(known.unsqueeze(1), logits.square(), 0.0).sum(dim=0)
+
+    def compute(self) -> float:
+        """Mean over the AUs that have a share, NaN without one."""
+        count, sums, squares = (
+            state.cpu().numpy().astype(np.float64) for state in (self.count, self.sums, self.squares)
+        )
+        shares = share_of_sums(count[:-1], sums[:-1], squares)
+        return float(np.nanmean(shares)) if np.isfinite(shares).any() else float("nan")
