@@ -7,6 +7,8 @@ a face is left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class SubjectCentres(nn.Module):
     latest: Tensor  # logits, (O, W + 1, A, L); what a batch has too many of goes to the last place
     seen: Tensor  # faces so far, (O,)
 
-    def __init__(self, origins: int, shape: tuple[int, int]) -> None:
+    def __init__(self, origins: int, shape: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("latest", torch.zeros(origins, _WINDOW + 1, *shape))
         self.register_buffer("seen", torch.zeros(origins, dtype=torch.int64))

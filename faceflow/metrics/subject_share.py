@@ -24,7 +24,8 @@ def subject_share(probability: npt.ArrayLike, subjects: npt.ArrayLike) -> FloatA
     logits = np.log(clipped) - np.log1p(-clipped)
     _, which, count = np.unique(np.asarray(subjects), return_inverse=True, return_counts=True)
     logits -= logits.sum(axis=0) / max(1, len(logits))  # lest squares cancel
-    sums = np.stack([np.bincount(which, column, len(count)) for column in logits.T], axis=1)
+    sums = np.zeros((len(count), logits.shape[1]))
+    np.add.at(sums, which, logits)
     return share_of_sums(count.astype(np.float64), sums, (logits**2).sum(axis=0))
 
 
@@ -41,4 +42,6 @@ def share_of_sums(count: FloatArray, sums: FloatArray, squares: FloatArray) -> F
         return np.full(squares.shape, np.nan)
     shift = sums.sum(axis=0) ** 2 / count.sum()
     total, between = squares - shift, (sums[faces] ** 2 / count[faces, None]).sum(axis=0) - shift
-    return np.divide(between, total, out=np.full(squares.shape, np.nan), where=total > _SMALLEST * (1 + squares))
+    shares = np.full(squares.shape, np.nan)
+    np.divide(between, total, out=shares, where=total > _SMALLEST * (1 + squares))
+    return shares

@@ -29,25 +29,30 @@ class SubjectShares(nn.Module):
     def __init__(self, *, subjects: int, aus: int, level: int) -> None:
         super().__init__()
         self.level = level
-        self.sums = nn.ModuleDict({name: _SubjectSums(subjects, aus) for name in _VIEWS.values()})
+        for name in _VIEWS.values():
+            self.add_module(name, _SubjectSums(subjects, aus))
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Add a step's outputs by view."""
         for view, name in _VIEWS.items():
             rows = batch[stream_and_pipeline(view.removeprefix(TEACHER))[0]] if view in outputs else {}
             if "subject" in rows:
-                self.sums[name].update(outputs[view].logits[..., self.level], rows["subject"])
+                self._sums[name].update(outputs[view].logits[..., self.level], rows["subject"])
 
     def compute(self) -> dict[str, float]:
         """Mean share over AUs by name; it starts anew. Runs in all processes."""
         found = {}
-        for name, sums in self.sums.items():
+        for name, sums in self._sums.items():
             if sums.update_called:
                 share = sums.compute()
                 sums.reset()
                 if share == share:
                     found[name] = share
         return found
+
+    @property
+    def _sums(self) -> dict[str, _SubjectSums]:
+        return {name: sums for name, sums in self.named_children() if isinstance(sums, _SubjectSums)}
 
 
 class _SubjectSums(Metric):
