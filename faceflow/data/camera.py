@@ -65,7 +65,7 @@ class Compression(albumentations.ImageCompression):  # type: ignore[misc]
         before = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
         change = super().apply(before, quality, image_type, **params).astype(np.float32) - before
         change = cv2.resize(change, (width, height), interpolation=cv2.INTER_AREA)
-        return np.rint(np.clip(img + change, 0, 255)).astype(np.uint8)
+        return np.asarray(np.rint(np.clip(img + change, 0, 255)), np.uint8)
 
 
 def _checked(at_side: int) -> int:
