@@ -17,10 +17,12 @@ from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.testing import TestScores
+from faceflow.evaluation.view_costs import ViewCosts, draw_costs
 from faceflow.models.checkpoint import Payload
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
 from faceflow.report.tables import results_table
+from faceflow.report.view_costs import views_frame, views_table
 
 
 def report_test(
@@ -32,6 +34,7 @@ def report_test(
     splits: Tables,
     extra: Mapping[str, Any],
     baseline: BaselineScores | None = None,
+    views: ViewCosts | None = None,
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -43,6 +46,7 @@ def report_test(
         splits: all data of the run, for the report.
         extra: further entries of metrics.json.
         baseline: scores of another model on the same faces, which stand beside these.
+        views: what they cost this network, in a table, views.csv and pictures of their own.
     """
     output = context.output
     write_table(output / "per_au.csv", marked(_per_au(scores, baseline), payload.protocol))
@@ -56,14 +60,21 @@ def report_test(
         )
         for name, evaluation in scores.evaluations.items()
     ]
+    if views is not None:
+        write_table(output / "views.csv", views_frame(views.scores))
+        shown.append(views_table(views.scores, protocol=payload.protocol))
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": by_set}
     if baseline is not None:
         content["baseline"] = baseline.to_dict(scores.evaluations)
+    if views is not None:
+        content["views"] = views_frame(views.scores).to_dict("records")
     if context.pictures:
         pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
+        if views is not None:
+            pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         aus = payload.spec.aus
         page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
@@ -83,12 +94,13 @@ def publish_test(
     splits: Tables,
     extra: Mapping[str, Any],
     baseline: BaselineScores | None,
+    views: ViewCosts | None = None,
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
     `checkpoint` is the file that trackers keep of a training; None for a test alone.
     """
-    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline)
+    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline, views=views)
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
 
 

@@ -21,6 +21,7 @@ from faceflow.report.training_curves import draw_training
 OVERVIEW = "results.png"
 FOLDER = "pictures"
 _TRAINING = "training.png"
+VIEW_COSTS, VIEW_FACES = "views.png", "view_faces.png"
 _OVERVIEW_DPI, _DPI = 150, DPI
 
 
@@ -56,7 +57,11 @@ PICTURES = (
         sensible=lambda results: len(results.aus) > 1,
     ),
 )
-CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {_TRAINING: "training, epoch by epoch"}
+CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
+    _TRAINING: "training, epoch by epoch",
+    VIEW_COSTS: "what views cost",
+    VIEW_FACES: "faces in every view",
+}
 
 
 def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:
