@@ -15,6 +15,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import LoaderError
+from faceflow.evaluation.centred import CentredScores, CentredTest, score_centred
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
@@ -27,7 +28,7 @@ from faceflow.views import EVAL
 
 @dataclass(frozen=True, kw_only=True)
 class TestScores:
-    """Scores per data set, and the decoded predictions of all rows of the tested tables."""
+    """Scores per data set, and the decoded predictions of all rows of the tested tables; `centred` ones if asked."""
 
     __test__ = False  # not a pytest class
 
@@ -35,6 +36,7 @@ class TestScores:
     scorer: SplitScorer
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
+    centred: CentredScores | None = None
 
     @property
     def pooled(self) -> Evaluation:
@@ -65,10 +67,12 @@ def test_network(
     pipeline: Pipeline,
     loading: Loading,
     bootstrap: Bootstrap | None,
+    center: CentredTest | None,
 ) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
-    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals.
+    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. With `center` the
+    scores are given once more, centred.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
@@ -88,7 +92,10 @@ def test_network(
     evaluations = scorer.score(rows, outputs, thresholds)
     if bootstrap is not None:
         evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, bootstrap)
-    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction)
+    centred = None
+    if center is not None:
+        centred = score_centred(center, scorer, tables, rows, outputs, evaluations, bootstrap)
+    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction, centred=centred)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
