@@ -92,13 +92,14 @@ class Centring:
                 name: {str(au): float(value) for au, value in raw[name].items()}
                 for name in ("thresholds", "logit", "intensity")
             }
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ValueError(f"what centres scores: {error!r}") from error
-        missing = [au for au in aus if au not in found["logit"] or (graded and au not in found["intensity"])]
+        except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise ValueError("thresholds and constants of centred scores that are no numbers by AU") from error
+        for au in aus:
+            if au not in found["logit"] or (graded and au not in found["intensity"]):
+                raise ValueError(f"no constants of centred scores for {au}")
         numbers = [*found["logit"].values(), *found["intensity"].values()]
-        cuts = found["thresholds"].values()
-        if missing or not all(map(math.isfinite, numbers)) or not all(0 <= cut <= 1 for cut in cuts):
-            raise ValueError(f"what centres scores: {f'nothing for {missing[0]}' if missing else raw!r}")
+        if not all(map(math.isfinite, numbers)) or not all(0 <= cut <= 1 for cut in found["thresholds"].values()):
+            raise ValueError("thresholds or constants of centred scores that are out of range")
         return cls(**found)
 
 

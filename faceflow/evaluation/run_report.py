@@ -133,8 +133,8 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
         if summary.get(column.name) is not None:
             low, high = (summary.get(f"{column.name}_{bound}") for bound in ("low", "high"))
             below = [f"95 %: {number(low)} to {number(high)}"] if None not in (low, high) else []
-            if (other := centred.get(column.name)) is not None and np.isfinite(other):
-                below.append(f"{CENTRED}: {number(other)}")
+            if (score := centred.get(column.name)) is not None and np.isfinite(score):
+                below.append(f"{CENTRED}: {number(score)}")
             yield column.header, (number(summary[column.name]), "; ".join(below))
 
 

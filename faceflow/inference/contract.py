@@ -76,6 +76,11 @@ class ModelContract:
         """AUs that pictures, events and summaries show, and their numbers: without the sides of those given joined."""
         return {au: index for index, au in enumerate(self.aus) if joined(au) == au or joined(au) not in self.aus}
 
+    @property
+    def centred(self) -> Self:
+        """The same with thresholds of centred scores, where it has them, in the place of those of raw ones."""
+        return self if self.centring is None else dataclasses.replace(self, thresholds=self.centring.thresholds)
+
     def to_json(self) -> str:
         """Text for the file."""
         number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE

@@ -209,7 +209,11 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
             "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 1",
         ),
         (["threads=1.5"], None, "threads: expected a whole number >= 0, got 1.5"),
-        (["calibrate=medain"], None, "calibrate: expected none, median, first:2s, or a picture of a neutral face"),
+        (
+            ["calibrate=medain"],
+            None,
+            "calibrate: expected none, median, running, first:2s, or a picture",
+        ),
         (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a per"),
         (
             [*MARKERS, "calibrate=model.png"],
