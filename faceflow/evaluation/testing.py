@@ -56,6 +56,7 @@ class TestScores:
             intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
             persons=[str(person) for table in self.tables for person in table.persons],
             files=[str(file) for table in self.tables for file in table.files],
+            centred=None if self.centred is None else self.centred.evaluations[self.scorer.pooled.name],
         )
 
 
