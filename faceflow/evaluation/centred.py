@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "subject"
 CENTRED = "centred"  # name of rows, columns and entries
+OVER_FOLDS = "the median over each subject's test images was taken from its scores; no labels used"
 _SHOWN = ("f1_val", "ap", "icc")  # in the line below a table
 
 

@@ -21,7 +21,7 @@ from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.pictures import draw_pictures
-from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
+from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.tables import results_table
 
 
@@ -47,7 +47,8 @@ def report_test(
         baseline: scores of another model on the same faces, which stand beside these.
     """
     output, centred, beside = context.output, scores.centred, _beside(scores, baseline)
-    write_table(output / "per_au.csv", marked(_per_au(scores, beside), payload.protocol))
+    per_au = {name: per_au_frame(each) for name, each in {"tested": scores.evaluations, **beside}.items()}
+    write_table(output / "per_au.csv", marked(by_model(per_au), payload.protocol))
     write_table(output / "predictions.csv", _prediction_frame(scores))
     shown = [
         results_table(
@@ -101,15 +102,6 @@ def _beside(scores: TestScores, baseline: BaselineScores | None) -> dict[str, Ma
     """Scores that stand beside those of the network, by the name of their rows."""
     beside = {} if scores.centred is None else {CENTRED: scores.centred.evaluations}
     return beside if baseline is None else {**beside, baseline.name: baseline.evaluations}
-
-
-def _per_au(scores: TestScores, beside: Mapping[str, Mapping[str, Evaluation]]) -> pd.DataFrame:
-    """Scores by data set and AU; where others stand beside them, a first column says whose."""
-    tested = per_au_frame(scores.evaluations)
-    if not beside:
-        return tested
-    frames = {"tested": tested} | {name: per_au_frame(evaluations) for name, evaluations in beside.items()}
-    return pd.concat(frames, names=["model"]).reset_index(level="model").reset_index(drop=True)
 
 
 def _prediction_frame(scores: TestScores) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def draw_centred(results: Results, title: str, protocol: Mapping[str, str]) -> F
         before, after = raw.columns[metric], centred.columns[metric]
         axes.hlines(rows, before, after, color=GRAY, lw=1.2)
         axes.plot(before, rows, "o", ms=4.5, mfc="white", color=VERMILION, label="raw", clip_on=False)
-        axes.plot(after, rows, "o", ms=4.5, color=BLUE, label="centred by subject", clip_on=False)
+        axes.plot(after, rows, "o", ms=4.5, color=BLUE, label="centred", clip_on=False)
         axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(min(0, *np.nan_to_num([*before, *after])), 1), axisbelow=True)
         axes.set_yticks(rows, [f"{au}  {description(au)}" for au in results.aus] if place == 0 else [], size=MEDIUM)
         axes.grid(axis="x", color=PALE, lw=0.6)
