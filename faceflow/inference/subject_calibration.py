@@ -36,7 +36,7 @@ SUFFIX = "_cal"
 RUNNING_FRAMES = 64  # of a face, before its running median is taken for the face at rest
 
 _SMALLEST = 1e-7  # of a probability at rest: keeps its logit finite
-_KEPT = 1024  # frames of a face whose running median is exact; of more, evenly thinned, it is that of at least half
+_KEPT = 1024  # frames; the running median of more is that of an even part of them, at least half as many
 _FACES = 100  # whose running medians are kept, those seen last
 
 Correct = Callable[[Estimates], Estimates]  # a face's estimates, without what it shows at rest
