@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class CentredScores:
 
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
-    changes: Mapping[str, Mapping[str, Change]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Change]]
 
     def line(self, name: str) -> str:
         """What centring changed on a data set."""
@@ -122,15 +122,17 @@ def centred_test(center: str | None, centring: Centring | None, tables: Sequence
     enough, few = counts[counts >= LEAST_FRAMES], counts[counts < LEAST_FRAMES]
     said = f"the median over each subject's {_span(enough)} test images was taken from its scores; no labels used"
     if len(few):
-        log.warning("center: %d subjects with fewer than %d images keep their scores", len(few), LEAST_FRAMES)
-        said += f"; {len(few)} of {len(counts)} subjects with fewer than {LEAST_FRAMES} images keep their scores"
+        kept = f"{len(few)} of {len(counts)} subjects have fewer than {LEAST_FRAMES} images and keep their scores"
+        log.warning("center: %s", kept)
+        said += f"; {kept}"
     if centring is None:
         log.warning(
-            "center: the model has no thresholds of centred scores, as its validation named no subjects or it comes "
-            "from an earlier FaceFlow: their AP and AUROC are reported, their F1@val is not"
+            "center: the model has no thresholds of centred scores, as it comes from an earlier FaceFlow or its "
+            "validation had no subject with %d images: their AP and AUROC are reported, their F1@val is not",
+            LEAST_FRAMES,
         )
-        said += "; the model has no thresholds of centred scores, so they have no F1@val, and are around the mean of "
-        said += "the tested subjects"
+        said += "; the model has no thresholds of centred scores, so there is no F1@val of them, and the constants are "
+        said += "those of the tested subjects"
     else:
         said += "; thresholds of centred validation scores"
     return CentredTest(centring=centring, protocol=said)

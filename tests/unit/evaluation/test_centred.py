@@ -94,10 +94,10 @@ def test_the_protocol_counts_images_and_who_keeps_its_scores(caplog: pytest.LogC
     center = centred_test("subject", CENTRING, [some])
     assert center is not None
     assert center.protocol == (
-        "the median over each subject's 8 test images was taken from its scores; no labels used; 2 of 3 subjects with "
-        "fewer than 8 images keep their scores; thresholds of centred validation scores"
+        "the median over each subject's 8 test images was taken from its scores; no labels used; 2 of 3 subjects have "
+        "fewer than 8 images and keep their scores; thresholds of centred validation scores"
     )
-    assert caplog.messages == ["center: 2 subjects with fewer than 8 images keep their scores"]
+    assert caplog.messages == ["center: 2 of 3 subjects have fewer than 8 images and keep their scores"]
     assert centred_test(None, CENTRING, [some]) is None
 
 
