@@ -22,6 +22,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
+from faceflow.evaluation.centred import CENTRED, centred_test
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -87,12 +88,21 @@ def test(config: DictConfig) -> TestResult:
         payload.protocol |= describe_protocol(splits, rule=payload.protocol["split"]) | note
         if baseline is not None:
             payload.protocol |= check_baseline(baseline, spec, splits["test"])
+        center = centred_test(config.get("center"), payload.centring, splits["test"])
+        if center is not None:
+            payload.protocol |= {CENTRED: center.protocol}
         data = data_tables(summarize(splits, spec.aus), spec.aus)
         print_tables(*data)
 
         loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
         scores = test_network(
-            predictor, payload.thresholds, splits["test"], pipeline=pipeline, loading=loading, bootstrap=bootstrap
+            predictor,
+            payload.thresholds,
+            splits["test"],
+            pipeline=pipeline,
+            loading=loading,
+            bootstrap=bootstrap,
+            center=center,
         )
         compared = None
         if baseline is not None:

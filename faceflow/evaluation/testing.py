@@ -16,6 +16,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import LoaderError
+from faceflow.evaluation.centred import CentredScores, CentredTest, score_centred
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
@@ -28,7 +29,7 @@ from faceflow.views import EVAL
 
 @dataclass(frozen=True, kw_only=True)
 class TestScores:
-    """Scores per data set, and the decoded predictions of all rows of the tested tables."""
+    """Scores per data set, and the decoded predictions of all rows of the tested tables; `centred` ones if asked."""
 
     __test__ = False  # not a pytest class
 
@@ -36,6 +37,7 @@ class TestScores:
     scorer: SplitScorer
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
+    centred: CentredScores | None = None
 
     @property
     def pooled(self) -> Evaluation:
@@ -55,6 +57,7 @@ class TestScores:
             intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
             persons=[str(person) for table in self.tables for person in table.persons],
             files=[str(file) for table in self.tables for file in table.files],
+            centred=None if self.centred is None else self.centred.evaluations[self.scorer.pooled.name],
         )
 
 
@@ -66,12 +69,13 @@ def test_network(
     pipeline: Pipeline,
     loading: Loading,
     bootstrap: Bootstrap | None,
+    center: CentredTest | None,
     bar: Bar | None = None,  # noqa: PT028
 ) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
-    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. `bar` counts the
-    faces; without one there is a bar of its own.
+    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. With `center` the
+    scores are given once more, centred. `bar` counts the faces; without one there is a bar of its own.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
@@ -93,7 +97,10 @@ def test_network(
     evaluations = scorer.score(rows, outputs, thresholds)
     if bootstrap is not None:
         evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, bootstrap)
-    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction)
+    centred = None
+    if center is not None:
+        centred = score_centred(center, scorer, tables, rows, outputs, evaluations, bootstrap)
+    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction, centred=centred)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]

@@ -73,7 +73,14 @@ class MeasuredViews:
         with progress_bar("Measuring views", faces * len(self.pipelines), unit="faces") as bar:
             for (view, step), pipeline in self.pipelines.items():
                 found = test_network(
-                    predictor, thresholds, chosen, pipeline=pipeline, loading=loading, bootstrap=None, bar=bar
+                    predictor,
+                    thresholds,
+                    chosen,
+                    pipeline=pipeline,
+                    loading=loading,
+                    bootstrap=None,
+                    center=None,
+                    bar=bar,
                 )
                 scores.append(ViewScores(view=view, step=step, evaluation=found.pooled))
         return ViewCosts(tables=chosen, pipelines=self.pipelines, scores=scores)
