@@ -68,7 +68,7 @@ class TestTraining:
     def test_a_batch_holds_only_the_views_that_the_method_reads(self, table: FaceTable) -> None:
         batch, _, _ = next(iter(module(table).train_dataloader()))
         assert set(batch) == {"labeled"}
-        assert set(batch["labeled"]) == {"weak", "target", "mask", "index", "domain", "subject"}
+        assert set(batch["labeled"]) == {"weak", "target", "mask", "index", "domain", "subject", "origin"}
         assert batch["labeled"]["weak"].shape == (4, 3, SIZE, SIZE)
         both, _, _ = next(iter(module(table, views={"labeled/weak", "labeled/strong"}).train_dataloader()))
         assert {"weak", "strong"} < set(both["labeled"])
