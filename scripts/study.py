@@ -32,7 +32,7 @@ from studies.parts import METHODS, Part, all_parts, with_methods
 from studies.picture import draw_differences
 from studies.progress import Progress, say
 from studies.results import differences, results_frame
-from studies.run_scores import Tested, read_tests
+from studies.run_scores import RunScores, read_run
 from studies.runs import Conditions, Run
 from studies.tables import Choice, report
 
@@ -105,11 +105,11 @@ def _study(plan: _Plan, conditions: Conditions, pool: Executor, progress: Progre
         say(f"{part.name} {method}: validation AP of the candidates {tried}; take candidate {choice.candidate}")
     chosen = [Run(part, method, choice.candidate, seed) for method, choice in choices.items() for seed in plan.seeds]
 
-    def finish(run: Run) -> list[Tested]:
+    def finish(run: Run) -> list[RunScores]:
         if run.seed not in plan.tuning:
             train(run, conditions, progress)
         run_tests(run, conditions)
-        return read_tests(run, conditions)
+        return read_run(run, conditions)
 
     tested = [each for found in pool.map(finish, chosen) for each in found]
     results, found = results_frame(tested), differences(tested, part.references)

@@ -88,7 +88,7 @@ def all_parts(images: Path, folder: Path) -> list[Part]:
     """Both questions, on images with the label files in `folder`."""
     few = Part(
         name="few",
-        question="A tenth of the subjects of one camera is labelled: do unlabelled faces of others help?",
+        question="a tenth of the subjects is labelled; do faces of the others help?",
         data=(*labels_of(folder / STUDIO, images), "split.val=0.1", "split.test=0.4", "split.labeled=0.2"),
         pool=(),
         tests={},
@@ -98,7 +98,7 @@ def all_parts(images: Path, folder: Path) -> list[Part]:
     )
     shift = Part(
         name="shift",
-        question="Cameras without labels: do unlabelled faces of them help?",
+        question="cameras without labels; do methods and unlabelled faces help?",
         data=(*labels_of(folder / SOURCES, images), "split.val=0.15", "split.test=0"),
         pool=(
             *(f"unlabeled={folder / POOL}", f"data.unlabeled.own.images={images}"),

@@ -41,5 +41,5 @@ def draw_differences(found: pd.DataFrame, path: Path, *, title: str) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(labelsize=MEDIUM, length=0, colors=INK)
     axes.set_xlabel("points of F1@val above supervised; 95 % interval over seeds and subjects", size=SMALL)
-    axes.set_title(title, size=HEADING, loc="left")
+    figure.suptitle(title, size=HEADING, x=0.01, ha="left")
     save(figure, path, dpi=DPI)

@@ -52,14 +52,14 @@ class Resamples:
     def __init__(self, seeds: Sequence[int], subjects: Mapping[str, set[str]], *, count: int = COUNT) -> None:
         rng = np.random.default_rng(0)
         self.seeds = tuple(seeds)
-        self._of_seeds = _weights(rng, len(self.seeds), count)
+        self.seed_weights = _weights(rng, len(self.seeds), count)
         self._subjects = {test: sorted(names) for test, names in subjects.items()}
-        self._of_subjects = {test: _weights(rng, len(names), count) for test, names in self._subjects.items()}
+        self.subject_weights = {test: _weights(rng, len(names), count) for test, names in self._subjects.items()}
 
     def scores(self, test: str, scored: Scored) -> dict[str, Array]:
         """F1@val and AP of a run in every resample, (R + 1, A); NaN where an AU shows one class."""
         numbers = np.searchsorted(self._subjects[test], scored.subjects.tolist())
-        weights = self._of_subjects[test]
+        weights = self.subject_weights[test]
         return {"f1_val": _f1(scored, numbers, weights), "ap": _ap(scored, numbers, weights)}
 
     def difference(self, ours: Mapping[tuple[int, str], Array], theirs: Mapping[tuple[int, str], Array]) -> Difference:
@@ -70,7 +70,7 @@ class Resamples:
             for seed in self.seeds
         ]
         seeds = np.stack(by_seed, axis=1)
-        resampled = _mean(seeds, axis=1, weights=self._of_seeds)
+        resampled = _mean(seeds, axis=1, weights=self.seed_weights)
         low, high = np.nanpercentile(resampled[1:], PERCENTILES) if np.isfinite(resampled[1:]).any() else [np.nan] * 2
         std = float(np.std(seeds[0], ddof=1)) if len(self.seeds) > 1 else np.nan
         return Difference(mean=float(resampled[0]), std=std, low=float(low), high=float(high))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from faceflow.errors import DataError
 from studies.resampling import Array, Resamples
-from studies.run_scores import Tested
+from studies.run_scores import RunScores
 
 MEAN = "mean"  # of several test sets
 RAW = "raw"  # reference of centred scores
@@ -18,7 +18,7 @@ RAW = "raw"  # reference of centred scores
 Cells = Mapping[tuple[int, str], Mapping[str, Array]]  # seed and test -> resampled scores by metric
 
 
-def results_frame(tested: Sequence[Tested]) -> pd.DataFrame:
+def results_frame(tested: Sequence[RunScores]) -> pd.DataFrame:
     """A row per run and test with every number."""
     return pd.DataFrame(
         [{"method": each.method, "seed": each.seed, "test": each.test, **each.numbers} for each in tested]
@@ -33,7 +33,7 @@ def with_means(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([results, means.assign(test=MEAN)], ignore_index=True)
 
 
-def differences(tested: Sequence[Tested], references: Sequence[str]) -> pd.DataFrame:
+def differences(tested: Sequence[RunScores], references: Sequence[str]) -> pd.DataFrame:
     """Differences of F1@val and AP with intervals by method, test, reference and metric; see `resampling`.
 
     The reference is a method, whose runs of the same seed are the other half of each pair, or "raw": what centring
@@ -83,8 +83,8 @@ def _compared(
     return rows
 
 
-def _check_pairs(tested: Sequence[Tested]) -> None:
-    first: dict[tuple[int, str], Tested] = {}
+def _check_pairs(tested: Sequence[RunScores]) -> None:
+    first: dict[tuple[int, str], RunScores] = {}
     for each in tested:
         other = first.setdefault((each.seed, each.test), each)
         ours, theirs = each.scored, other.scored

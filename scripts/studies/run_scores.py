@@ -25,11 +25,12 @@ _OF_EPOCH = {
     "train/subject_share": "train_subject_share",
     "train/unlabeled_subject_share": "pool_subject_share",
 }
+# Where the unlabelled faces have hidden labels.
 _OF_LABELS = (
     "pseudo_precision",
     "pseudo_recall",
     "pseudo_negative_precision",
-)  # where the unlabelled faces have hidden labels
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class RunScores:
     """One test of one run: `numbers` by name, raw scores, those centred by subject if any, and its protocol."""
 
     method: str
@@ -58,7 +59,7 @@ class Tested:
     protocol: Mapping[str, str]
 
 
-def read_tests(run: Run, conditions: Conditions) -> list[Tested]:
+def read_run(run: Run, conditions: Conditions) -> list[RunScores]:
     """Read the tests of a run."""
     folder = run.folder(conditions)
     done = training_record(run, conditions)
@@ -72,7 +73,7 @@ def read_tests(run: Run, conditions: Conditions) -> list[Tested]:
         if centred is not None:
             numbers |= {f"{CENTRED}_{key}": _summary(content[CENTRED])[key] for key in SUMMARY}
         found.append(
-            Tested(
+            RunScores(
                 method=run.method,
                 seed=run.seed,
                 test=name,
@@ -91,8 +92,8 @@ def read_scores(folder: Path, *, centred: bool = False) -> Scored:
     Raises:
         DataError: it tested several data sets.
     """
-    faces = pd.read_csv(folder / "predictions.csv", dtype={"person": str}, float_precision="round_trip")
-    per_au = pd.read_csv(folder / "per_au.csv", float_precision="round_trip")
+    faces = pd.read_csv(folder / "predictions.csv", dtype={"person": str})
+    per_au = pd.read_csv(folder / "per_au.csv")
     if "model" in per_au:
         per_au = per_au[per_au["model"] == (CENTRED if centred else "tested")]
     if per_au["dataset"].nunique() != 1:

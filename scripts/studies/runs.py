@@ -9,6 +9,7 @@ from pathlib import Path
 from studies.parts import SUPERVISED_ONLY, Part, Settings
 
 MONITOR = "val/ap"  # of the epochs of a run, and of candidate settings
+QUICK: Settings = ("pictures=false", "bootstrap.resamples=0")  # what the study draws and resamples itself
 EPOCHS = 5  # at whose ends a run is validated
 BATCH, POOL_PER_LABELLED = 16, 2
 
@@ -67,6 +68,7 @@ class Run:
         weights = () if conditions.weights is None else (f"model.weights={conditions.weights}",)
         return (
             *("optimizer.lr=1e-3", "+optimizer.fused=true", "layer_decay=0.9", f"monitor={MONITOR}", "logger=none"),
+            *QUICK,
             *self.part.data,
             *pool,
             *self.part.methods[self.method][self.candidate],

@@ -11,7 +11,7 @@ import pandas as pd
 from studies.parts import Part
 from studies.resampling import COUNT
 from studies.results import RAW, with_means
-from studies.run_scores import CENTRED, Tested
+from studies.run_scores import CENTRED, RunScores
 from studies.runs import BATCH, EPOCHS, POOL_PER_LABELLED, Conditions
 
 HEADERS = {
@@ -43,7 +43,7 @@ def report(
     conditions: Conditions,
     *,
     choices: Mapping[str, Choice],
-    tested: Sequence[Tested],
+    tested: Sequence[RunScores],
     results: pd.DataFrame,
     found: pd.DataFrame,
 ) -> str:
@@ -68,7 +68,7 @@ def report(
 
 
 def _protocol(
-    conditions: Conditions, choices: Mapping[str, Choice], tested: Sequence[Tested], results: pd.DataFrame
+    conditions: Conditions, choices: Mapping[str, Choice], tested: Sequence[RunScores], results: pd.DataFrame
 ) -> Iterator[str]:
     seeds = sorted(results["seed"].unique())
     first = [each for each in tested if each.seed == seeds[0]]
@@ -94,9 +94,8 @@ def _protocol(
     yield (
         f"- Scores: mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with another draw of "
         "subjects; F1@val at thresholds of the validation subjects. Subject share: of the variance of the logits of "
-        "test faces, how much lies between subjects. Pseudo-labels: of all faces "
-        "of the unlabelled stream, labelled ones included, in the epoch of the tested checkpoint; judged by labels that "
-        "training does not see"
+        "test faces, how much lies between subjects. Pseudo-labels: of all faces of the unlabelled stream, labelled "
+        "ones included, in the epoch of the tested checkpoint, judged by labels that training does not see"
     )
     yield f"- Differences: paired by seed, with 95 % intervals of {COUNT} resamples of seeds and of test subjects"
 
