@@ -111,13 +111,14 @@ def _study(plan: _Plan, conditions: Conditions, pool: Executor, progress: Progre
         run_tests(run, conditions)
         return read_run(run, conditions)
 
-    tested = [each for found in pool.map(finish, chosen) for each in found]
-    results, found = results_frame(tested), differences(tested, part.references)
-    text = report(part, conditions, choices=choices, tested=tested, results=results, found=found)
+    scores = [each for found in pool.map(finish, chosen) for each in found]
+    results, found = results_frame(scores), differences(scores, part.references)
+    text = report(part, conditions, choices=choices, run_scores=scores, results=results, found=found)
     files = conditions.output / part.name
     write_table(files.with_suffix(".csv"), results)
     write_table(files.with_name(f"{part.name}_differences.csv"), found)
-    draw_differences(found, files.with_suffix(".png"), title=part.question)
+    if not found.empty:
+        draw_differences(found, files.with_suffix(".png"), title=f"{part.name}: {part.question}")
     with whole_file(files.with_suffix(".md")) as partial:
         partial.write_text(text, encoding="utf-8")
     return text

@@ -18,10 +18,10 @@ RAW = "raw"  # reference of centred scores
 Cells = Mapping[tuple[int, str], Mapping[str, Array]]  # seed and test -> resampled scores by metric
 
 
-def results_frame(tested: Sequence[RunScores]) -> pd.DataFrame:
+def results_frame(runs: Sequence[RunScores]) -> pd.DataFrame:
     """A row per run and test with every number."""
     return pd.DataFrame(
-        [{"method": each.method, "seed": each.seed, "test": each.test, **each.numbers} for each in tested]
+        [{"method": each.method, "seed": each.seed, "test": each.test, **each.numbers} for each in runs]
     )
 
 
@@ -33,7 +33,7 @@ def with_means(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([results, means.assign(test=MEAN)], ignore_index=True)
 
 
-def differences(tested: Sequence[RunScores], references: Sequence[str]) -> pd.DataFrame:
+def differences(runs: Sequence[RunScores], references: Sequence[str]) -> pd.DataFrame:
     """Differences of F1@val and AP with intervals by method, test, reference and metric; see `resampling`.
 
     The reference is a method, whose runs of the same seed are the other half of each pair, or "raw": what centring
@@ -42,14 +42,14 @@ def differences(tested: Sequence[RunScores], references: Sequence[str]) -> pd.Da
     Raises:
         DataError: runs of one seed were tested on different faces.
     """
-    _check_pairs(tested)
+    _check_pairs(runs)
     who: dict[str, set[str]] = {}
-    for each in tested:
+    for each in runs:
         who.setdefault(each.test, set()).update(map(str, each.scored.subjects))
-    resamples = Resamples(sorted({each.seed for each in tested}), who)
+    resamples = Resamples(sorted({each.seed for each in runs}), who)
     raw: dict[str, dict[tuple[int, str], Mapping[str, Array]]] = {}
     centred: dict[str, dict[tuple[int, str], Mapping[str, Array]]] = {}
-    for each in tested:
+    for each in runs:
         cell = each.seed, each.test
         raw.setdefault(each.method, {})[cell] = resamples.scores(each.test, each.scored)
         if each.centred is not None:
@@ -83,9 +83,9 @@ def _compared(
     return rows
 
 
-def _check_pairs(tested: Sequence[RunScores]) -> None:
+def _check_pairs(runs: Sequence[RunScores]) -> None:
     first: dict[tuple[int, str], RunScores] = {}
-    for each in tested:
+    for each in runs:
         other = first.setdefault((each.seed, each.test), each)
         ours, theirs = each.scored, other.scored
         alike = ours.aus == theirs.aus and np.array_equal(ours.faces, theirs.faces)

@@ -43,7 +43,7 @@ def report(
     conditions: Conditions,
     *,
     choices: Mapping[str, Choice],
-    tested: Sequence[RunScores],
+    run_scores: Sequence[RunScores],
     results: pd.DataFrame,
     found: pd.DataFrame,
 ) -> str:
@@ -53,13 +53,13 @@ def report(
         part: of the study.
         conditions: of the runs.
         choices: by method.
-        tested: all tests.
+        run_scores: all tests.
         results: their numbers, from `results_frame`.
         found: from `differences`.
     """
     blocks = [
         [f"## {part.name}: {part.question}"],
-        list(_protocol(conditions, choices, tested, results)),
+        list(_protocol(conditions, choices, run_scores, results)),
         list(_scores(part, with_means(results), found)),
         list(_centred(with_means(results), found)),
         list(_settings(part, choices)),
@@ -68,11 +68,12 @@ def report(
 
 
 def _protocol(
-    conditions: Conditions, choices: Mapping[str, Choice], tested: Sequence[RunScores], results: pd.DataFrame
+    conditions: Conditions, choices: Mapping[str, Choice], run_scores: Sequence[RunScores], results: pd.DataFrame
 ) -> Iterator[str]:
     seeds = sorted(results["seed"].unique())
-    first = [each for each in tested if each.seed == seeds[0]]
-    yield f"- Model: {conditions.model}, {conditions.size} px, {conditions.weights or 'weights of the model hub'}"
+    first = [each for each in run_scores if each.seed == seeds[0]]
+    weights = f", weights of {conditions.weights.name}" if conditions.weights else ""
+    yield f"- Model: {conditions.model}, {conditions.size} px{weights}"
     yield (
         f"- Training: {conditions.steps} updates of every method, {BATCH} labelled faces each and, where a method "
         f"reads them, {BATCH * POOL_PER_LABELLED} unlabelled ones; validation {EPOCHS} times, the checkpoint of the "
@@ -81,15 +82,16 @@ def _protocol(
     if conditions.overrides:
         yield f"- Further settings of every training: `{' '.join(conditions.overrides)}`"
     for key in ("split", "train", "val", "unlabeled", "labels"):
-        if said := next((each.protocol[key] for each in reversed(first) if key in each.protocol), ""):
+        if said := next((each.protocol[key] for each in first if key in each.protocol), ""):
             yield f"- {key.capitalize()}, seed {seeds[0]}: {said}"
     for each in first:
         if each.method == first[0].method:
             yield f"- Test {each.test}, seed {seeds[0]}: {each.protocol['test']}"
     tried = next(iter(choices.values())).tried
+    tuned = "seed 0" if len(tried[0]) == 1 else f"seeds 0 to {len(tried[0]) - 1}"
     yield (
-        f"- Settings: {len(tried)} candidates of every method; the best AP on the validation subjects of "
-        f"{len(tried[0])} seed(s) was chosen, and test subjects were looked at for the chosen ones alone"
+        f"- Settings: of {len(tried)} candidates of every method the one with the best AP on the validation subjects "
+        f"of {tuned}; test subjects were looked at for the chosen ones alone"
     )
     yield (
         f"- Scores: mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with another draw of "
@@ -106,9 +108,9 @@ def _scores(part: Part, results: pd.DataFrame, found: pd.DataFrame) -> Iterator[
     compared = [(metric, name) for name in references for metric in ("f1_val", "ap")]
     gains = [f"{HEADERS[metric]} - {name}" for metric, name in compared]
     yield from _head(["method", "test", *shown.values(), *gains, "s"])
-    for (method, test), rows in results.groupby(["method", "test"], sort=False):
+    for method, test, rows in _by_test(results):
         cells = [_spread(rows[name]) for name in shown]
-        cells += [_difference(found, str(method), str(test), name, metric) for metric, name in compared]
+        cells += [_difference(found, method, test, name, metric) for metric, name in compared]
         yield _row([method, test, *cells, f"{rows['seconds'].mean():.0f}"])
 
 
@@ -121,11 +123,11 @@ def _centred(results: pd.DataFrame, found: pd.DataFrame) -> Iterator[str]:
     yield ""
     columns = [f"{HEADERS[metric]}{kind}" for metric in ("ap", "f1_val") for kind in ("", " centred", ", change")]
     yield from _head(["method", "test", *columns])
-    for (method, test), rows in results[results["method"].isin(centred)].groupby(["method", "test"], sort=False):
+    for method, test, rows in _by_test(results[results["method"].isin(centred)]):
         cells = []
         for metric in ("ap", "f1_val"):
             cells += [_spread(rows[metric]), _spread(rows[f"{CENTRED}_{metric}"])]
-            cells.append(_difference(found, str(method), str(test), RAW, metric))
+            cells.append(_difference(found, method, test, RAW, metric))
         yield _row([method, test, *cells])
 
 
@@ -135,6 +137,13 @@ def _settings(part: Part, choices: Mapping[str, Choice]) -> Iterator[str]:
         for number, (settings, scores) in enumerate(zip(part.methods[method], choice.scores, strict=True)):
             chosen = "yes" if number == choice.candidate else ""
             yield _row([method, f"`{' '.join(settings)}`", scores, chosen])
+
+
+def _by_test(results: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Rows of all seeds, method by method."""
+    for method, runs in results.groupby("method", sort=False):
+        for test, rows in runs.groupby("test", sort=False):
+            yield str(method), str(test), rows
 
 
 def _difference(found: pd.DataFrame, method: str, test: str, reference: str, metric: str) -> str:

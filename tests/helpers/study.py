@@ -9,10 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from studies.run_scores import CENTRED, RunScores, Scored
+from studies.runs import Conditions
 
 from faceflow.metrics.au_scores import Evaluation, Prediction, evaluate
 from faceflow.report.result_files import per_au_frame, write_json, write_table
 
+CONDITIONS = Conditions(
+    images=Path("/faces"),
+    output=Path("/study"),
+    model="compact",
+    weights=None,
+    size=32,
+    steps=402,
+    jobs=1,
+    workers=0,
+    trainer="cpu",
+    centred=False,
+    overrides=("optimizer.weight_decay=0.1",),
+)
 AUS = ("AU1", "AU4", "AU12")
 
 

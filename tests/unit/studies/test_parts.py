@@ -8,24 +8,12 @@ import pytest
 from studies.label_files import write_label_files
 from studies.parts import all_parts, with_methods
 from studies.progress import Progress
-from studies.runs import Conditions, Run
+from studies.runs import Run
 
 from faceflow.config.composition import compose
 from faceflow.errors import DataError
+from tests.helpers.study import CONDITIONS
 
-CONDITIONS = Conditions(
-    images=Path("/faces"),
-    output=Path("/study"),
-    model="compact",
-    weights=None,
-    size=32,
-    steps=402,
-    jobs=1,
-    workers=0,
-    trainer="cpu",
-    centred=False,
-    overrides=("optimizer.weight_decay=0.1",),
-)
 PARTS = all_parts(CONDITIONS.images, CONDITIONS.output)
 RUNS = [
     Run(part, method, number, 3)

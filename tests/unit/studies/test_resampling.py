@@ -33,11 +33,11 @@ def test_resampled_scores_and_differences_are_those_of_sets_with_repeated_faces(
         cell: dataclasses.replace(scored, probability=rng.integers(0, 9, scored.truth.shape) / 8)
         for cell, scored in ours.items()
     }
-    resamples = Resamples([0, 1], WHO, count=40)
+    resamples = Resamples([0, 1], WHO, count=25)
     fast = [{cell: resamples.scores(cell[1], scored) for cell, scored in runs.items()} for runs in (ours, theirs)]
     for metric in ("f1_val", "ap"):
         slow = []
-        for draw in range(41):
+        for draw in range(26):
             drawn = {
                 test: dict(zip(sorted(names), resamples.subject_weights[test][draw], strict=True))
                 for test, names in WHO.items()

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from studies.parts import all_parts
 from studies.picture import draw_differences
 from studies.results import differences, results_frame, with_means
 from studies.run_scores import RunScores
+from studies.tables import Choice, report
 
 from faceflow.errors import DataError
-from tests.helpers.study import evaluation, random_scores, scores_of_run
+from tests.helpers.study import CONDITIONS, evaluation, random_scores, scores_of_run
 
 METHODS = ("supervised", "miro", "fixmatch")
 
@@ -83,6 +85,45 @@ def test_means_over_tests_stand_below_the_tests() -> None:
     assert results["test"].tolist()[-6:] == ["mean"] * 6
     one = results_frame(cells[:1])
     assert with_means(one).equals(one)
+
+
+def test_a_report_has_scores_differences_centred_scores_and_settings() -> None:
+    cells = [
+        dataclasses.replace(
+            each,
+            numbers={
+                **{"f1_val": 0.1 * number, "ap": 0.5, "seconds": 8, "pseudo_precision": np.nan},
+                **({} if each.centred is None else {"centred_ap": 0.75, "centred_f1_val": 0.25}),
+            },
+            protocol={"train": "3 subjects", "test": "2 subjects"},
+        )
+        for number, each in enumerate(runs(("studio",)))
+    ]
+    found = pd.DataFrame(
+        [
+            ("fixmatch", "studio", "supervised", "f1_val", 0.2, 0.01, -0.1, 0.5),
+            ("fixmatch", "studio", "raw", "ap", 0.25, 0.02, 0.125, 0.375),
+        ],
+        columns=["method", "test", "reference", "metric", "mean", "std", "low", "high"],
+    )
+    choices = {
+        method: Choice(candidate=1, tried=[[0.3, 0.25], [0.4, 0.5], [0.1, 0.125]])
+        for method in ("supervised", "fixmatch")
+    }
+    few = all_parts(Path("faces"), Path("study"))[0]
+    text = report(few, CONDITIONS, choices=choices, run_scores=cells, results=results_frame(cells), found=found)
+    lines = text.splitlines()
+    assert "- Train, seed 0: 3 subjects" in lines
+    assert any("3 candidates of every method" in line and "seeds 0 to 1;" in line for line in lines)
+    assert "| fixmatch | studio | 0.350 ± 0.212 | 0.500 ± 0.000 |  | +0.200 ± 0.010 [-0.100, +0.500] |  | 8 |" in lines
+    assert (
+        "| fixmatch | studio | 0.500 ± 0.000 | 0.750 ± 0.000 | +0.250 ± 0.020 [+0.125, +0.375] "
+        "| 0.350 ± 0.212 | 0.250 ± 0.000 |  |"
+    ) in lines
+    assert (
+        "| supervised | `average=ema average.decay=0.99 augment=medium optimizer.lr=5e-4` | 0.400 0.500 | yes |"
+        in lines
+    )
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from studies.runs import Conditions, Run
 from faceflow.errors import DataError
 from faceflow.metrics.subject_share import subject_share
 from faceflow.report.result_files import write_json
-from tests.helpers.study import evaluation, random_scores, write_test
+from tests.helpers.study import CONDITIONS, evaluation, random_scores, write_test
 
 HISTORY = """epoch,val/ap,val/subject_share,train/fixmatch/pseudo_precision,train/fixmatch/pseudo_precision/AU1
 0,0.3,0.5,0.6,0.1
@@ -22,19 +22,7 @@ HISTORY = """epoch,val/ap,val/subject_share,train/fixmatch/pseudo_precision,trai
 
 
 def conditions(folder: Path) -> Conditions:
-    return Conditions(
-        images=Path("faces"),
-        output=folder,
-        model="compact",
-        weights=None,
-        size=32,
-        steps=5,
-        jobs=1,
-        workers=0,
-        trainer="cpu",
-        centred=True,
-        overrides=(),
-    )
+    return dataclasses.replace(CONDITIONS, output=folder)
 
 
 def test_scores_are_read_as_they_were_scored(tmp_path: Path) -> None:
