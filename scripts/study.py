@@ -112,13 +112,13 @@ def _study(plan: _Plan, conditions: Conditions, pool: Executor, progress: Progre
         return read_run(run, conditions)
 
     scores = [each for found in pool.map(finish, chosen) for each in found]
-    results, found = results_frame(scores), differences(scores, part.references)
-    text = report(part, conditions, choices=choices, run_scores=scores, results=results, found=found)
+    results, compared = results_frame(scores), differences(scores, part.references)
+    text = report(part, conditions, choices=choices, run_scores=scores, results=results, compared=compared)
     files = conditions.output / part.name
     write_table(files.with_suffix(".csv"), results)
-    write_table(files.with_name(f"{part.name}_differences.csv"), found)
-    if not found.empty:
-        draw_differences(found, files.with_suffix(".png"), title=f"{part.name}: {part.question}")
+    write_table(files.with_name(f"{part.name}_differences.csv"), compared)
+    if not compared.empty:
+        draw_differences(compared, files.with_suffix(".png"), title=f"{part.name}: {part.question}")
     with whole_file(files.with_suffix(".md")) as partial:
         partial.write_text(text, encoding="utf-8")
     return text

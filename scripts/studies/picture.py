@@ -15,15 +15,15 @@ from studies.results import MEAN
 DPI = 150
 
 
-def draw_differences(found: pd.DataFrame, path: Path, *, title: str) -> None:
+def draw_differences(compared: pd.DataFrame, path: Path, *, title: str) -> None:
     """Draw the mean over seeds with its interval, in points of F1@val; of several tests, their mean is the darkest.
 
     Args:
-        found: from `differences`.
+        compared: from `differences`.
         path: of the PNG.
         title: headline.
     """
-    shown = found[(found["reference"] == BASELINE) & (found["metric"] == "f1_val")]
+    shown = compared[(compared["reference"] == BASELINE) & (compared["metric"] == "f1_val")]
     rows = [(str(row["method"]), str(row["test"]), row) for _, row in shown.iterrows()]
     figure = Figure(figsize=(6.4, 0.9 + 0.28 * len(rows)), facecolor="white", layout="constrained")
     axes = figure.add_subplot()

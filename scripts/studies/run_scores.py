@@ -23,14 +23,10 @@ CENTRED = "centred"  # entry, rows and columns of a test with center=subject
 _OF_EPOCH = {
     "val/subject_share": "val_subject_share",
     "train/subject_share": "train_subject_share",
-    "train/unlabeled_subject_share": "pool_subject_share",
+    "train/unlabeled_subject_share": "unlabeled_subject_share",
 }
 # Where the unlabelled faces have hidden labels.
-_OF_LABELS = (
-    "pseudo_precision",
-    "pseudo_recall",
-    "pseudo_negative_precision",
-)
+_OF_LABELS = ("pseudo_precision", "pseudo_recall", "pseudo_negative_precision")
 
 
 @dataclass(frozen=True, kw_only=True)

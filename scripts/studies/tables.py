@@ -45,7 +45,7 @@ def report(
     choices: Mapping[str, Choice],
     run_scores: Sequence[RunScores],
     results: pd.DataFrame,
-    found: pd.DataFrame,
+    compared: pd.DataFrame,
 ) -> str:
     """All of it.
 
@@ -55,13 +55,13 @@ def report(
         choices: by method.
         run_scores: all tests.
         results: their numbers, from `results_frame`.
-        found: from `differences`.
+        compared: from `differences`.
     """
     blocks = [
         [f"## {part.name}: {part.question}"],
         list(_protocol(conditions, choices, run_scores, results)),
-        list(_scores(part, with_means(results), found)),
-        list(_centred(with_means(results), found)),
+        list(_scores(part, with_means(results), compared)),
+        list(_centred(with_means(results), compared)),
         list(_settings(part, choices)),
     ]
     return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
@@ -102,21 +102,21 @@ def _protocol(
     yield f"- Differences: paired by seed, with 95 % intervals of {COUNT} resamples of seeds and of test subjects"
 
 
-def _scores(part: Part, results: pd.DataFrame, found: pd.DataFrame) -> Iterator[str]:
+def _scores(part: Part, results: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     shown = {name: header for name, header in HEADERS.items() if name in results}
-    references = [name for name in part.references if name in set(found["reference"])]
-    compared = [(metric, name) for name in references for metric in ("f1_val", "ap")]
-    gains = [f"{HEADERS[metric]} - {name}" for metric, name in compared]
+    references = [name for name in part.references if name in set(compared["reference"])]
+    pairs = [(metric, name) for name in references for metric in ("f1_val", "ap")]
+    gains = [f"{HEADERS[metric]} - {name}" for metric, name in pairs]
     yield from _head(["method", "test", *shown.values(), *gains, "s"])
     for method, test, rows in _by_test(results):
         cells = [_spread(rows[name]) for name in shown]
-        cells += [_difference(found, method, test, name, metric) for metric, name in compared]
+        cells += [_difference(compared, method, test, name, metric) for metric, name in pairs]
         yield _row([method, test, *cells, f"{rows['seconds'].mean():.0f}"])
 
 
-def _centred(results: pd.DataFrame, found: pd.DataFrame) -> Iterator[str]:
+def _centred(results: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     """Raw against centred scores of the methods that have both; nothing where none has."""
-    centred = set(found.loc[found["reference"] == RAW, "method"])
+    centred = set(compared.loc[compared["reference"] == RAW, "method"])
     if not centred:
         return
     yield "Centred by subject: the median of each test subject's scores was taken from them, without labels."
@@ -127,7 +127,7 @@ def _centred(results: pd.DataFrame, found: pd.DataFrame) -> Iterator[str]:
         cells = []
         for metric in ("ap", "f1_val"):
             cells += [_spread(rows[metric]), _spread(rows[f"{CENTRED}_{metric}"])]
-            cells.append(_difference(found, method, test, RAW, metric))
+            cells.append(_difference(compared, method, test, RAW, metric))
         yield _row([method, test, *cells])
 
 
@@ -146,13 +146,13 @@ def _by_test(results: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
             yield str(method), str(test), rows
 
 
-def _difference(found: pd.DataFrame, method: str, test: str, reference: str, metric: str) -> str:
-    same = (found["method"] == method) & (found["test"] == test)
-    rows = found[same & (found["reference"] == reference) & (found["metric"] == metric)]
+def _difference(compared: pd.DataFrame, method: str, test: str, reference: str, metric: str) -> str:
+    same = (compared["method"] == method) & (compared["test"] == test)
+    rows = compared[same & (compared["reference"] == reference) & (compared["metric"] == metric)]
     if rows.empty:
         return ""
     row = rows.iloc[0]
-    return f"{_spread_of(row['mean'], row['std'], '+')} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"{_spread_of(row['mean'], row['std'], '+')} [{row['low']:+z.3f}, {row['high']:+z.3f}]"
 
 
 def _spread(values: pd.Series[float]) -> str:
@@ -160,7 +160,7 @@ def _spread(values: pd.Series[float]) -> str:
 
 
 def _spread_of(mean: float, std: float, sign: str) -> str:
-    return f"{mean:{sign}.3f}" + (f" ± {std:.3f}" if np.isfinite(std) else "")
+    return f"{mean:{sign}z.3f}" + (f" ± {std:.3f}" if np.isfinite(std) else "")
 
 
 def _head(headers: Sequence[str]) -> Iterator[str]:

@@ -47,8 +47,8 @@ def write_benchmark(folder: Path) -> None:
             for frame in range(FRAMES):
                 subject, grades = f"S{SUBJECTS * place + number:03d}", rng.integers(0, 6, 2)
                 name = f"{domain}/{subject}_{frame}.png"
-                picture = np.full((32, 32, 3), 40 + 30 * grades[1], np.uint8) + rng.integers(0, 20, (32, 32, 3))
-                cv2.imwrite(str(folder / "crops" / name), picture)
+                picture = 40 + 30 * grades[1] + rng.integers(0, 20, (32, 32, 3))
+                cv2.imwrite(str(folder / "crops" / name), picture.astype(np.uint8))
                 rows.append((*grades, name, subject, domain, frame))
     columns = ["AU1", "AU12", "filename", "subject", "domain", "frame"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "labels.csv", index=False)

@@ -111,7 +111,7 @@ def test_a_report_has_scores_differences_centred_scores_and_settings() -> None:
         for method in ("supervised", "fixmatch")
     }
     few = all_parts(Path("faces"), Path("study"))[0]
-    text = report(few, CONDITIONS, choices=choices, run_scores=cells, results=results_frame(cells), found=found)
+    text = report(few, CONDITIONS, choices=choices, run_scores=cells, results=results_frame(cells), compared=found)
     lines = text.splitlines()
     assert "- Train, seed 0: 3 subjects" in lines
     assert any("3 candidates of every method" in line and "seeds 0 to 1;" in line for line in lines)
