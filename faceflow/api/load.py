@@ -67,8 +67,8 @@ def load(
         align: how faces are cut: "eyes", "box" or "jaanet"; default: as the training crops.
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
         same_detector: whether to refuse another detector than the one that found the training faces.
-        calibrate: "median" (of a person's video), "first:2s" (of its first two seconds) or a picture of the neutral
-            face: adds columns without what the person shows at rest.
+        calibrate: "median" (of a person's video), "running" (of its frames so far), "first:2s" (of its first two
+            seconds) or a picture of the neutral face: adds columns without what the person shows at rest.
         neutral_probability: an AU that is less probable than this at rest is left as it is.
         smooth: frames on either side over which estimates are averaged, in columns of their own.
         alias: column names: "none" (ours), "openface" or "pyfeat".

@@ -42,6 +42,7 @@ def test(
     overwrite: bool | None = None,
     data: str | Sequence[str] | None = None,
     baseline: str | Path | None = None,
+    center: str | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
     subset: str | None = None,
@@ -63,6 +64,7 @@ def test(
         overwrite: whether the results of an earlier test in `output` are replaced.
         data: data sets; see `faceflow.train`.
         baseline: another model on the same faces: "built_in", or an exported file.
+        center: "subject", to give every score also centred by person.
         labels: CSV of your own labels.
         images: folder of its faces.
         subset: "unseen" persons only, or "all".
@@ -81,6 +83,7 @@ def test(
         "onnx": onnx,
         "data": data,
         "baseline": baseline,
+        "center": center,
         "data.labels": labels,
         "data.images": images,
         "subset": subset,

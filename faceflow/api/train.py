@@ -61,6 +61,7 @@ def train(
     seed: int | None = None,
     max_epochs: int | None = None,
     baseline: str | Path | None = None,
+    center: str | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     config_dir: str | Path | None = None,
@@ -95,6 +96,7 @@ def train(
         seed: of weights, splits of batches and augmentation.
         max_epochs: length of the training.
         baseline: another model on the tested faces: "built_in", or an exported file.
+        center: "subject", to give every score of the test also centred by person.
         batch_size: labelled faces per step.
         workers: loader processes; 0 loads in this one.
         config_dir: folder with configs of your own, as `--config-dir`.
@@ -120,6 +122,7 @@ def train(
         "seed": seed,
         "trainer.max_epochs": max_epochs,
         "baseline": baseline,
+        "center": center,
         "loader.batch_size": batch_size,
         "loader.workers": workers,
         "resume": resume,

@@ -9,7 +9,16 @@ from pathlib import Path
 
 CHECKPOINTS = ("checkpoints/*.ckpt", "hpc_ckpt_*.ckpt")  # the second: Lightning's, of a job that Slurm stopped
 _FOLDS = ("folds.csv", "folds.txt", "folds_per_au.csv")
-_SCORES = ("metrics.json", "per_au.csv", "predictions.csv", *_FOLDS, "report.html", "results.png", "pictures")
+_SCORES = (
+    "metrics.json",
+    "per_au.csv",
+    "predictions.csv",
+    "views.csv",
+    *_FOLDS,
+    "report.html",
+    "results.png",
+    "pictures",
+)
 _RECORDS = ("metrics.csv", "config.yaml", "data.txt", "split.csv", "tracking.json", "transforms.png", "fit-profile.txt")
 _LOGS = ("tensorboard", "steps", "train.log", "test.log", "train_ddp_process_*.log")
 

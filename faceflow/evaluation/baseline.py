@@ -134,6 +134,7 @@ def score_baseline(
         pipeline=baseline.pipeline,
         loading=loading,
         bootstrap=bootstrap,
+        center=None,
     )
     return BaselineScores(name=baseline.name, model=model, evaluations=scores.evaluations)
 

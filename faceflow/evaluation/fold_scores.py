@@ -15,15 +15,16 @@ from faceflow.aus import description, sort_key
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable
+from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.pooled import Pooled, pool_tests
 from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.metrics.metric import Place, columns_in
+from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
-from faceflow.report.result_files import marked, write_json, write_table
+from faceflow.report.result_files import by_model, marked, write_json, write_table
 
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
 
@@ -80,34 +81,69 @@ def report_folds(
     records = [read_record(fold.folder) for fold in finished]
     shown = [column.name for column in columns_in(Place.FOLDS) if graded or not column.metric.graded]
     metrics = shown if tested else []
-    folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
-    pooled = _pooled(finished, records, bootstrap) if tested else {}
-    overall = {name: _aggregate(name, None, [fold.scores[name] for fold in folds], pooled) for name in folds[0].scores}
-    per_au = _per_au(folds, pooled)
+    found = {"tested": _sum_up(finished, records, metrics, bootstrap)}
+    if tested and all(CENTRED in record for record in records):
+        centred = [record | {"test": record[CENTRED]["test"]} for record in records]
+        found[CENTRED] = _sum_up(finished, centred, metrics, bootstrap, centred=True)
     best = float(np.mean([record["monitor"]["best"] for record in records]))
-    tables = _tables(folds, overall, per_au, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
+    tables = [
+        table
+        for name, each in found.items()
+        for table in _tables(each, centred=name == CENTRED, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
+    ]
     print_lines("")
     print_tables(*tables, saved_to=output / "folds.txt")
-    write_table(output / "folds.csv", marked(_folds_frame(folds, overall, unit), protocol))
-    if per_au:
-        write_table(output / "folds_per_au.csv", marked(_aus_frame(folds, per_au), protocol))
+    frames = {name: _folds_frame(each, unit) for name, each in found.items()}
+    write_table(output / "folds.csv", marked(by_model(frames), protocol))
+    if tested:
+        frames = {name: _aus_frame(each) for name, each in found.items()}
+        write_table(output / "folds_per_au.csv", marked(by_model(frames), protocol))
     content = {
         "monitor": {"metric": monitor, "best": best},
         "run": run_record(seed=context.seed, protocol=protocol, data={}, started=started),
         "protocol": protocol,
-        "folds": {fold.name: record for fold, record in zip(folds, records, strict=True)},
+        "folds": {fold.name: record for fold, record in zip(finished, records, strict=True)},
         "bootstrap": {"resamples": bootstrap.resamples, "seed": bootstrap.seed},
-        **summary_rows(overall),
-        "per_au": {metric: {au: one.to_dict() for au, one in column.items()} for metric, column in per_au.items()},
+        **found["tested"].to_dict(),
+        **({CENTRED: found[CENTRED].to_dict()} if CENTRED in found else {}),
     }
     if context.pictures:
         folders = {fold.name: fold.folder for fold in finished}
         print_lines(f"Report: {report_protocol(context, content, tables=tables, folds=folders)}")
     write_json(output / "metrics.json", content)
     mark = " (legacy)" if "legacy" in protocol else ""
-    files = "folds.csv, folds_per_au.csv" if per_au else "folds.csv"
+    files = "folds.csv, folds_per_au.csv" if tested else "folds.csv"
     print_lines(f"Mean of the best {monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
     return best
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Summary:
+    """Scores of the folds, metric -> those of means over AUs, and metric -> AU -> those of the AU."""
+
+    folds: Sequence[FoldScores]
+    overall: Mapping[str, Aggregate]
+    per_au: Mapping[str, Mapping[str, Aggregate]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for metrics.json."""
+        per_au = {metric: {au: one.to_dict() for au, one in column.items()} for metric, column in self.per_au.items()}
+        return {**summary_rows(self.overall), "per_au": per_au}
+
+
+def _sum_up(
+    finished: Sequence[FinishedFold],
+    records: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str],
+    bootstrap: Bootstrap,
+    *,
+    centred: bool = False,
+) -> _Summary:
+    """Sum up the tests of `records`; without `metrics` their validations."""
+    folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
+    pooled = _pooled(finished, records, bootstrap, centred=centred) if metrics else {}
+    overall = {name: _aggregate(name, None, [fold.scores[name] for fold in folds], pooled) for name in folds[0].scores}
+    return _Summary(folds=folds, overall=overall, per_au=_per_au(folds, pooled))
 
 
 def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str]) -> FoldScores:
@@ -137,12 +173,12 @@ def _evaluation(fold: FinishedFold, record: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _pooled(
-    finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], bootstrap: Bootstrap
+    finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], bootstrap: Bootstrap, *, centred: bool
 ) -> _PooledScores:
     """Scores of the predictions of all folds together."""
     rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
     thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
-    pooled = pool_tests([fold.folder for fold in finished], thresholds)
+    pooled = pool_tests([fold.folder for fold in finished], thresholds, centred=centred)
     return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
 
 
@@ -162,44 +198,40 @@ def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dic
     }
 
 
-def _tables(
-    folds: Sequence[FoldScores],
-    overall: Mapping[str, Aggregate],
-    per_au: Mapping[str, Mapping[str, Aggregate]],
-    *,
-    unit: str,
-    protocol: Mapping[str, str],
-    resamples: int,
-) -> list[Table]:
+def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str, str], resamples: int) -> list[Table]:
     """One row per fold; below it one row per AU, of F1 and, where intensities were learned, ICC."""
+    folds, overall, per_au = found.folds, found.overall, found.per_au
     title = f"{'Legacy test' if 'legacy' in protocol else 'Test'} by {unit}"
-    caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
+    how = f", {CENTRED} by subject" if centred else ""
+    said = {**protocol, CENTRED: OVER_FOLDS} if centred else protocol
+    caption = "; ".join(f"{key}: {text}" for key, text in said.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
     pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested persons"
-    tables = [folds_table(folds, overall, title=title, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
+    tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     f1 = "f1_0.5" if "legacy" in protocol else "f1_val"
     for metric in [name for name in (f1, "icc") if name in per_au]:
-        tables.append(aus_table(per_au[metric], overall[metric], metric=metric, folds=names, caption=note))
+        title = f"{header_of(metric)} by AU{how}"
+        tables.append(aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=note))
     return tables
 
 
-def _folds_frame(folds: Sequence[FoldScores], overall: Mapping[str, Aggregate], unit: str) -> pd.DataFrame:
+def _folds_frame(found: _Summary, unit: str) -> pd.DataFrame:
     column = unit.replace(" ", "")
     rows: list[dict[str, Any]] = [
         {column: fold.name, "images": fold.images, "persons": fold.persons, "aus": fold.aus, **fold.scores}
-        for fold in folds
+        for fold in found.folds
     ]
-    rows += [{column: label, **scores} for label, scores in summary_rows(overall).items()]
+    rows += [{column: label, **scores} for label, scores in summary_rows(found.overall).items()]
     return pd.DataFrame(rows).astype(dict.fromkeys(("images", "persons", "aus"), "Int64"))
 
 
-def _aus_frame(folds: Sequence[FoldScores], per_au: Mapping[str, Mapping[str, Aggregate]]) -> pd.DataFrame:
-    names = [fold.name for fold in folds]
+def _aus_frame(found: _Summary) -> pd.DataFrame:
+    names = [fold.name for fold in found.folds]
     rows = [
         {"metric": metric, "au": au, "description": description(au)}
         | {**dict(zip(names, aggregate.values, strict=True)), **aggregate.to_dict()}
-        for metric, column in per_au.items()
+        for metric, column in found.per_au.items()
         for au, aggregate in column.items()
     ]
     return pd.DataFrame(rows)

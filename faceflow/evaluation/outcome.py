@@ -17,6 +17,7 @@ from faceflow.config.running_job import choices, sweep_folder
 from faceflow.data.sources import SPLITS
 from faceflow.data.splits import Tables
 from faceflow.errors import ConfigError
+from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.curves import precision_recall
@@ -28,7 +29,7 @@ from faceflow.tracking.mlflow_tracker import MLflowTracker
 from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked
 from faceflow.tracking.wandb_tracker import WandbTracker
 
-RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "metrics.csv")
+RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "views.csv", "metrics.csv")
 PICTURES = ("*.png", "pictures/*.png", "report.html")  # any of them may show faces
 
 
@@ -67,6 +68,8 @@ def describe(context: RunContext, *, resume: str | None, fingerprints: Mapping[s
 def test_outcome(scores: TestScores) -> Outcome:
     """Scores and curves of a test."""
     results, named = scores.results, scores.scorer.named("test", scores.evaluations)
+    if scores.centred is not None:
+        named |= scores.scorer.named(f"test_{CENTRED}", scores.centred.evaluations)
     tuned, occurrence = np.isfinite(scores.pooled.columns["threshold_val"]), occurrence_confusion(results)
     grades = None if results.intensity is None else intensity_confusion(results)
     return Outcome(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 from faceflow.errors import DataError
+from faceflow.evaluation.centred import CENTRED
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
 
@@ -64,12 +65,15 @@ class PooledTest:
         return by_au | {None: Pooled(float(mean.value), float(mean.low), float(mean.high))}
 
 
-def pool_tests(folders: Sequence[Path], thresholds: Sequence[Mapping[str, float | None]]) -> PooledTest:
+def pool_tests(
+    folders: Sequence[Path], thresholds: Sequence[Mapping[str, float | None]], *, centred: bool = False
+) -> PooledTest:
     """Read the predictions of finished folds.
 
     Args:
         folders: of the folds.
         thresholds: of each fold, by AU.
+        centred: whether to take those centred by subject.
 
     Raises:
         DataError: the predictions of a fold are gone or damaged.
@@ -83,14 +87,15 @@ def pool_tests(folders: Sequence[Path], thresholds: Sequence[Mapping[str, float 
         parts = (frame.reindex(columns=columns) for frame in frames)  # NaN where a column is absent
         return np.concatenate([part.to_numpy(np.float64, na_value=np.nan) for part in parts])
 
+    ending = f"_{CENTRED}" if centred else ""
     cuts = [[np.nan if (cut := own.get(au)) is None else cut for au in aus] for own in thresholds]
     return PooledTest(
         persons=np.concatenate([frame.index.to_numpy() for frame in frames]),
         aus=aus,
-        probability=together(_PROBABILITY),
+        probability=together(_PROBABILITY + ending),
         occurs=together(_OCCURS),
         thresholds=np.repeat(cuts, [len(frame) for frame in frames], axis=0),
-        intensity=together(_INTENSITY),
+        intensity=together(_INTENSITY + ending),
         graded=together(""),
     )
 

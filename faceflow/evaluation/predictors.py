@@ -98,7 +98,7 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
             f"instead of {ours.get(key)}); name the checkpoint that it comes from, or leave it out"
         )
     if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
-        payload.thresholds = dict(contract.thresholds)
+        payload.thresholds, payload.centring = dict(contract.thresholds), contract.centring
     return predictor, payload
 
 
@@ -124,4 +124,12 @@ def payload_of(contract: ModelContract, *, source: str) -> Payload:
     except (ConfigError, CheckpointError, TypeError, LookupError) as error:
         raise ExportError(f"{source}: {error}") from error
     protocol, thresholds = {"split": "unknown", **contract.protocol}, dict(contract.thresholds)
-    return Payload(spec=spec, protocol=protocol, seen=[], config={}, versions={}, thresholds=thresholds)
+    return Payload(
+        spec=spec,
+        protocol=protocol,
+        seen=[],
+        config={},
+        versions={},
+        thresholds=thresholds,
+        centring=contract.centring,
+    )

@@ -13,6 +13,7 @@ from rich.table import Table
 from faceflow.config.stored import config_text
 from faceflow.console import number
 from faceflow.data.splits import Tables
+from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.data_summary import summarize
 from faceflow.evaluation.run_context import RunContext
 from faceflow.metrics.metric import Place, columns_in, header_of
@@ -127,11 +128,14 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
     graded = summary.get("valid_aus_icc", summary["valid_aus"])
     other = "" if graded == summary["valid_aus"] else f"ICC: {graded:.0f}"
     yield "AUs scored", (f"{summary['valid_aus']:.0f} of {len(pooled['per_au'])}", other)
+    centred = list(content[CENTRED]["test"].values())[-1]["summary"] if CENTRED in content else {}
     for column in columns_in(Place.HEADLINE):
         if summary.get(column.name) is not None:
             low, high = (summary.get(f"{column.name}_{bound}") for bound in ("low", "high"))
-            interval = f"95 %: {number(low)} to {number(high)}" if None not in (low, high) else ""
-            yield column.header, (number(summary[column.name]), interval)
+            below = [f"95 %: {number(low)} to {number(high)}"] if None not in (low, high) else []
+            if (score := centred.get(column.name)) is not None and np.isfinite(score):
+                below.append(f"{CENTRED}: {number(score)}")
+            yield column.header, (number(summary[column.name]), "; ".join(below))
 
 
 def _legacy(protocol: Mapping[str, str]) -> list[str]:

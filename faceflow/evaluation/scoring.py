@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from faceflow.aus import joined, side_of
+from faceflow.centring import Centring, Rest, centred_by_subject, usual_rest
 from faceflow.data.assembly import POOLED
 from faceflow.data.labels import Truth
 from faceflow.data.sources import FaceTable
@@ -79,8 +80,8 @@ class SplitScorer:
         self.threshold = threshold
         starts = np.cumsum([0, *(len(table) for table in tables)])
         self.total = int(starts[-1])
-        self.named_rows = np.concatenate([np.full(len(table), table.has_subjects) for table in tables])
-        self.persons = np.concatenate([table.persons for table in tables])
+        self.subjects = _subjects(tables)
+        self.known = np.concatenate([np.full(len(table), table.has_subjects) for table in tables])
         self.sets = [
             _scored_set(spec, table.name, [table], np.arange(start, start + len(table)))
             for table, start in zip(tables, starts, strict=False)
@@ -140,8 +141,8 @@ class SplitScorer:
             rows: row numbers that were predicted, (M,).
             prediction: of these rows, (M, A).
         """
-        known = self.named_rows[rows]
-        return macro(subject_share(prediction.probability[known], self.persons[rows][known]))
+        known = self.known[rows]
+        return macro(subject_share(prediction.probability[known], self.subjects[rows][known]))
 
     def tune(self, rows: NDArray[np.intp], prediction: Prediction) -> dict[str, float]:
         """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""
@@ -154,6 +155,25 @@ class SplitScorer:
             cuts = tuned_thresholds(merged, scored.truth.occurrence, scored.truth.observed & seen)
             thresholds |= {au: float(cut) for au, cut in zip(scored.groups, cuts, strict=True) if np.isfinite(cut)}
         return thresholds
+
+    def centre(self, rows: NDArray[np.intp], prediction: Prediction, usual: Rest) -> Prediction:
+        """Centre a prediction of some rows by the subjects on them, see `faceflow.centring`."""
+        found = centred_by_subject(prediction, self.subjects[rows], usual)
+        return Prediction(probability=found.probability, intensity=found.intensity)
+
+    def centring(self, rows: NDArray[np.intp], prediction: Prediction) -> Centring | None:
+        """The constants of centred scores, and their thresholds of the best F1.
+
+        None where no subject is known, or where thresholds are not to be tuned.
+        """
+        usual = usual_rest(prediction, self.subjects[rows])
+        if usual is None or self.threshold is not None:
+            return None
+        logit, intensity = (
+            {} if values is None else dict(zip(self.spec.aus, values.tolist(), strict=True)) for values in usual
+        )
+        thresholds = self.tune(rows, self.centre(rows, prediction, usual))
+        return Centring(thresholds=thresholds, logit=logit, intensity=intensity)
 
     def merged(
         self, scored: ScoredSet, rows: NDArray[np.intp], prediction: Prediction
@@ -170,6 +190,19 @@ class SplitScorer:
             probability=placed(prediction.probability), intensity=None if intensity is None else placed(intensity)
         )
         return merge_sides(whole, self.spec.aus, scored.groups), np.isin(scored.rows, rows)[:, None]
+
+
+def _subjects(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
+    """A number for the subject on each row, (N,): where a data set names none, each row is of a subject of its own.
+
+    In two data sets a subject counts as two, as scores of one do not change with what else is tested.
+    """
+    numbers, count = [np.empty(0, np.intp)], 0
+    for table in tables:
+        own = np.unique(table.persons, return_inverse=True)[1] if table.has_subjects else np.arange(len(table))
+        numbers.append(own + count)
+        count += len(table)
+    return np.concatenate(numbers)
 
 
 def _scored_set(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
+from faceflow.evaluation.centred import CENTRED, centred_test
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -32,12 +33,14 @@ from faceflow.evaluation.record import fingerprints, run_record
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.evaluation.test_report import publish_test
 from faceflow.evaluation.testing import test_network
+from faceflow.evaluation.view_costs import MeasuredViews
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
+from faceflow.views import EVAL
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ def test(config: DictConfig) -> TestResult:
         spec = predictor.spec
         baseline = _baseline(config)
         config = with_image_size(config, spec.image_size)
-        context = _context(config)
+        context, views = _context(config), _views(config, spec.inputs)
 
         tables, note = _choose_faces(config, payload, levels=spec.levels)
         splits = {"test": apart_by_split(tables)}
@@ -85,16 +88,28 @@ def test(config: DictConfig) -> TestResult:
         payload.protocol |= describe_protocol(splits, rule=payload.protocol["split"]) | note
         if baseline is not None:
             payload.protocol |= check_baseline(baseline, spec, splits["test"])
+        center = centred_test(config.get("center"), payload.centring, splits["test"])
+        if center is not None:
+            payload.protocol |= {CENTRED: center.protocol}
         data = data_tables(summarize(splits, spec.aus), spec.aus)
         print_tables(*data)
 
         loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
         scores = test_network(
-            predictor, payload.thresholds, splits["test"], pipeline=pipeline, loading=loading, bootstrap=bootstrap
+            predictor,
+            payload.thresholds,
+            splits["test"],
+            pipeline=pipeline,
+            loading=loading,
+            bootstrap=bootstrap,
+            center=center,
         )
         compared = None
         if baseline is not None:
             compared = score_baseline(baseline, scores, loading=loading, bootstrap=bootstrap)
+        costs = None
+        if views is not None:
+            costs = views.measure(predictor, payload.thresholds, splits["test"], loading=loading)
         settle()
         save_tables(*data, path=output / DATA)
         prints = fingerprints(splits)
@@ -111,6 +126,7 @@ def test(config: DictConfig) -> TestResult:
                 splits=splits,
                 extra={**tested, "run": record},
                 baseline=compared,
+                views=costs,
             )
     return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 
@@ -127,6 +143,14 @@ def _baseline(config: DictConfig) -> Baseline | None:
         return eval_pipeline(plain(with_image_size(config, pixels).transforms))
 
     return open_baseline(config.baseline, pipeline=pipeline)
+
+
+def _views(config: DictConfig, inputs: Sequence[str]) -> MeasuredViews | None:
+    """The views whose cost is asked for."""
+    if not config.views:
+        return None
+    transforms = plain(config.transforms)
+    return MeasuredViews(plain(config.views), transforms[EVAL], faces=config.view_faces, inputs=inputs)
 
 
 def _context(config: DictConfig) -> RunContext:

@@ -13,14 +13,18 @@ from lightning.pytorch.loggers import Logger
 from faceflow.console import print_lines, print_tables
 from faceflow.data.splits import Tables
 from faceflow.evaluation.baseline import BaselineScores
+from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.testing import TestScores
+from faceflow.evaluation.view_costs import ViewCosts, draw_costs
+from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.pictures import draw_pictures
-from faceflow.report.result_files import marked, per_au_frame, write_json, write_table
+from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.tables import results_table
+from faceflow.report.view_costs import views_frame, views_table
 
 
 def report_test(
@@ -32,6 +36,7 @@ def report_test(
     splits: Tables,
     extra: Mapping[str, Any],
     baseline: BaselineScores | None = None,
+    views: ViewCosts | None = None,
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -43,27 +48,39 @@ def report_test(
         splits: all data of the run, for the report.
         extra: further entries of metrics.json.
         baseline: scores of another model on the same faces, which stand beside these.
+        views: what they cost this network, in a table, views.csv and pictures of their own.
     """
-    output = context.output
-    write_table(output / "per_au.csv", marked(_per_au(scores, baseline), payload.protocol))
+    output, centred, beside = context.output, scores.centred, _beside(scores, baseline)
+    per_au = {name: per_au_frame(each) for name, each in {"tested": scores.evaluations, **beside}.items()}
+    write_table(output / "per_au.csv", marked(by_model(per_au), payload.protocol))
     write_table(output / "predictions.csv", _prediction_frame(scores))
     shown = [
         results_table(
             evaluation,
             title=f"{title}: {name}",
             protocol=payload.protocol,
-            baseline=None if baseline is None else (baseline.name, baseline.evaluations[name]),
+            beside={other: evaluations[name] for other, evaluations in beside.items()},
+            note="" if centred is None else centred.line(name),
         )
         for name, evaluation in scores.evaluations.items()
     ]
+    if views is not None:
+        write_table(output / "views.csv", views_frame(views.scores))
+        shown.append(views_table(views.scores, protocol=payload.protocol))
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": by_set}
+    if centred is not None:
+        content[CENTRED] = centred.to_dict()
     if baseline is not None:
         content["baseline"] = baseline.to_dict(scores.evaluations)
+    if views is not None:
+        content["views"] = views_frame(views.scores).to_dict("records")
     if context.pictures:
         pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
+        if views is not None:
+            pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         aus = payload.spec.aus
         page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
@@ -83,22 +100,20 @@ def publish_test(
     splits: Tables,
     extra: Mapping[str, Any],
     baseline: BaselineScores | None,
+    views: ViewCosts | None = None,
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
     `checkpoint` is the file that trackers keep of a training; None for a test alone.
     """
-    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline)
+    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline, views=views)
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
 
 
-def _per_au(scores: TestScores, baseline: BaselineScores | None) -> pd.DataFrame:
-    """Scores by data set and AU; with a baseline, a first column says whose."""
-    tested = per_au_frame(scores.evaluations)
-    if baseline is None:
-        return tested
-    frames = {"tested": tested, baseline.name: per_au_frame(baseline.evaluations)}
-    return pd.concat(frames, names=["model"]).reset_index(level="model").reset_index(drop=True)
+def _beside(scores: TestScores, baseline: BaselineScores | None) -> dict[str, Mapping[str, Evaluation]]:
+    """Scores that stand beside those of the network, by the name of their rows."""
+    beside = {} if scores.centred is None else {CENTRED: scores.centred.evaluations}
+    return beside if baseline is None else {**beside, baseline.name: baseline.evaluations}
 
 
 def _prediction_frame(scores: TestScores) -> pd.DataFrame:
@@ -117,4 +132,9 @@ def _prediction_frame(scores: TestScores) -> pd.DataFrame:
         columns[f"{au}_occurs"] = pd.array(occurrence, dtype="Int8")
         if np.isfinite(truth.intensity[:, column]).any():
             columns[au] = truth.intensity[:, column]
+        if scores.centred is not None:
+            centred = scores.centred.prediction
+            columns[f"{au}_prob_{CENTRED}"] = centred.probability[:, column].astype(np.float32)
+            if centred.intensity is not None:
+                columns[f"{au}_int_{CENTRED}"] = centred.intensity[:, column].astype(np.float32)
     return pd.DataFrame(columns)

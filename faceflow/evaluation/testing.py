@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,19 +16,20 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import LoaderError
+from faceflow.evaluation.centred import CentredScores, CentredTest, score_centred
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
 from faceflow.models.faces import Faces
-from faceflow.progress import progress_bar
+from faceflow.progress import Bar, progress_bar
 from faceflow.report.example_faces import Results
 from faceflow.views import EVAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestScores:
-    """Scores per data set, and the decoded predictions of all rows of the tested tables."""
+    """Scores per data set, and the decoded predictions of all rows of the tested tables; `centred` ones if asked."""
 
     __test__ = False  # not a pytest class
 
@@ -35,6 +37,7 @@ class TestScores:
     scorer: SplitScorer
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
+    centred: CentredScores | None = None
 
     @property
     def pooled(self) -> Evaluation:
@@ -54,6 +57,7 @@ class TestScores:
             intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
             persons=[str(person) for table in self.tables for person in table.persons],
             files=[str(file) for table in self.tables for file in table.files],
+            centred=None if self.centred is None else self.centred.evaluations[self.scorer.pooled.name],
         )
 
 
@@ -65,10 +69,13 @@ def test_network(
     pipeline: Pipeline,
     loading: Loading,
     bootstrap: Bootstrap | None,
+    center: CentredTest | None,
+    bar: Bar | None = None,  # noqa: PT028
 ) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
-    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals.
+    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. With `center` the
+    scores are given once more, centred. `bar` counts the faces; without one there is a bar of its own.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
@@ -82,31 +89,35 @@ def test_network(
         drop_last=False,
     )
     check_shared_memory([loader])
-    rows, outputs = predict(predictor, loader)
+    own = progress_bar("Testing", len(dataset), unit="faces") if bar is None else nullcontext(bar)
+    with own as counted:
+        rows, outputs = predict(predictor, loader, counted)
     scorer = SplitScorer(tables, spec)
     prediction, _ = scorer.merged(scorer.pooled, rows, outputs)
     evaluations = scorer.score(rows, outputs, thresholds)
     if bootstrap is not None:
         evaluations = with_intervals(evaluations, scorer, tables, rows, outputs, bootstrap)
-    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction)
+    centred = None
+    if center is not None:
+        centred = score_centred(center, scorer, tables, rows, outputs, evaluations, bootstrap)
+    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction, centred=centred)
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]
 
 
-def predict(predictor: Predictor, loader: Loader) -> tuple[NDArray[np.intp], Prediction]:
-    """Row numbers (N,) and predictions (N, A) of a loader.
+def predict(predictor: Predictor, loader: Loader, bar: Bar) -> tuple[NDArray[np.intp], Prediction]:
+    """Row numbers (N,) and predictions (N, A) of a loader, counted by a bar.
 
     Raises:
         LoaderError: one of its processes died or gave no batch.
     """
     rows, predictions = [], []
     try:
-        with progress_bar("Testing", len(loader.sampler), unit="faces") as bar:  # type: ignore[arg-type]
-            for batch in loader:
-                rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
-                predictions.append(predictor(*Faces.of(batch, EVAL)))
-                bar.advance(len(batch["index"]))
+        for batch in loader:
+            rows.append(batch["index"].numpy().copy())  # not shared memory, which would be taken until the end
+            predictions.append(predictor(*Faces.of(batch, EVAL)))
+            bar.advance(len(batch["index"]))
     except Exception as error:
         if lost := explain_loss(error, loader.num_workers):
             raise LoaderError(lost) from error

@@ -34,6 +34,7 @@ def describe_model(
         occurrence_min=spec.occurrence_min,
         label_meaning=_meaning(payload),
         thresholds=payload.thresholds,
+        centring=payload.centring,
         image_size=spec.image_size,
         mean=spec.mean,
         std=spec.std,

@@ -91,7 +91,9 @@ def measure_cost(
     """Test both on all faces of some tables."""
 
     def pooled(predictor: Predictor) -> Evaluation:
-        return test_network(predictor, thresholds, tables, pipeline=pipeline, loading=loading, bootstrap=None).pooled
+        return test_network(
+            predictor, thresholds, tables, pipeline=pipeline, loading=loading, bootstrap=None, center=None
+        ).pooled
 
     faces = ", ".join(f"{table.name} ({len(table)} images)" for table in tables)
     return PrecisionCost.between(pooled(full), pooled(low), faces=faces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
@@ -36,17 +36,24 @@ class Table:
             (MM:SS), Identity; then ours, with the decision as `AU01_occ`.
         suffixes: of the estimates, "" first.
         groups: of columns, aus or those of `face_columns`, in their order.
+        centred: suffixes of centred estimates, which have thresholds of their own.
 
     Raises:
         ConfigError: unknown alias.
     """
 
     def __init__(
-        self, contract: ModelContract, *, alias: str, suffixes: Sequence[str], groups: Sequence[str] = (AUS,)
+        self,
+        contract: ModelContract,
+        *,
+        alias: str,
+        suffixes: Sequence[str],
+        groups: Sequence[str] = (AUS,),
+        centred: Collection[str] = (),
     ) -> None:
         check_choice(alias, key="alias", options=ALIASES)
         self.contract = contract
-        self.suffixes = tuple(suffixes)
+        self.suffixes, self.centred = tuple(suffixes), frozenset(centred)
         theirs, names = _THEIRS[alias]
         aus = [self._au_column(index, kind, suffix) for suffix in suffixes for index, kind in self._kinds()]
         if alias != "none":
@@ -62,6 +69,10 @@ class Table:
             cells = (column.cell(frame, face) for column in self.columns)
             yield [None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in cells]
 
+    def contract_of(self, suffix: str) -> ModelContract:
+        """The contract whose thresholds decide on the estimates of a suffix."""
+        return self.contract.centred if suffix in self.centred else self.contract
+
     def _kinds(self) -> Iterator[tuple[int, str]]:
         for index in range(len(self.contract.aus)):
             yield index, "_prob"
@@ -71,7 +82,7 @@ class Table:
 
     def _au_column(self, index: int, kind: str, suffix: str) -> Column:
         au = self.contract.aus[index]
-        threshold = threshold_of(self.contract, au)
+        threshold = threshold_of(self.contract_of(suffix), au)
 
         def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
             found = face.estimates.get(suffix)

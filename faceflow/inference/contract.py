@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from faceflow.aus import check_aus, joined
+from faceflow.centring import Centring
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
@@ -31,13 +32,14 @@ class ModelContract:
     """The metadata of an exported model.
 
     `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
-    `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them.
-    `inputs` are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say
-    how these are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied
-    inside the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by
-    which training faces were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow
-    version, git revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32,
-    fp16, fp16_stored, int8_stored, int8, int8_static), a `licence` note.
+    `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them;
+    `centring` says the same of centred scores, None where validation named no subjects. `inputs` are those of the
+    graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these are read, as
+    `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside the graph and
+    kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces
+    were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git revision),
+    `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16, fp16_stored,
+    int8_stored, int8, int8_static), a `licence` note.
 
     Fields without a default decide numbers; every file has them.
     """
@@ -51,6 +53,7 @@ class ModelContract:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     backbone: str | None
+    centring: Centring | None = None
     inputs: tuple[str, ...] = (IMAGES,)
     features: Mapping[str, Any] = field(default_factory=dict)
     fusion: float = 0.5
@@ -72,6 +75,11 @@ class ModelContract:
     def shown(self) -> dict[str, int]:
         """AUs that pictures, events and summaries show, and their numbers: without the sides of those given joined."""
         return {au: index for index, au in enumerate(self.aus) if joined(au) == au or joined(au) not in self.aus}
+
+    @property
+    def centred(self) -> Self:
+        """The same with thresholds of centred scores, where it has them, in the place of those of raw ones."""
+        return self if self.centring is None else dataclasses.replace(self, thresholds=self.centring.thresholds)
 
     def to_json(self) -> str:
         """Text for the file."""
@@ -116,6 +124,9 @@ class ModelContract:
         try:
             contract = cls(**values)
             check_aus(contract.aus, key="aus")
+            if contract.centring is not None:
+                centring = Centring.from_dict(contract.centring, aus=contract.aus, graded=contract.levels > 1)
+                contract = dataclasses.replace(contract, centring=centring)
             # Counted first: `levels` of a stranger's file may be huge.
             counted = contract.levels == (len(contract.cutpoints) or 1)
             if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:

@@ -12,6 +12,7 @@ import faceflow
 from faceflow.built_in.models import built_in_name
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
+from faceflow.inference.contract import ModelContract
 from faceflow.inference.decision import threshold_of
 from faceflow.inference.event_table import EVENT_FIELDS
 from faceflow.inference.frames import FoundSources
@@ -29,6 +30,7 @@ _AU_MEANINGS = {
     "_cal": "after calibration to the person",
     "_smooth": "mean over neighbouring frames",
 }
+_CENTRED = "centred: the person's median is taken away and a constant of the AU added; by thresholds_cal"
 
 
 def describe(
@@ -69,13 +71,16 @@ def describe(
         "aus": list(contract.aus),
         "label_meaning": contract.label_meaning,
         "levels": contract.levels,
-        "thresholds": {au: threshold_of(contract, au) for au in contract.aus},
+        "thresholds": _thresholds(contract),
+        **({"thresholds_cal": _thresholds(contract.centred)} if table.centred else {}),
         "sources": [{"name": each.name, "fps": each.fps, "frames": each.count or None} for each in found.sources],
         "passed_over": dict(found.files.passed_over) if found.files else {},
         "crop": crop,
         "settings": settings,
         "columns": [column.name for column in table.columns],
-        "meaning": {column.name: column.meaning for column in table.columns if column.meaning} | _AU_MEANINGS,
+        "meaning": {column.name: column.meaning for column in table.columns if column.meaning}
+        | _AU_MEANINGS
+        | ({"_cal": _CENTRED} if table.centred else {}),
         "events": None
         if event_estimates is None
         else {
@@ -87,6 +92,10 @@ def describe(
         "provider": model.provider,
         "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **installed(_PACKAGES)},
     }
+
+
+def _thresholds(contract: ModelContract) -> dict[str, float]:
+    return {au: threshold_of(contract, au) for au in contract.aus}
 
 
 def write_description(path: Path, content: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from faceflow.built_in.models import CARD, TRAINED_ON, built_in_model, built_in_name
@@ -20,9 +20,10 @@ from faceflow.inference.frames import Source, search_sources
 from faceflow.inference.machine_labels import MachineLabels
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
-from faceflow.inference.predictor_settings import NONE, PredictorSettings
+from faceflow.inference.predictor_settings import MEDIAN, NONE, RUNNING, PredictorSettings
 from faceflow.inference.render import shown
 from faceflow.inference.run_results import NOTHING_KEPT, Results
+from faceflow.inference.subject_calibration import RUNNING_FRAMES
 from faceflow.inference.written_files import choose_files
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar
@@ -73,6 +74,8 @@ def infer(cfg: Mapping[str, Any]) -> None:
         results = Results(files, predictor, found, settings, labels)
         with files.claimed(overwrite=overwrite):
             log.info("Running %s", described(predictor.model))
+            for line in _notes(predictor, sources):
+                log.info("calibrate: %s", line)
             with results.open(), stop_on_interrupt() as stop:
                 _predict(predictor, sources, results, stop)
                 if not sources[0].live:
@@ -127,6 +130,23 @@ def described(model: OnnxModel) -> str:
     if name is None:
         return f"{model.path} on {model.provider}"
     return f"the built-in model '{name}' on {model.provider}; it was trained on {TRAINED_ON}, see {CARD}"
+
+
+def _notes(predictor: Predictor, sources: Sequence[Source]) -> Iterator[str]:
+    """What a user would not expect of the median of a face."""
+    calibrate = predictor.settings.calibrate
+    if calibrate not in (MEDIAN, RUNNING):
+        return
+    if predictor.model.contract.centring is None:
+        yield (
+            "the model has no thresholds of centred scores; what a face shows at rest beyond neutral_probability is "
+            "taken away, and its own thresholds decide"
+        )
+    if calibrate == MEDIAN and sources[0].live:
+        yield (
+            "the source has no end, so the median of each face is that of its frames so far; columns .._cal are empty "
+            f"up to its frame {RUNNING_FRAMES}"
+        )
 
 
 def _predict(predictor: Predictor, sources: Sequence[Source], results: Results, stop: threading.Event) -> None:

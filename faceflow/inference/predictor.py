@@ -27,12 +27,17 @@ from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
 from faceflow.inference.pipeline import Estimates, FramePrediction, predict
-from faceflow.inference.predictor_settings import NONE, PredictorSettings
+from faceflow.inference.predictor_settings import MEDIAN, NONE, RUNNING, PredictorSettings
 from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
 from faceflow.inference.score_smoothing import smoothed
 from faceflow.inference.subject_calibration import SUFFIX as CALIBRATED
-from faceflow.inference.subject_calibration import calibrated_to, calibrated_to_median
+from faceflow.inference.subject_calibration import (
+    calibrated_to,
+    calibrated_to_median,
+    calibrated_to_running_median,
+    calibration,
+)
 from faceflow.views import FEATURES, IMAGES
 
 if TYPE_CHECKING:
@@ -62,7 +67,13 @@ class Predictor:
         contract = model.contract
         suffixes = ["", *([] if settings.calibrate == NONE else [CALIBRATED])]
         suffixes += [suffix + SMOOTHED for suffix in suffixes] if settings.smooth else []
-        self.table = Table(contract, alias=settings.alias, suffixes=suffixes, groups=settings.groups)
+        centring = contract.centring if settings.calibrate in (MEDIAN, RUNNING) else None
+        centred = [] if centring is None else [suffix for suffix in suffixes if CALIBRATED in suffix]
+        self.table = Table(contract, alias=settings.alias, suffixes=suffixes, groups=settings.groups, centred=centred)
+        self._calibration = calibration(
+            usual=None if centring is None else centring.usual(contract.aus),
+            neutral_probability=settings.neutral_probability,
+        )
         self.selection = choose_selection(contract, settings.selection)
         if settings.crops and settings.neutral and FEATURES in contract.inputs:
             raise ConfigError(
@@ -126,7 +137,8 @@ class Predictor:
 
     def event_finder(self) -> EventFinder:
         """Finds the events of frames from `stream`, by the estimates after calibration and smoothing."""
-        return EventFinder(self.model.contract, suffix=self.table.suffixes[-1], rule=self.settings.event_rule)
+        suffix = self.table.suffixes[-1]
+        return EventFinder(self.table.contract_of(suffix), suffix=suffix, rule=self.settings.event_rule)
 
     def stream(
         self,
@@ -147,7 +159,8 @@ class Predictor:
             watch: sees every frame as soon as it is scored, before calibration and smoothing.
         """
         settings = self.settings
-        if settings.rest_s is not None and not source.sequence:
+        running = settings.calibrate == RUNNING or (settings.calibrate == MEDIAN and source.live)  # which has no end
+        if (settings.rest_s is not None or running) and not source.sequence:
             raise ConfigError(
                 f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
                 "set calibrate=FILE, a picture of the neutral face"
@@ -159,10 +172,10 @@ class Predictor:
             derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
             if neutral is not None:
                 derived = calibrated_to(derived, neutral, neutral_probability=settings.neutral_probability)
+            elif running:
+                derived = calibrated_to_running_median(derived, calibration=self._calibration)
             elif settings.rest_s is not None:
-                derived = calibrated_to_median(
-                    derived, seconds=settings.rest_s, neutral_probability=settings.neutral_probability
-                )
+                derived = calibrated_to_median(derived, seconds=settings.rest_s, calibration=self._calibration)
             if settings.smooth:
                 derived = smoothed(derived, radius=settings.smooth if source.sequence else 0)
             yield from derived

@@ -17,7 +17,7 @@ from faceflow.inference.columns import AUS, COLUMNS
 from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
 
-MEDIAN, NONE = "median", "none"
+MEDIAN, RUNNING, NONE = "median", "running", "none"
 _FIRST = re.compile(r"first:(\d+(?:\.\d+)?)s", re.ASCII)
 _UNASKED = (AUS, "pose", "gaze")  # columns that cost nothing
 
@@ -28,10 +28,10 @@ class PredictorSettings:
 
     `crops`: pictures are face crops already, so that nothing is searched and `detector` may be None. `recipe` None
     stands for that of the model's training crops; `same_detector` refuses another detector than theirs, and
-    `detectors` are opened at once, 0 for one per core. `calibrate` is none, median, first:2s or a picture of a neutral
-    face, whose AUs below `neutral_probability` stay as they are; `smooth` counts frames on either side. `columns` are
-    groups of columns, None for aus, pose and gaze as far as the detector gives them; `event_rule` says what
-    `Predictor.events` finds.
+    `detectors` are opened at once, 0 for one per core. `calibrate` is none, median, running (the median so far),
+    first:2s or a picture of a neutral face, whose AUs below `neutral_probability` stay as they are; `smooth` counts
+    frames on either side. `columns` are groups of columns, None for aus, pose and gaze as far as the detector gives
+    them; `event_rule` says what `Predictor.events` finds.
 
     Raises:
         ConfigError: a value out of range.
@@ -64,10 +64,10 @@ class PredictorSettings:
             valid=lambda p: 0 < p < 1,
         )
         check_boolean(self.crops, key="crops")
-        if self.calibrate != NONE and self.rest_s is None and not Path(self.calibrate).is_file():
+        if self.neutral is not None and not Path(self.neutral).is_file():
             raise ConfigError(
-                f"calibrate: expected none, median, first:2s, or a picture of a neutral face, got '{self.calibrate}', "
-                "which is no file; check the path"
+                "calibrate: expected none, median, running, first:2s, or a picture of a neutral face, got "
+                f"'{self.neutral}', which is no file; check the path"
             )
         if self.columns is not None:
             self._check_columns(self.columns)
@@ -83,7 +83,7 @@ class PredictorSettings:
     @property
     def neutral(self) -> str | None:
         """Picture of the neutral face, if there is one."""
-        return None if self.calibrate == NONE or self.rest_s is not None else self.calibrate
+        return None if self.calibrate in (NONE, RUNNING) or self.rest_s is not None else self.calibrate
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class Results:
         self.traces: Traces | None = None
         if files.plot is not None:  # with the estimates whose events it shows
             suffix = "" if files.events is None else predictor.table.suffixes[-1]
-            self.traces = Traces(contract, Path(first.name).name, suffix=suffix)
+            self.traces = Traces(predictor.table.contract_of(suffix), Path(first.name).name, suffix=suffix)
         self.tally = Tally(contract)
 
     @contextlib.contextmanager

@@ -49,10 +49,10 @@ def _centered(window: Sequence[FramePrediction], center: int, radius: int) -> Fr
 
 def _smooth(face: FacePrediction, near: Sequence[tuple[float, FacePrediction]]) -> FacePrediction:
     same = [(weight, other) for weight, other in near if other.face.number == face.face.number]
-    weights = np.array([weight for weight, _ in same])
     result = face
     for suffix in face.estimates:
-        estimates = [other.estimates[suffix] for _, other in same]
+        known = [(weight, other.estimates[suffix]) for weight, other in same if suffix in other.estimates]
+        weights, estimates = np.array([weight for weight, _ in known]), [found for _, found in known]
         intensities = [item.intensity for item in estimates if item.intensity is not None]
         mean = Estimates(
             probability=_mean([item.probability for item in estimates], weights),

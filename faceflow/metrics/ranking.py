@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -98,6 +98,31 @@ def rank(score: FloatArray, positive: BoolArray) -> Ranking:
     last_of_tie = np.flatnonzero(np.append(bits[1:] != bits[:-1], bits.size > 0))
     tp = np.cumsum(descending & 1)[last_of_tie]
     return Ranking(scores=bits[last_of_tie].view(np.float64), tp=tp, fp=last_of_tie + 1 - tp)
+
+
+def rank_resamples(
+    score: FloatArray, positive: BoolArray, seen: BoolArray, counts: Iterable[IntArray]
+) -> Iterator[Ranking]:
+    """Rank the observed frames of one AU in resamples, with one sort for all.
+
+    Args:
+        score: (N,), in [0, 1].
+        positive: (N,).
+        seen: which frames are observed, (N,).
+        counts: of each resample, how often every frame is in it, (N,).
+    """
+    frames = np.flatnonzero(seen)
+    frames = frames[np.argsort(score[frames])[::-1]]
+    ranked = score[frames]
+    last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], ranked.size > 0))
+    scores = ranked[last_of_tie]
+    # One sum counts frames in its lower half and positives in its upper one.
+    both = 1 + (positive[frames].astype(np.int64) << 32)
+    for count in counts:
+        sums = np.cumsum(count[frames] * both)[last_of_tie]
+        drawn, tp = sums & 0xFFFFFFFF, sums >> 32
+        present = np.diff(drawn, prepend=0) > 0
+        yield Ranking(scores=scores[present], tp=tp[present], fp=(drawn - tp)[present])
 
 
 def rank_each_au(rows: OccurrenceRows) -> Iterator[Ranking]:

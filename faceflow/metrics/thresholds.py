@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from faceflow.metrics.ranking import Array, FloatArray, OccurrenceRows, Ranking, rank_each_au
+from faceflow.metrics.ranking import Array, FloatArray, OccurrenceRows, Ranking, rank_each_au, rank_resamples
 
 DEFAULT_THRESHOLD = 0.5  # of AUs for which none was tuned
 
@@ -63,12 +63,15 @@ def bagged_thresholds(prob: Array, truth: Array, observed: Array, *, resamples: 
     Returns:
         (A,) thresholds; NaN for AUs without an observed positive and an observed negative.
     """
-    rng = np.random.default_rng(seed)
-    tuned = [tune_thresholds(prob, truth, observed, np.nan)]
-    for _ in range(resamples):
-        rows = rng.integers(0, len(prob), len(prob))
-        tuned.append(tune_thresholds(prob[rows], truth[rows], observed[rows], np.nan))
-    cuts = np.asarray(tuned)
+    rng, frames = np.random.default_rng(seed), len(prob)
+    counts = [np.bincount(rng.integers(0, frames, frames), minlength=frames) for _ in range(resamples)]
+    counts.insert(0, np.ones(frames, np.int64))
+    rows = OccurrenceRows.check(prob, truth, observed)
+    cuts = np.full((1 + resamples, prob.shape[1]), np.nan)
+    for au, (score, positive, seen) in enumerate(zip(rows.prob, rows.positive, rows.observed, strict=True)):
+        for draw, ranking in enumerate(rank_resamples(score, positive, seen, counts)):
+            if ranking.has_both_classes:
+                cuts[draw, au] = best_f1_threshold(ranking)
     # A rare AU may lose its only positive in a resample; the plain cut makes sure that something is averaged.
     defined = np.isfinite(cuts)
     total = np.where(defined, cuts, 0.0).sum(axis=0)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faceflow.centring import Centring
 from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.formats import UPDATE, is_known, is_newer
@@ -34,7 +35,8 @@ Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes
 class Payload:
     """What a checkpoint says of its run, as plain data.
 
-    `thresholds` are tuned on validation; `seen` are the identities of the subjects of training and validation and
+    `thresholds` are tuned on validation, and `centring` says the same of centred scores, None where validation knew no
+    subjects; `seen` are the identities of the subjects of training and validation and
     `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
     split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
     `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
@@ -49,6 +51,7 @@ class Payload:
     config: dict[str, Any]
     versions: dict[str, str]
     thresholds: dict[str, float] = field(default_factory=dict)
+    centring: Centring | None = None
     crop: dict[str, Any] | None = None
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Payload:
             "format": FORMAT if self.spec.features else _PIXELS_ALONE,
             "spec": self.spec.to_dict(),
             "thresholds": dict(self.thresholds),
+            "centring": None if self.centring is None else self.centring.to_dict(),
             "protocol": dict(self.protocol),
             "seen": list(self.seen),
             "config": self.config,
@@ -111,6 +115,7 @@ class Payload:
                 config=dict(raw["config"]),
                 versions={str(key): str(value) for key, value in raw["versions"].items()},
                 thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},
+                centring=None if outdated else _centring(raw.get("centring"), spec),
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},
@@ -180,6 +185,10 @@ def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str
             f"{source}: expected the weights of {network.spec.name} with {len(network.spec.aus)} AUs, got others "
             f"({detail.strip()[:150]}); check model.backbone, aus and levels"
         ) from error
+
+
+def _centring(raw: Any, spec: NetworkSpec) -> Centring | None:
+    return None if raw is None else Centring.from_dict(raw, aus=spec.aus, graded=spec.levels > 1)
 
 
 def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:

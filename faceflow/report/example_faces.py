@@ -24,7 +24,8 @@ _TRIES = 64  # broken or missing files cost no more than this many attempts
 class Results:
     """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth.
 
-    `persons` says who is on each of the N faces, `files` where they are, if they are.
+    `persons` says who is on each of the N faces, `files` where they are, if they are. `centred` are the metrics of
+    scores centred by subject, where the test has them.
     """
 
     aus: Sequence[str]
@@ -35,6 +36,7 @@ class Results:
     intensity: tuple[Array, Array] | None
     persons: Sequence[str]
     files: Sequence[str] | None
+    centred: Evaluation | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""

@@ -61,20 +61,20 @@ def folds_table(
 
 
 def aus_table(
-    per_au: Mapping[str, Aggregate], mean: Aggregate, *, metric: str, folds: Sequence[str], caption: str
+    per_au: Mapping[str, Aggregate], mean: Aggregate, *, title: str, folds: Sequence[str], caption: str
 ) -> Table:
-    """Show one row per AU: the metric in every fold, their mean and deviation, and the pooled value with its interval.
+    """Show one row per AU: a metric in every fold, their mean and deviation, and the pooled value with its interval.
 
     Args:
         per_au: AU -> the metric over folds.
         mean: of the metric over AUs.
-        metric: its name.
+        title: of the table.
         folds: names, in the order of the values.
         caption: below the table.
     """
     shown = list(folds) if len(folds) <= _MOST_FOLDS else []
     numbers = [*shown, "folds", "mean", "std", "pooled", "95 % of pooled"]
-    table = plain_table(f"{header_of(metric)} by AU", ["AU", "description"], numbers, caption=caption)
+    table = plain_table(title, ["AU", "description"], numbers, caption=caption)
     for au, aggregate in per_au.items():
         style = "" if aggregate.folds == len(folds) else "dim"
         add_row(table, [au, description(au), *_cells(aggregate, len(shown))], style=style)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from faceflow.report.centred import draw_centred
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
 from faceflow.report.example_faces import Results
@@ -21,6 +22,8 @@ from faceflow.report.training_curves import draw_training
 OVERVIEW = "results.png"
 FOLDER = "pictures"
 _TRAINING = "training.png"
+VIEW_COSTS, VIEW_FACES = "views.png", "view_faces.png"
+_CENTRED = "centred.png"
 _OVERVIEW_DPI, _DPI = 150, DPI
 
 
@@ -55,8 +58,18 @@ PICTURES = (
         draw=draw_cooccurrence,
         sensible=lambda results: len(results.aus) > 1,
     ),
+    Picture(
+        file=_CENTRED,
+        caption="scores, raw and centred by subject",
+        draw=draw_centred,
+        sensible=lambda results: results.centred is not None,
+    ),
 )
-CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {_TRAINING: "training, epoch by epoch"}
+CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
+    _TRAINING: "training, epoch by epoch",
+    VIEW_COSTS: "what views cost",
+    VIEW_FACES: "faces in every view",
+}
 
 
 def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:
@@ -78,7 +91,9 @@ def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], 
     for picture in PICTURES:
         if picture.sensible(results):
             overview = picture.file == OVERVIEW
-            figure = picture.draw(results, title if overview else f"{_heading(picture.file)}: {title}", protocol)
+            # Others show raw scores, whatever is said of centred ones.
+            said = {key: text for key, text in protocol.items() if key != "centred" or picture.file == _CENTRED}
+            figure = picture.draw(results, title if overview else f"{_heading(picture.file)}: {title}", said)
             path = output / picture.file if overview else output / FOLDER / picture.file
             paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
     return paths

@@ -55,6 +55,13 @@ def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["dataset", "au", "description"])
 
 
+def by_model(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of one kind below each other; of several, a first column `model` says whose rows they are."""
+    if len(frames) == 1:
+        return next(iter(frames.values()))
+    return pd.concat(frames, names=["model"]).reset_index(level="model").reset_index(drop=True)
+
+
 def _plain(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {str(key): _plain(value) for key, value in content.items()}

@@ -52,7 +52,8 @@ def results_table(
     *,
     title: str,
     protocol: Mapping[str, str],
-    baseline: tuple[str, Evaluation] | None = None,
+    beside: Mapping[str, Evaluation] | None = None,
+    note: str = "",
 ) -> Table:
     """Show one row of metrics per AU and their means over AUs.
 
@@ -60,14 +61,18 @@ def results_table(
         evaluation: of the model.
         title: of the table.
         protocol: becomes the caption.
-        baseline: name and scores of another model, whose rows stand below those of the model.
+        beside: other scores on the same faces by name, whose rows stand below those of the model.
+        note: last line of the caption.
     """
+    others = beside or {}
     place = Place.INTENSITY_TABLE if "icc" in evaluation.columns else Place.OCCURRENCE_TABLE
     shown = {column.header: column.name for column in columns_in(place)}
     valid = int(evaluation.summary["valid_aus"])
     caption = _results_caption(evaluation, shown, valid, protocol)
-    if baseline is not None and (bounds := _intervals(baseline[1], shown)):
-        caption += f"\nand those of {baseline[0]}: {bounds}"
+    for name, other in others.items():
+        if bounds := _intervals(other, shown):
+            caption += f"\nand those of {name}: {bounds}"
+    caption += f"\n{note}" if note else ""
     table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
     add_columns(table, ["pos/labels", "thr", *shown], "right")
@@ -84,35 +89,34 @@ def results_table(
             ],
             style="" if np.isfinite(column["auroc"]) else "dim",
         )
-        if baseline is not None and au in baseline[1].aus:
-            add_row(table, _baseline_row(*baseline, au, list(shown.values())))
+        for name, other in others.items():
+            if au in other.aus:
+                add_row(table, _other_row(name, other, au, list(shown.values())))
     table.add_section()
     means = [number(evaluation.summary[name]) for name in shown.values()]
     add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
-    if baseline is not None:
-        for cells in _baseline_means(evaluation, *baseline, list(shown.values())):
+    for name, other in others.items():
+        for cells in _other_means(evaluation, name, other, list(shown.values())):
             add_row(table, cells, style="bold")
     return table
 
 
-def _baseline_row(name: str, evaluation: Evaluation, au: str, metrics: Sequence[str]) -> list[str]:
+def _other_row(name: str, evaluation: Evaluation, au: str, metrics: Sequence[str]) -> list[str]:
     column = {metric: values[evaluation.aus.index(au)] for metric, values in evaluation.columns.items()}
     return ["", name, "", number(column["threshold_val"], 2), *(number(column.get(key, np.nan)) for key in metrics)]
 
 
-def _baseline_means(
-    evaluation: Evaluation, name: str, baseline: Evaluation, metrics: Sequence[str]
-) -> Iterator[list[str]]:
-    """Means of a baseline, and where it has scores of other AUs, the means of both over those that both have."""
-    valid = int(baseline.summary["valid_aus"])
-    means = [number(baseline.summary.get(metric, np.nan)) for metric in metrics]
-    yield ["", f"{name}, of {valid} of {len(baseline.aus)} AUs", "", "", *means]
-    pairs = paired_means(evaluation, baseline)
+def _other_means(evaluation: Evaluation, name: str, other: Evaluation, metrics: Sequence[str]) -> Iterator[list[str]]:
+    """Means of other scores, and where they are of other AUs, the means of both over those that both have."""
+    valid = int(other.summary["valid_aus"])
+    means = [number(other.summary.get(metric, np.nan)) for metric in metrics]
+    yield ["", f"{name}, of {valid} of {len(other.aus)} AUs", "", "", *means]
+    pairs = paired_means(evaluation, other)
     both = [pairs.get(metric) for metric in metrics]
     alike = all(
-        pair is None or len(pair.aus) == int(np.isfinite(each.columns[metric]).sum())
+        pair is None or not pair.aus or len(pair.aus) == int(np.isfinite(each.columns[metric]).sum())
         for metric, pair in zip(metrics, both, strict=True)
-        for each in (evaluation, baseline)
+        for each in (evaluation, other)
     )
     if not alike:
         count = f"{len(pairs['auroc'].aus)} AUs that both have"

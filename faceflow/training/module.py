@@ -220,6 +220,7 @@ class AUModule(L.LightningModule):
         prediction = self.scorer.decode(probabilities)
         self.latest = rows, prediction
         self.payload.thresholds = self.scorer.tune(rows, prediction)
+        self.payload.centring = self.scorer.centring(rows, prediction)
         values = self.scorer.named("val", self.scorer.score(rows, prediction, self.payload.thresholds))
         values[f"val/{NAME}"] = self.scorer.subject_share(rows, prediction)
         finite = {key: value for key, value in values.items() if np.isfinite(value)}
@@ -276,7 +277,7 @@ class AUModule(L.LightningModule):
                 f"resume: expected a checkpoint of this network, got another {key}: {theirs.get(key)} instead of "
                 f"{ours.get(key)}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
-        self.payload.thresholds = found.thresholds
+        self.payload.thresholds, self.payload.centring = found.thresholds, found.centring
         self.resumed = found.config
 
 

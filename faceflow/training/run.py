@@ -16,6 +16,7 @@ from faceflow.console import print_lines, save_tables
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.baseline import Baseline, check_baseline, score_baseline
+from faceflow.evaluation.centred import CENTRED, centred_test, check_center
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
 from faceflow.evaluation.intervals import Bootstrap
@@ -66,6 +67,7 @@ class RunSettings:
         test: whether the best checkpoint is tested.
         compare_start: whether the network of `init_weights` is tested beside it.
         baseline: another model, which is tested on the same faces.
+        center: subject, where scores of the test are also given centred; None.
         bootstrap: of the intervals of its scores.
         overwrite: whether the command replaces earlier results.
     """
@@ -80,6 +82,7 @@ class RunSettings:
     test: bool
     compare_start: bool
     baseline: Baseline | None
+    center: str | None
     bootstrap: Bootstrap
     overwrite: bool
 
@@ -111,7 +114,8 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
 
     Raises:
-        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start`, `check_monitor` and `check_baseline`.
+        ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start`, `check_monitor`, `check_center` and
+            `check_baseline`.
     """
     counts = data.count()
     if settings.compare_start:
@@ -127,6 +131,8 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
     scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
+    if settings.test:
+        check_center(settings.center, data.streams["test"])
     compared = {}
     if settings.baseline is not None and data.streams["test"]:
         compared = check_baseline(settings.baseline, spec, data.streams["test"])
@@ -226,6 +232,10 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
     score, checkpoint = float(best.best_model_score), best.best_model_path
     network, payload = load_network(checkpoint, key="checkpoint")
     payload.protocol |= run.compared
+    center = None
+    if settings.test and data.streams["test"]:
+        center = centred_test(settings.center, payload.centring, data.streams["test"])
+        payload.protocol |= {} if center is None else {CENTRED: center.protocol}
     record: dict[str, Any] = {
         "monitor": {"metric": settings.monitor, "best": score},
         "checkpoint": checkpoint,
@@ -241,6 +251,7 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             pipeline=pipeline,
             loading=loading,
             bootstrap=settings.bootstrap,
+            center=center,
         )
         comparisons = []
         if settings.compare_start and run.start is not None:

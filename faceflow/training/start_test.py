@@ -70,7 +70,7 @@ def compare_start(
     after = TorchPredictor(trained, accelerator=accelerator), thresholds
 
     def tested(model: tuple[TorchPredictor, Mapping[str, float]], tables: Sequence[FaceTable]) -> TestScores:
-        return test_network(*model, tables, pipeline=pipeline, loading=loading, bootstrap=None)
+        return test_network(*model, tables, pipeline=pipeline, loading=loading, bootstrap=None, center=None)
 
     test, pool = streams["test"], _unlabelled(streams, hidden=True)
     found = [compare(tested(before, test), scores, bootstrap, faces=f"test subjects of {_names(test)}")]

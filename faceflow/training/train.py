@@ -194,6 +194,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         test=config.test,
         compare_start=config.get("compare_start", False),
         baseline=_baseline(config),
+        center=config.get("center"),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),
     )

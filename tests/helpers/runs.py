@@ -103,6 +103,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "test": True,
         "compare_start": False,
         "baseline": None,
+        "center": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
         "overwrite": False,
     }

@@ -31,6 +31,7 @@ SMALL = (
     "trainer=cpu",
     "trainer.max_epochs=1",
     "trainer.enable_progress_bar=false",
+    "augment=light",
     "logger=none",
     "pictures=false",
     "split.val=0.3",

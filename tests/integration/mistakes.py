@@ -218,6 +218,7 @@ FILES = [
     Case("test: other AUs", "DataError: data: expected labels of the checkpoint's AUs (AU1, AU6, AU12), got AU9; test on data that share an AU", ("checkpoint={best}",), table(lambda f: f.assign(AU9=f["AU1"]).drop(columns=["AU1", "AU6", "AU12"]).assign(subject=lambda g: "x" + g["subject"])), command="test"),
     Case("test: nobody unseen", "DataError: data: expected subjects that the checkpoint has not seen, got none (* images of training and validation subjects left out); *", ("checkpoint={best}", "data.sources.csv.name=faces"), table(lambda f: f[f["subject"] == "s0"]), command="test"),
     Case("test: subset", "ConfigError: subset: expected unseen or all, got 'nonsense'; did you mean 'unseen'?", ("checkpoint={best}", "subset=nonsense"), command="test"),
+    Case("test: view", "ConfigError: views=storng: expected an option of 'views'; did you mean 'strong'?", ("checkpoint={best}", "views=[weak,storng]"), command="test"),
     Case("test: accelerator", "ConfigError: accelerator: You selected an invalid accelerator name*", ("checkpoint={best}", "accelerator=nonsense"), command="test"),
 ]
 FIXMATCH = ("method=fixmatch", "unlabeled={images}")

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from faceflow.console import number
 from faceflow.data.splits import SplitConfig, make_splits
 from faceflow.models.checkpoint import load_network
 from tests.helpers.faces import read_folder
-from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, train
+from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, run, train
 
 
 def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
@@ -104,3 +105,69 @@ def test_sides_are_trained_apart_and_scored_joined_where_labels_name_no_side(tmp
     assert predictions["AU12"].tolist() == strongest.tolist()
     threshold = load_network(outcome.checkpoint(), key="")[1].thresholds["AU12"]
     assert joined.table("per_au.csv").set_index("au").loc["AU12", "threshold_val"] == pytest.approx(threshold, abs=1e-9)
+
+
+def regrouped(faces: Faces, folder: Path, *, subjects: int) -> tuple[str, ...]:
+    """Overrides for the same images of as many other subjects, and labels of the same."""
+    frame = faces.read()
+    csv = Faces(folder).write(frame.assign(subject=[f"new{row % subjects}" for row in range(len(frame))]), "new.csv")
+    return ("data=csv", f"data.labels={csv}", f"data.images={faces.images}", "subset=all")
+
+
+def test_centred_scores_stand_beside_the_raw_ones_and_change_none(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
+    overrides = regrouped(faces, tmp_path, subjects=4)
+    raw = evaluate(trained, tmp_path / "raw", *overrides)
+    both = evaluate(trained, tmp_path / "both", *overrides, "center=subject")
+    assert both.metrics()["test"] == raw.metrics()["test"]
+    table = both.table("per_au.csv")
+    pd.testing.assert_frame_equal(
+        table[table["model"] == "tested"].drop(columns="model"), raw.table("per_au.csv"), check_dtype=False
+    )
+    # Validation had four images of each subject, too few for centred thresholds.
+    assert "center: the model has no thresholds of centred scores" in both.stderr
+    assert both.metrics()["protocol"]["centred"].startswith(
+        "the median over each subject's 10 test images was taken from its scores; no labels used; the model has no"
+    )
+    predictions, centred = both.table("predictions.csv"), table[table["model"] == "centred"].set_index("au")
+    for au in AUS:
+        logit = np.log(predictions[f"{au}_prob"] / (1 - predictions[f"{au}_prob"]))
+        shifted = logit - logit.groupby(predictions["person"]).transform("median")
+        assert centred.loc[au, "ap"] == pytest.approx(average_precision_score(predictions[f"{au}_occurs"], shifted))
+        given = predictions[f"{au}_prob_centred"]
+        assert np.allclose(np.diff(np.log(given / (1 - given))), np.diff(shifted), atol=1e-4)
+    assert centred["f1_val"].isna().all()
+    (found,) = both.metrics()["centred"]["test"].values()
+    assert found["summary"]["ap"] == pytest.approx(centred["ap"].mean())
+
+
+def test_faces_of_nobody_cannot_be_centred(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
+    csv = Faces(tmp_path).write(faces.read().drop(columns="subject"))
+    where = ("data=csv", f"data.labels={csv}", f"data.images={faces.images}", f"checkpoint={trained.checkpoint()}")
+    outcome = run("test", tmp_path / "run", *where, "subset=all", "center=subject", "loader.workers=0")
+    assert outcome.code == 2
+    assert outcome.error.startswith("DataError: center: expected labels with a column subject, got none for ")
+
+
+@pytest.mark.slow
+def test_training_tests_centred_at_thresholds_that_test_and_export_take_over(tmp_path: Path) -> None:
+    faces = make_faces(tmp_path / "faces", frames=9)
+    trained = train(tmp_path / "run", *faces.overrides, "center=subject", "levels=5", "pictures=true")
+    payload = load_network(trained.checkpoint(), key="")[1]
+    assert payload.centring is not None
+    per_au = trained.table("per_au.csv")
+    centred = per_au[per_au["model"] == "centred"].set_index("au")
+    assert centred["threshold_val"].to_dict() == pytest.approx(dict(payload.centring.thresholds))
+    assert "thresholds of centred validation scores" in trained.metrics()["protocol"]["centred"]
+    summary = trained.metrics()["centred"]["test"]["faces"]["summary"]
+    assert f"centred: {number(summary['icc'])}" in (trained.folder / "report.html").read_text("utf-8")
+    onnx = tmp_path / "m.onnx"
+    exported = run("export", tmp_path / "export", f"checkpoint={trained.checkpoint()}", f"output={onnx}")
+    assert exported.code == 0, exported.stderr
+    tested = evaluate(trained, tmp_path / "test", *faces.overrides, "center=subject", f"onnx={onnx}")
+    pd.testing.assert_frame_equal(tested.table("per_au.csv"), per_au, atol=1e-4)
+    for column in ("AU12_prob_centred", "AU12_int_centred"):
+        assert tested.table("predictions.csv")[column].tolist() == pytest.approx(
+            trained.table("predictions.csv")[column].tolist(), abs=1e-4
+        )

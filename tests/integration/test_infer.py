@@ -232,7 +232,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
         ["detector=mediapipe_boxes"],
         "ConfigError: detector: expected markers, which found the faces th",
     ),
-    "calibration": (["calibrate=no.jpg"], "ConfigError: calibrate: expected none, median, first:2s, or a picture of a"),
+    "calibration": (["calibrate=no.jpg"], "ConfigError: calibrate: expected none, median, running, first:2s, or a"),
     "no model": (["onnx=none.onnx"], "ExportError: onnx: expected an ONNX model, got 'none.onnx': no such file; check"),
     "text": (["onnx={folder}/text.onnx"], "ExportError: onnx: expected an ONNX model that ONNX Runtime"),
     "truncated": (["onnx={folder}/cut.onnx"], "ExportError: onnx: expected an ONNX model that ONNX Runtime"),

@@ -26,9 +26,9 @@ def default() -> dict[str, Any]:
     return transforms()
 
 
-def test_by_default_labelled_faces_show_the_weak_view(default: dict[str, Any]) -> None:
+def test_by_default_labelled_faces_show_the_medium_view(default: dict[str, Any]) -> None:
     assert list(default) == ["labeled", "weak", "strong", "eval"]
-    assert default["labeled"] == default["weak"]
+    assert default["labeled"] == transforms("augment=medium")["labeled"] != default["weak"]
 
 
 @pytest.mark.parametrize("option", SAME_AS)

@@ -24,7 +24,7 @@ FOLDS = {
 }
 
 
-def finish(output: Path, name: str, *, tested: bool = True) -> FinishedFold:
+def finish(output: Path, name: str, *, tested: bool = True, centred: bool = False) -> FinishedFold:
     f1, best, rows, threshold = FOLDS[name]
     folder = output / name
     folder.mkdir(parents=True)
@@ -35,6 +35,12 @@ def finish(output: Path, name: str, *, tested: bool = True) -> FinishedFold:
         per_au = {"AU1": {"threshold_val": threshold, **scores}}
         record["test"] = {"faces": {"rows": len(rows), "summary": summary, "per_au": per_au}}
         frame = pd.DataFrame(rows, columns=["person", "AU1_prob", "AU1_occurs"])
+        if centred:  # which separates the classes at 0.5
+            sure = {"threshold_val": 0.5, **dict.fromkeys(scores, 1.0)}
+            record["centred"] = {
+                "test": {"faces": {"rows": len(rows), "summary": {**summary, **sure}, "per_au": {"AU1": sure}}}
+            }
+            frame["AU1_prob_centred"] = 0.25 + frame["AU1_occurs"] / 2
         frame.insert(0, "dataset", "faces")
         frame.insert(1, "filename", [f"{name}/{row}" for row in range(len(rows))])
         frame.to_csv(folder / "predictions.csv", index=False)
@@ -77,6 +83,29 @@ def test_means_are_over_folds_and_pooled_scores_over_faces(tmp_path: Path, capsy
     printed = capsys.readouterr().out
     assert "Mean of the best val/f1_val: 0.5000" in printed
     assert (tmp_path / "folds.txt").read_text("utf-8").splitlines()[0] == "Test by fold"
+
+
+def test_centred_scores_are_summed_up_beside_the_raw_ones(tmp_path: Path) -> None:
+    report(tmp_path / "raw", [finish(tmp_path / "raw", name) for name in FOLDS])
+    report(tmp_path / "both", [finish(tmp_path / "both", name, centred=True) for name in FOLDS])
+    raw, both = (json.loads((tmp_path / name / "metrics.json").read_text("utf-8")) for name in ("raw", "both"))
+    assert {key: both[key] for key in ("mean", "std", "pooled", "per_au")} == {
+        key: raw[key] for key in ("mean", "std", "pooled", "per_au")
+    }
+    assert both["centred"]["mean"]["f1_val"] == both["centred"]["pooled"]["f1_val"] == 1.0
+    per_au = pd.read_csv(tmp_path / "both" / "folds_per_au.csv").query("metric == 'f1_val'").set_index("model")
+    assert per_au["fold2"].to_dict() == pytest.approx({"tested": 2 / 3, "centred": 1.0})
+    folds = pd.read_csv(tmp_path / "both" / "folds.csv").query("fold == 'fold2'").set_index("model")
+    assert folds["f1_val"].to_dict() == pytest.approx({"tested": 2 / 3, "centred": 1.0})
+    text = (tmp_path / "both" / "folds.txt").read_text("utf-8")
+    assert "Test by fold, centred by subject" in text
+    assert "F1@val by AU, centred by subject" in text
+
+
+def test_centred_scores_of_some_folds_are_not_summed_up(tmp_path: Path) -> None:
+    report(tmp_path, [finish(tmp_path, "fold1", centred=True), finish(tmp_path, "fold2")])
+    assert "centred" not in json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert "model" not in pd.read_csv(tmp_path / "folds.csv")
 
 
 def test_without_tests_the_monitored_metric_stands_for_scores(tmp_path: Path) -> None:

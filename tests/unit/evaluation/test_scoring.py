@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -205,3 +206,28 @@ def test_ordinal_network_is_scored_on_intensity_too() -> None:
     evaluation = scorer.score(np.arange(3), scorer.decode(codes), {"AU12": 0.5})["faces"]
     assert evaluation.columns["mae"].tolist() == pytest.approx([0.5 / 3])
     assert evaluation.summary["f1_val"] == 1.0
+
+
+def test_centred_thresholds_and_constants_are_those_of_validation_subjects() -> None:
+    logits = np.array([-3.0] * 6 + [-1, 0], np.float64)
+    table = label_table("faces", {"AU1": ([0.0] * 6 + [5.0] * 2) * 2})
+    persons = np.repeat(["a", "b"], 8)
+    predicted = probabilities((1 / (1 + np.exp(-np.concatenate([logits, logits + 4])))).tolist())
+    scorer = SplitScorer([dataclasses.replace(table, persons=persons)], network_spec(aus=("AU1",)))
+    found = scorer.centring(np.arange(16), predicted)
+    assert found is not None
+    assert (found.logit["AU1"], found.intensity) == (pytest.approx(-1), {})  # of -3 and 1
+    # Centred, both rest at -1 and show AU1 at 1 and 2: any cut between -1 and 1 finds all, also in resamples without 1.
+    assert 1 / (1 + math.exp(1)) < found.thresholds["AU1"] < 1 / (1 + math.exp(-1.5))
+    assert found.thresholds == scorer.tune(np.arange(16), scorer.centre(np.arange(16), predicted, found.usual(["AU1"])))
+
+
+def test_without_subjects_or_tuned_thresholds_nothing_is_centred() -> None:
+    table = label_table("faces", {"AU1": [0.0, 5.0] * 8})
+    one = dataclasses.replace(table, persons=np.repeat(["a"], 16))
+    spec, predicted = network_spec(aus=("AU1",)), probabilities([0.1, 0.9] * 8)
+    unknown = dataclasses.replace(one, has_subjects=False)
+    assert SplitScorer([one], spec).centring(np.arange(16), predicted) is not None
+    assert SplitScorer([unknown], spec).centring(np.arange(16), predicted) is None
+    assert SplitScorer([one], spec, threshold=0.5).centring(np.arange(16), predicted) is None
+    assert SplitScorer([table], spec).centring(np.arange(16), predicted) is None, "an image of each"

@@ -77,6 +77,18 @@ def test_persons_of_the_training_are_left_out_unless_all_are_asked_for(faces: Pa
     assert "caution" in metrics(tmp_path / "all")["protocol"]
 
 
+def test_views_are_measured_where_they_are_asked_for(faces: Path, tmp_path: Path) -> None:
+    views = ("views=[weak,medium]", "views.medium.color=null", "views.medium.camera=null", "view_faces=4")
+    score_checkpoint(config(faces, tmp_path, f"checkpoint={checkpoint(faces)}", *views))
+    rows = metrics(tmp_path)["views"]
+    assert [(row["view"], row["step"], row["faces"]) for row in rows] == [
+        ("eval", "", 4),
+        ("weak", "", 4),
+        ("medium", "", 4),
+    ]
+    assert len((tmp_path / "views.csv").read_text("utf-8").splitlines()) == 4
+
+
 def test_what_cannot_be_tested_leaves_no_results(faces: Path, tmp_path: Path) -> None:
     everybody = checkpoint(faces, "s0", "s1", "s2", "s3")
     with pytest.raises(DataError, match="data: expected subjects that the checkpoint has not seen, got none"):

@@ -52,7 +52,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> FaceTable:
 
 
 def score(faces: FaceTable, thresholds: dict[str, float], bootstrap: Bootstrap | None = None) -> TestScores:
-    return test_network(Brightness(), thresholds, [faces], pipeline=pipeline(), loading=LOADING, bootstrap=bootstrap)
+    return test_network(
+        Brightness(), thresholds, [faces], pipeline=pipeline(), loading=LOADING, bootstrap=bootstrap, center=None
+    )
 
 
 def test_every_row_is_predicted_once_in_its_place(faces: FaceTable) -> None:

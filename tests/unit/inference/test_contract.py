@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from faceflow.centring import Centring
 from faceflow.errors import ExportError
 from faceflow.inference.contract import ModelContract
 from tests.helpers.exported import contract, intensity_contract
@@ -16,7 +17,11 @@ def changed(**changes: Any) -> str:
     return json.dumps(json.loads(contract().to_json()) | changes)
 
 
-@pytest.mark.parametrize("says", [contract(), intensity_contract(crop=None)])
+CONSTANTS = {"AU1": -1.0, "AU4": 0.5, "AU12_L": 0.0}
+CENTRING = Centring(thresholds={"AU1": 0.5}, logit=CONSTANTS, intensity=CONSTANTS)
+
+
+@pytest.mark.parametrize("says", [contract(), intensity_contract(crop=None), intensity_contract(centring=CENTRING)])
 def test_what_was_written_is_read(says: ModelContract) -> None:
     assert ModelContract.from_json(says.to_json(), source="m.onnx") == says
 
@@ -52,6 +57,8 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
         (changed(backbone=None), "got backbone None"),
         (changed(licence={}), "got licence {}"),
         (changed(thresholds=3), "expected metadata that fit"),
+        (changed(centring=[1]), "got thresholds and constants of centred scores that are no numbers by AU"),
+        (changed(centring=Centring(thresholds={}, logit={}, intensity={}).to_dict()), "no constants of .* for AU1"),
     ],
 )
 def test_what_does_not_fit_is_refused(text: str, message: str) -> None:

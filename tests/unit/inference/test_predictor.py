@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +14,11 @@ import pandas as pd
 import pytest
 
 import faceflow
+from faceflow.centring import Centring
 from faceflow.errors import ConfigError, DataError, ExportError
+from faceflow.faces.video import Frame
+from faceflow.inference.frames import Source
+from faceflow.inference.subject_calibration import RUNNING_FRAMES
 from tests.helpers.exported import CROP, contract, intensity_contract, write_model
 from tests.helpers.markers import (
     MARKERS,
@@ -152,6 +158,42 @@ def test_the_first_seconds_calibrate(model: Path, tmp_path: Path) -> None:
     assert rows["AU01_prob_cal"].tolist() == pytest.approx((odds / (1 + odds)).tolist(), abs=1e-4)
 
 
+def endless(*, live: bool) -> Source:
+    """Frames that never end, of a face that brightens for good."""
+    frames = (Frame(n, n / 10, uniform(51 if n < 100 else 204, 0, 0)) for n in itertools.count(1))
+    return Source(name="s", read=lambda: frames, file=lambda n: "s", sequence=True, count=0, fps=10, live=live)
+
+
+@pytest.mark.parametrize(("calibrate", "live"), [("median", True), ("running", False)])
+def test_what_has_no_end_is_calibrated_to_the_median_so_far(model: Path, calibrate: str, live: bool) -> None:
+    predictor = faceflow.load(model, crops=True, calibrate=calibrate, neutral_probability=0.1)
+    with closing(predictor.stream(endless(live=live))) as frames:
+        found = [frame.faces[0].estimates for frame in itertools.islice(frames, 110)]
+    assert ["_cal" in each for each in found] == [n >= RUNNING_FRAMES for n in range(1, 111)]
+    # Odds at rest of 1/4 become 1/9, those of the brighter face, 4, become 16/9.
+    assert found[70]["_cal"].probability[0] == pytest.approx(0.1, abs=1e-5)
+    assert found[105]["_cal"].probability[0] == pytest.approx(16 / 25, abs=1e-5)
+
+
+def test_events_and_columns_of_centred_estimates_are_by_their_own_thresholds(tmp_path: Path) -> None:
+    constants = dict.fromkeys(("AU1", "AU4", "AU12_L"), -2.0)
+    centring = Centring(thresholds={"AU1": 0.9}, logit=constants, intensity={})
+    model = write_model(tmp_path / "centred.onnx", contract(centring=centring))
+    predictor = faceflow.load(model, crops=True, calibrate="median", smooth=1)
+    threshold = {suffix: predictor.table.contract_of(suffix).thresholds for suffix in predictor.table.suffixes}
+    assert {suffix: each["AU1"] for suffix, each in threshold.items()} == {
+        **{"": 0.25, "_smooth": 0.25},
+        **{"_cal": 0.9, "_cal_smooth": 0.9},
+    }
+    rest = faceflow.load(model, crops=True, calibrate="first:2s")
+    assert rest.table.contract_of("_cal").thresholds["AU1"] == 0.25
+    # Red of 0.5 is an event of the raw estimates from 0.25 on, but not of those centred: odds of 4, over e^2, are 0.54.
+    video = write_video(tmp_path / "a.avi", [uniform(51 if n < 20 else 128, 0, 0) for n in range(32)])
+    raw = faceflow.load(model, crops=True).events(video)
+    assert (raw["au"] == "AU1").any()
+    assert not (predictor.events(video)["au"] == "AU1").any()
+
+
 def test_a_picture_of_the_neutral_face_calibrates(model: Path, tmp_path: Path) -> None:
     neutral = write_photo(tmp_path / "neutral.png", uniform(51, 0, 0))
     predictor = faceflow.load(model, "crops=true", f'calibrate="{neutral}"', "neutral_probability=0.1")
@@ -209,7 +251,11 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
             "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 1",
         ),
         (["threads=1.5"], None, "threads: expected a whole number >= 0, got 1.5"),
-        (["calibrate=medain"], None, "calibrate: expected none, median, first:2s, or a picture of a neutral face"),
+        (
+            ["calibrate=medain"],
+            None,
+            "calibrate: expected none, median, running, first:2s, or a picture",
+        ),
         (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a per"),
         (
             [*MARKERS, "calibrate=model.png"],

@@ -33,8 +33,14 @@ def settings(**changes: Any) -> PredictorSettings:
         ({"smooth": 0.5}, "smooth: expected frames on either side >= 0, got 0.5"),
         ({"neutral_probability": 0}, "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 0"),
         ({"crops": "yes"}, "crops: expected true or false, got 'yes'"),
-        ({"calibrate": "none.png"}, "calibrate: expected none, median, first:2s, or a picture of a neutral face, got "),
-        ({"calibrate": "first:0s"}, "calibrate: expected none, median, first:2s, or a picture of a neutral face, got "),
+        (
+            {"calibrate": "none.png"},
+            "calibrate: expected none, median, running, first:2s, or a picture of a",
+        ),
+        (
+            {"calibrate": "first:0s"},
+            "calibrate: expected none, median, running, first:2s, or a picture of a",
+        ),
         (
             {"columns": "pose"},
             "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each once, got 'pose'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -74,3 +75,16 @@ def test_a_constant_stays_and_only_radius_frames_wait() -> None:
     for number, frame in enumerate(smoothed(counted(), radius=2), start=1):
         assert frame.faces[0].estimates["_smooth"].probability[0] == pytest.approx(0.25)
         assert taken <= number + 2
+
+
+def test_estimates_that_begin_late_are_smoothed_from_there_on() -> None:
+    first, *others = frames([0.2, 0.4, 0.8])
+    late = [first] + [
+        dataclasses.replace(frame, faces=[face.with_estimates("_cal", face.estimates[""]) for face in frame.faces])
+        for frame in others
+    ]
+    found = [frame.faces[0].estimates for frame in smoothed(iter(late), radius=1)]
+    assert "_cal_smooth" not in found[0]
+    # Of the neighbours with weight 1/2, the first has no such estimate.
+    assert found[1]["_cal_smooth"].probability.tolist() == pytest.approx([(0.4 + 0.8 / 2) / 1.5])
+    assert found[1]["_smooth"].probability.tolist() == pytest.approx([(0.1 + 0.4 + 0.4) / 2])

@@ -26,6 +26,15 @@ def test_it_is_the_mean_over_resamples_drawn_with_the_seed():
     np.testing.assert_allclose(bagged_thresholds(prob, truth, observed, resamples=3, seed=7), expected, rtol=1e-12)
 
 
+def test_ties_and_missing_labels_count_as_where_each_resample_is_sorted_alone():
+    prob, truth, observed = scores()
+    prob, observed = np.round(prob, 1), np.random.default_rng(1).random(prob.shape) < 0.8
+    rng = np.random.default_rng(7)
+    draws = [np.arange(len(prob)), *(rng.integers(0, len(prob), len(prob)) for _ in range(5))]
+    expected = np.mean([tune_thresholds(prob[d], truth[d], observed[d], np.nan) for d in draws], axis=0)
+    np.testing.assert_array_equal(bagged_thresholds(prob, truth, observed, resamples=5, seed=7), expected)
+
+
 def test_an_au_of_one_class_has_none_and_a_single_positive_is_enough():
     prob, truth, observed = scores(rows=40)
     truth[:, 0] = False

@@ -94,11 +94,11 @@ def test_thresholds_of_0_1_0_are_kept_only_where_occurrence_is_read_off_the_same
 
 def test_checkpoint_from_before_crop_recipes_were_stored_still_loads(tmp_path: Path) -> None:
     content = checkpoint()
-    for key in ("crop", "training_data", "run", "faces"):
+    for key in ("crop", "training_data", "run", "faces", "centring"):
         del content[PAYLOAD][key]
     content[PAYLOAD]["format"] = 1
     _, found = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
-    assert (found.crop, found.training_data, found.run, found.faces) == (None, {}, {}, {})
+    assert (found.crop, found.training_data, found.run, found.faces, found.centring) == (None, {}, {}, {}, None)
     assert found.thresholds == payload().thresholds
 
 
@@ -252,3 +252,11 @@ def test_content_that_cannot_be_pickled_leaves_no_fragment(tmp_path: Path) -> No
         write(path, {"hook": lambda: None})
     assert list(tmp_path.iterdir()) == [path]
     assert torch.load(path, weights_only=True) == {"epoch": 1}
+
+
+def test_constants_that_cannot_centre_are_called_damaged(tmp_path: Path) -> None:
+    content = checkpoint()
+    content[PAYLOAD]["centring"] = {"thresholds": {}, "logit": {}, "intensity": {}}
+    assert refusal(write(tmp_path / "best.ckpt", content)).endswith(
+        f"no constants of centred scores for {SPEC.aus[0]}; the file is damaged, or not ours"
+    )

@@ -82,7 +82,7 @@ def test_rows_of_a_baseline_stand_below_those_of_the_model(capsys: pytest.Captur
         observed=np.ones((4, 2), bool),
         thresholds=np.array([0.65, 0.3]),
     )
-    print_tables(results_table(occurrence_evaluation(), title="t", protocol={}, baseline=("built_in", baseline)))
+    print_tables(results_table(occurrence_evaluation(), title="t", protocol={}, beside={"built_in": baseline}))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     starts = [line.split()[0] for line in lines[3:] if line.strip()]
     assert starts == ["AU1", "built_in", "AU12_L", "built_in", "AU4", "mean", "built_in,", "mean", "built_in,"]
@@ -98,7 +98,7 @@ def test_rows_of_a_baseline_stand_below_those_of_the_model(capsys: pytest.Captur
 
 def test_means_of_a_baseline_with_the_same_aus_stand_there_once(capsys: pytest.CaptureFixture[str]) -> None:
     same = occurrence_evaluation()
-    print_tables(results_table(same, title="t", protocol={}, baseline=("model.onnx", same)))
+    print_tables(results_table(same, title="t", protocol={}, beside={"model.onnx": same}))
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if " of 1 of 3 AUs" in line]
     assert [line[0] for line in lines] == ["mean", "model.onnx,"]
     assert lines[0][6:] == lines[1][6:]

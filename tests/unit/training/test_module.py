@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
+from faceflow.centring import Centring
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.losses.bce import BCE
@@ -228,12 +229,15 @@ def test_noise_of_a_step_repeats_with_the_seed_and_differs_between_steps() -> No
 def test_checkpoint_carries_the_payload_and_gives_the_thresholds_back() -> None:
     module = make_module()
     module.payload.thresholds = {"AU1": 0.25}
+    constants = {"AU1": -1.5, "AU12": 0.5}
+    module.payload.centring = Centring(thresholds={"AU1": 0.75}, logit=constants, intensity={})
     checkpoint: dict[str, Any] = {}
     module.on_save_checkpoint(checkpoint)
     resumed = make_module()
     resumed.on_load_checkpoint(checkpoint)
     assert checkpoint[PAYLOAD]["spec"] == module.payload.spec.to_dict()
     assert resumed.payload.thresholds == {"AU1": 0.25}
+    assert resumed.payload.centring == module.payload.centring
 
 
 def test_checkpoint_of_another_network_is_not_resumed() -> None:
