@@ -54,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         jobs=options.jobs,
         workers=options.workers,
         trainer=options.trainer,
-        centred=options.center,
         overrides=tuple(options.overrides),
     )
     try:
@@ -150,9 +149,6 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=_count, default=1, help="runs at a time, on a CPU; default: %(default)s")
     parser.add_argument("--workers", type=int, default=1, help="loader processes; default: %(default)s")
     parser.add_argument("--trainer", default="auto", help="of configs/trainer; default: %(default)s")
-    parser.add_argument(
-        "--center", action=argparse.BooleanOptionalAction, default=True, help="also score centred by subject"
-    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of every faceflow-train")
     return parser.parse_intermixed_args(argv)
 

@@ -16,7 +16,7 @@ from faceflow.errors import DataError
 from faceflow.report.result_files import write_json
 from studies.parts import labels_of
 from studies.progress import Progress, say
-from studies.runs import MONITOR, QUICK, Conditions, Run
+from studies.runs import MONITOR, QUICK, TEST, Conditions, Run
 
 DONE = "done.json"  # of a finished training
 
@@ -53,9 +53,9 @@ def run_tests(run: Run, conditions: Conditions) -> None:
     checkpoint, folders = run.folder(conditions) / "checkpoints/best.ckpt", run.test_folders(conditions)
     for name, labels in run.part.tests.items():
         if not (folders[name] / "metrics.json").exists():
-            data = (*labels_of(labels, conditions.images), *conditions.center)
+            data = labels_of(labels, conditions.images)
             rest = (f"loader.workers={conditions.workers}", f"hydra.run.dir={folders[name]}", "overwrite=true")
-            _command("test", [f"checkpoint={checkpoint}", *data, *QUICK, *rest], jobs=conditions.jobs)
+            _command("test", [f"checkpoint={checkpoint}", *data, *TEST, *QUICK, *rest], jobs=conditions.jobs)
 
 
 def _command(name: str, overrides: Sequence[str], *, jobs: int) -> None:

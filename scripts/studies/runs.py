@@ -9,6 +9,7 @@ from pathlib import Path
 from studies.parts import SUPERVISED_ONLY, Part, Settings
 
 MONITOR = "val/ap"  # of the epochs of a run, and of candidate settings
+TEST: Settings = ("center=subject",)  # also scores people against themselves
 QUICK: Settings = ("pictures=false", "bootstrap.resamples=0")  # what the study draws and resamples itself
 EPOCHS = 5  # at whose ends a run is validated
 BATCH, POOL_PER_LABELLED = 16, 2
@@ -28,7 +29,6 @@ class Conditions:
         jobs: runs at a time.
         workers: loader processes of each.
         trainer: of configs/trainer.
-        centred: whether tests are also scored centred by subject.
         overrides: further ones of every training.
     """
 
@@ -41,13 +41,7 @@ class Conditions:
     jobs: int
     workers: int
     trainer: str
-    centred: bool
     overrides: tuple[str, ...]
-
-    @property
-    def center(self) -> Settings:
-        """Setting of a test."""
-        return ("center=subject",) if self.centred else ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class Run:
             *(f"trainer.max_epochs={EPOCHS}", f"loader.steps_per_epoch={-(-conditions.steps // EPOCHS)}"),
             *(f"loader.batch_size={BATCH}", f"loader.mu={POOL_PER_LABELLED}", f"loader.workers={conditions.workers}"),
             *(f"seed={self.seed}", f"split.seed={self.seed}", f"trainer={conditions.trainer}"),
-            *(() if self.part.tests else conditions.center),
+            *(() if self.part.tests else TEST),
             *conditions.overrides,
         )
 

@@ -24,7 +24,6 @@ CONDITIONS = Conditions(
     jobs=1,
     workers=0,
     trainer="cpu",
-    centred=False,
     overrides=("optimizer.weight_decay=0.1",),
 )
 AUS = ("AU1", "AU4", "AU12")

@@ -64,7 +64,7 @@ def test_a_study_trains_tests_and_reports_and_a_second_start_only_reports(
     output = tmp_path / "study"
     command = ["all", "--data", str(tmp_path / "benchmark"), "--output", str(output), "--methods", "defixmatch_centred"]
     command += ["--seeds", "1", "--model", "default", "--size", "32", "--steps", "5", "--workers", "0"]
-    command += ["--trainer", "cpu", "--no-center", *TINY]
+    command += ["--trainer", "cpu", *TINY]
     assert study.main(command) == 0
     said = capfd.readouterr()
     assert "shift supervised candidate 0 seed 0" in said.err
@@ -76,6 +76,7 @@ def test_a_study_trains_tests_and_reports_and_a_second_start_only_reports(
     assert pd.read_csv(output / "few.csv")["method"].tolist() == ["supervised", "defixmatch_centred"]
     assert pd.read_csv(output / "shift.csv")["test"].tolist() == ["webcam", "harsh", "ir"]
     assert ["F1@val - supervised" in text for text in reports] == [True, False]  # nothing to compare there
+    assert all("| AP centred |" in text for text in reports)
     before = {file: file.stat().st_mtime_ns for file in output.rglob("metrics.*")}
     assert study.main(command) == 0
     assert {file: file.stat().st_mtime_ns for file in output.rglob("metrics.*")} == before
