@@ -137,13 +137,16 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("part", choices=("few", "shift", "all"))
     parser.add_argument("--data", type=Path, required=True, help="output of faceflow-render experiment=benchmark")
     parser.add_argument("--output", type=Path, default=Path("runs/study"), help="default: %(default)s")
-    parser.add_argument("--methods", type=_names, help="some methods only, such as fixmatch,miro; supervised always")
+    parser.add_argument("--methods", type=_names, help="only these, as in fixmatch,miro, and supervised; default: all")
     parser.add_argument("--model", default="tf_efficientnet_lite0", help="default: %(default)s")
     parser.add_argument("--weights", type=Path, help="file of pretrained weights; default: the model hub's")
     parser.add_argument("--size", type=int, default=80, help="pixels that the network sees; default: %(default)s")
-    parser.add_argument("--seeds", type=_count, default=5, help="0 to this one less; default: %(default)s")
+    parser.add_argument("--seeds", type=_count, default=5, help="how many, from 0 on; default: %(default)s")
     parser.add_argument(
-        "--tuning-seeds", type=_count, default=1, help="of them choose the candidates; default: %(default)s"
+        "--tuning-seeds",
+        type=_count,
+        default=1,
+        help="seeds whose validation subjects choose candidates; default: %(default)s",
     )
     parser.add_argument("--steps", type=_count, default=400, help="updates of every run; default: %(default)s")
     parser.add_argument("--jobs", type=_count, default=1, help="runs at a time, on a CPU; default: %(default)s")

@@ -24,8 +24,8 @@ def write_label_files(data: Path, folder: Path) -> None:
     Raises:
         DataError: a domain is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     frames = {domain: _labels(data, domain) for domain in (*LABELLED, *TARGETS)}
+    folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / STUDIO, frames["studio"])
     write_table(folder / SOURCES, pd.concat([frames[domain] for domain in LABELLED]))
     pool = []
