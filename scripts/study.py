@@ -116,8 +116,7 @@ def _study(plan: _Plan, conditions: Conditions, pool: Executor, progress: Progre
     files = conditions.output / part.name
     write_table(files.with_suffix(".csv"), results)
     write_table(files.with_name(f"{part.name}_differences.csv"), compared)
-    if not compared.empty:
-        draw_differences(compared, files.with_suffix(".png"), title=f"{part.name}: {part.question}")
+    draw_differences(compared, files.with_suffix(".png"), title=f"{part.name}: {part.question}")
     with whole_file(files.with_suffix(".md")) as partial:
         partial.write_text(text, encoding="utf-8")
     return text

@@ -16,7 +16,9 @@ DPI = 150
 
 
 def draw_differences(compared: pd.DataFrame, path: Path, *, title: str) -> None:
-    """Draw the mean over seeds with its interval, in points of F1@val; of several tests, their mean is the darkest.
+    """Draw the mean over seeds with its interval, in points of F1@val; of several tests, their mean is in colour.
+
+    Nothing is drawn where no method is compared with supervised training.
 
     Args:
         compared: from `differences`.
@@ -25,6 +27,8 @@ def draw_differences(compared: pd.DataFrame, path: Path, *, title: str) -> None:
     """
     shown = compared[(compared["reference"] == BASELINE) & (compared["metric"] == "f1_val")]
     rows = [(str(row["method"]), str(row["test"]), row) for _, row in shown.iterrows()]
+    if not rows:
+        return
     figure = Figure(figsize=(6.4, 0.9 + 0.28 * len(rows)), facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(0, color=GRAY, linewidth=1)

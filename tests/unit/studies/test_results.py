@@ -126,6 +126,9 @@ def test_a_report_has_scores_differences_centred_scores_and_settings() -> None:
     )
 
 
-def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    draw_differences(differences(runs(("webcam", "ir")), ("supervised",)), tmp_path / "shift.png", title="a title")
+def test_a_picture_is_drawn_where_there_is_something_to_compare(tmp_path: Path) -> None:
+    compared = differences(runs(("webcam", "ir")), ("supervised",))
+    draw_differences(compared, tmp_path / "shift.png", title="a title")
     assert (tmp_path / "shift.png").read_bytes().startswith(b"\x89PNG")
+    draw_differences(compared[compared["reference"] == "raw"], tmp_path / "none.png", title="a title")
+    assert not (tmp_path / "none.png").exists()
