@@ -33,7 +33,8 @@ def training_streams(
     """Hide labels as the split asks, and add the "unlabeled" tables if a view reads them.
 
     The pool holds the unlabelled sets without validation and test persons, the faces whose labels are hidden and, if
-    asked, the labelled training faces. No unlabelled file is opened for a method that reads none.
+    asked, the labelled training faces. The latter have no labels there: a network that has learned these would flatter
+    its pseudo-labels. No unlabelled file is opened for a method that reads none.
 
     Args:
         splits: "train", "val" and "test".
@@ -57,7 +58,7 @@ def training_streams(
             "data.unlabeled, hide labels with split.labeled=0.1, or take method=supervised"
         )
     pool = without_held_out(outside, splits) if outside else []
-    own = _renamed(hidden, "hidden") + (_renamed(labeled, "labelled") if include_labeled else [])
+    own = _renamed(hidden, "hidden") + (_unjudged(_renamed(labeled, "labelled")) if include_labeled else [])
     return {**streams, UNLABELED: [*pool, *own]}
 
 
@@ -100,3 +101,7 @@ def _all(numbers: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
 def _renamed(tables: Sequence[FaceTable], part: str) -> list[FaceTable]:
     """Name the part of a data set that tables are; its domains keep their names."""
     return [dataclasses.replace(table, name=f"{table.name}:{part}", domains=domains_of(table)) for table in tables]
+
+
+def _unjudged(tables: Sequence[FaceTable]) -> list[FaceTable]:
+    return [dataclasses.replace(table, scores=np.full_like(table.scores, np.nan)) for table in tables]
