@@ -29,7 +29,7 @@ def test_few_labels_are_helped_by_faces_centred_by_subject(tmp_path: Path) -> No
 
 def test_a_new_camera_is_learned_from_unlabelled_faces_and_tested_on_another(tmp_path: Path) -> None:
     trained = train(tmp_path / "run", "experiment=new_camera_unlabeled", "model=compact", *FACES, *LEARNT)
-    assert "webcam" in trained.stdout  # the unlabelled camera, in the data report
+    assert "synthetic_unlabeled" in trained.stdout  # the webcam, in the data report
     tested = evaluate(trained, tmp_path / "test", "data=synthetic", "data.domains=[infrared]", *FACES)
     (scores,) = tested.metrics()["test"].values()
     assert scores["rows"] == 10 * 9
