@@ -17,40 +17,43 @@ Methods = Mapping[str, Sequence[Settings]]  # method -> its candidate settings, 
 
 
 def _pseudo_labels(method: str, *settings: str) -> Settings:
-    """The averaged network labels the weak view, from which AUs can be read; the strong view is `medium`."""
+    """The averaged network labels the weak view, and the strong one must agree."""
     key = method.removesuffix("_miro")
-    views = ("augment=medium", "transforms@transforms.strong=medium")
-    return (f"method={method}", *AVERAGE, *views, *(f"method.{key}.{value}" for value in ("teacher=ema", *settings)))
+    taught = ("augment=medium", f"method.{key}.teacher=ema")
+    return (f"method={method}", *AVERAGE, *taught, *(_placed(key, setting) for setting in settings))
 
 
-AVERAGE: Settings = ("average=ema", "average.decay=0.99")
-LABELS: Sequence[Settings] = (("p_cutoff=0.8", "n_cutoff=0.98"), ("coverage=0.15",), ("targets=soft",))
+def _placed(key: str, setting: str) -> str:
+    return setting if setting.startswith("optimizer.") else f"method.{key}.{setting}"
+
+
+AVERAGE: Settings = ("average=ema", "loss.weighting=none")
+SLOW, FAST = "optimizer.lr=1e-3", "optimizer.lr=2e-3"
+SURE = ("p_cutoff=0.8", "n_cutoff=0.98")
+SUPERVISED: Sequence[Settings] = (
+    (*AVERAGE, "augment=medium", SLOW),
+    (*AVERAGE, "augment=medium", FAST),
+    (*AVERAGE, "augment=strong", FAST),
+)
+LABELS: Sequence[Settings] = ((*SURE, SLOW), (*SURE, FAST), ("coverage=0.15", FAST))
 MIRO: Sequence[Settings] = (
-    ("method.miro.weight=0.01",),
-    ("method.miro.weight=0.1",),
-    ("method.miro.weight=0.01", "method.miro.freeze_batch_norm=false"),
+    ("method.miro.weight=0.01", FAST),
+    ("method.miro.weight=0.1", FAST),
+    ("method.miro.weight=0.01", "method.miro.freeze_batch_norm=false", FAST),
 )
 FEW: Methods = {
-    BASELINE: (
-        (*AVERAGE, "augment=medium"),
-        (*AVERAGE, "augment=medium", "optimizer.lr=5e-4"),
-        (*AVERAGE, "augment=light"),
-    ),
-    "fixmatch": [_pseudo_labels("fixmatch", *labels) for labels in LABELS],
+    BASELINE: SUPERVISED,
+    "fixmatch": [_pseudo_labels("fixmatch", "center=none", *labels) for labels in LABELS],
     "fixmatch_centred": [_pseudo_labels("fixmatch", "center=subject", *labels) for labels in LABELS],
-    "defixmatch": [_pseudo_labels("defixmatch", *labels) for labels in LABELS],
+    "defixmatch": [_pseudo_labels("defixmatch", "center=none", *labels) for labels in LABELS],
     "defixmatch_centred": [_pseudo_labels("defixmatch", "center=subject", *labels) for labels in LABELS],
 }
 SHIFT: Methods = {
-    BASELINE: (
-        (*AVERAGE, "augment=medium"),
-        (*AVERAGE, "augment=medium", "optimizer.lr=5e-4"),
-        (*AVERAGE, "augment=strong"),
-    ),
+    BASELINE: SUPERVISED,
     REGULARIZED: [("method=miro", *AVERAGE, "augment=medium", *miro) for miro in MIRO],
     "fixmatch": FEW["fixmatch"],
     "fixmatch_centred": FEW["fixmatch_centred"],
-    "fixmatch_miro": [(*_pseudo_labels("fixmatch_miro", "center=subject", *LABELS[0]), *miro) for miro in MIRO],
+    "fixmatch_miro": [(*_pseudo_labels("fixmatch_miro", "center=subject", *SURE), *miro) for miro in MIRO],
 }
 METHODS = frozenset([*FEW, *SHIFT])
 
