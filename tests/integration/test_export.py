@@ -229,7 +229,7 @@ def test_crop_recipe_goes_from_the_crops_through_training_into_the_file(ordinal_
 @pytest.mark.slow
 def test_network_without_finite_outputs_leaves_no_file(trained: Outcome, tmp_path: Path) -> None:
     content = torch.load(trained.checkpoint(), weights_only=True)
-    content["state_dict"]["network.head.linear.bias"][1] = torch.nan
+    content["state_dict"]["average.network.head.linear.bias"][1] = torch.nan
     AtomicCheckpointIO().save_checkpoint(content, tmp_path / "nan.ckpt")
     outcome = export(tmp_path / "nan.ckpt", tmp_path / "file")
     assert (outcome.code, outcome.error.split(",")[0]) == (2, "ExportError: precision: expected finite outputs")

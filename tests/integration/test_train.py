@@ -131,7 +131,7 @@ def test_other_aus_start_from_a_checkpoint_and_say_which_heads_are_new(
     started, _ = load_network(warm.checkpoint(), key="")
     torch.testing.assert_close(started.head.linear.weight[0], given.head.linear.weight[2], atol=1e-6, rtol=0)
     backbone = train(tmp_path / "backbone", *faces.overrides, *data, f"model.weights={best}")
-    assert "tensors under 'state_dict.network.backbone.model.' of" in backbone.stderr
+    assert "tensors under 'state_dict.average.network.backbone.model.' of" in backbone.stderr
     started, _ = load_network(backbone.checkpoint(), key="")
     for ours, theirs in zip(started.backbone.parameters(), given.backbone.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
