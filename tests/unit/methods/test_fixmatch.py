@@ -251,3 +251,19 @@ def test_quality_is_left_out_without_hidden_labels() -> None:
 def test_values_out_of_range_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         fixmatch(**changes)
+
+
+def test_unlabelled_faces_may_be_free_of_the_weights_of_the_labels() -> None:
+    z, sure = torch.ones(1, 2, 1), probabilities([[[0.99], [0.01]]])
+    outcome = {}
+    for weighted in (True, False):
+        criterion = BCE(weighting="inverse_frequency", max_weight=10.0)
+        objective = fixmatch(criterion=criterion, weighted=weighted)
+        outcome[weighted] = objective(
+            outputs(labeled=z, unlabeled_strong=z, teacher=sure), batch(torch.ones(1, 2, 1), rows=1)
+        )
+    # rates 0.2 and 0.5: weights 10/7 and 4/7; losses of 1: softplus(-1) of the positive, softplus(1) of the negative
+    on, off = math.log1p(math.exp(-1)), math.log1p(math.e)
+    assert outcome[True]["consistency_loss"].item() == pytest.approx((10 * on + 4 * off) / 14)
+    assert outcome[False]["consistency_loss"].item() == pytest.approx((on + off) / 2)
+    assert outcome[True]["task_loss"].item() == pytest.approx(outcome[False]["task_loss"].item())
