@@ -36,10 +36,11 @@ SUPERVISED: Sequence[Settings] = (
     (*AVERAGE, "augment=strong", FAST),
 )
 LABELS: Sequence[Settings] = ((*SURE, SLOW), (*SURE, FAST), ("coverage=0.15", FAST))
+MOVING = "method.miro.freeze_batch_norm=false"
 MIRO: Sequence[Settings] = (
-    ("method.miro.weight=0.01", FAST),
     ("method.miro.weight=0.1", FAST),
-    ("method.miro.weight=0.01", "method.miro.freeze_batch_norm=false", FAST),
+    ("method.miro.weight=0.1", MOVING, FAST),
+    ("method.miro.weight=0.01", MOVING, FAST),
 )
 FEW: Methods = {
     BASELINE: SUPERVISED,
