@@ -36,9 +36,9 @@ SUPERVISED: Sequence[Settings] = (
     (*AVERAGE, "augment=strong", FAST),
 )
 LABELS: Sequence[Settings] = ((*SURE, SLOW), (*SURE, FAST), ("coverage=0.15", FAST))
-MOVING = "method.miro.freeze_batch_norm=false"
+FROZEN, MOVING = "method.miro.freeze_batch_norm=true", "method.miro.freeze_batch_norm=false"
 MIRO: Sequence[Settings] = (
-    ("method.miro.weight=0.1", FAST),
+    ("method.miro.weight=0.1", FROZEN, FAST),
     ("method.miro.weight=0.1", MOVING, FAST),
     ("method.miro.weight=0.01", MOVING, FAST),
 )
