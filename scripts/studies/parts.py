@@ -16,45 +16,44 @@ Settings = tuple[str, ...]  # overrides of faceflow-train
 Methods = Mapping[str, Sequence[Settings]]  # method -> its candidate settings, as many for each
 
 
-def _pseudo_labels(method: str, *settings: str) -> Settings:
-    """The averaged network labels the weak view, and the strong one must agree."""
+def _pseudo_labels(method: str, center: str, view: str, *labels: str) -> Settings:
+    """The averaged network labels the weak view, and the strong one must agree; `view` is of labelled faces."""
     key = method.removesuffix("_miro")
-    taught = ("augment=medium", f"method.{key}.teacher=ema")
-    return (f"method={method}", *AVERAGE, *taught, *(_placed(key, setting) for setting in settings))
-
-
-def _placed(key: str, setting: str) -> str:
-    return setting if setting.startswith("optimizer.") else f"method.{key}.{setting}"
+    own = ("teacher=ema", f"center={center}", *labels)
+    placed = (setting if setting.startswith("optimizer.") else f"method.{key}.{setting}" for setting in own)
+    return (f"method={method}", *AVERAGE, view, *placed)
 
 
 AVERAGE: Settings = ("average=ema", "loss.weighting=none")
 SLOW, FAST = "optimizer.lr=1e-3", "optimizer.lr=2e-3"
+MEDIUM, STRONG = "augment=medium", "augment=strong"
 SURE = ("p_cutoff=0.8", "n_cutoff=0.98")
 SUPERVISED: Sequence[Settings] = (
-    (*AVERAGE, "augment=medium", SLOW),
-    (*AVERAGE, "augment=medium", FAST),
-    (*AVERAGE, "augment=strong", FAST),
+    (*AVERAGE, MEDIUM, SLOW),
+    (*AVERAGE, MEDIUM, FAST),
+    (*AVERAGE, STRONG, FAST),
 )
-LABELS: Sequence[Settings] = ((*SURE, SLOW), (*SURE, FAST), ("coverage=0.15", FAST))
+LABELS: Sequence[Settings] = ((MEDIUM, *SURE, SLOW), (MEDIUM, *SURE, FAST), (MEDIUM, "coverage=0.15", FAST))
+CAMERAS: Sequence[Settings] = ((STRONG, *SURE, SLOW), (STRONG, *SURE, FAST), (STRONG, "coverage=0.15", FAST))
 FROZEN, MOVING = "method.miro.freeze_batch_norm=true", "method.miro.freeze_batch_norm=false"
 MIRO: Sequence[Settings] = (
-    ("method.miro.weight=0.1", FROZEN, FAST),
-    ("method.miro.weight=0.1", MOVING, FAST),
-    ("method.miro.weight=0.01", MOVING, FAST),
+    (STRONG, "method.miro.weight=0.1", FROZEN, FAST),
+    (STRONG, "method.miro.weight=0.1", MOVING, FAST),
+    (STRONG, "method.miro.weight=0.01", MOVING, FAST),
 )
 FEW: Methods = {
     BASELINE: SUPERVISED,
-    "fixmatch": [_pseudo_labels("fixmatch", "center=none", *labels) for labels in LABELS],
-    "fixmatch_centred": [_pseudo_labels("fixmatch", "center=subject", *labels) for labels in LABELS],
-    "defixmatch": [_pseudo_labels("defixmatch", "center=none", *labels) for labels in LABELS],
-    "defixmatch_centred": [_pseudo_labels("defixmatch", "center=subject", *labels) for labels in LABELS],
+    "fixmatch": [_pseudo_labels("fixmatch", "none", *labels) for labels in LABELS],
+    "fixmatch_centred": [_pseudo_labels("fixmatch", "subject", *labels) for labels in LABELS],
+    "defixmatch": [_pseudo_labels("defixmatch", "none", *labels) for labels in LABELS],
+    "defixmatch_centred": [_pseudo_labels("defixmatch", "subject", *labels) for labels in LABELS],
 }
 SHIFT: Methods = {
     BASELINE: SUPERVISED,
-    REGULARIZED: [("method=miro", *AVERAGE, "augment=medium", *miro) for miro in MIRO],
-    "fixmatch": FEW["fixmatch"],
-    "fixmatch_centred": FEW["fixmatch_centred"],
-    "fixmatch_miro": [(*_pseudo_labels("fixmatch_miro", "center=subject", *SURE), *miro) for miro in MIRO],
+    REGULARIZED: [("method=miro", *AVERAGE, *miro) for miro in MIRO],
+    "fixmatch": [_pseudo_labels("fixmatch", "none", *labels) for labels in CAMERAS],
+    "fixmatch_centred": [_pseudo_labels("fixmatch", "subject", *labels) for labels in CAMERAS],
+    "fixmatch_miro": [(*_pseudo_labels("fixmatch_miro", "subject", STRONG, *SURE), *miro[1:]) for miro in MIRO],
 }
 METHODS = frozenset([*FEW, *SHIFT])
 
