@@ -9,7 +9,7 @@ intensity, and medians over all frames of the subject,
 m and c are constants of the AU, the means over validation subjects of their medians. They keep centred scores on the
 scale of probabilities and intensities, where one threshold serves everybody, and change no ranking. No label is looked
 at. Both are centred as a network gives them, decoded: levels are not known where an exported model runs, and a test and
-`faceflow-infer` shall say the same of the same frames.
+`faceflow-infer` must agree on the same frames.
 
 The median is the face at rest where an AU is at rest in more than half of the frames.
 """
@@ -138,7 +138,7 @@ def centred_by_subject(scores: Decoded, subjects: ArrayLike, usual: Rest) -> Cen
 
 
 def usual_rest(scores: Decoded, subjects: ArrayLike) -> Rest | None:
-    """The means over subjects (N,) of their medians; None where nobody has enough frames."""
+    """The means over subjects (N,) of their medians; None if no subject has enough frames."""
     rests = [rest_of(_rows(scores, rows)) for rows in _enough(subjects)]
     if not rests:
         return None

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from faceflow.centring import LEAST_FRAMES
 from faceflow.data.rows import Texts
 from faceflow.data.sources import UNLABELED, FaceTable
 from faceflow.data.subjects import connected
 
 Numbers = NDArray[np.int64]
-
-_FEWEST = 8  # faces of an origin that is no domain
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,6 @@ def _origins(tables: Sequence[FaceTable], subject: Numbers) -> tuple[int, Number
     name = np.where(subject >= 0, np.char.add("subject ", subject.astype(np.str_)), np.concatenate(names))
     _, which, faces = np.unique(name, return_inverse=True, return_counts=True)
     domain = np.concatenate([np.empty(0, np.str_), *map(domains_of, tables)])
-    name = np.where(faces[which] >= _FEWEST, name, np.char.add("domain ", domain))
+    name = np.where(faces[which] >= LEAST_FRAMES, name, np.char.add("domain ", domain))
     found, which = np.unique(name, return_inverse=True)
     return len(found), which.astype(np.int64)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from faceflow.losses.elementwise import LabelCounts
+from faceflow.methods.latest_logits import LatestLogits
 from faceflow.methods.processes import gathered
 
-_WINDOW = 1024  # latest faces whose mean probability is the base rate
 _STEPS = 3  # of Newton's method; each update starts from the last one's result
 _FARTHEST = 1.0  # that such a step goes, in logits: where all probabilities are near 0 or 1 it would leap
 _RAREST = 1e-3  # base rate; a level that never occurs would be shifted without end
@@ -24,7 +24,7 @@ def base_rates(counts: LabelCounts, *, strength: float) -> Tensor:
     return (positives + strength * mean) / (observed + strength).clamp(min=1)
 
 
-class BaseRateShift(nn.Module):
+class BaseRateShift(LatestLogits):
     """Logits plus the constant per AU and level at which the mean probability of the latest ones is the base rate.
 
     Source: distribution alignment of ReMixMatch (Berthelot et al. 2020, arXiv:1911.09785), for independent labels.
@@ -35,31 +35,18 @@ class BaseRateShift(nn.Module):
 
     rates: Tensor
     shift: Tensor  # (A, L)
-    window: Tensor  # latest logits, the last `rows` of (N, A, L)
 
     def __init__(self, rates: Tensor) -> None:
-        super().__init__()
+        super().__init__(rates.shape)
         self.register_buffer("rates", rates.clamp(_RAREST, 1 - _RAREST), persistent=False)
         self.register_buffer("shift", torch.logit(self.rates))
-        self.register_buffer("window", torch.zeros(_WINDOW, *rates.shape))
-        self.rows = 0  # not a buffer: reading one back would wait for the GPU
-
-    def get_extra_state(self) -> Tensor:
-        """Keep the count of rows in the checkpoint."""
-        return torch.tensor(self.rows)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Go on from the count of the checkpoint."""
-        self.rows = int(state)
 
     @torch.no_grad()
     def follow(self, logits: Tensor) -> None:
         """Take in rows (B, A, L) of every process; before they are shifted."""
-        logits = gathered(logits.float())
-        self.window.copy_(torch.cat([self.window, logits])[-_WINDOW:])
-        self.rows = min(_WINDOW, self.rows + len(logits))
+        latest = self.remember(gathered(logits.float()))
         for _ in range(_STEPS):
-            probability = (self.window[-self.rows :] + self.shift).sigmoid()
+            probability = (latest + self.shift).sigmoid()
             slope = (probability * (1 - probability)).mean(dim=0)
             step = (self.rates - probability.mean(dim=0)) / slope.clamp(min=1e-6)
             self.shift += step.clamp(-_FARTHEST, _FARTHEST)

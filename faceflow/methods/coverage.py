@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from faceflow.methods.consistency import Cutoffs, PseudoLabels
+from faceflow.methods.latest_logits import LatestLogits
 
-_WINDOW = 1024  # latest predictions of an AU and level whose quantiles the cutoffs are
 _GAIN = 0.5  # how fast a share that was missed is made up for, in standard deviations of a single label
 _RAREST = 1e-3  # base rate; a level that never occurs would be wanted never or always
 
 
-class Coverage(nn.Module):
+class Coverage(LatestLogits):
     """Cutoffs at which the share coverage * base rate is labelled as on, and coverage * (1 - base rate) as off.
 
     The cutoffs are quantiles of the latest predictions. While training spreads the predictions, these lag behind and
@@ -30,24 +30,13 @@ class Coverage(nn.Module):
 
     wanted: Tensor  # shares on and off, (2, A, L)
     missed: Tensor  # correction of these, (2, A, L)
-    window: Tensor  # latest logits in the order of their steps, the last `rows` of (N, A, L)
 
     def __init__(self, coverage: float, prior: Tensor, *, rank_consistent: bool) -> None:
-        super().__init__()
+        super().__init__(prior.shape)
         self.everything, self.rank_consistent = coverage == 1, rank_consistent
         rates = prior.float().clamp(_RAREST, 1 - _RAREST)
         self.register_buffer("wanted", coverage * torch.stack([rates, 1 - rates]), persistent=False)
         self.register_buffer("missed", torch.zeros(2, *prior.shape))
-        self.register_buffer("window", torch.zeros(_WINDOW, *prior.shape))
-        self.rows = 0  # not a buffer: reading one back would wait for the GPU
-
-    def get_extra_state(self) -> Tensor:
-        """Keep the count of rows in the checkpoint."""
-        return torch.tensor(self.rows)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Go on from the count of the checkpoint."""
-        self.rows = int(state)
 
     @torch.no_grad()
     def follow(self, logits: Tensor, labels: PseudoLabels) -> Cutoffs:
@@ -60,13 +49,10 @@ class Coverage(nn.Module):
         on = labels.confident & (labels.target > 0.5)
         found = torch.stack([on.float().mean(dim=0), (labels.confident & ~on).float().mean(dim=0)])
         self.missed += _GAIN * (self.wanted * (1 - self.wanted)).sqrt() * (self.wanted - found)
-        self.window.copy_(torch.cat([self.window, logits.float()])[-_WINDOW:])
-        self.rows = min(_WINDOW, self.rows + len(logits))
-        return self._quantiles(self.wanted + self.missed)
+        return self._quantiles(self.remember(logits), self.wanted + self.missed)
 
-    def _quantiles(self, shares: Tensor) -> Cutoffs:
+    def _quantiles(self, latest: Tensor, shares: Tensor) -> Cutoffs:
         """Cutoffs by level; where levels switch one another, each labels what the others leave of its share."""
-        latest = self.window[-self.rows :]
         positive, negative = torch.empty_like(shares)
         on = torch.zeros_like(latest, dtype=torch.bool)
         nothing, levels = torch.zeros_like(on[..., 0]), range(latest.shape[-1])

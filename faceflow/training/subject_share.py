@@ -56,7 +56,7 @@ class SubjectShares(nn.Module):
 
 
 class _SubjectSums(Metric):
-    """Sums of logits per subject over the steps and processes of an epoch; the last one is nobody known."""
+    """Sums of logits per subject over the steps and processes of an epoch; the last row is for unknown subjects."""
 
     full_state_update = False
     count: Tensor
