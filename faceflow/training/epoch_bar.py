@@ -62,7 +62,7 @@ class EpochBar(ProgressBar):
             self._steps(trainer).advance(batch_idx)
         assert self._bar is not None
         if self.enabled and (batch_idx + 1) % self.refresh_rate == 0:
-            self._bar.note(f"{_loss(trainer)}{self._reached}")
+            self._bar.note(f"{_loss(pl_module)}{self._reached}")
         self._bar.advance()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -94,7 +94,7 @@ class EpochBar(ProgressBar):
             self._reached = f", {self.monitor} {float(metrics[self.monitor]):.3f}"
         if self.enabled and not shows_bars():
             seconds = time.monotonic() - self._epoch_began
-            log.info("%s: %s%s, %.0f s", _title(trainer), _loss(trainer), self._reached, seconds)
+            log.info("%s: %s%s, %.0f s", _title(trainer), _loss(pl_module), self._reached, seconds)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Give the terminal back before the error is printed."""
@@ -125,5 +125,6 @@ def _title(trainer: L.Trainer) -> str:
     return f"Epoch {trainer.current_epoch + 1}{of}"
 
 
-def _loss(trainer: L.Trainer) -> str:
-    return ", ".join(f"{name} {float(value):.3f}" for name, value in trainer.progress_bar_metrics.items())
+def _loss(module: L.LightningModule) -> str:
+    loss = getattr(module, "loss", None)
+    return "" if loss is None else f"loss {float(loss):.3f}"

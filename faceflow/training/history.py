@@ -33,9 +33,7 @@ class EpochHistory(L.Callback):
         """Add the epoch that ends."""
         # Reading them gathers over processes, so every process must do it.
         metrics = {
-            key: float(value)
-            for key, value in trainer.callback_metrics.items()
-            if key != "loss" and value is not self.earlier.get(key)
+            key: float(value) for key, value in trainer.callback_metrics.items() if value is not self.earlier.get(key)
         }
         if not trainer.is_global_zero:
             return

@@ -23,7 +23,8 @@ from faceflow.models.faces import Faces
 from faceflow.models.network import AUNetwork, NetworkOutput, split_rows
 from faceflow.training.averages import EMA, NetworkAverage
 from faceflow.training.clock import Clock, check_length
-from faceflow.training.optim import OptimizerFactory, Schedule, build_schedule, parameter_groups
+from faceflow.training.epoch_means import EpochMeans
+from faceflow.training.optim import OptimizerFactory, Schedule, build_optimizer, build_schedule, parameter_groups
 from faceflow.training.subject_share import NAME, SubjectShares
 from faceflow.views import EVAL, in_order, stream_and_pipeline
 
@@ -86,6 +87,8 @@ class AUModule(L.LightningModule):
         self.scorer = scorer
         level = occurrence_level(payload.spec.cutpoints, payload.spec.occurrence_min)
         self.shares = SubjectShares(subjects=counts.subjects, aus=len(payload.spec.aus), level=level)
+        self.means, self.rates = EpochMeans(), EpochMeans()
+        self.loss: Tensor | None = None  # of the latest step
         self.collected = EpochPredictions()
         self.latest: tuple[NDArray[np.intp], Prediction] | None = None  # rows of the last validation, and what it saw
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
@@ -122,11 +125,10 @@ class AUModule(L.LightningModule):
         loss = torch.stack(list(terms.values())).sum()
         self.shares.update(outputs, batch)
         rows = len(next(iter(batch["labeled"].values())))
+        self.loss = loss.detach()
+        self.means.update({**terms, "train/loss": loss}, weight=rows)
         rate = max(group["lr"] / group["lr_scale"] for group in self.trainer.optimizers[0].param_groups)
-        epoch = {key: value.detach() for key, value in terms.items()}
-        epoch |= {"train/loss": loss.detach(), "train/lr": torch.tensor(rate)}
-        self.log_dict(epoch, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
-        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False, batch_size=rows)
+        self.rates.update({"train/lr": torch.tensor(rate)}, weight=rows)  # apart: it stays on the CPU
         return loss
 
     @property
@@ -196,12 +198,16 @@ class AUModule(L.LightningModule):
         stepped = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch
         if self.average is not None and stepped:
             self.average.update(self.network, self.clock.share)
-        if self.trainer.is_last_batch:
+        trainer = self.trainer
+        if trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps:
+            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
+            rows = self.means.weight
+            means = {**self.means.compute(), **self.rates.compute()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
             named = {f"train/{key}": value for key, value in self.shares.compute().items()}
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
                 named |= {f"train/{name}/{key}": value for key, value in values.items()}
-            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
@@ -237,10 +243,8 @@ class AUModule(L.LightningModule):
             layer_decay=self.layer_decay,
             head_lr_mult=self.head_lr_mult,
         )
-        try:
-            optimizer = self.optimizer_factory(groups)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"optimizer: {' '.join(str(error).split())}; fix the value") from error
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        optimizer = build_optimizer(self.optimizer_factory, groups, scaled=scaled)
         self.clock = Clock(self.trainer)
         for part in (*self._by_name.values(), self.average):
             if part is not None and part.paced:

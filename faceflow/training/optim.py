@@ -60,6 +60,25 @@ def parameter_groups(
     return groups
 
 
+def build_optimizer(factory: OptimizerFactory, groups: list[Group], *, scaled: bool) -> Optimizer:
+    """Build an optimizer over groups of parameters.
+
+    Args:
+        factory: it carries the settings.
+        groups: of `parameter_groups`.
+        scaled: whether gradients are scaled against underflow (trainer.precision=16-mixed). Lightning unscales them
+            before it clips them; a fused step would do so again.
+
+    Raises:
+        ConfigError: the optimizer refuses a setting.
+    """
+    fused = "fused" in getattr(factory, "keywords", {})
+    try:
+        return factory(groups, **({"fused": False} if scaled and fused else {}))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"optimizer: {' '.join(str(error).split())}; fix the value") from error
+
+
 class Schedule:
     """A timm scheduler as a function of the update alone.
 

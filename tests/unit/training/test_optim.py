@@ -12,7 +12,7 @@ from torch import nn
 from faceflow.errors import ConfigError
 from faceflow.methods.objective import Objective
 from faceflow.models.network import AUNetwork
-from faceflow.training.optim import build_schedule, parameter_groups
+from faceflow.training.optim import build_optimizer, build_schedule, parameter_groups
 from tests.helpers.networks import network_spec
 
 COSINE = partial(timm.scheduler.CosineLRScheduler, lr_min=0.0, warmup_lr_init=0.0)
@@ -162,3 +162,22 @@ def test_warm_up_out_of_range_names_its_key(warmup: Any) -> None:
 def test_scheduler_that_refuses_its_arguments_names_its_key(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^scheduler\.factory: expected values that it accepts, got \S"):
         schedule(partial(timm.scheduler.CosineLRScheduler, **arguments), steps=4, warmup=0.0)
+
+
+@pytest.mark.parametrize(("scaled", "fused"), [(False, True), (True, False)])
+def test_scaled_gradients_are_not_unscaled_by_a_fused_step(scaled: bool, fused: bool) -> None:
+    groups = [{"params": [nn.Parameter(torch.ones(2))]}]
+    optimizer = build_optimizer(partial(torch.optim.AdamW, lr=0.1, fused=True), groups, scaled=scaled)
+    assert optimizer.param_groups[0]["fused"] is fused
+
+
+def test_an_optimizer_without_a_fused_step_is_not_asked_for_one() -> None:
+    groups = [{"params": [nn.Parameter(torch.ones(2))]}]
+    optimizer = build_optimizer(partial(torch.optim.Rprop, lr=0.1), groups, scaled=True)
+    assert isinstance(optimizer, torch.optim.Rprop)
+
+
+def test_optimizer_that_refuses_a_setting_is_one_line() -> None:
+    groups = [{"params": [nn.Parameter(torch.ones(2))]}]
+    with pytest.raises(ConfigError, match=r"^optimizer: Invalid beta parameter at index 0: 2; fix the value$"):
+        build_optimizer(partial(torch.optim.AdamW, lr=0.1, betas=(2, 0.9)), groups, scaled=False)
