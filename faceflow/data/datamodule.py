@@ -10,12 +10,12 @@ import cv2
 import lightning as L
 import torch
 from lightning.pytorch.utilities import CombinedLoader
-from torch.utils.data import DataLoader
 
 from faceflow.checks import check_number, check_whole
-from faceflow.data.dataset import PIXELS, FaceDataset, Reads, collate
+from faceflow.data.batches import Loader, collate
+from faceflow.data.dataset import PIXELS, FaceDataset, Reads
 from faceflow.data.groups import Groups, number_groups
-from faceflow.data.loader_processes import Loader, check_shared_memory, print_unless_cut_off
+from faceflow.data.loader_processes import check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
@@ -190,7 +190,7 @@ def make_loader(
     drop_last: bool,
 ) -> Loader:
     """Batches of a data set in the order of a sampler."""
-    return DataLoader(
+    return Loader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,

@@ -115,17 +115,3 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
             shown = vector if disturb is None else disturb(vector, seed + 1 + number)
             found[features_of(view)] = torch.from_numpy(shown)
         return found
-
-
-def collate(items: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack items to a batch (B, ...).
-
-    Images are stacked as they lie in memory, channels last, which is ten times as fast as reordering them and the
-    layout that convolutions like best.
-    """
-    return {
-        key: torch.stack([item[key].permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2)
-        if value.dtype == torch.uint8
-        else torch.stack([item[key] for item in items])
-        for key, value in items[0].items()
-    }

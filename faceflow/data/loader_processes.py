@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from torch import Tensor
-from torch.utils.data import DataLoader
-
+from faceflow.data.batches import Loader
 from faceflow.errors import ConfigError
 from faceflow.interruption import await_sigterm
 
@@ -28,8 +26,6 @@ _EXITED = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpe
 _CUT_OFF = "DataLoader worker (pid 0) exited unexpectedly"  # as torch would say it, had it noticed
 _TIMEOUT = re.compile(r"DataLoader timed out after (?P<seconds>\S+) seconds")
 _SHARED_FULL = re.compile(r"unable to (?:allocate|open|resize|mmap|write).*(?:shm|shared memory|torch_)", re.IGNORECASE)
-
-Loader = DataLoader[dict[str, Tensor]]
 
 
 def check_shared_memory(*stages: Iterable[Loader], processes: int = 1) -> None:
@@ -126,8 +122,8 @@ def _in_flight(loader: Loader) -> int:
         return 0
     draw = next(iter(loader.sampler))
     batches = min(loader.num_workers * (loader.prefetch_factor or 0) + _HELD, len(loader))
-    tensors = loader.dataset[draw].values()
-    return batches * sum(-(-tensor.nbytes * loader.batch_size // _PAGE) * _PAGE for tensor in tensors)
+    row = sum(tensor.nbytes for tensor in loader.dataset[draw].values())
+    return batches * (-(-row * loader.batch_size // _PAGE) + 1) * _PAGE
 
 
 def _shared_now() -> str:
