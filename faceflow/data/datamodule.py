@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from faceflow.checks import check_number, check_whole
 from faceflow.data.batches import Loader, collate
 from faceflow.data.dataset import PIXELS, FaceDataset, Reads
+from faceflow.data.decoded import DecodedImages, ImageCache
 from faceflow.data.groups import Groups, number_groups
 from faceflow.data.loader_processes import check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
@@ -48,6 +49,7 @@ class AUDataModule(L.LightningDataModule):
         workers: loader processes per device, shared among the streams by what they load.
         timeout_s: how long a batch of theirs is waited for; 0 for ever.
         seed: of the order of rows and of every augmentation.
+        cache: of decoded images, or None.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class AUDataModule(L.LightningDataModule):
         timeout_s: float,
         seed: int,
         reads: Reads = PIXELS,
+        cache: ImageCache | None = None,
     ) -> None:
         super().__init__()
         Loading(batch_size=batch_size, workers=workers, timeout_s=timeout_s)  # checks them
@@ -81,7 +84,7 @@ class AUDataModule(L.LightningDataModule):
         self.pipelines, self.flip, self.reads = pipelines, flip, reads
         self.batch_sizes = {"labeled": batch_size, "unlabeled": mu * batch_size}
         self.steps_per_epoch, self.workers, self.seed = steps_per_epoch, workers, seed
-        self.timeout_s = timeout_s
+        self.timeout_s, self.cache = timeout_s, cache
         self.first_epoch = 0
 
     def train_dataloader(self) -> CombinedLoader:
@@ -97,19 +100,27 @@ class AUDataModule(L.LightningDataModule):
     def val_dataloader(self) -> Loader:
         """All validation rows in order; the rows of a data set follow one another."""
         inputs = self.reads.inputs
-        dataset = evaluation_dataset(self.tables["val"], self.aus, self.points, self.pipelines[EVAL], inputs)
+        dataset = evaluation_dataset(
+            self.tables["val"], self.aus, self.points, self.pipelines[EVAL], inputs, self._decoded("val")
+        )
         sampler = EpochSampler(len(dataset), shuffle=False, seed=self.seed, **self._place())
         size = self.batch_sizes["labeled"]
         return self._loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
 
-    def check_shared_memory(self, *, processes: int) -> None:
-        """Check that the batches of training and of validation have room; `processes` of this machine load them.
+    def check_memory(self, *, processes: int) -> None:
+        """Check that the batches of training and of validation have room, and say where decoded images have none.
+
+        Args:
+            processes: of this machine that load them.
 
         Raises:
             ConfigError: see `faceflow.data.loader_processes.check_shared_memory`.
         """
+        training, validation = self.train_dataloader().flattened, self.val_dataloader()
         if self.workers:
-            check_shared_memory(self.train_dataloader().flattened, [self.val_dataloader()], processes=processes)
+            check_shared_memory(training, [validation], processes=processes)
+        for loader in (*training, validation):
+            loader.dataset.check_room()
 
     def state_dict(self) -> dict[str, int]:
         """Say which epoch comes next."""
@@ -138,7 +149,15 @@ class AUDataModule(L.LightningDataModule):
             flip=self.flip,
             numbers=groups,
             reads=self.reads,
+            decoded=self._decoded(split),
         )
+
+    def _decoded(self, split: str) -> DecodedImages | None:
+        """Open the cache of a split, which gets its share by rows."""
+        if self.cache is None or IMAGES not in self.reads.inputs:
+            return None
+        rows = {name: sum(len(table.files) for table in tables) for name, tables in self.tables.items()}
+        return self.cache.open(rows[split] / max(1, sum(rows.values())))
 
     def _train_loader(self, stream: str, dataset: FaceDataset, steps: int | None) -> Loader:
         place, size = self._place(), self.batch_sizes[stream]
@@ -174,10 +193,13 @@ def evaluation_dataset(
     points: Sequence[float],
     pipeline: Pipeline,
     inputs: Sequence[str] = (IMAGES,),
+    decoded: DecodedImages | None = None,
 ) -> FaceDataset:
     """Rows as they are scored: resized, never flipped or augmented."""
     reads = Reads(inputs=inputs)
-    return FaceDataset(tables, aus=aus, points=points, views={EVAL: pipeline}, flip=0, numbers={}, reads=reads)
+    return FaceDataset(
+        tables, aus=aus, points=points, views={EVAL: pipeline}, flip=0, numbers={}, reads=reads, decoded=decoded
+    )
 
 
 def make_loader(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceflow.aus import flip_order
+from faceflow.data.decoded import DecodedImages
 from faceflow.data.feature_views import FeatureView
 from faceflow.data.features import read_features
 from faceflow.data.labels import scores_for
@@ -43,7 +44,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
     Items hold per view a uint8 RGB image (3, S, S), features (F,) named by `features_of`, or both, as `reads` says;
     `target` (A, L) of 0 and 1, `mask` (A,) True where the AU is labelled, `index`, the row, and the int64 numbers of
     the row that `numbers` has. All views of an item share one decision to flip, so that the sides of the face agree
-    between them and with the label.
+    between them and with the label. Images are kept in `decoded`, where it is given.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         flip: float,
         numbers: Mapping[str, NDArray[np.int64]],
         reads: Reads = PIXELS,
+        decoded: DecodedImages | None = None,
     ) -> None:
+        self.decoded = decoded
         self.views = dict(views)
         self.reads = reads
         self.flip = flip
@@ -98,8 +101,14 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
             **{name: rows[row] for name, rows in self.numbers.items()},
         }
 
+    def check_room(self) -> None:
+        """Say in one line where the decoded images will not all have room."""
+        if self.decoded is not None and len(self):
+            self.decoded.check_room(len(self), self.files[0].decode("utf-8"))
+
     def _shown_images(self, row: int, seed: int, *, flipped: bool) -> dict[str, Tensor]:
-        image = read_image(self.files[row].decode("utf-8"))
+        file = self.files[row].decode("utf-8")
+        image = read_image(file) if self.decoded is None else self.decoded.read(row, file)
         if flipped:
             image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
         return {

@@ -18,6 +18,7 @@ from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import Reads
+from faceflow.data.decoded import ImageCache
 from faceflow.data.feature_views import feature_views
 from faceflow.data.loading import Loading
 from faceflow.data.transforms import Pipeline, build_pipeline
@@ -75,6 +76,7 @@ class BatchSettings:
     loading: Loading
     mu: int
     steps_per_epoch: int | None
+    cache: ImageCache
 
 
 def build_spec(
@@ -186,6 +188,7 @@ def build_batches(settings: BatchSettings, data: RunData, *, inputs: Sequence[st
         workers=settings.loading.workers,
         timeout_s=settings.loading.timeout_s,
         seed=seed,
+        cache=settings.cache,
     )
 
 

@@ -84,7 +84,7 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
         LoaderError: a loader process died or gave no batch.
         KeyboardInterrupt, Terminated: stopped.
     """
-    data.check_shared_memory(processes=trainer.num_devices)
+    data.check_memory(processes=trainer.num_devices)
     try:
         with _ended_by_sigterm(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=state.resume, weights_only=True)

@@ -18,6 +18,7 @@ from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_values
 from faceflow.data.datamodule import check_flip
+from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
 from faceflow.data.sources import UNLABELED
@@ -186,6 +187,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
             ),
             mu=config.loader.mu,
             steps_per_epoch=config.loader.steps_per_epoch,
+            cache=ImageCache(place=config.loader.cache, gb=config.loader.cache_gb, folder=config.loader.cache_folder),
         ),
         trainer=plain(config.trainer),
         callbacks=plain(config.callbacks),

@@ -61,7 +61,7 @@ class Run:
         pool = () if self.method in SUPERVISED_ONLY else self.part.pool
         weights = () if conditions.weights is None else (f"model.weights={conditions.weights}",)
         return (
-            *("+optimizer.fused=true", "layer_decay=0.9", f"monitor={MONITOR}", "logger=none"),
+            *("layer_decay=0.9", f"monitor={MONITOR}", "logger=none"),
             *QUICK,
             *self.part.data,
             *pool,

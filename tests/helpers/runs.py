@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from faceflow.config.composition import compose
+from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
 from faceflow.data.splits import SplitConfig
 from faceflow.evaluation.intervals import Bootstrap
@@ -79,6 +80,7 @@ def batch_settings(**changes: Any) -> BatchSettings:
         "loading": Loading(batch_size=8, workers=0, timeout_s=0),
         "mu": 1,
         "steps_per_epoch": None,
+        "cache": ImageCache(place="none", gb=1, folder=None),
     }
     return BatchSettings(**(values | changes))
 

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 
 from faceflow.data.datamodule import AUDataModule, evaluation_dataset
+from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
@@ -164,6 +165,16 @@ class TestTraining:
         for first, second in zip(here, there, strict=True):
             assert all(torch.equal(first[key], second[key]) for key in first)
         assert not torch.equal(here[0]["index"], other[0]["index"])
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_kept_images_are_those_that_are_decoded_anew(self, table: FaceTable, workers: int) -> None:
+        def two_epochs(**changes: Any) -> list[dict[str, Tensor]]:
+            loader = module(table, workers=workers, **changes).train_dataloader()
+            return [batch["labeled"] for _ in range(2) for batch, _, _ in loader]
+
+        kept = two_epochs(cache=ImageCache(place="ram", gb=1, folder=None))
+        for first, second in zip(two_epochs(), kept, strict=True):
+            assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 class TestValidation:

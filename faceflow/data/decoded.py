@@ -1,0 +1,114 @@
+"""Decoded images kept from one epoch to the next, where every loader process finds them."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import get_worker_info
+
+from faceflow.checks import check_choice, check_number
+from faceflow.data.shared_file import SharedFile, free_bytes
+from faceflow.errors import ConfigError
+from faceflow.images import Image, read_image
+
+log = logging.getLogger(__name__)
+
+NONE, RAM, DISK = "none", "ram", "disk"
+_ENTRY = struct.Struct("<qii")  # where an image ends, its height and its width; zeros: none
+_GB = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCache:
+    """Where decoded images are kept: `place` none, ram or disk, at most `gb` for each device, on disk in `folder`."""
+
+    place: str
+    gb: float
+    folder: str | None
+
+    def __post_init__(self) -> None:
+        """Check what a user sets.
+
+        Raises:
+            ConfigError: names the key.
+        """
+        check_choice(self.place, key="loader.cache", options=(NONE, RAM, DISK))
+        check_number(self.gb, key="loader.cache_gb", expected="a number of gigabytes > 0", valid=lambda x: x > 0)
+        if self.place == DISK and self.folder is not None and not Path(self.folder).expanduser().is_dir():
+            raise ConfigError(
+                f"loader.cache_folder: expected a folder, got '{self.folder}'; make it, or leave the key out for "
+                f"{tempfile.gettempdir()}"
+            )
+
+    def open(self, share: float) -> DecodedImages | None:
+        """Make room for a data set that may take a share of it; None where nothing is kept."""
+        if self.place == NONE:
+            return None
+        folder = None if self.place == RAM else Path(self.folder or tempfile.gettempdir()).expanduser()
+        return DecodedImages(folder, limit=int(self.gb * _GB * share))
+
+
+class DecodedImages:
+    """Images by row, (H, W, 3) uint8, written once and read by every process that has this object.
+
+    They are appended to one file, and a second one says where each lies: appending needs no lock, and an image that
+    two processes add at a time lies there twice. Neither file has a name on Linux, so that nothing is left behind.
+
+    Args:
+        folder: of the files; None for memory.
+        limit: bytes of images; further ones are decoded anew in every epoch.
+    """
+
+    def __init__(self, folder: Path | None, *, limit: int) -> None:
+        self.limit, self._folder = limit, folder
+        self._images, self._entries = SharedFile(folder), SharedFile(folder)
+        self._open = True
+
+    def read(self, row: int, file: str) -> Image:
+        """Read the image of a row from memory, or from its file where it is not there yet.
+
+        Raises:
+            DataError: see `read_image`.
+        """
+        kept = self._kept(row)
+        if kept is None:
+            kept = read_image(file)
+            self._keep(row, kept)
+        return kept
+
+    def check_room(self, rows: int, file: str) -> None:
+        """Say in one line where not all rows will fit, by the size of the first."""
+        each = read_image(file).nbytes
+        free = free_bytes(self._folder)
+        fitting = min(self.limit, free) // each
+        if fitting < rows:
+            key = "loader.cache_gb" if self.limit <= free else "loader.cache"
+            log.warning(
+                "%s: about %s of %s decoded images have room, %.1f GB of %.1f; the others are decoded in every epoch",
+                *(key, f"{fitting:,}", f"{rows:,}", fitting * each / _GB, rows * each / _GB),
+            )
+
+    def _kept(self, row: int) -> Image | None:
+        entry = self._entries.read(_ENTRY.size, at=row * _ENTRY.size)
+        end, height, width = _ENTRY.unpack(entry) if len(entry) == _ENTRY.size else (0, 0, 0)
+        if not end:
+            return None
+        size = height * width * 3
+        pixels = self._images.read(size, at=end - size)
+        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3) if len(pixels) == size else None
+
+    def _keep(self, row: int, image: Image) -> None:
+        if not self._open or self._images.size + image.nbytes > self.limit:
+            return
+        try:
+            end = self._images.append(np.ascontiguousarray(image))
+            self._entries.write(_ENTRY.pack(end, *image.shape[:2]), at=row * _ENTRY.size)
+        except OSError as error:
+            self._open = False
+            if (worker := get_worker_info()) is None or worker.id == 0:
+                log.warning("loader.cache: %s; further images are decoded in every epoch", str(error.strerror).lower())

@@ -1,0 +1,95 @@
+"""A file that the processes of a run share, and that is gone when they are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import weakref
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+class SharedFile:
+    """A file that processes read, write and append to, each by handles of its own, opened where it is first used.
+
+    On Linux it has no name, so that nothing is left behind however the run ends; other processes open it by way of
+    the process that made it.
+
+    Args:
+        folder: where it lies; None for memory, or where the system has no such files, for the folder of temporary ones.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        if folder is None and hasattr(os, "memfd_create"):
+            number, name = os.memfd_create("faceflow"), None
+        else:
+            number, name = tempfile.mkstemp(prefix="faceflow-", dir=folder)
+        by_process = Path(f"/proc/{os.getpid()}/fd/{number}")
+        if name is not None and by_process.exists():
+            Path(name).unlink()
+            name = None
+        self._path = name or str(by_process)
+        self._handles: tuple[int, FileIO, FileIO] | None = None
+        weakref.finalize(self, _remove, number, name, os.getpid())
+
+    def read(self, size: int, *, at: int) -> bytearray:
+        """Read bytes from a place; fewer where the file ends."""
+        content = bytearray(size)
+        handle, _ = self._own()
+        handle.seek(at)
+        return content[: handle.readinto(content)]
+
+    def write(self, content: bytes, *, at: int) -> None:
+        """Write bytes at a place, beyond the end too."""
+        handle, _ = self._own()
+        handle.seek(at)
+        handle.write(content)
+
+    def append(self, content: NDArray[Any]) -> int:
+        """Add the bytes of an array at the end, in one piece, and return where they end.
+
+        Raises:
+            OSError: there is no room.
+        """
+        _, end = self._own()
+        if end.write(content.data) != content.nbytes:
+            raise OSError(0, "no space left on the disk")
+        return end.tell()
+
+    @property
+    def size(self) -> int:
+        """Bytes that it has."""
+        return os.fstat(self._own()[0].fileno()).st_size
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the handles to the process that has them."""
+        return self.__dict__ | {"_handles": None}
+
+    def _own(self) -> tuple[FileIO, FileIO]:
+        if self._handles is None or self._handles[0] != os.getpid():  # those of a parent share its place in the file
+            self._handles = os.getpid(), FileIO(self._path, "r+"), FileIO(self._path, "a")
+            for handle in self._handles[1:]:
+                weakref.finalize(self, handle.close)
+        return self._handles[1:]
+
+
+def free_bytes(folder: Path | None) -> int:
+    """Bytes that files in a folder may still take; of memory as much as is available."""
+    if folder is not None:
+        return shutil.disk_usage(folder).free
+    with contextlib.suppress(OSError, ValueError):
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text("utf-8").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    return shutil.disk_usage(tempfile.gettempdir()).free
+
+
+def _remove(number: int, name: str | None, process: int) -> None:
+    if os.getpid() == process:  # a forked process ends with it open
+        os.close(number)
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
