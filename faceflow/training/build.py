@@ -48,6 +48,7 @@ class ModuleSettings:
         model: backbone, image size and starting weights.
         init_weights: checkpoint of FaceFlow to start from, see `read_start`.
         channels_last: memory layout.
+        compile: whether torch.compile makes the network faster; its first steps take minutes.
         method: objectives by name.
         optimizer, average: what `_target_` names; `average` of the weights, or None.
         scheduler: of the learning rate, or None for a constant one.
@@ -57,6 +58,7 @@ class ModuleSettings:
     model: Mapping[str, Any]
     init_weights: str | None
     channels_last: bool
+    compile: bool
     method: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     scheduler: Mapping[str, Any] | None
@@ -154,7 +156,7 @@ def build_module(
         payload.spec, settings.model, start=start, features=features, channels_last=settings.channels_last
     )
     scheduler, average = settings.scheduler, settings.average
-    return AUModule(
+    module = AUModule(
         network=network,
         objectives=objectives,
         computed=computed,
@@ -169,6 +171,10 @@ def build_module(
         seed=seed,
         payload=payload,
     )
+    check_boolean(settings.compile, key="compile")
+    if settings.compile:
+        network.compile()  # after the average has copied it
+    return module
 
 
 def build_batches(settings: BatchSettings, data: RunData, *, inputs: Sequence[str], seed: int) -> AUDataModule:

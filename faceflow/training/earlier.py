@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceflow.config.renamed import up_to_date
 from faceflow.config.stored import read_config
 from faceflow.config.values import leaves
 from faceflow.errors import ConfigError, DataError
@@ -27,6 +28,10 @@ _FREE = (
     *("loader.cache", "loader.cache_gb", "loader.cache_folder"),
     *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
+
+
+# Settings that came later, and what was done without them.
+_ADDED = {"compile": False, "optimizer.fused": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,7 @@ def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
 def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
     path = folder / "config.yaml"
     theirs, ours = (
-        leaves({**each, "transforms": with_labeled(each.get("transforms", {}))})
+        _ADDED | leaves(up_to_date({**each, "transforms": with_labeled(each.get("transforms", {}))}))
         for each in (read_config(folder), config)
     )
     for key in dict.fromkeys([*theirs, *ours]):

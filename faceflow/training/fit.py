@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
@@ -97,6 +98,12 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
             raise Terminated from stop
         raise
     except Exception as error:
+        dynamo = sys.modules.get("torch._dynamo.exc")  # which torch.compile imports: 2 s that others need not wait
+        if dynamo is not None and isinstance(error, dynamo.TorchDynamoException):
+            reason = " ".join(str(error).split("\n\n")[0].split())
+            raise ConfigError(
+                f"compile: expected a network that torch.compile can compile here, got '{reason}'; take compile=false"
+            ) from error
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error
         raise

@@ -170,6 +170,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
             model=plain(config.model),
             init_weights=_start_file(config),
             channels_last=config.channels_last,
+            compile=config.compile,
             method=plain(config.method),
             optimizer=plain(config.optimizer),
             scheduler=plain(config.scheduler.factory),

@@ -60,6 +60,7 @@ def module_settings(**changes: Any) -> ModuleSettings:
         "model": MODEL,
         "init_weights": None,
         "channels_last": False,
+        "compile": False,
         "method": {"supervised": {"_target_": "faceflow.methods.supervised.Supervised", "criterion": bce}},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.01},
         "scheduler": None,
