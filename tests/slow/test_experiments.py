@@ -19,7 +19,7 @@ def test_few_labels_are_helped_by_faces_centred_by_subject(tmp_path: Path) -> No
     logged = few.table("metrics.csv").iloc[-1]
     for share in ("train/subject_share", "train/unlabeled_subject_share", "val/subject_share"):
         assert 0 < logged[share] <= 1
-    assert logged["train/fixmatch/mask_positive"] >= 0
+    assert logged["train/defixmatch/mask_positive"] >= 0
     alone = train(
         tmp_path / "alone", "experiment=few_labels", "method=supervised", "split.labeled=0.4", *FACES, *LEARNT
     )

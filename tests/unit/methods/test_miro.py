@@ -313,7 +313,7 @@ def test_config_joins_the_supervised_term_and_trains_the_variances_faster() -> N
         method = compose("method/miro").method
     assert list(method) == ["supervised", "miro"]
     miro: Any = instantiate(method.miro, key="method.miro")
-    assert (miro.weight, miro.variance_init, miro.epsilon) == (0.1, 0.1, 1e-5)
+    assert (miro.weight, miro.variance_init, miro.epsilon) == (0.01, 0.1, 1e-5)
     assert (miro.normalize, miro.freeze_batch_norm) == ("none", False)
     network = make_network()
     miro.bind(network, label_counts([[5]] * 2, [10] * 2))
