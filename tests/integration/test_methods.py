@@ -139,7 +139,10 @@ def test_labels_are_hidden_from_supervised_training_too(faces: Faces, tmp_path: 
     "method",
     [
         ("method=fixmatch_miro", "average=ema", "method.fixmatch.teacher=ema", "method.fixmatch.coverage=0.8"),
-        ("method=defixmatch", "average=swa", "average.start=0.3", "method.defixmatch.ramp_up=1"),
+        (
+            *("method=defixmatch", "method.defixmatch.teacher=student", "method.defixmatch.ramp_up=1"),
+            *("average=swa", "average.start=0.3"),
+        ),
         ("method=defixmatch", "method.defixmatch.center=subject", "method.defixmatch.targets=soft"),
     ],
     ids=["fixmatch_miro", "defixmatch", "centred"],

@@ -240,7 +240,7 @@ def test_every_file_says_what_it_is_for_or_inherits_one_that_does() -> None:
 
 @pytest.mark.parametrize(
     "preset",
-    ["sweep=label_share", "sweep=methods_seeds", *(f"experiment=few_labels{kind}" for kind in ("", "_debiased"))],
+    ["sweep=label_share", "sweep=methods_seeds", *(f"experiment=few_labels{kind}" for kind in ("", "_pretrained"))],
 )
 def test_presets_that_compare_methods_give_all_of_them_as_many_updates(preset: str) -> None:
     register()
