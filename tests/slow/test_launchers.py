@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from faceflow.config.composition import compose
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL
 
@@ -45,6 +47,14 @@ def test_jobs_side_by_side_have_the_scores_of_jobs_in_turn(launcher: str, tmp_pa
     assert together["status"].tolist() == ["finished", "finished"]
     assert together["best"].tolist() == alone["best"].tolist()
     assert together["f1_val"].tolist() == alone["f1_val"].tolist()
+
+
+def test_jobs_of_this_machine_write_to_a_folder_that_is_there_before_they_start() -> None:
+    """Else a slow sweep makes it after a quick job has looked for it, and the job "has not produced any output"."""
+    launcher = compose("train", ["launcher=submitit_local"]).hydra.launcher
+    raw = OmegaConf.to_container(launcher, resolve=False)
+    assert isinstance(raw, dict)
+    assert "%" not in raw["submitit_folder"]
 
 
 def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
