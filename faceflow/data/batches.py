@@ -79,7 +79,7 @@ class Loader(DataLoader[dict[str, Tensor]]):
 
 
 def _as_it_lies(value: Tensor) -> Tensor:
-    return value.permute(1, 2, 0) if value.dtype == torch.uint8 else value
+    return value.permute(1, 2, 0) if _is_images(value) else value
 
 
 def _is_images(value: Tensor) -> bool:

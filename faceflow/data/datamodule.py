@@ -116,6 +116,8 @@ class AUDataModule(L.LightningDataModule):
         Raises:
             ConfigError: see `faceflow.data.loader_processes.check_shared_memory`.
         """
+        if not self.workers and (self.cache is None or not self.cache.used):
+            return
         training, validation = self.train_dataloader().flattened, self.val_dataloader()
         if self.workers:
             check_shared_memory(training, [validation], processes=processes)

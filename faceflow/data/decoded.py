@@ -45,9 +45,14 @@ class ImageCache:
                 f"{tempfile.gettempdir()}"
             )
 
+    @property
+    def used(self) -> bool:
+        """Whether images are kept at all."""
+        return self.place != NONE
+
     def open(self, share: float) -> DecodedImages | None:
         """Make room for a data set that may take a share of it; None where nothing is kept."""
-        if self.place == NONE:
+        if not self.used:
             return None
         folder = None if self.place == RAM else Path(self.folder or tempfile.gettempdir()).expanduser()
         return DecodedImages(folder, limit=int(self.gb * _GB * share))
