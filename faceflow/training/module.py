@@ -200,15 +200,14 @@ class AUModule(L.LightningModule):
             self.average.update(self.network, self.clock.share)
         trainer = self.trainer
         if trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps:
-            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
             rows = self.means.weight
-            means = {**self.means.compute(), **self.rates.compute()}
-            self.log_dict(means, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
-            named = {f"train/{key}": value for key, value in self.shares.compute().items()}
+            named: dict[str, Tensor | float] = {**self.means.compute(), **self.rates.compute()}
+            named |= {f"train/{key}": value for key, value in self.shares.compute().items()}
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
                 named |= {f"train/{name}/{key}": value for key, value in values.items()}
-            self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Collect predictions."""
