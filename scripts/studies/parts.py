@@ -33,8 +33,9 @@ SUPERVISED: Sequence[Settings] = (
     (*AVERAGE, MEDIUM, FAST),
     (*AVERAGE, STRONG, FAST),
 )
-LABELS: Sequence[Settings] = ((MEDIUM, *SURE, SLOW), (MEDIUM, *SURE, FAST), (MEDIUM, "coverage=0.15", FAST))
-CAMERAS: Sequence[Settings] = ((STRONG, *SURE, SLOW), (STRONG, *SURE, FAST), (STRONG, "coverage=0.15", FAST))
+LABELS, CAMERAS = (
+    ((view, *SURE, SLOW), (view, *SURE, FAST), (view, "coverage=0.15", FAST)) for view in (MEDIUM, STRONG)
+)
 FROZEN, MOVING = "method.miro.freeze_batch_norm=true", "method.miro.freeze_batch_norm=false"
 MIRO: Sequence[Settings] = (
     (STRONG, "method.miro.weight=0.1", FROZEN, FAST),
