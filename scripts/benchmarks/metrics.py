@@ -1,22 +1,32 @@
-"""`metrics`: the scores of a test set against a loop over its AUs and frames in plain Python."""
+"""`metrics`: the scores of a test set against scikit-learn and torchmetrics, which give fewer of them."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from torchmetrics.functional.classification import (
+    multilabel_auroc,
+    multilabel_average_precision,
+    multilabel_f1_score,
+)
 
 from benchmarks.report import Comparison, Report
-from faceflow.metrics.au_scores import Prediction, evaluate
+from faceflow.metrics.au_scores import Evaluation, Prediction, evaluate
 from faceflow.metrics.bootstrap import PersonBootstrap
 from faceflow.metrics.occurrence import f1
 from faceflow.metrics.ranking import Array
 from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 _BASE_RATE, _OBSERVED = 0.15, 0.95
+_METRICS = ("f1_0.5", "f1_val", "ap", "auroc")
+_TOLERANCE = 1e-5  # torchmetrics sums in single precision
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
@@ -29,13 +39,13 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time both in turn, and once what the intervals cost."""
+    """Time ours and each library in turn, and once what the intervals cost."""
     rng, shape = np.random.default_rng(0), (options.frames, options.aus)
     truth, observed = rng.random(shape) < _BASE_RATE, rng.random(shape) < _OBSERVED
     probability = np.clip(rng.normal(0.3, 0.15, shape) + 0.25 * truth, 0, 1)
     thresholds = np.full(options.aus, 0.4)
 
-    def ours() -> object:
+    def ours() -> Evaluation:
         return evaluate(
             Prediction(probability=probability, intensity=None),
             aus=[f"AU{number + 1}" for number in range(options.aus)],
@@ -45,18 +55,35 @@ def measure(options: argparse.Namespace) -> Report:
             thresholds=thresholds,
         )
 
-    def reference() -> object:
-        return _loop(probability, truth, observed, thresholds)
-
-    rounds = [(_rate(ours, options.frames), _rate(reference, options.frames)) for _ in range(options.rounds + 1)]
-    row = Comparison(case="occurrence", ours=[own for own, _ in rounds[1:]], reference=[bare for _, bare in rounds[1:]])
+    libraries = {"scikit-learn": _scikit_learn, "torchmetrics": _torchmetrics}
+    scores = ours()
+    expected = np.stack([scores.columns[name] for name in _METRICS])
+    for name, library in libraries.items():
+        found = library(probability, truth, observed, thresholds)
+        assert np.allclose(found, expected, atol=_TOLERANCE), f"{name}: other scores than ours"
+    measured = {
+        name: _measure(ours, partial(library, probability, truth, observed, thresholds), options)
+        for name, library in libraries.items()
+    }
+    rows = [
+        Comparison(case=f"occurrence, against {name}", ours=own, reference=bare)
+        for name, (own, bare) in measured.items()
+    ]
     started = time.perf_counter()
     persons = rng.integers(0, 27, options.frames)
     bootstrap = PersonBootstrap(persons, resamples=1000, seed=0)
     bootstrap.decisions(f1, probability >= DEFAULT_THRESHOLD, truth, observed)
     intervals = f"intervals of F1, 1000 resamples of 27 persons: {time.perf_counter() - started:.2f} s"
     title = f"Metrics of {options.frames} frames x {options.aus} AUs"
-    return Report(title=title, unit="frames/s", comparisons=[row], notes=[intervals])
+    return Report(title=title, unit="frames/s", comparisons=rows, notes=[intervals])
+
+
+def _measure(
+    ours: Callable[[], object], reference: Callable[[], object], options: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """Rates of both in every round, in turn."""
+    rounds = [(_rate(ours, options.frames), _rate(reference, options.frames)) for _ in range(options.rounds)]
+    return [own for own, _ in rounds], [bare for _, bare in rounds]
 
 
 def _rate(work: Callable[[], object], frames: int) -> float:
@@ -65,29 +92,28 @@ def _rate(work: Callable[[], object], frames: int) -> float:
     return frames / (time.perf_counter() - started)
 
 
-def _loop(probability: Array, truth: Array, observed: Array, thresholds: Array) -> list[tuple[float, ...]]:
-    """F1 at two thresholds, AP and AUROC of every AU, frame by frame; without ties, which cost ours the same."""
-    scores = []
-    for column, threshold in enumerate(thresholds.tolist()):
-        columns = (values[:, column].tolist() for values in (probability, truth, observed))
-        frames = [(score, positive) for score, positive, seen in zip(*columns, strict=True) if seen]
-        f1 = [_f1(frames, cut) for cut in (DEFAULT_THRESHOLD, threshold)]
-        found = precision = pairs = 0.0
-        for place, (_, positive) in enumerate(sorted(frames, reverse=True), 1):
-            if positive:
-                found += 1
-                precision += found / place
-            else:
-                pairs += found
-        scores.append((*f1, precision / found, pairs / (found * (len(frames) - found))))
-    return scores
+def _scikit_learn(probability: Array, truth: Array, observed: Array, thresholds: Array) -> Array:
+    """F1 at 0.5 and at a threshold, AP and AUROC (4, A), an AU at a time."""
+    columns = []
+    for column, threshold in enumerate(thresholds):
+        seen = observed[:, column]
+        score, positive = probability[seen, column], truth[seen, column]
+        f1 = [f1_score(positive, score >= cut) for cut in (DEFAULT_THRESHOLD, threshold)]
+        columns.append([*f1, average_precision_score(positive, score), roc_auc_score(positive, score)])
+    return np.array(columns).T
 
 
-def _f1(frames: list[tuple[float, bool]], threshold: float) -> float:
-    hits = wrong = 0
-    for score, positive in frames:
-        if score >= threshold and positive:
-            hits += 1
-        elif (score >= threshold) != positive:
-            wrong += 1
-    return 2 * hits / (2 * hits + wrong)
+def _torchmetrics(probability: Array, truth: Array, observed: Array, thresholds: Array) -> Array:
+    """The same by torchmetrics, all AUs at once, without bins; a label of -1 is missing."""
+    aus = len(thresholds)
+    score = torch.from_numpy(probability)
+    target = torch.from_numpy(np.where(observed, truth, -1))
+    shifted = torch.from_numpy(probability >= thresholds).long()
+    options: dict[str, Any] = {"num_labels": aus, "average": None, "ignore_index": -1}
+    found = [
+        multilabel_f1_score(score, target, threshold=DEFAULT_THRESHOLD, **options),
+        multilabel_f1_score(shifted, target, **options),
+        multilabel_average_precision(score, target, **options),
+        multilabel_auroc(score, target, **options),
+    ]
+    return torch.stack(found).numpy()
