@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 
 from faceflow.checks import check_number, check_whole
-from faceflow.data.batches import Loader, collate
+from faceflow.data.batches import Loader
 from faceflow.data.dataset import PIXELS, FaceDataset, Reads
 from faceflow.data.decoded import DecodedImages, ImageCache
 from faceflow.data.groups import Groups, number_groups
@@ -219,7 +219,6 @@ def make_loader(
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
-        collate_fn=collate,
         worker_init_fn=_start_worker,
         drop_last=drop_last,
         pin_memory=torch.cuda.is_available(),

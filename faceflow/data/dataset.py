@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from faceflow.aus import flip_order
+from faceflow.data.batches import Packed, pack
 from faceflow.data.decoded import DecodedImages
 from faceflow.data.feature_views import FeatureView
-from faceflow.data.features import read_features
+from faceflow.data.features import FeatureStore, read_features
 from faceflow.data.labels import scores_for
 from faceflow.data.sampling import Draw
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.encoding import encode
 from faceflow.faces.features import mirrored
-from faceflow.images import read_image
+from faceflow.images import Image, read_image
 from faceflow.views import FEATURES, IMAGES, features_of
 
 
@@ -63,7 +63,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         self.views = dict(views)
         self.reads = reads
         self.flip = flip
-        self.numbers = {name: torch.from_numpy(rows) for name, rows in numbers.items()}
+        self.numbers = dict(numbers)
         self.mirror = flip_order(aus) if flip > 0 else list(range(len(aus)))
         # Bytes in one array: a list of str would be copied into every worker by its reference counts.
         self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
@@ -87,40 +87,48 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         """Decode, flip and augment one row."""
-        row, seed = draw
-        target, mask = self.target[row], self.mask[row]
-        flipped = self.flip > 0 and random.Random(seed).random() < self.flip
-        if flipped:
-            target, mask = target[self.mirror], mask[self.mirror]
-        return {
-            **(self._shown_images(row, seed, flipped=flipped) if IMAGES in self.reads.inputs else {}),
-            **(self._shown_features(self.features[row], seed, flipped=flipped) if self.features is not None else {}),
-            "target": torch.from_numpy(np.array(target)),
-            "mask": torch.from_numpy(np.array(mask)),
-            "index": torch.tensor(row),
-            **{name: rows[row] for name, rows in self.numbers.items()},
-        }
+        return {name: rows[0] for name, rows in self.__getitems__([draw]).unpacked().items()}
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Packed:
+        """Decode, flip and augment the rows of a batch."""
+        rows = np.array([row for row, _ in draws], np.int64)
+        flipped = np.array([self.flip > 0 and random.Random(seed).random() < self.flip for _, seed in draws])
+        target, mask = self.target[rows], self.mask[rows]
+        target[flipped], mask[flipped] = target[flipped][:, self.mirror], mask[flipped][:, self.mirror]
+        return pack(
+            {
+                **(self._shown_images(draws, flipped) if IMAGES in self.reads.inputs else {}),
+                **(self._shown_features(self.features, draws, flipped) if self.features is not None else {}),
+                "target": target,
+                "mask": mask,
+                "index": rows,
+                **{name: numbers[rows] for name, numbers in self.numbers.items()},
+            }
+        )
 
     def check_room(self) -> None:
         """Say in one line where the decoded images will not all have room."""
         if self.decoded is not None and len(self):
             self.decoded.check_room(len(self), self.files[0].decode("utf-8"))
 
-    def _shown_images(self, row: int, seed: int, *, flipped: bool) -> dict[str, Tensor]:
-        file = self.files[row].decode("utf-8")
-        image = read_image(file) if self.decoded is None else self.decoded.read(row, file)
-        if flipped:
-            image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
-        return {
-            view: torch.from_numpy(pipeline(image, seed + 1 + number)).permute(2, 0, 1)
-            for number, (view, pipeline) in enumerate(self.views.items())
-        }
+    def _shown_images(self, draws: Sequence[Draw], flipped: NDArray[np.bool_]) -> dict[str, list[Image]]:
+        shown: dict[str, list[Image]] = {view: [] for view in self.views}
+        for (row, seed), mirror in zip(draws, flipped, strict=True):
+            file = self.files[row].decode("utf-8")
+            image = read_image(file) if self.decoded is None else self.decoded.read(row, file)
+            if mirror:
+                image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
+            for number, (view, pipeline) in enumerate(self.views.items()):
+                shown[view].append(pipeline(image, seed + 1 + number))
+        return shown
 
-    def _shown_features(self, vector: NDArray[np.float32], seed: int, *, flipped: bool) -> dict[str, Tensor]:
-        vector = mirrored(vector) if flipped else vector
-        found = {}
-        for number, view in enumerate(self.views):
-            disturb = self.reads.feature_views.get(view)
-            shown = vector if disturb is None else disturb(vector, seed + 1 + number)
-            found[features_of(view)] = torch.from_numpy(shown)
-        return found
+    def _shown_features(
+        self, vectors: FeatureStore, draws: Sequence[Draw], flipped: NDArray[np.bool_]
+    ) -> dict[str, list[NDArray[np.float32]]]:
+        shown: dict[str, list[NDArray[np.float32]]] = {features_of(view): [] for view in self.views}
+        for (row, seed), mirror in zip(draws, flipped, strict=True):
+            vector = mirrored(vectors[row]) if mirror else vectors[row]
+            for number, view in enumerate(self.views):
+                disturb = self.reads.feature_views.get(view)
+                shown[features_of(view)].append(vector if disturb is None else disturb(vector, seed + 1 + number))
+        return shown

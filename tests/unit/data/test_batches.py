@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from faceflow.data.batches import Loader, collate
+from faceflow.data.batches import Loader, Packed, pack
 
 
-def item(number: int) -> dict[str, Tensor]:
+def item(number: int) -> dict[str, NDArray[Any]]:
     """Odd sizes, so that types that follow one another need their places aligned."""
-    generator = torch.Generator().manual_seed(number)
-    image = torch.randint(0, 256, (5, 5, 3), generator=generator, dtype=torch.uint8)
+    generator = np.random.default_rng(number)
     return {
-        "mask": torch.tensor([number % 2 == 0, True, False]),
-        "eval": image.permute(2, 0, 1),
-        "target": torch.rand(3, 1, generator=generator),
-        "index": torch.tensor(number),
-        "features": torch.rand(7, generator=generator),
+        "mask": np.array([number % 2 == 0, True, False]),
+        "eval": generator.integers(0, 256, (5, 5, 3), dtype=np.uint8),
+        "target": generator.random((3, 1), dtype=np.float32),
+        "index": np.array(number),
+        "features": generator.random(7, dtype=np.float32),
     }
 
 
-class Items(Dataset[dict[str, Tensor]]):
+def columns(rows: Sequence[int]) -> dict[str, list[NDArray[Any]]]:
+    return {name: [item(row)[name] for row in rows] for name in item(0)}
+
+
+class Items(Dataset[Any]):
     def __len__(self) -> int:
         return 7
 
-    def __getitem__(self, row: int) -> dict[str, Tensor]:
-        return item(row)
+    def __getitems__(self, rows: Sequence[int]) -> Packed:
+        return pack(columns(rows))
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_batch_holds_what_its_items_hold(rows: int) -> None:
-    items = [item(row) for row in range(rows)]
-    batch = collate(items).unpacked()
-    assert list(batch) == list(items[0])
-    for key, value in batch.items():
-        assert torch.equal(value, torch.stack([one[key] for one in items]))
-        assert value.dtype == items[0][key].dtype
+    batch = pack(columns(range(rows))).unpacked()
+    assert list(batch) == list(item(0))
+    for name, value in batch.items():
+        expected = np.stack([item(row)[name] for row in range(rows)])
+        found = value.permute(0, 2, 3, 1) if name == "eval" else value
+        np.testing.assert_array_equal(found.numpy(), expected)
+        assert found.numpy().dtype == expected.dtype
+
+
+def test_a_column_may_be_one_array() -> None:
+    batch = pack({"index": np.arange(3), "mask": np.eye(3, dtype=np.bool_)}).unpacked()
+    assert batch["index"].tolist() == [0, 1, 2]
+    assert torch.equal(batch["mask"], torch.eye(3, dtype=torch.bool))
 
 
 def test_images_lie_channels_last() -> None:
-    images = collate([item(0), item(1)]).unpacked()["eval"]
+    images = pack(columns([0, 1])).unpacked()["eval"]
     assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_all_tensors_share_one_piece_of_memory() -> None:
-    packed = collate([item(0), item(1)])
+    packed = pack(columns([0, 1]))
     start, end = packed.memory.data_ptr(), packed.memory.data_ptr() + packed.memory.nbytes
     assert all(start <= tensor.data_ptr() < end for tensor in packed.unpacked().values())
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_loader_process_gives_what_this_one_gives(workers: int) -> None:
-    loader = Loader(Items(), batch_size=3, collate_fn=collate, num_workers=workers)
+    loader = Loader(Items(), batch_size=3, num_workers=workers)
     batches = list(loader)
     assert [batch["index"].tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
-    for key in ("mask", "eval", "target", "features"):
-        assert torch.equal(torch.cat([batch[key] for batch in batches]), torch.stack([item(n)[key] for n in range(7)]))
+    for name in ("mask", "eval", "target", "features"):
+        expected = pack(columns(range(7))).unpacked()[name]
+        assert torch.equal(torch.cat([batch[name] for batch in batches]), expected)

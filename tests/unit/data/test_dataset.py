@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from faceflow.data.batches import Loader
 from faceflow.data.dataset import FaceDataset
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
@@ -190,8 +190,8 @@ class TestDeterminism:
             pytest.skip(f"no {method} here")
         faces = dataset(table, flip=0.5, weak=noisy())
         settings: dict[str, Any] = {"batch_size": 2, "sampler": EpochSampler(len(faces), shuffle=True, seed=4)}
-        here = list(DataLoader(faces, **settings))
-        there = list(DataLoader(faces, **settings, num_workers=2, multiprocessing_context=method))
+        here = list(Loader(faces, **settings))
+        there = list(Loader(faces, **settings, num_workers=2, multiprocessing_context=method))
         assert len(here) == len(there) == 3
         assert all(same(first, second) for first, second in zip(here, there, strict=True))
 
@@ -216,7 +216,7 @@ class TestViews:
 
     def test_images_of_any_size_become_one(self, table: FaceTable, tmp_path: Path) -> None:
         write_image(Path(table.files[1]), smooth_image(np.random.default_rng(1), 50)[:20])
-        batch = next(iter(DataLoader(dataset(table), batch_size=6, sampler=EpochSampler(6, shuffle=False, seed=0))))
+        batch = next(iter(Loader(dataset(table), batch_size=6, sampler=EpochSampler(6, shuffle=False, seed=0))))
         assert batch["eval"].shape == (6, 3, SIZE, SIZE)
         assert batch["target"].shape == (6, 3, 1)
         assert batch["mask"].shape == (6, 3)
