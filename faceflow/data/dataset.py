@@ -29,9 +29,13 @@ from faceflow.views import FEATURES, IMAGES, features_of
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """What is read of a face: `inputs` of the network, and what each view does to features, by pipeline."""
+    """What is read of a face: `inputs` of the network, and what each view does to features, by pipeline.
+
+    Images are decoded at no more of their size than leaves `shortest` pixels on each side; None decodes them whole.
+    """
 
     inputs: Sequence[str] = (IMAGES,)
+    shortest: int | None = None
     feature_views: Mapping[str, FeatureView] = field(default_factory=dict)
 
 
@@ -109,13 +113,15 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
     def check_room(self) -> None:
         """Say in one line where the decoded images will not all have room."""
         if self.decoded is not None and len(self):
-            self.decoded.check_room(len(self), self.files[0].decode("utf-8"))
+            self.decoded.check_room(len(self), self.files[0].decode("utf-8"), shortest=self.reads.shortest)
 
     def _shown_images(self, draws: Sequence[Draw], flipped: NDArray[np.bool_]) -> dict[str, list[Image]]:
         shown: dict[str, list[Image]] = {view: [] for view in self.views}
         for (row, seed), mirror in zip(draws, flipped, strict=True):
             file = self.files[row].decode("utf-8")
-            image = read_image(file) if self.decoded is None else self.decoded.read(row, file)
+            shortest = self.reads.shortest
+            kept = self.decoded
+            image = read_image(file, shortest=shortest) if kept is None else kept.read(row, file, shortest=shortest)
             if mirror:
                 image = np.asarray(cv2.flip(image, 1), np.uint8)  # 30 times as fast as a copy of image[:, ::-1]
             for number, (view, pipeline) in enumerate(self.views.items()):

@@ -74,21 +74,21 @@ class DecodedImages:
         self._images, self._entries = SharedFile(folder), SharedFile(folder)
         self._open = True
 
-    def read(self, row: int, file: str) -> Image:
-        """Read the image of a row from memory, or from its file where it is not there yet.
+    def read(self, row: int, file: str, *, shortest: int | None = None) -> Image:
+        """Read the image of a row from memory, or from its file where it is not there yet; see `read_image`.
 
         Raises:
             DataError: see `read_image`.
         """
         kept = self._kept(row)
         if kept is None:
-            kept = read_image(file)
+            kept = read_image(file, shortest=shortest)
             self._keep(row, kept)
         return kept
 
-    def check_room(self, rows: int, file: str) -> None:
+    def check_room(self, rows: int, file: str, *, shortest: int | None = None) -> None:
         """Say in one line where not all rows will fit, by the size of the first."""
-        each = read_image(file).nbytes
+        each = read_image(file, shortest=shortest).nbytes
         free = free_bytes(self._folder)
         fitting = min(self.limit, free) // each
         if fitting < rows:

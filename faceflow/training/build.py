@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from faceflow.checks import check_boolean, check_whole
+from faceflow.checks import check_boolean, check_choice, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import Reads
@@ -37,6 +37,7 @@ from faceflow.training.run_data import RunData
 from faceflow.training.warm_start import Start
 from faceflow.views import EVAL, stream_and_pipeline, with_labeled
 
+_FULL, _SCALED = "full", "scaled"  # how images are decoded
 _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "check_val_every_n_epoch": 1}  # lowest
 
 
@@ -70,12 +71,16 @@ class ModuleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """What a batch holds: see `AUDataModule`; `transforms` of images are steps, by view as `feature_views` are."""
+    """What a batch holds: see `AUDataModule`; `transforms` of images are steps, by view as `feature_views` are.
+
+    `decode` is full or scaled: JPEGs are decoded no larger than the network takes them.
+    """
 
     transforms: Mapping[str, Any]
     feature_views: Mapping[str, Any]
     flip: float
     loading: Loading
+    decode: str
     mu: int
     steps_per_epoch: int | None
     cache: ImageCache
@@ -177,8 +182,9 @@ def build_module(
     return module
 
 
-def build_batches(settings: BatchSettings, data: RunData, *, inputs: Sequence[str], seed: int) -> AUDataModule:
-    """Training streams and validation rows of a run, of which a network takes `inputs`."""
+def build_batches(settings: BatchSettings, data: RunData, *, spec: NetworkSpec, seed: int) -> AUDataModule:
+    """Training streams and validation rows of a run for a network."""
+    check_choice(settings.decode, key="loader.decode", options=(_FULL, _SCALED))
     pipelines = build_pipelines(settings.transforms, data.views.values())
     return AUDataModule(
         data.streams,
@@ -186,7 +192,11 @@ def build_batches(settings: BatchSettings, data: RunData, *, inputs: Sequence[st
         points=data.points,
         views=data.views.values(),
         pipelines=pipelines,
-        reads=Reads(inputs=inputs, feature_views=feature_views(settings.feature_views, pipelines)),
+        reads=Reads(
+            inputs=spec.inputs,
+            shortest=spec.image_size if settings.decode == _SCALED else None,
+            feature_views=feature_views(settings.feature_views, pipelines),
+        ),
         flip=settings.flip,
         batch_size=settings.loading.batch_size,
         mu=settings.mu,

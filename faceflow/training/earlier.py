@@ -31,7 +31,7 @@ _FREE = (
 
 
 # Settings that came later, and what was done without them.
-_ADDED = {"compile": False, "optimizer.fused": False}
+_ADDED = {"compile": False, "optimizer.fused": False, "loader.decode": "full"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
         payload=_payload(run),
         seed=context.seed,
     )
-    batches = build_batches(settings.batches, data, inputs=run.spec.inputs, seed=context.seed)
+    batches = build_batches(settings.batches, data, spec=run.spec, seed=context.seed)
     loggers = build_loggers(settings.loggers)
     pipeline = eval_pipeline(settings.batches.transforms)
     shown = pipeline if context.log_images else None

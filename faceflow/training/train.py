@@ -186,6 +186,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
             loading=Loading(
                 batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
             ),
+            decode=config.loader.decode,
             mu=config.loader.mu,
             steps_per_epoch=config.loader.steps_per_epoch,
             cache=ImageCache(place=config.loader.cache, gb=config.loader.cache_gb, folder=config.loader.cache_folder),

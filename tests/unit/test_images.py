@@ -206,3 +206,24 @@ def test_other_contents_have_other_hashes(tmp_path: Path, size: int, place: int)
 def test_a_file_that_cannot_be_hashed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nope.jpg: expected an image that can be read, got 'No such file"):
         hash_contents([tmp_path / "nope.jpg"])
+
+
+@pytest.mark.parametrize(
+    ("shortest", "size"), [(None, (240, 320)), (121, (240, 320)), (120, (120, 160)), (60, (60, 80)), (9, (30, 40))]
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, shortest: int | None, size: tuple[int, int]) -> None:
+    whole = cv2.resize(RGB, (320, 240), interpolation=cv2.INTER_CUBIC)
+    path = written(tmp_path / "a.jpg", with_orientation(encode_image(np.asarray(whole, np.uint8), ".jpg"), 1))
+    image = read_image(path, shortest=shortest)
+    assert image.shape == (*size, 3)
+    smaller = cv2.resize(whole, size[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(int) - smaller).mean() < 2.5
+
+
+def test_what_is_no_whole_jpeg_is_decoded_as_before(tmp_path: Path) -> None:
+    png = written(tmp_path / "a.png", encoded(".png"))
+    np.testing.assert_array_equal(read_image(png, shortest=2), RGB)
+    jpeg = encode_image(RGB, ".jpg")
+    for end in range(4, 40):
+        with pytest.raises(DataError, match="truncated image"):
+            read_image(written(tmp_path / "a.jpg", jpeg[:end] + bytes(70)), shortest=2)
