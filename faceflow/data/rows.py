@@ -19,6 +19,9 @@ from faceflow.errors import ConfigError, DataError, suggest
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]
 
+_UNTIDY = re.compile(
+    r"^/|//|(?:^|/)\.{1,2}(?:/|$)|/$|^$" if os.sep == "/" else r""
+)  # what normpath changes; it is slow
 _DRIVE = re.compile(r"[a-zA-Z]:[/\\]")  # an absolute path of Windows
 
 
@@ -44,7 +47,9 @@ def with_slashes(file: LabelFile, images: Path) -> LabelFile:
 
 def without_duplicates(file: LabelFile) -> Rows:
     """Rows to keep: the first of rows that repeat a file and all that is said of it."""
-    names = np.asarray([os.path.normpath(name) for name in file.frame["filename"]], np.str_)
+    names = np.asarray(
+        [os.path.normpath(name) if _UNTIDY.search(name) else name for name in file.frame["filename"]], np.str_
+    )
     _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
     first = firsts[which]
     alike = (file.scores == file.scores[first]) | (np.isnan(file.scores) & np.isnan(file.scores[first]))
@@ -97,7 +102,7 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
     names = file.frame["filename"].iloc[rows].tolist()
-    paths = [_on_disk(root, name) for name in names]
+    paths = [_on_disk(inside, name) for name in names]
     for row, name, path in zip(rows, names, paths, strict=True):
         if not path.startswith(inside) or (os.name != "nt" and _DRIVE.match(name)):
             raise DataError(
@@ -122,11 +127,11 @@ def like_it(path: Path) -> str:
 
 
 def _on_disk(root: str, name: str) -> str:
-    """Path of an image; a name with accents is also sought in the other form of Unicode.
+    """Path of an image in a root, which ends in a slash; accents are also sought in the other form of Unicode.
 
     macOS writes "e" and its accent as two characters, a table of another system as one.
     """
-    path = os.path.normpath(os.path.join(root, name))  # noqa: PTH118
+    path = os.path.normpath(os.path.join(root, name)) if _UNTIDY.search(name) else root + name  # noqa: PTH118
     if name.isascii() or os.path.lexists(path):
         return path
     spelt = [os.path.normpath(os.path.join(root, unicodedata.normalize(form, name))) for form in ("NFC", "NFD")]  # noqa: PTH118

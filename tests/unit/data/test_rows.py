@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import random
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from faceflow.data.rows import like_it
+from faceflow.data.rows import _UNTIDY, like_it
 from tests.helpers.faces import read_folder, write_csv_dataset
 
 NAME = "M\u00fcller"  # one character for the accented letter
@@ -41,3 +43,13 @@ def test_a_file_of_another_case_or_suffix_is_named(tmp_path: Path, asked: str, l
     (tmp_path / "face.JPG").touch()
     (tmp_path / "face2.png").touch()
     assert like_it(tmp_path / asked) == like
+
+
+def test_names_that_need_no_tidying_are_told_apart() -> None:
+    rng = random.Random(0)
+    names = {"".join(rng.choices("ab./", k=rng.randrange(8))) for _ in range(3000)}
+    tidy = {name for name in names if not _UNTIDY.search(name)}
+    assert all(os.path.normpath(name) == name for name in tidy)
+    assert all(os.path.normpath(f"/r/{name}") == f"/r/{name}" for name in tidy)
+    assert {"a/b", "a.b/b", ".a", "a..", "..a/b."} & names <= tidy
+    assert len(tidy) > len(names) / 4
