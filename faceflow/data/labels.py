@@ -18,15 +18,16 @@ from faceflow.tables.label_cells import no_au, read_label_cells
 from faceflow.tables.reading import read_table
 from faceflow.tables.table import Table
 
-_TEXT_COLUMNS = ("filename", "subject", "domain", LABELLED_BY)
+_TEXT_COLUMNS = ("filename", "subject", "domain", "video", LABELLED_BY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFile:
     """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns.
 
-    `lines` (N,) are the rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written
-    as True and False; `notes` say what the reader took for granted.
+    `frame` has the columns of text that are used: filename, subject, domain, video, labelled_by. `lines` (N,) are the
+    rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written as True and False;
+    `notes` say what the reader took for granted.
     """
 
     path: Path
@@ -102,11 +103,10 @@ def _read(
     if not table.rows:
         raise DataError(f"{table.path}: expected rows, got only a header; add rows or remove the file")
     cells = read_label_cells(table, missing_values=missing_values, prefer=prefer)
-    for name in _TEXT_COLUMNS:
-        _check_text(table, name)
+    texts = {name: _checked_texts(table, name) for name in _TEXT_COLUMNS if name in table.header}
     return LabelFile(
         path=table.path,
-        frame=pd.DataFrame(list(table.rows), columns=list(table.header), dtype=str),
+        frame=pd.DataFrame(texts, dtype=str),
         aus=cells.aus,
         scores=cells.scores,
         lines=np.array(table.lines, np.int64),
@@ -146,11 +146,13 @@ def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Arr
     return wanted
 
 
-def _check_text(table: Table, name: str) -> None:
-    """Refuse a column that is there twice, and a NUL character, with which no file can be named."""
-    for row, cell in enumerate(table.named(name) or ()):
+def _checked_texts(table: Table, name: str) -> list[str]:
+    """Read a column; refuse one that is there twice, and a NUL character, with which no file can be named."""
+    texts = table.named(name) or []
+    for row, cell in enumerate(texts):
         if "\0" in cell:
             raise DataError(
                 f"{table.where(row)}: expected text in column '{name}', got a NUL character in {cell!r}; save the file "
                 "as UTF-8 text"
             )
+    return texts

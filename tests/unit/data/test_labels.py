@@ -77,10 +77,10 @@ class TestReading:
         np.testing.assert_array_equal(file.scores, [[1, 3], [0, 0], [1, NAN], [NAN, 1]])
         assert file.logical == {"AU4"}
 
-    def test_other_columns_are_kept_as_text(self, tmp_path: Path) -> None:
-        file = read_text(tmp_path, "AU12,filename,subject,frame\n1,a.jpg,007,0001\n")
+    def test_names_are_kept_as_text(self, tmp_path: Path) -> None:
+        file = read_text(tmp_path, "AU12,filename,subject,video\n1,a.jpg,007,0001\n")
         assert file.frame["subject"].tolist() == ["007"]
-        assert file.frame["frame"].tolist() == ["0001"]
+        assert file.frame["video"].tolist() == ["0001"]
 
     def test_home_is_expanded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
