@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +14,7 @@ from faceflow.checks import check_number, check_whole
 from faceflow.data.batches import Loader
 from faceflow.data.dataset import PIXELS, FaceDataset, Reads
 from faceflow.data.decoded import DecodedImages, ImageCache
-from faceflow.data.groups import Groups, number_groups
+from faceflow.data.groups import Groups
 from faceflow.data.loader_processes import check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
@@ -37,6 +36,7 @@ class AUDataModule(L.LightningDataModule):
 
     Args:
         tables: split -> one table per data set.
+        groups: domains and subjects of the training faces among them.
         aus, points: targets, see `faceflow.encoding`.
         views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream
             is opened.
@@ -56,6 +56,7 @@ class AUDataModule(L.LightningDataModule):
         self,
         tables: Tables,
         *,
+        groups: Groups,
         aus: Sequence[str],
         points: Sequence[float],
         views: Iterable[str],
@@ -77,7 +78,8 @@ class AUDataModule(L.LightningDataModule):
             expected = "a whole number >= 1, or null"
             check_whole(steps_per_epoch, key="loader.steps_per_epoch", lowest=1, expected=expected)
         check_flip(flip)
-        self.tables, self.aus, self.points = tables, tuple(aus), tuple(points)
+        self.tables, self.groups = tables, groups
+        self.aus, self.points = tuple(aus), tuple(points)
         self.views: dict[str, list[str]] = {}
         for stream, pipeline in map(stream_and_pipeline, in_order(views)):
             self.views.setdefault(stream, []).append(pipeline)
@@ -132,11 +134,6 @@ class AUDataModule(L.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Start with that epoch: loader processes fetch their first rows before Lightning sets the epoch."""
         self.first_epoch = state_dict["next_epoch"]
-
-    @functools.cached_property
-    def groups(self) -> Groups:
-        """Domains and subjects of the training faces."""
-        return number_groups(self.tables)
 
     def _dataset(self, stream: str) -> FaceDataset:
         views = {view: self.pipelines[view] for view in self.views[stream]}

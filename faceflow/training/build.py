@@ -188,6 +188,7 @@ def build_batches(settings: BatchSettings, data: RunData, *, spec: NetworkSpec, 
     pipelines = build_pipelines(settings.transforms, data.views.values())
     return AUDataModule(
         data.streams,
+        groups=data.groups,
         aus=data.aus,
         points=data.points,
         views=data.views.values(),

@@ -16,7 +16,7 @@ from torch import Tensor
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import check_levels, check_reading, choose_aus, count_labels, describe_protocol
 from faceflow.data.features import read_features
-from faceflow.data.groups import number_groups
+from faceflow.data.groups import Groups, number_groups
 from faceflow.data.protocols.protocol import LEGACY, Fold
 from faceflow.data.sources import SPLITS
 from faceflow.data.splits import SplitConfig, Tables
@@ -91,6 +91,11 @@ class RunData:
         return fingerprints(self.streams)
 
     @functools.cached_property
+    def groups(self) -> Groups:
+        """Domains and subjects of the faces that it trains on."""
+        return number_groups(self.streams)
+
+    @functools.cached_property
     def faces(self) -> Faces:
         """Hashes of the faces that it trains and validates on."""
         return remember(self.streams, self.aus)
@@ -127,9 +132,12 @@ class RunData:
         labelled = [table for split in SPLITS for table in self.streams[split]]
         check_reading(labelled, self.aus, self.points, self.occurrence_min)
         positives, observed = map(torch.from_numpy, count_labels(self.streams["train"], self.aus, self.points))
-        groups = number_groups(self.streams)
         return LabelCounts(
-            positives, observed, domains=groups.domains, subjects=groups.subjects, origins=groups.origins
+            positives,
+            observed,
+            domains=self.groups.domains,
+            subjects=self.groups.subjects,
+            origins=self.groups.origins,
         )
 
 

@@ -23,6 +23,7 @@ from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.data.assembly import choose_aus, read_tables
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import FaceDataset
+from faceflow.data.groups import number_groups
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
@@ -82,6 +83,7 @@ def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
     views = [LABELED if view == LABELED else f"{LABELED}/{view}"]
     return AUDataModule(
         {"train": tables},
+        groups=number_groups({"train": tables}),
         aus=choose_aus(cfg.aus.names, tables),
         points=cutpoints(cfg.levels, cfg.cutpoints),
         views=views,

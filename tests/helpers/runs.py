@@ -79,6 +79,7 @@ def batch_settings(**changes: Any) -> BatchSettings:
         "feature_views": {},
         "flip": 0.0,
         "loading": Loading(batch_size=8, workers=0, timeout_s=0),
+        "decode": "full",
         "mu": 1,
         "steps_per_epoch": None,
         "cache": ImageCache(place="none", gb=1, folder=None),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from faceflow.data.datamodule import AUDataModule, evaluation_dataset
 from faceflow.data.decoded import ImageCache
+from faceflow.data.groups import number_groups
 from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
@@ -57,7 +58,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 def module(table: FaceTable, **changes: Any) -> AUDataModule:
     pool = changes.pop("unlabeled", [])
     tables = {"train": [table], "unlabeled": pool, "val": [table.select(torch.arange(5).numpy(), "val")], "test": []}
-    return AUDataModule(tables, **settings(**changes))
+    return AUDataModule(tables, groups=number_groups(tables), **settings(**changes))
 
 
 def rows_of(loader: Any) -> list[list[int]]:
@@ -86,10 +87,9 @@ class TestTraining:
         faces = read_folder(cameras)
         studio = np.asarray(faces.domains) == "studio"
         labelled, pool = faces.select(studio, "train"), dataclasses.replace(faces, name="pool")
-        data = AUDataModule(
-            {"train": [labelled], "unlabeled": [pool]},
-            **settings(views={"labeled", "unlabeled/strong"}, batch_size=4, mu=2),
-        )
+        streams = {"train": [labelled], "unlabeled": [pool]}
+        given = settings(views={"labeled", "unlabeled/strong"}, batch_size=4, mu=2)
+        data = AUDataModule(streams, groups=number_groups(streams), **given)
         assert data.groups.domains == ("studio", "webcam")
         assert data.groups.subjects == 4
         batch, _, _ = next(iter(data.train_dataloader()))
