@@ -85,6 +85,14 @@ class BatchSettings:
     steps_per_epoch: int | None
     cache: ImageCache
 
+    def __post_init__(self) -> None:
+        """Check what a user sets.
+
+        Raises:
+            ConfigError: names the key.
+        """
+        check_choice(self.decode, key="loader.decode", options=(_FULL, _SCALED))
+
 
 def build_spec(
     model: Mapping[str, Any], *, aus: Sequence[str], levels: int, points: Sequence[float] | None, occurrence_min: float
@@ -184,7 +192,6 @@ def build_module(
 
 def build_batches(settings: BatchSettings, data: RunData, *, spec: NetworkSpec, seed: int) -> AUDataModule:
     """Training streams and validation rows of a run for a network."""
-    check_choice(settings.decode, key="loader.decode", options=(_FULL, _SCALED))
     pipelines = build_pipelines(settings.transforms, data.views.values())
     return AUDataModule(
         data.streams,

@@ -135,6 +135,7 @@ KEYS = [
     Case("typo in an option", "ConfigError: loss=focall: expected an option of 'loss'; did you mean 'focal'?", ("loss=focall",)),
     Case("typo in a model option", "ConfigError: model=resnet81: expected an option of 'model'; did you mean 'resnet18' or 'resnet50'?, or model=default model.backbone=resnet81 for any other timm network", ("model=resnet81",)),
     Case("typo in a loss key", "ConfigError: loss.gama: expected a known key in 'loss', got 'gama'; did you mean 'gamma'?", ("loss=focal", "loss.gama=1")),
+    Case("way to decode", "ConfigError: loader.decode: expected full or scaled, got 'scale'; did you mean 'scaled'?", ("loader.decode=scale",)),
     Case("value in the place of a section", "ConfigError: loader: expected its keys (batch_size, mu, steps_per_epoch, workers, timeout_s, decode, cache, cache_gb, cache_folder), got 4; set one of them, such as loader.batch_size=...", ("loader=4",)),
     Case("null in the place of an option", "ConfigError: method: expected an option or a list of options, got null; leave method=... out for the default; known: *", ("method=null",)),
     Case("no data set", "ConfigError: data.sources: expected a known key in 'data', got 'sources'; *", ("~data",), data=()),

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from faceflow.data.batches import Loader
-from faceflow.data.dataset import FaceDataset
+from faceflow.data.dataset import FaceDataset, Reads
+from faceflow.data.decoded import ImageCache
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
-from faceflow.images import read_image
+from faceflow.images import encode_image, read_image
 from tests.helpers.faces import read_folder, smooth_image, write_csv_dataset, write_image
 
 AUS = ("AU12", "AU6_L", "AU6_R")
@@ -213,6 +214,27 @@ class TestViews:
         item = dataset(table, weak=weak, strong=strong)[0, 0]
         assert {"weak", "strong"} < set(item)
         assert (weak.calls, strong.calls) == (1, 1)
+
+    def test_large_images_may_be_decoded_smaller(self, table: FaceTable) -> None:
+        file = Path(table.files[0]).with_suffix(".jpg")
+        large = smooth_image(np.random.default_rng(2), 8 * SIZE)
+        file.write_bytes(encode_image(large, ".jpg"))
+        one = dataclasses.replace(table.select(np.arange(1), None), files=np.asarray([str(file)]))
+        reads = Reads(shortest=SIZE)
+        for decoded in (None, ImageCache(place="ram", gb=1, folder=None).open(1.0)):
+            faces = FaceDataset(
+                [one],
+                aus=AUS,
+                points=(),
+                views={"eval": resize()},
+                flip=0,
+                numbers={},
+                reads=reads,
+                decoded=decoded,
+            )
+            shown = as_image(faces[0, 0]["eval"])
+            np.testing.assert_array_equal(shown, read_image(file, shortest=SIZE))  # an eighth: nothing to resize
+            np.testing.assert_array_equal(as_image(faces[0, 0]["eval"]), shown)
 
     def test_images_of_any_size_become_one(self, table: FaceTable, tmp_path: Path) -> None:
         write_image(Path(table.files[1]), smooth_image(np.random.default_rng(1), 50)[:20])
