@@ -19,7 +19,8 @@ from faceflow.files import whole_file
 Records = NDArray[np.void]
 
 FOLDER, SUFFIX = "features", ".npy"
-_FACE = [
+# Fields of a record, behind the name of its crop in files that have one.
+RECORD = [
     ("picture", "<i8"),
     ("step", "<f4"),
     ("origin", "<i4", (3,)),
@@ -68,7 +69,7 @@ def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
     while (high - low).max() / 2 > (_LARGEST - 1) * step:  # the middle is rounded too
         step *= 2
     origin = np.rint((low + high) / 2 / step)
-    record = np.zeros((), _FACE)
+    record = np.zeros((), RECORD)
     record["picture"], record["step"], record["origin"], record["pose"] = picture, step, origin, pose
     record["landmarks"] = np.rint(points / step) - origin
     with np.errstate(divide="ignore"):
@@ -119,14 +120,14 @@ class FeatureSpool:
         """Write the file, unless there is no record."""
         if not self._names:
             return
-        kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *_FACE])
+        kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *RECORD])
         header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(self._names),)}
         with self._one_line(), whole_file(path) as partial, partial.open("wb") as file:
             self._file.seek(0)
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(self._names), _CHUNK):
                 names = self._names[start : start + _CHUNK]
-                faces = np.frombuffer(self._file.read(len(names) * np.dtype(_FACE).itemsize), _FACE)
+                faces = np.frombuffer(self._file.read(len(names) * np.dtype(RECORD).itemsize), RECORD)
                 records = np.zeros(len(names), kind)
                 records["crop"] = names
                 for field in faces.dtype.names or ():
@@ -160,7 +161,7 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
     if (
         not isinstance(records, np.memmap)
         or (records.dtype.names or ())[:1] != ("crop",)
-        or records.dtype.descr[1:] != np.dtype(_FACE).descr
+        or records.dtype.descr[1:] != np.dtype(RECORD).descr
     ):
         raise _damaged(path, "other numbers")
     if (size := path.stat().st_size) != records.offset + records.nbytes:
