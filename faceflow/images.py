@@ -74,8 +74,8 @@ def decode_image(path: str | Path) -> tuple[Image | None, str | None]:
             return (_upright(image, content) if content[4:8] == _BOXES else image), None
         if _is_heif(content):
             return _decode_heif(content)
-    except OSError:
-        pass
+    except OSError as error:
+        return None, find_fault(path) or str(error.strerror).lower()
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             return None, _TOO_LARGE

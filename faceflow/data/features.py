@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import RECORD, features_beside, open_records, unpack
+from faceflow.faces.feature_file import RECORD, features_beside, open_records, packed_record, unpack
 from faceflow.images import hash_contents
 from faceflow.packs.layout import split_path
-from faceflow.packs.pack import FEATURE_STARTS, SHARDS, picture_in_pack
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
 
@@ -117,21 +116,11 @@ def _find_packed(
     """Find the features of pictures in packed sets, whose index says where they start."""
     numbers = {path: number for number, path in enumerate(kinds)}
     for row in rows:
-        found = picture_in_pack(files[row])
-        assert found is not None, "pictures of a folder lie in one packed set"
-        pack, place = found
-        start = pack.index[FEATURE_STARTS, place]
-        if start < 0:
+        found = packed_record(files[row])
+        if found is None:
             raise none(row)
-        kind = np.dtype(RECORD)
-        if pack.manifest.record != kind.itemsize:
-            raise DataError(
-                f"{pack.folder}: expected features of {kind.itemsize} bytes, got {pack.manifest.record}, of another "
-                "version of FaceFlow; crop and pack again"
-            )
-        shard = pack.shards[pack.index[SHARDS, place]]
-        kinds.setdefault(shard, kind)
-        places[:, row] = numbers.setdefault(shard, len(kinds) - 1), start
+        kinds.setdefault(found[0], np.dtype(RECORD))
+        places[:, row] = numbers.setdefault(found[0], len(kinds) - 1), found[1]
 
 
 def _none(key: str, file: str, instead: str) -> DataError:

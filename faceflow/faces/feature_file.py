@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from faceflow.errors import DataError
 from faceflow.faces.features import BLENDSHAPES, LANDMARKS, POSE
 from faceflow.files import whole_file
+from faceflow.packs.pack import FEATURE_STARTS, SHARDS, picture_in_pack
 
 Records = NDArray[np.void]
 
@@ -53,6 +54,25 @@ def feature_file(folder: Path, below: str) -> Path:
     """Where the features of the crops in `crops/<below>` of a folder lie; `below` is empty for those at the top."""
     path = folder / FOLDER / below
     return path.with_name(path.name + SUFFIX)
+
+
+def packed_record(path: str | Path) -> tuple[Path, int] | None:
+    """File of the features of a picture in a packed set, and where in it they start; None where it has none.
+
+    Raises:
+        DataError: they are of another version, or see `picture_in_pack`.
+    """
+    found = picture_in_pack(path)
+    start = int(found[0].index[FEATURE_STARTS, found[1]]) if found else -1
+    if found is None or start < 0:
+        return None
+    held, size = found[0].manifest, np.dtype(RECORD).itemsize
+    if held.record != size:
+        raise DataError(
+            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record}, of another "
+            "version of FaceFlow; crop and pack again"
+        )
+    return found[0].shards[found[0].index[SHARDS, found[1]]], start
 
 
 def pack(vector: NDArray[np.float32], *, picture: int) -> Records:

@@ -40,6 +40,16 @@ def pack(cfg: Mapping[str, Any]) -> Manifest:
     )
 
 
+def check_packing(shard_mb: float) -> None:
+    """Check what packing takes before the work that comes before it.
+
+    Raises:
+        ConfigError: a size out of range, or pyarrow is not installed.
+    """
+    check_installed("pyarrow", key="pack", install=EXTRA)
+    check_number(shard_mb, key="shard_mb", expected="a number of megabytes > 0", valid=lambda x: x > 0)
+
+
 def pack_rows(
     labels: str | None,
     images: str | None,
@@ -50,8 +60,7 @@ def pack_rows(
     bad_images: str,
 ) -> Manifest:
     """Pack a table with its pictures, or all pictures of a folder, and print what is packed; see `pack`."""
-    check_installed("pyarrow", key="output", install=EXTRA)
-    check_number(shard_mb, key="shard_mb", expected="a number of megabytes > 0", valid=lambda x: x > 0)
+    check_packing(shard_mb)
     check_choice(bad_images, key="bad_images", options=(ERROR, KEEP))
     from faceflow.packing.source import find_rows
     from faceflow.packing.write import write_pack

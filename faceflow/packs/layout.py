@@ -22,7 +22,8 @@ FORMAT = 1
 MANIFEST, INDEX = "pack.json", "index.npy"
 # Columns of a shard, behind those of its table: number of the line, and of the picture its name, the hash of its
 # content, whether it is whole, its bytes and its features. A file that several rows name is packed with the first.
-COLUMNS = tuple(f"faceflow_{name}" for name in ("line", "name", "content", "whole", "image", "features"))
+NAME = "faceflow_name"
+COLUMNS = ("faceflow_line", NAME, "faceflow_content", "faceflow_whole", "faceflow_image", "faceflow_features")
 MARK = b"faceflow"  # key of the shards' metadata: which pack they belong to
 
 _INSIDE = f"{os.sep}{MANIFEST}{os.sep}"

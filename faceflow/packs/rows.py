@@ -11,7 +11,7 @@ import numpy as np
 
 from faceflow.checks import check_installed
 from faceflow.errors import DataError
-from faceflow.packs.layout import FORMAT, INDEX, MARK
+from faceflow.packs.layout import COLUMNS, FORMAT, INDEX, MARK, NAME
 from faceflow.packs.pack import SHARDS, Pack
 from faceflow.tables.table import Table
 
@@ -53,6 +53,18 @@ def read_rows(pack: Pack, *, key: str) -> Table:
         lines=lines,
         notes=tuple(manifest.notes),
     )
+
+
+def read_names(pack: Pack, *, key: str) -> list[str]:
+    """Names of the pictures of a packed set, each once, in the order of its rows; raises as `read_rows` does."""
+    check_installed("pyarrow", key=key, install=EXTRA)
+    column = len(pack.manifest.header) + COLUMNS.index(NAME)
+    names: dict[str, None] = {}
+    for shard, path in zip(pack.manifest.shards, pack.shards, strict=True):
+        _check_size(path, shard.bytes)
+        part = read_columns(path, [column], owner=pack.manifest.id)
+        names.update(dict.fromkeys(part.column(0).to_pylist()))
+    return list(names)
 
 
 def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Table:

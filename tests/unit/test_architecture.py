@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "built_in": LEAVES | {"faces"},
     "datasets": LEAVES | {"config"},
     "packing": LEAVES | {"config", "faces", "data"},
-    "cropping": LEAVES | {"config", "faces", "datasets", "report"},
+    "cropping": LEAVES | {"config", "faces", "datasets", "packing", "report"},
     "synthetic": LEAVES,
     "data": LEAVES | {"config", "faces"},
     "losses": LEAVES,
