@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
+from faceflow.packs.pack import CONTENTS, WHOLE, picture_in_pack
 from faceflow.progress import progress_bar
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ def read_image(path: str | Path, *, shortest: int | None = None) -> Image:
     """Read an image as RGB, (H, W, 3) uint8, turned upright; of an animation its first frame.
 
     Grayscale is repeated over the channels, alpha dropped, 16 bit reduced to 8. The content decides about the format,
-    not the name.
+    not the name. Every path of this module may be that of a picture in a packed set, see `packs.layout`.
 
     Args:
         path: of the file.
@@ -71,8 +73,7 @@ def read_image(path: str | Path, *, shortest: int | None = None) -> Image:
 def decode_image(path: str | Path, *, shortest: int | None = None) -> tuple[Image | None, str | None]:
     """Read an image as `read_image` does, or say what is wrong with it."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
-            content = file.readall()
+        content = read_content(path)
         # Not cv2.imread: on Windows it cannot open paths beyond ASCII.
         reduced = _REDUCED.get(_reduction(content, shortest), 0) if shortest else 0
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | reduced)
@@ -81,14 +82,25 @@ def decode_image(path: str | Path, *, shortest: int | None = None) -> tuple[Imag
             return (_upright(image, content) if content[4:8] == _BOXES else image), None
         if _is_heif(content):
             return _decode_heif(content)
-    except OSError:
-        pass
+    except OSError as error:
+        return None, find_fault(path) or str(error.strerror).lower()
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
             return None, _TOO_LARGE
         if error.code == cv2.Error.STS_NO_MEM:
             return None, "an image too large for the memory of this machine"
     return None, find_fault(path) or "an image that OpenCV cannot decode"
+
+
+def read_content(path: str | Path) -> bytes:
+    """Read the bytes of an image as they are stored.
+
+    Raises:
+        OSError: they cannot be read.
+        DataError: the packed set that it is in is damaged.
+    """
+    with _open(path) as file:
+        return file.read()
 
 
 def encode_image(image: Image, suffix: str, *, quality: int = 95) -> bytes:
@@ -108,15 +120,23 @@ def encode_image(image: Image, suffix: str, *, quality: int = 95) -> bytes:
 def find_fault(path: str | Path) -> str | None:
     """Say what is wrong with an image file as far as its first and last bytes tell, or None."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
-            head = file.read(24)
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
+        packed = picture_in_pack(path)
+        if packed is not None and packed[0].index[WHOLE, packed[1]]:
+            return None
+        with _open(path) as file:
+            return fault_of(file)
     except FileNotFoundError:
         return "no such file"
     except OSError as error:
         return str(error.strerror).lower()
+
+
+def fault_of(file: IO[bytes]) -> str | None:
+    """Say what is wrong with an open image; see `find_fault`."""
+    head = file.read(24)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    tail = file.read(_TAIL_BYTES)
     if size == 0:
         return "a file of zero bytes"
     if _is_heif(head):
@@ -125,8 +145,8 @@ def find_fault(path: str | Path) -> str | None:
         return "a file that is no JPEG, PNG or other image that can be read"
     if head[12:16] == _START_OF_PNG and int.from_bytes(head[16:20]) * int.from_bytes(head[20:24]) > MOST_PIXELS:
         return _TOO_LARGE
-    truncated_jpeg = head.startswith(_HEADERS[0]) and _END_OF_JPEG not in tail and not _jpeg_ends(path)
-    truncated_png = head.startswith(_HEADERS[1]) and _END_OF_PNG not in tail and not _png_ends(path)
+    truncated_jpeg = head.startswith(_HEADERS[0]) and _END_OF_JPEG not in tail and not _jpeg_ends(file)
+    truncated_png = head.startswith(_HEADERS[1]) and _END_OF_PNG not in tail and not _png_ends(file)
     return "a truncated image" if truncated_jpeg or truncated_png else None
 
 
@@ -150,21 +170,36 @@ def hash_contents(paths: Sequence[str | Path]) -> NDArray[np.int64]:
 def hash_content(path: str | Path) -> int:
     """Hash what a file holds; see `hash_contents`."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path costs more than the read)
-            size = os.fstat(file.fileno()).st_size
-            digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=8)
-            if size <= _HASHED_BYTES:
-                digest.update(file.readall())
-            else:
-                part = _HASHED_BYTES // 4
-                for start, count in ((0, part), ((size - 2 * part) // 2, 2 * part), (size - part, part)):
-                    file.seek(start)
-                    digest.update(file.read(count))
+        if packed := picture_in_pack(path):
+            return int(packed[0].index[CONTENTS, packed[1]])
+        with _open(path) as file:
+            return hash_of(file)
     except OSError as error:
         raise DataError(
             f"{path}: expected an image that can be read, got '{error.strerror}'; check the file"
         ) from error
+
+
+def hash_of(file: IO[bytes]) -> int:
+    """Hash the content of an open image; see `hash_contents`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=8)
+    if size <= _HASHED_BYTES:
+        digest.update(file.read())
+    else:
+        part = _HASHED_BYTES // 4
+        for start, count in ((0, part), ((size - 2 * part) // 2, 2 * part), (size - part, part)):
+            file.seek(start)
+            digest.update(file.read(count))
     return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def _open(path: str | Path) -> IO[bytes]:
+    """Open an image, a file or a picture of a packed set, to read it."""
+    if packed := picture_in_pack(path):
+        return io.BytesIO(packed[0].content(packed[1]))
+    return open(path, "rb", buffering=0)  # noqa: PTH123  (a Path costs more than the read)
 
 
 def _of_each(paths: Sequence[str | Path], judge: Callable[[str | Path], T], title: str) -> list[T]:
@@ -182,7 +217,7 @@ def _of_each(paths: Sequence[str | Path], judge: Callable[[str | Path], T], titl
 def _reduction(content: bytes, shortest: int) -> int:
     """Largest of 1, 2, 4 and 8 by which a JPEG may be divided so that neither side is shorter; 1 for other formats."""
     place = 2
-    while content.startswith(_HEADERS[0]) and content[place : place + 1] == b"\xff":
+    while content.startswith(_HEADERS[0]) and content[place : place + 1] == b"\xff" and len(content) > place + 9:
         if content[place + 1] in _FRAMES:
             sides = int.from_bytes(content[place + 5 : place + 7]), int.from_bytes(content[place + 7 : place + 9])
             return max(scale for scale in (1, *_REDUCED) if scale == 1 or min(sides) >= scale * shortest)
@@ -190,15 +225,17 @@ def _reduction(content: bytes, shortest: int) -> int:
     return 1
 
 
-def _jpeg_ends(path: str | Path) -> bool:
+def _jpeg_ends(file: IO[bytes]) -> bool:
     """Whether the pixels end before other data that a phone or a camera appended."""
-    content = Path(path).read_bytes()
+    file.seek(0)
+    content = file.read()
     # An embedded thumbnail has an end marker too, but the scan of the image comes after it.
     return content.rfind(_END_OF_JPEG) > content.rfind(_START_OF_SCAN)
 
 
-def _png_ends(path: str | Path) -> bool:
-    return _END_OF_PNG in Path(path).read_bytes()
+def _png_ends(file: IO[bytes]) -> bool:
+    file.seek(0)
+    return _END_OF_PNG in file.read()
 
 
 def _is_heif(content: bytes) -> bool:

@@ -12,6 +12,7 @@ _EXTRAS = {
     "export": ("export", (*_TRAINING, "onnx", "onnxscript"), ("cv2", "onnxruntime")),
     "crop": ("crop", (), ("cv2",)),  # the detector says what it lacks
     "render": ("render", ("numba", "scipy", "matplotlib"), ("cv2",)),
+    "pack": ("pack", ("pyarrow",), ("cv2",)),
     "infer": ("crop", (), ("cv2", "onnxruntime")),
     "sweep": ("train", ("matplotlib",), ()),
 }

@@ -15,6 +15,9 @@ from faceflow.datasets.published import File, Recording
 from faceflow.errors import DataError
 from faceflow.faces.video import VIDEO_SUFFIXES
 from faceflow.images import IMAGE_SUFFIXES
+from faceflow.packs.layout import inside, pack_folder
+from faceflow.packs.pack import opened
+from faceflow.packs.rows import read_names
 
 _NUMBERED = "{:06d}"
 _SUFFIXES = VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)
@@ -74,7 +77,7 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
 
 
 def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips:
-    """Find videos and images: files, globs, and folders searched to the bottom. No file is taken twice.
+    """Find videos and images: files, globs, folders searched to the bottom, packed sets. No file is taken twice.
 
     Args:
         sources: paths and patterns.
@@ -133,8 +136,11 @@ def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
 
 
 def _files(source: str) -> tuple[list[Path], Path]:
-    """Files of a source, sorted, and the folder that their names are relative to."""
+    """Files of a source, sorted, or pictures of a packed set, and the folder that their names are relative to."""
     path = Path(source)
+    if folder := pack_folder(path):
+        top = inside(folder)
+        return [top / name for name in read_names(opened(str(folder)), key="source")], top
     if path.is_dir():
         return [found for found in _walk(path) if _is_file(found)], path
     if path.exists():

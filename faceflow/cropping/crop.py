@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceflow.checks import check_whole
+from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.console import print_lines, print_tables
 from faceflow.cropping.clips import Clip, FoundClips, clips_of, search
@@ -36,12 +36,14 @@ from faceflow.faces.feature_file import FOLDER, SUFFIX, feature_file, open_recor
 from faceflow.faces.video import FrameRange
 from faceflow.files import claimed
 from faceflow.interruption import kept
+from faceflow.packing.pack import check_packing, pack_rows
 from faceflow.tables.columns import check_columns, no_column
 
 log = logging.getLogger(__name__)
 
 _PICTURES = ("contact_sheet.png", "failures.png")
 _TABLES = ("crops.csv", "crops.json", "labels.csv", "folds", SUMMARY)
+PACK = "pack"  # folder of the packed crops
 _NAMED = 5  # of the clips that a message is about
 
 
@@ -83,6 +85,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
         check_whole(sheet, key="sheet", lowest=0)
+        check_boolean(cfg["pack"], key="pack")
+        if cfg["pack"]:
+            check_packing(cfg["shard_mb"])
         dataset, found = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
         clips = found.clips
         rows = _label_rows(cfg["labels"], cfg["columns"], dataset, clips)
@@ -117,6 +122,16 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
                 )
             labelled = dataset is not None or rows is not None
+            if cfg["pack"]:
+                labels = str(output / "labels.csv") if labelled else None
+                pack_rows(
+                    labels,
+                    str(output / CROPS),
+                    output / PACK,
+                    columns={"filename": "filename"},
+                    shard_mb=cfg["shard_mb"],
+                    bad_images="error",
+                )
             return CropResult(folder=output, finished=True, crops=crops, counts=dict(counts), labelled=labelled)
 
 
@@ -134,7 +149,7 @@ def _find(
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
     if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
-    results = [output / name for name in (CROPS, FOLDER, FOLDER + SUFFIX, *_PICTURES, *_TABLES)]
+    results = [output / name for name in (CROPS, FOLDER, FOLDER + SUFFIX, PACK, *_PICTURES, *_TABLES)]
     return None, search([str(each) for each in sources], skip=results)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from faceflow.data.sources import FaceTable
 from faceflow.errors import DataError
 from faceflow.faces.feature_file import crops_folder
+from faceflow.packs.layout import split_path
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,11 @@ def _cutting(recipe: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
 
 
 def _recipe_file(table: FaceTable) -> Path | None:
-    """The crops.json beside the folder of crops that holds all files of a table."""
+    """The crops.json beside the folder of crops, or in the packed set, that holds all files of a table."""
     files = table.files.tolist()
-    crops = crops_folder(Path(os.path.commonpath([min(files), max(files)])))
+    common = os.path.commonpath([min(files), max(files)])
+    if packed := split_path(os.path.join(common, "")):  # noqa: PTH118  (a Path would lose the slash)
+        recipe = Path(packed[0], _RECIPE)
+        return recipe if recipe.is_file() else None
+    crops = crops_folder(Path(common))
     return crops.parent / _RECIPE if crops else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import features_beside, open_records, unpack
+from faceflow.faces.feature_file import RECORD, features_beside, open_records, packed_record, unpack
 from faceflow.images import hash_contents
+from faceflow.packs.layout import split_path
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
 
@@ -24,14 +25,13 @@ Rows = NDArray[np.int64]
 class FeatureStore:
     """Features of N faces, which stay on disk: they can be pickled for the processes of a loader.
 
-    `file` (N,) and `record` (N,) say where each row lies in `paths`; `kinds` and `starts` are the records' layout.
+    `file` (N,) and `start` (N,) say in which of `paths` each row lies and at which byte; `kinds` are their records.
     """
 
     paths: tuple[Path, ...]
     kinds: tuple[np.dtype[np.void], ...]
-    starts: tuple[int, ...]
     file: Rows
-    record: Rows
+    start: Rows
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -48,7 +48,7 @@ class FeatureStore:
         try:
             # Read, not mapped: a map holds a file open, and there may be thousands.
             with path.open("rb", buffering=0) as file:
-                file.seek(self.starts[number] + int(self.record[row]) * kind.itemsize)
+                file.seek(int(self.start[row]))
                 content = file.read(kind.itemsize)
             return unpack(np.frombuffer(content, kind, count=1)[0])
         except (OSError, ValueError) as error:
@@ -72,8 +72,12 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
     for row, name in enumerate(files):
         folders.setdefault(str(Path(name).parent), []).append(row)
     places = np.zeros((2, len(files)), np.int64)
-    paths, kinds, starts, compared, hashes = [], [], [], [], []
-    for number, (folder, rows) in enumerate(folders.items()):
+    kinds: dict[Path, np.dtype[np.void]] = {}  # by file, in their order
+    compared, hashes = [], []
+    for folder, rows in folders.items():
+        if split_path(files[rows[0]]):
+            _find_packed(files, rows, places, kinds, none=lambda row: _none(key, files[row], instead))
+            continue
         path = features_beside(Path(folder))
         try:
             records = open_records(path) if path else None
@@ -82,24 +86,41 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
         if path is None or records is None:
             raise _none(key, files[rows[0]], instead)
         known = {name: record for record, name in enumerate(records["crop"].tolist())}
-        found = [known.get(Path(files[row]).name.encode()) for row in rows]
-        for row, record in zip(rows, found, strict=True):
-            if record is None:
-                raise _none(key, files[row], instead)
-            places[:, row] = number, record
-        sample = rows[:: -(-len(rows) // _COMPARED)]
-        compared += sample
-        hashes += records["picture"][places[1, sample]].tolist()
-        paths.append(path)
-        kinds.append(records.dtype)
-        starts.append(records.offset)
+        found = [known.get(Path(files[row]).name.encode(), -1) for row in rows]
+        if -1 in found:
+            raise _none(key, files[rows[found.index(-1)]], instead)
+        places[0, rows] = len(kinds)
+        places[1, rows] = records.offset + np.array(found) * records.dtype.itemsize
+        step = -(-len(rows) // _COMPARED)
+        compared += rows[::step]
+        hashes += records["picture"][found[::step]].tolist()
+        kinds[path] = records.dtype
+    paths = tuple(kinds)
     for row, held, expected in zip(compared, hash_contents([files[row] for row in compared]), hashes, strict=True):
         if held != expected:
             raise DataError(
                 f"{paths[places[0, row]]}: expected features of the crops in '{Path(files[row]).parent}', got those of "
                 f"other pictures, as for '{Path(files[row]).name}'; crop again to another output"
             )
-    return FeatureStore(paths=tuple(paths), kinds=tuple(kinds), starts=tuple(starts), file=places[0], record=places[1])
+    return FeatureStore(paths=paths, kinds=tuple(kinds.values()), file=places[0], start=places[1])
+
+
+def _find_packed(
+    files: Sequence[str],
+    rows: Sequence[int],
+    places: Rows,
+    kinds: dict[Path, np.dtype[np.void]],
+    *,
+    none: Callable[[int], DataError],
+) -> None:
+    """Find the features of pictures in packed sets, whose index says where they start."""
+    numbers = {path: number for number, path in enumerate(kinds)}
+    for row in rows:
+        found = packed_record(files[row])
+        if found is None:
+            raise none(row)
+        kinds.setdefault(found[0], np.dtype(RECORD))
+        places[:, row] = numbers.setdefault(found[0], len(kinds) - 1), found[1]
 
 
 def _none(key: str, file: str, instead: str) -> DataError:

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import Kind, joined, parse_column, side_of
+from faceflow.data.packed import table_of
 from faceflow.encoding import Array
 from faceflow.errors import DataError
 from faceflow.tables.columns import LABELLED_BY, name_columns, no_column
 from faceflow.tables.label_cells import no_au, read_label_cells
-from faceflow.tables.reading import read_table
 from faceflow.tables.table import Table
 
 _TEXT_COLUMNS = ("filename", "subject", "domain", "video", LABELLED_BY)
@@ -65,7 +65,7 @@ def read_labels(
     """Read a table in the label contract: AU columns, `filename`, optional `subject`, `frame`, `video`, `domain`.
 
     Args:
-        path: CSV or another format of `read_table`.
+        path: CSV or another format of `read_table`, or a packed set.
         missing_values: numbers that mean "not annotated" in this data set, besides -1 and empty cells.
         prefer: which columns to take where a tool wrote both intensities and occurrences; their units differ, so the
             columns of the other kind are left out.
@@ -94,7 +94,7 @@ def _read(
     *,
     labelled: bool,
 ) -> LabelFile:
-    table = read_table(Path(path).expanduser(), key=key)
+    table = table_of(Path(path).expanduser(), key=key)
     table = name_columns(table, columns, key=f"{key.rpartition('.')[0]}.columns")
     if "filename" not in table.header:
         raise no_column(table.path, table, "filename", key=f"{key.rpartition('.')[0]}.columns")

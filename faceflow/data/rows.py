@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.data.labels import LabelFile
+from faceflow.data.packed import is_there
 from faceflow.data.subject_ids import normal_id
 from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.packs.layout import pack_folder
 
 Texts = NDArray[np.str_]
 Rows = NDArray[np.intp]
@@ -37,7 +39,8 @@ def with_slashes(file: LabelFile, images: Path) -> LabelFile:
     if not names.str.contains("\\", regex=False).any():
         return file
     read = [
-        name.replace("\\", "/") if "\\" in name and not (images / name).exists() else name for name in names.tolist()
+        name.replace("\\", "/") if "\\" in name and not is_there(str(images / name)) else name
+        for name in names.tolist()
     ]
     if read == names.tolist():
         return file
@@ -96,8 +99,8 @@ def has_subjects(file: LabelFile, rows: Rows) -> bool:
 
 
 def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
-    """Absolute path of the image of every row."""
-    if not images.is_dir():
+    """Absolute path of the image of every row; `images` is a folder, or the `pack.json` of a packed set."""
+    if not images.is_dir() and pack_folder(images) is None:
         raise DataError(f"{key}.images: expected a folder, got '{images}'; check the path")
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
@@ -132,7 +135,7 @@ def _on_disk(root: str, name: str) -> str:
     macOS writes "e" and its accent as two characters, a table of another system as one.
     """
     path = os.path.normpath(os.path.join(root, name)) if _UNTIDY.search(name) else root + name  # noqa: PTH118
-    if name.isascii() or os.path.lexists(path):
+    if name.isascii() or is_there(path):
         return path
     spelt = [os.path.normpath(os.path.join(root, unicodedata.normalize(form, name))) for form in ("NFC", "NFD")]  # noqa: PTH118
-    return next((other for other in spelt if os.path.lexists(other)), path)
+    return next((other for other in spelt if is_there(other)), path)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from faceflow.aus import Kind, joined, side_of
 from faceflow.data.label_scales import find_scales, scales_for
 from faceflow.data.labels import LabelFile, Truth, read_labels, scores_for
+from faceflow.data.packed import pictures_of, source_of
 from faceflow.data.rows import (
     Rows,
     Texts,
@@ -155,7 +156,8 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
 
 def images_folder(config: TableConfig, file: LabelFile) -> Path:
     """Folder that the file names of a CSV are relative to; that of the crops where faceflow-crop wrote the CSV."""
-    return Path(config.images).expanduser() if config.images else crops_beside(file.path) or file.path.parent
+    images = Path(config.images).expanduser() if config.images else None
+    return pictures_of(file.path, images) or images or crops_beside(file.path) or file.path.parent
 
 
 def list_faces(
@@ -208,7 +210,7 @@ def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
 
 def _name_of(paths: Sequence[Path]) -> str:
     """Name a data set by its CSV, or by their folder where there are several or the file name says nothing."""
-    first = paths[0].resolve()
+    first = source_of(paths[0])
     plain = len(paths) > 1 or first.stem.lower() in ("labels", "label", "data", *SPLITS)
     return first.parent.name if plain and first.parent.name else first.stem
 

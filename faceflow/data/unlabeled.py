@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from faceflow.aus import Kind
 from faceflow.checks import names_file
+from faceflow.data.image_folder import image_names
 from faceflow.data.label_scales import find_scales
 from faceflow.data.labels import LabelFile, read_listing
+from faceflow.data.packed import source_of
 from faceflow.data.source_config import TableConfig, check_settings
 from faceflow.data.sources import (
     UNLABELED,
@@ -37,7 +39,8 @@ from faceflow.data.sources import (
 from faceflow.data.splits import real_paths
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
-from faceflow.images import IMAGE_SUFFIXES, find_faults
+from faceflow.images import find_faults
+from faceflow.packs.layout import pack_folder
 from faceflow.tables.reading import read_table
 
 log = logging.getLogger(__name__)
@@ -116,53 +119,25 @@ def _table_names(name: str, paths: Sequence[Path]) -> list[str]:
     """Name of each path's table: that of the set, and which folder or file it is where there are several."""
     if len(paths) == 1:
         return [name]
-    short = [path.resolve().name if path.is_dir() else path.stem for path in paths]
+    sources = [source_of(path) if pack_folder(path) else path for path in paths]
+    short = [path.resolve().name if path.is_dir() else path.stem for path in sources]
     return [f"{name}:{path if short.count(part) > 1 else part}" for path, part in zip(paths, short, strict=True)]
 
 
 def _read_listing(where: str, path: Path, config: UnlabeledConfig, prefer: Kind) -> LabelFile:
     """Rows of a CSV, or those of the CSV that would list the images of a folder."""
-    if not path.is_dir():
+    if not path.is_dir() or pack_folder(path):
         key, missing = f"{where}.path", config.missing_values
         return read_listing(path, missing_values=missing, prefer=prefer, columns=config.columns, key=key)
-    frame = pd.DataFrame({"filename": _image_names(where, path)}, dtype=object)
+    frame = pd.DataFrame({"filename": image_names(path, key=f"{where}.path")}, dtype=object)
     lines = frame.index.to_numpy(np.int64)
     return LabelFile(path=path, frame=frame, aus=(), scores=np.empty((len(frame), 0)), lines=lines)
-
-
-def _image_names(where: str, folder: Path) -> list[str]:
-    """Paths of all images below a folder, in order; hidden files and folders are passed over."""
-
-    def refuse(error: OSError) -> NoReturn:
-        raise DataError(f"{where}.path: expected a folder that can be read, got '{error.filename}' ({error.strerror})")
-
-    names: list[str] = []
-    others = 0
-    for current, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(current, name)]
-        visible = [name for name in files if not name.startswith(".")]
-        images = [name for name in visible if name.lower().endswith(IMAGE_SUFFIXES)]
-        others += len(visible) - len(images)
-        below = os.path.relpath(current, folder)
-        names += [name if below == "." else f"{below}/{name}" for name in images]
-    if not names:
-        endings = ", ".join(IMAGE_SUFFIXES)
-        raise DataError(f"{where}.path: expected images ({endings}) in '{folder}', got none of {others} files")
-    if others:
-        log.info("%s: left out %d files of '%s' that are no images by their suffix", where, others, folder)
-    return sorted(names)
-
-
-def _leads_back(folder: str, name: str) -> bool:
-    """Whether a folder is a link to one that it lies in, which would never end."""
-    link = Path(folder, name)
-    return link.is_symlink() and Path(folder).resolve().is_relative_to(link.resolve())
 
 
 def _find_faces(
     where: str, key: str, config: UnlabeledConfig, file: LabelFile, scales: Mapping[str, LabelScale]
 ) -> _Faces:
-    if file.path.is_dir():
+    if file.path.is_dir() and pack_folder(file.path) is None:
         config = dataclasses.replace(config, images=str(file.path))
     table, _ = list_faces(where, config, file, name=config.name or key, scales=scales, split=UNLABELED)
     root = os.path.join(os.path.abspath(images_folder(config, file)), "")  # noqa: PTH100, PTH118  (links stay links)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from faceflow.errors import DataError
 from faceflow.faces.features import BLENDSHAPES, LANDMARKS, POSE
 from faceflow.files import whole_file
+from faceflow.packs.pack import FEATURE_STARTS, SHARDS, picture_in_pack
 
 Records = NDArray[np.void]
 
 FOLDER, SUFFIX = "features", ".npy"
-_FACE = [
+# Fields of a record, behind the name of its crop in files that have one.
+RECORD = [
     ("picture", "<i8"),
     ("step", "<f4"),
     ("origin", "<i4", (3,)),
@@ -54,6 +56,25 @@ def feature_file(folder: Path, below: str) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
+def packed_record(path: str | Path) -> tuple[Path, int] | None:
+    """File of the features of a picture in a packed set, and where in it they start; None where it has none.
+
+    Raises:
+        DataError: they are of another version, or see `picture_in_pack`.
+    """
+    found = picture_in_pack(path)
+    start = int(found[0].index[FEATURE_STARTS, found[1]]) if found else -1
+    if found is None or start < 0:
+        return None
+    held, size = found[0].manifest, np.dtype(RECORD).itemsize
+    if held.record != size:
+        raise DataError(
+            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record}, of another "
+            "version of FaceFlow; crop and pack again"
+        )
+    return found[0].shards[found[0].index[SHARDS, found[1]]], start
+
+
 def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
     """Record () of the features (FEATURES,) of a face whose crop has the content hash `picture`.
 
@@ -68,7 +89,7 @@ def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
     while (high - low).max() / 2 > (_LARGEST - 1) * step:  # the middle is rounded too
         step *= 2
     origin = np.rint((low + high) / 2 / step)
-    record = np.zeros((), _FACE)
+    record = np.zeros((), RECORD)
     record["picture"], record["step"], record["origin"], record["pose"] = picture, step, origin, pose
     record["landmarks"] = np.rint(points / step) - origin
     with np.errstate(divide="ignore"):
@@ -119,14 +140,14 @@ class FeatureSpool:
         """Write the file, unless there is no record."""
         if not self._names:
             return
-        kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *_FACE])
+        kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *RECORD])
         header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (len(self._names),)}
         with self._one_line(), whole_file(path) as partial, partial.open("wb") as file:
             self._file.seek(0)
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(self._names), _CHUNK):
                 names = self._names[start : start + _CHUNK]
-                faces = np.frombuffer(self._file.read(len(names) * np.dtype(_FACE).itemsize), _FACE)
+                faces = np.frombuffer(self._file.read(len(names) * np.dtype(RECORD).itemsize), RECORD)
                 records = np.zeros(len(names), kind)
                 records["crop"] = names
                 for field in faces.dtype.names or ():
@@ -160,7 +181,7 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
     if (
         not isinstance(records, np.memmap)
         or (records.dtype.names or ())[:1] != ("crop",)
-        or records.dtype.descr[1:] != np.dtype(_FACE).descr
+        or records.dtype.descr[1:] != np.dtype(RECORD).descr
     ):
         raise _damaged(path, "other numbers")
     if (size := path.stat().st_size) != records.offset + records.nbytes:

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import Records, features_beside, open_records, unpack
+from faceflow.faces.feature_file import RECORD, Records, features_beside, open_records, packed_record, unpack
 from faceflow.images import hash_content
+from faceflow.packs.layout import split_path
+from faceflow.packs.pack import read_part
 
 
 class CropFeatures:
@@ -32,20 +34,35 @@ class CropFeatures:
                 "or take a model that reads pixels alone"
             )
         crop = Path(file).absolute()
+        if split_path(crop):
+            return self._packed(crop)
         if self._folder != crop.parent:
             self._open(crop.parent)
         place = self._names.get(crop.name.encode())
         if place is None:
-            raise DataError(
-                f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop "
-                "again with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model "
-                "that reads pixels alone"
-            )
+            raise self._none(crop)
         if int(self._records["picture"][place]) != hash_content(crop):
             raise DataError(
                 f"source: expected features of '{crop}', got those of another picture; crop again to another output"
             )
         return unpack(self._records[place])
+
+    def _packed(self, crop: Path) -> NDArray[np.float32]:
+        found = packed_record(crop)
+        if found is None:
+            raise self._none(crop)
+        kind = np.dtype(RECORD)
+        try:
+            return unpack(np.frombuffer(read_part(*found, kind.itemsize), kind)[0])
+        except OSError as error:
+            raise DataError(f"{found[0]}: expected a whole shard, got '{error.strerror}'; copy it again") from error
+
+    def _none(self, crop: Path) -> DataError:
+        return DataError(
+            f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop again "
+            "with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model that reads "
+            "pixels alone"
+        )
 
     def _open(self, folder: Path) -> None:
         """Read the names of the crops in a folder that have features."""

@@ -14,6 +14,9 @@ from faceflow.inference.cells import Cell, Field
 from faceflow.inference.decision import thresholds_of
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.pipeline import Estimates
+from faceflow.packs.layout import inside, pack_folder, split_path
+from faceflow.packs.pack import opened
+from faceflow.packs.rows import read_rows
 from faceflow.tables.columns import LABELLED_BY
 from faceflow.tables.reading import read_table
 
@@ -67,7 +70,8 @@ class MachineLabels:
         self.labels += labels.size
         self.unsure += int((~sure).sum())
         crop = Path(file).absolute()
-        crops = crops_folder(crop.parent)
+        packed = split_path(crop)
+        crops = inside(Path(packed[0])) if packed else crops_folder(crop.parent)
         name = crop.relative_to(crops) if crops else self._beside(crop)
         row: list[Cell] = [float(label) if known else None for label, known in zip(labels, sure, strict=True)]
         return [*row, name.as_posix(), self._subject(crops, name), self.who]
@@ -83,15 +87,19 @@ class MachineLabels:
 
     def _subject(self, crops: Path | None, name: Path) -> str:
         if crops not in self._subjects:
-            self._subjects[crops] = _named_subjects(None if crops is None else crops.parent / _LABELS)
+            self._subjects[crops] = _named_subjects(crops)
         recording = name.parent.as_posix() if name.parent != Path() else name.as_posix()
         return self._subjects[crops].get(name.as_posix()) or recording
 
 
-def _named_subjects(path: Path | None) -> dict[str, str]:
+def _named_subjects(crops: Path | None) -> dict[str, str]:
     """Subject of every crop that a table of faceflow-crop labels; none where there is no such table or column."""
-    if path is None or not path.is_file():
+    folder = crops and pack_folder(crops)
+    if folder:
+        table = read_rows(opened(str(folder)), key="labels")
+    elif crops is not None and (crops.parent / _LABELS).is_file():
+        table = read_table(crops.parent / _LABELS, key="labels")
+    else:
         return {}
-    table = read_table(path, key="labels")
     names, subjects = table.named("filename"), table.named("subject")
     return dict(zip(names, subjects, strict=True)) if names and subjects else {}

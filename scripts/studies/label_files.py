@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from faceflow.errors import DataError
+from faceflow.packs.layout import pack_folder
+from faceflow.packs.pack import opened
+from faceflow.packs.rows import read_rows
 from faceflow.report.result_files import write_table
 
 LABELLED, TARGETS = ("studio", "office"), ("webcam", "harsh", "ir")
@@ -39,11 +43,17 @@ def write_label_files(data: Path, folder: Path) -> None:
 
 def _labels(data: Path, domain: str) -> pd.DataFrame:
     path = data / "labels.csv"
-    frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"domain": []})
+    packed = pack_folder(data)
+    if packed:
+        table = read_rows(opened(str(packed)), key="--data")
+        text = "\n".join(",".join(cells) for cells in (table.header, *table.rows))  # no cell of ours has a comma
+        frame = pd.read_csv(io.StringIO(text))
+    else:
+        frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"domain": []})
     frame = frame[frame["domain"] == domain]
     if frame.empty:
         raise DataError(
             f"--data: expected the rendered benchmark with domain '{domain}' in its labels.csv, got '{data}'; render "
             "it: faceflow-render experiment=benchmark output=benchmark"
         )
-    return frame.assign(filename="crops/" + frame["filename"])
+    return frame if packed else frame.assign(filename="crops/" + frame["filename"])

@@ -24,6 +24,7 @@ LEAVES = {
     "formats",
     "tables",
     "images",
+    "packs",
     "interruption",
     "checks",
     "console",
@@ -43,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "formats": set(),
     "tables": {"errors", "aus", "stand_ins"},
-    "images": {"errors", "progress"},
+    "images": {"errors", "packs", "progress"},
+    "packs": {"errors", "checks", "formats", "tables"},
     "interruption": set(),
     "checks": {"errors"},
     "console": {"errors", "files"},
@@ -56,7 +58,8 @@ ALLOWED: dict[str, set[str]] = {
     "faces": LEAVES,
     "built_in": LEAVES | {"faces"},
     "datasets": LEAVES | {"config"},
-    "cropping": LEAVES | {"config", "faces", "datasets", "report"},
+    "packing": LEAVES | {"config", "faces", "data"},
+    "cropping": LEAVES | {"config", "faces", "datasets", "packing", "report"},
     "synthetic": LEAVES,
     "data": LEAVES | {"config", "faces"},
     "losses": LEAVES,
@@ -84,6 +87,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "built_in": TORCH_FREE | FRAMEWORK | {"pandas", "cv2"},
     "datasets": TORCH_FREE | FRAMEWORK | {"pandas"},
     "cropping": TORCH_FREE | FRAMEWORK | {"pandas"},
+    "packing": TORCH_FREE | FRAMEWORK,
     "synthetic": TORCH_FREE | FRAMEWORK,
     "rendering": TORCH_FREE | FRAMEWORK | {"pandas"},
     "data": {"timm", "hydra", "omegaconf", "torchmetrics", "matplotlib"},
@@ -104,7 +108,7 @@ CONFIG_ROOMS = {"config", "cli", "api", "sweep"}
 CONFIG_NAMES = {"omegaconf", "DictConfig", "ListConfig", "OmegaConf", "plain_dict", "plain"}
 DOORS = {
     *("training/train.py", "evaluation/test.py", "exporting/export.py"),
-    *("cropping/crop.py", "rendering/render.py", "inference/infer.py"),
+    *("cropping/crop.py", "packing/pack.py", "rendering/render.py", "inference/infer.py"),
 }
 
 
@@ -205,7 +209,7 @@ def test_inference_starts_without_torch_and_pandas() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "test", "crop", "render", "export", "infer"])
+@pytest.mark.parametrize("command", ["train", "test", "crop", "pack", "render", "export", "infer"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_are_shown_without_the_heavy_libraries(command: str, arguments: list[str]) -> None:
     run = f"""

@@ -45,6 +45,7 @@ NEEDED = {  # what a user must give
     "train": ["paths.output=/out", "model.backbone=test_resnet", "data.labels=a.csv", "data.train=a.csv"],
     "crop": ["output=/out", "root=/data"],
     "render": ["output=/out"],
+    "pack": ["output=/out"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "export": ["output=a.onnx", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "sweep": ["folder=/runs"],

@@ -176,7 +176,12 @@ def _keys(cfg: DictConfig) -> set[str]:
 
 def test_every_listed_key_is_one_of_some_command() -> None:
     listed = yaml.safe_load(Path(config_dir(), "command_line/paths.yaml").read_text("utf-8"))
-    known = _keys(compose("render", [])) | _keys(compose("crop", ["dataset=disfa"])) | _keys(compose("export", []))
+    known = (
+        _keys(compose("render", []))
+        | _keys(compose("pack", []))
+        | _keys(compose("crop", ["dataset=disfa"]))
+        | _keys(compose("export", []))
+    )
     known |= (
         _keys(compose("sweep", []))
         | _keys(compose("infer", []))

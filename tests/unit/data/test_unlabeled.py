@@ -83,7 +83,7 @@ class TestFolder:
             (folder / other).write_text("?")
         with caplog.at_level(logging.INFO):
             assert names(folder) == images
-        assert f"data.unlabeled.web: left out 5 files of '{folder}' that are no images by their suffix" in caplog.text
+        assert f"unlabeled.web.path: left out 5 files of '{folder}' that are no images by their suffix" in caplog.text
 
     def test_hidden_files_and_folders_are_passed_over(self, paint: Paint, caplog: pytest.LogCaptureFixture) -> None:
         folder = paint("faces", "a.png", ".thumbs/a.png", "._a.png", "b/.c.png")

@@ -1,0 +1,98 @@
+"""Tables and pictures of packed sets, where a table, its pictures or a folder of pictures is taken."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from faceflow.errors import ConfigError, DataError
+from faceflow.images import hash_of
+from faceflow.packs.layout import inside, pack_folder
+from faceflow.packs.pack import CONTENTS, SHARDS, Pack, forget_opened, has_picture, opened
+from faceflow.packs.rows import read_rows
+from faceflow.tables.reading import read_table
+from faceflow.tables.table import Table
+
+log = logging.getLogger(__name__)
+
+_COMPARED = 8  # pictures of each shard: it was copied whole, or it was not
+
+
+def table_of(path: Path, *, key: str) -> Table:
+    """Read a table, or the one that was packed; the pictures of a packed set are compared with its index at places.
+
+    Raises:
+        DataError: see `read_table` and `read_rows`, or a packed set with other pictures than it was written with.
+    """
+    folder = pack_folder(path)
+    if folder is None:
+        return read_table(path, key=key)
+    forget_opened()
+    pack = opened(str(folder))
+    table = read_rows(pack, key=key)
+    _compare(pack)
+    _warn_of_changes(pack)
+    return table
+
+
+def pictures_of(path: Path, images: Path | None) -> Path | None:
+    """Path that the names of a table are relative to where it or its folder of pictures is a packed set, else None.
+
+    Raises:
+        ConfigError: a packed table with pictures elsewhere.
+    """
+    table, pictures = pack_folder(path), pack_folder(images)
+    if table is not None and images is not None and pictures != table:
+        raise ConfigError(
+            f"images: expected null with the packed set '{table}', which has its pictures, got '{images}'; remove it"
+        )
+    folder = table or pictures
+    return inside(folder) if folder else None
+
+
+def source_of(path: Path) -> Path:
+    """Path of the table that was packed, or of the folder of pictures; of anything else itself, without links."""
+    folder = pack_folder(path)
+    if folder is None:
+        return path.resolve()
+    source = opened(str(folder)).manifest.source
+    return Path(source.labels or source.images)
+
+
+def is_there(path: str) -> bool:
+    """Whether a file is there, be it a link that leads nowhere, or a picture of a packed set."""
+    return os.path.lexists(path) or has_picture(path)
+
+
+def _compare(pack: Pack) -> None:
+    for number, path in enumerate(pack.shards):
+        places = np.flatnonzero(pack.index[SHARDS] == number)
+        for place in places[:: -(-len(places) // _COMPARED) or 1].tolist():
+            try:
+                right = hash_of(io.BytesIO(pack.content(place))) == pack.index[CONTENTS, place]
+            except OSError as error:
+                raise DataError(f"{path}: expected a whole shard, got '{error.strerror}'; copy it again") from error
+            if not right:
+                raise DataError(
+                    f"{path}: expected the pictures of the index of this packed set, got others; copy it again, or "
+                    "pack again"
+                )
+
+
+def _warn_of_changes(pack: Pack) -> None:
+    source = pack.manifest.source
+    try:
+        changed = source.labels and hashlib.sha256(Path(source.labels).read_bytes()).hexdigest() != source.sha256
+    except OSError:
+        return  # gone, as on another machine
+    if changed:
+        log.warning(
+            "%s: packed from '%s', which has changed since; pack it again to have the change",
+            pack.folder,
+            source.labels,
+        )

@@ -1,0 +1,121 @@
+"""Shards of a packed set: how rows become one, and what the index says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as arrow
+from numpy.typing import NDArray
+
+from faceflow.faces.feature_file import RECORD
+from faceflow.files import whole_file
+from faceflow.packs.layout import COLUMNS, FORMAT, MARK, name_hash
+from faceflow.packs.pack import FEATURE_STARTS
+
+_BATCH_BYTES = 8 * 2**20
+_BATCH_ROWS = 4096
+_LINE, _NAME, _CONTENT, _WHOLE, _IMAGE, _FEATURES = range(len(COLUMNS))
+_TYPES = (
+    arrow.int64(),
+    arrow.string(),
+    arrow.int64(),
+    arrow.bool_(),
+    arrow.binary(),
+    arrow.binary(np.dtype(RECORD).itemsize),
+)
+
+Row = tuple[Sequence[str], tuple[object, ...]]
+
+
+def shard_schema(header: Sequence[str], owner: str) -> arrow.Schema:
+    """Columns of a shard: the cells of a table as text, and ours.
+
+    Args:
+        header: of the table.
+        owner: id of the packed set.
+    """
+    fields = [arrow.field(name, arrow.string()) for name in header]
+    fields += [arrow.field(name, kind) for name, kind in zip(COLUMNS, _TYPES, strict=True)]
+    return arrow.schema(fields, metadata={MARK: f"{FORMAT} {owner}".encode()})
+
+
+def write_shard(path: Path, schema: arrow.Schema, rows: Iterator[Row], *, limit: int) -> int:
+    """Write rows until their pictures have `limit` bytes, and return how many; the file is there when it is whole.
+
+    Args:
+        path: of the shard.
+        schema: see `shard_schema`.
+        rows: cells of the table, and values of our columns.
+        limit: bytes of pictures, from which on no further row is taken.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    written = 0
+    with (
+        whole_file(path) as partial,
+        arrow.OSFile(str(partial), "wb") as file,
+        arrow.ipc.new_file(file, schema) as writer,
+    ):
+        for batch in _batches(rows, limit):
+            columns = zip(*((*cells, *own) for cells, own in batch), strict=True)
+            arrays = [arrow.array(cells, kind) for cells, kind in zip(columns, schema.types, strict=True)]
+            writer.write_batch(arrow.record_batch(arrays, schema=schema))
+            written += len(batch)
+    return written
+
+
+def _batches(rows: Iterator[Row], limit: int) -> Iterator[list[Row]]:
+    """Rows of a shard in batches."""
+    batch: list[Row] = []
+    size = whole = 0
+    for row in rows:
+        image = row[1][_IMAGE]
+        size += len(image) if isinstance(image, bytes) else 0
+        batch.append(row)
+        if size >= _BATCH_BYTES or len(batch) == _BATCH_ROWS or whole + size >= limit:
+            yield batch
+            whole += size
+            batch, size = [], 0
+            if whole >= limit:
+                return
+    if batch:
+        yield batch
+
+
+def index_shard(path: Path, number: int) -> tuple[int, NDArray[np.int64]]:
+    """Rows of a shard, and its part of the index (7, M): of the M rows that have a picture of their own.
+
+    Args:
+        path: of the shard, which is whole.
+        number: its place among the shards.
+    """
+    parts = [np.empty((FEATURE_STARTS + 2, 0), np.int64)]
+    rows = 0
+    with arrow.memory_map(str(path)) as file:
+        content = file.read_buffer()  # no copy: where a part of it lies in memory says where it lies in the file
+        reader = arrow.ipc.open_file(arrow.BufferReader(content))
+        for place in range(reader.num_record_batches):
+            batch = reader.get_batch(place)
+            rows += batch.num_rows
+            parts.append(_index_batch(batch.columns[-len(COLUMNS) :], content.address, number))
+    return rows, np.concatenate(parts, axis=1)
+
+
+def _index_batch(columns: Sequence[arrow.Array], origin: int, number: int) -> NDArray[np.int64]:
+    images, features = columns[_IMAGE], columns[_FEATURES]
+    has_image = images.is_valid().to_numpy(zero_copy_only=False)
+    has_features = features.is_valid().to_numpy(zero_copy_only=False)
+    _, ends, data = images.buffers()
+    bounds = np.frombuffer(ends, np.int32, len(images) + 1).astype(np.int64)
+    starts = (data.address - origin if data else 0) + bounds[:-1]
+    record = np.dtype(RECORD).itemsize
+    first = features.buffers()[1].address - origin if has_features.any() else 0
+    known = np.where(has_features, first + record * np.arange(len(images)), -1)
+    names = np.array([name_hash(name) for name in columns[_NAME].to_pylist()], np.int64)
+    content = columns[_CONTENT].fill_null(0).to_numpy()
+    whole = columns[_WHOLE].to_numpy(zero_copy_only=False).astype(np.int64)
+    shard = np.full(len(images), number)
+    return np.stack([names, content, shard, starts, np.diff(bounds), known, whole])[:, has_image]

@@ -1,0 +1,131 @@
+"""An open packed set: where each picture lies, and its bytes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.errors import DataError
+from faceflow.packs.layout import INDEX, Manifest, name_hash, read_manifest, split_path
+
+# Rows of the index (7, N): each picture's name as a hash, in whose order they are, the hash of its content, its shard,
+# where in that it starts and its bytes, where its features start (-1: none), and whether it is a whole image.
+NAMES, CONTENTS, SHARDS, STARTS, SIZES, FEATURE_STARTS, WHOLE = range(7)
+
+_OPEN_FILES = 128  # of shards, in each process
+_OPEN_PACKS = 64
+
+
+class Pack:
+    """Pictures of a packed set by name. The index is mapped, so that all processes share it.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or is of another version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        path = folder / INDEX
+        try:
+            index = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            reason = (error.strerror or "") if isinstance(error, OSError) else "no whole array"
+            raise DataError(f"{path}: expected the index of a packed set, got '{reason}'; pack again") from error
+        expected = (len(range(7)), self.manifest.pictures)
+        if index.dtype != np.int64 or index.shape != expected:
+            raise DataError(
+                f"{path}: expected an index of {expected[1]} pictures, as pack.json says, got {index.shape} of "
+                f"{index.dtype}; pack again"
+            )
+        self.index: NDArray[np.int64] = np.asarray(index)
+        self.shards = [folder / shard.name for shard in self.manifest.shards]
+
+    def find(self, name: str) -> int | None:
+        """Place of a picture in the index; None where it is not there."""
+        number, names = name_hash(name), self.index[NAMES]
+        place = int(np.searchsorted(names, number))
+        return place if place < len(names) and names[place] == number else None
+
+    def content(self, place: int) -> bytes:
+        """Bytes of a picture.
+
+        Raises:
+            OSError: they cannot be read, or the shard is shorter than it was.
+        """
+        _, _, shard, start, size, *_ = self.index[:, place].tolist()
+        return read_part(self.shards[shard], start, size)
+
+
+@functools.lru_cache(_OPEN_PACKS)
+def opened(folder: str) -> Pack:
+    """The packed set in a folder, as it was when this process saw it first."""
+    return Pack(Path(folder))
+
+
+def forget_opened() -> None:
+    """Look anew at packed sets that this process has opened."""
+    opened.cache_clear()
+    _handle.cache_clear()
+
+
+def picture_in_pack(path: str | Path) -> tuple[Pack, int] | None:
+    """Where the picture lies that a path names; None for a path that leads into no packed set.
+
+    Raises:
+        DataError: see `Pack`.
+        FileNotFoundError: the packed set has no such picture.
+    """
+    found = split_path(path)
+    if found is None:
+        return None
+    pack = opened(found[0])
+    place = pack.find(found[1])
+    if place is None:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    return pack, place
+
+
+def has_picture(path: str | Path) -> bool:
+    """Whether a path names a picture of a packed set."""
+    try:
+        return picture_in_pack(path) is not None
+    except FileNotFoundError:
+        return False
+
+
+def read_part(path: Path, start: int, size: int) -> bytes:
+    """Read bytes of a file from a place on.
+
+    Raises:
+        OSError: it cannot be read, or ends before.
+    """
+    if sys.platform == "win32":
+        with path.open("rb") as file:
+            file.seek(start)
+            content = file.read(size)
+    else:
+        handle = _handle(str(path))  # held, so that it is not closed meanwhile
+        content = os.pread(handle.number, size, start)
+    if len(content) != size:
+        raise OSError(5, f"a shard that is cut short, '{path.name}'")
+    return content
+
+
+class _Handle:
+    """A file that is closed when nobody reads it any more, be it by another thread."""
+
+    def __init__(self, path: str) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.number)
+
+
+@functools.lru_cache(_OPEN_FILES)
+def _handle(path: str) -> _Handle:
+    return _Handle(path)
