@@ -19,6 +19,7 @@ from faceflow.config.paths import config_dir
 from faceflow.config.primary import commands_with, read_primary
 from faceflow.config.renamed import renamed
 from faceflow.errors import FaceFlowError, suggest
+from faceflow.storage.cache import as_addresses
 
 _OMEGACONF_DETAIL = re.compile(r"^ +(full_key|object_type|reference_type)[:=].*$", re.MULTILINE)
 _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
@@ -32,7 +33,7 @@ def one_line(error: BaseException, command: str) -> str:
         command: whose keys and groups are suggested.
     """
     if isinstance(error, FaceFlowError):
-        return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+        return f"{type(error).__name__}: {as_addresses(_without_worker_traceback(str(error)))}"
     if limit := no_more_files(error):
         return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
+from faceflow.config.located import located, located_file
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
@@ -76,12 +77,13 @@ def train(config: DictConfig) -> TrainResult:
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
-    settings, command, look = _settings(config, views), _context(config), _look(config)
+    look, local = _look(config), located(config)
+    settings, command = _settings(local, views), _context(config, local)
     _check_values(settings)
     protocol = _protocol(config)
-    folds = protocol.folds(read_faces(plain(config.data), levels=config.levels), settings.data.split)
+    folds = protocol.folds(read_faces(plain(local.data), levels=config.levels), settings.data.split)
     if folds[0].name is not None:
-        plans = _plans(config, protocol, folds, views)
+        plans = _plans(config, local, protocol, folds, views)
         rule, in_parts = protocol.describe(settings.data.split), runs_in_parts(config)
         best = train_folds(plans, command=command, unit=protocol.unit, rule=rule, in_parts=in_parts, look=look)
         folders = {str(plan.context.fold): plan.context.output for plan in plans}
@@ -93,7 +95,7 @@ def train(config: DictConfig) -> TrainResult:
     if look is None:
         start = read_start(settings.module.init_weights, settings.module.model["weights"])
         run = prepare_run(command, settings, data, start)
-        trained = train_run(run, command=command, started=started, resume=config.resume)
+        trained = train_run(run, command=command, started=started, resume=local.resume)
     return TrainResult(
         folder=command.output,
         monitor=settings.monitor,
@@ -106,7 +108,7 @@ def train(config: DictConfig) -> TrainResult:
 def _start_file(config: DictConfig) -> str | None:
     """File of `init_weights`, of the built-in models the one that reads what the network does."""
     if config.init_weights != BUILT_IN:
-        return config.init_weights  # type: ignore[no-any-return]
+        return located_file(config, "init_weights")
     features_alone = config.model.backbone is None and not config.model.get("of_start")
     return str(built_in_model(FAST if features_alone else FUSED))
 
@@ -236,7 +238,7 @@ def _check_values(settings: RunSettings) -> None:
             average.check_without_backbone()
 
 
-def _context(config: DictConfig, fold: str | None = None) -> RunContext:
+def _context(config: DictConfig, local: DictConfig, fold: str | None = None) -> RunContext:
     expected = "a whole number in 0..4294967295"
     check_whole(config.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     return RunContext(
@@ -246,7 +248,7 @@ def _context(config: DictConfig, fold: str | None = None) -> RunContext:
         seed=config.seed,
         pictures=config.pictures,
         log_images=config.log_images,
-        label_files=label_files(plain(config.data.sources)),
+        label_files=label_files(plain(local.data.sources)),
         config=stored_config(config),
     )
 
@@ -264,9 +266,15 @@ def _protocol(config: DictConfig) -> EvaluationProtocol:
 
 
 def _plans(
-    config: DictConfig, protocol: EvaluationProtocol, folds: Sequence[Fold], views: Mapping[str, str]
+    config: DictConfig,
+    local: DictConfig,
+    protocol: EvaluationProtocol,
+    folds: Sequence[Fold],
+    views: Mapping[str, str],
 ) -> list[FoldPlan]:
     """How each fold is trained: by the config that would train it alone, in a folder of its own.
+
+    `local` is the config with copies of what lies on a store; of what a fold does not read, `config` tells it.
 
     Raises:
         ConfigError: `resume` is set.
@@ -280,6 +288,8 @@ def _plans(
     plans = []
     for title, fold, name in zip(fold_titles(folds, protocol.unit), folds, folder_names(folds), strict=True):
         alone = {f"protocol.{key}": value for key, value in fold.alone.items()}
-        own = with_values(config, {"paths.output": str(Path(config.paths.output) / name), **alone})
-        plans.append(FoldPlan(title=title, fold=fold, context=_context(own, fold.name), settings=_settings(own, views)))
+        changes = {"paths.output": str(Path(config.paths.output) / name), **alone}
+        own = with_values(local, changes)
+        context = _context(with_values(config, changes), own, fold.name)
+        plans.append(FoldPlan(title=title, fold=fold, context=context, settings=_settings(own, views)))
     return plans
