@@ -33,7 +33,7 @@ def one_line(error: BaseException, command: str) -> str:
         command: whose keys and groups are suggested.
     """
     if isinstance(error, FaceFlowError):
-        return f"{type(error).__name__}: {as_addresses(_without_worker_traceback(str(error)))}"
+        return f"{_kind(error)}: {as_addresses(_without_worker_traceback(str(error)))}"
     if limit := no_more_files(error):
         return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
@@ -41,6 +41,11 @@ def one_line(error: BaseException, command: str) -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"ConfigError: {_explain(error, command)}"
+
+
+def _kind(error: FaceFlowError) -> str:
+    """Name of the kind of error as `faceflow.errors` has it."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == FaceFlowError.__module__)
 
 
 def _without_worker_traceback(text: str) -> str:

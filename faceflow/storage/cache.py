@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflow.checks import check_number, check_whole
-from faceflow.errors import DataError
+from faceflow.errors import StorageError
 from faceflow.progress import progress_bar
 from faceflow.storage.fetching import fetch, is_whole
 from faceflow.storage.index import Index, NoRoomError
@@ -49,7 +49,7 @@ class Cache:
 
     Raises:
         ConfigError: a setting out of range.
-        DataError: the folder cannot be written.
+        StorageError: the folder cannot be written.
     """
 
     def __init__(self, settings: StorageSettings) -> None:
@@ -68,7 +68,7 @@ class Cache:
 
         Raises:
             ConfigError: no address of a known kind.
-            DataError: it is missing, forbidden, cannot be read whole, or there is no room for it.
+            StorageError: it is missing, forbidden, cannot be read whole, or there is no room for it.
         """
         url = check_url(url, key=key)
         if url not in self._files:  # one version through all of a command
@@ -201,7 +201,7 @@ class Cache:
             try:
                 self.index.use(uses, limit=self._limit)
             except NoRoomError as error:
-                raise DataError(
+                raise StorageError(
                     f"storage.gb: expected room for the {error.needed / _GB:.2f} GB that this job and others use at "
                     f"once, got {self.settings.gb:g}; raise it"
                 ) from error
@@ -225,7 +225,7 @@ class Cache:
     def _check_disk(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free
         if needed > free:
-            raise DataError(
+            raise StorageError(
                 f"storage.cache: expected room for {needed / _GB:.2f} GB on the disk of '{self.folder}', got "
                 f"{free / _GB:.2f} GB; free some, or set storage.cache=FOLDER on another disk"
             )

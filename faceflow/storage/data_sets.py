@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from faceflow.errors import DataError
+from faceflow.errors import StorageError
 from faceflow.storage.cache import Cache
 from faceflow.storage.urls import below, folder_of, is_url
 from faceflow.tables.columns import name_columns
@@ -26,7 +26,7 @@ def local_source(source: Mapping[str, Any], cache: Cache, *, key: str) -> dict[s
         key: config key of the set, for messages.
 
     Raises:
-        ConfigError, DataError: see `Cache.file`.
+        ConfigError, StorageError: see `Cache.file`.
     """
     local = dict(source)
     tables = {name: str(source[name]) for name in _TABLES if source.get(name)}
@@ -110,7 +110,7 @@ def _fetch_folder(folder: str, cache: Cache, *, key: str) -> Path:
 
     place = cache.tree(folder, key=key, take=lambda name: _is_visible(name) and name.lower().endswith(IMAGE_SUFFIXES))
     if not place.is_dir():
-        raise DataError(f"{key}: expected images ({', '.join(IMAGE_SUFFIXES)}) below '{folder}', got none")
+        raise StorageError(f"{key}: expected images ({', '.join(IMAGE_SUFFIXES)}) below '{folder}', got none")
     top = _crops_above(folder)
     if top is not None and cache.file_if_there(below(folder_of(top), _RECIPE), key=key) is not None:
         copies = place.relative_to(cache.folder)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faceflow.errors import DataError
+from faceflow.errors import StorageError
 from faceflow.files import remove_leftovers, whole_file
 from faceflow.progress import progress_bar
 from faceflow.storage.index import Held, Index
@@ -58,7 +58,7 @@ def fetch(wanted: Mapping[str, Entry], store: Store, index: Index, *, limit: int
         key: config key that names them, for messages.
 
     Raises:
-        DataError: one that cannot be read whole, or a disk that is full.
+        StorageError: one that cannot be read whole, or a disk that is full.
     """
     if not wanted:
         return
@@ -101,7 +101,7 @@ def is_whole(path: Path, held: Held, *, url: str) -> bool:
     """Whether a copy has the bytes that were fetched.
 
     Raises:
-        DataError: it cannot be read.
+        StorageError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -110,7 +110,7 @@ def is_whole(path: Path, held: Held, *, url: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise DataError(f"{path}: expected a copy that can be read, got '{error.strerror}'; remove it") from error
+        raise StorageError(f"{path}: expected a copy that can be read, got '{error.strerror}'; remove it") from error
     log.warning("%s: its copy in storage.cache has changed; it is fetched again", url)
     return False
 

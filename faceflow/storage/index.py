@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceflow.errors import DataError
+from faceflow.errors import StorageError
 from faceflow.files import hold
 
 _FILE, _HOLDERS = ".index.sqlite", ".jobs"
@@ -59,7 +59,7 @@ class Index:
         folder: of the cache; made where it is missing.
 
     Raises:
-        DataError: it cannot be written.
+        StorageError: it cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,7 +79,7 @@ class Index:
 
     def close(self) -> None:
         """Let other jobs remove what this one used."""
-        with contextlib.suppress(DataError, OSError), self._changing() as found:
+        with contextlib.suppress(StorageError, OSError), self._changing() as found:
             found.execute("DELETE FROM uses WHERE job = ?", (self.job,))
         self._leave()
 
@@ -211,12 +211,12 @@ class Index:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise DataError(
+            raise StorageError(
                 f"{self.folder / _FILE}: expected the index of a cache, got '{error}'; check the disk, or remove the "
                 "folder with all copies in it"
             ) from error
         except OSError as error:
-            raise DataError(
+            raise StorageError(
                 f"storage.cache: expected a folder that can be written, got '{self.folder}' "
                 f"({error.strerror or error}); set storage.cache=FOLDER"
             ) from error

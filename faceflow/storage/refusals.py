@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceflow.errors import DataError
+from faceflow.errors import DataError, StorageError
 from faceflow.storage.index import InUseError
 from faceflow.storage.store import FAILED, FORBIDDEN, MISSING, StoreError
 
 CHANGED = "it changed while it was read"
 
 
-class RefusedError(DataError):
-    """An object could not be copied, in words for the user."""
+class RefusedError(StorageError):
+    """An object cannot be read, in words for the user; `kind` says why."""
 
     kind = FAILED
 
@@ -28,7 +28,7 @@ def told(key: str, url: str) -> Iterator[None]:
         raise refused(error, key, url) from error
     except InUseError as error:
         job = error.job.rpartition(",")[0]
-        raise DataError(
+        raise StorageError(
             f"{key}: expected objects as other jobs use them, got another version of '{error.path}' than {job} has; "
             "wait for its end, or set storage.cache=FOLDER"
         ) from error
@@ -61,7 +61,7 @@ def on_disk(folder: Path) -> Iterator[None]:
         if not isinstance(error.__cause__, OSError):
             raise
         reason = error.__cause__.strerror or error.__cause__
-        raise DataError(
+        raise StorageError(
             f"storage.cache: expected a disk that can be written, got '{reason}' for '{folder}'; free space, or set "
             "storage.cache=FOLDER on another disk"
         ) from error

@@ -6,6 +6,7 @@ import base64
 import binascii
 import errno
 import functools
+import importlib.util
 import logging
 import re
 import time
@@ -114,6 +115,14 @@ class Store:
         """
         self._tried(lambda: self._system.put_file(str(path), url))
 
+    def write(self, url: str, content: bytes) -> None:
+        """Write an object.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._tried(lambda: self._system.pipe_file(url, content))
+
     def remove(self, url: str) -> None:
         """Remove an object.
 
@@ -163,6 +172,15 @@ class Store:
             if isinstance(error, OSError) and error.errno in _OF_DISKS:
                 raise
             raise _explained(error) from error
+
+
+def is_store(scheme: str) -> bool:
+    """Whether addresses of a scheme are those of a store, not of a camera or stream."""
+    if scheme in _MODULES or importlib.util.find_spec("fsspec") is None:
+        return scheme in _MODULES
+    import fsspec
+
+    return scheme in fsspec.available_protocols()
 
 
 @functools.cache
@@ -230,13 +248,18 @@ def _explained(error: BaseException) -> StoreError:
     while (link := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(link)
     statuses = {status for cause in causes if isinstance(status := getattr(cause, "status", None), int)}
-    if statuses & {401, 403} or any(isinstance(cause, PermissionError) for cause in causes):
+    if statuses & {401, 403} or any(isinstance(cause, PermissionError) or _has_none(cause) for cause in causes):
         return StoreError(FORBIDDEN, _reason(causes))
     answered = not any(isinstance(cause, TimeoutError | ConnectionError) for cause in causes)
     refused = {status for status in statuses if status not in (404, 410)}
     if isinstance(error, FileNotFoundError) and answered and not refused and not _unconnected(causes):
         return StoreError(MISSING, "no object of this name")
     return StoreError(FAILED, _reason(causes))
+
+
+def _has_none(cause: BaseException) -> bool:
+    """Whether a library found no credentials."""
+    return "Credential" in type(cause).__name__
 
 
 def _unconnected(causes: list[BaseException]) -> bool:

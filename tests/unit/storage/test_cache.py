@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from faceflow.errors import ConfigError, DataError
+from faceflow.errors import ConfigError, StorageError
 from faceflow.storage.cache import Cache, StorageSettings
 from tests.helpers.stores import StoreServer, web_server
 
@@ -104,14 +104,17 @@ def test_faults_that_stay_are_one_line_and_leave_nothing(
     web: StoreServer, tmp_path: Path, fault: str, words: str
 ) -> None:
     web.faults.kinds["labels.csv"], web.faults.stall_s = fault, 0.6
-    with opened(tmp_path, timeout_s=0.2) as cache, pytest.raises(DataError, match=words) as caught:
+    with opened(tmp_path, timeout_s=0.2) as cache, pytest.raises(StorageError, match=words) as caught:
         cache.file(f"{web.url}/labels.csv", key="data.labels")
     assert "\n" not in str(caught.value)
     assert not [path for path in tmp_path.rglob("*.csv*") if path.is_file()]
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    with opened(tmp_path) as cache, pytest.raises(DataError, match=r"checkpoint: expected an object that can be read"):
+    with (
+        opened(tmp_path) as cache,
+        pytest.raises(StorageError, match=r"checkpoint: expected an object that can be read"),
+    ):
         cache.file("http://127.0.0.1:9/best.ckpt", key="checkpoint")
 
 
@@ -123,7 +126,7 @@ def test_an_object_that_changes_while_it_is_read(web: StoreServer, tmp_path: Pat
     words = (
         r"data.labels: expected an object that stays as it is, got 'http.*labels.csv' \(it changed while it was read"
     )
-    with opened(tmp_path) as cache, pytest.raises(DataError, match=words):
+    with opened(tmp_path) as cache, pytest.raises(StorageError, match=words):
         cache.file(f"{web.url}/labels.csv", key="data.labels")
 
 
@@ -158,12 +161,12 @@ def test_what_jobs_use_must_fit(web: StoreServer, tmp_path: Path) -> None:
     names = [f"s0/{number}.jpg" for number in range(5)]
     with (
         opened(tmp_path, gb=3500 / 1e9) as cache,
-        pytest.raises(DataError, match=r"storage.gb: .* 0.00 GB .* raise it"),
+        pytest.raises(StorageError, match=r"storage.gb: .* 0.00 GB .* raise it"),
     ):
         cache.files(f"{web.url}/crops", names, key="data.images")
     with opened(tmp_path, gb=3500 / 1e9) as first:
         folder = first.files(f"{web.url}/crops", names[:3], key="data.images")
-        with opened(tmp_path, gb=3500 / 1e9) as second, pytest.raises(DataError, match=r"storage.gb: expected room"):
+        with opened(tmp_path, gb=3500 / 1e9) as second, pytest.raises(StorageError, match=r"storage.gb: expected room"):
             second.files(f"{web.url}/crops", ["s1/10.jpg"], key="data.images")
         assert len(list(folder.rglob("*.jpg"))) == 3
 
@@ -172,7 +175,10 @@ def test_a_disk_without_room_is_refused_before_anything_is_fetched(
     web: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10})())
-    with opened(tmp_path) as cache, pytest.raises(DataError, match=r"storage.cache: expected room for 0.00 GB on the"):
+    with (
+        opened(tmp_path) as cache,
+        pytest.raises(StorageError, match=r"storage.cache: expected room for 0.00 GB on the"),
+    ):
         cache.file(f"{web.url}/labels.csv", key="k")
     assert count(web, "GET", "labels.csv") == 0
 
@@ -183,7 +189,7 @@ def test_a_disk_that_is_full_meanwhile(web: StoreServer, tmp_path: Path) -> None
         place = tmp_path / "http" / web.url.removeprefix("http://")
         place.mkdir(parents=True)
         (place / f".labels.csv.{os.getpid()}.tmp").symlink_to("/dev/full")
-        with pytest.raises(DataError, match=r"storage.cache: .* got 'No space left on device' for '.*'; free space"):
+        with pytest.raises(StorageError, match=r"storage.cache: .* got 'No space left on device' for '.*'; free space"):
             cache.file(f"{web.url}/labels.csv", key="k")
 
 
@@ -216,7 +222,7 @@ def test_a_job_keeps_the_versions_that_it_uses(web: StoreServer, tmp_path: Path)
         found = first.file(url, key="data.labels")
         web.objects["labels.csv"] = b"AU1,filename\n0,a.jpg\n"
         with pytest.raises(
-            DataError, match=r"data.labels: expected objects as other jobs use them, .* than process \d+"
+            StorageError, match=r"data.labels: expected objects as other jobs use them, .* than process \d+"
         ):
             second.file(url, key="data.labels")
         assert found.read_bytes() != web.objects["labels.csv"]
@@ -273,5 +279,5 @@ def test_a_damaged_index_is_one_line(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
     (tmp_path / ".index.sqlite").write_bytes(b"no database" * 100)
-    with pytest.raises(DataError, match=r"index.sqlite: expected the index of a cache, got .*; check the disk, or"):
+    with pytest.raises(StorageError, match=r"index.sqlite: expected the index of a cache, got .*; check the disk, or"):
         Cache(StorageSettings(cache=str(tmp_path), gb=1, connections=1, timeout_s=1))
