@@ -18,6 +18,10 @@ class DataError(FaceFlowError):
     """A label file or an image breaks the data contract."""
 
 
+class StorageError(FaceFlowError):
+    """An object of a store cannot be read or written."""
+
+
 class CheckpointError(FaceFlowError):
     """A checkpoint or weight file cannot be used."""
 

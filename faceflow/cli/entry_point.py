@@ -31,6 +31,7 @@ from faceflow.config.short_keys import spelled_out
 from faceflow.config.user_files import config_files_named
 from faceflow.errors import FaceFlowError
 from faceflow.interruption import Terminated, kept, terminable, told
+from faceflow.storage.cache import leave_caches
 from faceflow.wheels import missing_library
 
 log = logging.getLogger("faceflow")
@@ -145,6 +146,7 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
         code, message = _stopped(stop)
     finally:
         leave_folder()
+        leave_caches()
         stopped = code in (INTERRUPTED, TERMINATED)
         sweep = end_sweep(refused=code != 0, stopped=stopped)
     if sweep is None:

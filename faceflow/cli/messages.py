@@ -19,6 +19,7 @@ from faceflow.config.paths import config_dir
 from faceflow.config.primary import commands_with, read_primary
 from faceflow.config.renamed import renamed
 from faceflow.errors import FaceFlowError, suggest
+from faceflow.storage.cache import as_addresses
 
 _OMEGACONF_DETAIL = re.compile(r"^ +(full_key|object_type|reference_type)[:=].*$", re.MULTILINE)
 _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
@@ -32,7 +33,7 @@ def one_line(error: BaseException, command: str) -> str:
         command: whose keys and groups are suggested.
     """
     if isinstance(error, FaceFlowError):
-        return f"{type(error).__name__}: {_without_worker_traceback(str(error))}"
+        return f"{_kind(error)}: {as_addresses(_without_worker_traceback(str(error)))}"
     if limit := no_more_files(error):
         return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
@@ -40,6 +41,11 @@ def one_line(error: BaseException, command: str) -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"ConfigError: {_explain(error, command)}"
+
+
+def _kind(error: FaceFlowError) -> str:
+    """Name of the kind of error as `faceflow.errors` has it."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == FaceFlowError.__module__)
 
 
 def _without_worker_traceback(text: str) -> str:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from faceflow.config.run_folder import enter_folder, leave_folder
 from faceflow.errors import ConfigError
+from faceflow.storage.cache import leave_caches
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def run_in_process(config: DictConfig, task: Callable[[DictConfig], T]) -> T:
             return _run(config, task)
         finally:
             leave_folder()
+            leave_caches()
 
 
 def _run(config: DictConfig, task: Callable[[DictConfig], T]) -> T:

@@ -18,9 +18,10 @@ from faceflow.images import IMAGE_SUFFIXES
 from faceflow.packs.layout import inside, pack_folder
 from faceflow.packs.pack import opened
 from faceflow.packs.rows import read_names
+from faceflow.storage.urls import with_urls
 
 _NUMBERED = "{:06d}"
-_SUFFIXES = VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)
+SUFFIXES = VIDEO_SUFFIXES.union(IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Clip:
 
     `name` is the folder of its crops, unique and "/"-separated, empty for images at the top. `images` are its files by
     frame number, None for a video. Frames of a `sequence` follow each other in time, so faces are tracked through it;
-    photographs have nothing to do with each other. `recording` is what a data set says about it.
+    photographs have nothing to do with each other. `recording` is what a data set says about it. `copies` is the folder
+    of the copies where the files are those of objects on a store.
     """
 
     name: str
@@ -37,6 +39,12 @@ class Clip:
     images: Mapping[int, Path] | None
     sequence: bool
     recording: Recording | None = None
+    copies: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """File or folder as the user knows it."""
+        return self._named(str(self.file))
 
     def frame_name(self, number: int) -> str:
         """Name of a frame's crops, without extension: the number, or that of a photograph's file."""
@@ -54,8 +62,11 @@ class Clip:
         return {path.name for path in self.images.values()} if self.images else set()
 
     def frame_file(self, number: int) -> str:
-        """File that a frame comes from."""
-        return str(self.images[number] if self.images is not None else self.file)
+        """File that a frame comes from, as the user knows it."""
+        return self._named(str(self.images[number] if self.images is not None else self.file))
+
+    def _named(self, path: str) -> str:
+        return path if self.copies is None else with_urls(path, self.copies)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +87,13 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
     return search(sources, skip=skip).clips
 
 
-def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips:
+def search(sources: Sequence[str], *, skip: Collection[Path] = (), copies: Path | None = None) -> FoundClips:
     """Find videos and images: files, globs, folders searched to the bottom, packed sets. No file is taken twice.
 
     Args:
         sources: paths and patterns.
         skip: files, and folders with all that is in them, that are no sources: results of an earlier run.
+        copies: folder of the copies of what lies on a store.
 
     Raises:
         DataError: a source that does not exist, or that holds neither.
@@ -120,10 +132,13 @@ def search(sources: Sequence[str], *, skip: Collection[Path] = ()) -> FoundClips
                 folder = _free("" if parent == "." else parent, folders, path.parent)
                 folders[folder] = path.parent
                 images.setdefault(folder, []).append(path)
-    clips = [Clip(name=name, file=path, images=None, sequence=True) for name, path in _short_names(videos, images)]
+    clips = [
+        Clip(name=name, file=path, images=None, sequence=True, copies=copies)
+        for name, path in _short_names(videos, images)
+    ]
     for folder, paths in images.items():
         numbered = dict(enumerate(sorted(paths), start=1))
-        clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False))
+        clips.append(Clip(name=folder, file=paths[0].parent, images=numbered, sequence=False, copies=copies))
     return FoundClips(clips=sorted(clips, key=lambda clip: clip.name), passed_over=Counter(others.values()))
 
 
@@ -198,7 +213,7 @@ def _unknown_kind(path: Path) -> str | None:
     if not _is_utf8(path):
         return "with a name that is no UTF-8"
     suffix = path.suffix.lower()
-    return None if suffix in _SUFFIXES else suffix or "no suffix"
+    return None if suffix in SUFFIXES else suffix or "no suffix"
 
 
 def _check_name(path: Path) -> None:

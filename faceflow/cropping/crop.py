@@ -12,8 +12,9 @@ from typing import Any
 
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
+from faceflow.config.located import local_values, stored_sources
 from faceflow.console import print_lines, print_tables
-from faceflow.cropping.clips import Clip, FoundClips, clips_of, search
+from faceflow.cropping.clips import SUFFIXES, Clip, FoundClips, clips_of, search
 from faceflow.cropping.crop_clip import CROPS, CropSettings, rows_file
 from faceflow.cropping.crop_rows import read_rows
 from faceflow.cropping.crop_summary import (
@@ -88,7 +89,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         check_boolean(cfg["pack"], key="pack")
         if cfg["pack"]:
             check_packing(cfg["shard_mb"])
-        dataset, found = _find(cfg["dataset"], cfg["source"], cfg["root"], output)
+        cfg = local_values(cfg, "labels")
+        source, copies = stored_sources(cfg, SUFFIXES)
+        dataset, found = _find(cfg["dataset"], source, cfg["root"], output, copies)
         clips = found.clips
         rows = _label_rows(cfg["labels"], cfg["columns"], dataset, clips)
         folds = _folds(cfg["folds"], dataset, clips, rows)
@@ -136,7 +139,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
 
 
 def _find(
-    node: Mapping[str, Any] | None, source: object, root: object, output: Path
+    node: Mapping[str, Any] | None, source: object, root: object, output: Path, copies: Path | None
 ) -> tuple[Dataset | None, FoundClips]:
     """The data set, if one is named, and what there is to crop."""
     if node:
@@ -150,7 +153,7 @@ def _find(
     if root is not None:
         raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
     results = [output / name for name in (CROPS, FOLDER, FOLDER + SUFFIX, PACK, *_PICTURES, *_TABLES)]
-    return None, search([str(each) for each in sources], skip=results)
+    return None, search([str(each) for each in sources], skip=results, copies=copies)
 
 
 def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Sequence[Clip]) -> LabelRows | None:
@@ -174,7 +177,7 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
             "in the frame, got 'all'"
         )
     frames = settings.frames
-    images = [str(clip.file) for clip in clips if clip.images is not None]
+    images = [clip.title for clip in clips if clip.images is not None]
     if images and (frames.start_s > 0 or frames.end_s is not None):
         log.warning(
             "frames.start_s, frames.end_s: images have no times, so all are cropped: %s", ", ".join(images[:_NAMED])

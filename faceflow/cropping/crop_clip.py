@@ -110,10 +110,10 @@ def crop_clip(
                     tell(1)
         except UnreadableClipError as error:
             log.warning("%s", error)
-            rows.append(FaceRow(file=str(clip.file), frame=0, time_s=None, status="decode_error"))
+            rows.append(FaceRow(file=clip.title, frame=0, time_s=None, status="decode_error"))
         features.store(feature_file(output, clip.name))
     if not rows:
-        log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.file)
+        log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.title)
     write_rows(done, rows)
     tidy(clip, output)
 
@@ -163,7 +163,7 @@ def _frames(clip: Clip, file: Path, settings: CropSettings) -> Iterator[Frame]:
     try:
         yield from marked(read_video(file, settings.frames))
     except DataError as error:
-        raise UnreadableClipError(str(error).replace(str(file), str(clip.file))) from error
+        raise UnreadableClipError(str(error).replace(str(file), clip.title)) from error
 
 
 def _searched(

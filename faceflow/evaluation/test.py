@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.checks import check_choice
+from faceflow.config.located import located
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_image_size
@@ -74,13 +75,14 @@ def test(config: DictConfig) -> TestResult:
         )
         bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
         check_choice(config.subset, key="subset", options=("unseen", "all"))
-        predictor, payload = open_predictor(config.checkpoint, config.onnx, accelerator=config.accelerator)
+        local = located(config)
+        predictor, payload = open_predictor(local.checkpoint, local.onnx, accelerator=config.accelerator)
         spec = predictor.spec
-        baseline = _baseline(config)
+        baseline = _baseline(local)
         config = with_image_size(config, spec.image_size)
-        context, views = _context(config), _views(config, spec.inputs)
+        context, views = _context(config, local), _views(config, spec.inputs)
 
-        tables, note = _choose_faces(config, payload, levels=spec.levels)
+        tables, note = _choose_faces(local, payload, levels=spec.levels)
         splits = {"test": apart_by_split(tables)}
         check_shared(spec.aus, splits["test"])
         if config.onnx is None:  # an exported file decodes by itself
@@ -122,7 +124,7 @@ def test(config: DictConfig) -> TestResult:
                 context,
                 loggers=loggers,
                 checkpoint=None,
-                title=f"Test of {Path(config.onnx or config.checkpoint)}",
+                title=f"Test of {config.onnx or config.checkpoint}",
                 splits=splits,
                 extra={**tested, "run": record},
                 baseline=compared,
@@ -153,7 +155,7 @@ def _views(config: DictConfig, inputs: Sequence[str]) -> MeasuredViews | None:
     return MeasuredViews(plain(config.views), transforms[EVAL], faces=config.view_faces, inputs=inputs)
 
 
-def _context(config: DictConfig) -> RunContext:
+def _context(config: DictConfig, local: DictConfig) -> RunContext:
     return RunContext(
         task=config.task,
         output=Path(config.paths.output),
@@ -161,7 +163,7 @@ def _context(config: DictConfig) -> RunContext:
         seed=config.seed,
         pictures=config.pictures,
         log_images=config.log_images,
-        label_files=label_files(plain(config.data.sources)),
+        label_files=label_files(plain(local.data.sources)),
         config=stored_config(config),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.config.located import located
 from faceflow.config.values import plain, with_image_size
 from faceflow.console import plain_table, print_lines, print_tables
 from faceflow.data.crop_recipe import read_crop_recipe
@@ -75,15 +76,16 @@ def export(config: DictConfig) -> ExportResult:
                 "data.labels=FILE, or take precision=int8"
             )
         trackers, run = reopened(Path(config.checkpoint)) if config.track else ([], None)
-        network, payload = load_network(config.checkpoint, key="checkpoint")
+        local = located(config)
+        network, payload = load_network(local.checkpoint, key="checkpoint")
         pipeline = eval_pipeline(plain(with_image_size(config, network.spec.image_size).transforms))
-        crop = read_crop_recipe(config.crop, key="crop") if config.crop else payload.crop
+        crop = read_crop_recipe(local.crop, key="crop") if config.crop else payload.crop
         faces = None
         if with_data:
-            tables = read_faces(plain(config.data), levels=payload.spec.levels)
+            tables = read_faces(plain(local.data), levels=payload.spec.levels)
             faces = ExportFaces.choose(tables, payload, same_subjects=config.same_subjects)
         contract = describe_model(
-            payload, Path(config.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
+            payload, Path(local.checkpoint), precision=settings.precision, crop=crop, licence=str(config.licence)
         )
         samples = comparison_faces(faces, payload, pipeline)
         measuring = Measuring(pipeline=pipeline, loading=loading, thresholds=payload.thresholds)

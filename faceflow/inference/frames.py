@@ -63,7 +63,9 @@ def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()
     return search_sources(wanted, frames, skip=skip).sources
 
 
-def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> FoundSources:
+def search_sources(
+    wanted: Any, frames: FrameRange, *, skip: Collection[Path] = (), copies: Path | None = None
+) -> FoundSources:
     """Find what a user names: paths and patterns (of videos, pictures, folders), a camera or stream, or arrays.
 
     A camera is a number, in a text where no file has that name, or a device /dev/video0; a stream is an address with a
@@ -74,6 +76,7 @@ def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = 
             uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
         frames: which frames of videos are read.
         skip: files that are no sources: results of an earlier run.
+        copies: folder of the copies of what lies on a store.
 
     Raises:
         DataError: nothing there, or a camera that does not open.
@@ -102,7 +105,7 @@ def search_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = 
         raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
-    found = search(paths, skip=skip)
+    found = search(paths, skip=skip, copies=copies)
     return FoundSources(sources=[_clip(clip, frames) for clip in found.clips], files=found)
 
 
@@ -125,7 +128,7 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
     if clip.images is not None:
         images: Mapping[int, Path] = clip.images
         return Source(
-            name=str(clip.file),
+            name=clip.title,
             read=lambda: read_images(images),
             file=clip.frame_file,
             sequence=False,
@@ -141,7 +144,7 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
     if rate:
         announced = max(0, announced - int(frames.start_s * rate))
     return Source(
-        name=str(path),
+        name=clip.title,
         read=lambda: _video(path, frames),
         file=clip.frame_file,
         sequence=True,

@@ -11,6 +11,8 @@ from typing import Any
 
 from faceflow.built_in.models import CARD, TRAINED_ON, built_in_model, built_in_name
 from faceflow.config.instantiate import instantiate
+from faceflow.config.located import local_values, stored_sources
+from faceflow.cropping.clips import SUFFIXES
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
@@ -46,6 +48,7 @@ def infer(cfg: Mapping[str, Any]) -> None:
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
     source, overwrite = cfg["source"], cfg["overwrite"]
+    given, cfg = cfg, local_values(cfg, "onnx", "calibrate")
     files = choose_files(
         str(cfg["output"]),
         render=cfg["render"],
@@ -62,10 +65,11 @@ def infer(cfg: Mapping[str, Any]) -> None:
         )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
-        found = search_sources(source, predictor.settings.frames, skip=[*files.all.values()])
+        local, copies = stored_sources(cfg, SUFFIXES)
+        found = search_sources(local, predictor.settings.frames, skip=[*files.all.values()], copies=copies)
         sources = found.sources
         files.check_sources(sources)
-        settings = {key: value for key, value in cfg.items() if key not in ("task", "paths")}
+        settings = {key: value for key, value in given.items() if key not in ("task", "paths", "storage")}
         if sources[0].live and not isinstance(source, int):
             settings["source"] = sources[0].name  # an address may hold a password
         labels = None

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
-    *("loader.cache", "loader.cache_gb", "loader.cache_folder"),
+    *("loader.cache", "loader.cache_gb", "loader.cache_folder", "storage", "mirror"),
     *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
 

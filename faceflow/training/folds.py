@@ -19,6 +19,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.fold_scores import FinishedFold, report_folds
 from faceflow.evaluation.run_context import RunContext
 from faceflow.interruption import kept
+from faceflow.storage.mirror import Mirror
 from faceflow.training.earlier import Earlier, find_earlier
 from faceflow.training.fit import folds_kept
 from faceflow.training.rank import is_rank_zero
@@ -47,6 +48,7 @@ def train_folds(
     rule: str,
     in_parts: bool,
     look: Look | None,
+    mirror: Mirror | None,
 ) -> float | None:
     """Train and test all folds, or only look at their data.
 
@@ -60,6 +62,7 @@ def train_folds(
         rule: how rows are split, in words.
         in_parts: whether other folds of the protocol may lie in the same folder.
         look: what to show instead of training; None to train.
+        mirror: of the command's folder on a store, if there is one.
 
     Returns:
         The mean of the folds' best values of the monitored metric; None after a look, and in all processes but the
@@ -90,7 +93,7 @@ def train_folds(
     _announce(f"After an interruption, {again} and with hydra.run.dir={command.output} goes on.")
     with kept(lambda: folds_kept(command.output, again) if is_rank_zero() else ""):
         for plan, run, earlier in zip(plans, runs, found, strict=True):
-            _train(plan.title, run, earlier, command)
+            _train(plan.title, run, earlier, command, mirror)
         if not is_rank_zero():
             return None
         settle()  # where all folds were finished before, none of them has done so
@@ -168,12 +171,12 @@ def _earlier(plan: FoldPlan, data: RunData) -> Earlier:
     return find_earlier(plan.context, data, test=plan.settings.test)
 
 
-def _train(title: str, run: Run, earlier: Earlier, command: RunContext) -> None:
+def _train(title: str, run: Run, earlier: Earlier, command: RunContext, mirror: Mirror | None) -> None:
     if earlier.finished:
         _announce(f"{title}: finished earlier, kept")
         return
     _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
-    train_run(run, command=command, started=time.time(), resume=earlier.checkpoint)
+    train_run(run, command=command, started=time.time(), resume=earlier.checkpoint, mirror=mirror)
     gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
 
 

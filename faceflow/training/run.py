@@ -36,6 +36,7 @@ from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 from faceflow.models.checkpoint import Payload, load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
+from faceflow.storage.mirror import Mirror
 from faceflow.tracking.tracker import Outcome, tracked
 from faceflow.training.build import (
     BatchSettings,
@@ -149,7 +150,9 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
     )
 
 
-def train_run(run: Run, *, command: RunContext, started: float, resume: str | None) -> Trained | None:
+def train_run(
+    run: Run, *, command: RunContext, started: float, resume: str | None, mirror: Mirror | None
+) -> Trained | None:
     """Train, then test the best checkpoint with what `faceflow-test` runs.
 
     Args:
@@ -157,6 +160,7 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
         command: context of the command; that of the run, unless it is one of several folds.
         started: time.time() when the work on it began.
         resume: checkpoint of an interrupted run to go on from.
+        mirror: of the command's folder on a store, if there is one.
 
     Returns:
         None in all processes but the first.
@@ -181,7 +185,7 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
     trainer = build_trainer(
         settings.trainer,
         callbacks=settings.callbacks,
-        watchers=watchers(loggers, data.streams["val"], pipeline=shown, seed=context.seed),
+        watchers=watchers(loggers, data.streams["val"], pipeline=shown, seed=context.seed, mirror=mirror),
         loggers=loggers,
         output=context.output,
     )

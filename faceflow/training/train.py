@@ -11,13 +11,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
-from faceflow.checks import check_boolean, check_whole
+from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
+from faceflow.config.located import located, located_file
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
 from faceflow.config.values import plain, with_values
-from faceflow.data.datamodule import check_flip
 from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold
@@ -32,12 +32,14 @@ from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
-from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives, check_trainer
+from faceflow.storage.urls import is_url
+from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
-from faceflow.training.monitor import check_monitor_name, default_monitor
-from faceflow.training.optim import check_rates
+from faceflow.training.mirroring import bring_back, run_mirror
+from faceflow.training.monitor import default_monitor
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
+from faceflow.training.setting_checks import check_values
 from faceflow.training.warm_start import read_start, start_settings
 from faceflow.views import LABELED, computed_views, stream_and_pipeline
 
@@ -76,37 +78,47 @@ def train(config: DictConfig) -> TrainResult:
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
-    settings, command, look = _settings(config, views), _context(config), _look(config)
-    _check_values(settings)
+    look, local = _look(config), located(config)
+    settings, command = _settings(local, views), _context(config, local)
+    check_values(settings)
     protocol = _protocol(config)
-    folds = protocol.folds(read_faces(plain(config.data), levels=config.levels), settings.data.split)
-    if folds[0].name is not None:
-        plans = _plans(config, protocol, folds, views)
-        rule, in_parts = protocol.describe(settings.data.split), runs_in_parts(config)
-        best = train_folds(plans, command=command, unit=protocol.unit, rule=rule, in_parts=in_parts, look=look)
-        folders = {str(plan.context.fold): plan.context.output for plan in plans}
-        return TrainResult(folder=command.output, monitor=settings.monitor, best=best, checkpoint=None, folds=folders)
-
-    data = choose_data(folds[0], settings.data)
-    show_data(data, settings.batches.transforms, folder=command.output, look=look)
-    trained = None
-    if look is None:
-        start = read_start(settings.module.init_weights, settings.module.model["weights"])
-        run = prepare_run(command, settings, data, start)
-        trained = train_run(run, command=command, started=started, resume=config.resume)
+    folds = protocol.folds(read_faces(plain(local.data), levels=config.levels), settings.data.split)
+    in_folds = folds[0].name is not None
+    if in_folds and is_url(config.resume) and look is None:
+        bring_back(config.resume, command.output, plain(config.storage))
+        local = with_values(local, {"resume": None})
+    store = None if look else config.get("mirror")
+    replaces = settings.overwrite or bool(config.resume)
+    with run_mirror(store, command.output, plain(config.get("storage")), replaces=replaces) as mirror:
+        trained, best, done = None, None, {}
+        if in_folds:
+            plans = _plans(config, local, protocol, folds, views)
+            rule, in_parts = protocol.describe(settings.data.split), runs_in_parts(config)
+            best = train_folds(
+                plans, command=command, unit=protocol.unit, rule=rule, in_parts=in_parts, look=look, mirror=mirror
+            )
+            done = {str(plan.context.fold): plan.context.output for plan in plans}
+        else:
+            data = choose_data(folds[0], settings.data)
+            show_data(data, settings.batches.transforms, folder=command.output, look=look)
+            if look is None:
+                start = read_start(settings.module.init_weights, settings.module.model["weights"])
+                run = prepare_run(command, settings, data, start)
+                resume = located_file(config, "resume")
+                trained = train_run(run, command=command, started=started, resume=resume, mirror=mirror)
     return TrainResult(
         folder=command.output,
         monitor=settings.monitor,
-        best=trained.best if trained else None,
+        best=trained.best if trained else best,
         checkpoint=trained.checkpoint if trained else None,
-        folds={},
+        folds=done,
     )
 
 
 def _start_file(config: DictConfig) -> str | None:
     """File of `init_weights`, of the built-in models the one that reads what the network does."""
     if config.init_weights != BUILT_IN:
-        return config.init_weights  # type: ignore[no-any-return]
+        return located_file(config, "init_weights")
     features_alone = config.model.backbone is None and not config.model.get("of_start")
     return str(built_in_model(FAST if features_alone else FUSED))
 
@@ -215,29 +227,7 @@ def _baseline(config: DictConfig) -> Baseline | None:
     return open_baseline(config.baseline, pipeline=pipeline)
 
 
-def _check_values(settings: RunSettings) -> None:
-    """Check what can be checked without data, as a data report does not build what it is for.
-
-    Raises:
-        ConfigError: a value that no training could use.
-    """
-    module = settings.module
-    check_trainer(settings.trainer)
-    check_monitor_name(settings.monitor)
-    check_flip(settings.batches.flip)
-    check_boolean(settings.compare_start, key="compare_start")
-    rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
-    check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)
-    average = instantiate(module.average, key="average") if module.average else None
-    if module.model["backbone"] is None:
-        for name, objective in build_objectives(module.method).items():
-            objective.key = f"method.{name}"
-            objective.check_without_backbone()
-        if average is not None:
-            average.check_without_backbone()
-
-
-def _context(config: DictConfig, fold: str | None = None) -> RunContext:
+def _context(config: DictConfig, local: DictConfig, fold: str | None = None) -> RunContext:
     expected = "a whole number in 0..4294967295"
     check_whole(config.seed, key="seed", lowest=0, highest=2**32 - 1, expected=expected)
     return RunContext(
@@ -247,7 +237,7 @@ def _context(config: DictConfig, fold: str | None = None) -> RunContext:
         seed=config.seed,
         pictures=config.pictures,
         log_images=config.log_images,
-        label_files=label_files(plain(config.data.sources)),
+        label_files=label_files(plain(local.data.sources)),
         config=stored_config(config),
     )
 
@@ -265,15 +255,21 @@ def _protocol(config: DictConfig) -> EvaluationProtocol:
 
 
 def _plans(
-    config: DictConfig, protocol: EvaluationProtocol, folds: Sequence[Fold], views: Mapping[str, str]
+    config: DictConfig,
+    local: DictConfig,
+    protocol: EvaluationProtocol,
+    folds: Sequence[Fold],
+    views: Mapping[str, str],
 ) -> list[FoldPlan]:
     """How each fold is trained: by the config that would train it alone, in a folder of its own.
+
+    `local` is the config with copies of what lies on a store; of what a fold does not read, `config` tells it.
 
     Raises:
         ConfigError: `resume` is set.
         DataError: two folds would share a folder.
     """
-    if config.resume:
+    if local.resume:
         raise ConfigError(
             f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; repeat the command "
             "with hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
@@ -281,6 +277,8 @@ def _plans(
     plans = []
     for title, fold, name in zip(fold_titles(folds, protocol.unit), folds, folder_names(folds), strict=True):
         alone = {f"protocol.{key}": value for key, value in fold.alone.items()}
-        own = with_values(config, {"paths.output": str(Path(config.paths.output) / name), **alone})
-        plans.append(FoldPlan(title=title, fold=fold, context=_context(own, fold.name), settings=_settings(own, views)))
+        changes = {"paths.output": str(Path(config.paths.output) / name), **alone}
+        own = with_values(local, changes)
+        context = _context(with_values(config, changes), own, fold.name)
+        plans.append(FoldPlan(title=title, fold=fold, context=context, settings=_settings(own, views)))
     return plans

@@ -14,7 +14,9 @@ from torch import nn
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.images import read_image
+from faceflow.storage.mirror import Mirror
 from faceflow.tracking.tracker import Samples, Tracker
+from faceflow.training.mirroring import MirrorCheckpoints
 from faceflow.training.module import AUModule
 
 
@@ -109,9 +111,14 @@ class SampleFaces(L.Callback):
 
 
 def watchers(
-    loggers: Sequence[Logger], tables: Sequence[FaceTable], *, pipeline: Pipeline | None, seed: int
+    loggers: Sequence[Logger],
+    tables: Sequence[FaceTable],
+    *,
+    pipeline: Pipeline | None,
+    seed: int,
+    mirror: Mirror | None,
 ) -> list[L.Callback]:
-    """Callbacks that loggers need; `pipeline` of evaluation, None where no picture may be shown."""
+    """Callbacks that loggers and a mirror need; `pipeline` of evaluation, None where no picture may be shown."""
     curious = [tracker for tracker in loggers if isinstance(tracker, Tracker) and tracker.samples]
     faces = [SampleFaces(curious, tables, pipeline=pipeline, seed=seed)] if curious else []
-    return [Throughput(), *faces]
+    return [Throughput(), *faces, *([MirrorCheckpoints(mirror)] if mirror else [])]

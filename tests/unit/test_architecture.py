@@ -30,6 +30,7 @@ LEAVES = {
     "console",
     "progress",
     "stand_ins",
+    "storage",
     "views",
     "wheels",
     "worker_pool",
@@ -51,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "console": {"errors", "files"},
     "progress": set(),
     "stand_ins": set(),
+    "storage": {"errors", "checks", "files", "images", "progress", "tables"},
     "views": set(),
     "wheels": {"errors"},
     "worker_pool": {"errors", "interruption"},
@@ -75,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"config", "built_in", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
     "exporting": LEAVES | {"config", "faces", "data", "models", "metrics", "inference", "tracking", "evaluation"},
     "sweep": LEAVES | {"config", "metrics", "report"},
-    "cli": {"errors", "checks", "wheels", "config", "interruption"},  # the rest inside the task function
+    "cli": {"errors", "checks", "wheels", "config", "interruption", "storage"},  # the rest inside the task function
     "api": {"errors", "aus", "config", "cli", "inference"},  # the rest inside the functions
 }
 FORBIDDEN: dict[str, set[str]] = {

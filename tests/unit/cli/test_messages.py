@@ -100,7 +100,7 @@ def test_override_that_does_not_fit(override: str, line: str) -> None:
 
 
 def test_a_key_that_is_misspelt_before_a_value_that_cannot_be_read() -> None:
-    line = "ConfigError: sorce: expected a known key, got 'sorce'; did you mean 'source'?"
+    line = "ConfigError: sorce: expected a known key, got 'sorce'; did you mean 'source' or 'storage'?"
     assert mistake("sorce=[x].mp4", entry="crop") == line
 
 

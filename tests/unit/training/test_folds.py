@@ -69,6 +69,7 @@ def train(
         rule="by hand",
         in_parts=False,
         look=look,
+        mirror=None,
     )
 
 

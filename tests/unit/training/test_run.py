@@ -39,7 +39,7 @@ def test_a_run_leaves_its_best_checkpoint_tested(data: RunData, tmp_path: Path) 
     context = run_context(tmp_path / "run", seed=4)
     run = prepare_run(context, run_settings(context.output), data, start=None)
     assert run.counts.observed.tolist() == [6, 6]  # three persons, two images each
-    trained = train_run(run, command=context, started=time.time(), resume=None)
+    trained = train_run(run, command=context, started=time.time(), resume=None, mirror=None)
     assert trained is not None
     assert trained.checkpoint == context.output / "checkpoints" / "best.ckpt"
     _, payload = read_checkpoint(trained.checkpoint, key="checkpoint")
@@ -55,7 +55,7 @@ def test_a_run_leaves_its_best_checkpoint_tested(data: RunData, tmp_path: Path) 
 def test_nothing_is_tested_where_it_is_not_asked_for(data: RunData, tmp_path: Path) -> None:
     context = run_context(tmp_path / "run")
     run = prepare_run(context, run_settings(context.output, test=False), data, start=None)
-    assert train_run(run, command=context, started=time.time(), resume=None) is not None
+    assert train_run(run, command=context, started=time.time(), resume=None, mirror=None) is not None
     assert (context.output / "checkpoints" / "best.ckpt").is_file()
     assert not (context.output / "predictions.csv").exists()
 

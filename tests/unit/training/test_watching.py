@@ -33,7 +33,7 @@ class Mean(L.LightningModule):
 
 def test_faces_of_all_streams_are_counted_by_the_seconds_of_training(tmp_path: Path) -> None:
     batch = {"labeled": {"image": torch.ones(2, 3)}, "unlabeled": {"image": torch.ones(6, 3)}}
-    (speed,) = watchers([], [label_table("val", {"AU1": [0.0]})], pipeline=None, seed=0)
+    (speed,) = watchers([], [label_table("val", {"AU1": [0.0]})], pipeline=None, seed=0, mirror=None)
     assert isinstance(speed, Throughput), "no tracker wants faces"
     trainer = L.Trainer(
         max_epochs=2,

@@ -1,0 +1,136 @@
+"""Files on a store that a config names: before a command reads them, they become local copies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from faceflow.config.values import plain, with_values
+from faceflow.errors import ConfigError
+from faceflow.storage.cache import Cache, StorageSettings, open_cache
+from faceflow.storage.data_sets import local_faces, local_source
+from faceflow.storage.sources import local_sources
+from faceflow.storage.urls import below, folder_of, is_url
+
+_FILES = ("checkpoint", "onnx", "baseline", "init_weights", "model.weights", "crop")
+_OUTPUTS = ("output", "render", "plot", "events")
+_LAST, _BEST = "checkpoints/last.ckpt", "best.ckpt"
+
+
+def located(config: DictConfig) -> DictConfig:
+    """Copy a config with local files where it names objects on a store, which are fetched.
+
+    What a command records of itself comes from the config as the user gave it. Without addresses it is that config.
+    A run to resume is no part of it: `located_file` finds its checkpoint.
+
+    Raises:
+        ConfigError, DataError: see `faceflow.storage.cache.Cache`.
+    """
+    texts: Any = OmegaConf.to_container(config, resolve=True)
+    _check_outputs(texts)
+    values: dict[str, Any] = {
+        key: _local_file(value, texts, key=key) for key in _FILES if is_url(value := _at(texts, key))
+    }
+    data = texts.get("data") or {}
+    for name, source in (data.get("sources") or {}).items():
+        if _names_urls(source):
+            key = f"data.sources.{name}"
+            values[key] = local_source(plain(config.data.sources[name]), open_storage(texts.get("storage")), key=key)
+    for name, faces in (data.get("unlabeled") or {}).items():
+        if _names_urls(faces):
+            key = f"data.unlabeled.{name}"
+            values[key] = local_faces(faces, open_storage(texts.get("storage")), key=key)
+    return with_values(config, values) if values else config
+
+
+def located_file(config: DictConfig, key: str) -> str | None:
+    """File that a key names, of one on a store its copy.
+
+    Raises:
+        ConfigError, DataError: see `located`.
+    """
+    value: str | None = OmegaConf.select(config, key)
+    return _local_file(str(value), plain(config), key=key) if is_url(value) else value
+
+
+def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Copy the plain values of a command with local files where some keys name objects on a store.
+
+    Raises:
+        ConfigError, DataError: see `located`.
+    """
+    _check_outputs(values)
+    return {
+        key: _local_file(value, values, key=key) if key in keys and is_url(value) else value
+        for key, value in values.items()
+    }
+
+
+def stored_sources(values: Mapping[str, Any], suffixes: Collection[str]) -> tuple[Any, Path | None]:
+    """What `source` names of the plain values of a command, as local files.
+
+    Args:
+        values: of the config.
+        suffixes: of videos and images.
+
+    Returns:
+        The sources, and the folder of their copies; None where they are no copies.
+
+    Raises:
+        ConfigError, DataError: see `located`.
+    """
+    opened: list[Cache] = []
+
+    def cache() -> Cache:
+        opened.append(open_storage(values.get("storage")))
+        return opened[-1]
+
+    local = local_sources(values["source"], cache, suffixes)
+    return local, opened[0].folder if opened else None
+
+
+def _local_file(url: str, config: Mapping[str, Any], *, key: str) -> str:
+    cache = open_storage(config.get("storage"))
+    if key == "checkpoint":  # an export says how its run was tested
+        cache.file_if_there(below(folder_of(folder_of(url)), "metrics.json"), key=key)
+    if key == "resume":  # of a run its folder or the last checkpoint; its best one so far lies beside it
+        url = url if url.endswith(".ckpt") else below(url, _LAST)
+        cache.file_if_there(below(folder_of(url), _BEST), key=key)
+    return str(cache.file(url, key=key))
+
+
+def _check_outputs(config: Mapping[str, Any]) -> None:
+    for key in _OUTPUTS:
+        if is_url(config.get(key)):
+            raise ConfigError(
+                f"{key}: expected a file or folder of this machine, got '{config[key]}'; write it here, and copy it"
+            )
+
+
+def open_storage(storage: Mapping[str, Any] | None) -> Cache:
+    """The cache that the node `storage` of a config describes.
+
+    Raises:
+        ConfigError: there is none, or a value out of range.
+        StorageError: its folder cannot be written.
+    """
+    if storage is None:
+        raise ConfigError(
+            "storage: expected settings of the cache, got a config of an earlier version; add +storage=default"
+        )
+    return open_cache(StorageSettings(**storage))
+
+
+def _names_urls(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_names_urls, value.values()))
+    return any(map(_names_urls, value)) if isinstance(value, list) else is_url(value)
+
+
+def _at(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config

@@ -1,0 +1,265 @@
+"""Copies of objects on this machine: fetched by several threads, checked, kept up to a limit, shared between jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceflow.checks import check_number, check_whole
+from faceflow.errors import StorageError
+from faceflow.progress import progress_bar
+from faceflow.storage.fetching import fetch, is_whole
+from faceflow.storage.index import Index, NoRoomError
+from faceflow.storage.refusals import RefusedError, refused, told
+from faceflow.storage.store import FAILED, MISSING, Entry, Store, StoreError, open_store
+from faceflow.storage.threads import each
+from faceflow.storage.urls import below, check_url, place_of, scheme_of, with_urls
+
+_GB, _MB = 10**9, 10**6
+_LISTED = 16  # from so many names on, one list is asked for instead of each object
+_READERS = 8  # threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageSettings:
+    """How objects are copied: the folder of the copies, its limit, threads, and the longest wait for a byte."""
+
+    cache: str
+    gb: float
+    connections: int
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value out of range."""
+        check_number(self.gb, key="storage.gb", expected="a number > 0", valid=lambda value: value > 0)
+        check_number(self.timeout_s, key="storage.timeout_s", expected="seconds > 0", valid=lambda value: value > 0)
+        check_whole(self.connections, key="storage.connections", lowest=1, highest=256)
+
+
+class Cache:
+    """Copies of objects in a folder, below it as in their addresses: `s3/bucket/faces.csv`.
+
+    An object is asked for anew in every command. A copy of the version that is there now is used once its bytes have
+    the SHA-256 that they had when they were fetched; any other is fetched again.
+
+    Raises:
+        ConfigError: a setting out of range.
+        StorageError: the folder cannot be written.
+    """
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self.settings = settings
+        self.folder = Path(settings.cache).expanduser().absolute()
+        self.index = Index(self.folder)
+        self._files: dict[str, Path] = {}
+        self._limit = int(settings.gb * _GB)
+
+    def file(self, url: str, *, key: str) -> Path:
+        """Copy an object.
+
+        Args:
+            url: its address.
+            key: config key that names it, for messages.
+
+        Raises:
+            ConfigError: no address of a known kind.
+            StorageError: it is missing, forbidden, cannot be read whole, or there is no room for it.
+        """
+        url = check_url(url, key=key)
+        if url not in self._files:  # one version through all of a command
+            with told(key, url):
+                entry = self.store(url, key=key).look(url)
+            self._bring({url: entry}, key=key)
+            self._files[url] = self._path(url)
+        return self._files[url]
+
+    def file_if_there(self, url: str, *, key: str) -> Path | None:
+        """Copy an object; None where there is none, or where it may not be known whether there is one."""
+        url = check_url(url, key=key)
+        if url in self._files:
+            return self._files[url]
+        try:
+            self.store(url, key=key).look(url)
+        except StoreError as error:
+            if error.kind == FAILED:
+                raise refused(error, key, url) from error
+            return None
+        return self.file(url, key=key)
+
+    def files(self, folder: str, names: Iterable[str], *, key: str) -> Path:
+        """Copy some files of a folder; those that are not there are left out, and none of them stays in the cache.
+
+        Args:
+            folder: its address.
+            names: paths below it.
+            key: config key that names it, for messages.
+
+        Returns:
+            The folder of the copies.
+        """
+        folder = check_url(folder, key=key)
+        wanted = dict.fromkeys(spelt for name in names for spelt in _spellings(name))
+        found = self._found(folder, wanted, key=key)
+        place = self._path(folder)
+        with told(key, folder), contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+        urls = {below(folder, name): name for name in wanted}
+        gone = [self._inside(url) for url, name in urls.items() if name not in found]
+        with told(key, folder):
+            self.index.drop(self.index.held(gone))
+        self._bring({below(folder, name): entry for name, entry in found.items()}, key=key)
+        return place
+
+    def tree(self, folder: str, *, key: str, take: Callable[[str], bool]) -> Path:
+        """Copy all files below a folder whose path in it is taken.
+
+        Returns:
+            The folder of the copies, with no others that would be taken.
+        """
+        folder = check_url(folder, key=key)
+        store = self.store(folder, key=key)
+        with told(key, folder):
+            listed = {name: entry for name, entry in store.list(folder).items() if take(name)}
+            found = self._looked(store, folder, listed, key=key)
+            kept = {self._inside(below(folder, name)) for name in found}
+            top = self._inside(folder)
+            stale = [path for path in self.index.below(top) if path not in kept and take(path[len(top) + 1 :])]
+            self.index.drop(stale)
+        self._bring({below(folder, name): entry for name, entry in found.items()}, key=key)
+        return self._path(folder)
+
+    def is_folder(self, url: str, *, key: str) -> bool:
+        """Whether an address is that of no object, but of others below it."""
+        url = check_url(url, key=key)
+        store = self.store(url, key=key)
+        try:
+            store.look(url)
+        except StoreError as error:
+            if error.kind == MISSING:
+                with told(key, url):
+                    return bool(store.list(url))
+            raise refused(error, key, url) from error
+        return False
+
+    def store(self, url: str, *, key: str) -> Store:
+        """Where an object lies."""
+        return open_store(scheme_of(url), timeout_s=self.settings.timeout_s, key=key)
+
+    def _path(self, url: str) -> Path:
+        return self.folder / place_of(url)
+
+    def _inside(self, url: str) -> str:
+        return place_of(url).as_posix()
+
+    def _found(self, folder: str, names: Collection[str], *, key: str) -> dict[str, Entry]:
+        """What the store says of those files of a folder that are there."""
+        store = self.store(folder, key=key)
+        if len(names) < _LISTED:
+            return self._looked(store, folder, dict.fromkeys(names), key=key)
+        try:
+            with told(key, folder):
+                listed = store.list(folder)
+        except RefusedError as error:
+            if error.kind == FAILED:
+                raise
+            listed = {name: None for name in names}  # whoever may read objects may not always list them
+        return self._looked(store, folder, {name: listed[name] for name in names if name in listed}, key=key)
+
+    def _looked(self, store: Store, folder: str, listed: Mapping[str, Entry | None], *, key: str) -> dict[str, Entry]:
+        """Ask for each file of which a list does not say enough."""
+
+        def look(name: str) -> tuple[str, Entry | None]:
+            url = below(folder, name)
+            try:
+                return name, store.look(url)
+            except StoreError as error:
+                if error.kind == MISSING:
+                    return name, None
+                raise refused(error, key, url) from error
+
+        found = {name: entry for name, entry in listed.items() if entry is not None}
+        asked = [name for name, entry in listed.items() if entry is None]
+        with progress_bar("Looking for files", len(asked), unit="files") as bar:
+            for name, entry in each(asked, look, threads=self.settings.connections):
+                bar.advance()
+                if entry is not None:
+                    found[name] = entry
+        return {name: found[name] for name in listed if name in found}
+
+    def _bring(self, wanted: Mapping[str, Entry], *, key: str) -> None:
+        """See that the copies of some objects are there and are what they should be."""
+        if not wanted:
+            return
+        paths = {url: self._inside(url) for url in wanted}
+        uses = {paths[url]: (entry.version, entry.size or 0) for url, entry in wanted.items()}
+        with told(key, next(iter(wanted))):
+            try:
+                self.index.use(uses, limit=self._limit)
+            except NoRoomError as error:
+                raise StorageError(
+                    f"storage.gb: expected room for the {error.needed / _GB:.2f} GB that this job and others use at "
+                    f"once, got {self.settings.gb:g}; raise it"
+                ) from error
+        held = self.index.held(uses)
+        known = [url for url, entry in wanted.items() if (of := held.get(paths[url])) and of.version == entry.version]
+        whole: set[str] = set()
+
+        def check(url: str) -> tuple[str, bool]:
+            return url, is_whole(self._path(url), held[paths[url]], url=url)
+
+        with progress_bar("Checking copies", len(known), unit="files") as bar:
+            for url, right in each(known, check, threads=min(_READERS, self.settings.connections)):
+                bar.advance()
+                if right:
+                    whole.add(url)
+        missing = {url: entry for url, entry in wanted.items() if url not in whole}
+        self._check_disk(sum(entry.size or 0 for entry in missing.values()))
+        store = self.store(next(iter(wanted)), key=key)
+        fetch(missing, store, self.index, limit=self._limit, threads=self.settings.connections, key=key)
+
+    def _check_disk(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise StorageError(
+                f"storage.cache: expected room for {needed / _GB:.2f} GB on the disk of '{self.folder}', got "
+                f"{free / _GB:.2f} GB; free some, or set storage.cache=FOLDER on another disk"
+            )
+
+
+@functools.cache
+def open_cache(settings: StorageSettings) -> Cache:
+    """The cache of a command; one for all that it asks for."""
+    _opened.append(cache := Cache(settings))
+    return cache
+
+
+_opened: list[Cache] = []
+
+
+def leave_caches() -> None:
+    """Let other jobs remove what this command used, and ask for all anew from here on."""
+    while _opened:
+        _opened.pop().index.close()
+    open_cache.cache_clear()
+
+
+def as_addresses(text: str) -> str:
+    """Name copies in a message by the addresses of their objects."""
+    for cache in _opened:
+        text = with_urls(text, cache.folder)
+    return text
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A path of a table as objects may be called: with slashes, and accents in both forms of Unicode."""
+    name = name.replace("\\", "/")
+    if not name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/")):
+        return  # whoever reads the table refuses it, or finds no file
+    yield name
+    if not name.isascii():
+        yield from (form for kind in ("NFC", "NFD") if (form := unicodedata.normalize(kind, name)) != name)

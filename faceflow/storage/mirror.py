@@ -1,0 +1,202 @@
+"""A run folder on a store: what is new there follows in the background, and no failure of the store ends the run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from faceflow.errors import ConfigError, StorageError
+from faceflow.progress import waiting
+from faceflow.storage.refusals import refused
+from faceflow.storage.store import MISSING, Store, StoreError, open_store
+from faceflow.storage.urls import below, check_url, scheme_of
+
+log = logging.getLogger(__name__)
+
+KEY = "mirror"
+_STAGED = ".mirror"  # folder of links to the checkpoints that are being copied
+_RESULTS = (".ckpt", "metrics.json")
+_NAMED = 5  # of the files that a message is about
+_PATIENCE_S = 20.0  # for what is being copied when the run is stopped
+
+State = tuple[int, int, int]  # of a file: size, time of change, number
+
+
+class Mirror:
+    """Copies a folder to a store; see `mirrored`.
+
+    Checkpoints that belong together are copied together: they are linked when `update` is called, so that later ones
+    may replace them meanwhile. The last one of a run goes after the best one, on which it relies.
+    """
+
+    def __init__(self, folder: Path, url: str, store: Store, *, there: set[str]) -> None:
+        self.folder, self.url, self._store = folder, url, store
+        self._copied: dict[str, State] = {}
+        self._there = there  # checkpoints that lie on the store
+        self._failed = ""  # why the store was not reached last
+        self._stages = itertools.count()
+        self._work: queue.Queue[dict[str, tuple[Path, State]] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._copy_on, name="mirror", daemon=True)
+        self._thread.start()
+
+    def update(self) -> None:
+        """Begin to copy what is new, unless what was new before is still being copied."""
+        if self._work.empty():
+            self._work.put(self._staged())
+
+    def finish(self) -> None:
+        """Copy all that is new, and say what could not be."""
+        with waiting(f"Copying the run to {self.url}"):
+            self._end()
+            self._failed = ""
+            left = self._copy(self._found())
+        if not left:
+            log.info("%s: the run is at %s", KEY, self.url)
+            return
+        shown = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
+        log.warning(
+            "%s: %d files of the run are not at '%s' (%s): %s; all are in %s, copy them from there",
+            *(KEY, len(left), self.url, self._failed, shown, self.folder),
+        )
+
+    def stop(self) -> None:
+        """End what is being copied, after a moment of patience."""
+        self._end(patience_s=_PATIENCE_S)
+
+    def _end(self, patience_s: float | None = None) -> None:
+        self._work.put(None)
+        self._thread.join(patience_s)
+        shutil.rmtree(self.folder / _STAGED, ignore_errors=True)
+
+    def _copy_on(self) -> None:
+        while (staged := self._work.get()) is not None:
+            before = self._failed
+            self._failed = ""
+            self._copy(staged)
+            for link in (path for path, _ in staged.values() if _STAGED in path.parts):
+                link.unlink(missing_ok=True)
+            if self._failed and not before:
+                log.warning(
+                    "%s: expected a store that can be written, got '%s' (%s); the run goes on, and its next checkpoint "
+                    "is copied again",
+                    *(KEY, self.url, self._failed),
+                )
+
+    def _copy(self, files: Mapping[str, tuple[Path, State]]) -> list[str]:
+        """Copy files that are new; returns the names of those that are not on the store."""
+        left = []
+        for name in sorted(files, key=lambda name: (name.endswith("last.ckpt"), name)):
+            path, state = files[name]
+            if self._copied.get(name) == state:
+                continue
+            if self._failed:  # it would take as long for each of them
+                left.append(name)
+                continue
+            try:
+                self._store.put(path, below(self.url, name))
+                self._copied[name] = state
+            except (StoreError, OSError) as error:
+                if not path.exists():  # it is gone meanwhile
+                    continue
+                self._failed = " ".join(str(error).split())
+                left.append(name)
+        if not left:
+            self._remove_gone(set(files))
+        return left
+
+    def _remove_gone(self, files: set[str]) -> None:
+        """Remove checkpoints from the store that the run removed."""
+        mine = {name for name in self._copied if name.endswith(".ckpt")} | self._there
+        for name in sorted(mine - files):
+            with contextlib.suppress(StoreError):
+                self._store.remove(below(self.url, name))
+                self._copied.pop(name, None)
+                self._there.discard(name)
+
+    def _staged(self) -> dict[str, tuple[Path, State]]:
+        """Files as they are now: links to checkpoints, and the others by their own names."""
+        files, stage = self._found(), self.folder / _STAGED / str(next(self._stages))
+        for name, (path, state) in files.items():
+            if path.suffix == ".ckpt" and self._copied.get(name) != state:
+                link = stage / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    link.hardlink_to(path)
+                except OSError:  # a file system without links
+                    shutil.copyfile(path, link)
+                files[name] = link, state
+        return files
+
+    def _found(self) -> dict[str, tuple[Path, State]]:
+        found = {}
+        for path in _visible(self.folder):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                found[path.relative_to(self.folder).as_posix()] = path, (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return found
+
+
+@contextlib.contextmanager
+def mirrored(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Iterator[Mirror]:
+    """Mirror a folder while the block runs.
+
+    Args:
+        url: of the folder on the store.
+        folder: of a run.
+        timeout_s: longest wait for the store.
+        replaces: whether the run goes on from what is there, or may replace it.
+
+    Raises:
+        ConfigError: no address of a store that can be written, or results of another run there.
+        StorageError: the store cannot be reached before the run has begun.
+    """
+    mirror = _opened(url, folder, timeout_s=timeout_s, replaces=replaces)
+    try:
+        yield mirror
+    except BaseException:
+        mirror.stop()
+        raise
+    mirror.finish()
+
+
+def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirror:
+    url = check_url(url, key=KEY)
+    if scheme_of(url) in ("http", "https"):
+        raise ConfigError(f"{KEY}: expected a store that can be written, such as s3://bucket/run, got '{url}'")
+    store = open_store(scheme_of(url), timeout_s=timeout_s, key=KEY)
+    try:
+        there = set(store.list(url))
+    except StoreError as error:
+        if error.kind != MISSING:
+            raise refused(error, KEY, url) from error
+        there = set()
+    results = sorted(name for name in there if name.endswith(_RESULTS))
+    if results and not replaces:
+        raise ConfigError(
+            f"{KEY}: expected a place without results, got '{url}' with {results[0]} of an earlier run; go on with "
+            f"resume={url}, take another place, or replace them with overwrite=true"
+        )
+    try:
+        probe = below(url, ".faceflow")  # that it can be written shows before hours of training
+        store.write(probe, b"")
+        store.remove(probe)
+    except StoreError as error:
+        raise StorageError(
+            f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the "
+            "credentials, see docs/object_storage.md"
+        ) from error
+    return Mirror(folder, url, store, there={name for name in there if name.endswith(".ckpt")})
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Files of a run; what is hidden is being written, but for Hydra's records."""
+    for current, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") or name == ".hydra")
+        yield from (Path(current, name) for name in sorted(files) if not name.startswith("."))

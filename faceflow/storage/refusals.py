@@ -1,0 +1,67 @@
+"""What a store or the disk of its copies refuses, in words for the user."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceflow.errors import DataError, StorageError
+from faceflow.storage.index import InUseError
+from faceflow.storage.store import FAILED, FORBIDDEN, MISSING, StoreError
+
+CHANGED = "it changed while it was read"
+
+
+class RefusedError(StorageError):
+    """An object cannot be read, in words for the user; `kind` says why."""
+
+    kind = FAILED
+
+
+@contextlib.contextmanager
+def told(key: str, url: str) -> Iterator[None]:
+    """Say what a store refuses in the words of the key that asked for it."""
+    try:
+        yield
+    except StoreError as error:
+        raise refused(error, key, url) from error
+    except InUseError as error:
+        job = error.job.rpartition(",")[0]
+        raise StorageError(
+            f"{key}: expected objects as other jobs use them, got another version of '{error.path}' than {job} has; "
+            "wait for its end, or set storage.cache=FOLDER"
+        ) from error
+
+
+def refused(error: StoreError, key: str, url: str) -> RefusedError:
+    """The error for the user."""
+    if error.kind == MISSING:
+        text = f"{key}: expected an object on the store, got none at '{url}'; check the address"
+    elif error.kind == FORBIDDEN:
+        text = (
+            f"{key}: expected an object that may be read, got '{url}' ({error}); check the address and the "
+            "credentials, see docs/object_storage.md"
+        )
+    elif str(error) == CHANGED:
+        text = f"{key}: expected an object that stays as it is, got '{url}' ({error}); start again when it is written"
+    else:
+        text = f"{key}: expected an object that can be read, got '{url}' ({error}); check the network, and start again"
+    refused = RefusedError(text)
+    refused.kind = error.kind
+    return refused
+
+
+@contextlib.contextmanager
+def on_disk(folder: Path) -> Iterator[None]:
+    """Say which disk is full."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        reason = error.__cause__.strerror or error.__cause__
+        raise StorageError(
+            f"storage.cache: expected a disk that can be written, got '{reason}' for '{folder}'; free space, or set "
+            "storage.cache=FOLDER on another disk"
+        ) from error

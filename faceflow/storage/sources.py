@@ -1,0 +1,55 @@
+"""Videos and pictures on a store that `source` names; the addresses of live streams are none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import PurePosixPath
+from typing import Any
+
+from faceflow.errors import ConfigError
+from faceflow.storage.cache import Cache
+from faceflow.storage.store import is_store
+from faceflow.storage.urls import is_url, place_of, scheme_of
+
+_KEY = "source"
+
+
+def is_stored(source: object, suffixes: Collection[str]) -> bool:
+    """Whether a source lies on a store; on the web files are known by their suffix, and all else is a stream."""
+    if not isinstance(source, str) or not is_url(source) or not is_store(scheme_of(source)):
+        return False
+    return scheme_of(source) not in ("http", "https") or _suffix(source) in suffixes
+
+
+def local_sources(source: Any, cache: Callable[[], Cache], suffixes: Collection[str]) -> Any:
+    """Fetch what lies on a store: files, and folders with all files of some suffixes below them.
+
+    Args:
+        source: what the user names, or a list of it.
+        cache: opens the one of the copies, where there is something to fetch.
+        suffixes: of videos and images, in small letters.
+
+    Returns:
+        The same with local paths.
+
+    Raises:
+        ConfigError, DataError: see `Cache.file`.
+    """
+    if isinstance(source, list | tuple):
+        return [local_sources(each, cache, suffixes) for each in source]
+    if not is_stored(source, suffixes):
+        return source
+    if "*" in source:
+        raise ConfigError(f"{_KEY}: expected the address of a file or folder, got the pattern '{source}'; name those")
+    if _suffix(source) in suffixes:
+        return str(cache().file(source, key=_KEY))
+
+    def take(name: str) -> bool:
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        return not hidden and _suffix(name) in suffixes
+
+    return str(cache().tree(source, key=_KEY, take=take))
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(place_of(name).name if is_url(name) else name).suffix.lower()
