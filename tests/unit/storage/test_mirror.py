@@ -77,11 +77,12 @@ def test_checkpoints_of_one_moment_are_copied_together_and_the_last_one_last(tmp
 def test_checkpoints_that_the_run_removed_go_and_files_of_others_stay(
     memory: fsspec.AbstractFileSystem, tmp_path: Path
 ) -> None:
-    memory.pipe({"/runs/one/checkpoints/old.ckpt": b"o", "/runs/one/notes.txt": b"n"})
+    others = {"fold2/checkpoints/best.ckpt": b"of another job", "notes.txt": b"n"}
+    memory.pipe({f"/runs/one/{name}": content for name, content in {"checkpoints/old.ckpt": b"o", **others}.items()})
     write(tmp_path, best="b1")
     with mirrored(URL, tmp_path, timeout_s=1, replaces=True):
         pass
-    assert there(memory) == {"checkpoints/best.ckpt": b"b1", "notes.txt": b"n"}
+    assert there(memory) == {"checkpoints/best.ckpt": b"b1", **others}
 
 
 def test_results_of_another_run_are_kept(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
