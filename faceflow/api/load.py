@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from faceflow.api.running import mistakes_raised
 from faceflow.cli.extras import check_extra
 from faceflow.config.composition import compose_config
+from faceflow.config.located import local_values
 from faceflow.config.overrides import override_texts, spell_overrides
 from faceflow.config.path_arguments import literal_paths
 
@@ -114,7 +115,7 @@ def load(
     texts = list(itertools.chain.from_iterable(given))
     with mistakes_raised("infer"):
         settings = compose_config("infer", ["output=-", *spell_overrides(values), *literal_paths(texts)])
-        predictor = open_predictor(settings)
+        predictor = open_predictor(local_values(settings, "onnx", "calibrate"))
     if settings["onnx"] is None:
         sys.stderr.write(f"Running {described(predictor.model)}\n")
     return predictor

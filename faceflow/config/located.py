@@ -29,20 +29,20 @@ def located(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError, DataError: see `faceflow.storage.cache.Cache`.
     """
-    texts: Any = OmegaConf.to_container(config, resolve=True)
-    _check_outputs(texts)
+    keys = (*_FILES, *_OUTPUTS, "storage", "data.sources", "data.unlabeled")  # what else refers to may be set later
+    given = {key: plain(OmegaConf.select(config, key)) for key in keys}
+    _check_outputs(given)
     values: dict[str, Any] = {
-        key: _local_file(value, texts, key=key) for key in _FILES if is_url(value := _at(texts, key))
+        key: _local_file(value, given["storage"], key=key) for key in _FILES if is_url(value := given[key])
     }
-    data = texts.get("data") or {}
-    for name, source in (data.get("sources") or {}).items():
+    for name, source in (given["data.sources"] or {}).items():
         if _names_urls(source):
             key = f"data.sources.{name}"
-            values[key] = local_source(plain(config.data.sources[name]), open_storage(texts.get("storage")), key=key)
-    for name, faces in (data.get("unlabeled") or {}).items():
+            values[key] = local_source(source, open_storage(given["storage"]), key=key)
+    for name, faces in (given["data.unlabeled"] or {}).items():
         if _names_urls(faces):
             key = f"data.unlabeled.{name}"
-            values[key] = local_faces(faces, open_storage(texts.get("storage")), key=key)
+            values[key] = local_faces(faces, open_storage(given["storage"]), key=key)
     return with_values(config, values) if values else config
 
 
@@ -53,7 +53,7 @@ def located_file(config: DictConfig, key: str) -> str | None:
         ConfigError, DataError: see `located`.
     """
     value: str | None = OmegaConf.select(config, key)
-    return _local_file(str(value), plain(config), key=key) if is_url(value) else value
+    return _local_file(str(value), plain(config.get("storage")), key=key) if is_url(value) else value
 
 
 def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """
     _check_outputs(values)
     return {
-        key: _local_file(value, values, key=key) if key in keys and is_url(value) else value
+        key: _local_file(value, values.get("storage"), key=key) if key in keys and is_url(value) else value
         for key, value in values.items()
     }
 
@@ -92,8 +92,8 @@ def stored_sources(values: Mapping[str, Any], suffixes: Collection[str]) -> tupl
     return local, opened[0].folder if opened else None
 
 
-def _local_file(url: str, config: Mapping[str, Any], *, key: str) -> str:
-    cache = open_storage(config.get("storage"))
+def _local_file(url: str, storage: Mapping[str, Any] | None, *, key: str) -> str:
+    cache = open_storage(storage)
     if key == "checkpoint":  # an export says how its run was tested
         cache.file_if_there(below(folder_of(folder_of(url)), "metrics.json"), key=key)
     if key == "resume":  # of a run its folder or the last checkpoint; its best one so far lies beside it
@@ -128,9 +128,3 @@ def _names_urls(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_names_urls, value.values()))
     return any(map(_names_urls, value)) if isinstance(value, list) else is_url(value)
-
-
-def _at(config: Any, key: str) -> Any:
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import posixpath
 import shutil
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from faceflow.errors import StorageError
 from faceflow.progress import progress_bar
 from faceflow.storage.fetching import fetch, is_whole
 from faceflow.storage.index import Index, NoRoomError
-from faceflow.storage.refusals import RefusedError, refused, told
+from faceflow.storage.refusals import refused, told
 from faceflow.storage.store import FAILED, MISSING, Entry, Store, StoreError, open_store
 from faceflow.storage.threads import each
 from faceflow.storage.urls import below, check_url, place_of, scheme_of, with_urls
@@ -57,6 +58,7 @@ class Cache:
         self.folder = Path(settings.cache).expanduser().absolute()
         self.index = Index(self.folder)
         self._files: dict[str, Path] = {}
+        self._absent: dict[str, StoreError] = {}
         self._limit = int(settings.gb * _GB)
 
     def file(self, url: str, *, key: str) -> Path:
@@ -70,26 +72,26 @@ class Cache:
             ConfigError: no address of a known kind.
             StorageError: it is missing, forbidden, cannot be read whole, or there is no room for it.
         """
-        url = check_url(url, key=key)
-        if url not in self._files:  # one version through all of a command
+        found = self.file_if_there(url, key=key)
+        if found is None:
             with told(key, url):
-                entry = self.store(url, key=key).look(url)
-            self._bring({url: entry}, key=key)
-            self._files[url] = self._path(url)
-        return self._files[url]
+                raise self._absent[check_url(url, key=key)]
+        return found
 
     def file_if_there(self, url: str, *, key: str) -> Path | None:
         """Copy an object; None where there is none, or where it may not be known whether there is one."""
         url = check_url(url, key=key)
-        if url in self._files:
-            return self._files[url]
-        try:
-            self.store(url, key=key).look(url)
-        except StoreError as error:
-            if error.kind == FAILED:
-                raise refused(error, key, url) from error
-            return None
-        return self.file(url, key=key)
+        if url not in self._files and url not in self._absent:  # one version through all of a command
+            try:
+                entry = self.store(url, key=key).look(url)
+            except StoreError as error:
+                if error.kind == FAILED:
+                    raise refused(error, key, url) from error
+                self._absent[url] = error
+                return None
+            self._bring({url: entry}, key=key)
+            self._files[url] = self._path(url)
+        return self._files.get(url)
 
     def files(self, folder: str, names: Iterable[str], *, key: str) -> Path:
         """Copy some files of a folder; those that are not there are left out, and none of them stays in the cache.
@@ -124,8 +126,7 @@ class Cache:
         folder = check_url(folder, key=key)
         store = self.store(folder, key=key)
         with told(key, folder):
-            listed = {name: entry for name, entry in store.list(folder).items() if take(name)}
-            found = self._looked(store, folder, listed, key=key)
+            found = {name: entry for name, entry in store.list(folder).items() if take(name)}
             kept = {self._inside(below(folder, name)) for name in found}
             top = self._inside(folder)
             stale = [path for path in self.index.below(top) if path not in kept and take(path[len(top) + 1 :])]
@@ -142,7 +143,7 @@ class Cache:
         except StoreError as error:
             if error.kind == MISSING:
                 with told(key, url):
-                    return bool(store.list(url))
+                    return store.lists and bool(store.list(url))
             raise refused(error, key, url) from error
         return False
 
@@ -159,19 +160,13 @@ class Cache:
     def _found(self, folder: str, names: Collection[str], *, key: str) -> dict[str, Entry]:
         """What the store says of those files of a folder that are there."""
         store = self.store(folder, key=key)
-        if len(names) < _LISTED:
-            return self._looked(store, folder, dict.fromkeys(names), key=key)
-        try:
-            with told(key, folder):
+        if store.lists and len(names) >= _LISTED:
+            try:
                 listed = store.list(folder)
-        except RefusedError as error:
-            if error.kind == FAILED:
-                raise
-            listed = {name: None for name in names}  # whoever may read objects may not always list them
-        return self._looked(store, folder, {name: listed[name] for name in names if name in listed}, key=key)
-
-    def _looked(self, store: Store, folder: str, listed: Mapping[str, Entry | None], *, key: str) -> dict[str, Entry]:
-        """Ask for each file of which a list does not say enough."""
+                return {name: listed[name] for name in names if name in listed}
+            except StoreError as error:
+                if error.kind == FAILED:
+                    raise refused(error, key, folder) from error  # who may read objects may not always list them
 
         def look(name: str) -> tuple[str, Entry | None]:
             url = below(folder, name)
@@ -182,14 +177,13 @@ class Cache:
                     return name, None
                 raise refused(error, key, url) from error
 
-        found = {name: entry for name, entry in listed.items() if entry is not None}
-        asked = [name for name, entry in listed.items() if entry is None]
-        with progress_bar("Looking for files", len(asked), unit="files") as bar:
-            for name, entry in each(asked, look, threads=self.settings.connections):
+        found = {}
+        with progress_bar("Looking for files", len(names), unit="files") as bar:
+            for name, entry in each(names, look, threads=self.settings.connections):
                 bar.advance()
                 if entry is not None:
                     found[name] = entry
-        return {name: found[name] for name in listed if name in found}
+        return found
 
     def _bring(self, wanted: Mapping[str, Entry], *, key: str) -> None:
         """See that the copies of some objects are there and are what they should be."""
@@ -257,8 +251,8 @@ def as_addresses(text: str) -> str:
 
 def _spellings(name: str) -> Iterator[str]:
     """A path of a table as objects may be called: with slashes, and accents in both forms of Unicode."""
-    name = name.replace("\\", "/")
-    if not name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/")):
+    name = posixpath.normpath(name.replace("\\", "/"))
+    if name.startswith(("/", "..")) or name == ".":
         return  # whoever reads the table refuses it, or finds no file
     yield name
     if not name.isascii():

@@ -115,6 +115,8 @@ class Mirror:
         """Remove checkpoints from the store that the run removed."""
         mine = {name for name in self._copied if name.endswith(".ckpt")} | self._there
         for name in sorted(mine - files):
+            if not (self.folder / name).parent.is_dir():  # of a fold that another job runs
+                continue
             with contextlib.suppress(StoreError):
                 self._store.remove(below(self.url, name))
                 self._copied.pop(name, None)
@@ -186,12 +188,13 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
     try:
         probe = below(url, ".faceflow")  # that it can be written shows before hours of training
         store.write(probe, b"")
-        store.remove(probe)
     except StoreError as error:
         raise StorageError(
             f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the "
             "credentials, see docs/object_storage.md"
         ) from error
+    with contextlib.suppress(StoreError):  # who may write may not always remove
+        store.remove(probe)
     return Mirror(folder, url, store, there={name for name in there if name.endswith(".ckpt")})
 
 

@@ -15,10 +15,14 @@ _KEY = "source"
 
 
 def is_stored(source: object, suffixes: Collection[str]) -> bool:
-    """Whether a source lies on a store; on the web files are known by their suffix, and all else is a stream."""
+    """Whether a source lies on a store.
+
+    On the web files are known by their suffix; all else is a stream, as is what may have a secret in its address.
+    """
     if not isinstance(source, str) or not is_url(source) or not is_store(scheme_of(source)):
         return False
-    return scheme_of(source) not in ("http", "https") or _suffix(source) in suffixes
+    on_web = scheme_of(source) in ("http", "https")
+    return not on_web or (_suffix(source) in suffixes and not {"@", "?"} & set(source))
 
 
 def local_sources(source: Any, cache: Callable[[], Cache], suffixes: Collection[str]) -> Any:

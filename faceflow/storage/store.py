@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 MISSING, FORBIDDEN, FAILED = "missing", "forbidden", "failed"
 _MODULES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
+_WEB = ("http", "https")
+_CONNECTIONS = 64  # the most that S3's library keeps open
 _TRIES = 3  # after those of the library behind a store
 _PAUSE_S = 0.5  # before the second try; doubles
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -70,22 +72,24 @@ class Store:
             raise StoreError(MISSING, "no object of this name")
         return self._entry(info)
 
-    def list(self, url: str) -> dict[str, Entry | None]:
-        """Objects below a folder by their path in it; None where a list says no more than their names.
+    @property
+    def lists(self) -> bool:
+        """Whether it can say what is below a folder: on the web there are pages with links at best."""
+        return self._scheme not in _WEB
+
+    def list(self, url: str) -> dict[str, Entry]:
+        """Objects below a folder by their path in it.
 
         Raises:
             StoreError: nothing is there, it may not be listed, or the store cannot be reached.
         """
+        if not self.lists:
+            raise StoreError(MISSING, "the web has no folders")
         found: Mapping[str, Any] = self._tried(lambda: self._system.find(url, detail=True))
         top = str(self._system._strip_protocol(url)).rstrip("/") + "/"
         if not found:
             raise StoreError(MISSING, "nothing below it")
-        whole = self._scheme not in ("http", "https")
-        return {
-            path.removeprefix(top): self._entry(info) if whole else None
-            for path, info in found.items()
-            if path.startswith(top)
-        }
+        return {path.removeprefix(top): self._entry(info) for path, info in found.items() if path.startswith(top)}
 
     def get(self, url: str, path: Path, count: Callable[[int], None]) -> None:
         """Copy an object into a file, in one try.
@@ -217,9 +221,14 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
 def _options(scheme: str, timeout_s: float) -> dict[str, Any]:
     """How long a library waits, and that it asks anew each time."""
     if scheme in ("s3", "s3a"):
-        limits = {"connect_timeout": timeout_s, "read_timeout": timeout_s, "retries": {"max_attempts": 1}}
+        limits: dict[str, Any] = {
+            "connect_timeout": timeout_s,
+            "read_timeout": timeout_s,
+            "retries": {"max_attempts": 1},
+        }
+        limits["max_pool_connections"] = _CONNECTIONS
         return {"config_kwargs": limits, "use_listings_cache": False}
-    if scheme in ("http", "https"):
+    if scheme in _WEB:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s, sock_read=timeout_s)
