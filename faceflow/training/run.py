@@ -197,7 +197,7 @@ def train_run(run: Run, *, command: RunContext, started: float, resume: str | No
         context.output,
         resume=resume,
         fold=context.fold is not None,
-        speaks=is_rank_zero(),
+        first=is_rank_zero(),
         overwrite=settings.overwrite,
     )
     with kept(state.kept), tracked(trackers_of(loggers), described):

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
+from faceflow.config.job_transfer import packed_job
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
 from faceflow.config.stored import stored_config
@@ -33,9 +34,11 @@ from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
 from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives, check_trainer
+from faceflow.training.companions import companions
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
 from faceflow.training.monitor import check_monitor_name, default_monitor
 from faceflow.training.optim import check_rates
+from faceflow.training.rank import settle_rank
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
 from faceflow.training.warm_start import read_start, start_settings
@@ -70,8 +73,14 @@ def train(config: DictConfig) -> TrainResult:
     Raises:
         ConfigError, DataError, CheckpointError: settings, data or files that cannot be used.
     """
-    started = time.time()
+    settle_rank(config.trainer)
     silence_advice()
+    with companions(lambda: packed_job(config)):
+        return _train(config)
+
+
+def _train(config: DictConfig) -> TrainResult:
+    started = time.time()
     config = _with_start(config)
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
