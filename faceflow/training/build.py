@@ -33,6 +33,7 @@ from faceflow.models.features import FeatureSpec
 from faceflow.models.network import AUNetwork, NetworkSpec
 from faceflow.training.batch_norm import SyncedBatchNorm
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
+from faceflow.training.companions import launched_here
 from faceflow.training.module import AUModule
 from faceflow.training.run_data import RunData
 from faceflow.training.warm_start import Start
@@ -262,7 +263,11 @@ def build_trainer(
             **arguments,
             callbacks=[*listeners, *watchers],
             logger=list(loggers),
-            plugins=[AtomicCheckpointIO(), *([SyncedBatchNorm()] if synced else [])],
+            plugins=[
+                AtomicCheckpointIO(),
+                *([SyncedBatchNorm()] if synced else []),
+                *launched_here(trainer.get("devices"), trainer.get("num_nodes")),
+            ],
             default_root_dir=output,
             use_distributed_sampler=False,  # EpochSampler deals the rows out itself
             num_sanity_val_steps=0,

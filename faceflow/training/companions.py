@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from faceflow.errors import FaceFlowError
@@ -129,6 +129,15 @@ class Companions:
 
     def _lost(self) -> bool:
         return self._orphaned() or any(process.poll() for process in self.started)
+
+
+def launched_here(devices: object, nodes: object) -> list[LightningEnvironment]:
+    """Plugin of a trainer whose processes this one starts, where Slurm started a single task for several devices.
+
+    So jobs of a sweep have several GPUs of a machine: submitit would start the job itself once per task.
+    """
+    alone = SLURMEnvironment.detect() and os.environ.get("SLURM_NTASKS", "1") == "1"
+    return [LightningEnvironment()] if alone and devices != 1 and nodes == 1 else []
 
 
 @contextlib.contextmanager

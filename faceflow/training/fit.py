@@ -12,7 +12,7 @@ from shlex import quote
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -145,7 +145,8 @@ def _ended_by_sigterm(trainer: L.Trainer) -> Iterator[None]:
     There Lightning also saves and requeues the job on SIGUSR1, which must not be interrupted. Elsewhere its own handler
     would tell the other processes by a collective operation, and wait for ever where they are at another one.
     """
-    if SLURMEnvironment.detect():
+    own = type(getattr(trainer.strategy, "cluster_environment", None)) is LightningEnvironment
+    if SLURMEnvironment.detect() and not own:
         with finish_first() as stop:
             yield
             stop.raise_if_set()
