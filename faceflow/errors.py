@@ -30,6 +30,10 @@ class LoaderError(FaceFlowError):
     """A process that loads faces died, or gave no batch in time."""
 
 
+class ProcessError(FaceFlowError):
+    """One of the processes that train together died."""
+
+
 class ExportError(FaceFlowError):
     """A network cannot be exported, or an exported file cannot be used."""
 

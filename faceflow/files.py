@@ -21,6 +21,7 @@ if sys.platform != "win32":
 
 LOCK = ".claim"
 _LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
+_taken_over: list[TextIO] = []  # locks of processes that died
 _claims: dict[Path, Claim] = {}  # of this process: locks of POSIX do not stand between two claims of one process
 
 
@@ -162,6 +163,22 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
     return _claims[lock]
 
 
+def died_in(folder: Path) -> bool:
+    """Whether the process that claimed a folder, or one of its parts, died before it released it.
+
+    One of several processes that ask is told so: it takes the lock over.
+    """
+    folder = folder.absolute()
+    for lock in (folder / LOCK, folder.with_name(f".{folder.name}{LOCK}"), folder.parent / LOCK):
+        with contextlib.suppress(OSError):
+            file = lock.open("r+", encoding="utf-8")
+            if hold(file):
+                _taken_over.append(file)
+                return True
+            file.close()
+    return False
+
+
 def _held(path: Path, key: str, holder: str) -> ConfigError:
     return ConfigError(
         f"{key}: expected a place that no other command writes to, got '{path}' of one that still runs ({holder}); "
@@ -175,5 +192,23 @@ def claimed(path: Path, *, key: str, folder: bool) -> Iterator[None]:
     held = claim(path, key=key, folder=folder)
     try:
         yield
+    finally:
+        held.release()
+
+
+@contextlib.contextmanager
+def claimed_if_free(folder: Path) -> Iterator[bool]:
+    """Hold the claim on a folder while the block runs, if no other command does; yields whether.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        held = claim(folder, key="output", folder=True)
+    except ConfigError:
+        yield False
+        return
+    try:
+        yield True
     finally:
         held.release()

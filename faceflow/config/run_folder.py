@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,9 @@ def enter_folder(config: DictConfig) -> None:
         check_named(config)
         name, timed = str(config.hydra.run.dir), is_timed(config.hydra.run)
         check_name(name, key=KEY)
-        follows = _follows(config)
+        follows = other_rank(config.get("trainer") or {}) != 0
+        if follows:  # what it has to say the first one says, but for errors
+            _set(config.hydra.job_logging.root, handlers=["console"], level="ERROR")
         if follows and not timed:
             _set(config.hydra, output_subdir=None)
             started_again(config, Path(name))  # as the first process does
@@ -152,12 +154,15 @@ def leave_folder() -> None:
         here.leave()
 
 
-def _follows(config: DictConfig) -> bool:
-    """Whether this process is one of several that train together, and not the first; as Lightning reads it."""
-    trainer = config.get("trainer") or {}
+def other_rank(trainer: Mapping[str, Any]) -> int:
+    """Number of this process where several train together and it is not the first one, else 0; as Lightning reads it.
+
+    Args:
+        trainer: settings of the config's node.
+    """
     if trainer.get("devices", 1) == 1 and trainer.get("num_nodes", 1) == 1:
-        return False  # whatever number a launcher gave it
-    return next((os.environ[name] for name in _RANKS if name in os.environ), "0") != "0"
+        return 0  # whatever number a launcher gave it
+    return int(next((os.environ[name] for name in _RANKS if name in os.environ), "0"))
 
 
 def _drop(path: Path, count: int) -> None:

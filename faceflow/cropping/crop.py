@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections import Counter
@@ -29,13 +30,13 @@ from faceflow.cropping.crop_summary import (
 from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
 from faceflow.cropping.row_faces import RowFaces, labels_table, match_faces, write_row_faces
 from faceflow.cropping.row_places import LabelRows, read_label_rows
-from faceflow.cropping.workers import Shard, crop_clips, store_recipe
+from faceflow.cropping.workers import Shard, crop_clips, join_clips, store_recipe
 from faceflow.datasets.published import Dataset
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.align import Recipe
 from faceflow.faces.feature_file import FOLDER, SUFFIX, feature_file, open_records
 from faceflow.faces.video import FrameRange
-from faceflow.files import claimed
+from faceflow.files import claimed, claimed_if_free
 from faceflow.interruption import kept
 from faceflow.packing.pack import check_packing, pack_rows
 from faceflow.tables.columns import check_columns, no_column
@@ -80,12 +81,14 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
+    share = cfg["share"]
     with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
         frames = FrameRange(**cfg["frames"])
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
         check_whole(sheet, key="sheet", lowest=0)
+        check_boolean(share, key="share")
         check_boolean(cfg["pack"], key="pack")
         if cfg["pack"]:
             check_packing(cfg["shard_mb"])
@@ -100,11 +103,18 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
         if rows is not None and rows.boxed:  # which face a row labels is seen when all are cut
             settings = dataclasses.replace(settings, policy="all")
         detector = instantiate(cfg["detector"], key="detector")
-        part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
-        with claimed(part, key="output", folder=shard.count == 1):
+        with contextlib.ExitStack() as claims:
+            if not share:
+                part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
+                claims.enter_context(claimed(part, key="output", folder=shard.count == 1))
             store_recipe(output, settings, detector)
+            unfinished = CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
-                return CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
+                return unfinished
+            if share and not claims.enter_context(claimed_if_free(output)):
+                log.info("Another job writes the tables of all clips")
+                return unfinished
+            join_clips(clips, output, alone=not share and shard.count == 1)
             counts, failures, crops = _summarize(output, clips)
             print_tables(summary_table(counts))
             if found.passed_over:

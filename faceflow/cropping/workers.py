@@ -1,10 +1,10 @@
-"""All clips: what is left of them, in worker processes, and the tables at the end."""
+"""All clips: what is left of them, in worker processes and several jobs, and the rows of all at the end."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from faceflow.errors import ConfigError
 from faceflow.faces.detector import FaceDetector, describe_detector
 from faceflow.faces.video_file import describe_video
 from faceflow.files import remove_leftovers
+from faceflow.leases import leased
 from faceflow.progress import progress_bar
 from faceflow.worker_pool import run_in_workers, tell_done
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 _EARLIER = {"detector.features": False, "selection.cuts": False}  # versions, which knew neither
-_SHARD_WRITES_S = 600  # another shard may still be writing what is younger
+_OTHERS_WRITE_S = 600  # another job may still be writing what is younger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -
 def crop_clips(
     clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, *, shard: Shard, workers: int
 ) -> bool:
-    """Crop the clips of a shard that are not finished, then join the rows of all into `crops.csv`.
+    """Crop the clips of a shard that are not finished and that no other job is cropping.
 
     Args:
         clips: of all shards.
@@ -99,7 +100,7 @@ def crop_clips(
         if left and (workers <= 1 or len(left) == 1):
             with detector:
                 for clip in left:
-                    crop_clip(clip, settings, detector, output, bar.advance)
+                    _crop_alone(clip, settings, detector, output, bar.advance)
         elif left:
             run_in_workers(
                 _crop_in_worker,
@@ -112,13 +113,42 @@ def crop_clips(
             )
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
-        log.info("%d clips of other shards are not finished; crops.csv is written when all are", len(waiting))
+        others = "shards" if shard.count > 1 else "jobs"
+        log.info("%d clips of other %s are not finished; crops.csv is written when all are", len(waiting), others)
         return False
+    return True
+
+
+def join_clips(clips: Sequence[Clip], output: Path, *, alone: bool) -> None:
+    """Join the rows of finished clips into `crops.csv`; `alone` where no other command writes to the folder."""
     for clip in clips:
         tidy(clip, output)
-    remove_leftovers(output, older_than_s=_SHARD_WRITES_S if shard.count > 1 else 0)
-    join_rows(rows, output / "crops.csv")
-    return True
+    remove_leftovers(output, older_than_s=0 if alone else _OTHERS_WRITE_S)
+    join_rows([rows_file(output, clip) for clip in clips], output / "crops.csv")
+
+
+def _crop_alone(
+    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
+) -> None:
+    """Crop a clip, unless another job crops it or has done so meanwhile."""
+    done = rows_file(output, clip)
+    with leased(done.parent) as lease:
+        if lease is None or done.exists():
+            return
+
+        def told(count: int) -> None:
+            if lease.lost:
+                raise _LostLeaseError
+            tell(count)
+
+        try:
+            crop_clip(clip, settings, detector, output, told)
+        except _LostLeaseError:  # this process, or its machine, stood still for minutes
+            log.warning("%s: another job took it over", clip.file)
+
+
+class _LostLeaseError(Exception):
+    """Another job works on the clip."""
 
 
 class _Worker:
@@ -153,7 +183,7 @@ def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tu
     if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
         _Worker.detector.__enter__()
         _Worker.is_open = True
-    crop_clip(clip, settings, _Worker.detector, output, tell_done)
+    _crop_alone(clip, settings, _Worker.detector, output, tell_done)
     return _Worker.lines
 
 

@@ -163,10 +163,10 @@ class AUDataModule(L.LightningDataModule):
         together = size * place["world_size"]
         draws = None if steps is None else steps * together
         seed = (self.seed,) if stream == "labeled" else (self.seed, 1)
-        sampler = EpochSampler(len(dataset), shuffle=True, seed=seed, draws=draws, **place)
-        sampler.set_epoch(self.first_epoch)
         # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
-        drop_last = sampler.draws >= together
+        drop_last = (len(dataset) if draws is None else draws) >= together
+        sampler = EpochSampler(len(dataset), shuffle=True, seed=seed, draws=draws, pad=not drop_last, **place)
+        sampler.set_epoch(self.first_epoch)
         return self._loader(dataset, sampler, batch_size=size, workers=self._workers(stream), drop_last=drop_last)
 
     def _loader(

@@ -15,8 +15,8 @@ class EpochSampler(Sampler[Draw]):
     """Draws rows with a seed each, so that an epoch depends on (seed, epoch) alone.
 
     Neither the number of workers nor a resumed run changes what the network sees: Lightning calls `set_epoch`
-    with the true epoch. Across processes the rows are dealt out in turn, padded by wrapping round so that all
-    processes make the same number of steps; metrics drop the padding by row number.
+    with the true epoch. Across processes the rows are dealt out in turn, so that a step of all processes together has
+    the rows that it has in one process.
 
     Args:
         rows: of the data set.
@@ -25,6 +25,8 @@ class EpochSampler(Sampler[Draw]):
         draws: rows of an epoch over all processes; None is one pass. With another number an epoch goes on in the
             pass where the last one stopped, so that all rows are seen equally often.
         rank, world_size: of this process.
+        pad: whether an epoch that the processes cannot share equally wraps round, so that it has all rows (metrics
+            drop the padding by row number); else the rest is dropped, as that of a batch.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class EpochSampler(Sampler[Draw]):
         draws: int | None = None,
         rank: int = 0,
         world_size: int = 1,
+        pad: bool = True,
     ) -> None:
         self.rows, self.shuffle, self.draws = rows, shuffle, rows if draws is None else draws
         self.seed = (seed,) if isinstance(seed, int) else tuple(seed)
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.pad = rank, world_size, pad
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -48,7 +51,7 @@ class EpochSampler(Sampler[Draw]):
 
     def __len__(self) -> int:
         """Rows that this process sees in an epoch."""
-        return -(-self.draws // self.world_size)
+        return -(-self.draws // self.world_size) if self.pad else self.draws // self.world_size
 
     def __iter__(self) -> Iterator[Draw]:
         """Yield (row, seed) of this process's share of the epoch."""

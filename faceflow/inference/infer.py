@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from faceflow.built_in.models import CARD, TRAINED_ON, built_in_model, built_in_name
+from faceflow.checks import check_boolean
 from faceflow.config.instantiate import instantiate
 from faceflow.config.located import local_values, stored_sources
 from faceflow.cropping.clips import SUFFIXES
@@ -18,15 +19,16 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.video import FrameRange
 from faceflow.inference.events import EventRule
 from faceflow.inference.face_crops import Selection
-from faceflow.inference.frames import Source, search_sources
+from faceflow.inference.frames import FoundSources, Source, search_sources
 from faceflow.inference.machine_labels import MachineLabels
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import MEDIAN, NONE, RUNNING, PredictorSettings
 from faceflow.inference.render import shown
 from faceflow.inference.run_results import NOTHING_KEPT, Results
+from faceflow.inference.shared import SharedCorpus, check_share, finished_earlier
 from faceflow.inference.subject_calibration import RUNNING_FRAMES
-from faceflow.inference.written_files import choose_files
+from faceflow.inference.written_files import WrittenFiles, choose_files
 from faceflow.interruption import kept, stop_on_interrupt
 from faceflow.progress import progress_bar
 from faceflow.views import FEATURES
@@ -47,8 +49,15 @@ def infer(cfg: Mapping[str, Any]) -> None:
             result that cannot be written.
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
-    source, overwrite = cfg["source"], cfg["overwrite"]
-    given, cfg = cfg, local_values(cfg, "onnx", "calibrate")
+    source, overwrite, share = cfg["source"], cfg["overwrite"], cfg["share"]
+    settings = {key: value for key, value in cfg.items() if key not in ("task", "paths", "storage")}
+    cfg = local_values(cfg, "onnx", "calibrate")
+    check_boolean(share, key="share")
+    if share:
+        check_share(str(cfg["output"]), render=cfg["render"], plot=cfg["plot"], overwrite=overwrite)
+        if finished_earlier(str(cfg["output"]), settings):
+            log.info("All recordings are finished: %s", cfg["output"])
+            return
     files = choose_files(
         str(cfg["output"]),
         render=cfg["render"],
@@ -69,7 +78,9 @@ def infer(cfg: Mapping[str, Any]) -> None:
         found = search_sources(local, predictor.settings.frames, skip=[*files.all.values()], copies=copies)
         sources = found.sources
         files.check_sources(sources)
-        settings = {key: value for key, value in given.items() if key not in ("task", "paths", "storage")}
+        if share:
+            _infer_shared(cfg, predictor, found, files, settings)
+            return
         if sources[0].live and not isinstance(source, int):
             settings["source"] = sources[0].name  # an address may hold a password
         labels = None
@@ -96,6 +107,29 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 if FEATURES in predictor.model.contract.inputs:  # which bare crops do not have
                     advice = "check that they are upright and not tiny"
                 raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
+
+
+def _infer_shared(
+    cfg: Mapping[str, Any],
+    predictor: Predictor,
+    found: FoundSources,
+    files: WrittenFiles,
+    settings: Mapping[str, Any],
+) -> None:
+    corpus = SharedCorpus(
+        predictor=predictor,
+        found=found,
+        files=files,
+        settings=settings,
+        labels=lambda path: MachineLabels(predictor.model, path, margin=cfg["labels_margin"]),
+    )
+    log.info("Running %s", described(predictor.model))
+    with (
+        kept(lambda: f"finished recordings are kept in {corpus.folder}; start the same command again"),
+        stop_on_interrupt() as stop,
+    ):
+        corpus.predict(stop)
+        stop.raise_if_set()
 
 
 def open_predictor(cfg: Mapping[str, Any]) -> Predictor:

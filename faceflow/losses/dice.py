@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from faceflow.checks import check_number
 from faceflow.losses.elementwise import ElementwiseLoss, fill_missing
+from faceflow.losses.processes import summed
 
 
 class Dice(ElementwiseLoss):
@@ -44,9 +45,9 @@ class Dice(ElementwiseLoss):
     def _dice(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         target = fill_missing(target, mask)
         p = logits.float().sigmoid() * mask.unsqueeze(-1)
-        positives = target.sum(dim=0)
-        overlap = (p * target).sum(dim=0)
-        dice = 1 - (2 * overlap + self.epsilon) / (p.sum(dim=0) + positives + self.epsilon)
+        positives = summed(target.sum(dim=0))
+        overlap = summed((p * target).sum(dim=0))
+        dice = 1 - (2 * overlap + self.epsilon) / (summed(p.sum(dim=0)) + positives + self.epsilon)
         # Without a positive in the batch the ratio is about 1 whatever the logits say.
         kept = positives > 0
         return torch.where(kept, dice, 0.0).sum() / kept.sum().clamp(min=1)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from faceflow.checks import check_choice, check_number
 from faceflow.losses.elementwise import ElementwiseLoss, LabelCounts
 from faceflow.losses.focal import focal_factor
+from faceflow.losses.processes import summed
 
 NEUTRAL_WEIGHTS = ("mean", "max")
 
@@ -104,6 +105,6 @@ class DistributionBalanced(ElementwiseLoss):
 
 def _fill_neutral(row_scale: Tensor, active: Tensor) -> Tensor:
     """Give rows without a positive the mean of the others in their level; both (B, 1, L)."""
-    rows = active.sum(dim=0)
-    mean = torch.where(active, row_scale, 0.0).sum(dim=0) / rows.clamp(min=1)
+    rows = summed(active.sum(dim=0))
+    mean = summed(torch.where(active, row_scale, 0.0).sum(dim=0)) / rows.clamp(min=1)
     return torch.where(active | (rows == 0), row_scale, mean)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from faceflow.losses.processes import summed
+
 
 @dataclass(frozen=True)
 class LabelCounts:
@@ -54,10 +56,11 @@ class ElementwiseLoss(nn.Module):
         return self._entries(logits.float(), fill_missing(target, mask), mask)
 
     def forward(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """Mean of `elementwise` over the observed entries; 0 without gradient if there are none."""
+        """Mean of `elementwise` over the observed entries of all processes; 0 without gradient if there are none."""
         entries = self.elementwise(logits, target, mask)
         observed = mask.unsqueeze(-1).expand_as(entries)
-        return torch.where(observed, entries, 0.0).sum() / observed.sum().clamp(min=1)
+        total = torch.where(observed, entries, 0.0).sum()
+        return summed(total) / summed(observed.sum()).clamp(min=1)
 
     def _entries(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """`elementwise` on fp32 logits and targets that are 0 where missing."""

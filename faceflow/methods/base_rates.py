@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from faceflow.losses.elementwise import LabelCounts
+from faceflow.losses.processes import gathered
 from faceflow.methods.latest_logits import LatestLogits
-from faceflow.methods.processes import gathered
 
 _STEPS = 3  # of Newton's method; each update starts from the last one's result
 _FARTHEST = 1.0  # that such a step goes, in logits: where all probabilities are near 0 or 1 it would leap

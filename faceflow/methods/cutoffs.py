@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from faceflow.checks import check_boolean, check_number
 from faceflow.errors import ConfigError, suggest
+from faceflow.losses.processes import gathered
 from faceflow.methods.consistency import Cutoffs, PseudoLabels, pseudo_labels
 from faceflow.methods.coverage import Coverage
-from faceflow.methods.processes import gathered
 
 OTHERS = "others"  # key of all AUs that are not named
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from faceflow.checks import check_boolean, check_choice, check_number
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.losses.elementwise import LabelCounts
+from faceflow.losses.processes import averaged
 from faceflow.methods.objective import Batch, Objective, Outputs, images_of
 from faceflow.models.backbone import Backbone
 from faceflow.models.network import AUNetwork
@@ -139,7 +140,9 @@ class MIRO(Objective):
         if self.normalize == "none":
             return oracle[0].new_ones(len(oracle))
         if self.training:
-            variances = torch.stack([stage.var(correction=0) for stage in oracle])
+            means = torch.stack([stage.mean() for stage in oracle])
+            own = torch.stack([stage.var(correction=0) for stage in oracle])
+            variances = averaged(own + (means - averaged(means)).square())  # of the rows of all processes
             running_mean = torch.lerp(self.feature_variance, variances, 1 / (self.measured + 1))
             self.feature_variance.copy_(
                 torch.where(self.measured < MEASURED_BATCHES, running_mean, self.feature_variance)

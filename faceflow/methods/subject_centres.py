@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from faceflow.methods.processes import gathered
+from faceflow.losses.processes import gathered
 
 _WINDOW = 32  # latest faces of an origin, of whose logits the centre is the median
 

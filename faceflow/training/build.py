@@ -31,7 +31,9 @@ from faceflow.models.backbone import check_backbone, input_statistics
 from faceflow.models.checkpoint import Payload
 from faceflow.models.features import FeatureSpec
 from faceflow.models.network import AUNetwork, NetworkSpec
+from faceflow.training.batch_norm import SyncedBatchNorm
 from faceflow.training.checkpoint_io import AtomicCheckpointIO
+from faceflow.training.companions import launched_here
 from faceflow.training.module import AUModule
 from faceflow.training.run_data import RunData
 from faceflow.training.warm_start import Start
@@ -272,12 +274,18 @@ def build_trainer(
         key: instantiate(value, key=f"trainer.{key}") if isinstance(value, Mapping) and "_target_" in value else value
         for key, value in trainer.items()
     }
+    synced = arguments.pop("sync_batchnorm", False)
+    check_boolean(synced, key="trainer.sync_batchnorm")
     try:
-        return L.Trainer(
+        built = L.Trainer(
             **arguments,
             callbacks=[*listeners, *watchers],
             logger=list(loggers),
-            plugins=[AtomicCheckpointIO()],
+            plugins=[
+                AtomicCheckpointIO(),
+                *([SyncedBatchNorm()] if synced else []),
+                *launched_here(trainer.get("devices"), trainer.get("num_nodes")),
+            ],
             default_root_dir=output,
             use_distributed_sampler=False,  # EpochSampler deals the rows out itself
             num_sanity_val_steps=0,
@@ -285,6 +293,11 @@ def build_trainer(
         )
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    if synced and built.strategy.root_device.type == "cpu":
+        raise ConfigError(
+            "trainer.sync_batchnorm: expected GPUs, whose batch statistics torch shares, got the CPU; drop it"
+        )
+    return built
 
 
 def _statistics(model: Mapping[str, Any], key: str, default: tuple[float, ...]) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,15 +12,16 @@ from shlex import quote
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.loader_processes import explain_loss
-from faceflow.errors import ConfigError, LoaderError
-from faceflow.files import FileWatch
+from faceflow.errors import ConfigError, LoaderError, ProcessError
+from faceflow.files import FileWatch, died_in
 from faceflow.interruption import Terminated, finish_first, on_sigterm
+from faceflow.training.companions import LOST, explain_lost_process, start_companions
 from faceflow.training.module import AUModule
 
 
@@ -30,16 +32,22 @@ class RunState:
         output: folder of the run, or of one of its folds; made before it begins.
         resume: checkpoint that it goes on from.
         fold: whether it is one of several folds.
-        speaks: whether this process prints; others say nothing.
+        first: whether this is the first process of the run, which says how it ended; another one does so where the
+            first one died.
         overwrite: whether the command replaces what is there, which it must not do again to go on.
     """
 
-    def __init__(self, output: Path, *, resume: str | None, fold: bool, speaks: bool, overwrite: bool) -> None:
+    def __init__(self, output: Path, *, resume: str | None, fold: bool, first: bool, overwrite: bool) -> None:
         self.again = f"the same command{' without overwrite=true' if overwrite else ''}"
-        self.output, self.resume, self.fold, self.speaks = output, resume, fold, speaks
+        self.output, self.resume, self.fold, self.first = output, resume, fold, first
         self._metrics = output / "metrics.json"
         self._checkpoints = [output / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
         self._watch = FileWatch(self._metrics, *self._checkpoints)
+
+    @functools.cached_property
+    def speaks(self) -> bool:
+        """Whether this process says how the run ended; asked when it ends."""
+        return self.first or died_in(self.output)
 
     def kept(self) -> str:
         """Say what is kept of an unfinished training."""
@@ -83,9 +91,11 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
     Raises:
         ConfigError: settings that the trainer refuses, or too little shared memory for the loader processes.
         LoaderError: a loader process died or gave no batch.
+        ProcessError: another process of the run died.
         KeyboardInterrupt, Terminated: stopped.
     """
     data.check_memory(processes=trainer.num_devices)
+    start_companions(trainer, state.kept)
     try:
         with _ended_by_sigterm(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=state.resume, weights_only=True)
@@ -106,6 +116,10 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
             ) from error
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error
+        if lost := explain_lost_process(error):
+            if not state.speaks:
+                sys.exit(LOST)
+            raise ProcessError(f"{lost}; {state.kept()}") from error
         raise
 
 
@@ -131,7 +145,8 @@ def _ended_by_sigterm(trainer: L.Trainer) -> Iterator[None]:
     There Lightning also saves and requeues the job on SIGUSR1, which must not be interrupted. Elsewhere its own handler
     would tell the other processes by a collective operation, and wait for ever where they are at another one.
     """
-    if SLURMEnvironment.detect():
+    own = type(getattr(trainer.strategy, "cluster_environment", None)) is LightningEnvironment
+    if SLURMEnvironment.detect() and not own:
         with finish_first() as stop:
             yield
             stop.raise_if_set()

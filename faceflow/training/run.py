@@ -201,7 +201,7 @@ def train_run(
         context.output,
         resume=resume,
         fold=context.fold is not None,
-        speaks=is_rank_zero(),
+        first=is_rank_zero(),
         overwrite=settings.overwrite,
     )
     with kept(state.kept), tracked(trackers_of(loggers), described):

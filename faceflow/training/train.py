@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
+from faceflow.config.job_transfer import packed_job
 from faceflow.config.located import located, located_file
 from faceflow.config.reuse import runs_in_parts
 from faceflow.config.running_job import overridden
@@ -34,9 +35,11 @@ from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
 from faceflow.storage.urls import is_url
 from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
+from faceflow.training.companions import companions
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
 from faceflow.training.mirroring import bring_back, run_mirror
 from faceflow.training.monitor import default_monitor
+from faceflow.training.rank import settle_rank
 from faceflow.training.run import RunSettings, prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
 from faceflow.training.setting_checks import check_values
@@ -72,8 +75,14 @@ def train(config: DictConfig) -> TrainResult:
     Raises:
         ConfigError, DataError, CheckpointError: settings, data or files that cannot be used.
     """
-    started = time.time()
+    settle_rank(config.trainer)
     silence_advice()
+    with companions(lambda: packed_job(config)):
+        return _train(config)
+
+
+def _train(config: DictConfig) -> TrainResult:
+    started = time.time()
     config = _with_start(config)
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})

@@ -112,3 +112,14 @@ def test_streams_of_one_seed_differ() -> None:
     labeled, unlabeled = (list(EpochSampler(50, shuffle=True, seed=seed)) for seed in ((0,), (0, 1)))
     assert labeled == epoch(0)
     assert [row for row, _ in labeled] != [row for row, _ in unlabeled]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_without_padding_processes_make_the_steps_of_one_process(processes: int) -> None:
+    batch = 12 // processes
+    samplers = [
+        EpochSampler(47, shuffle=True, seed=0, rank=rank, world_size=processes, pad=False) for rank in range(processes)
+    ]
+    assert {len(sampler) // batch for sampler in samplers} == {3}  # 47 // 12; padded to 48 it would be 4
+    together = [draw for step in zip(*samplers, strict=True) for draw in step]
+    assert together == epoch(0, rows=47)[: len(together)]

@@ -11,7 +11,7 @@ from faceflow.training.fit import RunState
 
 
 def state_of(folder: Path, **changes: Any) -> RunState:
-    values: dict[str, Any] = {"resume": None, "fold": False, "speaks": True, "overwrite": False}
+    values: dict[str, Any] = {"resume": None, "fold": False, "first": True, "overwrite": False}
     return RunState(folder, **(values | changes))
 
 
@@ -51,4 +51,4 @@ def test_a_trained_network_can_be_tested_alone_and_results_are_all(tmp_path: Pat
 
 def test_a_fold_goes_on_in_the_folder_of_all_and_further_processes_say_nothing(tmp_path: Path) -> None:
     assert f"hydra.run.dir={tmp_path}" in state_of(tmp_path / "fold1", fold=True).trained()
-    assert state_of(tmp_path, speaks=False).kept() == ""
+    assert state_of(tmp_path, first=False).kept() == ""

@@ -1,0 +1,141 @@
+"""Leases: several processes, also of several machines on one file system, divide work without talking to each other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faceflow.errors import DataError
+
+RENEW_S = 15.0
+STALE_S = 120.0  # without a renewal: its machine is gone
+_NAME = re.compile(r"\.lease\.(\d+)")
+
+
+class Lease:
+    """The right to work on what lies in a folder, renewed while its process lives; `lost` where another one has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lost = path, False
+        self._ended = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, daemon=True)
+        self._renewal.start()
+
+    def end(self) -> None:
+        """Let others work there."""
+        self._ended.set()
+        self._renewal.join()
+        leases = [path for path, _ in _leases(self.path.parent)]
+        if leases[-1:] == [self.path]:  # else another process took it over
+            for path in leases:
+                path.unlink(missing_ok=True)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW_S):
+            with contextlib.suppress(OSError):
+                self.lost = _leases(self.path.parent)[-1][0] != self.path
+                os.utime(self.path)
+
+
+@contextlib.contextmanager
+def leased(folder: Path) -> Iterator[Lease | None]:
+    """Hold the lease on a folder while the block runs; None where another process that works holds it.
+
+    A lease is a file that is created where there was none, which file systems do for one process alone. That of a
+    process which died is followed by one with the next number, so that of several who take it over one succeeds too.
+    It counts as dead when it is gone from its machine, or when another machine has not renewed it for two minutes.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    held = _take(folder)
+    try:
+        yield held
+    finally:
+        if held is not None:
+            held.end()
+
+
+def _take(folder: Path) -> Lease | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        leases = _leases(folder)
+        if leases and not _is_dead(leases[-1][0]):
+            return None
+        path = folder / f".lease.{leases[-1][1] + 1 if leases else 0}"
+        holder = {**_machine(), "process": os.getpid(), "started": _started(os.getpid())}
+        with path.open("x", encoding="utf-8") as file:
+            json.dump(holder, file)
+    except FileExistsError:
+        return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"{folder}: expected a folder that can be written, got '{reason}'; check disk and path"
+        ) from error
+    return Lease(path)
+
+
+def _leases(folder: Path) -> list[tuple[Path, int]]:
+    """Files of leases with their numbers, the one that counts last."""
+    found = ((path, _NAME.fullmatch(path.name)) for path in folder.glob(".lease.*"))
+    return sorted(((path, int(match[1])) for path, match in found if match), key=lambda each: each[1])
+
+
+def _is_dead(path: Path) -> bool:
+    try:
+        holder: Any = json.loads(path.read_text("utf-8"))
+        if all(holder.get(key) == value for key, value in _machine().items()):
+            return bool(_started(holder["process"]) != holder["started"])
+    except FileNotFoundError:  # its process has just ended it: whoever finds none takes the first number
+        return False
+    except (OSError, ValueError, AttributeError, KeyError):  # it is being written, or its process died while it was
+        pass
+    return _age(path) > STALE_S
+
+
+def _age(path: Path) -> float:
+    """Seconds since a lease was renewed, by the clock of the file system: those of two machines may differ."""
+    probe = path.with_name(f".now.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except OSError:
+        return 0.0
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _machine() -> dict[str, str]:
+    """What says that the processes of two numbers are the same kind of number: machine, its start, and container."""
+    facts = {"host": socket.gethostname(), "boot": "", "numbers": ""}
+    with contextlib.suppress(OSError):
+        facts["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+        facts["numbers"] = str(Path("/proc/self/ns/pid").readlink())
+    return facts
+
+
+def _started(process: int) -> str | None:
+    """When a process of this machine was started, as its number may be given again; None where there is none."""
+    if sys.platform == "linux":
+        try:
+            state, *fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if state in "ZX" else fields[18]
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass
+    return "running"

@@ -1,0 +1,22 @@
+"""Batch statistics over all processes of a run."""
+
+from __future__ import annotations
+
+from lightning.pytorch.plugins.layer_sync import LayerSync
+from timm.layers import convert_sync_batchnorm
+from torch import nn
+
+
+class SyncedBatchNorm(LayerSync):
+    """Makes every BatchNorm take its statistics over the rows of all processes.
+
+    Lightning's own plugin turns timm's layers, which hold an activation, into ones without it.
+    """
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Replace the layers, which keep their weights and names."""
+        return convert_sync_batchnorm(model)  # type: ignore[no-any-return]
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Leave them: they evaluate as before."""
+        return model

@@ -1,0 +1,198 @@
+"""The other processes of a run: this machine's are started here, and those that die end the run in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+from faceflow.errors import FaceFlowError
+from faceflow.interruption import await_sigterm
+from faceflow.training.rank import is_rank_zero
+
+LOST = 2  # exit code
+_POLL_S = 0.5
+_PATIENCE_S = 10.0  # that the other processes have to notice by themselves, as gloo does at once
+_SAME_S = 3.0  # in which all processes meet the same mistake
+_END_S = 20.0  # that they have to end after SIGTERM
+_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+_LOST = re.compile(r"gloo|nccl|connection (?:closed|reset)|broken pipe|socket|process ?group", re.IGNORECASE)
+
+_current: Companions | None = None
+
+
+class Companions:
+    """Processes that train beside this one: those that it started, or the one that started it.
+
+    Lightning's own launcher repeats the command line, which of a job of a sweep is the sweep, and kills all without a
+    word when one dies.
+
+    Args:
+        job: packs the config of this job, see `faceflow.config.job_transfer`.
+        first: process that started this one, if any.
+    """
+
+    def __init__(self, job: Callable[[], bytes], *, first: int | None = None) -> None:
+        self.job, self.first = job, first
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.told: Callable[[], str] = str
+        self.ending = threading.Event()
+
+    def start(self, trainer: L.Trainer) -> None:
+        """Start the others of this machine, unless a launcher did (torchrun, Slurm) or an earlier fold of this run."""
+        environment = getattr(trainer.strategy, "cluster_environment", None)
+        if (
+            not isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher)
+            or type(environment) is not LightningEnvironment
+            or environment.creates_processes_externally
+        ):
+            return
+        places = {
+            "MASTER_ADDR": environment.main_address,
+            "MASTER_PORT": str(environment.main_port),
+            "NODE_RANK": str(environment.node_rank()),
+            "WORLD_SIZE": str(trainer.num_devices * trainer.num_nodes),
+        }
+        os.environ |= {**places, "LOCAL_RANK": "0"}  # by which Lightning sees that all are started
+        job = self.job()
+        for rank in range(1, trainer.num_devices):
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from faceflow.training.follower import main; main()", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                env={**os.environ, "LOCAL_RANK": str(rank), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # a dead one is seen below
+                pipe.write(job)
+            self.started.append(process)
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self) -> None:
+        """End this process where another one is gone and it does not notice, as in the midst of its test."""
+        while not self.ending.wait(_POLL_S):
+            if not self._lost():
+                continue
+            if not self.ending.wait(_PATIENCE_S):
+                if kept := self.told():
+                    sys.stderr.write(f"ERROR ProcessError: {self.explained()}; {kept}\n")
+                    sys.stderr.flush()
+                for process in self.started:
+                    process.kill()
+                os._exit(LOST)
+
+    def end(self) -> None:
+        """Wait for the processes that this one started, which end by themselves with a run that ended well."""
+        self.ending.set()
+        if not self.started:
+            return
+        if sys.exc_info()[0] is not None:
+            for process in self.started:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+        deadline = time.monotonic() + _END_S
+        for process in self.started:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:  # it waits for others in a step
+                process.kill()
+                process.wait()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for variable in _VARIABLES:
+            os.environ.pop(variable, None)
+
+    def explained(self) -> str:
+        """Say which process was lost."""
+        expected = "trainer.devices: expected processes that all live"
+        if self._orphaned():
+            return f"{expected}, got a first one that died (pid {self.first})"
+        for rank, process in enumerate(self.started, 1):
+            if code := process.poll():
+                how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+                memory = "; most likely there was not enough memory" if code == -signal.SIGKILL else ""
+                return f"{expected}, got one that {how} (process {rank}, pid {process.pid}){memory}"
+        return f"{expected}, got one that no longer answers"
+
+    def _orphaned(self) -> bool:
+        return self.first is not None and os.getppid() != self.first
+
+    def _lost(self) -> bool:
+        return self._orphaned() or any(process.poll() for process in self.started)
+
+
+def launched_here(devices: object, nodes: object) -> list[LightningEnvironment]:
+    """Plugin of a trainer whose processes this one starts, where Slurm started a single task for several devices.
+
+    So jobs of a sweep have several GPUs of a machine: submitit would start the job itself once per task.
+    """
+    alone = SLURMEnvironment.detect() and os.environ.get("SLURM_NTASKS", "1") == "1"
+    return [LightningEnvironment()] if alone and devices != 1 and nodes == 1 else []
+
+
+@contextlib.contextmanager
+def companions(job: Callable[[], bytes]) -> Iterator[None]:
+    """Start other processes by `job` where the block trains with several, and end them with it."""
+    global _current
+    if _current is None:  # else another process started this one
+        _current = Companions(job)
+    try:
+        yield
+    except FaceFlowError:
+        if not is_rank_zero():  # most likely the first one has met it too: it says so, and this one is ended
+            time.sleep(_SAME_S)
+        raise
+    finally:
+        ending, _current = _current, None
+        ending.end()
+
+
+def follow(first: int) -> None:
+    """Make this a process that `first` started, and end it where that one is gone."""
+    global _current
+    _current = Companions(bytes, first=first)
+    threading.Thread(target=_current.watch, daemon=True).start()
+
+
+def start_companions(trainer: L.Trainer, told: Callable[[], str]) -> None:
+    """Start the other processes of a training; `told` says what is kept where one of them dies."""
+    if _current is not None:
+        _current.told = told
+        _current.start(trainer)
+
+
+def explain_lost_process(error: BaseException) -> str | None:
+    """Say in one line which process of the run was lost; None where an error is about another thing.
+
+    Raises:
+        Terminated: it ended with the whole run.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()) or not _of_processes(error):
+        return None
+    await_sigterm()
+    here = _current or Companions(bytes)
+    deadline = time.monotonic() + 2 * _POLL_S  # the connection ends before the process does
+    while not here._lost() and time.monotonic() < deadline:
+        time.sleep(_POLL_S / 5)
+    return here.explained()
+
+
+def _of_processes(error: BaseException) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, torch.distributed.DistError):
+            return True
+        if isinstance(link, RuntimeError) and _LOST.search(str(link)):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
