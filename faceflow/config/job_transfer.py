@@ -26,4 +26,5 @@ def unpacked_job(content: bytes) -> DictConfig:
 
 def _untyped(config: Any) -> DictConfig:
     """The same values and interpolations; in a job of submitit, types of the launcher's plugin cannot be pickled."""
-    return OmegaConf.create(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    return DictConfig(plain)
