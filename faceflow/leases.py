@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +125,7 @@ def _machine() -> dict[str, str]:
 
 def _started(process: int) -> str | None:
     """When a process of this machine was started, as its number may be given again; None where there is none."""
-    if sys.platform == "linux":
+    if Path("/proc/self/stat").exists():
         try:
             state, *fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
         except OSError:

@@ -22,7 +22,7 @@ class CroppedFaces:
 
     Attributes:
         folder: of all results.
-        finished: False where other machines still crop their share (`shard`).
+        finished: False where other machines still crop their part (`shared`, `shard`).
         crops: the crops.
         rows: crops.csv, a row for every frame and face; None before all is finished.
         labels: labels.csv of a data set or of `labels`, ready for `faceflow.train`; None without one.
@@ -56,6 +56,7 @@ def crop(
     detector: str | None = None,
     folds: int | str | None = None,
     workers: int | None = None,
+    shared: bool | None = None,
     config_dir: str | Path | None = None,
 ) -> CroppedFaces:
     """Cut aligned faces out of videos and pictures, as `faceflow-crop` does.
@@ -86,6 +87,7 @@ def crop(
         folds: "published", or a number of folds to split the persons of a data set into.
         workers: processes, each of which takes a video at a time. They import the program that calls this: one that
             is a script needs `if __name__ == "__main__":`.
+        shared: whether other calls and commands with these settings, on this machine or others, crop into `output` too.
         config_dir: folder with configs of your own, as `--config-dir`.
 
     Raises:
@@ -109,6 +111,7 @@ def crop(
         "detector": detector,
         "folds": folds,
         "workers": workers,
+        "shared": shared,
     }
 
     def task(config: DictConfig) -> CroppedFaces:

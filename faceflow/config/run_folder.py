@@ -94,7 +94,8 @@ def enter_folder(config: DictConfig) -> None:
         name, timed = str(config.hydra.run.dir), is_timed(config.hydra.run)
         check_name(name, key=KEY)
         follows = other_rank(config.get("trainer") or {}) != 0
-        if follows:  # what it has to say the first one says, but for errors
+        if follows and not OmegaConf.is_missing(config.hydra, "job_logging"):
+            # What it has to say the first one says, but for errors.
             _set(config.hydra.job_logging.root, handlers=["console"], level="ERROR")
         if follows and not timed:
             _set(config.hydra, output_subdir=None)

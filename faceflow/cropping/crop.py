@@ -81,14 +81,14 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
-    share = cfg["share"]
+    shared = cfg["shared"]
     with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
         frames = FrameRange(**cfg["frames"])
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
         shard = Shard(**cfg["shard"])
         check_whole(sheet, key="sheet", lowest=0)
-        check_boolean(share, key="share")
+        check_boolean(shared, key="shared")
         check_boolean(cfg["pack"], key="pack")
         if cfg["pack"]:
             check_packing(cfg["shard_mb"])
@@ -104,17 +104,17 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
             settings = dataclasses.replace(settings, policy="all")
         detector = instantiate(cfg["detector"], key="detector")
         with contextlib.ExitStack() as claims:
-            if not share:
+            if not shared:
                 part = output if shard.count == 1 else output / f"shard_{shard.index}_of_{shard.count}"
                 claims.enter_context(claimed(part, key="output", folder=shard.count == 1))
             store_recipe(output, settings, detector)
             unfinished = CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
             if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
                 return unfinished
-            if share and not claims.enter_context(claimed_if_free(output)):
+            if shared and not claims.enter_context(claimed_if_free(output)):
                 log.info("Another job writes the tables of all clips")
                 return unfinished
-            join_clips(clips, output, alone=not share and shard.count == 1)
+            join_clips(clips, output, alone=not shared and shard.count == 1)
             counts, failures, crops = _summarize(output, clips)
             print_tables(summary_table(counts))
             if found.passed_over:

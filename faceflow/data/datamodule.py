@@ -105,7 +105,10 @@ class AUDataModule(L.LightningDataModule):
         dataset = evaluation_dataset(
             self.tables["val"], self.aus, self.points, self.pipelines[EVAL], inputs, self._decoded("val")
         )
-        sampler = EpochSampler(len(dataset), shuffle=False, seed=self.seed, **self._place())
+        place = self._place()
+        sampler = EpochSampler(
+            len(dataset), shuffle=False, seed=self.seed, rank=place["rank"], world_size=place["world_size"]
+        )
         size = self.batch_sizes["labeled"]
         return self._loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
 
@@ -165,7 +168,10 @@ class AUDataModule(L.LightningDataModule):
         seed = (self.seed,) if stream == "labeled" else (self.seed, 1)
         # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
         drop_last = (len(dataset) if draws is None else draws) >= together
-        sampler = EpochSampler(len(dataset), shuffle=True, seed=seed, draws=draws, pad=not drop_last, **place)
+        rank, world = place["rank"], place["world_size"]
+        sampler = EpochSampler(
+            len(dataset), shuffle=True, seed=seed, draws=draws, rank=rank, world_size=world, pad=not drop_last
+        )
         sampler.set_epoch(self.first_epoch)
         return self._loader(dataset, sampler, batch_size=size, workers=self._workers(stream), drop_last=drop_last)
 

@@ -26,7 +26,7 @@ from faceflow.inference.predictor import Predictor
 from faceflow.inference.predictor_settings import MEDIAN, NONE, RUNNING, PredictorSettings
 from faceflow.inference.render import shown
 from faceflow.inference.run_results import NOTHING_KEPT, Results
-from faceflow.inference.shared import SharedCorpus, check_share, finished_earlier
+from faceflow.inference.shared import SharedCorpus, check_shared, finished_earlier
 from faceflow.inference.subject_calibration import RUNNING_FRAMES
 from faceflow.inference.written_files import WrittenFiles, choose_files
 from faceflow.interruption import kept, stop_on_interrupt
@@ -49,12 +49,12 @@ def infer(cfg: Mapping[str, Any]) -> None:
             result that cannot be written.
         KeyboardInterrupt: interrupted; what was predicted is written under another name.
     """
-    source, overwrite, share = cfg["source"], cfg["overwrite"], cfg["share"]
+    source, overwrite, shared = cfg["source"], cfg["overwrite"], cfg["shared"]
     settings = {key: value for key, value in cfg.items() if key not in ("task", "paths", "storage")}
     cfg = local_values(cfg, "onnx", "calibrate")
-    check_boolean(share, key="share")
-    if share:
-        check_share(str(cfg["output"]), render=cfg["render"], plot=cfg["plot"], overwrite=overwrite)
+    check_boolean(shared, key="shared")
+    if shared:
+        check_shared(str(cfg["output"]), render=cfg["render"], plot=cfg["plot"], overwrite=overwrite)
         if finished_earlier(str(cfg["output"]), settings):
             log.info("All recordings are finished: %s", cfg["output"])
             return
@@ -78,7 +78,7 @@ def infer(cfg: Mapping[str, Any]) -> None:
         found = search_sources(local, predictor.settings.frames, skip=[*files.all.values()], copies=copies)
         sources = found.sources
         files.check_sources(sources)
-        if share:
+        if shared:
             _infer_shared(cfg, predictor, found, files, settings)
             return
         if sources[0].live and not isinstance(source, int):

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 _SUFFIXES = (".csv", ".jsonl")  # tables whose parts are one after another in a file
-_OWN = ("output", "share", "provider", "detectors", "batch_size", "threads")  # settings in which jobs may differ
+_OWN = ("output", "shared", "provider", "detectors", "batch_size", "threads")  # settings in which jobs may differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class SharedCorpus:
         """
         sources = self.found.sources
         if sources[0].live:
-            raise ConfigError("share: expected files, which jobs can divide, got a camera or stream; drop share")
+            raise ConfigError("shared: expected files, which jobs can divide, got a camera or stream; drop shared")
         self._check_settings()
         with progress_bar("Predicting", sum(source.count for source in sources), unit="frames") as bar:
             for source in sources:
@@ -111,7 +111,7 @@ class SharedCorpus:
 
     def _predict(self, source: Source, stop: threading.Event, advance: Callable[[int], None]) -> None:
         part = self._part(source)
-        assert part.table is not None, "check_share() refuses stdout"
+        assert part.table is not None, "check_shared() refuses stdout"
         if part.table.exists() or self._joined():
             return
         with leased(part.table.parent) as lease:
@@ -167,11 +167,11 @@ class _StoppedError(Exception):
 
 def parts_folder(files: WrittenFiles) -> Path:
     """Folder of the parts of a table."""
-    assert files.table is not None, "check_share() refuses stdout"
+    assert files.table is not None, "check_shared() refuses stdout"
     return files.table.with_name(f"{files.table.name}.parts")
 
 
-def check_share(output: str, *, render: object, plot: object, overwrite: object) -> None:
+def check_shared(output: str, *, render: object, plot: object, overwrite: object) -> None:
     """Check that several jobs can write a result together.
 
     Raises:
@@ -179,13 +179,13 @@ def check_share(output: str, *, render: object, plot: object, overwrite: object)
     """
     if Path(output).suffix.lower() not in _SUFFIXES:
         suffixes = " or ".join(_SUFFIXES)
-        raise ConfigError(f"output: expected a file that ends in {suffixes} with share=true, got '{output}'")
+        raise ConfigError(f"output: expected a file that ends in {suffixes} with shared=true, got '{output}'")
     for key, value in (("render", render), ("plot", plot)):
         if value is not None:
-            raise ConfigError(f"{key}: expected none with share=true, got '{value}'; leave it out")
+            raise ConfigError(f"{key}: expected none with shared=true, got '{value}'; leave it out")
     if overwrite:
         raise ConfigError(
-            "overwrite: expected false with share=true, as the next job would replace what this one wrote, got true; "
+            "overwrite: expected false with shared=true, as the next job would replace what this one wrote, got true; "
             "remove the earlier results"
         )
 

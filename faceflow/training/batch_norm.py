@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightning.pytorch.plugins.layer_sync import LayerSync
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 
@@ -15,7 +15,7 @@ class SyncedBatchNorm(LayerSync):
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Replace the layers, which keep their weights and names."""
-        return convert_sync_batchnorm(model)  # type: ignore[no-any-return]
+        return convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Leave them: they evaluate as before."""

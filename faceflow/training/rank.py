@@ -16,7 +16,7 @@ def settle_rank(trainer: Mapping[str, Any]) -> None:
     Lightning goes by the number that a launcher gave, which Slurm gives to tasks with a run each as well, and sees the
     number of a machine only when it has built the trainer.
     """
-    rank_zero_only.rank = other_rank(trainer)
+    rank_zero_only.rank = other_rank(trainer)  # type: ignore[attr-defined]
 
 
 def is_rank_zero() -> bool:

@@ -166,7 +166,8 @@ def train_run(
         None in all processes but the first.
     """
     context, settings, data = run.context, run.settings, run.data
-    remove_leftovers(context.output, older_than_s=0)  # of an earlier start in this folder that was killed
+    if is_rank_zero():
+        remove_leftovers(context.output, older_than_s=0)  # of an earlier start in this folder that was killed
     L.seed_everything(context.seed, workers=True, verbose=False)
     module = build_module(
         settings.module,

@@ -178,8 +178,9 @@ def show_data(data: RunData, transforms: Mapping[str, Any], *, folder: Path, loo
         folder: where files go.
         look: what is asked for instead of training; None where training follows.
     """
-    if is_rank_zero():
-        print_tables(*data.tables(), saved_to=folder / DATA if look else None)
+    if not is_rank_zero():
+        return
+    print_tables(*data.tables(), saved_to=folder / DATA if look else None)
     if look and look.faces:
         picture = preview_faces(data.streams["train"], transforms, faces=look.faces, folder=folder)
         print_lines(f"Picture: {picture}")

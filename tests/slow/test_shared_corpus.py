@@ -54,7 +54,7 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
 
 def test_two_jobs_crop_each_video_once(corpus: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     output = tmp_path / "out"
-    jobs = [crop(corpus, output, "share=true") for _ in range(2)]
+    jobs = [crop(corpus, output, "shared=true") for _ in range(2)]
     owners: dict[str, set[int]] = {}
     while any(job.poll() is None for job in jobs):
         for lease in output.glob(".progress/*/.lease.*"):
@@ -74,14 +74,14 @@ def test_two_jobs_crop_each_video_once(corpus: Path, whole: dict[str, bytes], tm
 
 def test_the_video_of_a_killed_job_is_taken_over(corpus: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     output = tmp_path / "out"
-    killed = crop(corpus, output, "share=true")
+    killed = crop(corpus, output, "shared=true")
     while not list(output.glob(".progress/*/.lease.*")):
         assert killed.poll() is None
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert list(output.glob(".progress/*/.lease.*"))
-    ended(crop(corpus, output, "share=true"))
+    ended(crop(corpus, output, "shared=true"))
     assert tree(output) == whole
 
 
@@ -94,13 +94,13 @@ def test_jobs_predict_each_video_once_into_the_table_of_one_job(corpus: Path, tm
     model = write_model(tmp_path / "model.onnx", intensity_contract(image_size=32))
     ended(infer(corpus, tmp_path / "one/aus.csv", model))
     output = tmp_path / "two/aus.csv"
-    killed = infer(corpus, output, model, "share=true")
+    killed = infer(corpus, output, model, "shared=true")
     while not list(output.parent.glob("*.parts/*/.lease.*")):
         assert killed.poll() is None
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    jobs = [infer(corpus, output, model, "share=true") for _ in range(2)]
+    jobs = [infer(corpus, output, model, "shared=true") for _ in range(2)]
     for job in jobs:
         ended(job)
     one, two = (tree(output.parent) for output in (tmp_path / "one/aus.csv", output))
@@ -108,18 +108,18 @@ def test_jobs_predict_each_video_once_into_the_table_of_one_job(corpus: Path, tm
     for name in ("aus.csv", "aus_events.csv"):
         assert two[name] == one[name], name
     assert json.loads(two["aus.json"])["rows"] == json.loads(one["aus.json"])["rows"]
-    assert "All recordings are finished" in ended(infer(corpus, output, model, "share=true"))  # a task that is late
-    another = infer(corpus, output, model, "share=true", "smooth=1")
+    assert "All recordings are finished" in ended(infer(corpus, output, model, "shared=true"))  # a task that is late
+    another = infer(corpus, output, model, "shared=true", "smooth=1")
     assert "expected a new file" in another.communicate(timeout=120)[1]
 
 
 def test_two_settings_are_never_mixed(corpus: Path, tmp_path: Path) -> None:
     model = write_model(tmp_path / "model.onnx", intensity_contract(image_size=32))
-    killed = infer(corpus, tmp_path / "aus.csv", model, "share=true")
+    killed = infer(corpus, tmp_path / "aus.csv", model, "shared=true")
     while not list(tmp_path.glob("aus.csv.parts/*/.lease.*")):
         time.sleep(0.02)
     killed.send_signal(signal.SIGTERM)
     stderr = killed.communicate(timeout=120)[1]
     assert f"finished recordings are kept in {tmp_path}/aus.csv.parts; start the same command again" in stderr
-    another = infer(corpus, tmp_path / "aus.csv", model, "share=true", "smooth=1")
+    another = infer(corpus, tmp_path / "aus.csv", model, "shared=true", "smooth=1")
     assert "ConfigError: smooth: expected 0 as for the predictions in" in another.communicate(timeout=120)[1]

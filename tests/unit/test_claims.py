@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from faceflow.errors import ConfigError, DataError
-from faceflow.files import LOCK, claim, claimed, new_folder
+from faceflow.files import LOCK, claim, claimed, claimed_if_free, died_in, new_folder
 from tests.helpers.claims import ROOT, claimed_elsewhere, contents, start_claim
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
@@ -94,3 +95,34 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"file/run: expected a folder that can be written, got 'Not a directory'; "):
         claim(tmp_path / "file/run", key="output", folder=True)
+
+
+@posix
+def test_of_those_who_ask_whether_the_holder_died_one_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_over: list[TextIO] = []
+    monkeypatch.setattr("faceflow.files._taken_over", taken_over)
+    run = tmp_path / "run"
+    assert not died_in(run)
+    with claimed_elsewhere(run, folder=True):
+        assert not died_in(run)
+        assert not died_in(run / "fold1")
+    assert not died_in(run)  # it ended in order
+    run.mkdir(exist_ok=True)
+    (run / LOCK).write_text("process 1 on somewhere", "utf-8")
+    assert died_in(run)
+    ask = "import sys; from pathlib import Path; from faceflow.files import died_in; print(died_in(Path(sys.argv[1])))"
+    again = subprocess.run([sys.executable, "-c", ask, str(run)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert again.stdout == "False\n"
+    taken_over[0].close()
+
+
+@posix
+def test_a_claim_is_taken_if_it_is_free(tmp_path: Path) -> None:
+    with claimed_elsewhere(tmp_path / "a", folder=True), claimed_if_free(tmp_path / "a") as free:
+        assert not free
+    with claimed_if_free(tmp_path / "b") as free:
+        assert free
+        assert (tmp_path / "b" / LOCK).exists()
+    assert not (tmp_path / "b").exists()
