@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
-from faceflow.packs.pack import CONTENTS, WHOLE, picture_in_pack
+from faceflow.packs.pack import CONTENTS, WHOLE, look_up, picture_in_pack
 from faceflow.progress import progress_bar
 
 T = TypeVar("T")
@@ -152,8 +152,9 @@ def fault_of(file: IO[bytes]) -> str | None:
 
 def find_faults(paths: Sequence[str | Path]) -> dict[int, str]:
     """Check many image files; returns the fault of each broken one by its position in `paths`."""
-    faults = _of_each(paths, find_fault, "Checking images")
-    return {position: fault for position, fault in enumerate(faults) if fault}
+    places = np.flatnonzero(~look_up(paths)[0]).tolist()
+    faults = _of_each([paths[place] for place in places], find_fault, "Checking images")
+    return {place: fault for place, fault in zip(places, faults, strict=True) if fault}
 
 
 def hash_contents(paths: Sequence[str | Path]) -> NDArray[np.int64]:
@@ -164,7 +165,10 @@ def hash_contents(paths: Sequence[str | Path]) -> NDArray[np.int64]:
     Raises:
         DataError: a file that cannot be read.
     """
-    return np.asarray(_of_each(paths, hash_content, "Comparing images"), np.int64)
+    known, hashes = look_up(paths)
+    places = np.flatnonzero(~known)
+    hashes[places] = _of_each([paths[place] for place in places.tolist()], hash_content, "Comparing images")
+    return hashes
 
 
 def hash_content(path: str | Path) -> int:

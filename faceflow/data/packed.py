@@ -14,7 +14,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.images import hash_of
 from faceflow.packs.layout import inside, pack_folder
 from faceflow.packs.pack import CONTENTS, SHARDS, Pack, forget_opened, has_picture, opened
-from faceflow.packs.rows import read_rows
+from faceflow.packs.rows import check_files, read_rows
 from faceflow.tables.reading import read_table
 from faceflow.tables.table import Table
 
@@ -24,10 +24,10 @@ _COMPARED = 8  # pictures of each shard: it was copied whole, or it was not
 
 
 def table_of(path: Path, *, key: str) -> Table:
-    """Read a table, or the one that was packed; the pictures of a packed set are compared with its index at places.
+    """Read a table, or the one that was packed.
 
     Raises:
-        DataError: see `read_table` and `read_rows`, or a packed set with other pictures than it was written with.
+        DataError: see `read_table`, `read_rows` and `checked`.
     """
     folder = pack_folder(path)
     if folder is None:
@@ -38,6 +38,19 @@ def table_of(path: Path, *, key: str) -> Table:
     _compare(pack)
     _warn_of_changes(pack)
     return table
+
+
+def checked(folder: Path) -> Pack:
+    """Open a packed set as it is now, and check its files; some pictures of each shard are held against the index.
+
+    Raises:
+        DataError: names the file that is missing, damaged, or of another packed set.
+    """
+    forget_opened()
+    pack = opened(str(folder))
+    check_files(pack)
+    _compare(pack)
+    return pack
 
 
 def pictures_of(path: Path, images: Path | None) -> Path | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.data.labels import LabelFile
-from faceflow.data.packed import is_there
+from faceflow.data.packed import checked, is_there
 from faceflow.data.subject_ids import normal_id
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.packs.layout import pack_folder
@@ -100,7 +100,9 @@ def has_subjects(file: LabelFile, rows: Rows) -> bool:
 
 def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     """Absolute path of the image of every row; `images` is a folder, or the `pack.json` of a packed set."""
-    if not images.is_dir() and pack_folder(images) is None:
+    if packed := pack_folder(images):
+        checked(packed)
+    elif not images.is_dir():
         raise DataError(f"{key}.images: expected a folder, got '{images}'; check the path")
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep

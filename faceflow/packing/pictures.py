@@ -57,8 +57,8 @@ class PackedFeatures:
                 f"{features_beside(path.parent)}: expected features of '{path}', got those of another picture; crop "
                 "again to another output"
             )
-        content: bytes = record.tobytes()
-        return content[self._records.dtype["crop"].itemsize :]
+        row: bytes = record.tobytes()
+        return row[self._records.dtype["crop"].itemsize :]
 
     def _open(self, folder: Path) -> None:
         path = features_beside(folder)

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as arrow
 from numpy.typing import NDArray
 
-from faceflow.faces.feature_file import RECORD
 from faceflow.files import whole_file
 from faceflow.packs.layout import COLUMNS, FORMAT, MARK, name_hash
 from faceflow.packs.pack import FEATURE_STARTS
@@ -17,14 +16,7 @@ from faceflow.packs.pack import FEATURE_STARTS
 _BATCH_BYTES = 8 * 2**20
 _BATCH_ROWS = 4096
 _LINE, _NAME, _CONTENT, _WHOLE, _IMAGE, _FEATURES = range(len(COLUMNS))
-_TYPES = (
-    arrow.int64(),
-    arrow.string(),
-    arrow.int64(),
-    arrow.bool_(),
-    arrow.binary(),
-    arrow.binary(np.dtype(RECORD).itemsize),
-)
+_TYPES = (arrow.int64(), arrow.string(), arrow.int64(), arrow.bool_(), arrow.binary(), arrow.binary())
 
 Row = tuple[Sequence[str], tuple[object, ...]]
 
@@ -107,15 +99,17 @@ def index_shard(path: Path, number: int) -> tuple[int, NDArray[np.int64]]:
 def _index_batch(columns: Sequence[arrow.Array], origin: int, number: int) -> NDArray[np.int64]:
     images, features = columns[_IMAGE], columns[_FEATURES]
     has_image = images.is_valid().to_numpy(zero_copy_only=False)
-    has_features = features.is_valid().to_numpy(zero_copy_only=False)
-    _, ends, data = images.buffers()
-    bounds = np.frombuffer(ends, np.int32, len(images) + 1).astype(np.int64)
-    starts = (data.address - origin if data else 0) + bounds[:-1]
-    record = np.dtype(RECORD).itemsize
-    first = features.buffers()[1].address - origin if has_features.any() else 0
-    known = np.where(has_features, first + record * np.arange(len(images)), -1)
+    starts, sizes = _places(images, origin)
+    feature_starts = np.where(features.is_valid().to_numpy(zero_copy_only=False), _places(features, origin)[0], -1)
     names = np.array([name_hash(name) for name in columns[_NAME].to_pylist()], np.int64)
     content = columns[_CONTENT].fill_null(0).to_numpy()
     whole = columns[_WHOLE].to_numpy(zero_copy_only=False).astype(np.int64)
     shard = np.full(len(images), number)
-    return np.stack([names, content, shard, starts, np.diff(bounds), known, whole])[:, has_image]
+    return np.stack([names, content, shard, starts, sizes, feature_starts, whole])[:, has_image]
+
+
+def _places(cells: arrow.Array, origin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the bytes of cells start, from an address in memory on, and how many they are."""
+    _, ends, data = cells.buffers()
+    bounds = np.frombuffer(ends, np.int32, len(cells) + 1).astype(np.int64)
+    return bounds[:-1] + (data.address - origin if data else 0), np.diff(bounds)

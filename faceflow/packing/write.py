@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.feature_file import RECORD, crops_folder
 from faceflow.files import remove_leftovers, whole_file
-from faceflow.packing.pictures import PackedFeatures, read_pictures
+from faceflow.packing.pictures import PackedFeatures, Picture, read_pictures
 from faceflow.packing.shards import Row, index_shard, shard_schema, write_shard
 from faceflow.packing.source import Rows
 from faceflow.packs.layout import FORMAT, INDEX, MANIFEST, Manifest, Shard, Source, read_manifest
@@ -28,6 +28,8 @@ from faceflow.packs.rows import read_columns
 from faceflow.progress import Bar, progress_bar
 
 log = logging.getLogger(__name__)
+
+Reader = Callable[[Sequence[str]], Iterator[Picture]]
 
 RECIPE = "crops.json"
 _BEGUN = "packing.json"  # what a set that is not whole is packed from
@@ -42,7 +44,9 @@ class Packed:
     broken: int
 
 
-def write_pack(rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool) -> Packed:
+def write_pack(
+    rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool, read: Reader = read_pictures
+) -> Packed:
     """Pack rows and their pictures; what an earlier run that was stopped has written is kept.
 
     Args:
@@ -50,6 +54,7 @@ def write_pack(rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool)
         output: folder of the packed set.
         shard_bytes: of the pictures of a shard, from which on the next one begins.
         keep_broken: whether pictures that are missing or broken are packed as they are.
+        read: gives the pictures of files, each once, in their order.
 
     Raises:
         ConfigError: the folder holds something else, or a set of the same source that has changed since.
@@ -59,7 +64,7 @@ def write_pack(rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool)
         return _found(rows, output)
     owner = _begin(rows.source, output, shard_bytes)
     remove_leftovers(output, older_than_s=0)
-    shards, index = _write_shards(rows, output, owner, shard_bytes, keep_broken=keep_broken)
+    shards, index = _write_shards(rows, output, owner, shard_bytes, keep_broken=keep_broken, read=read)
     order = np.argsort(index[NAMES], kind="stable")
     index = np.ascontiguousarray(index[:, order])
     if (np.diff(index[NAMES]) == 0).any():
@@ -148,7 +153,7 @@ def _check_source(before: Source, now: Source, output: Path) -> None:
 
 
 def _write_shards(
-    rows: Rows, output: Path, owner: str, shard_bytes: int, *, keep_broken: bool
+    rows: Rows, output: Path, owner: str, shard_bytes: int, *, keep_broken: bool, read: Reader
 ) -> tuple[list[Shard], NDArray[np.int64]]:
     schema = shard_schema(rows.table.header, owner)
     shards: list[Shard] = []
@@ -163,7 +168,7 @@ def _write_shards(
                 count, part = index_shard(path, len(shards))
                 bar.advance(count)
             else:
-                remaining = remaining or _rows_from(rows, done, bar, keep_broken=keep_broken)
+                remaining = remaining or _rows_from(rows, done, bar, keep_broken=keep_broken, read=read)
                 write_shard(path, schema, remaining, limit=shard_bytes)
                 count, part = index_shard(path, len(shards))
             done += count
@@ -172,7 +177,7 @@ def _write_shards(
     return shards, np.concatenate(parts, axis=1)
 
 
-def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool) -> Iterator[Row]:
+def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Reader) -> Iterator[Row]:
     """Rows to write, from one on; a file that several rows name is packed with the first of them."""
     seen = set(rows.names[:start])
     features = PackedFeatures()
@@ -180,7 +185,7 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool) -> Iterat
     for row in range(start, len(rows.files)):
         firsts.append(rows.names[row] not in seen)
         seen.add(rows.names[row])
-    pictures = read_pictures([file for file, first in zip(rows.files[start:], firsts, strict=True) if first])
+    pictures = read([file for file, first in zip(rows.files[start:], firsts, strict=True) if first])
     for row, first in enumerate(firsts, start):
         own: tuple[object, ...] = (rows.table.lines[row], rows.names[row], None, False, None, None)
         if first:

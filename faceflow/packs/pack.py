@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,31 @@ def picture_in_pack(path: str | Path) -> tuple[Pack, int] | None:
     if place is None:
         raise FileNotFoundError(2, "No such file or directory", str(path))
     return pack, place
+
+
+def look_up(paths: Sequence[str | Path]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """What the indices of packed sets say of many pictures at once; no shard is opened.
+
+    Returns:
+        Whether each path names a whole picture of a packed set, (N,), and if so the hash of its content, (N,).
+
+    Raises:
+        DataError: see `Pack`.
+    """
+    whole, contents = np.zeros(len(paths), np.bool_), np.zeros(len(paths), np.int64)
+    rows: dict[str, list[int]] = {}
+    hashes: dict[str, list[int]] = {}
+    for row, path in enumerate(paths):
+        if found := split_path(path):
+            rows.setdefault(found[0], []).append(row)
+            hashes.setdefault(found[0], []).append(name_hash(found[1]))
+    for folder, numbers in hashes.items():
+        index, sought = opened(folder).index, np.array(numbers, np.int64)
+        if index.shape[1]:
+            places = np.searchsorted(index[NAMES], sought).clip(max=index.shape[1] - 1)
+            whole[rows[folder]] = (index[NAMES, places] == sought) & (index[WHOLE, places] == 1)
+            contents[rows[folder]] = index[CONTENTS, places]
+    return whole, contents
 
 
 def has_picture(path: str | Path) -> bool:

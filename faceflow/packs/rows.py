@@ -33,13 +33,12 @@ def read_rows(pack: Pack, *, key: str) -> Table:
         DataError: files that are missing, damaged, of another version or of another packed set.
     """
     check_installed("pyarrow", key=key, install=EXTRA)
+    check_files(pack)
     manifest = pack.manifest
-    _check_index(pack)
     width = len(manifest.header)
     columns: list[list[str]] = [[] for _ in range(width)]
     lines: list[int] = []
     for shard, path in zip(manifest.shards, pack.shards, strict=True):
-        _check_size(path, shard.bytes)
         part = read_columns(path, range(width + 1), owner=manifest.id)
         if part.num_rows != shard.rows:
             raise DataError(f"{path}: expected {shard.rows} rows, as pack.json says, got {part.num_rows}; pack again")
@@ -59,9 +58,9 @@ def read_names(pack: Pack, *, key: str) -> list[str]:
     """Names of the pictures of a packed set, each once, in the order of its rows; raises as `read_rows` does."""
     check_installed("pyarrow", key=key, install=EXTRA)
     column = len(pack.manifest.header) + COLUMNS.index(NAME)
+    check_files(pack)
     names: dict[str, None] = {}
-    for shard, path in zip(pack.manifest.shards, pack.shards, strict=True):
-        _check_size(path, shard.bytes)
+    for path in pack.shards:
         part = read_columns(path, [column], owner=pack.manifest.id)
         names.update(dict.fromkeys(part.column(0).to_pylist()))
     return list(names)
@@ -97,7 +96,12 @@ def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Tab
         raise DataError(f"{path}: expected a whole shard, got '{reason}'; copy it again, or pack again") from error
 
 
-def _check_index(pack: Pack) -> None:
+def check_files(pack: Pack) -> None:
+    """Check that the files of a packed set are there, have their sizes and agree on what there is; no shard is read.
+
+    Raises:
+        DataError: names the file.
+    """
     path, manifest = pack.folder / INDEX, pack.manifest
     if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.index:
         raise DataError(f"{path}: expected the index that pack.json was written with, got another; pack again")
@@ -107,6 +111,8 @@ def _check_index(pack: Pack) -> None:
             f"{pack.folder}: expected {manifest.rows} rows and {manifest.pictures} pictures in its shards, as "
             "pack.json says, got other numbers; pack again"
         )
+    for shard, place in zip(manifest.shards, pack.shards, strict=True):
+        _check_size(place, shard.bytes)
 
 
 def _check_size(path: Path, size: int) -> None:

@@ -87,6 +87,18 @@ def test_a_run_ends_with_the_same_numbers(settings: tuple[str, ...], both: Both,
 
 
 @pytest.mark.slow
+def test_a_table_of_its_own_labels_packed_pictures(both: Both, tmp_path: Path) -> None:
+    table = both.faces.write(both.faces.read(), "other.csv")
+    report = ("report_only=true", *SMALL, "data=csv", f"data.labels={table}")
+    folder, packed = (
+        run("train", tmp_path / name, *report, f"data.images={images}")
+        for name, images in (("folder", both.faces.folder / "crops"), ("packed", both.pack))
+    )
+    assert packed.code == 0, packed.stderr
+    assert packed.stdout == folder.stdout
+
+
+@pytest.mark.slow
 def test_a_run_is_tested_and_exported_from_either(both: Both, tmp_path: Path) -> None:
     trained = train(tmp_path / "run", *both.packed, *FEATURES)
     folder, packed = (
@@ -107,7 +119,9 @@ def test_a_run_is_tested_and_exported_from_either(both: Both, tmp_path: Path) ->
     assert sorted(tables[1].splitlines()) == sorted(tables[0].splitlines())
 
 
-@pytest.mark.parametrize("labels", ["labels.csv", "pack.json", ""])
+@pytest.mark.parametrize(
+    "labels", ["labels.csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pack.json", ""))]
+)
 def test_configs_of_data_sets_find_the_packed_ones(labels: str, both: Both, tmp_path: Path) -> None:
     report = ("report_only=true", *SMALL)
     folder = run("train", tmp_path / "folder", *report, *both.folder)
@@ -117,6 +131,7 @@ def test_configs_of_data_sets_find_the_packed_ones(labels: str, both: Both, tmp_
     assert named.stdout == folder.stdout
 
 
+@pytest.mark.slow
 def test_unlabelled_pictures_are_taken_from_a_packed_folder(both: Both, tmp_path: Path) -> None:
     pack = tmp_path / "web"
     assert run("pack", tmp_path / "out", f"images={both.faces.folder / 'crops'}", f"output={pack}").code == 0
@@ -148,6 +163,7 @@ def test_faceflow_crop_packs_what_it_cut(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in pack.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
@@ -177,6 +193,7 @@ def test_mistakes_in_packing_are_one_line(settings: tuple[str, ...], line: str, 
     assert re.search(line, outcome.error)
 
 
+@pytest.mark.slow
 def test_a_damaged_set_is_one_line_of_any_command(both: Both, tmp_path: Path) -> None:
     pack = Path(shutil.copytree(both.pack, tmp_path / "pack"))
     last = sorted(pack.glob("shard_*.arrow"))[-1]
