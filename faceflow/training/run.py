@@ -38,14 +38,8 @@ from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.storage.mirror import Mirror
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.build import (
-    BatchSettings,
-    ModuleSettings,
-    build_batches,
-    build_module,
-    build_spec,
-    build_trainer,
-)
+from faceflow.training.batches import BatchSettings, build_batches
+from faceflow.training.build import ModuleSettings, build_module, build_spec, build_trainer
 from faceflow.training.fit import RunState, best_checkpoint, fit
 from faceflow.training.monitor import check_monitor
 from faceflow.training.rank import is_rank_zero

@@ -34,7 +34,8 @@ from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
 from faceflow.storage.urls import is_url
-from faceflow.training.build import BatchSettings, ModuleSettings, build_objectives
+from faceflow.training.batches import BatchSettings
+from faceflow.training.build import ModuleSettings, build_objectives
 from faceflow.training.companions import companions
 from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_folds
 from faceflow.training.mirroring import bring_back, run_mirror

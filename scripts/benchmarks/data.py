@@ -28,7 +28,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
-from faceflow.training.build import build_pipelines
+from faceflow.training.batches import build_pipelines
 from faceflow.views import LABELED
 
 _CHECKED = 8  # rows on which both loops must give the same pixels

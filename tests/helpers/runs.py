@@ -12,7 +12,8 @@ from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
 from faceflow.data.splits import SplitConfig
 from faceflow.evaluation.intervals import Bootstrap
-from faceflow.training.build import BatchSettings, ModuleSettings
+from faceflow.training.batches import BatchSettings
+from faceflow.training.build import ModuleSettings
 from faceflow.training.run import RunSettings
 from faceflow.training.run_data import DataSettings
 

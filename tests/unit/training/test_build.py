@@ -10,7 +10,8 @@ import pytest
 from lightning.pytorch.callbacks import LearningRateMonitor
 
 from faceflow.errors import ConfigError
-from faceflow.training.build import build_objectives, build_pipelines, build_spec, build_trainer, check_trainer
+from faceflow.training.batches import build_pipelines
+from faceflow.training.build import build_objectives, build_spec, build_trainer, check_trainer
 from tests.helpers.runs import MODEL, RESIZE, TRAINER
 
 
