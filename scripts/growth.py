@@ -21,7 +21,7 @@ from typing import Any
 
 AUS = [f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)]
 FRAMES = 250  # of a person
-SIZE = 48  # pixels
+SIZE = 32  # pixels
 BATCH = 256
 TINY = (
     *("model=default", "model.backbone=test_resnet", "model.pretrained=false", f"model.image_size={SIZE}"),
@@ -58,11 +58,12 @@ def pack(folder: Path, count: int) -> dict[str, Any]:
     rows = [(*labels, name, name[:7]) for labels, name in zip(cells.tolist(), names, strict=True)]
     table = Table(path=folder, header=header, rows=rows, lines=range(2, count + 2), notes=())
     source = Source(labels="labels.csv", images="crops", sha256="", state="")
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     made = Rows(table=table, files=names, names=names, source=source)
     packed = write_pack(made, folder / "pack", shard_bytes=256 * 2**20, keep_broken=False, read=read)
     size = sum(shard.bytes for shard in packed.manifest.shards)
-    return {"seconds": time.perf_counter() - start, "mb": size / 1e6, "shards": len(packed.manifest.shards)}
+    found = {"seconds": time.perf_counter() - start, "cpu_s": time.process_time() - busy}
+    return found | {"mb": size / 1e6, "shards": len(packed.manifest.shards)}
 
 
 def read(folder: Path, count: int) -> dict[str, Any]:
@@ -73,12 +74,13 @@ def read(folder: Path, count: int) -> dict[str, Any]:
     from faceflow.data.splits import SplitConfig, check_leaks, make_splits
 
     config = compose("train", ["data=csv", f"data.labels={folder / 'pack'}", f"paths.output={folder}", *TINY])
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     tables = read_tables(plain_dict(config.data)["sources"], levels=1)
-    middle = time.perf_counter()
+    middle, done = time.perf_counter(), time.process_time()
     check_leaks(make_splits(tables, SplitConfig(**plain_dict(config.split))))
     assert sum(map(len, tables)) == count
-    return {"seconds": middle - start, "split_s": time.perf_counter() - middle}
+    split = {"split_s": time.perf_counter() - middle, "split_cpu_s": time.process_time() - done}
+    return {"seconds": middle - start, "cpu_s": done - busy} | split
 
 
 def train(folder: Path, count: int) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def memory_mb(process: int) -> float:
 
 def watched(stage: str, folder: Path, count: int) -> dict[str, Any]:
     """Run a stage in a process of its own."""
-    command = [sys.executable, __file__, "--folder", str(folder), "--rows", str(count), "--stage", stage]
+    command = [sys.executable, __file__, f"--folder={folder}", f"--rows={count}", f"--stage={stage}"]
     log = (folder / f"{stage}.log").open("w")
     start = time.perf_counter()
     series = []
@@ -163,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the packed sets and runs are written")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="default: %(default)s")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="default: all of them")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="file of the results; default: growth.json in the folder")
     options = parser.parse_args()
@@ -172,16 +175,15 @@ def main() -> None:
         print("\n" + json.dumps(result))
         return
     results: dict[str, dict[str, Any]] = {}
-    print(f"{'rows':>9}  {'stage':6} {'seconds':>9} {'ms/1000 rows':>13} {'memory MB':>10} {'growth MB':>10}")
+    print(f"{'rows':>9}  {'stage':6} {'seconds':>9} {'CPU s':>7} {'memory MB':>10} {'growth MB':>10}")
     for count in options.rows:
         folder = options.folder / str(count)
         folder.mkdir(parents=True, exist_ok=True)
-        for stage in STAGES:
+        for stage in options.stages:
             found = results.setdefault(str(count), {})[stage] = watched(stage, folder, count)
             seconds = found["seconds"]
-            shown = (
-                f"{seconds:9.1f} {1e6 * seconds / count:13.1f} {found['memory_mb']:10.0f} {found['growth_mb']:10.0f}"
-            )
+            busy = found.get("cpu_s", float("nan"))
+            shown = f"{seconds:9.1f} {busy:7.1f} {found['memory_mb']:10.0f} {found['growth_mb']:10.0f}"
             print(f"{count:9}  {stage:6} {shown}", flush=True)
     path = options.json or options.folder / "growth.json"
     path.write_text(json.dumps(results, indent=1))

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.data.features import read_features
-from faceflow.data.packed import pictures_of
 from faceflow.data.rows import crops_beside
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import DataError
 from faceflow.images import IMAGE_SUFFIXES, Image, read_image
+from faceflow.packs.layout import inside, pack_folder
 from faceflow.packs.pack import opened
 from faceflow.packs.rows import read_names
 from faceflow.views import FEATURES, IMAGES
@@ -83,9 +83,8 @@ def training_faces(
 def _pictures(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for source in sources.values():
         labels = source["labels"] or source["train"]
-        images = Path(source["images"]) if source["images"] else None
-        if packed := pictures_of(Path(labels), images):
-            yield from (str(packed / name) for name in read_names(opened(str(packed.parent)), key="data"))
+        if packed := pack_folder(source["images"] or labels):
+            yield from (str(inside(packed) / name) for name in read_names(opened(str(packed)), key="data"))
             continue
-        folder = images or crops_beside(Path(labels)) or Path(labels).parent
+        folder = Path(source["images"] or crops_beside(Path(labels)) or Path(labels).parent)
         yield from (str(path) for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
