@@ -16,7 +16,7 @@ from faceflow.storage.sources import local_sources
 from faceflow.storage.urls import below, folder_of, is_url
 
 _FILES = ("checkpoint", "onnx", "baseline", "init_weights", "model.weights", "crop")
-_OUTPUTS = ("output", "render", "plot", "events")
+_HERE = ("output", "render", "plot", "events", "root")
 _LAST, _BEST = "checkpoints/last.ckpt", "best.ckpt"
 
 
@@ -29,9 +29,9 @@ def located(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError, DataError: see `faceflow.storage.cache.Cache`.
     """
-    keys = (*_FILES, *_OUTPUTS, "storage", "data.sources", "data.unlabeled")  # what else refers to may be set later
+    keys = (*_FILES, *_HERE, "storage", "data.sources", "data.unlabeled")  # what else refers to may be set later
     given = {key: plain(OmegaConf.select(config, key)) for key in keys}
-    _check_outputs(given)
+    _check_here(given)
     values: dict[str, Any] = {
         key: _local_file(value, given["storage"], key=key) for key in _FILES if is_url(value := given[key])
     }
@@ -62,7 +62,7 @@ def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     Raises:
         ConfigError, DataError: see `located`.
     """
-    _check_outputs(values)
+    _check_here(values)
     return {
         key: _local_file(value, values.get("storage"), key=key) if key in keys and is_url(value) else value
         for key, value in values.items()
@@ -102,11 +102,12 @@ def _local_file(url: str, storage: Mapping[str, Any] | None, *, key: str) -> str
     return str(cache.file(url, key=key))
 
 
-def _check_outputs(config: Mapping[str, Any]) -> None:
-    for key in _OUTPUTS:
+def _check_here(config: Mapping[str, Any]) -> None:
+    for key in _HERE:
         if is_url(config.get(key)):
             raise ConfigError(
-                f"{key}: expected a file or folder of this machine, got '{config[key]}'; write it here, and copy it"
+                f"{key}: expected a file or folder of this machine, got '{config[key]}'; see docs/object_storage.md "
+                "for what may lie on a store"
             )
 
 

@@ -18,7 +18,9 @@ from faceflow.checks import check_boolean
 from faceflow.config.named_paths import check_name, check_named
 from faceflow.config.reuse import KEY, check_kind, check_reuse, runs_in_parts, started_again
 from faceflow.config.run_files import remove_run, remove_scores, results_in
+from faceflow.errors import ConfigError
 from faceflow.files import Claim, claim, new_folder
+from faceflow.storage.urls import is_url
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,10 @@ def enter_folder(config: DictConfig) -> None:
         check_named(config)
         name, timed = str(config.hydra.run.dir), is_timed(config.hydra.run)
         check_name(name, key=KEY)
+        if is_url(name):
+            raise ConfigError(
+                f"{KEY}: expected a folder of this machine, got '{name}'; a run is copied to a store with mirror={name}"
+            )
         follows = other_rank(config.get("trainer") or {}) != 0
         if follows and not OmegaConf.is_missing(config.hydra, "job_logging"):
             # What it has to say the first one says, but for errors.

@@ -236,10 +236,11 @@ _opened: list[Cache] = []
 
 
 def leave_caches() -> None:
-    """Let other jobs remove what this command used, and ask for all anew from here on."""
+    """Let other jobs remove what this command used; the next one asks for all anew, with the credentials of then."""
     while _opened:
         _opened.pop().index.close()
     open_cache.cache_clear()
+    open_store.cache_clear()
 
 
 def as_addresses(text: str) -> str:

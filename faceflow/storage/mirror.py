@@ -14,7 +14,6 @@ from pathlib import Path
 
 from faceflow.errors import ConfigError, StorageError
 from faceflow.progress import waiting
-from faceflow.storage.refusals import refused
 from faceflow.storage.store import MISSING, Store, StoreError, open_store
 from faceflow.storage.urls import below, check_url, scheme_of
 
@@ -177,7 +176,7 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
         there = set(store.list(url))
     except StoreError as error:
         if error.kind != MISSING:
-            raise refused(error, KEY, url) from error
+            raise _unwritable(url, error) from error
         there = set()
     results = sorted(name for name in there if name.endswith(_RESULTS))
     if results and not replaces:
@@ -189,13 +188,17 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
         probe = below(url, ".faceflow")  # that it can be written shows before hours of training
         store.write(probe, b"")
     except StoreError as error:
-        raise StorageError(
-            f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the "
-            "credentials, see docs/object_storage.md"
-        ) from error
+        raise _unwritable(url, error) from error
     with contextlib.suppress(StoreError):  # who may write may not always remove
         store.remove(probe)
     return Mirror(folder, url, store, there={name for name in there if name.endswith(".ckpt")})
+
+
+def _unwritable(url: str, error: StoreError) -> StorageError:
+    return StorageError(
+        f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the credentials, "
+        "see docs/object_storage.md"
+    )
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -212,7 +212,7 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
     try:
         for name in ("botocore", "aiobotocore"):  # which say where they found credentials
             logging.getLogger(name).setLevel(logging.WARNING)
-        return Store(fsspec.filesystem(scheme, **_options(scheme, timeout_s)), scheme)
+        return Store(fsspec.filesystem(scheme, skip_instance_cache=True, **_options(scheme, timeout_s)), scheme)
     except (ImportError, ValueError) as error:
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(f"{key}: expected an address that can be opened, got {scheme}:// ({reason})") from error
