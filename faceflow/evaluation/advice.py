@@ -19,7 +19,7 @@ _ADVICE = (
 
 def silence_advice() -> None:
     """Silence advertisements and advice of Lightning and timm in this process."""
-    for library in ("lightning.pytorch", "lightning.fabric", "timm"):
+    for library in ("lightning.pytorch", "lightning.fabric", "timm", "gcsfs"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in _ADVICE:
         warnings.filterwarnings("ignore", message=message)

@@ -208,7 +208,8 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
             "the address"
         )
     if scheme in _MODULES:
-        check_installed(_MODULES[scheme], key=key, install="faceflow[storage]")
+        module = _MODULES[scheme]
+        check_installed(module, key=key, install="gcsfs" if module == "gcsfs" else "faceflow[storage]")
     try:
         for name in ("botocore", "aiobotocore"):  # which say where they found credentials
             logging.getLogger(name).setLevel(logging.WARNING)
