@@ -99,6 +99,8 @@ def wait_for_a_picture(folder: Path) -> None:
     raise TimeoutError(folder)
 
 
+# It may come between the opening of a picture and the `with` that closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupted_writing_leaves_nothing(tmp_path: Path) -> None:
     def interrupt() -> None:
         wait_for_a_picture(tmp_path)
