@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from faceflow.errors import StorageError
+from faceflow.packs.layout import INDEX, MANIFEST, read_manifest
 from faceflow.storage.cache import Cache
 from faceflow.storage.urls import below, folder_of, is_url
 from faceflow.tables.columns import name_columns
@@ -32,9 +33,14 @@ def local_source(source: Mapping[str, Any], cache: Cache, *, key: str) -> dict[s
     tables = {name: str(source[name]) for name in _TABLES if source.get(name)}
     for name, address in tables.items():
         if is_url(address):
-            local[name] = str(cache.file(address, key=f"{key}.{name}"))
+            pack = _fetch_pack(address, cache, key=f"{key}.{name}")
+            local[name] = str(pack or cache.file(address, key=f"{key}.{name}"))
     folder = source.get("images")
+    if folder and is_url(folder) and (pack := _fetch_pack(str(folder), cache, key=f"{key}.images")):
+        return local | {"images": str(pack)}
     for name, address in tables.items():
+        if Path(local[name]).is_dir():
+            continue  # a packed set
         beside = folder or (_images_beside(address, cache, key=f"{key}.{name}") if is_url(address) else None)
         if is_url(beside):
             names = _filenames(Path(local[name]), source["columns"], key=f"{key}.{name}")
@@ -58,6 +64,8 @@ def local_faces(faces: Mapping[str, Any], cache: Cache, *, key: str) -> dict[str
     for path in paths:
         if not is_url(path):
             found.append(path)
+        elif pack := _fetch_pack(path, cache, key=f"{key}.path"):
+            found.append(str(pack))
         elif cache.is_folder(path, key=f"{key}.path"):
             found.append(str(_fetch_folder(path, cache, key=f"{key}.path")))
         else:
@@ -76,6 +84,18 @@ def local_faces(faces: Mapping[str, Any], cache: Cache, *, key: str) -> dict[str
         str(cache.file(entry, key=f"{key}.exclude")) if is_url(entry) else entry for entry in faces["exclude"]
     ]
     return local
+
+
+def _fetch_pack(address: str, cache: Cache, *, key: str) -> Path | None:
+    """Copy a packed set whole, whose folder or `pack.json` is named; None where there is none."""
+    folder = folder_of(address) if address.endswith(f"/{MANIFEST}") else address
+    if PurePosixPath(folder).suffix:  # a table
+        return None
+    manifest = cache.file_if_there(below(folder, MANIFEST), key=key)
+    if manifest is None:
+        return None
+    shards = [shard.name for shard in read_manifest(manifest.parent).shards]
+    return cache.files(folder, [MANIFEST, INDEX, _RECIPE, *shards], key=key)
 
 
 def _images_beside(table: str, cache: Cache, *, key: str) -> str:

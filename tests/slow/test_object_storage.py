@@ -120,6 +120,16 @@ def assert_same_weights(ours: Path, theirs: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_packed_set_on_the_store_trains_as_its_folder(s3: S3, tmp_path: Path) -> None:
+    few = (*TINY, "trainer.max_epochs=2")
+    run("train", *few, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
+    run("pack", f"labels={s3.faces}/labels.csv", f"images={s3.faces}/images", f"output={tmp_path}/pack")
+    s3.system.put(f"{tmp_path}/pack/", "faces/pack/", recursive=True)
+    run("train", *few, "data.labels=s3://faces/pack", f"hydra.run.dir={tmp_path}/stored")
+    assert_same_results(tmp_path / "stored", tmp_path / "local")
+    assert_same_weights(*(tmp_path / name / "checkpoints/last.ckpt" for name in ("stored", "local")))
+
+
 def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of_local_files(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

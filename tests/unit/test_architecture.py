@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "console": {"errors", "files"},
     "progress": set(),
     "stand_ins": set(),
-    "storage": {"errors", "checks", "files", "images", "progress", "tables"},
+    "storage": {"errors", "checks", "files", "images", "packs", "progress", "tables"},
     "views": set(),
     "wheels": {"errors"},
     "worker_pool": {"errors", "interruption"},

@@ -10,8 +10,11 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from faceflow.config.located import local_values, located, located_file, stored_sources
-from faceflow.errors import ConfigError, StorageError
+from faceflow.data.labels import read_labels
+from faceflow.errors import ConfigError, DataError, StorageError
+from faceflow.packs.layout import read_manifest
 from faceflow.storage.cache import leave_caches
+from tests.helpers.packs import packed_faces
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -102,6 +105,24 @@ def test_unlabelled_faces_are_folders_and_tables(tmp_path: Path) -> None:
     top = tmp_path / "cache/memory/lab"
     assert list(found.path) == [str(top / "a"), str(top / "faces.csv"), "mine"]
     assert names(top) == ["a/1.jpg", "a/2.jpg", "a/3.jpg", "faces.csv"]
+
+
+@pytest.mark.parametrize("address", ["memory://lab/pack", "memory://lab/pack/pack.json"])
+def test_a_packed_set_comes_whole(memory: fsspec.AbstractFileSystem, tmp_path: Path, address: str) -> None:
+    _, pack = packed_faces(tmp_path)
+    memory.pipe({f"/lab/pack/{name}": (pack / name).read_bytes() for name in names(pack)})
+    faces = {"path": address, "images": None, "exclude": [], "columns": {"filename": "filename"}}
+    given = config(tmp_path, data={"sources": {"csv": source(labels=address)}, "unlabeled": {"own": faces}})
+    found = located(given).data
+    copy = tmp_path / "cache/memory/lab/pack"
+    assert found.sources.csv.labels == found.unlabeled.own.path == str(copy)
+    assert names(copy) == names(pack)
+    assert len(names(pack)) > 3  # several shards
+    assert [(copy / name).read_bytes() for name in names(pack)] == [(pack / name).read_bytes() for name in names(pack)]
+    memory.rm(f"/lab/pack/{read_manifest(pack).shards[1].name}")
+    leave_caches()
+    with pytest.raises(DataError, match="no such file"):
+        read_labels(located(given).data.sources.csv.labels, missing_values=[], prefer="label", columns={}, key="data")
 
 
 def test_a_run_is_resumed_by_its_address_or_that_of_its_checkpoint(tmp_path: Path) -> None:
