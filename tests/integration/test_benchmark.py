@@ -136,6 +136,7 @@ def test_more_steps_than_the_data_have_are_refused_in_one_line(benchmark, source
     assert "ConfigError: --steps: expected epochs of at least 1001 batches" in capsys.readouterr().err
 
 
+@pytest.mark.release
 def test_jobs_side_by_side_are_held_against_the_same_in_turn(benchmark, source, tmp_path):
     path, data = tmp_path / "figures.json", (f"data.labels={source[1]}", f"data.images={source[3]}", "data=csv")
     small = ("model.backbone=test_resnet", "model.pretrained=false", "model.image_size=32", "loader.batch_size=8")

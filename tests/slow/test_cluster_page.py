@@ -27,6 +27,7 @@ SMALLER = {
     "crop": [*MARKERS, "sheet=0"],
     "infer": [*MARKERS, "onnx=model.onnx", "same_detector=false", "detectors=1", "threads=1"],
 }
+LONG = ("runs/ddp", "runs/machines", "runs/sweep")  # other blocks and tests train by two processes too
 RESULTS = {
     "runs/ddp": "runs/ddp/metrics.json",
     "runs/torchrun": "runs/torchrun/metrics.json",
@@ -69,7 +70,9 @@ def test_every_result_is_of_a_block() -> None:
     assert all(sum(name in block for block in BLOCKS) == 1 for name in RESULTS)
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.release if name in LONG else ()) for name in RESULTS]
+)
 def test_a_block_of_the_page_runs(name: str, folder: Path) -> None:
     (block,) = (block for block in BLOCKS if name in block)
     assert "=2" in block or block.count("faceflow-") == 2  # two processes, or two jobs
@@ -117,7 +120,7 @@ def start_task(folder: Path, output: Path, environment: dict[str, str], *more: s
     )
 
 
-@pytest.mark.parametrize("tasks", [1, 2])
+@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.release)])
 def test_variables_of_slurm_make_one_run_of_two_processes(tasks: int, folder: Path, tmp_path: Path) -> None:
     """Of two tasks; of one, as a job of a sweep has, by a process that it starts."""
     running = [start_task(folder, tmp_path / "run", slurm(task, tasks)) for task in range(tasks)]

@@ -39,7 +39,7 @@ def wait_for_epoch(running: subprocess.Popen[str], last: Path) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("dies", ["first", "other"])
+@pytest.mark.parametrize("dies", ["first", pytest.param("other", marks=pytest.mark.release)])
 def test_the_others_end_with_one_line_and_the_run_goes_on(dies: str, tmp_path: Path) -> None:
     faces = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     folder = tmp_path / "run"

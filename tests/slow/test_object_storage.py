@@ -181,6 +181,7 @@ def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of
     assert first.drop(columns="file").equals(second.drop(columns="file"))
 
 
+@pytest.mark.release
 def test_folds_go_on_from_their_mirror(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folds = ("protocol=kfold", "protocol.k=2", "trainer.max_epochs=3")
     run("train", *TINY, *folds, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
@@ -298,6 +299,7 @@ def test_a_mirror_with_results_of_another_run_is_kept(s3: S3, tmp_path: Path) ->
     assert "StorageError: mirror: expected a store that can be written, got 's3://runs/shut'" in outcome.stderr
 
 
+@pytest.mark.release
 def test_two_commands_fill_one_cache(s3: S3, tmp_path: Path) -> None:
     jobs = [
         start_command("train", *TINY, *STORED, "report_only=true", f"hydra.run.dir={tmp_path}/{name}")
