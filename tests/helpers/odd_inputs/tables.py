@@ -56,6 +56,6 @@ ROWS = [
         line="DataError: *: expected *, got a web page: *; download the file itself"),
     Row(fed="CSV of a clone without Git LFS", thread="hhj1897/face_parsing#3", command="train", overrides=TRAIN, prepare=labels(lambda text: POINTER),
         line="DataError: *: expected *, got a Git LFS pointer to it: *; run: git lfs pull"),
-    Row(fed="address in place of a CSV", thread="issue 16", command="train", overrides=(*SMALL, "data=csv", "data.labels=https://example.org/labels.csv"),
-        line="DataError: *data.*labels: expected *, got *https:*example.org/labels.csv*; *"),
+    Row(fed="address of a kind that no store has", thread="issue 16", command="train", overrides=(*SMALL, "data=csv", "data.labels=store://lab/labels.csv"),
+        line="ConfigError: data.*labels: expected s3://, *, got store://; check the address"),
 ]
