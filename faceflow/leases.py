@@ -94,7 +94,7 @@ def _is_dead(path: Path) -> bool:
         holder: Any = json.loads(path.read_text("utf-8"))
         if all(holder.get(key) == value for key, value in _machine().items()):
             return bool(_started(holder["process"]) != holder["started"])
-    except FileNotFoundError:  # its process has just ended it: whoever finds none takes the first number
+    except FileNotFoundError:  # its process has just ended it: who finds none takes the first number
         return False
     except (OSError, ValueError, AttributeError, KeyError):  # it is being written, or its process died while it was
         pass

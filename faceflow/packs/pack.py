@@ -145,7 +145,7 @@ def read_part(path: Path, start: int, size: int) -> bytes:
 
 
 class _Handle:
-    """A file that is closed when nobody reads it any more, be it by another thread."""
+    """A file that is closed once no thread reads it any more."""
 
     def __init__(self, path: str) -> None:
         self.number = os.open(path, os.O_RDONLY)

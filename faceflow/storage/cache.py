@@ -254,7 +254,7 @@ def _spellings(name: str) -> Iterator[str]:
     """A path of a table as objects may be called: with slashes, and accents in both forms of Unicode."""
     name = posixpath.normpath(name.replace("\\", "/"))
     if name.startswith(("/", "..")) or name == ".":
-        return  # whoever reads the table refuses it, or finds no file
+        return  # the reader of the table refuses it, or finds no file
     yield name
     if not name.isascii():
         yield from (form for kind in ("NFC", "NFD") if (form := unicodedata.normalize(kind, name)) != name)

@@ -107,7 +107,7 @@ def _images_beside(table: str, cache: Cache, *, key: str) -> str:
 
 
 def _filenames(table: Path, columns: Mapping[str, str | None], *, key: str) -> list[str]:
-    """Names of images; none where whoever reads the table refuses it."""
+    """Names of images; none where the reader of the table refuses it."""
     read = name_columns(read_table(table.expanduser(), key=key), columns, key=f"{key.rpartition('.')[0]}.columns")
     return read.named("filename") or []
 

@@ -32,7 +32,7 @@ _LEFTOVER_S = 3600.0  # age at which what a killed job had begun goes
 
 @dataclass(kw_only=True)
 class _Copying:
-    """What threads fetch: bytes that came, and whether they shall stop."""
+    """What threads fetch: bytes that came, and whether to stop."""
 
     done: int = 0
     stopped: bool = False
