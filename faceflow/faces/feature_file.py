@@ -192,6 +192,30 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
     return records
 
 
+class CropRecords:
+    """Finds the records of crops by their paths, folder by folder."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._records: Records
+        self._names: dict[bytes, int] = {}
+
+    def find(self, crop: Path) -> Records | None:
+        """Record of a crop; None where it has none.
+
+        Raises:
+            DataError: a damaged file.
+        """
+        if self._folder != crop.parent:
+            path = features_beside(crop.parent)
+            self._folder, self._names = crop.parent, {}
+            if path is not None and path.is_file():
+                self._records = open_records(path)
+                self._names = {name: place for place, name in enumerate(self._records["crop"].tolist())}
+        place = self._names.get(crop.name.encode())
+        return None if place is None else self._records[place]
+
+
 def _damaged(path: Path, reason: str) -> DataError:
     return DataError(
         f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output"

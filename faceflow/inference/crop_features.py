@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import RECORD, Records, features_beside, open_records, packed_record, unpack
+from faceflow.faces.feature_file import RECORD, CropRecords, packed_record, unpack
 from faceflow.images import hash_content
 from faceflow.packs.layout import split_path
 from faceflow.packs.pack import read_part
@@ -18,9 +18,7 @@ class CropFeatures:
     """Finds the features of crops, file by file."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
-        self._records: Records
-        self._names: dict[bytes, int] = {}
+        self._records = CropRecords()
 
     def of(self, file: str) -> NDArray[np.float32]:
         """Features (FEATURES,) of a crop; arrays, which have no file, have no name.
@@ -36,16 +34,14 @@ class CropFeatures:
         crop = Path(file).absolute()
         if split_path(crop):
             return self._packed(crop)
-        if self._folder != crop.parent:
-            self._open(crop.parent)
-        place = self._names.get(crop.name.encode())
-        if place is None:
+        record = self._records.find(crop)
+        if record is None:
             raise self._none(crop)
-        if int(self._records["picture"][place]) != hash_content(crop):
+        if int(record["picture"]) != hash_content(crop):
             raise DataError(
                 f"source: expected features of '{crop}', got those of another picture; crop again to another output"
             )
-        return unpack(self._records[place])
+        return unpack(record)
 
     def _packed(self, crop: Path) -> NDArray[np.float32]:
         found = packed_record(crop)
@@ -63,11 +59,3 @@ class CropFeatures:
             "with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model that reads "
             "pixels alone"
         )
-
-    def _open(self, folder: Path) -> None:
-        """Read the names of the crops in a folder that have features."""
-        path = features_beside(folder)
-        self._folder, self._names = folder, {}
-        if path is not None and path.is_file():
-            self._records = open_records(path)
-            self._names = {name: place for place, name in enumerate(self._records["crop"].tolist())}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflow.errors import DataError
-from faceflow.faces.feature_file import Records, features_beside, open_records
+from faceflow.faces.feature_file import CropRecords, features_beside
 from faceflow.images import fault_of, hash_of
 
 _READ_AT_ONCE = 256  # files
@@ -35,9 +35,7 @@ class PackedFeatures:
     """Finds the features of crops as the bytes of their records, file by file."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
-        self._records: Records
-        self._names: dict[bytes, int] = {}
+        self._records = CropRecords()
 
     def of(self, file: str, content: int) -> bytes | None:
         """Record of the features of a crop, without its name; None where it has none.
@@ -46,26 +44,16 @@ class PackedFeatures:
             DataError: a damaged file, or features of another picture.
         """
         path = Path(file)
-        if path.parent != self._folder:
-            self._open(path.parent)
-        place = self._names.get(path.name.encode())
-        if place is None:
+        record = self._records.find(path)
+        if record is None:
             return None
-        record = self._records[place]
         if int(record["picture"]) != content:
             raise DataError(
                 f"{features_beside(path.parent)}: expected features of '{path}', got those of another picture; crop "
                 "again to another output"
             )
         row: bytes = record.tobytes()
-        return row[self._records.dtype["crop"].itemsize :]
-
-    def _open(self, folder: Path) -> None:
-        path = features_beside(folder)
-        self._folder, self._names = folder, {}
-        if path is not None and path.is_file():
-            self._records = open_records(path)
-            self._names = {name: place for place, name in enumerate(self._records["crop"].tolist())}
+        return row[record.dtype["crop"].itemsize :]
 
 
 def _read(file: str) -> Picture:
