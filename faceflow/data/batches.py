@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 _ALIGNED = 8  # bytes of the largest type
 
@@ -60,26 +59,16 @@ def pack(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]]) -> Packed
     for name, rows in columns.items():
         first = torch.from_numpy(np.asarray(rows[0]))
         parts[name] = part = Part(size, first.dtype, (len(rows), *first.shape))
-        size += -(-part.nbytes // _ALIGNED) * _ALIGNED
+        size += aligned(part.nbytes)
     memory = torch.empty(size, dtype=torch.uint8)
     for name, rows in columns.items():
         np.stack(list(rows), out=parts[name].of(memory).numpy())
     return Packed(memory, parts)
 
 
-class Loader(DataLoader[dict[str, Tensor]]):
-    """Loads the batches of a data set that packs them itself, and unpacks them."""
-
-    def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
-        super().__init__(dataset, collate_fn=_as_it_is, **options)
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield tensors by name."""
-        return (batch.unpacked() for batch in super().__iter__())
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+def aligned(size: int) -> int:
+    """Bytes from the start of a part to that of the next one."""
+    return -(-size // _ALIGNED) * _ALIGNED
 
 
 def _is_images(value: Tensor) -> bool:

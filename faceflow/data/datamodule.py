@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import lightning as L
@@ -11,10 +12,10 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 
 from faceflow.checks import check_number, check_whole
-from faceflow.data.batches import Loader
 from faceflow.data.dataset import PIXELS, FaceDataset, Reads
 from faceflow.data.decoded import DecodedImages, ImageCache
 from faceflow.data.groups import Groups
+from faceflow.data.handing import Loader
 from faceflow.data.loader_processes import check_shared_memory, print_unless_cut_off
 from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler
@@ -123,10 +124,9 @@ class AUDataModule(L.LightningDataModule):
         """
         if not self.workers and (self.cache is None or not self.cache.used):
             return
-        training, validation = self.train_dataloader().flattened, self.val_dataloader()
-        if self.workers:
-            check_shared_memory(training, [validation], processes=processes)
-        for loader in (*training, validation):
+        loaders: list[Any] = [*self.train_dataloader().flattened, self.val_dataloader()]
+        check_shared_memory(loaders, processes=processes)
+        for loader in loaders:
             loader.dataset.check_room()
 
     def state_dict(self) -> dict[str, int]:

@@ -11,14 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from faceflow.data.batches import Loader
+from faceflow.data.handing import Loader
 from faceflow.errors import ConfigError
 from faceflow.interruption import await_sigterm
 
 SHARED = Path("/dev/shm")
 
-_HELD = 2  # batches in this process: the one that is used and the next one
-_PAGE = 4096
 _MIB = 2**20
 
 _KILLED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: (?P<signal>[^.]+)\.")
@@ -28,13 +26,13 @@ _TIMEOUT = re.compile(r"DataLoader timed out after (?P<seconds>\S+) seconds")
 _SHARED_FULL = re.compile(r"unable to (?:allocate|open|resize|mmap|write).*(?:shm|shared memory|torch_)", re.IGNORECASE)
 
 
-def check_shared_memory(*stages: Iterable[Loader], processes: int = 1) -> None:
-    """Check that the batches in flight have room in shared memory; Docker and Kubernetes give 64 MB of it.
+def check_shared_memory(loaders: Iterable[Loader], *, processes: int = 1) -> None:
+    """Check that the batches of loader processes have room in shared memory; Docker and Kubernetes give 64 MB of it.
 
     Torch would hang, or die of a bus error, when it is full.
 
     Args:
-        stages: loaders that are read at the same time; one stage comes after the other.
+        loaders: of a run.
         processes: of the run on this machine, with the same loaders each.
 
     Raises:
@@ -42,7 +40,7 @@ def check_shared_memory(*stages: Iterable[Loader], processes: int = 1) -> None:
     """
     if sys.platform != "linux" or not SHARED.is_dir():
         return
-    needed = processes * max((sum(map(_in_flight, loaders)) for loaders in map(list, stages)), default=0)
+    needed = processes * sum(loader.shared_bytes for loader in loaders)
     free = shutil.disk_usage(SHARED).free
     if needed > free:
         advised = math.ceil(needed * 1.25 / _MIB)  # other programs use some
@@ -114,16 +112,6 @@ def _text_of_torch(error: BaseException) -> str | None:
 def _while_fetching(error: BaseException) -> bool:
     """Whether an error broke the connection to a process that was handing a batch over."""
     return any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def _in_flight(loader: Loader) -> int:
-    """Bytes of shared memory that a loader takes at most."""
-    if not loader.num_workers or not loader.batch_size:
-        return 0
-    draw = next(iter(loader.sampler))
-    batches = min(loader.num_workers * (loader.prefetch_factor or 0) + _HELD, len(loader))
-    row = sum(tensor.nbytes for tensor in loader.dataset[draw].values())
-    return batches * (-(-row * loader.batch_size // _PAGE) + 1) * _PAGE
 
 
 def _shared_now() -> str:

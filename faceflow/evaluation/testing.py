@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.data.batches import Loader
 from faceflow.data.datamodule import evaluation_dataset, make_loader
+from faceflow.data.handing import Loader
 from faceflow.data.loader_processes import check_shared_memory, explain_loss
 from faceflow.data.loading import Loading
 from faceflow.data.sampling import EpochSampler

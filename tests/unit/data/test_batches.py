@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
-from faceflow.data.batches import Loader, Packed, pack
+from faceflow.data.batches import pack
 
 
 def item(number: int) -> dict[str, NDArray[Any]]:
@@ -28,14 +27,6 @@ def item(number: int) -> dict[str, NDArray[Any]]:
 
 def columns(rows: Sequence[int]) -> dict[str, list[NDArray[Any]]]:
     return {name: [item(row)[name] for row in rows] for name in item(0)}
-
-
-class Items(Dataset[Any]):
-    def __len__(self) -> int:
-        return 7
-
-    def __getitems__(self, rows: Sequence[int]) -> Packed:
-        return pack(columns(rows))
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -64,13 +55,3 @@ def test_all_tensors_share_one_piece_of_memory() -> None:
     packed = pack(columns([0, 1]))
     start, end = packed.memory.data_ptr(), packed.memory.data_ptr() + packed.memory.nbytes
     assert all(start <= tensor.data_ptr() < end for tensor in packed.unpacked().values())
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_loader_process_gives_what_this_one_gives(workers: int) -> None:
-    loader = Loader(Items(), batch_size=3, num_workers=workers)
-    batches = list(loader)
-    assert [batch["index"].tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
-    for name in ("mask", "eval", "target", "features"):
-        expected = pack(columns(range(7))).unpacked()[name]
-        assert torch.equal(torch.cat([batch[name] for batch in batches]), expected)

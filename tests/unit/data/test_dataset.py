@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from faceflow.data.batches import Loader
 from faceflow.data.dataset import FaceDataset, Reads
 from faceflow.data.decoded import ImageCache
+from faceflow.data.handing import Loader
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline

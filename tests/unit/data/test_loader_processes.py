@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from faceflow.data.loader_processes import SHARED, Loader, check_shared_memory, explain_loss, print_unless_cut_off
+from faceflow.data.batches import Packed, pack
+from faceflow.data.handing import Loader
+from faceflow.data.loader_processes import SHARED, check_shared_memory, explain_loss, print_unless_cut_off
 from faceflow.errors import ConfigError
 
 linux = pytest.mark.skipif(not SHARED.is_dir(), reason="needs Linux's shared memory")
@@ -26,8 +27,8 @@ PAGE = 4096
 ROOT = Path(__file__).parents[3]
 
 
-class Faces(Dataset[dict[str, Tensor]]):
-    """Images of 3 x 10 x 10 bytes with three float targets; an image may be one that is never read."""
+class Faces(Dataset[Any]):
+    """Images of 10 x 10 x 3 bytes with three float targets; an image may be one that is never read."""
 
     def __init__(self, rows: int, hangs: float = 0) -> None:
         self.rows, self.hangs = rows, hangs
@@ -35,13 +36,15 @@ class Faces(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, row: Any) -> dict[str, Tensor]:
+    def __getitems__(self, rows: Sequence[int]) -> Packed:
         time.sleep(self.hangs)
-        return {"weak": torch.zeros(3, 10, 10, dtype=torch.uint8), "target": torch.zeros(3)}
+        return pack(
+            {"weak": np.zeros((len(rows), 10, 10, 3), np.uint8), "target": np.zeros((len(rows), 3), np.float32)}
+        )
 
 
 def loader(rows: int, *, batch_size: int, workers: int, **more: Any) -> Loader:
-    return DataLoader(Faces(rows, **more), batch_size=batch_size, num_workers=workers)
+    return Loader(Faces(rows, **more), batch_size=batch_size, num_workers=workers)
 
 
 def needed(message: str) -> int:
@@ -53,14 +56,13 @@ def needed(message: str) -> int:
 @linux
 @pytest.mark.parametrize(
     ("workers", "batches", "in_flight"),
-    [(1, 10, 4), (2, 10, 6), (2, 5, 5)],  # two per process and two in this one, but no more than there are
+    [(1, 10, 3), (2, 10, 6), (2, 1, 4)],  # per process two that it prepares, but no more than there are, and one more
 )
 def test_batches_in_flight_have_to_fit(workers: int, batches: int, in_flight: int) -> None:
     size = 10**10
     with pytest.raises(ConfigError, match=re.escape(f"{SHARED}")) as raised:
         check_shared_memory([loader(batches * size, batch_size=size, workers=workers)])
-    images, targets = (-(-each * size // PAGE) * PAGE for each in (300, 12))
-    assert needed(str(raised.value)) == -(-in_flight * (images + targets) // 2**20)
+    assert needed(str(raised.value)) == -(-in_flight * (size * (300 + 12) + 8) // 2**20)
     free = shutil.disk_usage(SHARED).free // 2**20
     assert abs(int(re.findall(r"got (\d+) MiB", str(raised.value))[0]) - free) < 1024
     for hint in ("loader.workers: ", "--shm-size=", "loader.batch_size", "loader.workers=0"):
@@ -68,19 +70,18 @@ def test_batches_in_flight_have_to_fit(workers: int, batches: int, in_flight: in
 
 
 @linux
-def test_streams_add_up_and_stages_do_not_and_every_process_of_the_machine_counts() -> None:
+def test_loaders_and_processes_of_the_machine_add_up() -> None:
     size = 10**10
     one = loader(10 * size, batch_size=size, workers=1)
 
-    def asked(*stages: Sequence[Loader], processes: int = 1) -> int:
+    def asked(*loaders: Loader, processes: int = 1) -> int:
         with pytest.raises(ConfigError) as raised:
-            check_shared_memory(*stages, processes=processes)
+            check_shared_memory(loaders, processes=processes)
         return needed(str(raised.value))
 
-    alone = asked([one])
-    assert asked([one], [one]) == alone
-    assert asked([one, one], [one]) == pytest.approx(2 * alone, abs=1)
-    assert asked([one], processes=4) == pytest.approx(4 * alone, abs=3)
+    alone = asked(one)
+    assert asked(one, one) == pytest.approx(2 * alone, abs=1)
+    assert asked(one, processes=4) == pytest.approx(4 * alone, abs=3)
 
 
 def test_small_batches_and_loaders_without_processes_pass() -> None:
@@ -95,9 +96,9 @@ def kill_and_wait(process: int) -> None:
 
 
 def lose_a_process() -> None:
-    batches: Any = iter(loader(100, batch_size=1, workers=1))
-    next(batches)
-    (process,) = batches._workers
+    faces: Any = Loader(Faces(100), batch_size=1, num_workers=1, persistent_workers=True)
+    next(iter(faces))
+    (process,) = faces._iterator._workers
     sys.stdout.write(f"{process.pid}\n")
     try:
         kill_and_wait(process.pid)
@@ -172,7 +173,7 @@ def test_other_errors_are_none_of_its_business() -> None:
 
 @pytest.mark.slow
 def test_a_batch_that_never_comes_ends_after_the_timeout() -> None:
-    waiting = DataLoader(Faces(4, hangs=60), batch_size=1, num_workers=1, timeout=1)
+    waiting = Loader(Faces(4, hangs=60), batch_size=1, num_workers=1, timeout=1)
     with pytest.raises(RuntimeError) as raised:
         next(iter(waiting))
     assert str(explain_loss(raised.value, 1)).startswith("loader.timeout_s: expected a batch within 1 s, got none")
