@@ -197,7 +197,7 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
 def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> dict[str, list[str]]:
     if wanted is not None and dataset is None and rows is None:
         raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
-    subjects = [clip.recording.subject for clip in clips if clip.recording]
+    subjects: Sequence[str] = [clip.recording.subject for clip in clips if clip.recording]
     if wanted is not None and rows is not None:
         named = rows.table.named("subject")
         if named is None:

@@ -76,7 +76,7 @@ def write_row_faces(faces: RowFaces, folder: Path, folds: Mapping[str, Sequence[
     """Write labels.csv with all columns of the table, rows without a face, faces without a row, and folds."""
     table = faces.rows.table
     header = [name if name != "filename" else SOURCE for name in table.header]
-    order = [row for row in range(len(table.rows)) if row in faces.crops]
+    order = [row for row in range(len(table)) if row in faces.crops]
     lines = {row: [faces.crops[row], *_plain_cells(faces.rows, row)] for row in order}
     written = [folder / LABELS]
     _write(written[0], ["filename", *header], [lines[row] for row in order])
@@ -85,7 +85,7 @@ def write_row_faces(faces: RowFaces, folder: Path, folds: Mapping[str, Sequence[
         for part, inside in (("train", False), ("test", True)):
             chosen = [lines[row] for row in order if (subjects[row] in tested) is inside]
             _write(folder / "folds" / name / f"{part}.csv", ["filename", *header], chosen)
-    reasons = [[table.lines[row], faces.reasons[row], *table.rows[row]] for row in sorted(faces.reasons)]
+    reasons = [[table.lines[row], faces.reasons[row], *table.row(row)] for row in sorted(faces.reasons)]
     left = [
         [face[name] for name in ("file", "frame", "face", "crop")] for found in faces.left.values() for face in found
     ]
@@ -176,7 +176,7 @@ def _centred(inner: Box, outer: Box) -> bool:
 
 def _plain_cells(rows: LabelRows, row: int) -> list[str]:
     """Cells as they are; labels with decimal commas get a point, since commas separate the columns here."""
-    cells = list(rows.table.rows[row])
+    cells = rows.table.row(row)
     for position, name in enumerate(rows.table.header):
         if rows.marks.comma and parse_column(name) and any(mark in cells[position] for mark in ",."):
             cells[position] = f"{read_number(cells[position], rows.marks):.15g}"

@@ -70,7 +70,7 @@ def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence
     """
     table = name_columns(read_table(path.expanduser(), key="labels"), names, key="columns")
     marks = check_label_cells(table)
-    if not table.rows:
+    if not len(table):
         raise DataError(f"{path}: expected rows, got only a header; add rows")
     places = _places(table, clips)
     if not any(places):
@@ -90,7 +90,7 @@ def _places(table: Table, clips: Sequence[Clip]) -> list[Place | None]:
     if names is None:
         if len(clips) > 1 or clips[0].images is not None:
             raise no_column(table.path, table, "filename", key="columns")
-        names = [str(clips[0].file)] * len(table.rows)
+        names = [str(clips[0].file)] * len(table)
     found: dict[str, tuple[str, int | None] | None] = {}
     places: list[Place | None] = []
     for row, name in enumerate(names):
@@ -182,8 +182,8 @@ def _boxes(table: Table) -> list[Box | None]:
         if partial := next((names for names in (*_CORNERS, *_SIZES) if len(set(names) & set(header)) == 3), None):
             lacking = next(name for name in partial if name not in header)
             raise DataError(f"{table.path}: expected a box in columns {', '.join(partial)}, got no '{lacking}'; add it")
-        return [None] * len(table.rows)
-    columns = [table.column(header.index(name)) for name in found]
+        return [None] * len(table)
+    columns = [table.columns[header.index(name)] for name in found]
     marks = find_marks(text for column in columns for text in column)
     boxes: list[Box | None] = []
     for row, cells in enumerate(zip(*columns, strict=True)):
@@ -216,7 +216,7 @@ def _check_single(rows: LabelRows) -> None:
         if place is None or rows.boxes[row] is not None:
             continue
         other = first.setdefault(place, row)
-        if other != row and table.rows[other] != table.rows[row]:
+        if other != row and table.row(other) != table.row(row):
             raise DataError(
                 f"{table.where(row)}: expected one row per picture or frame, got another in line "
                 f"{table.lines[other]}; keep one, or say in x1, y1, x2, y2 which face each of them labels"

@@ -100,7 +100,7 @@ def _read(
         raise no_column(table.path, table, "filename", key=f"{key.rpartition('.')[0]}.columns")
     if labelled and not any(map(parse_column, table.header)):
         raise no_au(table)
-    if not table.rows:
+    if not len(table):
         raise DataError(f"{table.path}: expected rows, got only a header; add rows or remove the file")
     cells = read_label_cells(table, missing_values=missing_values, prefer=prefer)
     texts = {name: _checked_texts(table, name) for name in _TEXT_COLUMNS if name in table.header}
@@ -146,13 +146,13 @@ def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Arr
     return wanted
 
 
-def _checked_texts(table: Table, name: str) -> list[str]:
+def _checked_texts(table: Table, name: str) -> Sequence[str]:
     """Read a column; refuse one that is there twice, and a NUL character, with which no file can be named."""
     texts = table.named(name) or []
-    for row, cell in enumerate(texts):
-        if "\0" in cell:
-            raise DataError(
-                f"{table.where(row)}: expected text in column '{name}', got a NUL character in {cell!r}; save the file "
-                "as UTF-8 text"
-            )
+    if "\0" in "".join(texts):
+        row, cell = next((row, cell) for row, cell in enumerate(texts) if "\0" in cell)
+        raise DataError(
+            f"{table.where(row)}: expected text in column '{name}', got a NUL character in {cell!r}; save the file as "
+            "UTF-8 text"
+        )
     return texts

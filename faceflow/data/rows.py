@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.data.labels import LabelFile
@@ -24,6 +25,7 @@ Rows = NDArray[np.intp]
 _UNTIDY = re.compile(
     r"^/|//|(?:^|/)\.{1,2}(?:/|$)|/$|^$" if os.sep == "/" else r""
 )  # what normpath changes; it is slow
+_SIGNS = ("//", "/.", "\n.", "\n/", "/\n", "\n\n")  # among names in lines of their own; some are harmless
 _DRIVE = re.compile(r"[a-zA-Z]:[/\\]")  # an absolute path of Windows
 
 
@@ -50,10 +52,13 @@ def with_slashes(file: LabelFile, images: Path) -> LabelFile:
 
 def without_duplicates(file: LabelFile) -> Rows:
     """Rows to keep: the first of rows that repeat a file and all that is said of it."""
-    names = np.asarray(
-        [os.path.normpath(name) if _UNTIDY.search(name) else name for name in file.frame["filename"]], np.str_
-    )
-    _, firsts, which = np.unique(names, return_index=True, return_inverse=True)
+    names = file.frame["filename"].tolist()
+    if not _all_tidy(names):
+        names = [os.path.normpath(name) if _UNTIDY.search(name) else name for name in names]
+    which, _ = pd.factorize(np.asarray(names, np.object_))  # numbers by first appearance
+    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(which), prepend=-1))
+    if len(firsts) == len(which):
+        return firsts
     first = firsts[which]
     alike = (file.scores == file.scores[first]) | (np.isnan(file.scores) & np.isnan(file.scores[first]))
     same = alike.all(axis=1)
@@ -107,6 +112,8 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
     names = file.frame["filename"].iloc[rows].tolist()
+    if _all_tidy(names) and all(map(str.isascii, names)) and not any(":" in name for name in names):
+        return np.asarray([inside + name for name in names], np.str_)
     paths = [_on_disk(inside, name) for name in names]
     for row, name, path in zip(rows, names, paths, strict=True):
         if not path.startswith(inside) or (os.name != "nt" and _DRIVE.match(name)):
@@ -129,6 +136,12 @@ def like_it(path: Path) -> str:
     same_stem = [name for name in beside if Path(name).stem.casefold() in (path.stem.casefold(), path.name.casefold())]
     found = same_name or same_stem
     return f", but there is '{found[0]}'" if found else ""
+
+
+def _all_tidy(names: Sequence[str]) -> bool:
+    """Whether no name can be one that normpath changes: at a tenth of the time of a search in each."""
+    text = "\n".join(("", *names, ""))
+    return os.sep == "/" and not any(sign in text for sign in _SIGNS)
 
 
 def _on_disk(root: str, name: str) -> str:

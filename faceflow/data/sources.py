@@ -176,7 +176,7 @@ def list_faces(
     named = has_subjects(file, rows)
     # Ids of one namespace mean the same subjects; equal file names of two label files mean nothing.
     namespace = (config.identities or name) if named else f"{name}:{split}" if split in SPLITS else name
-    persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"]]
+    persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"].tolist()]
     labellers = file.labelled_by(rows)
     return FaceTable(
         name=name,

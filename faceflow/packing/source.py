@@ -81,8 +81,7 @@ def find_rows(labels: str | None, images: str | None, columns: Mapping[str, str 
 
 def _listed(folder: Path) -> Table:
     names = image_names(folder, key="images")
-    rows = [[name] for name in names]
-    return Table(path=folder, header=("filename",), rows=rows, lines=range(len(names)), notes=())
+    return Table(path=folder, header=("filename",), columns=[names], lines=range(len(names)), notes=())
 
 
 def _state(files: Sequence[str]) -> str:

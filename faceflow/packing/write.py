@@ -198,7 +198,7 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Rea
             record = None if picture.content is None else features.of(rows.files[row], picture.content)
             own = (*own[:2], picture.content, not picture.fault, picture.image, record)
         bar.advance()
-        yield rows.table.rows[row], own
+        yield rows.table.row(row), own
 
 
 def _broken(rows: Rows, index: NDArray[np.int64]) -> int:

@@ -48,7 +48,7 @@ def read_rows(pack: Pack, *, key: str) -> Table:
     return Table(
         path=pack.folder,
         header=tuple(manifest.header),
-        rows=list(zip(*columns, strict=True)),
+        columns=columns,
         lines=lines,
         notes=tuple(manifest.notes),
     )

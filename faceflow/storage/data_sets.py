@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -106,13 +106,13 @@ def _images_beside(table: str, cache: Cache, *, key: str) -> str:
     return folder
 
 
-def _filenames(table: Path, columns: Mapping[str, str | None], *, key: str) -> list[str]:
+def _filenames(table: Path, columns: Mapping[str, str | None], *, key: str) -> Sequence[str]:
     """Names of images; none where the reader of the table refuses it."""
     read = name_columns(read_table(table.expanduser(), key=key), columns, key=f"{key.rpartition('.')[0]}.columns")
     return read.named("filename") or []
 
 
-def _fetch_faces(folder: str, names: list[str], cache: Cache, *, key: str) -> Path:
+def _fetch_faces(folder: str, names: Sequence[str], cache: Cache, *, key: str) -> Path:
     """Copy images, and what faceflow-crop kept of them: how they were cut, and the features of each folder."""
     place = cache.files(folder, names, key=key)
     top = _crops_above(folder)

@@ -139,7 +139,7 @@ def _near(table: Table, standard: str, known: Collection[str]) -> str | None:
 
 
 def _repeats(table: Table, name: str) -> bool:
-    cells = table.column(table.header.index(name))
+    cells = table.columns[table.header.index(name)]
     return len(set(cells)) < len(cells)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +49,9 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
         DataError: an AU twice, or a cell that is no label.
     """
     columns = _au_columns(table, prefer)
-    scores, marks, lettered = _all_scores(table, columns)
+    scores, marks, spellings = _all_scores(table, columns)
     scores[np.isin(scores, [_UNKNOWN, *missing_values])] = np.nan
+    lettered = {au for au, spelled in spellings.items() if _is_lettered(spelled)}
     unused = [
         name
         for name in table.header
@@ -59,11 +60,7 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
     return LabelCells(
         aus=tuple(columns),
         scores=scores,
-        logical=frozenset(
-            au
-            for au, position in columns.items()
-            if not _LOGICAL.keys().isdisjoint(map(str.lower, table.column(position)))
-        ),
+        logical=frozenset(au for au, spelled in spellings.items() if not _LOGICAL.keys().isdisjoint(spelled)),
         notes=(
             *(marks.note if columns else ()),
             *((f"letters A to E as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
@@ -123,41 +120,47 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
     return chosen
 
 
-def _all_scores(table: Table, columns: Mapping[str, int]) -> tuple[NDArray[np.float64], Marks, set[str]]:
-    """Cells of columns as numbers (N, C), the decimal marks they show, and the columns that are written in letters."""
-    cells = {name: [*map(str.lower, table.column(position))] for name, position in columns.items()}
-    marks = find_marks(cell for texts in cells.values() for cell in set(texts))
-    lettered = {name for name, texts in cells.items() if _is_lettered(texts)}
-    scores = np.empty((len(table.rows), len(cells)))
-    for number, (name, texts) in enumerate(cells.items()):
-        scores[:, number] = _scores(table, columns[name], texts, marks, letters=name in lettered)
-    return scores, marks, lettered
+def _all_scores(
+    table: Table, columns: Mapping[str, int]
+) -> tuple[NDArray[np.float64], Marks, dict[str, dict[str, None]]]:
+    """Cells of columns as numbers (N, C), the decimal marks they show, and what each column has, in lower case."""
+    spellings = {
+        name: {text.lower(): None for text in dict.fromkeys(table.columns[position])}
+        for name, position in columns.items()
+    }
+    marks = find_marks(text for spelled in spellings.values() for text in spelled)
+    scores = np.empty((len(table), len(columns)))
+    for number, (name, position) in enumerate(columns.items()):
+        scores[:, number] = _scores(table, position, marks, letters=_is_lettered(spellings[name]))
+    return scores, marks, spellings
 
 
-def _is_lettered(texts: Sequence[str]) -> bool:
+def _is_lettered(texts: Iterable[str]) -> bool:
     said = set(texts).difference(MISSING)
     return said <= _LETTERS.keys() and any(text.isalpha() for text in said)
 
 
-def _scores(table: Table, position: int, texts: Sequence[str], marks: Marks, *, letters: bool) -> NDArray[np.float64]:
+def _scores(table: Table, position: int, marks: Marks, *, letters: bool) -> NDArray[np.float64]:
     codes: Mapping[str, float] = _LETTERS if letters else _LOGICAL
-    known: dict[str, float | None] = {**codes}
-    for row, text in enumerate(texts):
-        if text not in known:
-            try:
-                known[text] = read_number(text, marks)
-            except AmbiguousNumberError:
-                raise _no_label(table, position, row, "which may be a fraction or thousands") from None
-            except ValueError:
-                raise _no_label(table, position, row, "") from None
-    return np.array([known[text] for text in texts], np.float64)  # None becomes NaN
+    texts = table.columns[position]
+    known: dict[str, float] = {}
+    for text in dict.fromkeys(texts):
+        lower = text.lower()
+        try:
+            number = codes[lower] if lower in codes else read_number(lower, marks)
+        except AmbiguousNumberError:
+            raise _no_label(table, position, texts.index(text), "which may be a fraction or thousands") from None
+        except ValueError:
+            raise _no_label(table, position, texts.index(text), "") from None
+        known[text] = np.nan if number is None else number
+    return np.fromiter(map(known.__getitem__, texts), np.float64, len(texts))
 
 
 def _no_label(table: Table, position: int, row: int, doubt: str) -> DataError:
     step = "write it with a decimal point" if doubt else "write the score, or leave the cell empty where it is unknown"
     return DataError(
         f"{table.where(row)}: expected a number in column '{table.header[position]}', got "
-        f"'{table.rows[row][position]}'{f', {doubt}' if doubt else ''}; {step}"
+        f"'{table.columns[position][row]}'{f', {doubt}' if doubt else ''}; {step}"
     )
 
 

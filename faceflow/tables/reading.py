@@ -40,29 +40,32 @@ def read_table(path: Path, *, key: str) -> Table:
         raise DataError(f"{key}: expected a CSV file, got '{path}' ({reason}); check the path") from error
     if instead := stand_in(path):
         raise DataError(f"{key}: expected a CSV file, got {instead}")
-    return _table(path, *_lines(path, content))
+    return _read(path, content)
 
 
-def _lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
-    """Lines of a file by its format, with their numbers, and what was taken for granted."""
+def _read(path: Path, content: bytes) -> Table:
+    """Read a file by its format."""
     for start, unpack in _PACKED.items():
         if content.startswith(start):
             try:
-                return _lines(path, unpack(content))
+                return _read(path, unpack(content))
             except (OSError, EOFError, lzma.LZMAError) as error:
                 raise DataError(f"{path}: expected a whole packed file, got '{error}'; copy it again") from error
     if content.startswith(b"PK\x03\x04"):
-        return _zipped_lines(path, content)
+        return _read_zip(path, content)
     if content.startswith(b"PAR1"):
-        return _parquet_lines(path, content), ()
+        return _read_parquet(path, content)
     if content.startswith(_OLD_EXCEL):
         raise DataError(f"{path}: expected a CSV file, got an old Excel file (.xls); save it as CSV or .xlsx")
-    text, notes = decode(path, content)
-    lines, more = split_text(path, text)
-    return lines, notes + more
+    decoded, notes = decode(path, content)
+    text = split_text(path, decoded)
+    columns = text.columns()
+    if columns is None:
+        return _from_lines(path, text.lines(path), notes + text.note)
+    return _from_columns(path, columns, text.skipped, notes + text.note)
 
 
-def _table(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Table:
+def _from_lines(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Table:
     filled = ((number, [*map(str.strip, cells)]) for number, cells in lines)
     whole = ((number, cells) for number, cells in filled if any(cells))
     first, names = next(whole, (1, []))
@@ -78,11 +81,25 @@ def _table(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Table:
             )
         rows.append(cells[:width] + [""] * (width - len(cells)))
         numbers.append(number)
-    header = tuple(name.strip("\ufeff'\" ") for name in names)
-    return Table(path=path, header=header, rows=rows, lines=numbers, notes=notes)
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in names]
+    return Table(path=path, header=_header(names), columns=columns, lines=numbers, notes=notes)
 
 
-def _zipped_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
+def _from_columns(path: Path, columns: Sequence[Sequence[str]], skipped: int, notes: tuple[str, ...]) -> Table:
+    """Make a table of columns, each with its name first; `skipped` lines came before them."""
+    if any(not cell and not any(column[row] for column in columns) for row, cell in enumerate(columns[0])):
+        lines = zip(*columns, strict=True)
+        return _from_lines(path, ((number, list(cells)) for number, cells in enumerate(lines, 1 + skipped)), notes)
+    numbers = range(2 + skipped, len(columns[0]) + 1 + skipped)
+    header = _header([column[0] for column in columns])
+    return Table(path=path, header=header, columns=[column[1:] for column in columns], lines=numbers, notes=notes)
+
+
+def _header(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip("\ufeff'\" ") for name in names)
+
+
+def _read_zip(path: Path, content: bytes) -> Table:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
@@ -92,13 +109,13 @@ def _zipped_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str
                         f"{path}: expected a CSV file, an Excel workbook, or an archive of one file, got an archive of "
                         f"{len(names)}; save the table as CSV"
                     )
-                return _lines(path, archive.read(names[0]))
+                return _read(path, archive.read(names[0]))
     except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # RuntimeError: it has a password
         raise DataError(f"{path}: expected a whole archive, got '{error}'; save the table as CSV") from error
-    return _workbook_lines(path, content)
+    return _read_workbook(path, content)
 
 
-def _workbook_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[str, ...]]:
+def _read_workbook(path: Path, content: bytes) -> Table:
     try:
         from openpyxl import load_workbook
     except ImportError as error:
@@ -112,14 +129,12 @@ def _workbook_lines(path: Path, content: bytes) -> tuple[Iterable[Line], tuple[s
     except Exception as error:  # openpyxl lets through what its XML parser and its converters raise
         raise DataError(f"{path}: expected an Excel workbook, got '{error}'; save it as CSV") from error
     full = [(title, rows) for title, rows in sheets if any(cell is not None for row in rows for cell in row)]
-    if not full:
-        return [], ()
-    title, rows = full[0]
+    title, rows = full[0] if full else ("", [])
     note = (f"of {len(full)} sheets the first, '{title}'",) if len(full) > 1 else ()
-    return [(number, _texts(row)) for number, row in enumerate(rows, 1)], note
+    return _from_lines(path, ((number, _texts(row)) for number, row in enumerate(rows, 1)), note)
 
 
-def _parquet_lines(path: Path, content: bytes) -> Iterable[Line]:
+def _read_parquet(path: Path, content: bytes) -> Table:
     try:
         import pyarrow as arrow
         import pyarrow.parquet as parquet
@@ -130,14 +145,15 @@ def _parquet_lines(path: Path, content: bytes) -> Iterable[Line]:
     except (arrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: expected a whole Parquet file, got '{reason}'; save it as CSV") from error
-    columns = [column.to_pylist() for column in found.columns]
-    rows = [_texts(row) for row in zip(*columns, strict=True)]
-    return enumerate([list(found.column_names), *rows], 1)
+    columns = [
+        _texts([name, *column.to_pylist()]) for name, column in zip(found.column_names, found.columns, strict=True)
+    ]
+    return _from_columns(path, columns, 0, ())
 
 
 def _texts(cells: Sequence[object]) -> list[str]:
     """Cells as a CSV would hold them; whole numbers without a point, which spreadsheets do not tell apart."""
     return [
-        "" if cell is None else str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+        "" if cell is None else str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell).strip()
         for cell in cells
     ]

@@ -11,26 +11,30 @@ from faceflow.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """N rows of cells without outer spaces, each with as many cells as the header.
+    """N rows of cells without outer spaces: `columns`, one of N cells per name of the header.
 
     `lines` (N,) number the rows as an editor or a spreadsheet does. `notes` say what the reader took for granted.
     """
 
     path: Path
     header: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
+    columns: Sequence[Sequence[str]]
     lines: Sequence[int]
     notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Count of rows."""
+        return len(self.lines)
 
     def where(self, row: int) -> str:
         """Name a row as `file:line`."""
         return f"{self.path}:{self.lines[row]}"
 
-    def column(self, position: int) -> list[str]:
-        """Cells of a column from top to bottom, (N,)."""
-        return [row[position] for row in self.rows]
+    def row(self, number: int) -> list[str]:
+        """Cells of a row from left to right."""
+        return [column[number] for column in self.columns]
 
-    def named(self, name: str) -> list[str] | None:
+    def named(self, name: str) -> Sequence[str] | None:
         """Cells of the column of a name; None where there is none.
 
         Raises:
@@ -38,7 +42,7 @@ class Table:
         """
         if self.header.count(name) > 1:
             raise DataError(f"{self.path}: expected one column '{name}', got {self.header.count(name)}; remove one")
-        return self.column(self.header.index(name)) if name in self.header else None
+        return self.columns[self.header.index(name)] if name in self.header else None
 
     def listed(self) -> str:
         """First columns, for messages."""

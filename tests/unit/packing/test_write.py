@@ -32,7 +32,7 @@ def test_rows_and_pictures_are_those_of_the_source(tmp_path: Path) -> None:
     faces, pack = packed_faces(tmp_path)
     text = (faces / "labels.csv").read_text("utf-8").splitlines()
     table = read_rows(opened(str(pack)), key="labels")
-    assert [",".join(cells) for cells in (table.header, *table.rows)] == text
+    assert [",".join(cells) for cells in (table.header, *map(table.row, range(len(table))))] == text
     assert list(table.lines) == list(range(2, 14))
     names = [line.split(",")[2] for line in text[1:]]
     assert read_names(opened(str(pack)), key="labels") == names
@@ -60,7 +60,7 @@ def test_a_file_that_two_rows_name_is_packed_once(tmp_path: Path) -> None:
         file.write("0,./s0/../s0/0.jpg,s0\n")
     packed = make_pack(faces, tmp_path / "pack")
     assert (packed.manifest.rows, packed.manifest.pictures) == (3, 2)
-    assert read_rows(opened(str(tmp_path / "pack")), key="x").column(1)[2] == "./s0/../s0/0.jpg"
+    assert read_rows(opened(str(tmp_path / "pack")), key="x").columns[1][2] == "./s0/../s0/0.jpg"
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

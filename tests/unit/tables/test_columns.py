@@ -14,8 +14,8 @@ NAMES = {"filename": "filename", "subject": "subject", "domain": "domain"}
 
 
 def table(*header: str, rows: int = 3) -> Table:
-    cells = [[f"{name}{row // 2}" for name in header] for row in range(rows)]
-    return Table(path=Path("t.csv"), header=header, rows=cells, lines=[*range(2, rows + 2)], notes=())
+    cells = [[f"{name}{row // 2}" for row in range(rows)] for name in header]
+    return Table(path=Path("t.csv"), header=header, columns=cells, lines=[*range(2, rows + 2)], notes=())
 
 
 @pytest.mark.parametrize(
