@@ -109,7 +109,9 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 claims.enter_context(claimed(part, key="output", folder=shard.count == 1))
             store_recipe(output, settings, detector)
             unfinished = CropResult(folder=output, finished=False, crops=[], counts={}, labelled=False)
-            if not crop_clips(clips, settings, detector, output, shard=shard, workers=cfg["workers"]):
+            if not crop_clips(
+                clips, settings, detector, output, shard=shard, workers=cfg["workers"], detectors=cfg["detectors"]
+            ):
                 return unfinished
             if shared and not claims.enter_context(claimed_if_free(output)):
                 log.info("Another job writes the tables of all clips")

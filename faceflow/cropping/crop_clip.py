@@ -9,7 +9,7 @@ import math
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from faceflow.faces.align import Recipe
 from faceflow.faces.cuts import mark_cuts
 from faceflow.faces.detector import Detection, FaceDetector
 from faceflow.faces.feature_file import FeatureSpool, feature_file, pack
-from faceflow.faces.prefetch import frame_bytes, prefetch
+from faceflow.faces.parallel import map_in_order
+from faceflow.faces.prefetch import frame_bytes
 from faceflow.faces.selection import CUT, Face, Selector, choose_faces
 from faceflow.faces.track_smoothing import smooth
 from faceflow.faces.video import Frame, FrameRange, read_images, read_video, warn_of_faults
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 CROPS, PROGRESS, ROWS = "crops", ".progress", "rows.csv"
 FORMATS = ("jpg", "png")
-_AHEAD = 4  # frames decoded before they are searched, and searched before they are written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +83,18 @@ def _log_file(output: Path, clip: Clip) -> Path:
 
 
 def crop_clip(
-    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
+    clip: Clip,
+    settings: CropSettings,
+    detectors: Sequence[FaceDetector],
+    output: Path,
+    tell: Callable[[int], None],
 ) -> None:
     """Crop a clip; what an interrupted run detected and wrote of it is used, and the result is the same.
 
     Args:
         clip: a file that cannot be read gets a row that says so.
         settings: see `CropSettings`.
-        detector: an open one.
+        detectors: alike and open; each searches a frame at a time.
         output: folder of all results.
         tell: called with the number of frames done since the last call.
 
@@ -102,7 +106,7 @@ def crop_clip(
     rows: list[FaceRow] = []
     with FeatureSpool(done.parent) as features:
         try:
-            with contextlib.closing(_chosen_faces(clip, settings, detector, output)) as frames:
+            with contextlib.closing(_chosen_faces(clip, settings, detectors, output)) as frames:
                 for frame, faces in frames:
                     for face in faces:
                         rows.append(_crop(clip, frame, face, settings, output, begun))
@@ -128,27 +132,22 @@ class UnreadableClipError(DataError):
 
 
 def _chosen_faces(
-    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path
+    clip: Clip, settings: CropSettings, detectors: Sequence[FaceDetector], output: Path
 ) -> Generator[tuple[Frame, list[Face]], None, None]:
     """Frames of a clip with the faces to crop, steadied."""
     path = _log_file(output, clip)
     with (
         _local_file(clip, path.parent) as file,
         DetectionLog(path) as known,
-        contextlib.closing(prefetch(_frames(clip, file, settings), _AHEAD, weigh=frame_bytes)) as frames,
         contextlib.closing(
-            prefetch(
-                _searched(warn_of_faults(frames, clip.frame_file), detector, known),
-                _AHEAD,
-                weigh=lambda found: frame_bytes(found[0]),
-            )
-        ) as searched,  # crops are written beside the detector, not after it
+            _searched(warn_of_faults(_frames(clip, file, settings), clip.frame_file), detectors, known)
+        ) as searched,
     ):
         chosen = choose_faces(
             searched,
             policy=settings.policy,
             hold=settings.hold,
-            min_score=detector.min_score,
+            min_score=detectors[0].min_score,
             sequence=clip.sequence,
         )
         yield from smooth(chosen, radius=settings.smooth if clip.sequence else 0)
@@ -167,17 +166,19 @@ def _frames(clip: Clip, file: Path, settings: CropSettings) -> Iterator[Frame]:
 
 
 def _searched(
-    frames: Iterable[Frame], detector: FaceDetector, known: DetectionLog
-) -> Iterator[tuple[Frame, list[Detection]]]:
-    for frame in frames:
-        if frame.image is None:
-            yield frame, []
-            continue
-        found = known.get(frame.number)
-        if found is None:
-            found = detector.detect(frame.image)
-            known.add(frame.number, found)
-        yield frame, found
+    frames: Iterable[Frame], detectors: Sequence[FaceDetector], known: DetectionLog
+) -> Generator[tuple[Frame, list[Detection]], None, None]:
+    def search(detector: FaceDetector, frame: Frame) -> tuple[Frame, list[Detection] | None]:
+        if frame.image is None or frame.number in known:
+            return frame, None
+        return frame, detector.detect(frame.image)
+
+    # Frames are decoded, searched and, by the caller, written side by side.
+    with contextlib.closing(map_in_order(search, detectors, frames, weigh=frame_bytes)) as searched:
+        for frame, found in searched:
+            if found is not None:
+                known.add(frame.number, found)
+            yield frame, known.get(frame.number) or [] if found is None else found
 
 
 def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: Path, begun: int) -> FaceRow:

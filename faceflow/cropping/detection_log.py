@@ -54,6 +54,10 @@ class DetectionLog:
         with contextlib.suppress(OSError):  # what is not yet written has been complained about
             self._file.close()
 
+    def __contains__(self, frame: int) -> bool:
+        """Whether a frame was searched before, and not yet got."""
+        return frame in self._places
+
     def get(self, frame: int) -> list[Detection] | None:
         """Faces of a frame that was searched before, or None."""
         place = self._places.pop(frame, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from faceflow.cropping.crop_rows import join_rows
 from faceflow.cropping.source_state import check_source
 from faceflow.errors import ConfigError
 from faceflow.faces.detector import FaceDetector, describe_detector
+from faceflow.faces.parallel import Detectors
 from faceflow.faces.video_file import describe_video
 from faceflow.files import remove_leftovers
 from faceflow.leases import leased
@@ -66,17 +69,25 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -
 
 
 def crop_clips(
-    clips: Sequence[Clip], settings: CropSettings, detector: FaceDetector, output: Path, *, shard: Shard, workers: int
+    clips: Sequence[Clip],
+    settings: CropSettings,
+    detector: FaceDetector,
+    output: Path,
+    *,
+    shard: Shard,
+    workers: int,
+    detectors: int,
 ) -> bool:
     """Crop the clips of a shard that are not finished and that no other job is cropping.
 
     Args:
         clips: of all shards.
         settings: see `CropSettings`.
-        detector: not yet open; every worker opens its own.
+        detector: not yet open; every worker opens its own copies.
         output: folder of all results.
         shard: which of the clips.
         workers: processes; 0 and 1 crop in this one.
+        detectors: frames that each of them searches at once; 0 shares the cores among them, at most 4 each.
 
     Returns:
         Whether every clip is finished, also those of the other shards.
@@ -86,6 +97,7 @@ def crop_clips(
         Terminated: it ended with the whole run.
     """
     check_parallel(workers, key="workers")
+    check_parallel(detectors, key="detectors")
     mine = clips[shard.index :: shard.count]
     for clip in mine:
         check_source(clip, rows_file(output, clip).parent)
@@ -98,16 +110,17 @@ def crop_clips(
 
     with progress_bar("Cropping", announced, unit="frames") as bar:
         if left and (workers <= 1 or len(left) == 1):
-            with detector:
+            with contextlib.closing(Detectors(detector, detectors)) as opened:
                 for clip in left:
-                    _crop_alone(clip, settings, detector, output, bar.advance)
+                    _crop_alone(clip, settings, opened.open, output, bar.advance)
         elif left:
+            workers = min(workers, len(left))
             run_in_workers(
                 _crop_in_worker,
                 [(clip, settings, output) for clip in left],
-                workers=min(workers, len(left)),
+                workers=workers,
                 start=_start_worker,
-                state=(detector, log.getEffectiveLevel()),
+                state=(detector, detectors, workers, log.getEffectiveLevel()),
                 advance=bar.advance,
                 receive=_log_lines,
             )
@@ -128,7 +141,7 @@ def join_clips(clips: Sequence[Clip], output: Path, *, alone: bool) -> None:
 
 
 def _crop_alone(
-    clip: Clip, settings: CropSettings, detector: FaceDetector, output: Path, tell: Callable[[int], None]
+    clip: Clip, settings: CropSettings, detectors: Sequence[FaceDetector], output: Path, tell: Callable[[int], None]
 ) -> None:
     """Crop a clip, unless another job crops it or has done so meanwhile."""
     done = rows_file(output, clip)
@@ -142,7 +155,7 @@ def _crop_alone(
             tell(count)
 
         try:
-            crop_clip(clip, settings, detector, output, told)
+            crop_clip(clip, settings, detectors, output, told)
         except _LostLeaseError:  # this process, or its machine, stood still for minutes
             log.warning("%s: another job took it over", clip.file)
 
@@ -154,8 +167,8 @@ class _LostLeaseError(Exception):
 class _Worker:
     """State of a worker process."""
 
-    detector: FaceDetector
-    is_open: bool
+    open_detectors: Callable[[], Detectors]
+    detectors: Detectors | None
     lines: list[tuple[int, str]]
 
 
@@ -171,19 +184,19 @@ def _log_lines(lines: Sequence[tuple[int, str]]) -> None:
         log.log(level, "%s", line)
 
 
-def _start_worker(detector: FaceDetector, level: int) -> None:
+def _start_worker(detector: FaceDetector, detectors: int, workers: int, level: int) -> None:
     logging.basicConfig(level=level, handlers=[_Keep()])
     cv2.setNumThreads(1)
-    _Worker.detector, _Worker.is_open, _Worker.lines = detector, False, []
+    _Worker.open_detectors = functools.partial(Detectors, detector, detectors, processes=workers)
+    _Worker.detectors, _Worker.lines = None, []
 
 
 def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tuple[int, str]]:
     """Crop a clip; returns level and text of what was logged."""
     _Worker.lines = []
-    if not _Worker.is_open:  # an error in the pool's initializer would read as a killed worker
-        _Worker.detector.__enter__()
-        _Worker.is_open = True
-    _crop_alone(clip, settings, _Worker.detector, output, tell_done)
+    if _Worker.detectors is None:  # an error in the pool's initializer would read as a killed worker
+        _Worker.detectors = _Worker.open_detectors()
+    _crop_alone(clip, settings, _Worker.detectors.open, output, tell_done)
     return _Worker.lines
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import os
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.faces.detector import FaceDetector, describe_detector
+from faceflow.faces.parallel import Detectors
 from faceflow.faces.video import Frame
 from faceflow.images import Image, read_image
 from faceflow.inference.cells import Cell, Field
@@ -43,7 +42,6 @@ from faceflow.views import FEATURES, IMAGES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_MOST_DETECTORS = 4  # that are opened unasked: each takes 50 MB
 _DTYPES = {"text": "string", "whole": "Int64", "number": "float64"}
 
 
@@ -83,7 +81,7 @@ class Predictor:
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
             check_detector(contract, settings.detector, same=settings.same_detector)
-        self._opened: PerProcess[_Detectors] = PerProcess(close=_Detectors.close)
+        self._opened: PerProcess[Detectors] = PerProcess(close=Detectors.close)
         # At the end of Python, where MediaPipe can no longer close what was left open, and says so.
         weakref.finalize(self, self._opened.close)
 
@@ -225,9 +223,8 @@ class Predictor:
         """Face detectors, open, one for each frame that is searched at once."""
         detector = self.settings.detector
         assert detector is not None, "crops need no detector"
-        count = self.settings.detectors or min(_cores(), _MOST_DETECTORS)
         features = FEATURES in self.model.contract.inputs or self.settings.groups != (AUS,)
-        return self._opened.get(lambda: _Detectors(detector, count, features=features)).open
+        return self._opened.get(lambda: Detectors(detector, self.settings.detectors, features=features)).open
 
     def close(self) -> None:
         """Close the detector, if it was opened."""
@@ -269,21 +266,6 @@ class Predictor:
         return faces[0]
 
 
-class _Detectors:
-    """Copies of a detector, open; without `features` they take no time for those."""
-
-    def __init__(self, detector: FaceDetector, count: int, *, features: bool) -> None:
-        copies = [copy.deepcopy(detector) for _ in range(count)]
-        with ExitStack() as stack:
-            for each in copies:
-                each.features = each.features and features
-            self.open = [stack.enter_context(each) for each in copies]
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        self._stack.close()
-
-
 def _data_frame(rows: Sequence[Sequence[Cell]], fields: Sequence[Field]) -> DataFrame:
     import pandas as pd
 
@@ -292,8 +274,3 @@ def _data_frame(rows: Sequence[Sequence[Cell]], fields: Sequence[Field]) -> Data
         for place, field in enumerate(fields)
     }
     return pd.DataFrame(columns)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -139,7 +139,7 @@ def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, option
             lines.append(f"memory after {number} frames of one video: {resident_mib():.0f} MiB")
 
     with detector:
-        crop_clip(clip, settings, detector, folder / "long", tell)
+        crop_clip(clip, settings, [detector], folder / "long", tell)
     return lines
 
 

@@ -37,7 +37,7 @@ def settings(**changes: Any) -> CropSettings:
 
 def crop(clip: Clip, output: Path, detector: MarkerDetector | None = None, **changes: Any) -> list[dict[str, str]]:
     """Rows of a clip."""
-    crop_clip(clip, settings(**changes), detector or MarkerDetector(), output, lambda _: None)
+    crop_clip(clip, settings(**changes), [detector or MarkerDetector()], output, lambda _: None)
     return list(read_rows(rows_file(output, clip)))
 
 

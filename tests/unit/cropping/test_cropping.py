@@ -49,13 +49,25 @@ def test_eyes_land_where_the_recipe_says(tmp_path: Path, angle: float, distance:
     np.testing.assert_allclose(transform(affine, points), [LEFT, RIGHT], atol=0.02)
 
 
+def test_frames_searched_at_once_give_what_one_after_another_gives(tmp_path: Path) -> None:
+    frames = [face_at(40 + n % 3, 40) if n % 4 else blank(*face_at(40, 40).shape[1::-1]) for n in range(20)]
+    clip = only_clip(write_video(tmp_path / "a.avi", frames, fps=10))
+    found = []
+    for count in (1, 3):
+        output = tmp_path / f"out{count}"
+        crop_clip(clip, settings(smooth=2), [MarkerDetector() for _ in range(count)], output, lambda _: None)
+        found.append(files(output))
+    assert found[0] == found[1]
+    assert len(found[0]) > 15
+
+
 def test_every_frame_has_a_row_and_every_face_a_crop(tmp_path: Path) -> None:
     hidden = covered(face_at(42, 40))
     frames = [face_at(40, 40), face_at(41, 40), hidden, face_at(42, 40), *[hidden] * 4]
     frames += [face_at(60, 60, low=True), face_at(61, 60)]
     clip = only_clip(write_video(tmp_path / "a.avi", frames, fps=10))
     told: list[int] = []
-    crop_clip(clip, settings(), MarkerDetector(), tmp_path / "out", told.append)
+    crop_clip(clip, settings(), [MarkerDetector()], tmp_path / "out", told.append)
     rows = list(read_rows(rows_file(tmp_path / "out", clip)))
     assert [row["status"] for row in rows] == [
         *("ok", "ok", "tracked", "ok", "tracked", "tracked"),

@@ -41,7 +41,7 @@ def crops_of(path: Path, output: Path, selection: Selection) -> list[dict[str, s
         quality=95,
     )
     (clip,) = find_clips([str(path)])
-    crop_clip(clip, settings, MarkerDetector(), output, lambda frames: None)
+    crop_clip(clip, settings, [MarkerDetector()], output, lambda frames: None)
     return list(read_rows(rows_file(output, clip)))
 
 
