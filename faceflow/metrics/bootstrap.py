@@ -107,24 +107,24 @@ class PersonBootstrap:
 
     def _estimate(self, terms: list[Array], metric: Formula) -> Estimate:
         """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
-        sums = np.stack([self._per_person(term) for term in terms], axis=1)
+        sums = np.stack([self.per_person(term) for term in terms], axis=1)
         everybody = metric(sums.sum(axis=0))
         valid = np.isfinite(everybody)
         draws = [np.empty((0, len(valid)))]
-        for weights in self._weights():
+        for weights in self.weights():
             draws.append(metric((weights @ sums.reshape(self.count, -1)).reshape(-1, *sums.shape[1:])))
         per_au = np.concatenate(draws)
         return Estimate(
-            per_au=_interval(everybody, per_au),
-            mean=_interval(_mean(everybody[valid]), _mean(per_au[:, valid])),
+            per_au=interval(everybody, per_au),
+            mean=interval(mean_over_aus(everybody[valid]), mean_over_aus(per_au[:, valid])),
         )
 
-    def _per_person(self, values: Array) -> FloatArray:
+    def per_person(self, values: Array) -> FloatArray:
         """Sums over the frames of each person, (S, A)."""
         columns = [np.bincount(self._person, column, self.count) for column in values.T]
         return np.stack(columns, axis=1) if columns else np.zeros((self.count, 0))
 
-    def _weights(self) -> Iterator[FloatArray]:
+    def weights(self) -> Iterator[FloatArray]:
         """How often each resample draws each person, (R, S) in blocks of R."""
         rng, left = np.random.default_rng(self._seed), self.resamples
         while left:
@@ -180,7 +180,7 @@ def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray
     return np.where(observed, known - known.sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
 
 
-def _interval(value: FloatArray, draws: FloatArray) -> Interval:
+def interval(value: FloatArray, draws: FloatArray) -> Interval:
     """Bounds of the draws (R, ...) that are defined, along their first axis."""
     tail = (1 - LEVEL) / 2
     bounds = np.full((2, *value.shape), np.nan)
@@ -189,7 +189,7 @@ def _interval(value: FloatArray, draws: FloatArray) -> Interval:
     return Interval(value=value, low=bounds[0], high=bounds[1])
 
 
-def _mean(values: FloatArray) -> FloatArray:
+def mean_over_aus(values: FloatArray) -> FloatArray:
     """Mean over AUs (..., A) that are defined, NaN without one."""
     defined = np.isfinite(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
