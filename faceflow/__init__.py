@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from faceflow.api.compare import compare as compare
     from faceflow.api.crop import crop as crop
     from faceflow.api.export import export as export
     from faceflow.api.load import load as load
@@ -30,7 +31,7 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 
-_FUNCTIONS = ("train", "test", "export", "crop", "render", "load")
+_FUNCTIONS = ("train", "test", "export", "crop", "render", "compare", "load")
 
 
 def __getattr__(name: str) -> object:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from faceflow.config.path_arguments import literal_text
 from faceflow.errors import ConfigError
 
+_NAMED = {"compare": "runs"}  # key of the files that a command takes without a key
 _FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"} | {
     *("--shell-completion", "-sc")
 }
@@ -22,15 +26,19 @@ _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 def ordered(arguments: Sequence[str], command: str) -> list[str]:
     """Hydra's own options in front of the settings: it reads no setting behind one of them.
 
+    Files that a command takes without a key follow as a setting, those of faceflow-compare as runs=[...].
+
     Args:
         arguments: of the command line.
         command: its name, for messages.
 
     Raises:
-        ConfigError: an option that the command does not have, typographic dashes or quotes, or a setting without "=".
+        ConfigError: an option that the command does not have, typographic dashes or quotes, a setting without "=", or
+            files with and without their key.
     """
     options: list[str] = []
     settings: list[str] = []
+    files: list[str] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
@@ -53,10 +61,16 @@ def ordered(arguments: Sequence[str], command: str) -> list[str]:
                 f"'{argument}': expected key=value, got an option that faceflow-{command} does not have; write "
                 f"{name.lstrip('-')}={value}, or see faceflow-{command} --help"
             )
+        elif command in _NAMED and argument and ("=" not in argument or Path(argument).exists()):
+            files.append(QuotedString(text=literal_text(argument), quote=Quote.single).with_quotes())
         else:
             _check_setting(argument)
             settings.append(argument)
-    return [*options, *settings]
+    if files and any(setting.startswith(f"{_NAMED[command]}=") for setting in settings):
+        raise ConfigError(
+            f"{_NAMED[command]}: expected the key or files without it, got both; write faceflow-{command} RUN_A RUN_B"
+        )
+    return [*options, *settings, *([f"{_NAMED[command]}=[{','.join(files)}]"] if files else [])]
 
 
 def _check_setting(argument: str) -> None:

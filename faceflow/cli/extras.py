@@ -15,6 +15,7 @@ _EXTRAS = {
     "pack": ("pack", ("pyarrow",), ("cv2",)),
     "infer": ("crop", (), ("cv2", "onnxruntime")),
     "sweep": ("train", ("matplotlib",), ()),
+    "compare": ("train", ("matplotlib",), ()),
 }
 
 

@@ -79,6 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"config", "built_in", "data", "losses", "models", "metrics", "methods", "report", "tracking", "evaluation"},
     "exporting": LEAVES | {"config", "faces", "data", "models", "metrics", "inference", "tracking", "evaluation"},
     "sweep": LEAVES | {"config", "metrics", "report"},
+    "comparing": LEAVES | {"config", "metrics", "report"},
     "cli": {"errors", "checks", "wheels", "config", "interruption", "storage"},  # the rest inside the task function
     "api": {"errors", "aus", "config", "cli", "inference"},  # the rest inside the functions
 }
@@ -103,6 +104,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "inference": TORCH_FREE | FRAMEWORK,
     "tracking": {"hydra", "omegaconf", "torch", "timm", "torchmetrics", "pandas", "cv2"},
     "sweep": TORCH_FREE,
+    "comparing": TORCH_FREE | FRAMEWORK,
     "cli": TORCH_FREE | {"numpy", "pandas", "cv2"},
     "api": TORCH_FREE | {"numpy", "cv2"},
 }
@@ -113,6 +115,7 @@ CONFIG_NAMES = {"omegaconf", "DictConfig", "ListConfig", "OmegaConf", "plain_dic
 DOORS = {
     *("training/train.py", "evaluation/test.py", "exporting/export.py"),
     *("cropping/crop.py", "packing/pack.py", "rendering/render.py", "inference/infer.py"),
+    "comparing/compare.py",
 }
 
 
@@ -213,7 +216,7 @@ def test_inference_starts_without_torch_and_pandas() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["train", "test", "crop", "pack", "render", "export", "infer"])
+@pytest.mark.parametrize("command", ["train", "test", "crop", "pack", "render", "export", "infer", "compare"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_are_shown_without_the_heavy_libraries(command: str, arguments: list[str]) -> None:
     run = f"""

@@ -67,3 +67,13 @@ def test_a_file_may_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.
     Path("„a“").touch()
     assert ordered(["source=„a“"], "crop") == ["source=„a“"]
     assert ordered(["„a“"], "crop") == ["„a“"]  # what lacks there is the key
+
+
+def test_files_of_compare_need_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lr=1, b").mkdir()
+    typed = ["first", "level=0.01", "lr=1, b", "-cn", "mine", "it's"]
+    assert ordered(typed, "compare") == ["-cn", "mine", "level=0.01", r"runs=['first','lr=1, b','it\'s']"]
+    assert ordered(["level=0.01"], "compare") == ["level=0.01"]
+    with pytest.raises(ConfigError, match=r"^runs: expected the key or files without it, got both; "):
+        ordered(["first", "runs=[second,third]"], "compare")

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from faceflow.cli.help import help_text
 from faceflow.config.paths import config_dir
 
-COMMANDS = ("train", "test", "crop", "pack", "render", "export", "infer", "sweep")
+COMMANDS = ("train", "test", "crop", "pack", "render", "export", "infer", "sweep", "compare")
 
 
 def groups_of(text: str) -> dict[str, list[str]]:

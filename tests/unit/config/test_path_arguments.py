@@ -179,6 +179,7 @@ def test_every_listed_key_is_one_of_some_command() -> None:
     known = (
         _keys(compose("render", []))
         | _keys(compose("pack", []))
+        | _keys(compose("compare", []))
         | _keys(compose("crop", ["dataset=disfa"]))
         | _keys(compose("export", []))
     )

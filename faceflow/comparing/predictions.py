@@ -1,0 +1,191 @@
+"""The predictions that a comparison takes: of a test, of a training's test, of all folds, or a CSV of any tool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from faceflow.aus import sort_key
+from faceflow.comparing.prediction_table import OCCURS, PROBABILITY, read_predictions
+from faceflow.config.run_files import fold_folders
+from faceflow.encoding import Array
+from faceflow.errors import ConfigError, DataError
+
+PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Predictions of N faces on A AUs, with labels; arrays are (N, A), NaN where nothing is known.
+
+    Attributes:
+        name: in tables.
+        path: that was named.
+        faces: N rows with the columns dataset, filename and person.
+        aus: their names.
+        probability: of occurrence.
+        occurs: labels, 0 or 1.
+        thresholds: of the network that predicted the frame, tuned on its validation; 0.5 of a CSV.
+        intensity: predicted, in FACS units.
+        graded: labels of it.
+        networks: how many predicted: of several folds their rankings cannot be pooled.
+        protocol: how data were split and what labels mean; None of a CSV.
+        contents: rows and fingerprint of every tested table, empty where they are not known.
+    """
+
+    name: str
+    path: str
+    faces: pd.DataFrame
+    aus: tuple[str, ...]
+    probability: Array
+    occurs: Array
+    thresholds: Array
+    intensity: Array
+    graded: Array
+    networks: int
+    protocol: Mapping[str, str] | None
+    contents: tuple[tuple[int, str], ...]
+
+    def take(self, rows: NDArray[np.intp], aus: Sequence[str]) -> Predictions:
+        """Some of the faces and AUs, in the order that is asked for."""
+        columns = [self.aus.index(au) for au in aus]
+        arrays = {name: getattr(self, name)[rows][:, columns] for name in _ARRAYS}
+        return Predictions(**{**vars(self), **arrays, "faces": self.faces.iloc[rows], "aus": tuple(aus)})
+
+
+_ARRAYS = ("probability", "occurs", "thresholds", "intensity", "graded")
+
+
+def read_run(path: str, *, name: str, threshold: float) -> Predictions:
+    """Read what was named: a folder of a run, of a test or of folds, or a CSV.
+
+    Args:
+        path: as the user wrote it.
+        name: in tables.
+        threshold: at which probabilities of a CSV count as an AU that occurs.
+
+    Raises:
+        ConfigError: it is none of these.
+        DataError: it is not finished, or cannot be read.
+    """
+    place = Path(path).expanduser()
+    if place.name in (PREDICTIONS, METRICS) and (place.parent / METRICS).is_file():
+        place = place.parent
+    if place.is_file():
+        return _csv(place, path=path, name=name, threshold=threshold)
+    if not place.is_dir():
+        raise ConfigError(
+            f"runs: expected folders of faceflow-train or faceflow-test, or CSVs of predictions, got '{path}', which "
+            "does not exist; check the path"
+        )
+    if not (place / METRICS).is_file():
+        jobs = ", a sweep; name folders of its jobs" if (place / "sweep.csv").exists() else _unfinished(place)
+        raise DataError(f"{path}: expected the folder of a finished run, got one without {METRICS}{jobs}")
+    record = _record(place)
+    folders = fold_folders(place) if "folds" in record else [place]
+    if "folds" in record and len(folders) != len(record["folds"]):
+        raise DataError(
+            f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the folds again "
+            "that are gone"
+        )
+    parts = [_tested(folder, record if folder == place else _record(folder)) for folder in folders]
+    return _join(parts, path=path, name=name, protocol=record["protocol"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Predictions of one network, its thresholds by AU and the contents of the tables that it was tested on."""
+
+    frame: pd.DataFrame
+    thresholds: Mapping[str, float]
+    contents: tuple[tuple[int, str], ...]
+
+
+def _csv(place: Path, *, path: str, name: str, threshold: float) -> Predictions:
+    if place.suffix.lower() in (".ckpt", ".onnx", ".pth", ".safetensors"):
+        raise ConfigError(
+            f"runs: expected predictions, got a network ('{path}'); test it first, and name the folder of that test"
+        )
+    frame = read_predictions(place, shown=path)
+    part = _Part(frame=frame, thresholds=dict.fromkeys(_aus(frame), threshold), contents=())
+    return _join([part], path=path, name=name, protocol=None)
+
+
+def _tested(folder: Path, record: Mapping[str, Any]) -> _Part:
+    """Predictions that lie in the folder of a run."""
+    tests = record.get("test")
+    if not tests or not (folder / PREDICTIONS).is_file():
+        raise DataError(
+            f"{folder}: expected a run with a test, got one without {PREDICTIONS}; test it with faceflow-test "
+            "checkpoint=.../best.ckpt, and name the folder of that test"
+        )
+    found: dict[str, float] = {}
+    try:
+        for each in tests.values():
+            values = {au: row["threshold_val"] for au, row in each["per_au"].items()}
+            found |= {au: float(value) for au, value in values.items() if value is not None}
+        data = record.get("run", {}).get("data", {}).get("test", {})
+        contents = tuple(sorted((int(one["rows"]), str(one["content"])) for one in data.values()))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder) from error
+    path = folder / PREDICTIONS
+    return _Part(frame=read_predictions(path, shown=str(path)), thresholds=found, contents=contents)
+
+
+def _join(parts: Sequence[_Part], *, path: str, name: str, protocol: Mapping[str, str] | None) -> Predictions:
+    """Put the tests of all folds below each other; NaN where a fold lacks an AU."""
+    aus = tuple(sorted({au for part in parts for au in _aus(part.frame)}, key=sort_key))
+
+    def together(ending: str) -> Array:
+        columns = pd.Index([f"{au}{ending}" for au in aus])
+        return np.concatenate([part.frame.reindex(columns=columns).to_numpy(np.float64) for part in parts])
+
+    cuts = [[part.thresholds.get(au, np.nan) for au in aus] for part in parts]
+    return Predictions(
+        name=name,
+        path=path,
+        faces=pd.concat([part.frame[["dataset", "filename", "person"]] for part in parts], ignore_index=True),
+        aus=aus,
+        probability=together(PROBABILITY),
+        occurs=together(OCCURS),
+        thresholds=np.repeat(np.array(cuts, np.float64), [len(part.frame) for part in parts], axis=0),
+        intensity=together("_int"),
+        graded=together(""),
+        networks=len(parts),
+        protocol=protocol,
+        contents=tuple(sorted(each for part in parts for each in part.contents)),
+    )
+
+
+def _aus(frame: pd.DataFrame) -> list[str]:
+    return [str(column).removesuffix(PROBABILITY) for column in frame.columns if str(column).endswith(PROBABILITY)]
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Content of metrics.json."""
+    try:
+        record: dict[str, Any] = json.loads((folder / METRICS).read_text("utf-8"))
+        dict(record["protocol"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder) from error
+    return record
+
+
+def _damaged(folder: Path) -> DataError:
+    return DataError(
+        f"{folder / METRICS}: expected the record of a finished run, got a damaged file; run the test again"
+    )
+
+
+def _unfinished(folder: Path) -> str:
+    if (folder / "config.yaml").exists():
+        return "; it is not finished: start the same command again"
+    found = sorted(path.parent.name for path in folder.glob(f"*/{METRICS}"))
+    return f"; did you mean '{folder / found[0]}'?" if found else "; name the folder that faceflow-train or -test wrote"
