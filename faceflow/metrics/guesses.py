@@ -22,6 +22,13 @@ def prior_f1(base_rate: npt.ArrayLike) -> FloatArray:
     return _defined(base_rate)
 
 
+def guessed_f1(positives: npt.ArrayLike, labelled: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """`always_f1` and `prior_f1` of counts of frames, (A,) each."""
+    known = np.asarray(labelled, np.float64)
+    rate = np.asarray(positives, np.float64) / np.where(known > 0, known, np.nan)
+    return always_f1(rate), prior_f1(rate)
+
+
 def _defined(base_rate: npt.ArrayLike) -> FloatArray:
     rate = np.asarray(base_rate, np.float64)
     return np.where((rate > 0) & (rate < 1), rate, np.nan)

@@ -15,6 +15,7 @@ import pandas as pd
 from faceflow.aus import description
 from faceflow.files import whole_file
 from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.guesses import guessed_f1
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -45,13 +46,19 @@ def marked(frame: pd.DataFrame, protocol: Mapping[str, str]) -> pd.DataFrame:
 
 
 def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
-    """One row per data set and AU: `dataset`, `au`, `description`, then every metric that any data set has."""
-    rows = [
-        {"dataset": dataset, "au": au, "description": description(au)}
-        | {name: values[index] for name, values in evaluation.columns.items()}
-        for dataset, evaluation in evaluations.items()
-        for index, au in enumerate(evaluation.aus)
-    ]
+    """One row per data set and AU: `dataset`, `au`, `description`, then every metric that any data set has.
+
+    After them `f1_always` and `f1_prior`: F1 of saying of every face that the AU occurs, and of guessing as often.
+    """
+    rows = []
+    for dataset, evaluation in evaluations.items():
+        guesses = guessed_f1(evaluation.columns["positives"], evaluation.columns["observed"])
+        columns = {**evaluation.columns, **dict(zip(("f1_always", "f1_prior"), guesses, strict=True))}
+        rows += [
+            {"dataset": dataset, "au": au, "description": description(au)}
+            | {name: values[index] for name, values in columns.items()}
+            for index, au in enumerate(evaluation.aus)
+        ]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["dataset", "au", "description"])
 
 

@@ -12,7 +12,9 @@ from rich.text import Text
 from faceflow.aus import description
 from faceflow.console import add_columns, add_row, new_table, number
 from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.guesses import guessed_f1
 from faceflow.metrics.metric import Place, columns_in
+from faceflow.metrics.occurrence import macro
 from faceflow.metrics.paired import paired_means
 
 _UNLABELED = "unlabeled"  # split whose labels, if any, training does not see
@@ -75,7 +77,8 @@ def results_table(
     caption += f"\n{note}" if note else ""
     table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
-    add_columns(table, ["pos/labels", "thr", *shown], "right")
+    add_columns(table, ["pos/labels", "thr", "always", "prior", *shown], "right")
+    guesses = guessed_f1(evaluation.columns["positives"], evaluation.columns["observed"])
     for index, au in enumerate(evaluation.aus):
         column = {name: values[index] for name, values in evaluation.columns.items()}
         add_row(
@@ -85,6 +88,7 @@ def results_table(
                 description(au),
                 f"{int(column['positives'])}/{int(column['observed'])}",
                 number(column["threshold_val"], 2),
+                *(number(guess[index]) for guess in guesses),
                 *(number(column[name]) for name in shown.values()),
             ],
             style="" if np.isfinite(column["auroc"]) else "dim",
@@ -94,7 +98,8 @@ def results_table(
                 add_row(table, _other_row(name, other, au, list(shown.values())))
     table.add_section()
     means = [number(evaluation.summary[name]) for name in shown.values()]
-    add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *means], style="bold")
+    guessed = [number(macro(guess)) for guess in guesses]
+    add_row(table, ["mean", f"of {valid} of {len(evaluation.aus)} AUs", "", "", *guessed, *means], style="bold")
     for name, other in others.items():
         for cells in _other_means(evaluation, name, other, list(shown.values())):
             add_row(table, cells, style="bold")
@@ -103,14 +108,19 @@ def results_table(
 
 def _other_row(name: str, evaluation: Evaluation, au: str, metrics: Sequence[str]) -> list[str]:
     column = {metric: values[evaluation.aus.index(au)] for metric, values in evaluation.columns.items()}
-    return ["", name, "", number(column["threshold_val"], 2), *(number(column.get(key, np.nan)) for key in metrics)]
+    return [
+        *("", name, ""),
+        number(column["threshold_val"], 2),
+        *("", ""),  # those who guess are the same
+        *(number(column.get(key, np.nan)) for key in metrics),
+    ]
 
 
 def _other_means(evaluation: Evaluation, name: str, other: Evaluation, metrics: Sequence[str]) -> Iterator[list[str]]:
     """Means of other scores, and where they are of other AUs, the means of both over those that both have."""
     valid = int(other.summary["valid_aus"])
     means = [number(other.summary.get(metric, np.nan)) for metric in metrics]
-    yield ["", f"{name}, of {valid} of {len(other.aus)} AUs", "", "", *means]
+    yield ["", f"{name}, of {valid} of {len(other.aus)} AUs", *[""] * 4, *means]
     pairs = paired_means(evaluation, other)
     both = [pairs.get(metric) for metric in metrics]
     alike = all(
@@ -120,8 +130,8 @@ def _other_means(evaluation: Evaluation, name: str, other: Evaluation, metrics: 
     )
     if not alike:
         count = f"{len(pairs['auroc'].aus)} AUs that both have"
-        yield ["mean", f"of the {count}", "", "", *(number(pair.first) if pair else "-" for pair in both)]
-        yield ["", f"{name}, of the {count}", "", "", *(number(pair.second) if pair else "-" for pair in both)]
+        yield ["mean", f"of the {count}", *[""] * 4, *(number(pair.first) if pair else "-" for pair in both)]
+        yield ["", f"{name}, of the {count}", *[""] * 4, *(number(pair.second) if pair else "-" for pair in both)]
 
 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
@@ -173,7 +183,8 @@ def _labels_table(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> Tabl
 
 
 def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: int, protocol: Mapping[str, str]) -> str:
-    parts = ["; ".join(f"{key}: {text}" for key, text in protocol.items())]
+    guesses = "always, prior: F1 of saying of every face that the AU occurs, and of guessing as often as it does"
+    parts = [guesses, "; ".join(f"{key}: {text}" for key, text in protocol.items())]
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
         parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")

@@ -61,11 +61,16 @@ def test_table_has_no_index_and_empty_cells_for_nan(tmp_path: Path) -> None:
 def test_frame_has_a_row_per_data_set_and_au_and_every_metric_of_any() -> None:
     frame = per_au_frame(
         {
-            "graded": evaluation(("AU1", "AU12_L"), positives=[3, 0], ap=[0.5, np.nan], icc=[0.25, 0.75]),
-            "binary": evaluation(("AU12_L",), positives=[2], ap=[1.0]),
+            "graded": evaluation(
+                ("AU1", "AU12_L"), positives=[3, 0], observed=[4, 4], ap=[0.5, np.nan], icc=[0.25, 0.75]
+            ),
+            "binary": evaluation(("AU12_L",), positives=[2], observed=[4], ap=[1.0]),
         }
     )
-    assert list(frame.columns) == ["dataset", "au", "description", "positives", "ap", "icc"]
+    scores = ["positives", "observed", "ap", "icc", "f1_always", "f1_prior"]
+    assert list(frame.columns) == ["dataset", "au", "description", *scores]
+    assert frame["f1_always"].tolist() == pytest.approx([1.5 / 1.75, np.nan, 2 / 3], nan_ok=True)
+    assert frame["f1_prior"].tolist() == pytest.approx([0.75, np.nan, 0.5], nan_ok=True)
     assert frame["dataset"].tolist() == ["graded", "graded", "binary"]
     assert frame["au"].tolist() == ["AU1", "AU12_L", "AU12_L"]
     assert frame["description"].tolist() == ["inner brow raiser", "lip corner puller, left", "lip corner puller, left"]
