@@ -111,6 +111,23 @@ def test_the_summary_has_both_conventions_per_au(whole: Outcome) -> None:
     assert whole.metrics()["bootstrap"] == {"resamples": 50, "seed": 0}
 
 
+def test_a_comparison_pools_the_folds_as_their_summary_does(whole: Outcome, tmp_path: Path) -> None:
+    done = run("compare", tmp_path, str(whole.folder), str(whole.folder), f"output={tmp_path / 'found'}")
+    assert done.code == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "found/comparison.csv").set_index(["metric", "au"])
+    summary = whole.metrics()
+    for metric in ("f1_val", "icc"):
+        assert rows.loc[(metric, "mean"), "score"] == pytest.approx(summary["pooled"][metric], abs=1e-6)
+        for au in AUS:
+            assert rows.loc[(metric, au), "score"] == pytest.approx(summary["per_au"][metric][au]["pooled"], abs=1e-6)
+    assert "ap" not in rows.index.get_level_values("metric")
+    assert set(rows["difference"]) == {0}
+    one = run("compare", tmp_path, str(whole.folder), str(whole.folder / "fold1"))
+    assert one.code == 2
+    assert ": expected the same test faces as " in one.error
+    assert "6 more subjects" in one.error
+
+
 def test_every_test_has_intervals_over_its_persons(whole: Outcome) -> None:
     frame, scores = predictions(whole, "fold1"), per_au(whole, "fold1")
     occurs = frame[[f"{au}_occurs" for au in AUS]].to_numpy(float)
