@@ -55,8 +55,8 @@ def pack(folder: Path, count: int) -> dict[str, Any]:
 
     cells = rng.integers(0, 6, (count, len(AUS))).astype("U1")
     header = (*AUS, "filename", "subject")
-    rows = [(*labels, name, name[:7]) for labels, name in zip(cells.tolist(), names, strict=True)]
-    table = Table(path=folder, header=header, rows=rows, lines=range(2, count + 2), notes=())
+    columns = [*cells.T.tolist(), names, [name[:7] for name in names]]
+    table = Table(path=folder, header=header, columns=columns, lines=range(2, count + 2), notes=())
     source = Source(labels="labels.csv", images="crops", sha256="", state="")
     start, busy = time.perf_counter(), time.process_time()
     made = Rows(table=table, files=names, names=names, source=source)
