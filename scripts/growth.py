@@ -108,7 +108,16 @@ def test(folder: Path, count: int) -> dict[str, Any]:
     from faceflow.cli.test import main
 
     where = (f"hydra.run.dir={folder / 'test'}", f"checkpoint={folder / 'run/checkpoints/best.ckpt'}")
-    sys.argv = ["faceflow-test", *where, "accelerator=cpu", "pictures=false", "bootstrap.resamples=0", "overwrite=true"]
+    faces = ("data=csv", f"data.labels={folder / 'pack'}")
+    sys.argv = [
+        "faceflow-test",
+        *where,
+        *faces,
+        "accelerator=cpu",
+        "pictures=false",
+        "bootstrap.resamples=0",
+        "overwrite=true",
+    ]
     start = time.perf_counter()
     _run(main)
     return {"seconds": time.perf_counter() - start}
