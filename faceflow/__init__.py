@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from faceflow.api.crop import crop as crop
     from faceflow.api.export import export as export
     from faceflow.api.load import load as load
+    from faceflow.api.pack import pack as pack
     from faceflow.api.render import render as render
     from faceflow.api.test import test as test
     from faceflow.api.train import train as train
@@ -31,7 +32,7 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 
-_FUNCTIONS = ("train", "test", "export", "crop", "render", "compare", "load")
+_FUNCTIONS = ("train", "test", "export", "crop", "pack", "render", "compare", "load")
 
 
 def __getattr__(name: str) -> object:

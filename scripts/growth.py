@@ -55,8 +55,8 @@ def pack(folder: Path, count: int) -> dict[str, Any]:
 
     cells = rng.integers(0, 6, (count, len(AUS))).astype("U1")
     header = (*AUS, "filename", "subject")
-    rows = [(*labels, name, name[:7]) for labels, name in zip(cells.tolist(), names, strict=True)]
-    table = Table(path=folder, header=header, rows=rows, lines=range(2, count + 2), notes=())
+    columns = [*cells.T.tolist(), names, [name[:7] for name in names]]
+    table = Table(path=folder, header=header, columns=columns, lines=range(2, count + 2), notes=())
     source = Source(labels="labels.csv", images="crops", sha256="", state="")
     start, busy = time.perf_counter(), time.process_time()
     made = Rows(table=table, files=names, names=names, source=source)
@@ -108,7 +108,16 @@ def test(folder: Path, count: int) -> dict[str, Any]:
     from faceflow.cli.test import main
 
     where = (f"hydra.run.dir={folder / 'test'}", f"checkpoint={folder / 'run/checkpoints/best.ckpt'}")
-    sys.argv = ["faceflow-test", *where, "accelerator=cpu", "pictures=false", "bootstrap.resamples=0", "overwrite=true"]
+    faces = ("data=csv", f"data.labels={folder / 'pack'}")
+    sys.argv = [
+        "faceflow-test",
+        *where,
+        *faces,
+        "accelerator=cpu",
+        "pictures=false",
+        "bootstrap.resamples=0",
+        "overwrite=true",
+    ]
     start = time.perf_counter()
     _run(main)
     return {"seconds": time.perf_counter() - start}

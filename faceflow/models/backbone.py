@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from faceflow.errors import CheckpointError, ConfigError, suggest
@@ -143,6 +144,10 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
             f"model.backbone: timm could not build {name} for model.image_size={image_size} ({reason}); "
             "choose a size that its patches and windows divide"
         ) from error
+    if not drop_path:
+        for part in model.modules():
+            if isinstance(part, DropPath):
+                part.drop_prob = 0.0  # some families have a rate of their own, Swin 0.1
     model.pretrained_cfg.pop("state_dict", None)  # timm would keep the whole file with the model
     if note:
         log.info("%s", note)

@@ -216,6 +216,14 @@ def test_a_data_set_is_cropped_with_its_labels(tmp_path: Path) -> None:
     assert faces.table["rows"].tolist() == [8, 8]
 
 
+def test_crops_are_packed(faces: Faces, tmp_path: Path) -> None:
+    packed = faceflow.pack(labels=faces.csv, images=faces.images, output=tmp_path / "pack", shard_mb=0.01)
+    rows = pd.read_csv(faces.csv)
+    assert (packed.folder, packed.rows, packed.features) == (tmp_path / "pack", len(rows), 0)
+    assert packed.pictures == rows["filename"].nunique()
+    assert packed.shards == len(list(packed.folder.glob("*.arrow"))) > 1
+
+
 MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "key": (lambda to: faceflow.train(["seeed=1"]), ConfigError, "seeed: expected a known key at the top level"),
     "option": (lambda to: faceflow.train(model="resnt18"), ConfigError, "model=resnt18: expected an option of 'model'"),
@@ -248,6 +256,11 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         "output: expected the name of a .onnx file",
     ),
     "source": (lambda to: faceflow.crop(output=to / "o"), ConfigError, "source: expected files to crop, got none"),
+    "pack": (
+        lambda to: faceflow.pack(labels="none.csv", output=to / "o"),
+        DataError,
+        "labels: expected a CSV file, got",
+    ),
     "model": (lambda to: faceflow.load(to / "a.onnx"), ExportError, "onnx: expected an ONNX model, got"),
     "no folder": (
         lambda to: faceflow.train(config_dir=""),

@@ -72,7 +72,7 @@ class InterruptIn(L.Callback):
 
 
 @pytest.mark.parametrize(
-    ("workers", "sources"), [(0, ["last"]), pytest.param(2, ["last", "best"], marks=pytest.mark.slow)]
+    ("workers", "sources"), [(0, ["last"]), pytest.param(2, ["last", "best"], marks=pytest.mark.release)]
 )
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     workers: int, sources: list[str], faces: Faces, tmp_path: Path

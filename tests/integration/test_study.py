@@ -54,7 +54,7 @@ def write_benchmark(folder: Path) -> None:
     pd.DataFrame(rows, columns=columns).to_csv(folder / "labels.csv", index=False)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_study_trains_tests_and_reports_and_a_second_start_only_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,7 +120,8 @@ def start_task(folder: Path, output: Path, environment: dict[str, str], *more: s
     )
 
 
-@pytest.mark.parametrize("tasks", [1, pytest.param(2, marks=pytest.mark.release)])
+@pytest.mark.release
+@pytest.mark.parametrize("tasks", [1, 2])
 def test_variables_of_slurm_make_one_run_of_two_processes(tasks: int, folder: Path, tmp_path: Path) -> None:
     """Of two tasks; of one, as a job of a sweep has, by a process that it starts."""
     running = [start_task(folder, tmp_path / "run", slurm(task, tasks)) for task in range(tasks)]

@@ -68,7 +68,7 @@ def train(output: Path, faces: Path, method: str, *, processes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=() if name == "fixmatch" else pytest.mark.release) for name in METHODS]
+    "method", [pytest.param(name, marks=() if name == "supervised" else pytest.mark.release) for name in METHODS]
 )
 def test_two_processes_end_with_the_network_and_scores_of_one(method: str, faces: Path, tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]

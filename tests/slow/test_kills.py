@@ -53,6 +53,7 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.release
 def test_a_killed_training_goes_on_to_the_weights_and_numbers_of_an_unbroken_run(
     whole: tuple[Kills, Path], settings: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ import torch
 
 from tests.helpers.commands import start_command
 from tests.helpers.faces import write_csv_dataset
+from tests.helpers.markers import MARKERS, blank, moving_faces, write_photo, write_video
 from tests.helpers.stores import StoreServer, proxy
 from tests.integration import command
 
@@ -212,6 +213,21 @@ def test_unlabelled_faces_and_crops_with_their_recipe_come_from_the_store(s3: S3
     assert "own" in out
     payload = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["faceflow"]
     assert payload["crop"] == recipe
+
+
+def test_videos_and_pictures_of_the_store_are_cropped_as_local_ones(s3: S3, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "in/a.avi", [*moving_faces(6), blank()])
+    write_photo(tmp_path / "in/b.png", moving_faces(1)[0])
+    s3.system.put(f"{tmp_path}/in/", "faces/raw/", recursive=True)
+    settings = (*MARKERS, "selection.smooth=0", "pack=true")
+    run("crop", f"source={video.parent}", f"output={tmp_path}/local", *settings)
+    run("crop", "source=s3://faces/raw", f"output={tmp_path}/stored", *settings)
+    local, stored = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "crops").rglob("*.jpg")}
+        for name in ("local", "stored")
+    )
+    assert len(local) == 7
+    assert stored == local
 
 
 FAULTS = [

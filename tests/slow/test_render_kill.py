@@ -28,7 +28,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("what", "workers"),
     [
-        pytest.param(("frames=20",), 2, id="images"),
+        pytest.param(("frames=20",), 2, id="images", marks=pytest.mark.release),
         pytest.param(("frames=12", *VIDEOS), 1, id="videos", marks=release_only),
     ],
 )

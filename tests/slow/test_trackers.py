@@ -134,6 +134,7 @@ def test_mlflow_holds_parameters_metrics_and_files(tracked: tuple[Path, str]) ->
     assert not [file.path for file in client.list_artifacts(run.info.run_id, "results") if file.path.endswith(".png")]
 
 
+@pytest.mark.release
 def test_an_exported_file_joins_the_run_and_a_test_is_a_run_of_its_own(
     tracked: tuple[Path, str], data: tuple[str, ...]
 ) -> None:
@@ -154,6 +155,7 @@ def test_an_exported_file_joins_the_run_and_a_test_is_a_run_of_its_own(
     assert tested.pictures() == []
 
 
+@pytest.mark.release
 def test_with_log_images_the_faces_are_in_the_table(data: tuple[str, ...], tmp_path: Path) -> None:
     settings = ("trainer.max_epochs=1", "logger=wandb", "logger.wandb.samples=3", "log_images=true")
     run_command("train", *SMALL, *data, *settings, f"hydra.run.dir={tmp_path}")
@@ -183,6 +185,7 @@ def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
     assert only(run, "model") == {"best.ckpt": str(tmp_path / "checkpoints" / "best.ckpt")}
 
 
+@pytest.mark.release
 def test_the_sweep_of_the_how_to_lands_in_the_agents_run_as_does_its_export(
     data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

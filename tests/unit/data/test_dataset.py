@@ -22,7 +22,8 @@ from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
 from faceflow.images import encode_image, read_image
-from tests.helpers.faces import read_folder, smooth_image, write_csv_dataset, write_image
+from tests.helpers.faces import read_folder, read_tables_of, smooth_image, write_csv_dataset, write_image
+from tests.helpers.packs import packed_faces
 
 AUS = ("AU12", "AU6_L", "AU6_R")
 NAN = float("nan")
@@ -195,6 +196,17 @@ class TestDeterminism:
         there = list(Loader(faces, **settings, num_workers=2, multiprocessing_context=method))
         assert len(here) == len(there) == 3
         assert all(same(first, second) for first, second in zip(here, there, strict=True))
+
+    @pytest.mark.slow
+    def test_spawned_processes_read_a_packed_set(self, tmp_path: Path) -> None:
+        source, packed = packed_faces(tmp_path)
+        tables = (read_folder(source), *read_tables_of("packed", labels=packed))
+        first, second = (dataset(table, flip=0.5, weak=noisy()) for table in tables)
+        settings: dict[str, Any] = {"batch_size": 4, "sampler": EpochSampler(len(first), shuffle=True, seed=4)}
+        here = list(Loader(first, **settings))
+        there = list(Loader(second, **settings, num_workers=2, multiprocessing_context="spawn"))
+        assert len(here) == 3
+        assert all(same(one, other) for one, other in zip(here, there, strict=True))
 
 
 class CountingPipeline(Pipeline):
