@@ -35,6 +35,7 @@ def describe_model(
         label_meaning=_meaning(payload),
         thresholds=payload.thresholds,
         centring=payload.centring,
+        calibration=payload.calibration,
         image_size=spec.image_size,
         mean=spec.mean,
         std=spec.std,

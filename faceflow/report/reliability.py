@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
-from faceflow.encoding import Array
+from faceflow.metrics.calibration import BINS, reliability
 from faceflow.report.example_faces import Results
 from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
 from faceflow.report.palette import BLUE, GRAY, PALE
 
-BINS = 10
 _ACROSS, _ABOVE, _PANEL = 6, 0.5, 2.15  # panels, inches, inches
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """The K bins of one AU that hold faces: mean probability, share of faces where the AU occurs, and faces, (K,)."""
-
-    confidence: Array
-    frequency: Array
-    count: NDArray[np.int64]
-
-    @property
-    def ece(self) -> float:
-        """Expected calibration error: mean of |frequency - confidence| over faces (Naeini 2015; Guo 2017, eq. 3)."""
-        return float(np.average(np.abs(self.frequency - self.confidence), weights=self.count))
-
-
-def reliability(probability: Array, truth: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Sort the faces of one AU, at least one, into bins of equal width; an edge belongs to the bin below it."""
-    index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
-    count = np.bincount(index, minlength=bins)
-    filled = count > 0
-    confidence = np.bincount(index, weights=probability, minlength=bins)[filled] / count[filled]
-    frequency = np.bincount(index, weights=truth, minlength=bins)[filled] / count[filled]
-    return Reliability(confidence, frequency, count[filled])
 
 
 def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
