@@ -11,9 +11,11 @@ from faceflow.aus import joined
 from faceflow.calibration import NONE, PROTOCOL, Calibration, logit
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
+from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.calibration import LEAST_SUBJECTS, fit_map
 from faceflow.models.checkpoint import Payload
+from faceflow.report.calibration import CalibrationChange
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,22 @@ def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], 
         payload.thresholds = found.thresholds(payload.thresholds)
         payload.centring = None if payload.centring is None else found.centring(payload.centring)
         payload.protocol[PROTOCOL] = found.protocol
+
+
+def calibration_changes(scores: TestScores, calibration: Calibration) -> dict[str, CalibrationChange]:
+    """What calibration did to the probabilities of a test, by data set."""
+    pooled, after = scores.scorer.pooled.truth, scores.prediction.probability
+    before = calibration.undo(after, pooled.aus)
+    return {
+        scored.name: CalibrationChange.measure(
+            pooled.aus,
+            before[scored.rows],
+            after[scored.rows],
+            pooled.occurrence[scored.rows],
+            pooled.observed[scored.rows],
+        )
+        for scored in scores.scorer.sets
+    }
 
 
 def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Calibration | None:

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from faceflow.metrics.calibration import BINS, reliability
 from faceflow.report.example_faces import Results
 from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
-from faceflow.report.palette import BLUE, GRAY, PALE
+from faceflow.report.palette import BLUE, GRAY, PALE, SKY
 
 _ACROSS, _ABOVE, _PANEL = 6, 0.5, 2.15  # panels, inches, inches
 
@@ -29,11 +29,13 @@ def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) 
         Patch(color=PALE, label="share of all faces in the bin"),
     ]
     place = page.point(MARGIN, page.top + 0.17)
+    if results.uncalibrated is not None:
+        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="the same before calibration"))
     page.figure.legend(
         handles=handles,
         loc="center left",
         bbox_to_anchor=place,
-        ncols=3,
+        ncols=len(handles),
         fontsize=MEDIUM,
         frameon=False,
         borderaxespad=0,
@@ -59,9 +61,13 @@ def _draw_diagram(axes: Axes, results: Results, index: int, au: str) -> None:
         axes.text(0.5, 0.5, reason, size=SMALL, color=GRAY, ha="center", style="italic")
         return
     found = reliability(results.probability[seen, index], truth)
-    axes.set_title(f"{au}  ECE {rounded(found.ece)}", size=MEDIUM, pad=3, loc="left")
+    before = None if results.uncalibrated is None else reliability(results.uncalibrated[seen, index], truth)
+    change = "" if before is None else f"{rounded(before.ece)} → "
+    axes.set_title(f"{au}  ECE {change}{rounded(found.ece)}", size=MEDIUM, pad=3, loc="left")
     width = 1 / BINS
     middle = (np.floor(found.confidence / width).clip(0, BINS - 1) + 0.5) * width
     axes.bar(middle, found.count / len(truth), width=width, color=PALE, edgecolor="white", lw=0.5)
     axes.plot([0, 1], [0, 1], color=GRAY, ls="--", lw=0.8)
+    if before is not None:
+        axes.plot(before.confidence, before.frequency, color=SKY, marker="o", ms=2.5, lw=1.0, clip_on=False)
     axes.plot(found.confidence, found.frequency, color=BLUE, marker="o", ms=3.5, lw=1.2, clip_on=False)
