@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from faceflow.checks import check_choice
+from faceflow.encoding import occurrence_probability
 from faceflow.errors import CheckpointError, ConfigError, ExportError
 from faceflow.inference.contract import ModelContract
 from faceflow.inference.onnx_model import OnnxModel
@@ -50,7 +51,11 @@ class TorchPredictor:
         faces = (part if part is None else part.to(self.device, non_blocking=True) for part in (images, features))
         logits = self.network(*faces).logits
         levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
-        return decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
+        found = decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
+        if (calibration := self.network.calibration) is None:
+            return found
+        own = occurrence_probability(logits.float().cpu().numpy(), self.spec.cutpoints, self.spec.occurrence_min)
+        return Prediction(probability=calibration.of_logits(own, self.spec.aus), intensity=found.intensity)
 
 
 class OnnxPredictor:
@@ -99,6 +104,11 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
         )
     if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
         payload.thresholds, payload.centring = dict(contract.thresholds), contract.centring
+    elif payload.calibration != contract.calibration:
+        raise ConfigError(
+            f"onnx: expected a model exported from '{checkpoint}', got one with another calibration of "
+            "probabilities; name the checkpoint that it comes from, or leave it out"
+        )
     return predictor, payload
 
 
@@ -132,4 +142,5 @@ def payload_of(contract: ModelContract, *, source: str) -> Payload:
         versions={},
         thresholds=thresholds,
         centring=contract.centring,
+        calibration=contract.calibration,
     )

@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from faceflow.aus import joined, side_of
+from faceflow.calibration import NONE
 from faceflow.centring import Centring, Rest, centred_by_subject, usual_rest
 from faceflow.data.assembly import POOLED
 from faceflow.data.labels import Truth
@@ -72,11 +73,19 @@ class SplitScorer:
     """Scores the predictions of a split per data set and, with several, pooled.
 
     A network that tells left from right is scored by side where sides are labelled and on joined AUs elsewhere,
-    which the columns of the data set decide. `threshold` is that of all AUs where none is to be tuned.
+    which the columns of the data set decide. `threshold` is that of all AUs where none is to be tuned, and
+    `calibration` says how probabilities are calibrated, see `evaluation.calibrated`.
     """
 
-    def __init__(self, tables: Sequence[FaceTable], spec: NetworkSpec, *, threshold: float | None = None) -> None:
-        self.spec = spec
+    def __init__(
+        self,
+        tables: Sequence[FaceTable],
+        spec: NetworkSpec,
+        *,
+        threshold: float | None = None,
+        calibration: str = NONE,
+    ) -> None:
+        self.spec, self.calibration = spec, calibration
         self.threshold = threshold
         starts = np.cumsum([0, *(len(table) for table in tables)])
         self.total = int(starts[-1])

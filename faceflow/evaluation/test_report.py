@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 
+from faceflow.calibration import PROTOCOL
 from faceflow.console import print_lines, print_tables
 from faceflow.data.splits import Tables
 from faceflow.evaluation.baseline import BaselineScores
+from faceflow.evaluation.calibrated import calibration_changes
 from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
@@ -21,6 +24,7 @@ from faceflow.evaluation.testing import TestScores
 from faceflow.evaluation.view_costs import ViewCosts, draw_costs
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
+from faceflow.report.calibration import calibration_frame, calibration_table
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.tables import results_table
@@ -40,6 +44,8 @@ def report_test(
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
+    With calibrated probabilities also calibration.csv, and a table of their errors before and after.
+
     Args:
         scores: of `test_network`.
         payload: of the checkpoint; its protocol goes beside every number.
@@ -50,6 +56,10 @@ def report_test(
         baseline: scores of another model on the same faces, which stand beside these.
         views: what they cost this network, in a table, views.csv and pictures of their own.
     """
+    results = scores.results
+    if payload.calibration is not None:
+        before = payload.calibration.undo(results.probability, results.aus)
+        results = dataclasses.replace(results, uncalibrated=before)
     output, centred, beside = context.output, scores.centred, _beside(scores, baseline)
     per_au = {name: per_au_frame(each) for name, each in {"tested": scores.evaluations, **beside}.items()}
     write_table(output / "per_au.csv", marked(by_model(per_au), payload.protocol))
@@ -64,6 +74,11 @@ def report_test(
         )
         for name, evaluation in scores.evaluations.items()
     ]
+    changes = {} if payload.calibration is None else calibration_changes(scores, payload.calibration)
+    if payload.calibration is not None:
+        write_table(output / "calibration.csv", marked(calibration_frame(changes), payload.protocol))
+        said = payload.calibration.protocol
+        shown += [calibration_table(change, title=name, protocol=said) for name, change in changes.items()]
     if views is not None:
         write_table(output / "views.csv", views_frame(views.scores))
         shown.append(views_table(views.scores, protocol=payload.protocol))
@@ -71,6 +86,8 @@ def report_test(
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
     content = {**extra, "protocol": payload.protocol, "test": by_set}
+    if changes:
+        content[PROTOCOL] = {name: change.means for name, change in changes.items()}
     if centred is not None:
         content[CENTRED] = centred.to_dict()
     if baseline is not None:
@@ -78,7 +95,7 @@ def report_test(
     if views is not None:
         content["views"] = views_frame(views.scores).to_dict("records")
     if context.pictures:
-        pictures = draw_pictures(scores.results, title=title, protocol=payload.protocol, output=output)
+        pictures = draw_pictures(results, title=title, protocol=payload.protocol, output=output)
         if views is not None:
             pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         aus = payload.spec.aus

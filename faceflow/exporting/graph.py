@@ -29,10 +29,18 @@ _LARGEST = 2**31 - 1  # bytes of a protobuf message
 class DecodedNetwork(nn.Module):
     """A network as its users see it: takes faces as they are in memory, gives what `metrics.au_scores` scores."""
 
+    slope: Tensor
+    offset: Tensor
+
     def __init__(self, network: AUNetwork) -> None:
         super().__init__()
         points = network.spec.cutpoints
         self.network = network
+        self.calibrates = network.calibration is not None
+        if network.calibration is not None:
+            slope, offset = network.calibration.coefficients(network.spec.aus)
+            self.register_buffer("slope", torch.from_numpy(slope).float())
+            self.register_buffer("offset", torch.from_numpy(offset).float())
         self.level = occurrence_level(points, network.spec.occurrence_min)
         self.steps = [point - below for point, below in zip(points, (0.0, *points), strict=False)]
         self.eval()
@@ -45,14 +53,22 @@ class DecodedNetwork(nn.Module):
             features: (N, F).
         """
         pixels = None if images is None else images.permute(0, 3, 1, 2)
-        levels = self.network(pixels, features).logits.sigmoid()
+        logits = self.network(pixels, features).logits
+        levels = logits.sigmoid()
         consistent = [levels[..., 0]]  # a running minimum, for which ONNX has no operator
         for level in range(1, levels.shape[-1]):
             consistent.append(torch.minimum(consistent[-1], levels[..., level]))
+        probability = self._calibrated(logits) if self.calibrates else consistent[self.level]
         if not self.steps:
-            return (consistent[0],)
+            return (probability,)
         weighted = [step * level for step, level in zip(self.steps, consistent, strict=True)]
-        return consistent[self.level], torch.stack(weighted).sum(0).clamp(0.0, FACS_MAX)
+        return probability, torch.stack(weighted).sum(0).clamp(0.0, FACS_MAX)
+
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        lowest = logits[..., 0]
+        for level in range(1, self.level + 1):
+            lowest = torch.minimum(lowest, logits[..., level])
+        return (lowest * self.slope + self.offset).sigmoid()
 
 
 def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:

@@ -35,6 +35,7 @@ def describe_model(
         label_meaning=_meaning(payload),
         thresholds=payload.thresholds,
         centring=payload.centring,
+        calibration=payload.calibration,
         image_size=spec.image_size,
         mean=spec.mean,
         std=spec.std,
@@ -55,10 +56,11 @@ def describe_model(
 def _meaning(payload: Payload) -> str:
     spec = payload.spec
     labels = payload.protocol.get("labels", "")
+    kind = "probability" if payload.calibration is None else "calibrated probability"
     if spec.levels == 1:
-        return f"probability: that the AU occurs ({labels or 'as labelled'})"
+        return f"{kind}: that the AU occurs ({labels or 'as labelled'})"
     cut = spec.cutpoints[occurrence_level(spec.cutpoints, spec.occurrence_min)]
-    return f"probability: of an intensity >= {cut:g}; intensity: expected, FACS 0-5 ({labels})"
+    return f"{kind}: of an intensity >= {cut:g}; intensity: expected, FACS 0-5 ({labels})"
 
 
 def _record(checkpoint: Path) -> Mapping[str, Any]:

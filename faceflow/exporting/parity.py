@@ -90,6 +90,9 @@ def _outputs(network: AUNetwork, faces: Sample) -> Sequence[Array]:
     logits = network(images, None if faces.features is None else torch.from_numpy(faces.features)).logits
     levels = logits.double().sigmoid().numpy()
     probability = occurrence_probability(levels, spec.cutpoints, spec.occurrence_min)
+    if network.calibration is not None:
+        own = occurrence_probability(logits.double().numpy(), spec.cutpoints, spec.occurrence_min)
+        probability = network.calibration.of_logits(own, spec.aus)
     if not spec.cutpoints:
         return [probability]
     return [probability, expected_intensity(levels, spec.cutpoints).clip(0, FACS_MAX)]

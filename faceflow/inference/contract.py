@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from faceflow.aus import check_aus, joined
+from faceflow.calibration import Calibration
 from faceflow.centring import Centring
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
@@ -33,7 +34,8 @@ class ModelContract:
 
     `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
     `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them;
-    `centring` says the same of centred scores, None where validation named no subjects. `inputs` are those of the
+    `centring` says the same of centred scores, None where validation named no subjects. `calibration` is what the graph
+    has applied to its probabilities, None where there is none. `inputs` are those of the
     graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these are read, as
     `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside the graph and
     kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces
@@ -54,6 +56,7 @@ class ModelContract:
     std: tuple[float, ...]
     backbone: str | None
     centring: Centring | None = None
+    calibration: Calibration | None = None
     inputs: tuple[str, ...] = (IMAGES,)
     features: Mapping[str, Any] = field(default_factory=dict)
     fusion: float = 0.5
@@ -84,7 +87,10 @@ class ModelContract:
     def to_json(self) -> str:
         """Text for the file."""
         number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE
-        return json.dumps({"format": number, **dataclasses.asdict(self)}, ensure_ascii=False, allow_nan=False)
+        values = dataclasses.asdict(self)
+        if self.calibration is None:
+            del values["calibration"]
+        return json.dumps({"format": number, **values}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Self:
@@ -127,6 +133,9 @@ class ModelContract:
             if contract.centring is not None:
                 centring = Centring.from_dict(contract.centring, aus=contract.aus, graded=contract.levels > 1)
                 contract = dataclasses.replace(contract, centring=centring)
+            if contract.calibration is not None:
+                calibration = Calibration.from_dict(contract.calibration, aus=contract.aus)
+                contract = dataclasses.replace(contract, calibration=calibration)
             # Counted first: `levels` of a stranger's file may be huge.
             counted = contract.levels == (len(contract.cutpoints) or 1)
             if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faceflow.calibration import PROTOCOL, Calibration
 from faceflow.centring import Centring
 from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
@@ -22,10 +23,10 @@ from faceflow.models.weights import load_file
 
 log = logging.getLogger(__name__)
 
-# Rises when an older version would misread the file: 3 has networks that read features, others stay at 2, which says
-# whose faces were seen by their content, 1 by file names.
-FORMAT = 3
-_PIXELS_ALONE = 2
+# Rises when an older version would misread the file: 4 has calibrated probabilities and 3 networks that read features,
+# others stay at 2, which says whose faces were seen by their content, 1 by file names.
+FORMAT = 4
+_FEATURES, _PIXELS_ALONE = 3, 2
 PAYLOAD = "faceflow"
 
 Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes (N,) of its rows
@@ -36,9 +37,10 @@ class Payload:
     """What a checkpoint says of its run, as plain data.
 
     `thresholds` are tuned on validation, and `centring` says the same of centred scores, None where validation knew no
-    subjects; `seen` are the identities of the subjects of training and validation and
-    `faces` hashes of their pictures and labels, by which a test finds whom to leave out; `protocol` says how data were
-    split and what the labels mean; `config` and `versions` are provenance for people and are never instantiated.
+    subjects; both are of calibrated probabilities where there is a `calibration`. `seen` are the identities of the
+    subjects of training and validation and `faces` hashes of their pictures and labels, by which a test finds whom to
+    leave out; `protocol` says how data were split and what the labels mean; `config` and `versions` are provenance for
+    people and are never instantiated.
     `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
     fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
     version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
@@ -52,19 +54,25 @@ class Payload:
     versions: dict[str, str]
     thresholds: dict[str, float] = field(default_factory=dict)
     centring: Centring | None = None
+    calibration: Calibration | None = None
     crop: dict[str, Any] | None = None
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
     faces: Faces = field(default_factory=dict, compare=False)
     outdated: bool = False
 
+    @property
+    def _format(self) -> int:
+        return FORMAT if self.calibration is not None else _FEATURES if self.spec.features else _PIXELS_ALONE
+
     def to_dict(self) -> dict[str, Any]:
         """Plain containers."""
         return {
-            "format": FORMAT if self.spec.features else _PIXELS_ALONE,
+            "format": self._format,
             "spec": self.spec.to_dict(),
             "thresholds": dict(self.thresholds),
             "centring": None if self.centring is None else self.centring.to_dict(),
+            **({} if self.calibration is None else {PROTOCOL: self.calibration.to_dict()}),
             "protocol": dict(self.protocol),
             "seen": list(self.seen),
             "config": self.config,
@@ -116,6 +124,7 @@ class Payload:
                 versions={str(key): str(value) for key, value in raw["versions"].items()},
                 thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},
                 centring=None if outdated else _centring(raw.get("centring"), spec),
+                calibration=None if outdated else _calibration(raw.get(PROTOCOL), spec),
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},
@@ -159,6 +168,7 @@ def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error
     load_state(network, network_state(checkpoint, source=path), source=path)
+    network.calibration = payload.calibration
     if payload.outdated:
         spec = payload.spec
         before, now = _first_level(spec), occurrence_level(spec.cutpoints, spec.occurrence_min)
@@ -189,6 +199,10 @@ def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str
 
 def _centring(raw: Any, spec: NetworkSpec) -> Centring | None:
     return None if raw is None else Centring.from_dict(raw, aus=spec.aus, graded=spec.levels > 1)
+
+
+def _calibration(raw: Any, spec: NetworkSpec) -> Calibration | None:
+    return None if raw is None else Calibration.from_dict(raw, aus=spec.aus)
 
 
 def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:

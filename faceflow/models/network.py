@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from faceflow.aus import check_aus
+from faceflow.calibration import Calibration
 from faceflow.checks import check_number, check_whole
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import CheckpointError, ConfigError
@@ -153,6 +154,7 @@ class AUNetwork(nn.Module):
             check_number(value, key=f"model.{key}", expected=expected, valid=lambda x: 0 <= x < 1)
         check_number(alone, key="model.alone", expected="a share in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.spec, self.alone = spec, alone
+        self.calibration: Calibration | None = None  # of decoded probabilities; logits stay as they are
         self.backbone: Backbone | None = None
         if spec.backbone is not None:
             self.backbone = Backbone(

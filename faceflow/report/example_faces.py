@@ -25,7 +25,8 @@ class Results:
     """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth.
 
     `persons` says who is on each of the N faces, `files` where they are, if they are. `centred` are the metrics of
-    scores centred by subject, where the test has them.
+    scores centred by subject, where the test has them. `uncalibrated` are the probabilities before calibration, where
+    there was one.
     """
 
     aus: Sequence[str]
@@ -37,6 +38,7 @@ class Results:
     persons: Sequence[str]
     files: Sequence[str] | None
     centred: Evaluation | None = None
+    uncalibrated: Array | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
-from faceflow.encoding import Array
+from faceflow.metrics.calibration import BINS, reliability
 from faceflow.report.example_faces import Results
 from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page, missing_class, rounded
-from faceflow.report.palette import BLUE, GRAY, PALE
+from faceflow.report.palette import BLUE, GRAY, PALE, SKY
 
-BINS = 10
 _ACROSS, _ABOVE, _PANEL = 6, 0.5, 2.15  # panels, inches, inches
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """The K bins of one AU that hold faces: mean probability, share of faces where the AU occurs, and faces, (K,)."""
-
-    confidence: Array
-    frequency: Array
-    count: NDArray[np.int64]
-
-    @property
-    def ece(self) -> float:
-        """Expected calibration error: mean of |frequency - confidence| over faces (Naeini 2015; Guo 2017, eq. 3)."""
-        return float(np.average(np.abs(self.frequency - self.confidence), weights=self.count))
-
-
-def reliability(probability: Array, truth: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Sort the faces of one AU, at least one, into bins of equal width; an edge belongs to the bin below it."""
-    index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
-    count = np.bincount(index, minlength=bins)
-    filled = count > 0
-    confidence = np.bincount(index, weights=probability, minlength=bins)[filled] / count[filled]
-    frequency = np.bincount(index, weights=truth, minlength=bins)[filled] / count[filled]
-    return Reliability(confidence, frequency, count[filled])
 
 
 def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
@@ -56,11 +29,13 @@ def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) 
         Patch(color=PALE, label="share of all faces in the bin"),
     ]
     place = page.point(MARGIN, page.top + 0.17)
+    if results.uncalibrated is not None:
+        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="the same before calibration"))
     page.figure.legend(
         handles=handles,
         loc="center left",
         bbox_to_anchor=place,
-        ncols=3,
+        ncols=len(handles),
         fontsize=MEDIUM,
         frameon=False,
         borderaxespad=0,
@@ -86,9 +61,13 @@ def _draw_diagram(axes: Axes, results: Results, index: int, au: str) -> None:
         axes.text(0.5, 0.5, reason, size=SMALL, color=GRAY, ha="center", style="italic")
         return
     found = reliability(results.probability[seen, index], truth)
-    axes.set_title(f"{au}  ECE {rounded(found.ece)}", size=MEDIUM, pad=3, loc="left")
+    before = None if results.uncalibrated is None else reliability(results.uncalibrated[seen, index], truth)
+    change = "" if before is None else f"{rounded(before.ece)} → "
+    axes.set_title(f"{au}  ECE {change}{rounded(found.ece)}", size=MEDIUM, pad=3, loc="left")
     width = 1 / BINS
     middle = (np.floor(found.confidence / width).clip(0, BINS - 1) + 0.5) * width
     axes.bar(middle, found.count / len(truth), width=width, color=PALE, edgecolor="white", lw=0.5)
     axes.plot([0, 1], [0, 1], color=GRAY, ls="--", lw=0.8)
+    if before is not None:
+        axes.plot(before.confidence, before.frequency, color=SKY, marker="o", ms=2.5, lw=1.0, clip_on=False)
     axes.plot(found.confidence, found.frequency, color=BLUE, marker="o", ms=3.5, lw=1.2, clip_on=False)

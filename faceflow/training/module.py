@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceflow.encoding import occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.evaluation.calibrated import tune_payload
 from faceflow.evaluation.scoring import EpochPredictions, SplitScorer
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.methods.objective import TEACHER, Batch, Objective, faces_of
@@ -225,8 +226,8 @@ class AUModule(L.LightningModule):
         prediction = self.scorer.decode(probabilities)
         self.latest = rows, prediction
         self.payload.thresholds = self.scorer.tune(rows, prediction)
-        self.payload.centring = self.scorer.centring(rows, prediction)
         values = self.scorer.named("val", self.scorer.score(rows, prediction, self.payload.thresholds))
+        tune_payload(self.payload, self.scorer, rows, prediction)
         values[f"val/{NAME}"] = self.scorer.subject_share(rows, prediction)
         finite = {key: value for key, value in values.items() if np.isfinite(value)}
         self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
@@ -281,6 +282,7 @@ class AUModule(L.LightningModule):
                 f"{ours.get(key)}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
         self.payload.thresholds, self.payload.centring = found.thresholds, found.centring
+        self.payload.calibration = found.calibration
         self.resumed = found.config
 
 

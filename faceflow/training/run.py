@@ -16,6 +16,7 @@ from faceflow.console import print_lines, save_tables
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.baseline import Baseline, check_baseline, score_baseline
+from faceflow.evaluation.calibrated import check_calibration
 from faceflow.evaluation.centred import CENTRED, centred_test, check_center
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
@@ -62,6 +63,7 @@ class RunSettings:
         test: whether the best checkpoint is tested.
         compare_start: whether the network of `init_weights` is tested beside it.
         baseline: another model, which is tested on the same faces.
+        calibration: of probabilities, one of `calibration.METHODS`.
         center: subject, where scores of the test are also given centred; None.
         bootstrap: of the intervals of its scores.
         overwrite: whether the command replaces earlier results.
@@ -77,6 +79,7 @@ class RunSettings:
     test: bool
     compare_start: bool
     baseline: Baseline | None
+    calibration: str
     center: str | None
     bootstrap: Bootstrap
     overwrite: bool
@@ -124,7 +127,9 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
         points=settings.data.cutpoints,
         occurrence_min=data.occurrence_min,
     )
-    scorer = SplitScorer(data.streams["val"], spec, threshold=DEFAULT_THRESHOLD if data.legacy else None)
+    threshold = DEFAULT_THRESHOLD if data.legacy else None
+    scorer = SplitScorer(data.streams["val"], spec, threshold=threshold, calibration=settings.calibration)
+    check_calibration(scorer)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
     if settings.test:
         check_center(settings.center, data.streams["test"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from faceflow.checks import check_boolean
+from faceflow.calibration import METHODS, PROTOCOL
+from faceflow.checks import check_boolean, check_choice
 from faceflow.config.instantiate import instantiate
 from faceflow.data.datamodule import check_flip
 from faceflow.training.build import build_objectives, check_trainer
@@ -21,6 +22,7 @@ def check_values(settings: RunSettings) -> None:
     check_trainer(settings.trainer)
     check_monitor_name(settings.monitor)
     check_flip(settings.batches.flip)
+    check_choice(settings.calibration, key=PROTOCOL, options=METHODS)
     check_boolean(settings.compare_start, key="compare_start")
     rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
     check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)

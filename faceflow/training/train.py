@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
+from faceflow.calibration import NONE
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.job_transfer import packed_job
@@ -220,6 +221,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         test=config.test,
         compare_start=config.get("compare_start", False),
         baseline=_baseline(config),
+        calibration=config.get("probability_calibration", NONE),
         center=config.get("center"),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),

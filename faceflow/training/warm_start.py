@@ -58,6 +58,7 @@ class Start:
         network = AUNetwork(self.payload.spec)
         state = {prefix + name: tensor for prefix, tensors in parts.items() for name, tensor in tensors.items()}
         load_state(network, state, source=self.weights.path)
+        network.calibration = self.payload.calibration
         return network.eval()
 
     def check_backbone(self, spec: NetworkSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -16,6 +17,7 @@ from faceflow.evaluation.test_report import publish_test, report_test
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
 from faceflow.models.checkpoint import Payload
+from tests.helpers.calibration import calibration_of
 from tests.helpers.contexts import run_context
 from tests.helpers.networks import label_table, network_spec
 
@@ -76,3 +78,21 @@ def test_loggers_are_told_the_scores(tmp_path: Path) -> None:
     assert logged["test/f1_0.5"].tolist() == pytest.approx([0.8])
     assert "test/f1_val/AU12" not in logged, "undefined"
     assert (tmp_path / "metrics.json").is_file()
+
+
+def test_calibrated_probabilities_have_their_errors_before_and_after(tmp_path: Path) -> None:
+    calibration = calibration_of(SPEC.aus)
+    payload = dataclasses.replace(PAYLOAD, calibration=calibration)
+    found, before = scores(), scores().prediction
+    after = Prediction(probability=calibration.apply(before.probability, SPEC.aus), intensity=before.intensity)
+    found = dataclasses.replace(found, prediction=after)
+    report_test(found, payload, run_context(tmp_path), title="Test", splits={"test": list(found.tables)}, extra={})
+    frame = pd.read_csv(tmp_path / "calibration.csv").set_index(["dataset", "au"])
+    assert frame["observed"].to_dict()[("all", "AU1")] == 4
+    brier = np.mean((before.probability[:, 0] - np.array([0, 1, 1, 0])) ** 2)
+    assert frame.loc[("all", "AU1"), "brier_before"] == pytest.approx(brier)
+    assert set(frame.index.get_level_values("dataset")) == {"one", "two", "all"}
+    content = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert content["probability_calibration"]["all"]["ece"] == pytest.approx(frame.loc["all", "ece"].mean())
+    report(tmp_path / "plain")
+    assert not (tmp_path / "plain" / "calibration.csv").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from faceflow.inference.contract import KEY, WEIGHTS, ModelContract
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.metrics.au_scores import decode
 from faceflow.models.network import AUNetwork, NetworkSpec
+from tests.helpers.calibration import calibration_of
 from tests.helpers.networks import network_spec
 
 SIZE = 32
@@ -230,3 +232,28 @@ def test_network_that_does_not_fit_into_one_file_is_refused_before_the_work() ->
         net = AUNetwork(network_spec(backbone="vit_giant_patch14_dinov2", image_size=56))
     with pytest.raises(ExportError, match=r"^model.backbone: expected weights below 2 GB, .* got 4.5 GB of vit_giant"):
         build_graph(net, simplify=True)
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("precision", [FP32, FP16, FP16_STORED])
+def test_calibration_is_inside_the_file(levels: int, precision: str, tmp_path: Path) -> None:
+    net, plain = NETWORKS[levels], NETWORKS[levels].spec
+    faces = random_faces(plain)
+    outputs = []
+    for calibration in (None, calibration_of(plain.aus)):
+        net.calibration = calibration
+        try:
+            model = reduced(build_graph(net, simplify=precision == FP32), precision, faces=None)
+            path = tmp_path / "model.onnx"
+            write_model(path, model, dataclasses.replace(contract(plain), calibration=calibration))
+            opened = OnnxModel(path, provider="cpu")
+            assert largest_difference(net, opened, faces) < (1e-5 if precision == FP32 else 0.05)
+        finally:
+            net.calibration = None
+        outputs.append(opened.run(*faces))
+        assert opened.contract.calibration == calibration
+    raw, calibrated = outputs
+    expected = calibration_of(plain.aus).apply(raw.probability, plain.aus)
+    np.testing.assert_allclose(calibrated.probability, expected, atol=1e-5 if precision == FP32 else 2e-3)
+    if raw.intensity is not None:
+        np.testing.assert_allclose(calibrated.intensity, raw.intensity, atol=1e-6)

@@ -125,10 +125,10 @@ def test_weights_of_timm_are_no_checkpoint_and_say_where_they_belong(tmp_path: P
 
 def test_newer_format_asks_for_the_version_that_wrote_it(tmp_path: Path) -> None:
     content = checkpoint()
-    content[PAYLOAD]["format"] = 4
+    content[PAYLOAD]["format"] = 5
     path = write(tmp_path / "best.ckpt", content)
     assert refusal(path) == (
-        f"{path}: expected checkpoint format 3 or lower, got 4 of a newer FaceFlow; run: pip install -U faceflow"
+        f"{path}: expected checkpoint format 4 or lower, got 5 of a newer FaceFlow; run: pip install -U faceflow"
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from faceflow.report.reliability import draw_calibration, reliability
+from faceflow.metrics.calibration import reliability
+from faceflow.report.reliability import draw_calibration
 from tests.helpers.results import make_results
 
 
@@ -14,7 +15,7 @@ def test_bins_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     probability = np.round(rng.random(500), 2)  # many on the edges of bins
     truth = rng.random(500) < probability**2
-    found = reliability(probability, truth)
+    found = reliability(probability, truth, bins=10)
     frequency, confidence = calibration_curve(truth, probability, n_bins=10)
     np.testing.assert_allclose(found.frequency, frequency)
     np.testing.assert_allclose(found.confidence, confidence)

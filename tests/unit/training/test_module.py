@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import timm.scheduler
@@ -14,8 +15,10 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
+from faceflow.calibration import NONE, PLATT, PROTOCOL, TEMPERATURE
 from faceflow.centring import Centring
 from faceflow.errors import CheckpointError, ConfigError
+from faceflow.evaluation.predictors import TorchPredictor
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.losses.bce import BCE
 from faceflow.methods.fixmatch import FixMatch
@@ -238,6 +241,42 @@ def test_checkpoint_carries_the_payload_and_gives_the_thresholds_back() -> None:
     assert checkpoint[PAYLOAD]["spec"] == module.payload.spec.to_dict()
     assert resumed.payload.thresholds == {"AU1": 0.25}
     assert resumed.payload.centring == module.payload.centring
+
+
+@pytest.mark.parametrize("method", [PLATT, TEMPERATURE])
+def test_calibration_of_a_validation_changes_no_decision(method: str) -> None:
+    spec, rows = network_spec("test_convnext"), 12
+    rng = np.random.default_rng(0)
+    table = label_table("faces", {au: (5 * (rng.random(rows) < 0.5)).tolist() for au in spec.aus})
+    payloads, logged = [], []
+    for calibration in (NONE, method):
+        torch.manual_seed(0)
+        scorer = SplitScorer([table], spec, calibration=calibration)
+        module = make_module(spec=spec, scorer=scorer, optimizer=partial(torch.optim.SGD, lr=0.5))
+        images = random_images(rows)
+        validation = [{"eval": images, "index": torch.arange(rows)}]
+        logged.append(fit(module, [labeled(4)], validation=validation).callback_metrics)
+        payloads.append(module.payload)
+    plain, mapped = payloads
+    assert plain.calibration is None
+    assert PROTOCOL not in plain.protocol
+    assert mapped.calibration is not None
+    assert mapped.protocol[PROTOCOL].startswith(f"{method}, fitted on ")
+    assert mapped.thresholds == mapped.calibration.thresholds(plain.thresholds)
+    assert {key: value.item() for key, value in logged[0].items()} == {k: v.item() for k, v in logged[1].items()}
+    with torch.no_grad():
+        network = module.evaluated.eval()
+        before = TorchPredictor(network, accelerator="cpu")(images)
+        network.calibration = mapped.calibration
+        after = TorchPredictor(network, accelerator="cpu")(images)
+    for column, au in enumerate(spec.aus):
+        decided = before.probability[:, column] >= plain.thresholds[au]
+        assert ((after.probability[:, column] >= mapped.thresholds[au]) == decided).all()
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    resumed = make_module(spec=spec)
+    resumed.on_load_checkpoint(checkpoint)
+    assert resumed.payload.calibration == mapped.calibration
 
 
 def test_checkpoint_of_another_network_is_not_resumed() -> None:

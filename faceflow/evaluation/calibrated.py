@@ -1,0 +1,111 @@
+"""Calibrated probabilities of a validation and of a test, see `faceflow.calibration`."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.aus import joined
+from faceflow.calibration import NONE, PROTOCOL, Calibration, logit
+from faceflow.errors import ConfigError
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.evaluation.testing import TestScores
+from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.calibration import LEAST_SUBJECTS, fit_map
+from faceflow.models.checkpoint import Payload
+from faceflow.report.calibration import CalibrationChange
+
+log = logging.getLogger(__name__)
+
+
+def check_calibration(scorer: SplitScorer) -> None:
+    """Warn where validation has too few subjects to confirm a calibration.
+
+    Raises:
+        ConfigError: the tested faces are those of validation.
+    """
+    if scorer.calibration == NONE:
+        return
+    if scorer.threshold is not None:
+        raise ConfigError(
+            f"{PROTOCOL}: expected none with a legacy protocol, which validates on the tested faces, got "
+            f"{scorer.calibration}; leave it out, or take a protocol with validation subjects"
+        )
+    if (count := len(np.unique(scorer.subjects[scorer.known]))) < LEAST_SUBJECTS:
+        log.warning(
+            "%s: validation has %d known subjects, too few to hold some out; the maps are taken unconfirmed, and may "
+            "make probabilities of other subjects worse: raise split.val",
+            *(PROTOCOL, count),
+        )
+
+
+def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> None:
+    """Fit thresholds, centring and calibration to a validation, as checkpoints carry them.
+
+    Thresholds of calibrated probabilities are those of the network's own, mapped: no decision changes.
+
+    Args:
+        payload: is changed; its thresholds are tuned on `prediction`.
+        scorer: of the validation.
+        rows: row numbers that were predicted, (M,).
+        prediction: of these rows, (M, A).
+    """
+    payload.centring, found = scorer.centring(rows, prediction), fit_calibration(scorer, rows, prediction)
+    payload.calibration = found
+    if found is not None:
+        payload.thresholds = found.thresholds(payload.thresholds)
+        payload.centring = None if payload.centring is None else found.centring(payload.centring)
+        payload.protocol[PROTOCOL] = found.protocol
+
+
+def calibration_changes(scores: TestScores, calibration: Calibration) -> dict[str, CalibrationChange]:
+    """What calibration did to the probabilities of a test, by data set."""
+    pooled, after = scores.scorer.pooled.truth, scores.prediction.probability
+    before = calibration.undo(after, pooled.aus)
+    return {
+        scored.name: CalibrationChange.measure(
+            pooled.aus,
+            before[scored.rows],
+            after[scored.rows],
+            pooled.occurrence[scored.rows],
+            pooled.observed[scored.rows],
+        )
+        for scored in scores.scorer.sets
+    }
+
+
+def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Calibration | None:
+    """Fit a map per joined AU on the labels of a validation; arguments as for `tune_payload`.
+
+    None where none is asked for.
+    """
+    if scorer.calibration == NONE:
+        return None
+    scored = scorer.tuned[0]  # by joined AU
+    merged, seen = scorer.merged(scored, rows, prediction)
+    subjects, known = scorer.subjects[scored.rows], scorer.known[scored.rows] & seen[:, 0]
+    count = len(np.unique(subjects[known]))
+    chosen = count >= LEAST_SUBJECTS
+    if not chosen:
+        subjects = np.zeros_like(subjects)
+    logits, labelled = logit(merged.probability), scored.truth.observed & seen
+    maps = {
+        au: fit_map(
+            logits[labelled[:, column], column],
+            scored.truth.occurrence[labelled[:, column], column],
+            subjects[labelled[:, column]],
+            method=scorer.calibration,
+        )
+        for column, au in enumerate(scored.groups)
+    }
+    every = {au: maps[joined(au)] for au in (*maps, *scorer.spec.aus)}
+    return Calibration(
+        method=scorer.calibration,
+        subjects=count,
+        chosen=chosen,
+        slope={au: found.slope for au, found in every.items()},
+        offset={au: found.offset for au, found in every.items()},
+        notes={au: found.note for au, found in maps.items() if found.note},
+    )

@@ -1,0 +1,143 @@
+"""How far probabilities can be taken at their word: calibration error, Brier score, and maps that make both smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.calibration import TEMPERATURE
+from faceflow.encoding import Array
+
+BINS = 15  # Guo et al. 2017, section 5
+LEAST_SUBJECTS = 3  # fewer cannot confirm a map on those that were held out
+_FOLDS = 5
+_STEPS, _CLOSE, _HALVINGS = 100, 1e-9, 40
+
+Bools = NDArray[np.bool_]
+
+ONE_CLASS = "only one class in validation"
+REVERSED = "it ranks validation faces backwards"
+NO_GAIN = "no smaller loss on held-out subjects"
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The K bins of one AU that hold faces: mean probability, share of faces where the AU occurs, and faces, (K,)."""
+
+    confidence: Array
+    frequency: Array
+    count: NDArray[np.int64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: mean of |frequency - confidence| over faces (Naeini 2015; Guo 2017, eq. 3)."""
+        return float(np.average(np.abs(self.frequency - self.confidence), weights=self.count))
+
+
+@dataclass(frozen=True)
+class AUMap:
+    """A map of one AU's logits, see `faceflow.calibration`; `note` says why it is the identity."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+    note: str = ""
+
+
+def reliability(probability: Array, truth: Bools, bins: int = BINS) -> Reliability:
+    """Sort the faces of one AU, at least one, into bins of equal width; an edge belongs to the bin below it."""
+    index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
+    count = np.bincount(index, minlength=bins)
+    filled = count > 0
+    confidence = np.bincount(index, weights=probability, minlength=bins)[filled] / count[filled]
+    frequency = np.bincount(index, weights=truth, minlength=bins)[filled] / count[filled]
+    return Reliability(confidence, frequency, count[filled])
+
+
+def calibration_errors(probability: Array, truth: Bools, observed: Bools) -> Array:
+    """Expected calibration error of each AU, (A,); NaN where no label exists. Arrays are (N, A)."""
+    return _each(lambda p, y: reliability(p, y).ece, probability, truth, observed)
+
+
+def brier_scores(probability: Array, truth: Bools, observed: Bools) -> Array:
+    """Brier score of each AU, mean of (p - y)^2 (Brier 1950), (A,); NaN where no label exists. Arrays are (N, A)."""
+    return _each(lambda p, y: float(np.mean((p - y) ** 2)), probability, truth, observed)
+
+
+def fit_map(logits: Array, truth: Bools, subjects: NDArray[np.intp], *, method: str) -> AUMap:
+    """Fit the map of one AU, and keep it only where it helps on subjects that it was not fitted on.
+
+    Up to five groups of subjects are held out in turn. With fewer than three subjects nothing is held out.
+
+    Args:
+        logits: of faces with a label, (N,).
+        truth: their labels, (N,).
+        subjects: who they show, (N,).
+        method: platt or temperature.
+    """
+    if not 0 < truth.sum() < len(truth):
+        return AUMap(note=ONE_CLASS)
+    slope, offset = fit_coefficients(logits, truth, method=method)
+    if slope <= 0:
+        return AUMap(note=REVERSED)
+    _, who = np.unique(subjects, return_inverse=True)
+    count = int(who.max()) + 1
+    if count < LEAST_SUBJECTS:
+        return AUMap(slope, offset)
+    held_out = logits.astype(np.float64)
+    for fold in range(min(_FOLDS, count)):
+        out = who % _FOLDS == fold
+        if 0 < truth[~out].sum() < (~out).sum():
+            a, b = fit_coefficients(logits[~out], truth[~out], method=method)
+            held_out[out] = a * logits[out] + b
+    better = _loss(held_out, truth.astype(np.float64)) < _loss(logits, truth.astype(np.float64))
+    return AUMap(slope, offset) if better else AUMap(note=NO_GAIN)
+
+
+def fit_coefficients(logits: Array, truth: Bools, *, method: str) -> tuple[float, float]:
+    """Slope and offset of the largest likelihood, by Newton's method; the offset of temperature scaling is 0.
+
+    As in Platt 1999, labels are drawn towards each other by one imaginary face of a class each, (N1 + 1) / (N1 + 2) and
+    1 / (N0 + 2), so that classes that a threshold separates have finite coefficients.
+
+    Args:
+        logits: (N,).
+        truth: (N,), with both classes.
+        method: platt or temperature.
+    """
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    target = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    inputs = logits[:, None] if method == TEMPERATURE else np.stack([logits, np.ones_like(logits)], axis=1)
+    found = np.zeros(inputs.shape[1])
+    found[0] = 1.0
+    loss = _loss(inputs @ found, target)
+    for _ in range(_STEPS):
+        p = np.exp(-np.logaddexp(0.0, -(inputs @ found)))
+        gradient = inputs.T @ (p - target)
+        curvature = (inputs.T * (p * (1 - p))) @ inputs
+        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
+        for _ in range(_HALVINGS):
+            if (lower := _loss(inputs @ (found - step), target)) <= loss:
+                break
+            step = step / 2
+        else:
+            break
+        found, loss = found - step, lower
+        if np.abs(step).max() < _CLOSE:
+            break
+    return float(found[0]), float(found[1]) if len(found) > 1 else 0.0
+
+
+def _loss(logits: Array, target: Array) -> float:
+    """Sum of the cross entropy."""
+    return float(np.sum(np.logaddexp(0.0, logits) - target * logits))
+
+
+def _each(score: Callable[[Array, Bools], float], probability: Array, truth: Bools, observed: Bools) -> Array:
+    found = np.full(probability.shape[1], np.nan)
+    for au in np.flatnonzero(observed.any(axis=0)):
+        seen = observed[:, au]
+        found[au] = score(probability[seen, au], truth[seen, au])
+    return found

@@ -1,0 +1,57 @@
+"""Calibrated probabilities through the commands: trained, tested, exported, and tested as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from faceflow.calibration import PROTOCOL
+from faceflow.models.checkpoint import load_network
+from tests.integration.command import SMALL, evaluate, make_faces, run, train
+
+_QUIET = ("accelerator=cpu", "loader.workers=0", "pictures=false")
+
+
+@pytest.mark.slow
+def test_calibration_goes_with_the_network_and_changes_no_decision(tmp_path: Path) -> None:
+    faces = make_faces(tmp_path / "faces", frames=8)
+    plain = train(tmp_path / "plain", *faces.overrides)
+    trained = train(tmp_path / "platt", *faces.overrides, "probability_calibration=platt")
+    decisions = [
+        each.table("per_au.csv").filter(like="_val").drop(columns="threshold_val") for each in (plain, trained)
+    ]
+    pd.testing.assert_frame_equal(*decisions)
+    calibration = load_network(trained.checkpoint(), key="")[1].calibration
+    assert calibration is not None
+    assert calibration.chosen
+    assert f"{PROTOCOL}: platt, fitted on 3 validation subjects" in " ".join(trained.stdout.split())
+    assert "Calibration: " in trained.stdout
+    assert PROTOCOL in trained.metrics()
+    assert not (plain.folder / "calibration.csv").exists()
+
+    again = evaluate(trained, tmp_path / "again", *faces.overrides)
+    pd.testing.assert_frame_equal(again.table("calibration.csv"), trained.table("calibration.csv"))
+
+    model = tmp_path / "model.onnx"
+    where = (f"checkpoint={trained.checkpoint()}", f"output={model}", "loader.workers=0")
+    written = run("export", tmp_path / "export", *where)
+    assert written.code == 0, written.stderr
+    assert "calibration" in written.stdout
+    file = evaluate(trained, tmp_path / "file", *faces.overrides, f"onnx={model}")
+    ours, theirs = (each.table("predictions.csv").filter(like="_prob") for each in (again, file))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    errors = [each.table("calibration.csv").filter(like="brier") for each in (again, file)]
+    np.testing.assert_allclose(*errors, atol=1e-4)
+
+    mixed = (*_QUIET, *faces.overrides, f"checkpoint={plain.checkpoint()}", f"onnx={model}")
+    assert "another calibration of probabilities" in run("test", tmp_path / "mixed", *mixed).error
+
+
+def test_an_unknown_calibration_is_named(tmp_path: Path) -> None:
+    outcome = run("train", tmp_path, *SMALL, "probability_calibration=plat")
+    assert outcome.code == 2
+    assert "probability_calibration: expected" in outcome.error
+    assert "got 'plat'" in outcome.error
