@@ -110,6 +110,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "baseline": None,
         "center": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
+        "calibration": "none",
         "overwrite": False,
     }
     return RunSettings(**(values | changes))
