@@ -46,6 +46,7 @@ NEEDED = {  # what a user must give
     "crop": ["output=/out", "root=/data"],
     "render": ["output=/out"],
     "pack": ["output=/out"],
+    "compare": ["output=/out"],
     "test": ["paths.output=/out", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "export": ["output=a.onnx", "model.image_size=64", "data.labels=a.csv", "data.train=a.csv", "checkpoint=a.ckpt"],
     "sweep": ["folder=/runs"],
