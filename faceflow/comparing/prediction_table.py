@@ -13,8 +13,8 @@ import pandas as pd
 from faceflow.aus import parse_column
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import DataError, similar_names
+from faceflow.report.prediction_arrays import INTENSITY, OCCURS, PROBABILITY
 
-PROBABILITY, OCCURS, INTENSITY = "_prob", "_occurs", "_int"
 _TEXTS = ("dataset", "filename", "person")
 _COLUMNS = "filename, person, and for each AU AU1_prob and AU1_occurs (faceflow-test writes such a table)"
 

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faceflow.aus import sort_key
-from faceflow.comparing.prediction_table import OCCURS, PROBABILITY, read_predictions
+from faceflow.comparing.prediction_table import read_predictions
 from faceflow.config.run_files import fold_folders
 from faceflow.encoding import Array
 from faceflow.errors import ConfigError, DataError
+from faceflow.report.prediction_arrays import predicted_aus, stacked
 
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 
@@ -114,7 +115,7 @@ def _csv(place: Path, *, path: str, name: str, threshold: float) -> Predictions:
             f"runs: expected predictions, got a network ('{path}'); test it first, and name the folder of that test"
         )
     frame = read_predictions(place, shown=path)
-    part = _Part(frame=frame, thresholds=dict.fromkeys(_aus(frame), threshold), contents=())
+    part = _Part(frame=frame, thresholds=dict.fromkeys(predicted_aus(frame), threshold), contents=())
     return _join([part], path=path, name=name, protocol=None)
 
 
@@ -141,31 +142,18 @@ def _tested(folder: Path, record: Mapping[str, Any]) -> _Part:
 
 def _join(parts: Sequence[_Part], *, path: str, name: str, protocol: Mapping[str, str] | None) -> Predictions:
     """Put the tests of all folds below each other; NaN where a fold lacks an AU."""
-    aus = tuple(sorted({au for part in parts for au in _aus(part.frame)}, key=sort_key))
-
-    def together(ending: str) -> Array:
-        columns = pd.Index([f"{au}{ending}" for au in aus])
-        return np.concatenate([part.frame.reindex(columns=columns).to_numpy(np.float64) for part in parts])
-
-    cuts = [[part.thresholds.get(au, np.nan) for au in aus] for part in parts]
+    frames = [part.frame for part in parts]
+    aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
     return Predictions(
         name=name,
         path=path,
-        faces=pd.concat([part.frame[["dataset", "filename", "person"]] for part in parts], ignore_index=True),
+        faces=pd.concat([frame[["dataset", "filename", "person"]] for frame in frames], ignore_index=True),
         aus=aus,
-        probability=together(PROBABILITY),
-        occurs=together(OCCURS),
-        thresholds=np.repeat(np.array(cuts, np.float64), [len(part.frame) for part in parts], axis=0),
-        intensity=together("_int"),
-        graded=together(""),
+        **stacked(frames, [part.thresholds for part in parts], aus),
         networks=len(parts),
         protocol=protocol,
         contents=tuple(sorted(each for part in parts for each in part.contents)),
     )
-
-
-def _aus(frame: pd.DataFrame) -> list[str]:
-    return [str(column).removesuffix(PROBABILITY) for column in frame.columns if str(column).endswith(PROBABILITY)]
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -112,7 +112,8 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
     root = os.path.abspath(images)  # noqa: PTH100  (a link to the images may point anywhere; only the name must stay)
     inside = root.rstrip(os.sep) + os.sep
     names = file.frame["filename"].iloc[rows].tolist()
-    if _all_tidy(names) and all(map(str.isascii, names)) and not any(":" in name for name in names):
+    together = "".join(names)
+    if _all_tidy(names) and together.isascii() and ":" not in together:
         return np.asarray([inside + name for name in names], np.str_)
     paths = [_on_disk(inside, name) for name in names]
     for row, name, path in zip(rows, names, paths, strict=True):

@@ -16,8 +16,7 @@ from faceflow.errors import DataError
 from faceflow.evaluation.centred import CENTRED
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
-
-_PROBABILITY, _OCCURS, _INTENSITY = "_prob", "_occurs", "_int"  # suffixes of the columns of an AU
+from faceflow.report.prediction_arrays import predicted_aus, stacked
 
 
 class Pooled(NamedTuple):
@@ -79,24 +78,11 @@ def pool_tests(
         DataError: the predictions of a fold are gone or damaged.
     """
     frames = [_read(folder) for folder in folders]
-    ends = (column for frame in frames for column in frame.columns if column.endswith(_PROBABILITY))
-    aus = tuple(dict.fromkeys(column.removesuffix(_PROBABILITY) for column in ends))
-
-    def together(suffix: str) -> Array:
-        columns = pd.Index([f"{au}{suffix}" for au in aus])
-        parts = (frame.reindex(columns=columns) for frame in frames)  # NaN where a column is absent
-        return np.concatenate([part.to_numpy(np.float64, na_value=np.nan) for part in parts])
-
-    ending = f"_{CENTRED}" if centred else ""
-    cuts = [[np.nan if (cut := own.get(au)) is None else cut for au in aus] for own in thresholds]
+    aus = tuple(dict.fromkeys(au for frame in frames for au in predicted_aus(frame)))
     return PooledTest(
         persons=np.concatenate([frame.index.to_numpy() for frame in frames]),
         aus=aus,
-        probability=together(_PROBABILITY + ending),
-        occurs=together(_OCCURS),
-        thresholds=np.repeat(cuts, [len(frame) for frame in frames], axis=0),
-        intensity=together(_INTENSITY + ending),
-        graded=together(""),
+        **stacked(frames, thresholds, aus, ending=f"_{CENTRED}" if centred else ""),
     )
 
 

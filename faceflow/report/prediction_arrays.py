@@ -1,0 +1,52 @@
+"""The predictions.csv of one or several networks as arrays of faces and AUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from faceflow.encoding import Array
+
+PROBABILITY, OCCURS, INTENSITY = "_prob", "_occurs", "_int"  # suffixes of the columns of an AU
+
+
+def predicted_aus(frame: pd.DataFrame) -> list[str]:
+    """AUs of which a table has probabilities, in its order."""
+    return [str(name).removesuffix(PROBABILITY) for name in frame.columns if str(name).endswith(PROBABILITY)]
+
+
+def stacked(
+    frames: Sequence[pd.DataFrame],
+    thresholds: Sequence[Mapping[str, float | None]],
+    aus: Sequence[str],
+    *,
+    ending: str = "",
+) -> dict[str, Array]:
+    """Put tables below one another; NaN where one lacks an AU, or nothing is known.
+
+    Args:
+        frames: tables of predictions, N rows in all.
+        thresholds: of the network of each table, by AU.
+        aus: A of them.
+        ending: of the columns of predictions to take, after their suffix.
+
+    Returns:
+        `probability` and `intensity`, their truths `occurs` and `graded`, and `thresholds` of the network that saw
+        each face, (N, A) each.
+    """
+
+    def together(suffix: str) -> Array:
+        columns = pd.Index([f"{au}{suffix}" for au in aus])
+        parts = (frame.reindex(columns=columns) for frame in frames)
+        return np.concatenate([part.to_numpy(np.float64, na_value=np.nan) for part in parts])
+
+    cuts = [[np.nan if (cut := own.get(au)) is None else cut for au in aus] for own in thresholds]
+    return {
+        "probability": together(PROBABILITY + ending),
+        "occurs": together(OCCURS),
+        "thresholds": np.repeat(np.array(cuts, np.float64), [len(frame) for frame in frames], axis=0),
+        "intensity": together(INTENSITY + ending),
+        "graded": together(""),
+    }
