@@ -142,6 +142,7 @@ def test_a_killed_export_leaves_a_whole_file_or_none(whole: tuple[Kills, Path], 
     kills.told()
 
 
+@pytest.mark.release
 def test_a_killed_sweep_keeps_finished_jobs_and_goes_on_with_the_others(
     settings: tuple[str, ...], tmp_path: Path
 ) -> None:

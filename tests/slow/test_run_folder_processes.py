@@ -41,6 +41,7 @@ def ended(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]
 
 
+@pytest.mark.release
 def test_commands_of_one_moment_have_a_folder_each(faces: tuple[str, ...], tmp_path: Path) -> None:
     moment = f"hydra.run.dir={tmp_path}/${{now:%Y}}"
     outcomes = ended([start(*faces, moment, f"seed={seed}") for seed in range(3)])

@@ -71,6 +71,7 @@ def test_a_base_install_has_no_torch_and_names_the_extra(wheel, tmp_path):
     assert subprocess.run([binaries / "pip", "check"], check=False).returncode == 0
 
 
+@pytest.mark.release
 def test_a_base_install_of_the_lowest_versions_that_the_wheel_allows_runs(wheel):
     """A sample of `scripts/release_check`, which does it with every extra on every Python."""
     check = [sys.executable, ROOT / "scripts" / "release_checks" / "installs.py", wheel]
