@@ -32,6 +32,14 @@ _SMALLEST, _LARGEST = 1e-30, 1 - 2**-25  # probabilities of single precision who
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbabilitySettings:
+    """What validation makes of a network's probabilities: a map of `METHODS`, and the coverage of bands, if any."""
+
+    calibration: str = NONE
+    coverage: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Maps of a network's AUs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from faceflow.aus import joined
 from faceflow.calibration import NONE, PROTOCOL, Calibration, logit
+from faceflow.conformal import COVERAGE
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
+from faceflow.evaluation.unsure import fit_conformal
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.calibration import LEAST_SUBJECTS, fit_map
 from faceflow.models.checkpoint import Payload
@@ -20,20 +23,28 @@ from faceflow.report.calibration import CalibrationChange
 log = logging.getLogger(__name__)
 
 
-def check_calibration(scorer: SplitScorer) -> None:
+def check_probabilities(scorer: SplitScorer) -> None:
     """Warn where validation has too few subjects to confirm a calibration.
 
     Raises:
-        ConfigError: the tested faces are those of validation.
+        ConfigError: the tested faces are those of validation, or it has too few subjects for a band.
     """
-    if scorer.calibration == NONE:
-        return
-    if scorer.threshold is not None:
+    method, coverage = scorer.probabilities.calibration, scorer.probabilities.coverage
+    given = {PROTOCOL: None if method == NONE else method, COVERAGE: coverage}
+    asked = {key: value for key, value in given.items() if value is not None}
+    if scorer.threshold is not None and asked:
+        key, value = next(iter(asked.items()))
         raise ConfigError(
-            f"{PROTOCOL}: expected none with a legacy protocol, which validates on the tested faces, got "
-            f"{scorer.calibration}; leave it out, or take a protocol with validation subjects"
+            f"{key}: expected {'none' if key == PROTOCOL else 'null'} with a legacy protocol, which validates on the "
+            f"tested faces, got {value}; leave it out, or take a protocol with validation subjects"
         )
-    if (count := len(np.unique(scorer.subjects[scorer.known]))) < LEAST_SUBJECTS:
+    count = len(np.unique(scorer.subjects[scorer.known]))
+    if coverage is not None and count < LEAST_SUBJECTS:
+        raise ConfigError(
+            f"{COVERAGE}: expected at least {LEAST_SUBJECTS} known validation subjects, got {count}; raise split.val, "
+            "name the column of subjects, or leave it out"
+        )
+    if method != NONE and count < LEAST_SUBJECTS:
         log.warning(
             "%s: validation has %d known subjects, too few to hold some out; the maps are taken unconfirmed, and may "
             "make probabilities of other subjects worse: raise split.val",
@@ -42,7 +53,7 @@ def check_calibration(scorer: SplitScorer) -> None:
 
 
 def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> None:
-    """Fit thresholds, centring and calibration to a validation, as checkpoints carry them.
+    """Fit thresholds, centring, calibration and bands to a validation, as checkpoints carry them.
 
     Thresholds of calibrated probabilities are those of the network's own, mapped: no decision changes.
 
@@ -54,6 +65,12 @@ def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], 
     """
     payload.centring, found = scorer.centring(rows, prediction), fit_calibration(scorer, rows, prediction)
     payload.calibration = found
+    if found is not None:
+        own = prediction.probability
+        prediction = dataclasses.replace(prediction, probability=found.apply(own, scorer.spec.aus))
+    payload.conformal = fit_conformal(scorer, rows, prediction)
+    if payload.conformal is not None:
+        payload.protocol[COVERAGE] = payload.conformal.protocol
     if found is not None:
         payload.thresholds = found.thresholds(payload.thresholds)
         payload.centring = None if payload.centring is None else found.centring(payload.centring)
@@ -81,7 +98,7 @@ def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Pre
 
     None where none is asked for.
     """
-    if scorer.calibration == NONE:
+    if scorer.probabilities.calibration == NONE:
         return None
     scored = scorer.tuned[0]  # by joined AU
     merged, seen = scorer.merged(scored, rows, prediction)
@@ -96,13 +113,13 @@ def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Pre
             logits[labelled[:, column], column],
             scored.truth.occurrence[labelled[:, column], column],
             subjects[labelled[:, column]],
-            method=scorer.calibration,
+            method=scorer.probabilities.calibration,
         )
         for column, au in enumerate(scored.groups)
     }
     every = {au: maps[joined(au)] for au in (*maps, *scorer.spec.aus)}
     return Calibration(
-        method=scorer.calibration,
+        method=scorer.probabilities.calibration,
         subjects=count,
         chosen=chosen,
         slope={au: found.slope for au, found in every.items()},

@@ -143,4 +143,5 @@ def payload_of(contract: ModelContract, *, source: str) -> Payload:
         thresholds=thresholds,
         centring=contract.centring,
         calibration=contract.calibration,
+        conformal=contract.conformal,
     )

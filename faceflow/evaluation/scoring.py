@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from faceflow.aus import joined, side_of
-from faceflow.calibration import NONE
+from faceflow.calibration import ProbabilitySettings
 from faceflow.centring import Centring, Rest, centred_by_subject, usual_rest
 from faceflow.data.assembly import POOLED
 from faceflow.data.labels import Truth
@@ -30,6 +30,8 @@ from faceflow.metrics.au_scores import (
 from faceflow.metrics.occurrence import macro
 from faceflow.metrics.subject_share import subject_share
 from faceflow.models.network import NetworkSpec
+
+_PLAIN = ProbabilitySettings()
 
 
 class EpochPredictions(Metric):
@@ -74,7 +76,7 @@ class SplitScorer:
 
     A network that tells left from right is scored by side where sides are labelled and on joined AUs elsewhere,
     which the columns of the data set decide. `threshold` is that of all AUs where none is to be tuned, and
-    `calibration` says how probabilities are calibrated, see `evaluation.calibrated`.
+    `probabilities` says what is made of them, see `evaluation.calibrated` and `evaluation.unsure`.
     """
 
     def __init__(
@@ -83,9 +85,9 @@ class SplitScorer:
         spec: NetworkSpec,
         *,
         threshold: float | None = None,
-        calibration: str = NONE,
+        probabilities: ProbabilitySettings = _PLAIN,
     ) -> None:
-        self.spec, self.calibration = spec, calibration
+        self.spec, self.probabilities = spec, probabilities
         self.threshold = threshold
         starts = np.cumsum([0, *(len(table) for table in tables)])
         self.total = int(starts[-1])

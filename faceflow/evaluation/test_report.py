@@ -12,6 +12,7 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 
 from faceflow.calibration import PROTOCOL
+from faceflow.conformal import COVERAGE
 from faceflow.console import print_lines, print_tables
 from faceflow.data.splits import Tables
 from faceflow.evaluation.baseline import BaselineScores
@@ -21,6 +22,7 @@ from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.testing import TestScores
+from faceflow.evaluation.unsure import held_coverage
 from faceflow.evaluation.view_costs import ViewCosts, draw_costs
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
@@ -28,6 +30,7 @@ from faceflow.report.calibration import calibration_frame, calibration_table
 from faceflow.report.pictures import draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.tables import results_table
+from faceflow.report.unsure import held_frame, held_table
 from faceflow.report.view_costs import views_frame, views_table
 
 
@@ -44,7 +47,8 @@ def report_test(
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
-    With calibrated probabilities also calibration.csv, and a table of their errors before and after.
+    With calibrated probabilities also calibration.csv, and a table of their errors before and after. With a promised
+    coverage also unsure.csv, and a table of what was held.
 
     Args:
         scores: of `test_network`.
@@ -79,6 +83,11 @@ def report_test(
         write_table(output / "calibration.csv", marked(calibration_frame(changes), payload.protocol))
         said = payload.calibration.protocol
         shown += [calibration_table(change, title=name, protocol=said) for name, change in changes.items()]
+    held = held_coverage(scores, payload)
+    if payload.conformal is not None:
+        write_table(output / "unsure.csv", marked(held_frame(held), payload.protocol))
+        said = payload.conformal.protocol
+        shown += [held_table(each, title=name, protocol=said) for name, each in held.items()]
     if views is not None:
         write_table(output / "views.csv", views_frame(views.scores))
         shown.append(views_table(views.scores, protocol=payload.protocol))
@@ -88,6 +97,8 @@ def report_test(
     content = {**extra, "protocol": payload.protocol, "test": by_set}
     if changes:
         content[PROTOCOL] = {name: change.means for name, change in changes.items()}
+    if held:
+        content[COVERAGE] = {name: each.means for name, each in held.items()}
     if centred is not None:
         content[CENTRED] = centred.to_dict()
     if baseline is not None:

@@ -36,6 +36,7 @@ def describe_model(
         thresholds=payload.thresholds,
         centring=payload.centring,
         calibration=payload.calibration,
+        conformal=payload.conformal,
         image_size=spec.image_size,
         mean=spec.mean,
         std=spec.std,

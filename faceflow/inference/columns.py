@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
+from faceflow.conformal import Conformal
 from faceflow.faces.selection import CUT
 from faceflow.inference.cells import Cell, Column, of_detection
 from faceflow.inference.contract import ModelContract
@@ -18,6 +19,8 @@ ALIASES = ("none", "openface", "pyfeat")
 AUS = "aus"
 COLUMNS = (AUS, *GROUPS)
 
+UNSURE = "_unsure"
+_ENDS = ("_int_low", "_int_high")
 _DIGITS = 6  # float32 has seven
 
 
@@ -55,7 +58,7 @@ class Table:
         self.contract = contract
         self.suffixes, self.centred = tuple(suffixes), frozenset(centred)
         theirs, names = _THEIRS[alias]
-        aus = [self._au_column(index, kind, suffix) for suffix in suffixes for index, kind in self._kinds()]
+        aus = [column for suffix in suffixes for column in self._au_columns(suffix)]
         if alias != "none":
             renamed = {_name(au) + ours: _name(au) + other for au in contract.aus for ours, other in names.items()}
             aus = [Column(name=renamed.get(item.name, item.name), kind=item.kind, cell=item.cell) for item in aus]
@@ -73,12 +76,17 @@ class Table:
         """The contract whose thresholds decide on the estimates of a suffix."""
         return self.contract.centred if suffix in self.centred else self.contract
 
-    def _kinds(self) -> Iterator[tuple[int, str]]:
+    def _au_columns(self, suffix: str) -> Iterator[Column]:
+        band = self.contract.conformal if suffix == "" else None  # it holds for the network's own estimates alone
         for index in range(len(self.contract.aus)):
-            yield index, "_prob"
+            yield self._au_column(index, "_prob", suffix)
             if self.contract.levels > 1:
-                yield index, "_int"
-            yield index, ""
+                yield self._au_column(index, "_int", suffix)
+                if band is not None and band.radius:
+                    yield from (self._end_column(index, band, end) for end in _ENDS)
+            yield self._au_column(index, "", suffix)
+            if band is not None:
+                yield self._unsure_column(index, band)
 
     def _au_column(self, index: int, kind: str, suffix: str) -> Column:
         au = self.contract.aus[index]
@@ -94,6 +102,28 @@ class Table:
             return round(probability, _DIGITS) if kind == "_prob" else int(probability >= threshold)
 
         return Column(name=f"{_name(au)}{kind}{suffix}", kind="number" if kind else "whole", cell=cell)
+
+    def _end_column(self, index: int, band: Conformal, end: str) -> Column:
+        au = self.contract.aus[index]
+
+        def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
+            found = face.estimates.get("")
+            if found is None or found.intensity is None:
+                return None
+            return round(float(band.interval(found.intensity[index], au)[_ENDS.index(end)]), _DIGITS)
+
+        return Column(name=f"{_name(au)}{end}", kind="number", cell=cell)
+
+    def _unsure_column(self, index: int, band: Conformal) -> Column:
+        au = self.contract.aus[index]
+        threshold = threshold_of(self.contract, au)
+
+        def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
+            found = face.estimates.get("")
+            unsure = math.nan if found is None else float(band.unsure(found.probability[index], threshold, au))
+            return int(unsure) if math.isfinite(unsure) else None
+
+        return Column(name=f"{_name(au)}{UNSURE}", kind="whole", cell=cell)
 
 
 def _name(au: str) -> str:

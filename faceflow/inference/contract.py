@@ -12,6 +12,7 @@ from typing import Any, Self
 from faceflow.aus import check_aus, joined
 from faceflow.calibration import Calibration
 from faceflow.centring import Centring
+from faceflow.conformal import Conformal
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
@@ -19,6 +20,7 @@ from faceflow.views import FEATURES, IMAGES
 
 FORMAT = 2  # has models that read features; others stay at 1
 _PIXELS_ALONE = 1
+_NEWER = ("calibration", "conformal")  # left out where there is none, as files without them are
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
 # Before the name that a weight has in torch: its initializer, in single or half precision, where a file keeps them.
 WEIGHTS = "network."
@@ -35,13 +37,13 @@ class ModelContract:
     `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
     `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them;
     `centring` says the same of centred scores, None where validation named no subjects. `calibration` is what the graph
-    has applied to its probabilities, None where there is none. `inputs` are those of the
-    graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these are read, as
-    `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside the graph and
-    kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which training faces
-    were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git revision),
-    `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16, fp16_stored,
-    int8_stored, int8, int8_static), a `licence` note.
+    has applied to its probabilities, and `conformal` says which of these are unsure; None where there is none. `inputs`
+    are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these
+    are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside
+    the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which
+    training faces were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git
+    revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16,
+    fp16_stored, int8_stored, int8, int8_static), a `licence` note.
 
     Fields without a default decide numbers; every file has them.
     """
@@ -57,6 +59,7 @@ class ModelContract:
     backbone: str | None
     centring: Centring | None = None
     calibration: Calibration | None = None
+    conformal: Conformal | None = None
     inputs: tuple[str, ...] = (IMAGES,)
     features: Mapping[str, Any] = field(default_factory=dict)
     fusion: float = 0.5
@@ -88,8 +91,7 @@ class ModelContract:
         """Text for the file."""
         number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE
         values = dataclasses.asdict(self)
-        if self.calibration is None:
-            del values["calibration"]
+        values = {key: value for key, value in values.items() if value is not None or key not in _NEWER}
         return json.dumps({"format": number, **values}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -136,6 +138,8 @@ class ModelContract:
             if contract.calibration is not None:
                 calibration = Calibration.from_dict(contract.calibration, aus=contract.aus)
                 contract = dataclasses.replace(contract, calibration=calibration)
+            if contract.conformal is not None:
+                contract = dataclasses.replace(contract, conformal=Conformal.from_dict(contract.conformal))
             # Counted first: `levels` of a stranger's file may be huge.
             counted = contract.levels == (len(contract.cutpoints) or 1)
             if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:

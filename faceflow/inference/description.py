@@ -10,6 +10,7 @@ from typing import Any
 
 import faceflow
 from faceflow.built_in.models import built_in_name
+from faceflow.conformal import COVERAGE
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.contract import ModelContract
@@ -29,6 +30,12 @@ _AU_MEANINGS = {
     "AU..": "1 where the probability reaches the threshold",
     "_cal": "after calibration to the person",
     "_smooth": "mean over neighbouring frames",
+}
+_OF_BANDS = {
+    "AU.._unsure": "1 where the probability lies in the band of the AU, so that the decision is not sure; empty where "
+    "nothing is promised",
+    "AU.._int_low": "lower end of the interval of the intensity",
+    "AU.._int_high": "upper end of the interval of the intensity",
 }
 _CENTRED = "centred: the person's median is taken away and a constant of the AU added; by thresholds_cal"
 
@@ -73,6 +80,7 @@ def describe(
         "levels": contract.levels,
         "thresholds": _thresholds(contract),
         **({"thresholds_cal": _thresholds(contract.centred)} if table.centred else {}),
+        **({} if contract.conformal is None else {COVERAGE: contract.conformal.protocol}),
         "sources": [{"name": each.name, "fps": each.fps, "frames": each.count or None} for each in found.sources],
         "passed_over": dict(found.files.passed_over) if found.files else {},
         "crop": crop,
@@ -80,7 +88,8 @@ def describe(
         "columns": [column.name for column in table.columns],
         "meaning": {column.name: column.meaning for column in table.columns if column.meaning}
         | _AU_MEANINGS
-        | ({"_cal": _CENTRED} if table.centred else {}),
+        | ({"_cal": _CENTRED} if table.centred else {})
+        | ({} if contract.conformal is None else _OF_BANDS),
         "events": None
         if event_estimates is None
         else {

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from faceflow.calibration import PROTOCOL, Calibration
 from faceflow.centring import Centring
+from faceflow.conformal import COVERAGE, Conformal
 from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.formats import UPDATE, is_known, is_newer
@@ -37,10 +38,10 @@ class Payload:
     """What a checkpoint says of its run, as plain data.
 
     `thresholds` are tuned on validation, and `centring` says the same of centred scores, None where validation knew no
-    subjects; both are of calibrated probabilities where there is a `calibration`. `seen` are the identities of the
-    subjects of training and validation and `faces` hashes of their pictures and labels, by which a test finds whom to
-    leave out; `protocol` says how data were split and what the labels mean; `config` and `versions` are provenance for
-    people and are never instantiated.
+    subjects; both, and the bands of `conformal`, are of calibrated probabilities where there is a `calibration`. `seen`
+    are the identities of the subjects of training and validation and `faces` hashes of their pictures and labels, by
+    which a test finds whom to leave out; `protocol` says how data were split and what the labels mean; `config` and
+    `versions` are provenance for people and are never instantiated.
     `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
     fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
     version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
@@ -55,6 +56,7 @@ class Payload:
     thresholds: dict[str, float] = field(default_factory=dict)
     centring: Centring | None = None
     calibration: Calibration | None = None
+    conformal: Conformal | None = None
     crop: dict[str, Any] | None = None
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Payload:
             "thresholds": dict(self.thresholds),
             "centring": None if self.centring is None else self.centring.to_dict(),
             **({} if self.calibration is None else {PROTOCOL: self.calibration.to_dict()}),
+            **({} if self.conformal is None else {COVERAGE: self.conformal.to_dict()}),
             "protocol": dict(self.protocol),
             "seen": list(self.seen),
             "config": self.config,
@@ -125,6 +128,7 @@ class Payload:
                 thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},
                 centring=None if outdated else _centring(raw.get("centring"), spec),
                 calibration=None if outdated else _calibration(raw.get(PROTOCOL), spec),
+                conformal=None if outdated or COVERAGE not in raw else Conformal.from_dict(raw[COVERAGE]),
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},

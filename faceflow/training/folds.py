@@ -23,8 +23,9 @@ from faceflow.storage.mirror import Mirror
 from faceflow.training.earlier import Earlier, find_earlier
 from faceflow.training.fit import folds_kept
 from faceflow.training.rank import is_rank_zero
-from faceflow.training.run import Run, RunSettings, prepare_run, train_run
+from faceflow.training.run import Run, prepare_run, train_run
 from faceflow.training.run_data import Look, RunData, choose_data, show_data
+from faceflow.training.run_settings import RunSettings
 from faceflow.training.warm_start import read_start
 
 log = logging.getLogger(__name__)

@@ -282,7 +282,7 @@ class AUModule(L.LightningModule):
                 f"{ours.get(key)}; repeat the run's own settings, or start from its weights with init_weights=PATH"
             )
         self.payload.thresholds, self.payload.centring = found.thresholds, found.centring
-        self.payload.calibration = found.calibration
+        self.payload.calibration, self.payload.conformal = found.calibration, found.conformal
         self.resumed = found.config
 
 

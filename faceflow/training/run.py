@@ -15,12 +15,11 @@ from faceflow.config.stored import store_config
 from faceflow.console import print_lines, save_tables
 from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
-from faceflow.evaluation.baseline import Baseline, check_baseline, score_baseline
-from faceflow.evaluation.calibrated import check_calibration
+from faceflow.evaluation.baseline import check_baseline, score_baseline
+from faceflow.evaluation.calibrated import check_probabilities
 from faceflow.evaluation.centred import CENTRED, centred_test, check_center
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
-from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.known_faces import check_start, with_start
 from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, trackers_of
 from faceflow.evaluation.predictors import TorchPredictor
@@ -39,50 +38,17 @@ from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.storage.mirror import Mirror
 from faceflow.tracking.tracker import Outcome, tracked
-from faceflow.training.batches import BatchSettings, build_batches
-from faceflow.training.build import ModuleSettings, build_module, build_spec, build_trainer
+from faceflow.training.batches import build_batches
+from faceflow.training.build import build_module, build_spec, build_trainer
 from faceflow.training.fit import RunState, best_checkpoint, fit
 from faceflow.training.monitor import check_monitor
 from faceflow.training.rank import is_rank_zero
 from faceflow.training.resume import check_resume
-from faceflow.training.run_data import DataSettings, RunData
+from faceflow.training.run_data import RunData
+from faceflow.training.run_settings import RunSettings
 from faceflow.training.start_test import check_comparable, compare_start, report_start
 from faceflow.training.warm_start import Start
 from faceflow.training.watching import training_cost, watchers
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """How a run trains and is tested.
-
-    Attributes:
-        data, module, batches: what it learns from, what learns, and in what portions.
-        trainer: arguments of Lightning's trainer.
-        callbacks, loggers: of the trainer, by name.
-        monitor: metric that chooses the checkpoint.
-        test: whether the best checkpoint is tested.
-        compare_start: whether the network of `init_weights` is tested beside it.
-        baseline: another model, which is tested on the same faces.
-        calibration: of probabilities, one of `calibration.METHODS`.
-        center: subject, where scores of the test are also given centred; None.
-        bootstrap: of the intervals of its scores.
-        overwrite: whether the command replaces earlier results.
-    """
-
-    data: DataSettings
-    module: ModuleSettings
-    batches: BatchSettings
-    trainer: Mapping[str, Any]
-    callbacks: Mapping[str, Any]
-    loggers: Mapping[str, Any]
-    monitor: str
-    test: bool
-    compare_start: bool
-    baseline: Baseline | None
-    calibration: str
-    center: str | None
-    bootstrap: Bootstrap
-    overwrite: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +94,8 @@ def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start
         occurrence_min=data.occurrence_min,
     )
     threshold = DEFAULT_THRESHOLD if data.legacy else None
-    scorer = SplitScorer(data.streams["val"], spec, threshold=threshold, calibration=settings.calibration)
-    check_calibration(scorer)
+    scorer = SplitScorer(data.streams["val"], spec, threshold=threshold, probabilities=settings.probabilities)
+    check_probabilities(scorer)
     check_monitor(settings.monitor, scorer, callbacks=settings.callbacks)
     if settings.test:
         check_center(settings.center, data.streams["test"])

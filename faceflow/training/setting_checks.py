@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from faceflow.calibration import METHODS, PROTOCOL
-from faceflow.checks import check_boolean, check_choice
+from faceflow.checks import check_boolean, check_choice, check_number
 from faceflow.config.instantiate import instantiate
+from faceflow.conformal import COVERAGE
 from faceflow.data.datamodule import check_flip
 from faceflow.training.build import build_objectives, check_trainer
 from faceflow.training.monitor import check_monitor_name
 from faceflow.training.optim import check_rates
-from faceflow.training.run import RunSettings
+from faceflow.training.run_settings import RunSettings
 
 
 def check_values(settings: RunSettings) -> None:
@@ -22,7 +23,9 @@ def check_values(settings: RunSettings) -> None:
     check_trainer(settings.trainer)
     check_monitor_name(settings.monitor)
     check_flip(settings.batches.flip)
-    check_choice(settings.calibration, key=PROTOCOL, options=METHODS)
+    check_choice(settings.probabilities.calibration, key=PROTOCOL, options=METHODS)
+    if (coverage := settings.probabilities.coverage) is not None:
+        check_number(coverage, key=COVERAGE, expected="null or a share such as 0.9", valid=lambda share: 0 < share < 1)
     check_boolean(settings.compare_start, key="compare_start")
     rates = (module.optimizer.get(key, 0.0) for key in ("lr", "weight_decay"))
     check_rates(*rates, layer_decay=module.layer_decay, head_lr_mult=module.head_lr_mult)

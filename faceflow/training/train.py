@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from faceflow.built_in.models import BUILT_IN, FAST, FUSED, built_in_model
-from faceflow.calibration import NONE
+from faceflow.calibration import NONE, ProbabilitySettings
 from faceflow.checks import check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.job_transfer import packed_job
@@ -42,8 +42,9 @@ from faceflow.training.folds import FoldPlan, fold_titles, folder_names, train_f
 from faceflow.training.mirroring import bring_back, run_mirror
 from faceflow.training.monitor import default_monitor
 from faceflow.training.rank import settle_rank
-from faceflow.training.run import RunSettings, prepare_run, train_run
+from faceflow.training.run import prepare_run, train_run
 from faceflow.training.run_data import DataSettings, Look, choose_data, show_data
+from faceflow.training.run_settings import RunSettings
 from faceflow.training.setting_checks import check_values
 from faceflow.training.warm_start import read_start, start_settings
 from faceflow.views import LABELED, computed_views, stream_and_pipeline
@@ -221,7 +222,9 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         test=config.test,
         compare_start=config.get("compare_start", False),
         baseline=_baseline(config),
-        calibration=config.get("probability_calibration", NONE),
+        probabilities=ProbabilitySettings(
+            calibration=config.get("probability_calibration", NONE), coverage=config.get("conformal_coverage")
+        ),
         center=config.get("center"),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
         overwrite=bool(config.get("overwrite")),

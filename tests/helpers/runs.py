@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from faceflow.calibration import ProbabilitySettings
 from faceflow.config.composition import compose
 from faceflow.data.decoded import ImageCache
 from faceflow.data.loading import Loading
@@ -14,8 +15,8 @@ from faceflow.data.splits import SplitConfig
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.training.batches import BatchSettings
 from faceflow.training.build import ModuleSettings
-from faceflow.training.run import RunSettings
 from faceflow.training.run_data import DataSettings
+from faceflow.training.run_settings import RunSettings
 
 RESIZE = {"resize": {"_target_": "albumentations.Resize", "height": 32, "width": 32}}
 TRAINER = {
@@ -110,7 +111,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "baseline": None,
         "center": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
-        "calibration": "none",
+        "probabilities": ProbabilitySettings(),
         "overwrite": False,
     }
     return RunSettings(**(values | changes))

@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from faceflow.calibration import NONE, PLATT
+from faceflow.calibration import NONE, PLATT, ProbabilitySettings
 from faceflow.errors import ConfigError
-from faceflow.evaluation.calibrated import check_calibration, fit_calibration, tune_payload
+from faceflow.evaluation.calibrated import check_probabilities, fit_calibration, tune_payload
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.calibration import ONE_CLASS
@@ -32,7 +32,12 @@ def scorer_of(
     rng = np.random.default_rng(1)
     scores = {au: (5.0 * (rng.random(rows) < 0.4)).tolist() for au in aus}
     spec = network_spec(aus=aus)
-    return SplitScorer([label_table("faces", scores)], spec, calibration=calibration, threshold=threshold)
+    return SplitScorer(
+        [label_table("faces", scores)],
+        spec,
+        probabilities=ProbabilitySettings(calibration=calibration),
+        threshold=threshold,
+    )
 
 
 def test_none_is_none() -> None:
@@ -60,7 +65,7 @@ def test_sides_share_a_map_and_no_decision_changes() -> None:
 def test_an_au_without_both_classes_stays_as_it_is() -> None:
     spec = network_spec(aus=("AU1", "AU2"))
     scores = {"AU1": [0.0] * 40, "AU2": [0.0, 5.0, 5.0, 0.0] * 10}
-    scorer = SplitScorer([label_table("faces", scores)], spec, calibration=PLATT)
+    scorer = SplitScorer([label_table("faces", scores)], spec, probabilities=ProbabilitySettings(calibration=PLATT))
     found = fit_calibration(scorer, np.arange(40), noisy(scorer))
     assert found is not None
     assert (found.slope["AU1"], found.offset["AU1"]) == (1, 0)
@@ -69,12 +74,12 @@ def test_an_au_without_both_classes_stays_as_it_is() -> None:
 
 def test_a_legacy_protocol_is_refused_and_few_subjects_are_named(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError, match="^probability_calibration: expected none with a legacy protocol.*; leave it"):
-        check_calibration(scorer_of(("AU1",), calibration=PLATT, threshold=0.5))
-    check_calibration(scorer_of(("AU1",), calibration=NONE, threshold=0.5))
+        check_probabilities(scorer_of(("AU1",), calibration=PLATT, threshold=0.5))
+    check_probabilities(scorer_of(("AU1",), calibration=NONE, threshold=0.5))
     scorer = scorer_of(("AU1",), calibration=PLATT)
     scorer.known[:], scorer.subjects[:] = True, np.arange(120) % 2
     with caplog.at_level(logging.WARNING):
-        check_calibration(scorer)
+        check_probabilities(scorer)
     assert "validation has 2 known subjects" in caplog.text
     found = fit_calibration(scorer, np.arange(120), noisy(scorer))
     assert found is not None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from faceflow.conformal import Conformal
 from faceflow.errors import ConfigError
 from faceflow.inference.columns import Table
 from faceflow.inference.contract import ModelContract
@@ -39,6 +41,38 @@ def test_a_model_of_occurrence_has_no_column_of_intensity() -> None:
     assert [name for name in cells if name.startswith("AU")] == [
         *("AU01_prob", "AU01", "AU04_prob", "AU04", "AU12_L_prob", "AU12_L")
     ]
+
+
+BAND = Conformal(coverage=0.9, subjects=5, low={"AU1": 0.2, "AU4": 0.6}, high={"AU1": 0.3, "AU4": 0.7})
+
+
+def test_a_band_adds_whether_a_decision_is_unsure() -> None:
+    cells = row(contract(conformal=BAND), FOUND)
+    # AU1 is active from 0.25 on and sure above 0.3; AU4 is inactive below 0.75 and sure below 0.6; AU12_L has no band.
+    assert {name: cells[name] for name in ("AU01", "AU01_unsure")} == {"AU01": 1, "AU01_unsure": 1}
+    assert {name: cells[name] for name in ("AU04", "AU04_unsure")} == {"AU04": 0, "AU04_unsure": 0}
+    assert cells["AU12_L_unsure"] is None
+    assert not [name for name in cells if name.endswith(("_low", "_high"))]
+
+
+def test_an_interval_stands_beside_the_intensity() -> None:
+    graded = dataclasses.replace(BAND, radius={"AU1": 2.0, "AU4": 0.5})
+    cells = row(intensity_contract(conformal=graded), FOUND)
+    assert [cells[name] for name in ("AU01_int_low", "AU01_int", "AU01_int_high")] == [0, 1.5, 3.5]
+    assert [cells[name] for name in ("AU04_int_low", "AU04_int_high")] == [0, 0.5]
+    assert cells["AU12_L_int_low"] is None
+
+
+def test_no_promise_is_made_for_derived_scores() -> None:
+    table = Table(contract(conformal=BAND), alias="none", suffixes=["", "_smooth"])
+    names = [column.name for column in table.columns if "unsure" in column.name]
+    assert names == ["AU01_unsure", "AU04_unsure", "AU12_L_unsure"]
+    assert [row(contract(conformal=BAND), frame(1, NOBODY))[name] for name in names] == [None] * 3
+
+
+@pytest.mark.parametrize("alias", ["openface", "pyfeat"])
+def test_names_of_other_tools_leave_the_band_alone(alias: str) -> None:
+    assert row(contract(conformal=BAND), FOUND, alias)["AU01_unsure"] == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from faceflow.centring import Centring
+from faceflow.conformal import Conformal
 from faceflow.errors import ExportError
 from faceflow.inference.contract import ModelContract
 from tests.helpers.exported import contract, intensity_contract
@@ -18,10 +19,13 @@ def changed(**changes: Any) -> str:
 
 
 CONSTANTS = {"AU1": -1.0, "AU4": 0.5, "AU12_L": 0.0}
+BAND = Conformal(coverage=0.9, subjects=5, low={"AU1": 0.25}, high={"AU1": 0.75}, radius={"AU1": 1.5})
 CENTRING = Centring(thresholds={"AU1": 0.5}, logit=CONSTANTS, intensity=CONSTANTS)
 
 
-@pytest.mark.parametrize("says", [contract(), intensity_contract(crop=None), intensity_contract(centring=CENTRING)])
+@pytest.mark.parametrize(
+    "says", [contract(), intensity_contract(crop=None), intensity_contract(centring=CENTRING, conformal=BAND)]
+)
 def test_what_was_written_is_read(says: ModelContract) -> None:
     assert ModelContract.from_json(says.to_json(), source="m.onnx") == says
 
@@ -57,6 +61,8 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
         (changed(backbone=None), "got backbone None"),
         (changed(licence={}), "got licence {}"),
         (changed(thresholds=3), "expected metadata that fit"),
+        (changed(conformal=[1]), "got a conformal band that is no numbers by AU"),
+        (changed(conformal={**BAND.to_dict(), "low": {"AU1": 2}}), "got a conformal band with values out of range"),
         (changed(centring=[1]), "got thresholds and constants of centred scores that are no numbers by AU"),
         (changed(centring=Centring(thresholds={}, logit={}, intensity={}).to_dict()), "no constants of .* for AU1"),
     ],

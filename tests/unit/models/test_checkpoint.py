@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from faceflow.conformal import COVERAGE, Conformal
 from faceflow.errors import CheckpointError
 from faceflow.models.checkpoint import PAYLOAD, Payload, load_network, load_state, network_state, read_checkpoint
 from faceflow.models.network import AUNetwork
@@ -137,6 +138,16 @@ def test_fields_that_a_later_version_adds_are_passed_over(tmp_path: Path) -> Non
     content[PAYLOAD]["calibration"] = {"AU1": 2.0}
     _, found = load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")
     assert found == payload()
+
+
+def test_bands_of_unsure_decisions_are_kept(tmp_path: Path) -> None:
+    content, band = checkpoint(), Conformal(coverage=0.9, subjects=4, low={"AU1": 0.25}, high={"AU1": 0.75})
+    content[PAYLOAD] = dataclasses.replace(payload(), conformal=band).to_dict()
+    path = write(tmp_path / "best.ckpt", content)
+    assert load_network(path, key="checkpoint")[1].conformal == band
+    content[PAYLOAD][COVERAGE]["low"] = {"AU1": "low"}
+    with pytest.raises(CheckpointError, match="a conformal band that is no numbers by AU; the file is damaged"):
+        load_network(write(tmp_path / "odd.ckpt", content), key="checkpoint")
 
 
 def in_payload(**changes: Any) -> Callable[[dict[str, Any]], Any]:

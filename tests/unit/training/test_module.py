@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from faceflow.calibration import NONE, PLATT, PROTOCOL, TEMPERATURE
+from faceflow.calibration import NONE, PLATT, PROTOCOL, TEMPERATURE, ProbabilitySettings
 from faceflow.centring import Centring
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.evaluation.predictors import TorchPredictor
@@ -251,7 +251,7 @@ def test_calibration_of_a_validation_changes_no_decision(method: str) -> None:
     payloads, logged = [], []
     for calibration in (NONE, method):
         torch.manual_seed(0)
-        scorer = SplitScorer([table], spec, calibration=calibration)
+        scorer = SplitScorer([table], spec, probabilities=ProbabilitySettings(calibration=calibration))
         module = make_module(spec=spec, scorer=scorer, optimizer=partial(torch.optim.SGD, lr=0.5))
         images = random_images(rows)
         validation = [{"eval": images, "index": torch.arange(rows)}]

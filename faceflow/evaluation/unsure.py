@@ -1,0 +1,80 @@
+"""Bands of unsure decisions, fitted to a validation, see `faceflow.conformal`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.conformal import Conformal
+from faceflow.encoding import FACS_MAX
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.evaluation.testing import TestScores
+from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.calibration import LEAST_SUBJECTS
+from faceflow.metrics.conformal import covering_cut
+from faceflow.models.checkpoint import Payload
+from faceflow.report.unsure import HeldCoverage
+
+
+def fit_conformal(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Conformal | None:
+    """Fit a band per AU, joined ones and labelled sides, on validation subjects.
+
+    None where no coverage is asked for.
+
+    Args:
+        scorer: of the validation.
+        rows: row numbers that were predicted, (M,).
+        prediction: of these rows, (M, A), calibrated as it is handed out.
+    """
+    coverage = scorer.probabilities.coverage
+    if coverage is None:
+        return None
+    low: dict[str, float] = {}
+    high: dict[str, float] = {}
+    radius: dict[str, float] = {}
+    notes: dict[str, str] = {}
+    for scored in scorer.tuned:
+        merged, seen = scorer.merged(scored, rows, prediction)
+        subjects, known = scorer.subjects[scored.rows], scorer.known[scored.rows][:, None] & seen
+        labelled = scored.truth.observed & known & np.isfinite(merged.probability)
+        for column, au in enumerate(scored.groups):
+            p, occurs = merged.probability[:, column], scored.truth.occurrence[:, column]
+            active, absent = labelled[:, column] & occurs, labelled[:, column] & ~occurs
+            counts = [len(np.unique(subjects[faces])) for faces in (active, absent)]
+            if min(counts) < LEAST_SUBJECTS:
+                rare = "show" if counts[0] < counts[1] else "lack"
+                notes[au] = f"fewer than {LEAST_SUBJECTS} validation subjects {rare} it"
+                continue
+            low[au] = max(0.0, -covering_cut(-p[active], subjects[active], coverage))
+            high[au] = min(1.0, covering_cut(p[absent], subjects[absent], coverage))
+            if merged.intensity is None:
+                continue
+            error = np.abs(merged.intensity[:, column] - scored.truth.intensity[:, column])
+            graded = labelled[:, column] & np.isfinite(error)
+            if len(np.unique(subjects[graded])) >= LEAST_SUBJECTS:
+                radius[au] = min(FACS_MAX, covering_cut(error[graded], subjects[graded], coverage))
+    count = len(np.unique(scorer.subjects[scorer.known]))
+    return Conformal(coverage=coverage, subjects=count, low=low, high=high, radius=radius, notes=notes)
+
+
+def held_coverage(scores: TestScores, payload: Payload) -> dict[str, HeldCoverage]:
+    """What the bands of a checkpoint held in a test, by data set; nothing without bands."""
+    if payload.conformal is None:
+        return {}
+    prediction, pooled = scores.prediction, scores.scorer.pooled.truth
+    found = {}
+    for scored in scores.scorer.sets:
+        rows, intensity = scored.rows, prediction.intensity
+        part = Prediction(
+            probability=prediction.probability[rows], intensity=None if intensity is None else intensity[rows]
+        )
+        truth = dataclasses.replace(
+            pooled,
+            occurrence=pooled.occurrence[rows],
+            intensity=pooled.intensity[rows],
+            observed=pooled.observed[rows],
+        )
+        found[scored.name] = HeldCoverage.measure(payload.conformal, payload.thresholds, part, truth)
+    return found

@@ -1,0 +1,105 @@
+"""What a promised coverage held in a test, as a table and a file: bands of unsure decisions, intervals of intensity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from faceflow.conformal import Conformal
+from faceflow.console import add_row, number, plain_table
+from faceflow.data.labels import Truth
+from faceflow.encoding import Array
+from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.occurrence import macro
+
+_HEADERS = {
+    "active_held": "held, active",
+    "inactive_held": "held, inactive",
+    "unsure": "unsure",
+    "wrong": "wrong",
+    "wrong_sure": "wrong, sure",
+    "intensity_held": "held, intensity",
+    "radius": "+-",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldCoverage:
+    """Shares per AU, (A,) by name; NaN where no face says.
+
+    active_held, inactive_held: of labelled active (inactive) faces those within the band or on the right side of it.
+    unsure: of labelled faces. wrong, wrong_sure: decisions that disagree with the label, of all faces and of the sure.
+    intensity_held: of faces with an intensity, those whose interval holds it; radius: half its width, in FACS units.
+    """
+
+    aus: Sequence[str]
+    faces: Sequence[int]
+    shares: Mapping[str, Array]
+
+    @classmethod
+    def measure(
+        cls, band: Conformal, thresholds: Mapping[str, float], prediction: Prediction, truth: Truth
+    ) -> HeldCoverage:
+        """Measure a band on predictions (N, A) and labels of the same faces and AUs."""
+        shares = {name: np.full(len(truth.aus), np.nan) for name in _HEADERS}
+        faces = [0] * len(truth.aus)
+        for column, au in enumerate(truth.aus):
+            p = prediction.probability[:, column]
+            rows = truth.observed[:, column] & np.isfinite(p)
+            faces[column] = int(rows.sum())
+            if au not in band.low or not rows.any():
+                continue
+            p, active = p[rows], truth.occurrence[rows, column]
+            threshold = thresholds.get(au, np.nan)
+            unsure, wrong = band.unsure(p, threshold, au) == 1, (p >= threshold) != active
+            found = {
+                "active_held": p[active] >= band.low[au],
+                "inactive_held": p[~active] <= band.high[au],
+                "unsure": unsure,
+                "wrong": wrong,
+                "wrong_sure": wrong[~unsure],
+            }
+            if prediction.intensity is not None and au in band.radius:
+                low, high = band.interval(prediction.intensity[rows, column], au)
+                graded = truth.intensity[rows, column]
+                found["intensity_held"] = ((low <= graded) & (graded <= high))[np.isfinite(graded)]
+                shares["radius"][column] = band.radius[au]
+            for name, values in found.items():
+                shares[name][column] = values.mean() if len(values) else np.nan
+        used = {name: values for name, values in shares.items() if name in list(_HEADERS)[:5] or band.radius}
+        return cls(aus=truth.aus, faces=faces, shares=used)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Means over the AUs that say."""
+        return {name: macro(values) for name, values in self.shares.items()}
+
+
+def held_frame(held: Mapping[str, HeldCoverage]) -> pd.DataFrame:
+    """One row per data set and AU: `dataset`, `au`, `faces`, and the shares of `HeldCoverage`."""
+    rows = [
+        {"dataset": name, "au": au, "faces": each.faces[index]}
+        | {key: values[index] for key, values in each.shares.items()}
+        for name, each in held.items()
+        for index, au in enumerate(each.aus)
+    ]
+    return pd.DataFrame(rows)
+
+
+def held_table(held: HeldCoverage, *, title: str, protocol: str) -> Table:
+    """The same of one data set for the terminal; `protocol` says what was promised."""
+    caption = (
+        "held: faces whose probability lies in the unsure band of their AU or on its right side; wrong, sure: wrong "
+        f"decisions among those outside of it.\npromised: {protocol}"
+    )
+    headers = ["faces", *(_HEADERS[name] for name in held.shares)]
+    table = plain_table(f"Sure and unsure: {title}", ["AU"], headers, caption=caption)
+    for index, au in enumerate(held.aus):
+        add_row(table, [au, str(held.faces[index]), *(number(values[index]) for values in held.shares.values())])
+    table.add_section()
+    add_row(table, ["mean", "", *(number(value) for value in held.means.values())], style="bold")
+    return table

@@ -1,0 +1,48 @@
+"""The settings of a run, as its config and its keywords give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faceflow.calibration import ProbabilitySettings
+from faceflow.evaluation.baseline import Baseline
+from faceflow.evaluation.intervals import Bootstrap
+from faceflow.training.batches import BatchSettings
+from faceflow.training.build import ModuleSettings
+from faceflow.training.run_data import DataSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How a run trains and is tested.
+
+    Attributes:
+        data, module, batches: what it learns from, what learns, and in what portions.
+        trainer: arguments of Lightning's trainer.
+        callbacks, loggers: of the trainer, by name.
+        monitor: metric that chooses the checkpoint.
+        test: whether the best checkpoint is tested.
+        compare_start: whether the network of `init_weights` is tested beside it.
+        baseline: another model, which is tested on the same faces.
+        probabilities: what validation makes of them.
+        center: subject, where scores of the test are also given centred; None.
+        bootstrap: of the intervals of its scores.
+        overwrite: whether the command replaces earlier results.
+    """
+
+    data: DataSettings
+    module: ModuleSettings
+    batches: BatchSettings
+    trainer: Mapping[str, Any]
+    callbacks: Mapping[str, Any]
+    loggers: Mapping[str, Any]
+    monitor: str
+    test: bool
+    compare_start: bool
+    baseline: Baseline | None
+    probabilities: ProbabilitySettings
+    center: str | None
+    bootstrap: Bootstrap
+    overwrite: bool
