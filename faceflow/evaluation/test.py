@@ -32,6 +32,7 @@ from faceflow.evaluation.outcome import build_loggers, describe, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
 from faceflow.evaluation.run_context import RunContext, label_files
+from faceflow.evaluation.saliency import check_saliency, measure_saliency
 from faceflow.evaluation.test_report import publish_test
 from faceflow.evaluation.testing import test_network
 from faceflow.evaluation.view_costs import MeasuredViews
@@ -39,6 +40,7 @@ from faceflow.files import FileWatch
 from faceflow.interruption import kept
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
+from faceflow.report.saliency import SaliencyMap
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
 from faceflow.views import EVAL
@@ -78,6 +80,7 @@ def test(config: DictConfig) -> TestResult:
         local = located(config)
         predictor, payload = open_predictor(local.checkpoint, local.onnx, accelerator=config.accelerator)
         spec = predictor.spec
+        check_saliency(config.saliency, spec.inputs)
         baseline = _baseline(local)
         config = with_image_size(config, spec.image_size)
         context, views = _context(config, local), _views(config, spec.inputs)
@@ -112,6 +115,9 @@ def test(config: DictConfig) -> TestResult:
         costs = None
         if views is not None:
             costs = views.measure(predictor, payload.thresholds, splits["test"], loading=loading)
+        maps: list[SaliencyMap] = []
+        if config.saliency and config.pictures:
+            maps = measure_saliency(predictor, scores, pipeline=pipeline, faces=config.saliency)
         settle()
         save_tables(*data, path=output / DATA)
         prints = fingerprints(splits)
@@ -129,6 +135,7 @@ def test(config: DictConfig) -> TestResult:
                 extra={**tested, "run": record},
                 baseline=compared,
                 views=costs,
+                saliency=maps,
             )
     return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 

@@ -27,8 +27,11 @@ from faceflow.evaluation.view_costs import ViewCosts, draw_costs
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.calibration import calibration_frame, calibration_table
-from faceflow.report.pictures import draw_pictures
+from faceflow.report.figure_page import save
+from faceflow.report.pictures import FOLDER, SALIENCY, draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
+from faceflow.report.saliency import DPI as SALIENCY_DPI
+from faceflow.report.saliency import SaliencyMap, draw_saliency
 from faceflow.report.tables import results_table
 from faceflow.report.unsure import held_frame, held_table
 from faceflow.report.view_costs import views_frame, views_table
@@ -44,6 +47,7 @@ def report_test(
     extra: Mapping[str, Any],
     baseline: BaselineScores | None = None,
     views: ViewCosts | None = None,
+    saliency: Sequence[SaliencyMap] = (),
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -59,6 +63,7 @@ def report_test(
         extra: further entries of metrics.json.
         baseline: scores of another model on the same faces, which stand beside these.
         views: what they cost this network, in a table, views.csv and pictures of their own.
+        saliency: maps of where the network looks, in a picture of their own.
     """
     results = scores.results
     if payload.calibration is not None:
@@ -109,6 +114,9 @@ def report_test(
         pictures = draw_pictures(results, title=title, protocol=payload.protocol, output=output)
         if views is not None:
             pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
+        if saliency:
+            figure = draw_saliency(saliency, f"Where the network looks: {title}", payload.protocol)
+            pictures.append(save(figure, output / FOLDER / SALIENCY, dpi=SALIENCY_DPI))
         aus = payload.spec.aus
         page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
@@ -129,12 +137,23 @@ def publish_test(
     extra: Mapping[str, Any],
     baseline: BaselineScores | None,
     views: ViewCosts | None = None,
+    saliency: Sequence[SaliencyMap] = (),
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
     `checkpoint` is the file that trackers keep of a training; None for a test alone.
     """
-    report_test(scores, payload, context, title=title, splits=splits, extra=extra, baseline=baseline, views=views)
+    report_test(
+        scores,
+        payload,
+        context,
+        title=title,
+        splits=splits,
+        extra=extra,
+        baseline=baseline,
+        views=views,
+        saliency=saliency,
+    )
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
 
 

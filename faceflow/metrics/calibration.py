@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,12 @@ class Reliability:
         """Expected calibration error: mean of |frequency - confidence| over faces (Naeini 2015; Guo 2017, eq. 3)."""
         return float(np.average(np.abs(self.frequency - self.confidence), weights=self.count))
 
+    @property
+    def floor(self) -> float:
+        """Expected ECE of exact probabilities on as many faces: mean absolute deviation of a binomial in each bin."""
+        deviation = [binomial_deviation(int(n), float(p)) for n, p in zip(self.count, self.confidence, strict=True)]
+        return float(np.sum(deviation) / np.sum(self.count))
+
 
 @dataclass(frozen=True)
 class AUMap:
@@ -59,6 +66,11 @@ def reliability(probability: Array, truth: Bools, bins: int = BINS) -> Reliabili
 def calibration_errors(probability: Array, truth: Bools, observed: Bools) -> Array:
     """Expected calibration error of each AU, (A,); NaN where no label exists. Arrays are (N, A)."""
     return _each(lambda p, y: reliability(p, y).ece, probability, truth, observed)
+
+
+def calibration_floors(probability: Array, truth: Bools, observed: Bools) -> Array:
+    """Error that exact probabilities would be expected to have on as many faces, (A,), see `Reliability.floor`."""
+    return _each(lambda p, y: reliability(p, y).floor, probability, truth, observed)
 
 
 def brier_scores(probability: Array, truth: Bools, observed: Bools) -> Array:
@@ -128,6 +140,15 @@ def fit_coefficients(logits: Array, truth: Bools, *, method: str) -> tuple[float
         if np.abs(step).max() < _CLOSE:
             break
     return float(found[0]), float(found[1]) if len(found) > 1 else 0.0
+
+
+def binomial_deviation(count: int, p: float) -> float:
+    """E|X - np| of a binomial, 2 v C(n, v) p^v (1 - p)^(n - v + 1) with v = floor(np) + 1 (de Moivre)."""
+    v = math.floor(count * p) + 1
+    if not 0 < p < 1 or v > count:
+        return 0.0
+    ways = math.lgamma(count + 1) - math.lgamma(v + 1) - math.lgamma(count - v + 1)
+    return 2 * v * math.exp(ways + v * math.log(p) + (count - v + 1) * math.log1p(-p))
 
 
 def _loss(logits: Array, target: Array) -> float:

@@ -12,18 +12,22 @@ from rich.table import Table
 
 from faceflow.console import add_row, number, plain_table
 from faceflow.encoding import Array
-from faceflow.metrics.calibration import BINS, brier_scores, calibration_errors
+from faceflow.metrics.calibration import BINS, brier_scores, calibration_errors, calibration_floors
 from faceflow.metrics.occurrence import macro
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationChange:
-    """Faces with a label, and errors per AU, (A,), before and after; NaN where no label exists."""
+    """Faces with a label, and errors per AU, (A,), before and after; NaN where no label exists.
+
+    `ece_floor` is what exact probabilities would have on as many faces.
+    """
 
     aus: Sequence[str]
     observed: NDArray[np.int64]
     ece_before: Array
     ece: Array
+    ece_floor: Array
     brier_before: Array
     brier: Array
 
@@ -43,6 +47,7 @@ class CalibrationChange:
             observed=seen.sum(axis=0),
             ece_before=calibration_errors(before, truth, seen),
             ece=calibration_errors(after, truth, seen),
+            ece_floor=calibration_floors(after, truth, seen),
             brier_before=brier_scores(before, truth, seen),
             brier=brier_scores(after, truth, seen),
         )
@@ -70,9 +75,10 @@ def calibration_table(change: CalibrationChange, *, title: str, protocol: str) -
     """The same of one data set for the terminal; `protocol` says how probabilities were calibrated."""
     caption = (
         f"ECE: expected calibration error over {BINS} bins of equal width (Guo et al. 2017); Brier: mean squared "
-        f"difference from the label; 0 is best.\ncalibration: {protocol}"
+        "difference from the label; 0 is best. floor: ECE of exact probabilities on so few faces.\n"
+        f"calibration: {protocol}"
     )
-    headers = ["faces", "ECE before", "ECE", "Brier before", "Brier"]
+    headers = ["faces", "ECE before", "ECE", "floor", "Brier before", "Brier"]
     table = plain_table(f"Calibration: {title}", ["AU"], headers, caption=caption)
     for index, au in enumerate(change.aus):
         errors = [number(getattr(change, name)[index]) for name in _ERRORS]

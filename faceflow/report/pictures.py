@@ -22,6 +22,7 @@ from faceflow.report.training_curves import draw_training
 OVERVIEW = "results.png"
 FOLDER = "pictures"
 _TRAINING = "training.png"
+SALIENCY = "saliency.png"
 VIEW_COSTS, VIEW_FACES = "views.png", "view_faces.png"
 _CENTRED = "centred.png"
 _OVERVIEW_DPI, _DPI = 150, DPI
@@ -67,6 +68,7 @@ PICTURES = (
 )
 CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
     _TRAINING: "training, epoch by epoch",
+    SALIENCY: "where the network looks",
     VIEW_COSTS: "what views cost",
     VIEW_FACES: "faces in every view",
 }

@@ -20,8 +20,10 @@ _HEADERS = {
     "active_held": "held, active",
     "inactive_held": "held, inactive",
     "unsure": "unsure",
-    "wrong": "wrong",
-    "wrong_sure": "wrong, sure",
+    "missed": "missed",
+    "missed_sure": "missed, sure",
+    "false": "false alarms",
+    "false_sure": "false, sure",
     "intensity_held": "held, intensity",
     "radius": "+-",
 }
@@ -32,7 +34,8 @@ class HeldCoverage:
     """Shares per AU, (A,) by name; NaN where no face says.
 
     active_held, inactive_held: of labelled active (inactive) faces those within the band or on the right side of it.
-    unsure: of labelled faces. wrong, wrong_sure: decisions that disagree with the label, of all faces and of the sure.
+    unsure: of labelled faces. missed, missed_sure: of active faces, those called inactive, and those surely so; false,
+    false_sure: of inactive faces, those called active, and those surely so.
     intensity_held: of faces with an intensity, those whose interval holds it; radius: half its width, in FACS units.
     """
 
@@ -55,13 +58,15 @@ class HeldCoverage:
                 continue
             p, active = p[rows], truth.occurrence[rows, column]
             threshold = thresholds.get(au, np.nan)
-            unsure, wrong = band.unsure(p, threshold, au) == 1, (p >= threshold) != active
+            unsure, called = band.unsure(p, threshold, au) == 1, p >= threshold
             found = {
                 "active_held": p[active] >= band.low[au],
                 "inactive_held": p[~active] <= band.high[au],
                 "unsure": unsure,
-                "wrong": wrong,
-                "wrong_sure": wrong[~unsure],
+                "missed": ~called[active],
+                "missed_sure": (~called & ~unsure)[active],
+                "false": called[~active],
+                "false_sure": (called & ~unsure)[~active],
             }
             if prediction.intensity is not None and au in band.radius:
                 low, high = band.interval(prediction.intensity[rows, column], au)
@@ -70,7 +75,7 @@ class HeldCoverage:
                 shares["radius"][column] = band.radius[au]
             for name, values in found.items():
                 shares[name][column] = values.mean() if len(values) else np.nan
-        used = {name: values for name, values in shares.items() if name in list(_HEADERS)[:5] or band.radius}
+        used = {name: values for name, values in shares.items() if name in list(_HEADERS)[:7] or band.radius}
         return cls(aus=truth.aus, faces=faces, shares=used)
 
     @property
@@ -93,8 +98,9 @@ def held_frame(held: Mapping[str, HeldCoverage]) -> pd.DataFrame:
 def held_table(held: HeldCoverage, *, title: str, protocol: str) -> Table:
     """The same of one data set for the terminal; `protocol` says what was promised."""
     caption = (
-        "held: faces whose probability lies in the unsure band of their AU or on its right side; wrong, sure: wrong "
-        f"decisions among those outside of it.\npromised: {protocol}"
+        "held: of active (inactive) faces, those within the unsure band of their AU or on its right side. missed, "
+        "false alarms: of active and of inactive faces, those that the threshold decides wrongly; sure: those of "
+        f"them that the band confirms.\npromised: {protocol}"
     )
     headers = ["faces", *(_HEADERS[name] for name in held.shares)]
     table = plain_table(f"Sure and unsure: {title}", ["AU"], headers, caption=caption)

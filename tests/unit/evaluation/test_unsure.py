@@ -124,8 +124,10 @@ def test_what_is_held_is_counted_by_hand() -> None:
         "active_held": [pytest.approx(2 / 3)],  # 0.1 lies on the wrong side
         "inactive_held": [0.5],  # and 0.8
         "unsure": [pytest.approx(1 / 5)],  # 0.5
-        "wrong": [pytest.approx(2 / 5)],
-        "wrong_sure": [0.5],
+        "missed": [pytest.approx(1 / 3)],  # 0.1
+        "missed_sure": [pytest.approx(1 / 3)],
+        "false": [0.5],  # 0.8
+        "false_sure": [0.5],
         "intensity_held": [pytest.approx(4 / 5)],  # 2 for a 4
         "radius": [1.0],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -14,8 +16,10 @@ from faceflow.metrics.calibration import (
     ONE_CLASS,
     REVERSED,
     AUMap,
+    binomial_deviation,
     brier_scores,
     calibration_errors,
+    calibration_floors,
     fit_coefficients,
     fit_map,
 )
@@ -96,3 +100,19 @@ def test_calibration_makes_both_errors_smaller() -> None:
     labels = truth[2000:, None]
     assert calibration_errors(after, labels, seen) < 0.5 * calibration_errors(raw, labels, seen)
     assert brier_scores(after, labels, seen) < brier_scores(raw, labels, seen)
+
+
+@pytest.mark.parametrize(("count", "p"), [(1, 0.5), (3, 0.1), (10, 0.3), (40, 0.5), (7, 0.99), (5, 0.0), (5, 1.0)])
+def test_the_deviation_of_a_binomial_is_the_sum_over_its_outcomes(count: int, p: float) -> None:
+    chances = [math.comb(count, k) * p**k * (1 - p) ** (count - k) for k in range(count + 1)]
+    expected = sum(chance * abs(k - count * p) for k, chance in enumerate(chances))
+    assert binomial_deviation(count, p) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_floor_is_what_exact_probabilities_have_on_average() -> None:
+    """Probabilities within a bin are taken for their mean, which the simulation does not do."""
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.5, 3, (300, 1))
+    seen = np.ones_like(p, bool)
+    simulated = [calibration_errors(p, rng.random(p.shape) < p, seen)[0] for _ in range(400)]
+    assert calibration_floors(p, p > 0.5, seen)[0] == pytest.approx(np.mean(simulated), rel=0.05)

@@ -24,12 +24,13 @@ def change() -> CalibrationChange:
 
 def test_errors_are_those_by_hand() -> None:
     frame = calibration_frame({"one": change()}).set_index("au")
-    assert frame.columns.tolist() == ["dataset", "observed", "ece_before", "ece", "brier_before", "brier"]
+    assert frame.columns.tolist() == ["dataset", "observed", "ece_before", "ece", "ece_floor", "brier_before", "brier"]
     assert frame.loc["AU1", "observed"] == 3
     assert frame.loc["AU1", "ece_before"] == pytest.approx((2 * 0.4 + 0.1) / 3)
     assert frame.loc["AU1", "brier_before"] == pytest.approx((0.01 + 0.81 + 0.01) / 3)
     assert (frame.loc["AU1", "ece"], frame.loc["AU1", "brier"]) == (pytest.approx(0), pytest.approx(0.5 / 3))
-    assert frame.loc["AU2"].isna().sum() == 4
+    assert frame.loc["AU1", "ece_floor"] == pytest.approx(0.5 / 3)  # two faces at 0.5: they differ by 1, 0, 0 or 1
+    assert frame.loc["AU2"].isna().sum() == 5
     assert change().means["ece_before"] == pytest.approx(0.3)
 
 
@@ -39,9 +40,9 @@ def test_the_table_says_how_it_was_calibrated(capsys: pytest.CaptureFixture[str]
     assert "Calibration: one" in text
     assert "platt, fitted on 5 validation subjects" in text
     assert [line.split() for line in text.splitlines() if line.startswith(("AU1", "AU2", "mean"))] == [
-        ["AU1", "3", "0.300", "0.000", "0.277", "0.167"],
-        ["AU2", "0", "-", "-", "-", "-"],
-        ["mean", "0.300", "0.000", "0.277", "0.167"],
+        ["AU1", "3", "0.300", "0.000", "0.167", "0.277", "0.167"],
+        ["AU2", "0", "-", "-", "-", "-", "-"],
+        ["mean", "0.300", "0.000", "0.167", "0.277", "0.167"],
     ]
 
 
