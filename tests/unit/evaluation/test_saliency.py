@@ -122,7 +122,7 @@ def test_randomised_weights_change_the_map(backbone: str, faces: FaceTable) -> N
     assert shared
     for key in shared:
         np.testing.assert_array_equal(before[key], again[key])
-        assert abs(spearmanr(before[key].ravel(), after[key].ravel()).statistic) < 0.9
+        assert abs(spearmanr(before[key].ravel(), after[key].ravel()).statistic) < 0.6
 
 
 def test_colors_say_for_and_against() -> None:
