@@ -5,7 +5,8 @@ With z the logit of a network's probability of occurrence,
     platt         p' = sigmoid(slope z + offset)      Platt 1999
     temperature   p' = sigmoid(z / T), slope = 1 / T  Guo et al. 2017, arXiv:1706.04599
 
-No ranking changes, and a threshold that goes through the same map decides as before. Intensities stay as they are.
+No ranking of probabilities changes, and a threshold that goes through the same map decides as before. A network with
+several levels has a map for each of them besides, and its intensity is the expectation over the calibrated levels.
 The sides of an AU share its map, so that the larger of two calibrated sides is the calibrated larger side.
 """
 
@@ -44,8 +45,9 @@ class Calibration:
     """Maps of a network's AUs.
 
     `slope` (> 0) and `offset` are by AU, those of joined sides among them; 1 and 0 leave an AU as it is, and `notes`
-    say why. `subjects` counts those of validation on whom it was fitted, 0 where they are not known; `chosen` says
-    whether held-out ones of them had to confirm each map.
+    say why. `levels` are slope and offset of every level, where there are several. `subjects` counts those of
+    validation on whom it was fitted, 0 where they are not known; `chosen` says whether held-out ones of them had to
+    confirm each map.
     """
 
     method: str
@@ -53,6 +55,7 @@ class Calibration:
     chosen: bool
     slope: Mapping[str, float]
     offset: Mapping[str, float]
+    levels: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def coefficients(self, aus: Sequence[str]) -> tuple[Array, Array]:
@@ -63,6 +66,19 @@ class Calibration:
         """Calibrated probabilities of logits, (..., A)."""
         slope, offset = self.coefficients(aus)
         return _sigmoid(np.asarray(logits, np.float64) * slope + offset)
+
+    def level_coefficients(self, aus: Sequence[str]) -> tuple[Array, Array]:
+        """Slopes and offsets of the levels of some AUs in their order, (A, L) each."""
+        pairs = np.array([self.levels[au] for au in aus], np.float64)
+        return pairs[..., 0], pairs[..., 1]
+
+    def of_levels(self, logits: ArrayLike, aus: Sequence[str]) -> Array:
+        """Probabilities of levels by their logits, (..., A, L); the network's own where none were calibrated."""
+        values = np.asarray(logits, np.float64)
+        if not self.levels:
+            return _sigmoid(values)
+        slope, offset = self.level_coefficients(aus)
+        return _sigmoid(values * slope + offset)
 
     def apply(self, probability: ArrayLike, aus: Sequence[str]) -> Array:
         """Calibrated probabilities of a network's own, (..., A)."""
@@ -114,14 +130,22 @@ class Calibration:
                 chosen=bool(raw["chosen"]),
                 slope=slope,
                 offset=offset,
+                levels={
+                    str(au): [[float(value) for value in pair] for pair in pairs]
+                    for au, pairs in raw.get("levels", {}).items()
+                },
                 notes={str(au): str(note) for au, note in raw.get("notes", {}).items()},
             )
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError("a calibration of probabilities that is no numbers by AU") from error
+        pairs = [pair for pairs in found.levels.values() for pair in pairs]
+        if found.levels and (not set(aus) <= found.levels.keys() or any(len(pair) != 2 for pair in pairs)):
+            raise ValueError("a calibration of levels that is no slope and offset for each")
         for au in {*aus, *map(joined, aus)}:
             if au not in slope or au not in offset:
                 raise ValueError(f"no calibration of probabilities for {au}")
-        if not all(math.isfinite(each) for each in (*slope.values(), *offset.values())) or min(slope.values()) <= 0:
+        slopes = [*slope.values(), *(pair[0] for pair in pairs)]
+        if not all(map(math.isfinite, (*slopes, *offset.values(), *(pair[1] for pair in pairs)))) or min(slopes) <= 0:
             raise ValueError("a calibration of probabilities with values out of range")
         return found
 

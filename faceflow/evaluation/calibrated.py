@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from faceflow.aus import joined
 from faceflow.calibration import NONE, PROTOCOL, Calibration, logit
 from faceflow.conformal import COVERAGE
+from faceflow.encoding import TOLERANCE
 from faceflow.errors import ConfigError
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
@@ -66,15 +67,22 @@ def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], 
     payload.centring, found = scorer.centring(rows, prediction), fit_calibration(scorer, rows, prediction)
     payload.calibration = found
     if found is not None:
-        own = prediction.probability
-        prediction = dataclasses.replace(prediction, probability=found.apply(own, scorer.spec.aus))
+        prediction = _calibrated(prediction, found, scorer)
+        payload.thresholds = found.thresholds(payload.thresholds)
+        payload.protocol[PROTOCOL] = found.protocol
+        if payload.centring is not None and (usual := scorer.centring(rows, prediction)) is not None:
+            payload.centring = dataclasses.replace(found.centring(payload.centring), intensity=usual.intensity)
     payload.conformal = fit_conformal(scorer, rows, prediction)
     if payload.conformal is not None:
         payload.protocol[COVERAGE] = payload.conformal.protocol
-    if found is not None:
-        payload.thresholds = found.thresholds(payload.thresholds)
-        payload.centring = None if payload.centring is None else found.centring(payload.centring)
-        payload.protocol[PROTOCOL] = found.protocol
+
+
+def _calibrated(prediction: Prediction, calibration: Calibration, scorer: SplitScorer) -> Prediction:
+    aus, levels = scorer.spec.aus, prediction.levels
+    intensity = prediction.intensity
+    if levels is not None:
+        intensity = scorer.decode(calibration.of_levels(logit(levels), aus)).intensity
+    return Prediction(probability=calibration.apply(prediction.probability, aus), intensity=intensity)
 
 
 def calibration_changes(scores: TestScores, calibration: Calibration) -> dict[str, CalibrationChange]:
@@ -118,11 +126,37 @@ def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Pre
         for column, au in enumerate(scored.groups)
     }
     every = {au: maps[joined(au)] for au in (*maps, *scorer.spec.aus)}
+    levels = _level_maps(scorer, merged, subjects, seen)
     return Calibration(
         method=scorer.probabilities.calibration,
         subjects=count,
         chosen=chosen,
         slope={au: found.slope for au, found in every.items()},
         offset={au: found.offset for au, found in every.items()},
+        levels={au: levels[joined(au)] for au in (*levels, *scorer.spec.aus)} if levels else {},
         notes={au: found.note for au, found in maps.items() if found.note},
     )
+
+
+def _level_maps(
+    scorer: SplitScorer, merged: Prediction, subjects: NDArray[np.intp], seen: NDArray[np.bool_]
+) -> dict[str, list[list[float]]]:
+    """Slope and offset of every level by joined AU, from faces with a labelled intensity; nothing without levels."""
+    scored, maps = scorer.tuned[0], {}
+    if merged.levels is None:
+        return {}
+    logits, intensity = logit(merged.levels), scored.truth.intensity
+    graded = scored.truth.observed & seen & np.isfinite(intensity)
+    for column, au in enumerate(scored.groups):
+        rows = graded[:, column]
+        found = [
+            fit_map(
+                logits[rows, column, level],
+                intensity[rows, column] >= cut - TOLERANCE,
+                subjects[rows],
+                method=scorer.probabilities.calibration,
+            )
+            for level, cut in enumerate(scorer.spec.cutpoints)
+        ]
+        maps[au] = [[each.slope, each.offset] for each in found]
+    return maps

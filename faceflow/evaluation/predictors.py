@@ -55,7 +55,9 @@ class TorchPredictor:
         if (calibration := self.network.calibration) is None:
             return found
         own = occurrence_probability(logits.float().cpu().numpy(), self.spec.cutpoints, self.spec.occurrence_min)
-        return Prediction(probability=calibration.of_logits(own, self.spec.aus), intensity=found.intensity)
+        calibrated = calibration.of_levels(logits.float().cpu().numpy(), self.spec.aus)
+        of_levels = decode(calibrated, self.spec.cutpoints, self.spec.occurrence_min)
+        return Prediction(probability=calibration.of_logits(own, self.spec.aus), intensity=of_levels.intensity)
 
 
 class OnnxPredictor:

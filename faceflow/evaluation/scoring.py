@@ -192,13 +192,15 @@ class SplitScorer:
         """Prediction of every row of a set on its AUs, and which rows (N, 1) were predicted at all."""
 
         def placed(values: Array) -> Array:
-            everything = np.zeros((self.total, values.shape[1]))
+            everything = np.zeros((self.total, *values.shape[1:]))
             everything[rows] = values
             return everything[scored.rows]
 
-        intensity = prediction.intensity
+        intensity, levels = prediction.intensity, prediction.levels
         whole = Prediction(
-            probability=placed(prediction.probability), intensity=None if intensity is None else placed(intensity)
+            probability=placed(prediction.probability),
+            intensity=None if intensity is None else placed(intensity),
+            levels=None if levels is None else placed(levels),
         )
         return merge_sides(whole, self.spec.aus, scored.groups), np.isin(scored.rows, rows)[:, None]
 

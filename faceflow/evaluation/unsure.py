@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,18 +61,19 @@ def held_coverage(scores: TestScores, payload: Payload) -> dict[str, HeldCoverag
     """What the bands of a checkpoint held in a test, by data set; nothing without bands."""
     if payload.conformal is None:
         return {}
-    prediction, pooled = scores.prediction, scores.scorer.pooled.truth
+    prediction, truth = scores.prediction, scores.scorer.pooled.truth
     found = {}
     for scored in scores.scorer.sets:
         rows, intensity = scored.rows, prediction.intensity
-        part = Prediction(
-            probability=prediction.probability[rows], intensity=None if intensity is None else intensity[rows]
+        found[scored.name] = HeldCoverage.measure(
+            payload.conformal,
+            payload.thresholds,
+            Prediction(
+                probability=prediction.probability[rows], intensity=None if intensity is None else intensity[rows]
+            ),
+            aus=truth.aus,
+            occurrence=truth.occurrence[rows],
+            intensity=truth.intensity[rows],
+            observed=truth.observed[rows],
         )
-        truth = dataclasses.replace(
-            pooled,
-            occurrence=pooled.occurrence[rows],
-            intensity=pooled.intensity[rows],
-            observed=pooled.observed[rows],
-        )
-        found[scored.name] = HeldCoverage.measure(payload.conformal, payload.thresholds, part, truth)
     return found

@@ -31,6 +31,8 @@ class DecodedNetwork(nn.Module):
 
     slope: Tensor
     offset: Tensor
+    level_slope: Tensor
+    level_offset: Tensor
 
     def __init__(self, network: AUNetwork) -> None:
         super().__init__()
@@ -41,6 +43,11 @@ class DecodedNetwork(nn.Module):
             slope, offset = network.calibration.coefficients(network.spec.aus)
             self.register_buffer("slope", torch.from_numpy(slope).float())
             self.register_buffer("offset", torch.from_numpy(offset).float())
+        self.calibrates_levels = network.calibration is not None and bool(network.calibration.levels)
+        if network.calibration is not None and network.calibration.levels:
+            slope, offset = network.calibration.level_coefficients(network.spec.aus)
+            self.register_buffer("level_slope", torch.from_numpy(slope).float())
+            self.register_buffer("level_offset", torch.from_numpy(offset).float())
         self.level = occurrence_level(points, network.spec.occurrence_min)
         self.steps = [point - below for point, below in zip(points, (0.0, *points), strict=False)]
         self.eval()
@@ -54,7 +61,8 @@ class DecodedNetwork(nn.Module):
         """
         pixels = None if images is None else images.permute(0, 3, 1, 2)
         logits = self.network(pixels, features).logits
-        levels = logits.sigmoid()
+        mapped = logits * self.level_slope + self.level_offset if self.calibrates_levels else logits
+        levels = mapped.sigmoid()
         consistent = [levels[..., 0]]  # a running minimum, for which ONNX has no operator
         for level in range(1, levels.shape[-1]):
             consistent.append(torch.minimum(consistent[-1], levels[..., level]))

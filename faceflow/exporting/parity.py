@@ -93,6 +93,7 @@ def _outputs(network: AUNetwork, faces: Sample) -> Sequence[Array]:
     if network.calibration is not None:
         own = occurrence_probability(logits.double().numpy(), spec.cutpoints, spec.occurrence_min)
         probability = network.calibration.of_logits(own, spec.aus)
+        levels = network.calibration.of_levels(logits.double().numpy(), spec.aus)
     if not spec.cutpoints:
         return [probability]
     return [probability, expected_intensity(levels, spec.cutpoints).clip(0, FACS_MAX)]

@@ -22,10 +22,14 @@ _RESAMPLES = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """Decoded outputs: probability of occurrence (N, A), and FACS intensity (N, A) of ordinal networks."""
+    """Decoded outputs: probability of occurrence (N, A), and FACS intensity (N, A) of ordinal networks.
+
+    `levels` are the probabilities (N, A, L) that they were decoded from, where these are at hand.
+    """
 
     probability: Array
     intensity: Array | None
+    levels: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ def decode(probabilities: Array, points: Sequence[float], occurrence_min: float)
     return Prediction(
         probability=occurrence_probability(probabilities, points, occurrence_min),
         intensity=expected_intensity(probabilities, points).clip(0, FACS_MAX) if points else None,
+        levels=probabilities if points else None,
     )
 
 
@@ -74,9 +79,11 @@ def merge_sides(prediction: Prediction, outputs: Sequence[str], groups: Mapping[
     def largest(values: Array) -> Array:
         return np.stack([values[:, list(columns)].max(axis=1) for columns in groups.values()], axis=1)
 
-    intensity = prediction.intensity
+    intensity, levels = prediction.intensity, prediction.levels
     return Prediction(
-        probability=largest(prediction.probability), intensity=None if intensity is None else largest(intensity)
+        probability=largest(prediction.probability),
+        intensity=None if intensity is None else largest(intensity),
+        levels=None if levels is None else largest(levels),
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.table import Table
 
 from faceflow.conformal import Conformal
 from faceflow.console import add_row, number, plain_table
-from faceflow.data.labels import Truth
 from faceflow.encoding import Array
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.occurrence import macro
@@ -45,18 +45,26 @@ class HeldCoverage:
 
     @classmethod
     def measure(
-        cls, band: Conformal, thresholds: Mapping[str, float], prediction: Prediction, truth: Truth
+        cls,
+        band: Conformal,
+        thresholds: Mapping[str, float],
+        prediction: Prediction,
+        *,
+        aus: Sequence[str],
+        occurrence: NDArray[np.bool_],
+        intensity: Array,
+        observed: NDArray[np.bool_],
     ) -> HeldCoverage:
-        """Measure a band on predictions (N, A) and labels of the same faces and AUs."""
-        shares = {name: np.full(len(truth.aus), np.nan) for name in _HEADERS}
-        faces = [0] * len(truth.aus)
-        for column, au in enumerate(truth.aus):
+        """Measure a band on predictions and labels of the same faces and AUs, (N, A) each."""
+        shares = {name: np.full(len(aus), np.nan) for name in _HEADERS}
+        faces = [0] * len(aus)
+        for column, au in enumerate(aus):
             p = prediction.probability[:, column]
-            rows = truth.observed[:, column] & np.isfinite(p)
+            rows = observed[:, column] & np.isfinite(p)
             faces[column] = int(rows.sum())
             if au not in band.low or not rows.any():
                 continue
-            p, active = p[rows], truth.occurrence[rows, column]
+            p, active = p[rows], occurrence[rows, column]
             threshold = thresholds.get(au, np.nan)
             unsure, called = band.unsure(p, threshold, au) == 1, p >= threshold
             found = {
@@ -70,13 +78,13 @@ class HeldCoverage:
             }
             if prediction.intensity is not None and au in band.radius:
                 low, high = band.interval(prediction.intensity[rows, column], au)
-                graded = truth.intensity[rows, column]
+                graded = intensity[rows, column]
                 found["intensity_held"] = ((low <= graded) & (graded <= high))[np.isfinite(graded)]
                 shares["radius"][column] = band.radius[au]
             for name, values in found.items():
                 shares[name][column] = values.mean() if len(values) else np.nan
         used = {name: values for name, values in shares.items() if name in list(_HEADERS)[:7] or band.radius}
-        return cls(aus=truth.aus, faces=faces, shares=used)
+        return cls(aus=aus, faces=faces, shares=used)
 
     @property
     def means(self) -> dict[str, float]:

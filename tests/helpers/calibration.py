@@ -8,8 +8,8 @@ from faceflow.aus import joined
 from faceflow.calibration import PLATT, Calibration
 
 
-def calibration_of(aus: Sequence[str]) -> Calibration:
-    """Logits halve, and rise by 0.5 for the first AU, by 1 for the second, ..."""
+def calibration_of(aus: Sequence[str], *, levels: int = 0) -> Calibration:
+    """Logits halve and rise by 0.5 for the first AU, by 1 for the second, ...; those of level l double and fall by l."""
     names = list(dict.fromkeys([*aus, *map(joined, aus)]))
     steps = list(dict.fromkeys(map(joined, aus)))
     return Calibration(
@@ -18,4 +18,5 @@ def calibration_of(aus: Sequence[str]) -> Calibration:
         chosen=True,
         slope=dict.fromkeys(names, 0.5),
         offset={au: 0.5 * (1 + steps.index(joined(au))) for au in names},
+        levels={au: [[2.0, -float(level)] for level in range(levels)] for au in names} if levels else {},
     )

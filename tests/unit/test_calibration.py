@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,29 @@ MAPS = Calibration(
     slope={"AU1": 0.5, "AU12_L": 2.0, "AU12_R": 2.0, "AU12": 2.0},
     offset={"AU1": 1.0, "AU12_L": 0.0, "AU12_R": 0.0, "AU12": 0.0},
 )
+
+
+def test_levels_by_hand() -> None:
+    maps = dataclasses.replace(MAPS, levels={au: [[2.0, 0.0], [1.0, -1.0]] for au in (*AUS, "AU12")})
+    found = maps.of_levels(np.full((1, 3, 2), np.log(3.0)), AUS)
+    np.testing.assert_allclose(found, np.full((1, 3, 2), [9 / 10, 3 / (3 + np.e)]))
+    np.testing.assert_allclose(MAPS.of_levels([[[0.0, np.log(3.0)]]], ["AU1"]), [[[0.5, 0.75]]])
+    assert Calibration.from_dict(maps.to_dict(), aus=AUS) == maps
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"AU1": [[1.0, 0.0]]},
+        {au: [[1.0]] for au in AUS},
+        {au: [[0.0, 0.0]] for au in AUS},
+        {au: [[1.0, float("nan")]] for au in AUS},
+        dict.fromkeys(AUS, 3),
+    ],
+)
+def test_levels_that_are_no_maps_are_refused(levels: Any) -> None:
+    with pytest.raises(ValueError, match="calibration"):
+        Calibration.from_dict(MAPS.to_dict() | {"levels": levels}, aus=AUS)
 
 
 def test_values_by_hand() -> None:

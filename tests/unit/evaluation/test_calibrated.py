@@ -72,6 +72,32 @@ def test_an_au_without_both_classes_stays_as_it_is() -> None:
     assert found.notes["AU1"] == ONE_CLASS
 
 
+def test_levels_are_calibrated_and_intensities_follow() -> None:
+    """Levels of a network that is too sure; the mean intensity of the calibrated ones is that of the labels."""
+    rng, rows = np.random.default_rng(3), np.arange(2000)
+    graded = rng.integers(0, 6, len(rows)).astype(float)
+    spec = network_spec(aus=("AU1",), levels=5)
+    asked = ProbabilitySettings(calibration=PLATT)
+    scorer = SplitScorer([label_table("faces", {"AU1": graded.tolist()})], spec, probabilities=asked)
+    scorer.subjects[:] = rows % 8
+    z = 4 * (graded[:, None] - np.arange(1, 6) + 2 + rng.normal(0, 1, (len(rows), 1)))
+    levels = 1 / (1 + np.exp(-np.clip(z, -30, 30)))[:, None]
+    prediction = scorer.decode(levels)
+    payload = Payload(spec=spec, protocol={}, seen=[], config={}, versions={}, thresholds=scorer.tune(rows, prediction))
+    tune_payload(payload, scorer, rows, prediction)
+    found = payload.calibration
+    assert found is not None
+    intensity = scorer.decode(found.of_levels(np.clip(z, -30, 30)[:, None], ("AU1",))).intensity
+    assert intensity is not None
+    assert prediction.intensity is not None
+    assert prediction.intensity.mean() > graded.mean() + 0.5
+    assert intensity.mean() == pytest.approx(graded.mean(), abs=0.05)
+    assert np.abs(intensity[:, 0] - graded).mean() < 0.7 * np.abs(prediction.intensity[:, 0] - graded).mean()
+    centring = payload.centring
+    assert centring is not None
+    assert centring.intensity["AU1"] != scorer.centring(rows, prediction).intensity["AU1"]  # type: ignore[union-attr]
+
+
 def test_a_legacy_protocol_is_refused_and_few_subjects_are_named(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError, match="^probability_calibration: expected none with a legacy protocol.*; leave it"):
         check_probabilities(scorer_of(("AU1",), calibration=PLATT, threshold=0.5))

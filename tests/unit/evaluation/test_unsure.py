@@ -118,7 +118,7 @@ def test_what_is_held_is_counted_by_hand() -> None:
     p, z = np.zeros((ROWS, 1)), np.zeros((ROWS, 1))
     p[:5, 0], z[:5, 0] = [0.9, 0.5, 0.1, 0.05, 0.8], [3.5, 2, 2, 0, 1.5]
     band = Conformal(coverage=0.8, subjects=6, low={"AU1": 0.2}, high={"AU1": 0.6}, radius={"AU1": 1.0})
-    held = HeldCoverage.measure(band, {"AU1": 0.45}, Prediction(probability=p, intensity=z), truth)
+    held = HeldCoverage.measure(band, {"AU1": 0.45}, Prediction(probability=p, intensity=z), **vars(truth))
     assert held.faces == [5]
     assert {name: values.tolist() for name, values in held.shares.items()} == {
         "active_held": [pytest.approx(2 / 3)],  # 0.1 lies on the wrong side
@@ -137,6 +137,6 @@ def test_what_is_held_is_counted_by_hand() -> None:
 def test_an_au_without_a_band_or_labels_is_undefined() -> None:
     scorer = scorer_of(("AU1",))
     band = Conformal(coverage=0.8, subjects=6, low={}, high={})
-    held = HeldCoverage.measure(band, {}, noisy(scorer), scorer.pooled.truth)
+    held = HeldCoverage.measure(band, {}, noisy(scorer), **vars(scorer.pooled.truth))
     assert np.isnan(held.shares["unsure"]).all()
     assert "radius" not in held.shares

@@ -257,3 +257,24 @@ def test_calibration_is_inside_the_file(levels: int, precision: str, tmp_path: P
     np.testing.assert_allclose(calibrated.probability, expected, atol=1e-5 if precision == FP32 else 2e-3)
     if raw.intensity is not None:
         np.testing.assert_allclose(calibrated.intensity, raw.intensity, atol=1e-6)
+
+
+@pytest.mark.parametrize("simplify", [True, False])
+def test_calibrated_levels_are_inside_the_file(simplify: bool, tmp_path: Path) -> None:
+    net, faces = NETWORKS[3], random_faces(NETWORKS[3].spec)
+    calibration = calibration_of(net.spec.aus, levels=3)
+    net.calibration = calibration
+    try:
+        says = dataclasses.replace(contract(net.spec), calibration=calibration)
+        write_model(tmp_path / "model.onnx", build_graph(net, simplify=simplify), says)
+        opened = OnnxModel(tmp_path / "model.onnx", provider="cpu")
+        assert largest_difference(net, opened, faces) < 1e-5
+    finally:
+        net.calibration = None
+    with torch.inference_mode():
+        logits = net(torch.from_numpy(faces[0]).permute(0, 3, 1, 2)).logits.double().numpy()
+    levels = 1 / (1 + np.exp(-(2 * logits - np.arange(3))))
+    steps = np.diff(net.spec.cutpoints, prepend=0.0)
+    expected = np.minimum.accumulate(levels, axis=-1) @ steps
+    np.testing.assert_allclose(opened.run(*faces).intensity, expected, atol=1e-4)
+    assert opened.contract.calibration == calibration
