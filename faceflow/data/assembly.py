@@ -27,12 +27,15 @@ MACHINE_TEST = (
 )
 
 
-def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> list[FaceTable]:
+def read_tables(
+    sources: Mapping[str, Mapping[str, Any]], *, levels: int, attributes: Sequence[str] = ()
+) -> list[FaceTable]:
     """Read all data sets of a config.
 
     Args:
         sources: key -> settings, see `SourceConfig`.
         levels: with several, a column of intensities is taken where a tool wrote occurrences too.
+        attributes: further columns of the labels to keep, see `FaceTable`.
 
     Raises:
         ConfigError, DataError: no data set, two of one name, or see `read_source`.
@@ -40,7 +43,10 @@ def read_tables(sources: Mapping[str, Mapping[str, Any]], *, levels: int) -> lis
     if not sources:
         raise ConfigError("data.sources: expected at least one data set, got none; choose data=csv or another")
     prefer: Kind = "intensity" if levels > 1 else "occurrence"
-    by_key = {key: read_source(key, SourceConfig(**settings), prefer=prefer) for key, settings in sources.items()}
+    by_key = {
+        key: read_source(key, SourceConfig(**settings), prefer=prefer, attributes=attributes)
+        for key, settings in sources.items()
+    }
     names = [tables[0].name for tables in by_key.values()]
     if POOLED in names:
         raise ConfigError(

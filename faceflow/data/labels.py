@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ class LabelFile:
 
     `frame` has the columns of text that are used: filename, subject, domain, video, labelled_by. `lines` (N,) are the
     rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written as True and False;
-    `notes` say what the reader took for granted.
+    `notes` say what the reader took for granted. `attributes` are further columns that were asked for, as far as the
+    file has them, and `further` the names of all columns that are no AUs.
     """
 
     path: Path
@@ -37,6 +38,8 @@ class LabelFile:
     lines: NDArray[np.int64]
     logical: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    attributes: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
     def labelled_by(self, rows: NDArray[np.intp] | slice = slice(None)) -> tuple[str, ...]:
         """Models that labelled some rows."""
@@ -60,7 +63,13 @@ class Truth:
 
 
 def read_labels(
-    path: str | Path, *, missing_values: Sequence[float], prefer: Kind, columns: Mapping[str, str | None], key: str
+    path: str | Path,
+    *,
+    missing_values: Sequence[float],
+    prefer: Kind,
+    columns: Mapping[str, str | None],
+    key: str,
+    attributes: Sequence[str] = (),
 ) -> LabelFile:
     """Read a table in the label contract: AU columns, `filename`, optional `subject`, `frame`, `video`, `domain`.
 
@@ -71,11 +80,12 @@ def read_labels(
             columns of the other kind are left out.
         columns: standard name -> what the file calls it, as in `name_columns`.
         key: config key of the path, for messages.
+        attributes: names of further columns to keep as text; a file may lack them.
 
     Raises:
         DataError: no such file, no rows, no `filename`, no AU, a column twice, or text in a label column.
     """
-    return _read(path, columns, missing_values, prefer, key, labelled=True)
+    return _read(path, columns, missing_values, prefer, key, labelled=True, attributes=attributes)
 
 
 def read_listing(
@@ -93,9 +103,10 @@ def _read(
     key: str,
     *,
     labelled: bool,
+    attributes: Sequence[str] = (),
 ) -> LabelFile:
-    table = table_of(Path(path).expanduser(), key=key)
-    table = name_columns(table, columns, key=f"{key.rpartition('.')[0]}.columns")
+    written = table_of(Path(path).expanduser(), key=key)
+    table = name_columns(written, columns, key=f"{key.rpartition('.')[0]}.columns")
     if "filename" not in table.header:
         raise no_column(table.path, table, "filename", key=f"{key.rpartition('.')[0]}.columns")
     if labelled and not any(map(parse_column, table.header)):
@@ -112,6 +123,12 @@ def _read(
         lines=np.array(table.lines, np.int64),
         logical=cells.logical,
         notes=(*table.notes, *cells.notes),
+        attributes={
+            name: np.asarray(_checked_texts(written if name in written.header else table, name), np.str_)
+            for name in attributes
+            if name in {*written.header, *table.header}
+        },
+        further=tuple(name for name in written.header if not parse_column(name)),
     )
 
 

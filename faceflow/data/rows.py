@@ -67,11 +67,14 @@ def without_duplicates(file: LabelFile) -> Rows:
         if column == "subject":
             texts = np.asarray([normal_id(text) for text in texts], np.str_)
         same &= texts == texts[first]
+    for texts in file.attributes.values():
+        same &= texts == texts[first]
     if not same.all():
         row = int(np.argmin(same))
+        said = ", ".join(["labels", *file.attributes, "subject or domain"])
         raise DataError(
             f"{file.where(row)}: expected one label row per image, got '{file.frame['filename'].iloc[row]}' with other "
-            f"labels, subject or domain than in line {file.lines[first[row]]}; keep the right one"
+            f"{said} than in line {file.lines[first[row]]}; keep the right one"
         )
     return np.flatnonzero(first == np.arange(len(first)))
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,8 @@ class FaceTable:
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
     ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
     what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
-    that made labels of it.
+    that made labels of it. `attributes` are texts (N,) of those columns of the labels that were asked for and are
+    there, "" for an empty cell; `further` names all columns that are no AUs.
     """
 
     name: str
@@ -67,6 +68,8 @@ class FaceTable:
     notes: tuple[str, ...] = ()
     labelled_by: tuple[str, ...] = ()
     videos: Texts | None = None
+    attributes: Mapping[str, Texts] = field(default_factory=dict)
+    further: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -84,6 +87,7 @@ class FaceTable:
             pictures=self.pictures[rows],
             domains=None if self.domains is None else self.domains[rows],
             videos=None if self.videos is None else self.videos[rows],
+            attributes={name: texts[rows] for name, texts in self.attributes.items()},
             split=split,
         )
 
@@ -118,13 +122,14 @@ class FaceTable:
         return digest.hexdigest()
 
 
-def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTable]:
+def read_source(key: str, config: SourceConfig, *, prefer: Kind, attributes: Sequence[str] = ()) -> list[FaceTable]:
     """Read the label files of one data set and check its images.
 
     Args:
         key: the data set's key under `data.sources`.
         config: its settings.
         prefer: column to take where a tool wrote both intensity and occurrence.
+        attributes: further columns to keep, see `FaceTable`.
 
     Returns:
         One table without a split for `labels`, or one per split for `train`, `val`, `test`.
@@ -142,6 +147,7 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind) -> list[FaceTab
             prefer=prefer,
             columns=config.columns,
             key=f"{where}.{split or 'labels'}",
+            attributes=attributes,
         )
         for split, path in paths.items()
     }
@@ -196,6 +202,8 @@ def list_faces(
         skipped=0,
         notes=(*file.notes, *(f"labels by a model: {name}" for name in labellers)),
         labelled_by=labellers,
+        attributes={name: texts[rows] for name, texts in file.attributes.items()},
+        further=file.further,
     ), rows
 
 

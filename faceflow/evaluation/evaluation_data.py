@@ -9,18 +9,22 @@ from faceflow.config.instantiate import instantiate
 from faceflow.data.assembly import read_tables
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
+from faceflow.evaluation.audit import Audit, check_audit
 from faceflow.views import EVAL
 
 
-def read_faces(data: Mapping[str, Any], *, levels: int) -> list[FaceTable]:
-    """Read the data sets of a `data` config, drawing synthetic ones first.
+def read_faces(data: Mapping[str, Any], *, levels: int, audit: Audit | None = None) -> list[FaceTable]:
+    """Read the data sets of a `data` config, drawing synthetic ones first, with the columns of an audit.
 
     Raises:
-        ConfigError, DataError: see `read_tables`.
+        ConfigError, DataError: see `read_tables` and `check_audit`.
     """
     if data.get("prepare"):
         instantiate(data["prepare"], key="data.prepare")
-    return read_tables(data["sources"], levels=levels)
+    tables = read_tables(data["sources"], levels=levels, attributes=() if audit is None else audit.columns)
+    if audit is not None:
+        check_audit(audit, tables)
+    return tables
 
 
 def eval_pipeline(transforms: Mapping[str, Any]) -> Pipeline:

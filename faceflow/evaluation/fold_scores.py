@@ -15,15 +15,18 @@ from faceflow.aus import description, sort_key
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable
+from faceflow.evaluation.audit import Audit, GroupAudit, audit_folds
+from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_groups
 from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
 from faceflow.evaluation.intervals import Bootstrap
-from faceflow.evaluation.pooled import Pooled, pool_tests
+from faceflow.evaluation.pooled import Pooled, PooledTest, pool_tests
 from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
+from faceflow.report.groups import groups_content
 from faceflow.report.result_files import by_model, marked, write_json, write_table
 
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
@@ -56,6 +59,7 @@ def report_folds(
     tested: bool,
     graded: bool,
     bootstrap: Bootstrap,
+    audit: Audit | None,
     started: float,
 ) -> float:
     """Write metrics.json, folds.csv, folds_per_au.csv and folds.txt over finished folds, and print the tables.
@@ -69,6 +73,7 @@ def report_folds(
         tested: whether the folds were tested.
         graded: whether their networks give intensities.
         bootstrap: of the intervals of pooled scores.
+        audit: columns whose groups are scored on the predictions of all folds; None for none.
         started: time.time() at the start.
 
     Returns:
@@ -91,6 +96,9 @@ def report_folds(
         for name, each in found.items()
         for table in _tables(each, centred=name == CENTRED, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
     ]
+    groups = _audited(finished, records, audit, bootstrap) if tested and audit is not None else None
+    if groups is not None:
+        tables.append(write_groups(groups, output, title="test faces of all folds", protocol=protocol))
     print_lines("")
     print_tables(*tables, saved_to=output / "folds.txt")
     frames = {name: _folds_frame(each, unit) for name, each in found.items()}
@@ -106,10 +114,15 @@ def report_folds(
         "bootstrap": {"resamples": bootstrap.resamples, "seed": bootstrap.seed},
         **found["tested"].to_dict(),
         **({CENTRED: found[CENTRED].to_dict()} if CENTRED in found else {}),
+        **({GROUPS: groups_content(groups.columns)} if groups is not None else {}),
     }
     if context.pictures:
         folders = {fold.name: fold.folder for fold in finished}
-        print_lines(f"Report: {report_protocol(context, content, tables=tables, folds=folders)}")
+        pictures = []
+        if groups is not None:
+            pictures = picture_of_groups(groups, output, title="test faces of all folds", protocol=protocol)
+        page = report_protocol(context, content, tables=tables, folds=folders, pictures=pictures)
+        print_lines(f"Report: {page}")
     write_json(output / "metrics.json", content)
     mark = " (legacy)" if "legacy" in protocol else ""
     files = "folds.csv, folds_per_au.csv" if tested else "folds.csv"
@@ -176,10 +189,23 @@ def _pooled(
     finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], bootstrap: Bootstrap, *, centred: bool
 ) -> _PooledScores:
     """Scores of the predictions of all folds together."""
+    pooled = _pooled_test(finished, records, centred=centred)
+    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
+
+
+def _pooled_test(
+    finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], *, centred: bool = False
+) -> PooledTest:
     rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
     thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
-    pooled = pool_tests([fold.folder for fold in finished], thresholds, centred=centred)
-    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
+    return pool_tests([fold.folder for fold in finished], thresholds, centred=centred)
+
+
+def _audited(
+    finished: Sequence[FinishedFold], records: Sequence[Mapping[str, Any]], audit: Audit, bootstrap: Bootstrap
+) -> GroupAudit:
+    tables = [table for fold in finished for table in fold.tests]
+    return audit_folds(audit, _pooled_test(finished, records), tables, bootstrap)
 
 
 def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:

@@ -72,7 +72,12 @@ def report_run(
 
 
 def report_protocol(
-    context: RunContext, content: Mapping[str, Any], *, tables: Sequence[Table], folds: Mapping[str, Path]
+    context: RunContext,
+    content: Mapping[str, Any],
+    *,
+    tables: Sequence[Table],
+    folds: Mapping[str, Path],
+    pictures: Sequence[Path] = (),
 ) -> Path:
     """Write report.html over the folds of a protocol.
 
@@ -81,6 +86,7 @@ def report_protocol(
         content: of metrics.json.
         tables: over the folds.
         folds: folder of each fold below that of the command.
+        pictures: of the test faces of all folds.
 
     Raises:
         DataError: the file cannot be written.
@@ -105,6 +111,7 @@ def report_protocol(
             if (folder / REPORT).is_file()
         },
         results=tables,
+        pictures={path: CAPTIONS[path.name] for path in pictures},
         config=config_text(context.config),
         record=_record(content),
     )

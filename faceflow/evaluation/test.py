@@ -22,6 +22,7 @@ from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
+from faceflow.evaluation.audit import Audit, asked_audit
 from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
 from faceflow.evaluation.centred import CENTRED, centred_test
 from faceflow.evaluation.data_summary import DATA, summarize
@@ -76,6 +77,7 @@ def test(config: DictConfig) -> TestResult:
             batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
         )
         bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
+        audit = asked_audit(config.get("audit"), config.get("audit_least_subjects"))
         check_choice(config.subset, key="subset", options=("unseen", "all"))
         local = located(config)
         predictor, payload = open_predictor(local.checkpoint, local.onnx, accelerator=config.accelerator)
@@ -85,7 +87,7 @@ def test(config: DictConfig) -> TestResult:
         config = with_image_size(config, spec.image_size)
         context, views = _context(config, local), _views(config, spec.inputs)
 
-        tables, note = _choose_faces(local, payload, levels=spec.levels)
+        tables, note = _choose_faces(local, payload, levels=spec.levels, audit=audit)
         splits = {"test": apart_by_split(tables)}
         check_shared(spec.aus, splits["test"])
         if config.onnx is None:  # an exported file decodes by itself
@@ -108,6 +110,7 @@ def test(config: DictConfig) -> TestResult:
             loading=loading,
             bootstrap=bootstrap,
             center=center,
+            audit=audit,
         )
         compared = None
         if baseline is not None:
@@ -175,9 +178,11 @@ def _context(config: DictConfig, local: DictConfig) -> RunContext:
     )
 
 
-def _choose_faces(config: DictConfig, payload: Payload, *, levels: int) -> tuple[list[FaceTable], dict[str, str]]:
+def _choose_faces(
+    config: DictConfig, payload: Payload, *, levels: int, audit: Audit | None
+) -> tuple[list[FaceTable], dict[str, str]]:
     """Read the faces whose subjects the checkpoint has not seen, or all, and what the protocol says of them."""
-    tables = read_faces(plain(config.data), levels=levels)
+    tables = read_faces(plain(config.data), levels=levels, audit=audit)
     if config.checkpoint is None:
         log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
         return tables, {"caution": "subjects seen in training are not known, and may be included"}

@@ -15,6 +15,8 @@ from faceflow.calibration import PROTOCOL
 from faceflow.conformal import COVERAGE
 from faceflow.console import print_lines, print_tables
 from faceflow.data.splits import Tables
+from faceflow.evaluation.audit import attributes_of
+from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_groups
 from faceflow.evaluation.baseline import BaselineScores
 from faceflow.evaluation.calibrated import calibration_changes
 from faceflow.evaluation.centred import CENTRED
@@ -28,6 +30,7 @@ from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.calibration import calibration_frame, calibration_table
 from faceflow.report.figure_page import save
+from faceflow.report.groups import groups_content
 from faceflow.report.pictures import FOLDER, SALIENCY, draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.saliency import DPI as SALIENCY_DPI
@@ -52,7 +55,8 @@ def report_test(
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
     With calibrated probabilities also calibration.csv, and a table of their errors before and after. With a promised
-    coverage also unsure.csv, and a table of what was held.
+    coverage also unsure.csv, and a table of what was held. With an audit
+    groups.csv, and a table of the groups.
 
     Args:
         scores: of `test_network`.
@@ -96,6 +100,8 @@ def report_test(
     if views is not None:
         write_table(output / "views.csv", views_frame(views.scores))
         shown.append(views_table(views.scores, protocol=payload.protocol))
+    if scores.audit is not None:
+        shown.append(write_groups(scores.audit, output, title=title, protocol=payload.protocol))
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
@@ -110,8 +116,12 @@ def report_test(
         content["baseline"] = baseline.to_dict(scores.evaluations)
     if views is not None:
         content["views"] = views_frame(views.scores).to_dict("records")
+    if scores.audit is not None:
+        content[GROUPS] = groups_content(scores.audit.columns)
     if context.pictures:
         pictures = draw_pictures(results, title=title, protocol=payload.protocol, output=output)
+        if scores.audit is not None:
+            pictures += picture_of_groups(scores.audit, output, title=title, protocol=payload.protocol)
         if views is not None:
             pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         if saliency:
@@ -184,4 +194,6 @@ def _prediction_frame(scores: TestScores) -> pd.DataFrame:
             columns[f"{au}_prob_{CENTRED}"] = centred.probability[:, column].astype(np.float32)
             if centred.intensity is not None:
                 columns[f"{au}_int_{CENTRED}"] = centred.intensity[:, column].astype(np.float32)
+    audited = dict.fromkeys(name for table in tables for name in table.attributes)
+    columns |= {name: texts for name, texts in attributes_of(tables, list(audited)).items() if name not in columns}
     return pd.DataFrame(columns)

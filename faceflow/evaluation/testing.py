@@ -17,6 +17,7 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import LoaderError
+from faceflow.evaluation.audit import Audit, GroupAudit, audit_test
 from faceflow.evaluation.centred import CentredScores, CentredTest, score_centred
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
@@ -30,7 +31,10 @@ from faceflow.views import EVAL
 
 @dataclass(frozen=True, kw_only=True)
 class TestScores:
-    """Scores per data set, and the decoded predictions of all rows of the tested tables; `centred` ones if asked."""
+    """Scores per data set, and the decoded predictions of all rows of the tested tables.
+
+    `centred` ones and those of groups (`audit`) if asked.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -39,6 +43,7 @@ class TestScores:
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
     centred: CentredScores | None = None
+    audit: GroupAudit | None = None
 
     @property
     def pooled(self) -> Evaluation:
@@ -71,12 +76,14 @@ def test_network(
     loading: Loading,
     bootstrap: Bootstrap | None,
     center: CentredTest | None,
+    audit: Audit | None = None,  # noqa: PT028
     bar: Bar | None = None,  # noqa: PT028
 ) -> TestScores:
     """Score a network on tables at thresholds that validation left.
 
     Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. With `center` the
-    scores are given once more, centred. `bar` counts the faces; without one there is a bar of its own.
+    scores are given once more, centred, with `audit` those of groups of faces. `bar` counts the faces; without one
+    there is a bar of its own.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
@@ -101,7 +108,15 @@ def test_network(
     centred = None
     if center is not None:
         centred = score_centred(center, scorer, tables, rows, outputs, evaluations, bootstrap)
-    return TestScores(tables=tables, scorer=scorer, evaluations=evaluations, prediction=prediction, centred=centred)
+    groups = None if audit is None else audit_test(audit, scorer, tables, rows, outputs, evaluations, bootstrap)
+    return TestScores(
+        tables=tables,
+        scorer=scorer,
+        evaluations=evaluations,
+        prediction=prediction,
+        centred=centred,
+        audit=groups,
+    )
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,11 +61,11 @@ class PersonBootstrap:
 
     def decisions(self, metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
         """A metric of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
-        return self._estimate(*_decisions(metric, predicted, truth, observed))
+        return self._estimate(*sums_of_decisions(metric, predicted, truth, observed))
 
     def intensities(self, metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
         """A metric of intensities (N, A) that has a formula of moments."""
-        return self._estimate(*_intensities(metric, prediction, truth, observed))
+        return self._estimate(*sums_of_intensities(metric, prediction, truth, observed))
 
     def all_intervals(
         self, prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
@@ -107,22 +107,38 @@ class PersonBootstrap:
 
     def _estimate(self, terms: list[Array], metric: Formula) -> Estimate:
         """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
-        sums = np.stack([self.per_person(term) for term in terms], axis=1)
-        everybody = metric(sums.sum(axis=0))
+        ((everybody, per_au),) = self.draws([(terms, metric)], np.arange(len(self._person)))
         valid = np.isfinite(everybody)
-        draws = [np.empty((0, len(valid)))]
-        for weights in self.weights():
-            draws.append(metric((weights @ sums.reshape(self.count, -1)).reshape(-1, *sums.shape[1:])))
-        per_au = np.concatenate(draws)
         return Estimate(
             per_au=interval(everybody, per_au),
             mean=interval(mean_over_aus(everybody[valid]), mean_over_aus(per_au[:, valid])),
         )
 
+    def draws(
+        self, asked: Sequence[tuple[Iterable[Array], Formula]], rows: npt.NDArray[np.intp]
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Values (A,) of metrics on some of the frames, and their values (R, A) on the resamples of all persons.
+
+        Those of other frames are of the same resamples, and so can be compared, whoever is on both.
+
+        Args:
+            asked: of each metric K terms (M, A) of these frames, and its formula of their sums (..., K, A).
+            rows: numbers of the frames, (M,).
+        """
+        members, person = np.unique(self._person[rows], return_inverse=True)
+        sums = [np.stack([_per_group(term, person, len(members)) for term in terms], axis=1) for terms, _ in asked]
+        formulas = [formula for _, formula in asked]
+        drawn = [[np.empty((0, each.shape[-1]))] for each in sums]
+        for weights in self.weights():
+            for formula, each, values in zip(formulas, sums, drawn, strict=True):
+                totals = weights[:, members] @ each.reshape(len(members), -1)
+                values.append(formula(totals.reshape(-1, *each.shape[1:])))
+        found = [formula(each.sum(axis=0)) for formula, each in zip(formulas, sums, strict=True)]
+        return [(value, np.concatenate(values)) for value, values in zip(found, drawn, strict=True)]
+
     def per_person(self, values: Array) -> FloatArray:
         """Sums over the frames of each person, (S, A)."""
-        columns = [np.bincount(self._person, column, self.count) for column in values.T]
-        return np.stack(columns, axis=1) if columns else np.zeros((self.count, 0))
+        return _per_group(values, self._person, self.count)
 
     def weights(self) -> Iterator[FloatArray]:
         """How often each resample draws each person, (R, S) in blocks of R."""
@@ -132,6 +148,12 @@ class PersonBootstrap:
             drawn = rng.integers(0, self.count, (rows, self.count)) + np.arange(rows)[:, None] * self.count
             yield np.bincount(drawn.ravel(), minlength=rows * self.count).reshape(rows, -1).astype(np.float64)
             left -= rows
+
+
+def _per_group(values: Array, group: npt.NDArray[np.intp], count: int) -> FloatArray:
+    """Sums (count, A) of values (N, A) by their group (N,)."""
+    columns = [np.bincount(group, column, count) for column in values.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
 def _all_sums(
@@ -146,20 +168,22 @@ def _all_sums(
     for column in columns():
         if column.metric.intervals and column.threshold is not None:
             cut, judged = cuts[column.threshold]
-            found[column.name] = _decisions(column.metric, prediction.probability >= cut, occurrence, judged)
+            found[column.name] = sums_of_decisions(column.metric, prediction.probability >= cut, occurrence, judged)
         elif column.metric.intervals and graded.any():
-            found[column.name] = _intensities(column.metric, predicted, intensity, graded)
+            found[column.name] = sums_of_intensities(column.metric, predicted, intensity, graded)
     return found
 
 
-def _decisions(metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Sums:
+def sums_of_decisions(metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Sums:
+    """What a metric of decisions is computed from; arguments as for `PersonBootstrap.decisions`."""
     positive, called = (truth == 1) & observed, (predicted == 1) & observed
     hit = positive & called
     counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
     return counts, lambda sums: score_decisions(metric, Confusion(*np.moveaxis(sums, -2, 0)))
 
 
-def _intensities(metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Sums:
+def sums_of_intensities(metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Sums:
+    """What a metric of intensities is computed from; arguments as for `PersonBootstrap.intensities`."""
     formula = metric.of_moments
     assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
     seen = np.where(observed, 1.0, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,25 @@ def calibration_errors(probability: Array, truth: Bools, observed: Bools) -> Arr
 def calibration_floors(probability: Array, truth: Bools, observed: Bools) -> Array:
     """Error that exact probabilities would be expected to have on as many faces, (A,), see `Reliability.floor`."""
     return _each(lambda p, y: reliability(p, y).floor, probability, truth, observed)
+
+
+def calibration_terms(probability: Array, truth: Bools, observed: Bools) -> Iterator[Array]:
+    """Arrays (N, A) of whose sums over frames `calibration_error_of_sums` makes the error of each AU.
+
+    Of every bin the label less the probability, 0 outside it; then whether there is a label. Arrays are (N, A).
+    """
+    place = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], probability)
+    difference = np.where(observed, np.subtract(truth, probability, dtype=np.float64), 0.0)
+    for number in range(BINS):
+        yield np.where(place == number, difference, 0.0)
+    yield observed.astype(np.float64)
+
+
+def calibration_error_of_sums(sums: Array) -> Array:
+    """Expected calibration error (..., A) of sums (..., K, A) of `calibration_terms`, NaN where no label exists."""
+    count = sums[..., -1, :]
+    total = np.abs(sums[..., :-1, :]).sum(axis=-2)
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), np.float64)
 
 
 def brier_scores(probability: Array, truth: Bools, observed: Bools) -> Array:

@@ -25,6 +25,7 @@ _TRAINING = "training.png"
 SALIENCY = "saliency.png"
 VIEW_COSTS, VIEW_FACES = "views.png", "view_faces.png"
 _CENTRED = "centred.png"
+GROUPS_PICTURE = "groups.png"
 _OVERVIEW_DPI, _DPI = 150, DPI
 
 
@@ -68,6 +69,7 @@ PICTURES = (
 )
 CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
     _TRAINING: "training, epoch by epoch",
+    GROUPS_PICTURE: "scores of groups of faces",
     SALIENCY: "where the network looks",
     VIEW_COSTS: "what views cost",
     VIEW_FACES: "faces in every view",

@@ -116,6 +116,7 @@ def train_folds(
             tested=settings.test,
             graded=settings.data.levels > 1,
             bootstrap=settings.bootstrap,
+            audit=settings.audit,
             started=started,
         )
 

@@ -222,6 +222,7 @@ def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float)
             loading=loading,
             bootstrap=settings.bootstrap,
             center=center,
+            audit=settings.audit if context.fold is None else None,  # of folds together, see `report_folds`
         )
         comparisons = []
         if settings.compare_start and run.start is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faceflow.calibration import ProbabilitySettings
+from faceflow.evaluation.audit import Audit
 from faceflow.evaluation.baseline import Baseline
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.training.batches import BatchSettings
@@ -29,6 +30,7 @@ class RunSettings:
         probabilities: what validation makes of them.
         center: subject, where scores of the test are also given centred; None.
         bootstrap: of the intervals of its scores.
+        audit: columns of the labels whose groups are scored; None for none.
         overwrite: whether the command replaces earlier results.
     """
 
@@ -45,4 +47,5 @@ class RunSettings:
     probabilities: ProbabilitySettings
     center: str | None
     bootstrap: Bootstrap
+    audit: Audit | None
     overwrite: bool

@@ -29,6 +29,7 @@ from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
+from faceflow.evaluation.audit import asked_audit
 from faceflow.evaluation.baseline import Baseline, open_baseline
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -94,7 +95,8 @@ def _train(config: DictConfig) -> TrainResult:
     settings, command = _settings(local, views), _context(config, local)
     check_values(settings)
     protocol = _protocol(config)
-    folds = protocol.folds(read_faces(plain(local.data), levels=config.levels), settings.data.split)
+    faces = read_faces(plain(local.data), levels=config.levels, audit=settings.audit)
+    folds = protocol.folds(faces, settings.data.split)
     in_folds = folds[0].name is not None
     if in_folds and is_url(config.resume) and look is None:
         bring_back(config.resume, command.output, plain(config.storage))
@@ -227,6 +229,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         ),
         center=config.get("center"),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
+        audit=asked_audit(config.get("audit"), config.get("audit_least_subjects")),
         overwrite=bool(config.get("overwrite")),
     )
 

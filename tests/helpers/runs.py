@@ -111,6 +111,7 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
         "baseline": None,
         "center": None,
         "bootstrap": Bootstrap(resamples=0, seed=0),
+        "audit": None,
         "probabilities": ProbabilitySettings(),
         "overwrite": False,
     }

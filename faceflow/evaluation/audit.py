@@ -1,0 +1,166 @@
+"""For whom a network fails: the tested faces in groups by columns of their labels, each group scored on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceflow.aus import parse_column
+from faceflow.checks import check_whole
+from faceflow.data.sources import FaceTable
+from faceflow.errors import ConfigError, DataError, suggest
+from faceflow.evaluation.intervals import Bootstrap
+from faceflow.evaluation.pooled import PooledTest
+from faceflow.evaluation.scoring import SplitScorer
+from faceflow.metrics.au_scores import Evaluation, Prediction
+from faceflow.metrics.group_scores import ColumnScores, score_groups
+
+MOST_GROUPS = 20  # more are numbers, or names of files
+_ALONE = ("filename", "subject")  # a group of each would be one face, or one person
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Columns of the labels whose groups are scored, and how many subjects a group has at least that is reported."""
+
+    columns: tuple[str, ...]
+    least_subjects: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupAudit:
+    """Scores of the groups of every column, and whether their subjects are known; else each face counts as one."""
+
+    asked: Audit
+    columns: Sequence[ColumnScores]
+    subjects_known: bool
+
+
+def asked_audit(columns: object, least_subjects: object) -> Audit | None:
+    """Read what a user sets; None where `columns` is None.
+
+    Raises:
+        ConfigError: no names of columns that could hold groups, or no whole number of at least 1.
+    """
+    if columns is None:
+        return None
+    listed = [columns] if isinstance(columns, str) else columns
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(each, str) and each for each in listed):
+        raise ConfigError(f"audit: expected columns of the labels such as [sex,glasses], got {columns!r}; name them")
+    for name in listed:
+        if name in _ALONE or parse_column(name):
+            what = "is the label of an AU" if parse_column(name) else "puts each into a group of its own"
+            raise ConfigError(
+                f"audit: expected columns of groups such as sex, got '{name}', which {what}; leave it out"
+            )
+    check_whole(least_subjects, key="audit_least_subjects", lowest=1)
+    assert isinstance(least_subjects, int), "checked above"
+    return Audit(columns=tuple(dict.fromkeys(listed)), least_subjects=least_subjects)
+
+
+def check_audit(audit: Audit, tables: Sequence[FaceTable]) -> None:
+    """Check that the columns of an audit are there, and hold groups.
+
+    Raises:
+        ConfigError: no table has the column, all its cells are empty, or it has more values than groups could.
+    """
+    for column in audit.columns:
+        found = [table.attributes[column] for table in tables if column in table.attributes]
+        if not found:
+            known = {name for table in tables for name in table.further} - set(_ALONE)
+            raise ConfigError(
+                f"audit: expected columns of the labels, got '{column}', which none of them has; "
+                f"{suggest(column, known) if known else 'add it'}"
+            )
+        groups = np.unique(np.concatenate(found))
+        groups = groups[groups != ""]
+        if not len(groups):
+            raise ConfigError(f"audit: expected entries in the column '{column}', got empty cells alone; leave it out")
+        if len(groups) > MOST_GROUPS:
+            raise ConfigError(
+                f"audit: expected at most {MOST_GROUPS} groups in a column, got {len(groups)} values in '{column}', "
+                f"such as '{groups[0]}' and '{groups[1]}'; put them into a few groups, in a column of its own"
+            )
+
+
+def attributes_of(tables: Sequence[FaceTable], columns: Sequence[str]) -> dict[str, NDArray[np.str_]]:
+    """Texts of each row of some tables, (N,), by column; "" where a table has no such column."""
+    return {
+        column: np.concatenate([table.attributes.get(column, np.full(len(table), "")) for table in tables])
+        for column in columns
+    }
+
+
+def audit_test(
+    audit: Audit,
+    scorer: SplitScorer,
+    tables: Sequence[FaceTable],
+    rows: NDArray[np.intp],
+    prediction: Prediction,
+    evaluations: Mapping[str, Evaluation],
+    bootstrap: Bootstrap | None,
+) -> GroupAudit:
+    """Score the groups of all tested faces together.
+
+    Args:
+        audit: what is asked for.
+        scorer: of the tables.
+        tables: all rows.
+        rows: row numbers that were predicted, (M,).
+        prediction: of these rows, (M, A).
+        evaluations: by name of the set, from `scorer.score`.
+        bootstrap: of the persons; None for no intervals.
+    """
+    scored = scorer.pooled
+    merged, seen = scorer.merged(scored, rows, prediction)
+    found = score_groups(
+        attributes_of(tables, audit.columns),
+        np.concatenate([table.persons for table in tables]),
+        merged,
+        aus=scored.truth.aus,
+        occurrence=scored.truth.occurrence,
+        intensity=scored.truth.intensity,
+        observed=scored.truth.observed & seen,
+        thresholds=evaluations[scored.name].columns["threshold_val"],
+        least_subjects=audit.least_subjects,
+        resamples=0 if bootstrap is None else bootstrap.resamples,
+        seed=0 if bootstrap is None else bootstrap.seed,
+    )
+    return GroupAudit(asked=audit, columns=found, subjects_known=all(table.has_subjects for table in tables))
+
+
+def audit_folds(audit: Audit, pooled: PooledTest, tables: Sequence[FaceTable], bootstrap: Bootstrap) -> GroupAudit:
+    """Score the groups of the test faces of all folds together, each at the thresholds of its fold.
+
+    Args:
+        audit: what is asked for.
+        pooled: predictions of all folds.
+        tables: that the folds were tested on, in the order of the predictions.
+        bootstrap: of the persons.
+
+    Raises:
+        DataError: the predictions are of other faces.
+    """
+    persons = np.concatenate([table.persons for table in tables])
+    if persons.tolist() != pooled.persons.tolist():
+        raise DataError(
+            "audit: expected the predictions of the test faces of each fold, got those of others; train the folds "
+            "again with overwrite=true"
+        )
+    found = score_groups(
+        attributes_of(tables, audit.columns),
+        persons,
+        Prediction(probability=pooled.probability, intensity=pooled.intensity),
+        aus=pooled.aus,
+        occurrence=pooled.occurs,
+        intensity=pooled.graded,
+        observed=np.isfinite(pooled.occurs) & np.isfinite(pooled.probability),
+        thresholds=pooled.thresholds,
+        least_subjects=audit.least_subjects,
+        resamples=bootstrap.resamples,
+        seed=bootstrap.seed,
+    )
+    return GroupAudit(asked=audit, columns=found, subjects_known=all(table.has_subjects for table in tables))

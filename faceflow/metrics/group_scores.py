@@ -1,0 +1,195 @@
+"""Scores of groups of faces, such as those of one sex or one camera, and how far the groups are apart.
+
+All groups are scored on the same resamples of all persons, so that the interval of a gap is right whether groups share
+persons, as with and without glasses, or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.bootstrap import (
+    Estimate,
+    Formula,
+    Interval,
+    PersonBootstrap,
+    interval,
+    mean_over_aus,
+    sums_of_decisions,
+    sums_of_intensities,
+)
+from faceflow.metrics.calibration import calibration_error_of_sums, calibration_terms
+from faceflow.metrics.intensity import icc, ratio
+from faceflow.metrics.occurrence import f1
+from faceflow.metrics.ranking import Array, BoolArray, FloatArray
+
+BASE_RATE, F1, ICC, FALSE_ALARMS, ECE = "base_rate", "f1_val", "icc", "false_alarm_rate", "ece"
+HEADERS = {BASE_RATE: "base rate", F1: "F1@val", ICC: "ICC", FALSE_ALARMS: "false alarms", ECE: "ECE"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupScores:
+    """Scores of one group by name, see `HEADERS`; means are over the AUs that have one in every group of the column."""
+
+    name: str
+    subjects: int
+    faces: int
+    estimates: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Mean of the group with the highest score less that of the one with the lowest, with its 95 % interval."""
+
+    highest: str
+    lowest: str
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnScores:
+    """Groups of one column, those with the lowest F1 first.
+
+    Attributes:
+        column: its name.
+        aus: A of them.
+        groups: that are reported.
+        small: subjects of each group that is not, as it has too few.
+        unknown: faces without an entry.
+        gaps: by score; none where fewer than two groups have it.
+        averaged: AUs in the means, by score.
+    """
+
+    column: str
+    aus: tuple[str, ...]
+    groups: Sequence[GroupScores]
+    small: Mapping[str, int]
+    unknown: int
+    gaps: Mapping[str, Gap]
+    averaged: Mapping[str, tuple[str, ...]]
+
+    @property
+    def gap(self) -> float:
+        """Gap in F1; 0 where there is none."""
+        return float(self.gaps[F1].interval.value) if F1 in self.gaps else 0.0
+
+
+def base_rate(positives: Array, labelled: Array) -> FloatArray:
+    """Share of the labelled frames on which an AU occurs, (..., A); NaN without a label."""
+    return ratio(positives, labelled)
+
+
+def false_alarm_rate(fp: Array, tn: Array) -> FloatArray:
+    """Share of the frames without an AU that are taken for one with it, (..., A); NaN where there is none."""
+    return ratio(fp, fp + tn)
+
+
+def score_groups(
+    columns: Mapping[str, npt.NDArray[np.str_]],
+    persons: npt.NDArray[np.str_],
+    prediction: Prediction,
+    *,
+    aus: Sequence[str],
+    occurrence: Array,
+    intensity: Array,
+    observed: BoolArray,
+    thresholds: Array,
+    least_subjects: int,
+    resamples: int,
+    seed: int,
+) -> list[ColumnScores]:
+    """Score the groups of every column, columns with the largest gap in F1 first.
+
+    Args:
+        columns: group of each frame by column, (N,); "" where it is not known.
+        persons: who is on each frame, (N,).
+        prediction: probabilities (N, A) and perhaps intensities.
+        aus: A names.
+        occurrence: labels, (N, A).
+        intensity: labels in FACS units, (N, A), NaN where none is known.
+        observed: which labels and predictions exist, (N, A).
+        thresholds: of validation, (A,) or (N, A), NaN where there is none.
+        least_subjects: of a group that is reported.
+        resamples: of the persons; 0 for no intervals.
+        seed: of the draws.
+    """
+    bootstrap = PersonBootstrap(persons, resamples=resamples, seed=seed)
+    probability, cuts = prediction.probability, np.broadcast_to(thresholds, observed.shape)
+    predicted = np.full_like(probability, np.nan) if prediction.intensity is None else prediction.intensity
+    graded = observed & np.isfinite(intensity) & np.isfinite(predicted)
+
+    def draws(rows: npt.NDArray[np.intp]) -> dict[str, tuple[FloatArray, FloatArray]]:
+        seen, truth, likely = observed[rows], occurrence[rows] == 1, probability[rows]
+        judged, called = seen & np.isfinite(cuts[rows]), likely >= cuts[rows]
+        asked: dict[str, tuple[Iterable[Array], Formula]] = {
+            BASE_RATE: ([seen & truth, seen], lambda sums: base_rate(sums[..., 0, :], sums[..., 1, :])),
+            F1: sums_of_decisions(f1, called, truth, judged),
+        }
+        if graded.any():
+            asked[ICC] = sums_of_intensities(icc, predicted[rows], intensity[rows], graded[rows])
+        wrong, right = judged & ~truth & called, judged & ~truth & ~called
+        asked[FALSE_ALARMS] = [wrong, right], lambda sums: false_alarm_rate(sums[..., 0, :], sums[..., 1, :])
+        asked[ECE] = calibration_terms(likely, truth, seen), calibration_error_of_sums
+        return dict(zip(asked, bootstrap.draws(list(asked.values()), rows), strict=True))
+
+    found = []
+    for column, names in columns.items():
+        members = {str(name): np.flatnonzero(names == name) for name in np.unique(names[names != ""])}
+        subjects = {name: len(np.unique(persons[rows])) for name, rows in members.items()}
+        kept = {name: rows for name, rows in members.items() if subjects[name] >= least_subjects}
+        drawn = {name: draws(rows) for name, rows in kept.items()}
+        scores = [score for score in HEADERS if any(score in each for each in drawn.values())]
+        common = {score: np.all([np.isfinite(each[score][0]) for each in drawn.values()], axis=0) for score in scores}
+        groups = [
+            GroupScores(
+                name=name,
+                subjects=subjects[name],
+                faces=len(kept[name]),
+                estimates={score: _estimate(*each[score], common[score]) for score in scores},
+            )
+            for name, each in drawn.items()
+        ]
+        gaps = {score: gap for score in scores if (gap := _gap(groups, score, drawn, common[score])) is not None}
+        found.append(
+            ColumnScores(
+                column=column,
+                aus=tuple(aus),
+                groups=sorted(groups, key=lambda group: _last_if_undefined(group.estimates[F1].mean.value)),
+                small={name: count for name, count in subjects.items() if name not in kept},
+                unknown=int((names == "").sum()),
+                gaps=gaps,
+                averaged={score: tuple(np.array(aus, object)[common[score]]) for score in scores},
+            )
+        )
+    return sorted(found, key=lambda each: -each.gap)
+
+
+def _estimate(values: FloatArray, draws: FloatArray, common: BoolArray) -> Estimate:
+    mean = interval(mean_over_aus(values[common]), mean_over_aus(draws[:, common]))
+    return Estimate(per_au=interval(values, draws), mean=mean)
+
+
+def _gap(
+    groups: Sequence[GroupScores],
+    score: str,
+    drawn: Mapping[str, Mapping[str, tuple[FloatArray, FloatArray]]],
+    common: BoolArray,
+) -> Gap | None:
+    """Gap between the means of two groups; in resamples over the AUs that both have there."""
+    if len(groups) < 2 or not common.any():
+        return None
+    means = [float(group.estimates[score].mean.value) for group in groups]
+    highest, lowest = groups[int(np.argmax(means))].name, groups[int(np.argmin(means))].name
+    values, draws = (
+        drawn[highest][score][part][..., common] - drawn[lowest][score][part][..., common] for part in (0, 1)
+    )
+    return Gap(highest=highest, lowest=lowest, interval=interval(mean_over_aus(values), mean_over_aus(draws)))
+
+
+def _last_if_undefined(value: FloatArray) -> float:
+    return float(value) if np.isfinite(value) else np.inf
