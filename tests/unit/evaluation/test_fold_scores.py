@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from faceflow.errors import DataError
+from faceflow.evaluation.audit import Audit
 from faceflow.evaluation.fold_scores import FinishedFold, report_folds
 from faceflow.evaluation.intervals import Bootstrap
 from tests.helpers.contexts import run_context
@@ -49,7 +50,14 @@ def finish(output: Path, name: str, *, tested: bool = True, centred: bool = Fals
     return FinishedFold(name=name, folder=folder, tests=tests, aus=("AU1",))
 
 
-def report(output: Path, finished: list[FinishedFold], *, tested: bool = True, **protocol: str) -> float:
+def report(
+    output: Path,
+    finished: list[FinishedFold],
+    *,
+    tested: bool = True,
+    audit: Audit | None = None,
+    **protocol: str,
+) -> float:
     return report_folds(
         run_context(output, seed=3),
         finished,
@@ -59,6 +67,7 @@ def report(output: Path, finished: list[FinishedFold], *, tested: bool = True, *
         tested=tested,
         graded=False,
         bootstrap=Bootstrap(resamples=20, seed=0),
+        audit=audit,
         started=0.0,
     )
 
