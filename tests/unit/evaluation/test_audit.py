@@ -162,7 +162,7 @@ def test_a_group_of_everybody_has_the_interval_of_the_test() -> None:
         assert [float(mean.low), float(mean.high)] == pytest.approx(bounds)
 
 
-def test_groups_reach_over_data_sets_and_rows_that_were_not_predicted_do_not_count() -> None:
+def test_groups_reach_over_data_sets() -> None:
     tables = [
         table("one", LABELS[:4], glasses=GLASSES[:4]),
         table("two", LABELS[4:], glasses=["no", "no", "yes", "yes"]),
