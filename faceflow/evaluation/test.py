@@ -77,7 +77,7 @@ def test(config: DictConfig) -> TestResult:
             batch_size=config.loader.batch_size, workers=config.loader.workers, timeout_s=config.loader.timeout_s
         )
         bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
-        audit = asked_audit(config.get("audit"), config.get("audit_least_subjects"))
+        audit = asked_audit(plain(config.get("audit")), config.get("audit_least_subjects"))
         check_choice(config.subset, key="subset", options=("unseen", "all"))
         local = located(config)
         predictor, payload = open_predictor(local.checkpoint, local.onnx, accelerator=config.accelerator)

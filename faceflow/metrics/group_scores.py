@@ -2,6 +2,10 @@
 
 All groups are scored on the same resamples of all persons, so that the interval of a gap is right whether groups share
 persons, as with and without glasses, or not.
+
+The calibration error (ECE) has no gap: it is a mean of absolute values, and so the larger by chance the fewer faces a
+group has. Resampling adds as much once more, so its interval is moved back by that. What can be compared between groups
+is the signed error of the rate.
 """
 
 from __future__ import annotations
@@ -28,8 +32,16 @@ from faceflow.metrics.intensity import icc, ratio
 from faceflow.metrics.occurrence import f1
 from faceflow.metrics.ranking import Array, BoolArray, FloatArray
 
-BASE_RATE, F1, ICC, FALSE_ALARMS, ECE = "base_rate", "f1_val", "icc", "false_alarm_rate", "ece"
-HEADERS = {BASE_RATE: "base rate", F1: "F1@val", ICC: "ICC", FALSE_ALARMS: "false alarms", ECE: "ECE"}
+BASE_RATE, F1, ICC, FALSE_ALARMS = "base_rate", "f1_val", "icc", "false_alarm_rate"
+RATE_ERROR, ECE = "rate_error", "ece"
+HEADERS = {
+    BASE_RATE: "base rate",
+    F1: "F1@val",
+    ICC: "ICC",
+    FALSE_ALARMS: "false alarms",
+    RATE_ERROR: "rate error",
+    ECE: "ECE",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +73,7 @@ class ColumnScores:
         groups: that are reported.
         small: subjects of each group that is not, as it has too few.
         unknown: faces without an entry.
-        gaps: by score; none where fewer than two groups have it.
+        gaps: by score, of ECE never; none where fewer than two groups have it.
         averaged: AUs in the means, by score.
     """
 
@@ -87,6 +99,11 @@ def base_rate(positives: Array, labelled: Array) -> FloatArray:
 def false_alarm_rate(fp: Array, tn: Array) -> FloatArray:
     """Share of the frames without an AU that are taken for one with it, (..., A); NaN where there is none."""
     return ratio(fp, fp + tn)
+
+
+def rate_error(probability: Array, positives: Array, labelled: Array) -> FloatArray:
+    """Mean probability less the base rate, (..., A), of sums over labelled frames; NaN without a label."""
+    return ratio(probability - positives, labelled)
 
 
 def score_groups(
@@ -134,6 +151,10 @@ def score_groups(
             asked[ICC] = sums_of_intensities(icc, predicted[rows], intensity[rows], graded[rows])
         wrong, right = judged & ~truth & called, judged & ~truth & ~called
         asked[FALSE_ALARMS] = [wrong, right], lambda sums: false_alarm_rate(sums[..., 0, :], sums[..., 1, :])
+        asked[RATE_ERROR] = (
+            [np.where(seen, likely, 0.0), seen & truth, seen],
+            lambda sums: rate_error(sums[..., 0, :], sums[..., 1, :], sums[..., 2, :]),
+        )
         asked[ECE] = calibration_terms(likely, truth, seen), calibration_error_of_sums
         return dict(zip(asked, bootstrap.draws(list(asked.values()), rows), strict=True))
 
@@ -150,7 +171,7 @@ def score_groups(
                 name=name,
                 subjects=subjects[name],
                 faces=len(kept[name]),
-                estimates={score: _estimate(*each[score], common[score]) for score in scores},
+                estimates={score: _estimate(*each[score], common[score], centred=score == ECE) for score in scores},
             )
             for name, each in drawn.items()
         ]
@@ -169,7 +190,11 @@ def score_groups(
     return sorted(found, key=lambda each: -each.gap)
 
 
-def _estimate(values: FloatArray, draws: FloatArray, common: BoolArray) -> Estimate:
+def _estimate(values: FloatArray, draws: FloatArray, common: BoolArray, *, centred: bool) -> Estimate:
+    """Value and bounds per AU and of the mean; `centred` moves the draws so that their mean is the value."""
+    if centred:
+        known = np.isfinite(draws)
+        draws = draws + values - ratio(np.where(known, draws, 0.0).sum(axis=0), known.sum(axis=0))
     mean = interval(mean_over_aus(values[common]), mean_over_aus(draws[:, common]))
     return Estimate(per_au=interval(values, draws), mean=mean)
 
@@ -181,7 +206,7 @@ def _gap(
     common: BoolArray,
 ) -> Gap | None:
     """Gap between the means of two groups; in resamples over the AUs that both have there."""
-    if len(groups) < 2 or not common.any():
+    if score == ECE or len(groups) < 2 or not common.any():
         return None
     means = [float(group.estimates[score].mean.value) for group in groups]
     highest, lowest = groups[int(np.argmax(means))].name, groups[int(np.argmin(means))].name

@@ -150,14 +150,12 @@ def _with_bounds(found: Interval) -> str:
 
 
 def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_known: bool) -> Iterator[str]:
+    yield "means over AUs, 95 % intervals over persons; columns with the largest gap in F1 first"
     yield (
-        "means over AUs with 95 % intervals over persons, columns with the largest gap in F1 first; false alarms: "
-        "share of the faces without an AU that are taken for one with it; ECE: calibration error, 0 is best"
+        "false alarms: share of the faces without an AU that are taken for one with it; rate error: mean probability - "
+        "base rate; ECE: calibration error, the larger by chance the fewer faces, and so without a gap"
     )
-    yield (
-        "largest gap: group with the highest mean - group with the lowest, chosen for it; of many groups it is wide by "
-        "chance"
-    )
+    yield "largest gap: highest - lowest mean; of many groups some are far apart by chance"
     if not subjects_known:
         yield "subjects?: some labels name no subjects: each of their faces counts as one, and intervals are too narrow"
     for each in columns:

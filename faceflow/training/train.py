@@ -229,7 +229,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
         ),
         center=config.get("center"),
         bootstrap=Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed),
-        audit=asked_audit(config.get("audit"), config.get("audit_least_subjects")),
+        audit=asked_audit(plain(config.get("audit")), config.get("audit_least_subjects")),
         overwrite=bool(config.get("overwrite")),
     )
 

@@ -19,6 +19,7 @@ from faceflow.metrics.group_scores import (
     F1,
     FALSE_ALARMS,
     ICC,
+    RATE_ERROR,
     ColumnScores,
     GroupScores,
     base_rate,
@@ -77,8 +78,12 @@ def test_groups_are_scored_on_their_own_faces_and_the_lowest_f1_is_first() -> No
     yes, no = column.groups
     assert [(each.name, each.subjects, each.faces) for each in (yes, no)] == [("yes", 2, 4), ("no", 2, 4)]
     # With glasses: a hit, a false alarm, a miss and a right rejection, each alone in its bin.
-    assert means(yes) == pytest.approx({BASE_RATE: 0.5, F1: 0.5, FALSE_ALARMS: 0.5, ECE: (0.4 + 0.7 + 0.7 + 0.2) / 4})
-    assert means(no) == pytest.approx({BASE_RATE: 0.5, F1: 1.0, FALSE_ALARMS: 0.0, ECE: (0.1 + 0.2 + 0.2 + 0.1) / 4})
+    assert means(yes) == pytest.approx(
+        {BASE_RATE: 0.5, F1: 0.5, FALSE_ALARMS: 0.5, RATE_ERROR: 1.8 / 4 - 0.5, ECE: (0.4 + 0.7 + 0.7 + 0.2) / 4}
+    )
+    assert means(no) == pytest.approx(
+        {BASE_RATE: 0.5, F1: 1.0, FALSE_ALARMS: 0.0, RATE_ERROR: 2.0 / 4 - 0.5, ECE: (0.1 + 0.2 + 0.2 + 0.1) / 4}
+    )
     gap = column.gaps[F1]
     assert (gap.highest, gap.lowest, float(gap.interval.value)) == ("no", "yes", 0.5)
     gap = column.gaps[FALSE_ALARMS]
@@ -121,7 +126,8 @@ def test_means_are_over_the_aus_that_every_group_has() -> None:
 def test_an_au_without_a_threshold_has_neither_f1_nor_false_alarms() -> None:
     labels = np.hstack([LABELS, LABELS])
     (column,) = scored({"glasses": GLASSES}, PEOPLE, np.hstack([ONE_AU, ONE_AU]), labels, thresholds=[0.5, NAN])
-    assert column.averaged == {BASE_RATE: ("AU1", "AU2"), F1: ("AU1",), FALSE_ALARMS: ("AU1",), ECE: ("AU1", "AU2")}
+    both = ("AU1", "AU2")
+    assert column.averaged == {BASE_RATE: both, F1: ("AU1",), FALSE_ALARMS: ("AU1",), RATE_ERROR: both, ECE: both}
 
 
 def test_without_an_au_in_common_there_is_no_mean_and_no_gap() -> None:
@@ -145,7 +151,7 @@ def frames(seed: int) -> tuple[Array, Array, Array, Array, Array]:
 
 def scores_of(rows: Array, score: Array, truth: Array, grades: Array, cuts: Array) -> dict[str, Array]:
     """The scores of some rows, AU by AU, from scikit-learn and sums over rows; ECE from the bins of one AU."""
-    found: dict[str, list[float]] = {name: [] for name in (BASE_RATE, F1, ICC, FALSE_ALARMS, ECE)}
+    found: dict[str, list[float]] = {name: [] for name in (BASE_RATE, F1, FALSE_ALARMS, RATE_ERROR, ECE)}
     for au in range(score.shape[1]):
         known = rows[np.isfinite(truth[rows, au])]
         y, p = truth[known, au], score[known, au]
@@ -154,6 +160,7 @@ def scores_of(rows: Array, score: Array, truth: Array, grades: Array, cuts: Arra
         found[BASE_RATE].append(y.mean() if len(y) else NAN)
         found[F1].append(f1_score(y, called) if both else NAN)
         found[FALSE_ALARMS].append(called[y == 0].mean() if (y == 0).any() else NAN)
+        found[RATE_ERROR].append(p.mean() - y.mean() if len(y) else NAN)
         bins = np.ceil(p * 15).clip(1, 15)
         found[ECE].append(sum(abs((y - p)[bins == each].sum()) for each in range(1, 16)) / len(y) if len(y) else NAN)
     known = np.isfinite(truth[rows])
@@ -187,13 +194,15 @@ def test_scores_gaps_and_intervals_equal_a_loop_over_resampled_rows(seed: int) -
     for group in column.groups:
         for name, estimate in group.estimates.items():
             whole, *drawn = [each[name] for each in loops[group.name]]
+            if name == ECE:
+                drawn = list(whole + drawn - np.nanmean(drawn, axis=0))
             assert estimate.per_au.value == pytest.approx(whole)
             bounds = np.nanquantile(drawn, [0.025, 0.975], axis=0)
             assert [estimate.per_au.low, estimate.per_au.high] == pytest.approx(bounds)
             assert float(estimate.mean.value) == pytest.approx(np.mean(whole))
             bounds = np.nanquantile(np.nanmean(drawn, axis=1), [0.025, 0.975])
             assert [float(estimate.mean.low), float(estimate.mean.high)] == pytest.approx(bounds)
-    assert column.gaps.keys() == {BASE_RATE, F1, ICC, FALSE_ALARMS, ECE}
+    assert column.gaps.keys() == {BASE_RATE, F1, ICC, FALSE_ALARMS, RATE_ERROR}
     for name, gap in column.gaps.items():
         whole, *drawn = [
             np.nanmean(one[name] - other[name])
