@@ -43,6 +43,7 @@ def test(
     data: str | Sequence[str] | None = None,
     baseline: str | Path | None = None,
     center: str | None = None,
+    audit: str | Sequence[str] | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
     subset: str | None = None,
@@ -65,6 +66,7 @@ def test(
         data: data sets; see `faceflow.train`.
         baseline: another model on the same faces: "built_in", or an exported file.
         center: "subject", to give every score also centred by person.
+        audit: columns of the labels whose groups are scored, such as ["sex", "glasses"].
         labels: CSV of your own labels.
         images: folder of its faces.
         subset: "unseen" persons only, or "all".
@@ -84,6 +86,7 @@ def test(
         "data": data,
         "baseline": baseline,
         "center": center,
+        "audit": audit,
         "data.labels": labels,
         "data.images": images,
         "subset": subset,

@@ -62,6 +62,7 @@ def train(
     max_epochs: int | None = None,
     baseline: str | Path | None = None,
     center: str | None = None,
+    audit: str | Sequence[str] | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     config_dir: str | Path | None = None,
@@ -97,6 +98,7 @@ def train(
         max_epochs: length of the training.
         baseline: another model on the tested faces: "built_in", or an exported file.
         center: "subject", to give every score of the test also centred by person.
+        audit: columns of the labels whose groups are scored in the test, such as ["sex", "glasses"].
         batch_size: labelled faces per step.
         workers: loader processes; 0 loads in this one.
         config_dir: folder with configs of your own, as `--config-dir`.
@@ -123,6 +125,7 @@ def train(
         "trainer.max_epochs": max_epochs,
         "baseline": baseline,
         "center": center,
+        "audit": audit,
         "loader.batch_size": batch_size,
         "loader.workers": workers,
         "resume": resume,

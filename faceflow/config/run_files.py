@@ -14,6 +14,8 @@ _SCORES = (
     "per_au.csv",
     "predictions.csv",
     "views.csv",
+    "groups.csv",
+    "calibration.csv",
     *_FOLDS,
     "report.html",
     "results.png",

@@ -124,6 +124,9 @@ IMAGES = [
 PERSONS = [
     Case("too few subjects", "DataError: faces: expected at least 3 persons to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
     Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
+    Case("audit of no column", "ConfigError: audit: expected columns of the labels, got 'sx', which none of them has; did you mean 'sex'?", ("audit=[sx]",), table(lambda f: f.assign(sex="f"))),
+    Case("audit of an AU", "ConfigError: audit: expected columns of groups such as sex, got 'AU1', which is the label of an AU; leave it out", ("audit=AU1",)),
+    Case("audit of numbers", "ConfigError: audit: expected at most 20 groups in a column, got 40 values in 'age', such as '0' and '1'; put them *", ("audit=[age]",), table(lambda f: f.assign(age=range(len(f))))),
     Case("person in train and val", "DataError: splits: expected no person in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
     Case("person in train and test", "DataError: splits: expected no person in two splits, got 'own/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
     Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -135,3 +137,26 @@ def test_a_fold_without_its_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"fold2/metrics.json: expected the record of a finished fold"):
         report(tmp_path, finished)
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_groups_are_those_of_the_faces_of_all_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished = [finish(tmp_path, name) for name in FOLDS]
+    marked = []
+    for fold, sexes in zip(finished, (["f", "f"], ["m", "m", "f"]), strict=True):
+        persons = [row[0] for row in FOLDS[fold.name][2]]
+        tests = [
+            dataclasses.replace(each, persons=np.array(persons), attributes={"sex": np.array(sexes)})
+            for each in fold.tests
+        ]
+        marked.append(dataclasses.replace(fold, tests=tests))
+    report(tmp_path, marked, audit=Audit(columns=("sex",), least_subjects=2))
+    content = json.loads((tmp_path / "metrics.json").read_text("utf-8"))["groups"]["sex"]
+    # Women: 0.6 at the threshold 0.5 of the first fold and 0.9 at the 0.65 of the second, both hits, and 0.4.
+    assert content["groups"].keys() == {"f"}
+    assert (content["groups"]["f"]["subjects"], content["groups"]["f"]["faces"]) == (2, 3)
+    assert content["groups"]["f"]["f1_val"]["value"] == 1.0
+    assert content["groups"]["f"]["rate_error"]["value"] == pytest.approx((0.6 + 0.4 + 0.9) / 3 - 2 / 3)
+    assert content["too_small"] == {"m": 1}
+    assert "Groups: test faces of all folds" in capsys.readouterr().out
+    assert "Groups" in (tmp_path / "folds.txt").read_text("utf-8")
+    assert (tmp_path / "groups.csv").is_file()

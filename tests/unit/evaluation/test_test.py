@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from omegaconf import DictConfig
+from sklearn.metrics import f1_score
 
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.test import test as score_checkpoint
@@ -87,6 +89,38 @@ def test_views_are_measured_where_they_are_asked_for(faces: Path, tmp_path: Path
         ("medium", "", 4),
     ]
     assert len((tmp_path / "views.csv").read_text("utf-8").splitlines()) == 4
+
+
+def test_groups_are_scored_where_they_are_asked_for(faces: Path, tmp_path: Path) -> None:
+    labels = pd.read_csv(faces / "labels.csv", dtype=str)
+    labels["sex"] = labels["subject"].map({"s0": "f", "s1": "m", "s2": "f", "s3": "m"})
+    labels["camera"] = labels["subject"].map({"s0": "1", "s1": "1", "s2": "1", "s3": "2"})
+    labels.to_csv(tmp_path / "more.csv", index=False)
+    chosen = ("audit=[sex,camera]", "audit_least_subjects=2", f"data.labels={tmp_path}/more.csv", "pictures=true")
+    output = tmp_path / "test"
+    score_checkpoint(config(faces, output, f"checkpoint={checkpoint(faces)}", *chosen))
+    groups, frame = metrics(output)["groups"], pd.read_csv(output / "groups.csv", dtype={"group": str})
+    assert {name: (each["subjects"], each["faces"]) for name, each in groups["sex"]["groups"].items()} == {
+        "f": (2, 4),
+        "m": (2, 4),
+    }
+    assert groups["camera"]["too_small"] == {"2": 1}
+    predictions = pd.read_csv(output / "predictions.csv", dtype={"camera": str})
+    assert predictions["sex"].tolist() == labels["sex"].tolist()
+    women = predictions[predictions["sex"] == "f"]
+    row = frame[(frame["group"] == "f") & (frame["au"] == "AU12")].iloc[0]
+    assert row["base_rate"] == pytest.approx(women["AU12_occurs"].mean())
+    assert row["f1_val"] == pytest.approx(f1_score(women["AU12_occurs"], women["AU12_prob"] >= 0.5))
+    assert (output / "pictures" / "groups.png").is_file()
+    page = (output / "report.html").read_text("utf-8")
+    assert "Groups: Test of" in page
+    assert "scores of groups of faces" in page
+
+
+def test_a_test_without_an_audit_leaves_no_groups(faces: Path, tmp_path: Path) -> None:
+    score_checkpoint(config(faces, tmp_path, f"checkpoint={checkpoint(faces)}"))
+    assert "groups" not in metrics(tmp_path)
+    assert not (tmp_path / "groups.csv").exists()
 
 
 def test_what_cannot_be_tested_leaves_no_results(faces: Path, tmp_path: Path) -> None:
