@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from faceflow.checks import check_boolean, check_number, check_whole
 from faceflow.comparing.differences import Comparison, asked_metrics, differences
+from faceflow.comparing.groups import group_differences, groups_tables
 from faceflow.comparing.picture import draw_comparison, save_comparison
 from faceflow.comparing.predictions import Predictions, read_run
 from faceflow.comparing.same_faces import PROTOCOL, on_same_faces
@@ -18,19 +21,22 @@ from faceflow.comparing.tables import explanation, latex, markdown, tables
 from faceflow.console import print_lines, print_tables
 from faceflow.errors import ConfigError
 from faceflow.files import claimed, whole_file
+from faceflow.metrics.audited import asked_audit
 from faceflow.report.result_files import write_table
 
 PICTURE = "comparison.png"
 _CSV, _MARKDOWN, _LATEX = "comparison.csv", "comparison.md", "comparison.tex"
-_FILES = (_CSV, _MARKDOWN, _LATEX, PICTURE)
+_GROUPS = "comparison_groups.csv"
+_FILES = (_CSV, _MARKDOWN, _LATEX, PICTURE, _GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareResult:
-    """What a comparison left behind: its folder and what it found."""
+    """What a comparison left behind: its folder and what it found, of groups of faces too where they are asked for."""
 
     folder: Path
     comparison: Comparison
+    groups: pd.DataFrame | None = None
 
 
 def compare(cfg: Mapping[str, Any]) -> CompareResult:
@@ -48,7 +54,13 @@ def compare(cfg: Mapping[str, Any]) -> CompareResult:
     metrics = asked_metrics(cfg["metrics"])
     paths = _paths(cfg["runs"])
     names = _names(paths)
-    read = [read_run(path, name=name, threshold=cfg["threshold"]) for path, name in zip(paths, names, strict=True)]
+    audit = asked_audit(cfg["audit"], cfg["audit_least_subjects"])
+    columns = () if audit is None else audit.columns
+    read = [
+        read_run(path, name=name, threshold=cfg["threshold"], columns=columns)
+        for path, name in zip(paths, names, strict=True)
+    ]
+    _check_columns(read[0], columns)
     runs = on_same_faces(read, shared_aus=cfg["shared_aus"], any_protocol=cfg["any_protocol"])
     found = differences(
         runs,
@@ -58,19 +70,27 @@ def compare(cfg: Mapping[str, Any]) -> CompareResult:
         seed=cfg["bootstrap"]["seed"],
     )
     found = dataclasses.replace(found, notes=(*found.notes, *_notes(runs)))
+    groups = None
+    if audit is not None:
+        drawn = {"resamples": cfg["bootstrap"]["resamples"], "seed": cfg["bootstrap"]["seed"]}
+        groups = group_differences(runs, found.metrics, audit, level=cfg["level"], **drawn)
+        found = dataclasses.replace(found, notes=(*found.notes, *groups.notes))
     page = draw_comparison(found) if cfg["pictures"] else None
     with claimed(output, key="output", folder=True):
-        (output / PICTURE).unlink(missing_ok=True)  # of an earlier comparison
+        for name in (PICTURE, _GROUPS):
+            (output / name).unlink(missing_ok=True)  # of an earlier comparison
         write_table(output / _CSV, found.rows)
         for name, text in ((_MARKDOWN, markdown(found)), (_LATEX, latex(found))):
             with whole_file(output / name) as partial:
                 partial.write_text(text, encoding="utf-8")
+        if groups is not None:
+            write_table(output / _GROUPS, groups.rows)
         if page is not None:
             save_comparison(page, output / PICTURE)
-    print_tables(*tables(found))
-    written = ", ".join(_FILES if page is not None else _FILES[:-1])
-    print_lines("", *explanation(found), f"Results: {output}: {written}")
-    return CompareResult(folder=output, comparison=found)
+    print_tables(*tables(found), *(groups_tables(groups) if groups is not None else ()))
+    written = [name for name in _FILES if (output / name).exists()]
+    print_lines("", *explanation(found), f"Results: {output}: {', '.join(written)}")
+    return CompareResult(folder=output, comparison=found, groups=None if groups is None else groups.rows)
 
 
 def _check(cfg: Mapping[str, Any], output: Path) -> None:
@@ -85,6 +105,16 @@ def _check(cfg: Mapping[str, Any], output: Path) -> None:
             f"output: expected a folder without a comparison, got '{output}'; name another, or replace that one with "
             "overwrite=true"
         )
+
+
+def _check_columns(run: Predictions, columns: Sequence[str]) -> None:
+    """Check that the predictions of the first run say which group a face is of."""
+    for column in columns:
+        if column not in run.faces:
+            raise ConfigError(
+                f"audit: expected columns of the predictions of '{run.path}', got '{column}', which they do not have; "
+                f"test that run with audit=[{column}], or name a CSV with that column first"
+            )
 
 
 def _paths(runs: object) -> list[str]:

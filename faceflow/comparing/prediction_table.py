@@ -5,6 +5,7 @@ Optional are `dataset`, and for intensities the prediction `AU1_int` and the lab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +20,22 @@ _TEXTS = ("dataset", "filename", "person")
 _COLUMNS = "filename, person, and for each AU AU1_prob and AU1_occurs (faceflow-test writes such a table)"
 
 
-def read_predictions(path: Path, *, shown: str) -> pd.DataFrame:
+def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of predictions.
 
     Args:
         path: of the CSV.
         shown: what messages call it.
+        columns: further ones to read as text, "" for an empty cell; the table may lack them.
 
     Returns:
-        dataset ("" where there is none), filename, person, and numbers in the columns of AUs.
+        dataset ("" where there is none), filename, person, these columns, and numbers in the columns of AUs.
 
     Raises:
         DataError: it cannot be read, lacks a column, or has a cell that cannot be scored.
     """
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), index_col=False)
+        frame = pd.read_csv(path, dtype=dict.fromkeys((*_TEXTS, *columns), str), index_col=False)
     except (OSError, ValueError) as error:  # of pandas: no CSV, no UTF-8, empty
         raise DataError(
             f"{shown}: expected a CSV of predictions, got a file that cannot be read as one; save it as CSV in UTF-8"
@@ -53,7 +55,8 @@ def read_predictions(path: Path, *, shown: str) -> pd.DataFrame:
         if len(rows := np.flatnonzero(frame[name].isna())):
             what = "a name" if name == "filename" else "a subject, whom intervals are drawn over"
             raise DataError(f"{shown}:{rows[0] + 2}: {name}: expected {what}, got an empty cell; fill it in")
-    frame["dataset"] = frame["dataset"].fillna("")
+    for name in {"dataset", *columns} & set(frame.columns):
+        frame[name] = frame[name].fillna("").str.strip()
     if _unnamed_subjects(frame):
         raise DataError(
             f"{shown}: person: expected subjects, got a person of its own for each face, as labels without subjects "

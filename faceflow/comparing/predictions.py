@@ -29,7 +29,7 @@ class Predictions:
     Attributes:
         name: in tables.
         path: that was named.
-        faces: N rows with the columns dataset, filename and person.
+        faces: N rows with the columns dataset, filename and person, and those of groups that it has.
         aus: their names.
         probability: of occurrence.
         occurs: labels, 0 or 1.
@@ -64,13 +64,14 @@ class Predictions:
 _ARRAYS = ("probability", "occurs", "thresholds", "intensity", "graded")
 
 
-def read_run(path: str, *, name: str, threshold: float) -> Predictions:
+def read_run(path: str, *, name: str, threshold: float, columns: Sequence[str] = ()) -> Predictions:
     """Read what was named: a folder of a run, of a test or of folds, or a CSV.
 
     Args:
         path: as the user wrote it.
         name: in tables.
         threshold: at which probabilities of a CSV count as an AU that occurs.
+        columns: of groups, which predictions may have.
 
     Raises:
         ConfigError: it is none of these.
@@ -80,7 +81,7 @@ def read_run(path: str, *, name: str, threshold: float) -> Predictions:
     if place.name in (PREDICTIONS, METRICS) and (place.parent / METRICS).is_file():
         place = place.parent
     if place.is_file():
-        return _csv(place, path=path, name=name, threshold=threshold)
+        return _csv(place, path=path, name=name, threshold=threshold, columns=columns)
     if not place.is_dir():
         raise ConfigError(
             f"runs: expected folders of faceflow-train or faceflow-test, or CSVs of predictions, got '{path}', which "
@@ -96,8 +97,8 @@ def read_run(path: str, *, name: str, threshold: float) -> Predictions:
             f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the folds again "
             "that are gone"
         )
-    parts = [_tested(folder, record if folder == place else _record(folder)) for folder in folders]
-    return _join(parts, path=path, name=name, protocol=record["protocol"])
+    parts = [_tested(folder, record if folder == place else _record(folder), columns) for folder in folders]
+    return _join(parts, path=path, name=name, protocol=record["protocol"], columns=columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,17 +110,17 @@ class _Part:
     contents: tuple[tuple[int, str], ...]
 
 
-def _csv(place: Path, *, path: str, name: str, threshold: float) -> Predictions:
+def _csv(place: Path, *, path: str, name: str, threshold: float, columns: Sequence[str]) -> Predictions:
     if place.suffix.lower() in (".ckpt", ".onnx", ".pth", ".safetensors"):
         raise ConfigError(
             f"runs: expected predictions, got a network ('{path}'); test it first, and name the folder of that test"
         )
-    frame = read_predictions(place, shown=path)
+    frame = read_predictions(place, shown=path, columns=columns)
     part = _Part(frame=frame, thresholds=dict.fromkeys(predicted_aus(frame), threshold), contents=())
-    return _join([part], path=path, name=name, protocol=None)
+    return _join([part], path=path, name=name, protocol=None, columns=columns)
 
 
-def _tested(folder: Path, record: Mapping[str, Any]) -> _Part:
+def _tested(folder: Path, record: Mapping[str, Any], columns: Sequence[str]) -> _Part:
     """Predictions that lie in the folder of a run."""
     tests = record.get("test")
     if not tests or not (folder / PREDICTIONS).is_file():
@@ -137,17 +138,20 @@ def _tested(folder: Path, record: Mapping[str, Any]) -> _Part:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _damaged(folder) from error
     path = folder / PREDICTIONS
-    return _Part(frame=read_predictions(path, shown=str(path)), thresholds=found, contents=contents)
+    return _Part(frame=read_predictions(path, shown=str(path), columns=columns), thresholds=found, contents=contents)
 
 
-def _join(parts: Sequence[_Part], *, path: str, name: str, protocol: Mapping[str, str] | None) -> Predictions:
+def _join(
+    parts: Sequence[_Part], *, path: str, name: str, protocol: Mapping[str, str] | None, columns: Sequence[str]
+) -> Predictions:
     """Put the tests of all folds below each other; NaN where a fold lacks an AU."""
     frames = [part.frame for part in parts]
     aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
+    groups = [column for column in columns if all(column in frame for frame in frames)]
     return Predictions(
         name=name,
         path=path,
-        faces=pd.concat([frame[["dataset", "filename", "person"]] for frame in frames], ignore_index=True),
+        faces=pd.concat([frame[["dataset", "filename", "person", *groups]] for frame in frames], ignore_index=True),
         aus=aus,
         **stacked(frames, [part.thresholds for part in parts], aus),
         networks=len(parts),

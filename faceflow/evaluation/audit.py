@@ -8,26 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.aus import parse_column
-from faceflow.checks import check_whole
 from faceflow.data.sources import FaceTable
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.pooled import PooledTest
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
+from faceflow.metrics.audited import ALONE, Audit, check_groups
 from faceflow.metrics.group_scores import ColumnScores, score_groups
-
-MOST_GROUPS = 20  # more are numbers, or names of files
-_ALONE = ("filename", "subject")  # a group of each would be one face, or one person
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """Columns of the labels whose groups are scored, and how many subjects a group has at least that is reported."""
-
-    columns: tuple[str, ...]
-    least_subjects: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,28 +27,6 @@ class GroupAudit:
     subjects_known: bool
 
 
-def asked_audit(columns: object, least_subjects: object) -> Audit | None:
-    """Read what a user sets; None where `columns` is None.
-
-    Raises:
-        ConfigError: no names of columns that could hold groups, or no whole number of at least 1.
-    """
-    if columns is None:
-        return None
-    listed = [columns] if isinstance(columns, str) else columns
-    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(each, str) and each for each in listed):
-        raise ConfigError(f"audit: expected columns of the labels such as [sex,glasses], got {columns!r}; name them")
-    for name in listed:
-        if name in _ALONE or parse_column(name):
-            what = "is the label of an AU" if parse_column(name) else "puts each into a group of its own"
-            raise ConfigError(
-                f"audit: expected columns of groups such as sex, got '{name}', which {what}; leave it out"
-            )
-    check_whole(least_subjects, key="audit_least_subjects", lowest=1)
-    assert isinstance(least_subjects, int), "checked above"
-    return Audit(columns=tuple(dict.fromkeys(listed)), least_subjects=least_subjects)
-
-
 def check_audit(audit: Audit, tables: Sequence[FaceTable]) -> None:
     """Check that the columns of an audit are there, and hold groups.
 
@@ -70,20 +36,12 @@ def check_audit(audit: Audit, tables: Sequence[FaceTable]) -> None:
     for column in audit.columns:
         found = [table.attributes[column] for table in tables if column in table.attributes]
         if not found:
-            known = {name for table in tables for name in table.further} - set(_ALONE)
+            known = {name for table in tables for name in table.further} - ALONE
             raise ConfigError(
                 f"audit: expected columns of the labels, got '{column}', which none of them has; "
                 f"{suggest(column, known) if known else 'add it'}"
             )
-        groups = np.unique(np.concatenate(found))
-        groups = groups[groups != ""]
-        if not len(groups):
-            raise ConfigError(f"audit: expected entries in the column '{column}', got empty cells alone; leave it out")
-        if len(groups) > MOST_GROUPS:
-            raise ConfigError(
-                f"audit: expected at most {MOST_GROUPS} groups in a column, got {len(groups)} values in '{column}', "
-                f"such as '{groups[0]}' and '{groups[1]}'; put them into a few groups, in a column of its own"
-            )
+        check_groups(column, np.concatenate(found))
 
 
 def attributes_of(tables: Sequence[FaceTable], columns: Sequence[str]) -> dict[str, NDArray[np.str_]]:

@@ -9,7 +9,8 @@ from faceflow.config.instantiate import instantiate
 from faceflow.data.assembly import read_tables
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
-from faceflow.evaluation.audit import Audit, check_audit
+from faceflow.evaluation.audit import check_audit
+from faceflow.metrics.audited import Audit
 from faceflow.views import EVAL
 
 

@@ -15,7 +15,7 @@ from faceflow.aus import description, sort_key
 from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable
-from faceflow.evaluation.audit import Audit, GroupAudit, audit_folds
+from faceflow.evaluation.audit import GroupAudit, audit_folds
 from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_groups
 from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
 from faceflow.evaluation.intervals import Bootstrap
@@ -24,6 +24,7 @@ from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
+from faceflow.metrics.audited import Audit
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.groups import groups_content

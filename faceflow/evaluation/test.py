@@ -22,7 +22,6 @@ from faceflow.data.protocols.protocol import apart_by_split
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
-from faceflow.evaluation.audit import Audit, asked_audit
 from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
 from faceflow.evaluation.centred import CENTRED, centred_test
 from faceflow.evaluation.data_summary import DATA, summarize
@@ -40,6 +39,7 @@ from faceflow.evaluation.view_costs import MeasuredViews
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
 from faceflow.metrics.au_scores import Evaluation
+from faceflow.metrics.audited import Audit, asked_audit
 from faceflow.models.checkpoint import Payload
 from faceflow.report.saliency import SaliencyMap
 from faceflow.report.tables import data_tables

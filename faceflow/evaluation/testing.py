@@ -17,12 +17,13 @@ from faceflow.data.sampling import EpochSampler
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import LoaderError
-from faceflow.evaluation.audit import Audit, GroupAudit, audit_test
+from faceflow.evaluation.audit import GroupAudit, audit_test
 from faceflow.evaluation.centred import CentredScores, CentredTest, score_centred
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
+from faceflow.metrics.audited import Audit
 from faceflow.models.faces import Faces
 from faceflow.progress import Bar, progress_bar
 from faceflow.report.example_faces import Results

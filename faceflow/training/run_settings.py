@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from faceflow.calibration import ProbabilitySettings
-from faceflow.evaluation.audit import Audit
 from faceflow.evaluation.baseline import Baseline
 from faceflow.evaluation.intervals import Bootstrap
+from faceflow.metrics.audited import Audit
 from faceflow.training.batches import BatchSettings
 from faceflow.training.build import ModuleSettings
 from faceflow.training.run_data import DataSettings

@@ -29,12 +29,12 @@ from faceflow.data.transforms import Pipeline
 from faceflow.encoding import cutpoints
 from faceflow.errors import ConfigError
 from faceflow.evaluation.advice import silence_advice
-from faceflow.evaluation.audit import asked_audit
 from faceflow.evaluation.baseline import Baseline, open_baseline
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.run_context import RunContext, label_files
 from faceflow.methods.objective import TEACHER
+from faceflow.metrics.audited import asked_audit
 from faceflow.storage.urls import is_url
 from faceflow.training.batches import BatchSettings
 from faceflow.training.build import ModuleSettings, build_objectives

@@ -23,6 +23,8 @@ SETTINGS: dict[str, Any] = {
     "shared_aus": False,
     "any_protocol": False,
     "threshold": 0.5,
+    "audit": None,
+    "audit_least_subjects": 1,
     "bootstrap": {"resamples": 200, "seed": 0},
     "pictures": False,
     "overwrite": False,

@@ -10,19 +10,12 @@ import pytest
 
 from faceflow.data.sources import FaceTable
 from faceflow.errors import ConfigError, DataError
-from faceflow.evaluation.audit import (
-    Audit,
-    GroupAudit,
-    asked_audit,
-    attributes_of,
-    audit_folds,
-    audit_test,
-    check_audit,
-)
+from faceflow.evaluation.audit import GroupAudit, attributes_of, audit_folds, audit_test, check_audit
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.pooled import PooledTest
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Prediction
+from faceflow.metrics.audited import Audit, asked_audit
 from faceflow.metrics.group_scores import ECE, F1, FALSE_ALARMS, ICC
 from tests.helpers.networks import label_table, network_spec
 

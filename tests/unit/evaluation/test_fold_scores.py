@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from faceflow.errors import DataError
-from faceflow.evaluation.audit import Audit
 from faceflow.evaluation.fold_scores import FinishedFold, report_folds
 from faceflow.evaluation.intervals import Bootstrap
+from faceflow.metrics.audited import Audit
 from tests.helpers.contexts import run_context
 from tests.helpers.networks import label_table
 
