@@ -24,11 +24,13 @@ class ComparedRuns:
         table: a row per run, metric and AU, and one for their mean (`au` is "mean" there), as comparison.csv holds it:
             scores, difference with the bounds of its 95 % interval, p, p_holm, and a verdict: win, tie or loss.
         picture: comparison.png; None with pictures=false.
+        groups: the same by column and group, where an audit asks for it; else None.
     """
 
     folder: Path
     table: DataFrame = field(repr=False)
     picture: Path | None
+    groups: DataFrame | None = field(default=None, repr=False)
 
 
 def compare(
@@ -39,6 +41,7 @@ def compare(
     shared_aus: bool | None = None,
     any_protocol: bool | None = None,
     threshold: float | None = None,
+    audit: str | Sequence[str] | None = None,
     output: str | Path | None = None,
     overwrite: bool | None = None,
     config_dir: str | Path | None = None,
@@ -55,6 +58,7 @@ def compare(
         shared_aus: whether runs of other AUs are compared on those that all have.
         any_protocol: whether runs of other splits or label rules are compared all the same.
         threshold: of CSVs, from which probability on an AU occurs.
+        audit: columns of the first run's predictions, such as ["sex", "glasses"]: differences in each of their groups.
         output: folder of the results; default: one named by the time, below runs/compare.
         overwrite: whether an earlier comparison in `output` is replaced.
         config_dir: folder with configs of your own, as `--config-dir`.
@@ -70,6 +74,7 @@ def compare(
         "shared_aus": shared_aus,
         "any_protocol": any_protocol,
         "threshold": threshold,
+        "audit": audit,
         "output": output,
         "overwrite": overwrite,
     }
@@ -80,6 +85,6 @@ def compare(
 
         done = compare(plain_dict(config))
         picture = done.folder / PICTURE if config.pictures else None
-        return ComparedRuns(folder=done.folder, table=done.comparison.rows, picture=picture)
+        return ComparedRuns(folder=done.folder, table=done.comparison.rows, picture=picture, groups=done.groups)
 
     return run_command("compare", values, overrides, config_dir, task)

@@ -19,7 +19,7 @@ from faceflow.comparing.predictions import Predictions, read_run
 from faceflow.comparing.same_faces import PROTOCOL, on_same_faces
 from faceflow.comparing.tables import explanation, latex, markdown, tables
 from faceflow.console import print_lines, print_tables
-from faceflow.errors import ConfigError
+from faceflow.errors import ConfigError, similar_names
 from faceflow.files import claimed, whole_file
 from faceflow.metrics.audited import asked_audit
 from faceflow.report.result_files import write_table
@@ -111,9 +111,10 @@ def _check_columns(run: Predictions, columns: Sequence[str]) -> None:
     """Check that the predictions of the first run say which group a face is of."""
     for column in columns:
         if column not in run.faces:
+            step = f"test that run with audit=[{column}], or name a CSV with that column first"
             raise ConfigError(
                 f"audit: expected columns of the predictions of '{run.path}', got '{column}', which they do not have; "
-                f"test that run with audit=[{column}], or name a CSV with that column first"
+                f"{similar_names(column, run.further) or step}"
             )
 
 

@@ -73,7 +73,11 @@ def group_differences(
             spread = np.nan_to_num(np.nanmax(firsts) - np.nanmin(firsts)) if np.isfinite(firsts).any() else 0.0
             parts.append((float(spread), pd.concat([groups[place] for place in order], ignore_index=True)))
     parts.sort(key=lambda part: -part[0])
-    rows = pd.concat([part for _, part in parts], ignore_index=True) if parts else pd.DataFrame()
+    rows = (
+        pd.concat([part for _, part in parts], ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=["column", "group"])
+    )
     return GroupDifferences(rows=rows, notes=tuple(notes))
 
 

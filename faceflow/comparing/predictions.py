@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faceflow.aus import sort_key
+from faceflow.aus import parse_column, sort_key
 from faceflow.comparing.prediction_table import read_predictions
 from faceflow.config.run_files import fold_folders
 from faceflow.encoding import Array
@@ -39,6 +39,7 @@ class Predictions:
         networks: how many predicted: of several folds their rankings cannot be pooled.
         protocol: how data were split and what labels mean; None of a CSV.
         contents: rows and fingerprint of every tested table, empty where they are not known.
+        further: names of columns that are of no AU, beside those of `faces`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Predictions:
     networks: int
     protocol: Mapping[str, str] | None
     contents: tuple[tuple[int, str], ...]
+    further: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.intp], aus: Sequence[str]) -> Predictions:
         """Some of the faces and AUs, in the order that is asked for."""
@@ -147,16 +149,18 @@ def _join(
     """Put the tests of all folds below each other; NaN where a fold lacks an AU."""
     frames = [part.frame for part in parts]
     aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
-    groups = [column for column in columns if all(column in frame for frame in frames)]
+    kept = dict.fromkeys(("dataset", "filename", "person", *columns))
+    about = [column for column in kept if all(column in frame for frame in frames)]
     return Predictions(
         name=name,
         path=path,
-        faces=pd.concat([frame[["dataset", "filename", "person", *groups]] for frame in frames], ignore_index=True),
+        faces=pd.concat([frame[about] for frame in frames], ignore_index=True),
         aus=aus,
         **stacked(frames, [part.thresholds for part in parts], aus),
         networks=len(parts),
         protocol=protocol,
         contents=tuple(sorted(each for part in parts for each in part.contents)),
+        further=tuple(name for name in map(str, frames[0].columns) if not parse_column(name.partition("_")[0])),
     )
 
 
