@@ -32,8 +32,8 @@ def group_differences(
 ) -> GroupDifferences:
     """Compare runs with the first on the faces of each group alone.
 
-    Rows hold: column, group, subjects, faces; run, reference, metric, au; base_rate, score_reference, score, difference
-    and the bounds low and high of its 95 % interval. Columns whose groups differ most in the first metric come first,
+    Rows hold: column, group, subjects, faces, and of `differences` all but p and verdict, which are not corrected for
+    the number of groups. Columns whose groups differ most in the first metric come first,
     and in each the groups with the smallest difference.
 
     Args:

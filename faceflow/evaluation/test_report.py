@@ -132,7 +132,8 @@ def report_test(
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
     write_json(output / "metrics.json", content)
-    print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+    groups = "" if scores.audit is None else ", groups.csv"
+    print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv{groups}")
 
 
 def publish_test(

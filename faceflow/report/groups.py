@@ -110,7 +110,7 @@ def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[s
     heights = [_ROW * len(each.groups) for each in shown]
     page = Page.open(title, protocol, _ABOVE + sum(heights) + _BETWEEN * len(shown) + _BELOW)
     width = (WIDTH - 2 * MARGIN - _NAMES) / len(scores)
-    highest = {score: _highest(shown, score) for score in scores}
+    limits = {score: _limits(shown, score) for score in scores}
     top = page.top + _ABOVE
     for each, height in zip(shown, heights, strict=True):
         page.text(MARGIN, top + _ROW / 2, _short(each.column), MEDIUM, bold=True)
@@ -125,7 +125,7 @@ def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[s
             ends = {gap.highest, gap.lowest} if gap and score != BASE_RATE else set()
             colors = [VERMILION if group.name in ends else BLUE for group in each.groups]
             axes.scatter(values, rows, s=22, color=colors, zorder=3, clip_on=False)
-            axes.set(xlim=(min(0, highest[score][0]), highest[score][1]), ylim=(len(rows) - 0.5, -0.5), axisbelow=True)
+            axes.set(xlim=limits[score], ylim=(len(rows) - 0.5, -0.5), axisbelow=True)
             names = [f"{_short(group.name)} ({group.subjects})" for group in each.groups]
             axes.set_yticks(rows, names if place == 0 else [""] * len(rows), size=MEDIUM, parse_math=False)
             axes.grid(axis="x", color=PALE, lw=0.6)
@@ -176,12 +176,13 @@ def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_kn
             yield f"{each.column}: AUs with a score in every group, of {len(each.aus)}: {listed}"
 
 
-def _highest(columns: Sequence[ColumnScores], score: str) -> tuple[float, float]:
+def _limits(columns: Sequence[ColumnScores], score: str) -> tuple[float, float]:
     """Limits of an axis on which all intervals are seen."""
     means = [group.estimates[score].mean for each in columns for group in each.groups if score in group.estimates]
     ends = np.array([float(end) for mean in means for end in (mean.value, mean.low, mean.high)])
-    known = ends[np.isfinite(ends)]
-    return (float(known.min()), float(known.max()) * 1.05 + 1e-3) if len(known) else (0.0, 1.0)
+    known = np.append(ends[np.isfinite(ends)], 0.0)
+    margin = 0.05 * float(np.ptp(known)) + 1e-3
+    return float(known.min()) - (margin if known.min() < 0 else 0.0), float(known.max()) + margin
 
 
 def _short(text: str) -> str:
