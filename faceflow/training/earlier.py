@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 # What may differ from the earlier start, because no number of a fold depends on it.
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
-    *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "log_images", "resume_sweep", "overwrite"),
+    *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "audit", "audit_least_subjects", "log_images"),
+    *("resume_sweep", "overwrite"),
     *("loader.cache", "loader.cache_gb", "loader.cache_folder", "storage", "mirror"),
     *("loader.timeout_s", "trainer.limit_test_batches"),  # the latter of earlier versions, which no test read
 )
