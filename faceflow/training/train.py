@@ -91,7 +91,9 @@ def _train(config: DictConfig) -> TrainResult:
     if config.monitor is None:
         config = with_values(config, {"monitor": default_monitor(config.levels)})
     views = _views(config)
-    look, local = _look(config), located(config)
+    check_whole(config.preview, key="preview", lowest=0, expected="a count of faces")
+    look = Look(faces=config.preview) if config.preview or config.report_only else None
+    local = located(config)
     settings, command = _settings(local, views), _context(config, local)
     check_values(settings)
     protocol = _protocol(config)
@@ -258,11 +260,6 @@ def _context(config: DictConfig, local: DictConfig, fold: str | None = None) -> 
         label_files=label_files(plain(local.data.sources)),
         config=stored_config(config),
     )
-
-
-def _look(config: DictConfig) -> Look | None:
-    check_whole(config.preview, key="preview", lowest=0, expected="a count of faces")
-    return Look(faces=config.preview) if config.preview or config.report_only else None
 
 
 def _protocol(config: DictConfig) -> EvaluationProtocol:
