@@ -121,6 +121,7 @@ def _facts(output: Path, written: Conversion, samples: Mapping[str, Sample]) -> 
         "outputs": ", ".join(f"{name} (N, {count})" for name in contract.outputs),
         "precision": contract.precision,
         **({} if contract.calibration is None else {"calibration": contract.calibration.protocol}),
+        **({} if contract.conformal is None else {"unsure bands": contract.conformal.protocol}),
         "largest difference": f"{written.difference:.1e} from torch, batches of {batches}; {kinds} faces{alone}",
         **lower,
         "faces cut by": f"align={crop}" if crop else "not known; give the crops.json of the training data as crop=FILE",
