@@ -32,15 +32,15 @@ for _variable, _value in {
     os.environ.setdefault(_variable, _value)
 
 
-_FUNCTIONS = ("train", "test", "export", "crop", "pack", "render", "compare", "load")
+__all__ = ["compare", "crop", "export", "load", "pack", "render", "test", "train"]
 
 
 def __getattr__(name: str) -> object:
     """Import a function when it is first asked for, so that `import faceflow` costs nothing."""
-    if name in _FUNCTIONS:
+    if name in __all__:
         return getattr(importlib.import_module(f"faceflow.api.{name}"), name)
     raise AttributeError(f"module 'faceflow' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTIONS})
+    return sorted({*globals(), *__all__})
