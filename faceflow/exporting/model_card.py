@@ -41,6 +41,7 @@ def describe_model(
         mean=spec.mean,
         std=spec.std,
         crop=crop,
+        crop_statistics=payload.crop_statistics,
         backbone=spec.backbone,
         inputs=spec.inputs,
         features=spec.to_dict().get("features", {}),
