@@ -1,7 +1,7 @@
 """What face crops look like to a network, and which faces are unlike those that it was trained on. Numpy only.
 
     brightness  mean grey level, 0-255 (ITU-R BT.601)
-    contrast    standard deviation of the grey levels (RMS contrast, Peli 1990)
+    contrast    standard deviation of the grey levels over their mean (RMS contrast, Peli 1990)
     sharpness   variance of the Laplacian of the grey levels (Pech-Pacheco et al. 2000)
     face_size   side of the square as large as the box of the landmarks, in pixels of the picture
     yaw, pitch  of the head, degrees
@@ -38,7 +38,7 @@ class Statistic:
 
 
 STATISTICS = {
-    "brightness": Statistic(least=10.0),
+    "brightness": Statistic(least=math.log(1.25), ratio=True),
     "contrast": Statistic(least=math.log(1.25), ratio=True),
     "sharpness": Statistic(least=math.log(1.25), ratio=True),
     "face_size": Statistic(least=math.log(2), ratio=True, harmless_above=True),
@@ -51,7 +51,7 @@ QUANTILES = (0.005, 0.05, 0.5, 0.95, 0.995)
 _BEYOND, _FEW, _PER_SUBJECT = 0.35, 0.15, 4.0
 _UNKNOWN = 12  # subjects for which faces without any stand
 _TOO_MANY = 0.2  # share of the faces of a source
-_SMALLEST = 0.1  # value whose logarithm is taken for that of smaller ones
+_SMALLEST = 0.01  # value whose logarithm is taken for that of smaller ones
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -60,7 +60,8 @@ def of_pixels(image: NDArray[np.uint8]) -> dict[str, float]:
     grey = image.astype(np.float32) @ _GREY
     inner = grey[1:-1, 1:-1]
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
-    return {"brightness": float(grey.mean()), "contrast": float(grey.std()), "sharpness": float(laplacian.var())}
+    mean = float(grey.mean())
+    return {"brightness": mean, "contrast": float(grey.std()) / max(mean, 1.0), "sharpness": float(laplacian.var())}
 
 
 def of_landmarks(landmarks: Array, pose: Array, *, image_size: int) -> dict[str, float]:

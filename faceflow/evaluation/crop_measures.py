@@ -27,7 +27,7 @@ _THREADS = 8
 
 def measure_training(
     streams: Mapping[str, Sequence[FaceTable]], *, image_size: int, inputs: Sequence[str]
-) -> CropStatistics:
+) -> CropStatistics | None:
     """Measure faces at equal steps through those that a network is trained on, unlabelled ones among them.
 
     Args:
@@ -35,12 +35,17 @@ def measure_training(
         image_size: side of the network's input, pixels.
         inputs: of the network; crops count where it reads images.
 
+    Returns:
+        None where it reads none, and no features lie beside them.
+
     Raises:
         DataError: a file that cannot be read.
     """
     trained = [streams[name] for name in ("train", UNLABELED) if streams.get(name)]
     files = [file for tables in trained for file in _spread(tables, _FACES)]
     rows = _measure(files, image_size=image_size, inputs=inputs)
+    if not rows[0]:
+        return None
     values = {name: [row[name] for row in rows] for name in rows[0]}
     known = {str(each) for tables in trained for table in tables if table.has_subjects for each in table.identities}
     return CropStatistics.measured(values, subjects=len(known) or None)
