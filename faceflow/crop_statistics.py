@@ -173,6 +173,5 @@ class OutsideTally:
         mean = self._sums[name, side] / count
         return (
             f"{self.outside} of {self.faces} faces are unlike those that the model was trained on, most of all in "
-            f"{name}: {mean:.3g} on average in {count} of them, {low:.3g} to {high:.3g} in 99 % of the training faces; "
-            "check their AUs before you rely on them"
+            f"{name}: {mean:.3g} on average in {count} of them, {low:.3g} to {high:.3g} in 99 % of the training faces"
         )

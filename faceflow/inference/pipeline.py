@@ -113,7 +113,7 @@ def warn_of_outside(
                 tally.add(face.statistics)
         yield frame
     if line := tally.line():
-        log.warning("%s: %s", name, line)
+        log.warning("%s: %s; the column 'outside' names them: check their AUs before you rely on them", name, line)
 
 
 def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
