@@ -103,6 +103,10 @@ def test_file_says_what_the_checkpoint_and_its_run_said(
     assert contract.metrics["f1_val"] == record["test"]["faces"]["summary"]["f1_val"]
     assert contract.protocol == record["protocol"]
     assert (contract.run["id"], contract.precision, contract.crop) == ("trained", "fp32", None)
+    statistics, trained_on = contract.crop_statistics, record["run"]["data"]["train"]["faces"]
+    assert statistics is not None
+    assert statistics == payload.crop_statistics
+    assert statistics.faces == trained_on["rows"]
 
 
 @pytest.mark.slow
