@@ -18,9 +18,9 @@ from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.outcome import add_file, reopened
 from faceflow.exporting.conversion import Conversion, Measuring, convert
+from faceflow.exporting.description import describe_model
 from faceflow.exporting.export_faces import ExportFaces, comparison_faces
 from faceflow.exporting.export_settings import ExportSettings, check_new, check_output
-from faceflow.exporting.model_card import describe_model
 from faceflow.exporting.parity import BATCHES
 from faceflow.exporting.quantization import FP32, INT8_STATIC
 from faceflow.exporting.sample_faces import Sample

@@ -25,7 +25,7 @@ def describe_model(
         crop: recipe by which training faces were cut.
         licence: note on what may be done with the weights.
     """
-    spec, record = payload.spec, _record(checkpoint)
+    spec, (_, record) = payload.spec, run_of(checkpoint)
     run = {"faceflow": payload.versions.get("faceflow", "unknown"), **payload.run}
     return ModelContract(
         aus=spec.aus,
@@ -65,16 +65,16 @@ def _meaning(payload: Payload) -> str:
     return f"{kind}: of an intensity >= {cut:g}; intensity: expected, FACS 0-5 ({labels})"
 
 
-def _record(checkpoint: Path) -> Mapping[str, Any]:
-    """metrics.json of the run, empty where it is gone or about another checkpoint."""
+def run_of(checkpoint: Path) -> tuple[Path | None, Mapping[str, Any]]:
+    """Folder and metrics.json of the run of a checkpoint; nothing where it is gone or about another checkpoint."""
     for folder in (checkpoint.resolve().parent.parent, checkpoint.resolve().parent):
         try:
             record = json.loads((folder / "metrics.json").read_text("utf-8"))
             if Path(record["checkpoint"]).name == checkpoint.name and "monitor" in record:  # a training run's
-                return record  # type: ignore[no-any-return]
+                return folder, record
         except (OSError, ValueError, TypeError, KeyError):
             continue
-    return {}
+    return None, {}
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faceflow.exporting.model_card import describe_model
+from faceflow.exporting.description import describe_model
 from faceflow.models.checkpoint import Payload
 from tests.helpers.networks import network_spec
 
