@@ -21,8 +21,8 @@ _MEAN = "mean"  # over AUs, in its column of AUs
 _KINDS = {"f1": "f1", "accuracy": "accuracy", "auroc": "roc_auc", "ap": "average_precision"}  # as the Hub calls them
 _USE = (
     "Estimating the Action Units that a face shows, in research, and in products whose makers have measured it on "
-    "faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. Action "
-    "Units are movements; they do not say what a person feels."
+    "faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. "
+    "Action Units are movements; they do not say what a person feels."
 )
 _LIMITS = (
     "Scores hold for faces and labels like those of the test. Other cameras, light, poses, ages and skin may cost much "
