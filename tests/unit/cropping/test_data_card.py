@@ -54,7 +54,7 @@ def test_the_hub_reads_the_metadata(tmp_path: Path) -> None:
 def test_crops_without_labels_and_people_without_names_are_told(tmp_path: Path) -> None:
     text = card(tmp_path, labels=None)
     assert "## Labels\n\nNone.\n" in text
-    assert DatasetCard(text).data.configs is None
+    assert "configs" not in DatasetCard(text).data.to_dict()
     unnamed = card(tmp_path, labels="filename,AU1\na,1\n")
     assert "1 crops, subjects not named." in unnamed
 
