@@ -55,6 +55,7 @@ def crop(
     align: str | None = None,
     detector: str | None = None,
     folds: int | str | None = None,
+    card: str | Path | None = None,
     workers: int | None = None,
     shared: bool | None = None,
     config_dir: str | Path | None = None,
@@ -85,6 +86,7 @@ def crop(
         align: how faces are cut: "eyes", "box" or "jaanet".
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
         folds: "published", or a number of folds to split the persons of a data set into.
+        card: file of a card of the crops in the format of Hugging Face, such as "README.md".
         workers: processes, each of which takes a video at a time. They import the program that calls this: one that
             is a script needs `if __name__ == "__main__":`.
         shared: whether other calls and commands with these settings, on this machine or others, crop into `output` too.
@@ -110,6 +112,7 @@ def crop(
         "align": align,
         "detector": detector,
         "folds": folds,
+        "card": card,
         "workers": workers,
         "shared": shared,
     }

@@ -46,6 +46,7 @@ def export(
     labels: str | Path | None = None,
     images: str | Path | None = None,
     crop: str | Path | None = None,
+    card: str | Path | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     config_dir: str | Path | None = None,
@@ -65,6 +66,7 @@ def export(
         labels: CSV of your own labels.
         images: folder of its faces.
         crop: crops.json of the training faces, where the checkpoint does not know it.
+        card: file of a card in the format of Hugging Face, such as "README.md".
         batch_size: faces per batch.
         workers: loader processes; 0 loads in this one.
         config_dir: folder with configs of your own, as `--config-dir`.
@@ -83,6 +85,7 @@ def export(
         "data.labels": labels,
         "data.images": images,
         "crop": crop,
+        "card": card,
         "loader.batch_size": batch_size,
         "loader.workers": workers,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceflow.cards import check_card
 from faceflow.checks import check_boolean, check_whole
 from faceflow.config.instantiate import instantiate
 from faceflow.config.located import local_values, stored_sources
@@ -27,6 +28,7 @@ from faceflow.cropping.crop_summary import (
     store_summary,
     summary_table,
 )
+from faceflow.cropping.data_card import check_replaced, write_data_card
 from faceflow.cropping.label_tables import annotated_aus, choose_folds, labelled_crops, write_folds, write_labels
 from faceflow.cropping.row_faces import RowFaces, labels_table, match_faces, write_row_faces
 from faceflow.cropping.row_places import LabelRows, read_label_rows
@@ -81,6 +83,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
+    check_replaced(card := check_card(cfg["card"]))
     shared = cfg["shared"]
     with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
         frames = FrameRange(**cfg["frames"])
@@ -137,6 +140,10 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                     f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
                 )
             labelled = dataset is not None or rows is not None
+            if card is not None:
+                totals = {"crops": len(crops), "features": features}
+                write_data_card(card, output, counts, **totals, labelled=labelled, columns=cfg["columns"] or {})
+                print_lines(f"Card: {card}")
             if cfg["pack"]:
                 labels = str(output / "labels.csv") if labelled else None
                 pack_rows(

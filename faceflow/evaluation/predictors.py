@@ -146,4 +146,5 @@ def payload_of(contract: ModelContract, *, source: str) -> Payload:
         centring=contract.centring,
         calibration=contract.calibration,
         conformal=contract.conformal,
+        crop_statistics=contract.crop_statistics,
     )

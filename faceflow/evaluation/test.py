@@ -24,6 +24,7 @@ from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.baseline import Baseline, check_baseline, open_baseline, score_baseline
 from faceflow.evaluation.centred import CENTRED, centred_test
+from faceflow.evaluation.crop_measures import compare_with_training
 from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
@@ -100,6 +101,7 @@ def test(config: DictConfig) -> TestResult:
             payload.protocol |= {CENTRED: center.protocol}
         data = data_tables(summarize(splits, spec.aus), spec.aus)
         print_tables(*data)
+        compare_with_training(payload.crop_statistics, splits["test"], image_size=spec.image_size, inputs=spec.inputs)
 
         loggers, pipeline = build_loggers(plain(config.logger)), eval_pipeline(plain(config.transforms))
         scores = test_network(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from faceflow.cards import check_card
 from faceflow.config.located import located
 from faceflow.config.values import plain, with_image_size
 from faceflow.console import plain_table, print_lines, print_tables
@@ -18,9 +19,10 @@ from faceflow.evaluation.advice import silence_advice
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.outcome import add_file, reopened
 from faceflow.exporting.conversion import Conversion, Measuring, convert
+from faceflow.exporting.description import describe_model
 from faceflow.exporting.export_faces import ExportFaces, comparison_faces
 from faceflow.exporting.export_settings import ExportSettings, check_new, check_output
-from faceflow.exporting.model_card import describe_model
+from faceflow.exporting.model_card import write_model_card
 from faceflow.exporting.parity import BATCHES
 from faceflow.exporting.quantization import FP32, INT8_STATIC
 from faceflow.exporting.sample_faces import Sample
@@ -60,7 +62,9 @@ def export(config: DictConfig) -> ExportResult:
     watch = FileWatch(path := Path(str(config.output)))
     whole, nothing = f"the model is whole, in {path}", "no file was written; start the same command again"
     with kept(lambda: whole if watch.written(path) else nothing):
-        output = check_output(config.output, overwrite=config.overwrite)
+        output, card = check_output(config.output, overwrite=config.overwrite), check_card(config.get("card"))
+        if card is not None:
+            check_new(card, overwrite=config.overwrite, key="card")
         settings = ExportSettings(
             precision=config.precision,
             max_drop=config.max_drop,
@@ -94,6 +98,10 @@ def export(config: DictConfig) -> ExportResult:
             written = convert(network, contract, output, settings, samples=samples, faces=faces, measuring=measuring)
         facts = _facts(output, written, samples)
         _report(output, facts)
+        if card is not None:
+            checkpoint = Path(local.checkpoint)
+            write_model_card(card, written.contract, model=output, checkpoint=checkpoint, facts=facts)
+            print_lines(f"Card: {card}")
         if run is not None:
             add_file(trackers, run, "onnx", output)
     return ExportResult(path=output, contract=written.contract, difference=written.difference, facts=facts)

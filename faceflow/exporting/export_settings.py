@@ -70,11 +70,11 @@ def check_output(output: object, *, overwrite: bool) -> Path:
     return path
 
 
-def check_new(path: Path, *, overwrite: bool) -> None:
-    """Check that no file is replaced unasked.
+def check_new(path: Path, *, overwrite: bool, key: str = "output") -> None:
+    """Check that no file is replaced unasked; `key` names it in messages.
 
     Raises:
         ConfigError: it exists.
     """
     if path.exists() and not overwrite:
-        raise ConfigError(f"output: expected a new file, got one that exists: '{path}'; add overwrite=true")
+        raise ConfigError(f"{key}: expected a new file, got one that exists: '{path}'; add overwrite=true")

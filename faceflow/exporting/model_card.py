@@ -1,97 +1,204 @@
-"""What an exported file says of itself, collected from its checkpoint and the run around it."""
+"""The card of an exported model, in the format of Hugging Face: what was measured, and what was not."""
 
 from __future__ import annotations
 
-import json
+import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from faceflow.encoding import occurrence_level
+from faceflow.aus import description
+from faceflow.cards import NOT_MEASURED, TAGS, markdown_table, write_card
+from faceflow.crop_statistics import QUANTILES
+from faceflow.exporting.description import run_of
 from faceflow.inference.contract import ModelContract
-from faceflow.models.checkpoint import Payload
+from faceflow.inference.decision import threshold_of
+from faceflow.metrics.metric import Column, Place, columns_in
+
+_GROUPS = "groups.csv"  # of an audit
+_MEAN = "mean"  # over AUs, in its column of AUs
+_KINDS = {"f1": "f1", "accuracy": "accuracy", "auroc": "roc_auc", "ap": "average_precision"}  # as the Hub calls them
+_USE = (
+    "Estimating the Action Units that a face shows, in research, and in products whose makers have measured it on "
+    "faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. "
+    "Action Units are movements; they do not say what a person feels."
+)
+_LIMITS = (
+    "Scores hold for faces and labels like those of the test. Other cameras, light, poses, ages and skin may cost much "
+    "of them: measure on faces like yours before you rely on a number. What is not in the tables was not measured."
+)
 
 
-def describe_model(
-    payload: Payload, checkpoint: Path, *, precision: str, crop: Mapping[str, Any] | None, licence: str
-) -> ModelContract:
-    """Fill the contract of an exported file.
+def write_model_card(
+    path: Path, contract: ModelContract, *, model: Path, checkpoint: Path, facts: Mapping[str, str]
+) -> None:
+    """Write the card of a model.
 
     Args:
-        payload: of the checkpoint.
-        checkpoint: its file; the metrics of its test lie in the folder of its run.
-        precision: of the weights.
-        crop: recipe by which training faces were cut.
-        licence: note on what may be done with the weights.
+        path: of the card.
+        contract: what the model says of itself.
+        model: its file.
+        checkpoint: that it comes from; results of its test lie in the folder of its run.
+        facts: of the export, by name.
+
+    Raises:
+        DataError: the card cannot be written.
     """
-    spec, record = payload.spec, _record(checkpoint)
-    run = {"faceflow": payload.versions.get("faceflow", "unknown"), **payload.run}
-    return ModelContract(
-        aus=spec.aus,
-        levels=spec.levels,
-        cutpoints=spec.cutpoints,
-        occurrence_min=spec.occurrence_min,
-        label_meaning=_meaning(payload),
-        thresholds=payload.thresholds,
-        centring=payload.centring,
-        calibration=payload.calibration,
-        conformal=payload.conformal,
-        image_size=spec.image_size,
-        mean=spec.mean,
-        std=spec.std,
-        crop=crop,
-        backbone=spec.backbone,
-        inputs=spec.inputs,
-        features=spec.to_dict().get("features", {}),
-        fusion=spec.fusion,
-        precision=precision,
-        run=run,
-        training_data=payload.training_data or _training_data(record),
-        metrics={} if payload.outdated else _metrics(record),  # of occurrence as it was read then
-        protocol=payload.protocol,
-        licence=licence,
+    folder, record = run_of(checkpoint)
+    tests: Mapping[str, Any] = record.get("test") or {}
+    if not contract.metrics:  # none, or of occurrence as it was read then
+        tests = {}
+    place = Place.INTENSITY_TABLE if contract.levels > 1 else Place.OCCURRENCE_TABLE
+    shown = [column for column in columns_in(place) if any(column.name in each["summary"] for each in tests.values())]
+    front = {
+        "license": "other",
+        "library_name": "faceflow",
+        "pipeline_tag": "image-classification",
+        "tags": [*TAGS, "onnx"],
+        "datasets": list(contract.training_data),
+        "model-index": _model_index(model.stem, tests, shown),
+    }
+    parts = [
+        f"# {model.stem}",
+        _overview(contract, model),
+        f"## Intended use\n\n{_USE}",
+        f"## Training data\n\n{_training_data(contract, record)}",
+        f"## Protocol\n\n{_facts(contract.protocol) if contract.protocol else NOT_MEASURED}",
+        f"## Scores\n\n{_scores(tests, shown)}",
+        f"## Groups of people\n\n{_groups(folder) if tests else NOT_MEASURED}",
+        f"## Export\n\n{_facts({name: text.replace(str(model), model.name) for name, text in facts.items()})}",
+        f"## Limits\n\n{_LIMITS}",
+        f"## Licence\n\n{contract.licence or 'not stated'}",
+    ]
+    write_card(path, front, parts)
+
+
+def _model_index(name: str, tests: Mapping[str, Any], shown: Sequence[Column]) -> list[dict[str, Any]]:
+    results = [
+        {
+            "task": {"type": "image-classification", "name": "Facial Action Units"},
+            "dataset": {"type": data, "name": data, "split": "test"},
+            "metrics": [
+                {
+                    "type": _KINDS.get(column.metric.name, column.metric.name),
+                    "name": f"mean {column.header} over {_defined(test, column)} AUs",
+                    "value": float(test["summary"][column.name]),
+                }
+                for column in shown
+                if _known(test["summary"].get(column.name))
+            ],
+        }
+        for data, test in tests.items()
+    ]
+    results = [result for result in results if result["metrics"]]
+    return [{"name": name, "results": results}] if results else []
+
+
+def _overview(contract: ModelContract, model: Path) -> str:
+    aus = [[au, description(au), f"{threshold_of(contract, au):.3f}"] for au in contract.aus]
+    size = contract.image_size
+    read = {
+        "images": f"face crops of {size} x {size} pixels",
+        "features": "landmarks, blendshapes and pose of MediaPipe's Face Landmarker",
+    }
+    intensity = "" if contract.levels == 1 else f", and intensities 0-5 of {contract.levels} levels"
+    return (
+        f"A model of FaceFlow that estimates {len(contract.aus)} facial Action Units (FACS). It reads "
+        f"{' and '.join(read[name] for name in contract.inputs)} and gives probabilities{intensity}.\n\n"
+        f"```bash\nfaceflow-infer onnx={model.name} source=VIDEO output=aus.csv\n```\n\n"
+        + _facts(
+            {
+                "network": contract.backbone or "small layers over features",
+                "labels": contract.label_meaning or NOT_MEASURED,
+                "calibration": contract.calibration.protocol if contract.calibration else "none",
+                **{f"run: {name}": text for name, text in contract.run.items()},
+            }
+        )
+        + "\n\n"
+        + markdown_table(["AU", "", "active from probability"], aus)
     )
 
 
-def _meaning(payload: Payload) -> str:
-    spec = payload.spec
-    labels = payload.protocol.get("labels", "")
-    kind = "probability" if payload.calibration is None else "calibrated probability"
-    if spec.levels == 1:
-        return f"{kind}: that the AU occurs ({labels or 'as labelled'})"
-    cut = spec.cutpoints[occurrence_level(spec.cutpoints, spec.occurrence_min)]
-    return f"{kind}: of an intensity >= {cut:g}; intensity: expected, FACS 0-5 ({labels})"
+def _training_data(contract: ModelContract, record: Mapping[str, Any]) -> str:
+    sets = (((record.get("run") or {}).get("data") or {}).get("train")) or {}
+    rows = [
+        [name, str(sets.get(name, {}).get("rows", "not known")), content[:12]]
+        for name, content in contract.training_data.items()
+    ]
+    parts = [markdown_table(["data set", "faces", "fingerprint"], rows) if rows else "Not known."]
+    if contract.crop:
+        align, detector = contract.crop["align"], contract.crop["detector"]
+        parts.append(f"Crops: align={align.get('preset', '?')}, faces found by {detector.get('name', '?')}.")
+    known = contract.crop_statistics
+    if known is None:
+        parts.append(f"What the crops look like: {NOT_MEASURED}.")
+    else:
+        whom = "" if known.subjects is None else f" of {known.subjects} subjects"
+        quantiles = [[name, *(f"{value:.3g}" for value in values)] for name, values in known.quantiles.items()]
+        parts.append(f"What {known.faces} of the crops{whom} look like, as quantiles:")
+        parts.append(markdown_table(["", *(f"{100 * share:g} %" for share in QUANTILES)], quantiles))
+    return "\n\n".join(parts)
 
 
-def _record(checkpoint: Path) -> Mapping[str, Any]:
-    """metrics.json of the run, empty where it is gone or about another checkpoint."""
-    for folder in (checkpoint.resolve().parent.parent, checkpoint.resolve().parent):
-        try:
-            record = json.loads((folder / "metrics.json").read_text("utf-8"))
-            if Path(record["checkpoint"]).name == checkpoint.name and "monitor" in record:  # a training run's
-                return record  # type: ignore[no-any-return]
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
-    return {}
+def _scores(tests: Mapping[str, Any], shown: Sequence[Column]) -> str:
+    if not tests or not shown:
+        return NOT_MEASURED
+    header = [column.header for column in shown]
+    means = [[data, str(test["rows"]), *_cells(test["summary"], shown)] for data, test in tests.items()]
+    parts = [
+        "Means over AUs on people that the network was not trained on; in brackets 95 % intervals over them, where "
+        "these were computed.",
+        markdown_table(["data set", "faces", *header], means),
+    ]
+    for data, test in tests.items():
+        rows = [
+            [au, str(found["observed"]), str(found["positives"]), *_cells(found, shown)]
+            for au, found in test["per_au"].items()
+        ]
+        parts += [f"### {data}", markdown_table(["AU", "faces", "that show it", *header], rows)]
+    return "\n\n".join(parts)
 
 
-def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    """Means over AUs of the test; those of the pool where several data sets were tested."""
+def _groups(folder: Path | None) -> str:
+    """The groups of an audit that a run left; means over AUs."""
+    rows = []
+    if folder is not None and (folder / _GROUPS).is_file():
+        with (folder / _GROUPS).open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("au") == _MEAN]
+    if not rows:
+        return f"{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}: an audit of the test compares groups."
+    about = ("column", "group", "subjects", "faces", "au")
+    names = [name for name in rows[0] if name not in about and not name.endswith(("_low", "_high"))]
+    cells = [[*(row.get(name) or "" for name in about[:4]), *(_cell(row, name) for name in names)] for row in rows]
+    return markdown_table([*about[:4], *names], cells)
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    return markdown_table(["", ""], [[name, str(text)] for name, text in facts.items()])
+
+
+def _cells(values: Mapping[str, Any], shown: Iterable[Column]) -> list[str]:
+    return [_cell(values, column.name) for column in shown]
+
+
+def _cell(values: Mapping[str, Any], name: str) -> str:
+    """A score with its interval, or that there is none."""
+    if not _known(values.get(name)):
+        return NOT_MEASURED
+    text, low, high = f"{float(values[name]):.3f}", f"{name}_low", f"{name}_high"
+    if _known(values.get(low)) and _known(values.get(high)):
+        text += f" ({float(values[low]):.3f} to {float(values[high]):.3f})"
+    return text
+
+
+def _defined(test: Mapping[str, Any], column: Column) -> int:
+    """AUs of a test for which a score is defined."""
+    return sum(_known(found.get(column.name)) for found in test["per_au"].values())
+
+
+def _known(value: Any) -> bool:
     try:
-        summary = list(record["test"].values())[-1]["summary"]
-        return {
-            str(name): float(value)
-            for name, value in summary.items()
-            if isinstance(value, int | float) and math.isfinite(value)
-        }
-    except (LookupError, TypeError, AttributeError):
-        return {}
-
-
-def _training_data(record: Mapping[str, Any]) -> dict[str, str]:
-    try:
-        sets = record["run"]["data"]["train"].items()
-        return {str(name): str(data["content"] if "content" in data else data["sha256"]) for name, data in sets}
-    except (LookupError, TypeError, AttributeError):
-        return {}
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False

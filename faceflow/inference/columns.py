@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from faceflow.aus import joined, side_of
 from faceflow.checks import check_choice
 from faceflow.conformal import Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.faces.selection import CUT
 from faceflow.inference.cells import Cell, Column, of_detection
 from faceflow.inference.contract import ModelContract
@@ -64,7 +65,10 @@ class Table:
             aus = [Column(name=renamed.get(item.name, item.name), kind=item.kind, cell=item.cell) for item in aus]
         taken = {column.name for column in theirs}
         asked = [column for group in groups for column in (aus if group == AUS else face_columns(group, alias=alias))]
-        self.columns = (*theirs, *(column for column in _OURS if column.name not in taken), *asked)
+        ours = [column for column in _OURS if column.name not in taken]
+        if contract.crop_statistics is not None:
+            ours.append(_outside(contract.crop_statistics))
+        self.columns = (*theirs, *ours, *asked)
 
     def cells(self, frame: FramePrediction) -> Iterator[list[Cell]]:
         """A row for each face of a frame; None is an empty cell."""
@@ -129,6 +133,19 @@ class Table:
 def _name(au: str) -> str:
     """Name that sorts and that other tools share: AU1 -> AU01, AU12_L -> AU12_L."""
     return f"AU{int(joined(au)[2:]):02d}" + (f"_{side_of(au)}" if side_of(au) else "")
+
+
+def _outside(training: CropStatistics) -> Column:
+    def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
+        return " ".join(training.outside(face.statistics)) or None
+
+    return Column(
+        name="outside",
+        kind="text",
+        cell=cell,
+        meaning=f"in which of {', '.join(training.limits)} the face is unlike those that the model was trained on, see "
+        "crop_statistics; empty: in none",
+    )
 
 
 def _clock(frame: FramePrediction, face: FacePrediction) -> Cell:

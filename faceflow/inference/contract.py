@@ -13,6 +13,7 @@ from faceflow.aus import check_aus, joined
 from faceflow.calibration import Calibration
 from faceflow.centring import Centring
 from faceflow.conformal import Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.encoding import FACS_MAX, cutpoints
 from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
@@ -20,7 +21,7 @@ from faceflow.views import FEATURES, IMAGES
 
 FORMAT = 2  # has models that read features; others stay at 1
 _PIXELS_ALONE = 1
-_NEWER = ("calibration", "conformal")  # left out where there is none, as files without them are
+_NEWER = ("calibration", "conformal", "crop_statistics")  # left out where there is none, as files without them are
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
 # Before the name that a weight has in torch: its initializer, in single or half precision, where a file keeps them.
 WEIGHTS = "network."
@@ -41,9 +42,9 @@ class ModelContract:
     are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these
     are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside
     the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which
-    training faces were cut, None if unknown. The rest is provenance: `backbone`, `run` (id, FaceFlow version, git
-    revision), `training_data` (name -> fingerprint), `metrics` with their `protocol`, `precision` (fp32, fp16,
-    fp16_stored, int8_stored, int8, int8_static), a `licence` note.
+    training faces were cut, `crop_statistics` say what they look like, both None if unknown. The rest is provenance:
+    `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name -> fingerprint), `metrics` with their
+    `protocol`, `precision` (fp32, fp16, fp16_stored, int8_stored, int8, int8_static), a `licence` note.
 
     Fields without a default decide numbers; every file has them.
     """
@@ -65,6 +66,7 @@ class ModelContract:
     fusion: float = 0.5
     label_meaning: str = ""
     crop: Mapping[str, Any] | None = None
+    crop_statistics: CropStatistics | None = None
     precision: str = "unknown"
     run: Mapping[str, str] = field(default_factory=dict)
     training_data: Mapping[str, str] = field(default_factory=dict)
@@ -140,6 +142,9 @@ class ModelContract:
                 contract = dataclasses.replace(contract, calibration=calibration)
             if contract.conformal is not None:
                 contract = dataclasses.replace(contract, conformal=Conformal.from_dict(contract.conformal))
+            if contract.crop_statistics is not None:
+                statistics = CropStatistics.from_dict(contract.crop_statistics)
+                contract = dataclasses.replace(contract, crop_statistics=statistics)
             # Counted first: `levels` of a stranger's file may be huge.
             counted = contract.levels == (len(contract.cutpoints) or 1)
             if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:

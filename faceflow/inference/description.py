@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import faceflow
 from faceflow.built_in.models import built_in_name
 from faceflow.conformal import COVERAGE
+from faceflow.crop_statistics import QUANTILES, CropStatistics
 from faceflow.files import whole_file
 from faceflow.inference.columns import Table
 from faceflow.inference.contract import ModelContract
@@ -74,6 +76,7 @@ def describe(
             "training_data": contract.training_data,
             "metrics": contract.metrics,
             "protocol": contract.protocol,
+            "crop_statistics": None if contract.crop_statistics is None else _known(contract.crop_statistics),
         },
         "aus": list(contract.aus),
         "label_meaning": contract.label_meaning,
@@ -101,6 +104,11 @@ def describe(
         "provider": model.provider,
         "versions": {"faceflow": faceflow.__version__, "python": platform.python_version(), **installed(_PACKAGES)},
     }
+
+
+def _known(statistics: CropStatistics) -> dict[str, Any]:
+    limits = {name: [low, high if math.isfinite(high) else None] for name, (low, high) in statistics.limits.items()}
+    return {**statistics.to_dict(), "at": list(QUANTILES), "limits": limits}
 
 
 def _thresholds(contract: ModelContract) -> dict[str, float]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceflow.crop_statistics import CropStatistics, OutsideTally
 from faceflow.faces.prefetch import frame_bytes, prefetch
 from faceflow.faces.selection import Face
 from faceflow.faces.video import Frame, warn_of_faults
 from faceflow.images import Image
 from faceflow.inference.face_crops import CutFace, CutFrame, Picture
+from faceflow.inference.face_statistics import face_statistics
 from faceflow.inference.frames import Source
 from faceflow.inference.onnx_model import OnnxModel, Scores
+
+log = logging.getLogger(__name__)
 
 _FRAMES_AHEAD = 4
 
@@ -38,11 +43,13 @@ class Estimates:
 class FacePrediction:
     """A face and its estimates by the suffix of their columns: "" as the model gives them, others derived from these.
 
-    There are none where no face was cut.
+    There are none where no face was cut. `statistics` are those of `faceflow.crop_statistics`, where the model knows
+    those of its training.
     """
 
     face: Face
     estimates: Mapping[str, Estimates]
+    statistics: Mapping[str, float] = field(default_factory=dict)
 
     def with_estimates(self, suffix: str, estimates: Estimates) -> FacePrediction:
         """The same with further estimates."""
@@ -92,6 +99,23 @@ def predict(
             )
 
 
+def warn_of_outside(
+    frames: Iterable[FramePrediction], training: CropStatistics | None, *, name: str
+) -> Iterator[FramePrediction]:
+    """Pass the frames of a source on, and warn in one line at its end where its faces are unlike those of training."""
+    if training is None:
+        yield from frames
+        return
+    tally = OutsideTally(training)
+    for frame in frames:
+        for face in frame.faces:
+            if face.statistics:
+                tally.add(face.statistics)
+        yield frame
+    if line := tally.line():
+        log.warning("%s: %s; the column 'outside' names them: check their AUs before you rely on them", name, line)
+
+
 def _until(stop: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
     for frame in frames:
         if stop.is_set():
@@ -122,10 +146,24 @@ def _score(
     estimates = (estimate for batch in batches for estimate in _split(model.run(*network_inputs(batch))))
     for frame in frames:
         faces = [
-            FacePrediction(face=face.face, estimates={"": next(estimates)} if face.scored else {})
+            FacePrediction(
+                face=face.face,
+                estimates={"": next(estimates)} if face.scored else {},
+                statistics=_statistics(face, model) if face.scored else {},
+            )
             for face in frame.faces
         ]
         yield frame, faces
+
+
+def _statistics(face: CutFace, model: OnnxModel) -> dict[str, float]:
+    """What can be compared with the training faces of a model that remembers them."""
+    if model.contract.crop_statistics is None:
+        return {}
+    features, found = face.features, face.face.detection
+    if features is None and found is not None and found.features is not None:
+        features = found.features.vector()
+    return face_statistics(face.pixels, features, image_size=model.contract.image_size)
 
 
 def network_inputs(faces: Sequence[CutFace]) -> tuple[Image | None, NDArray[np.float32] | None]:

@@ -25,7 +25,7 @@ from faceflow.inference.face_crops import CutFrame, Picture, aligned_faces, whol
 from faceflow.inference.frames import Source, find_sources
 from faceflow.inference.onnx_model import OnnxModel
 from faceflow.inference.per_process import PerProcess
-from faceflow.inference.pipeline import Estimates, FramePrediction, predict
+from faceflow.inference.pipeline import Estimates, FramePrediction, predict, warn_of_outside
 from faceflow.inference.predictor_settings import MEDIAN, NONE, RUNNING, PredictorSettings
 from faceflow.inference.recipe import check_detector, choose_recipe, choose_selection
 from faceflow.inference.score_smoothing import SUFFIX as SMOOTHED
@@ -167,7 +167,8 @@ class Predictor:
             _ = self.detectors  # here and not in the thread that uses it: what it prints is caught
         neutral = self._neutral if settings.neutral else None
         with closing(self._predict(source, stop=stop, picture=picture, batch_size=settings.batch_size)) as frames:
-            derived: Iterator[FramePrediction] = frames if watch is None else watch(frames)
+            derived = warn_of_outside(frames, self.model.contract.crop_statistics, name=source.name)
+            derived = derived if watch is None else watch(derived)
             if neutral is not None:
                 derived = calibrated_to(derived, neutral, neutral_probability=settings.neutral_probability)
             elif running:

@@ -16,6 +16,7 @@ from torch import Tensor
 from faceflow.calibration import PROTOCOL, Calibration
 from faceflow.centring import Centring
 from faceflow.conformal import COVERAGE, Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.encoding import TOLERANCE, occurrence_level
 from faceflow.errors import CheckpointError, ConfigError
 from faceflow.formats import UPDATE, is_known, is_newer
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 FORMAT = 4
 _FEATURES, _PIXELS_ALONE = 3, 2
 PAYLOAD = "faceflow"
+_STATISTICS = "crop_statistics"
 
 Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes (N,) of its rows
 
@@ -42,7 +44,8 @@ class Payload:
     are the identities of the subjects of training and validation and `faces` hashes of their pictures and labels, by
     which a test finds whom to leave out; `protocol` says how data were split and what the labels mean; `config` and
     `versions` are provenance for people and are never instantiated.
-    `crop` is the recipe by which the training faces were cut, None if unknown; `training_data` are the
+    `crop` is the recipe by which the training faces were cut and `crop_statistics` say what they look like, None if
+    unknown; `training_data` are the
     fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
     version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
     default here; fields that a newer version adds are passed over.
@@ -58,6 +61,7 @@ class Payload:
     calibration: Calibration | None = None
     conformal: Conformal | None = None
     crop: dict[str, Any] | None = None
+    crop_statistics: CropStatistics | None = None
     training_data: dict[str, str] = field(default_factory=dict)
     run: dict[str, str] = field(default_factory=dict)
     faces: Faces = field(default_factory=dict, compare=False)
@@ -81,6 +85,7 @@ class Payload:
             "config": self.config,
             "versions": dict(self.versions),
             "crop": self.crop,
+            **({} if self.crop_statistics is None else {_STATISTICS: self.crop_statistics.to_dict()}),
             "training_data": dict(self.training_data),
             "run": dict(self.run),
             "faces": {split: dict(hashes) for split, hashes in self.faces.items()},
@@ -130,6 +135,7 @@ class Payload:
                 calibration=None if outdated else _calibration(raw.get(PROTOCOL), spec),
                 conformal=None if outdated or COVERAGE not in raw else Conformal.from_dict(raw[COVERAGE]),
                 crop=None if raw.get("crop") is None else dict(raw["crop"]),
+                crop_statistics=CropStatistics.from_dict(raw[_STATISTICS]) if raw.get(_STATISTICS) else None,
                 training_data={str(name): str(value) for name, value in raw.get("training_data", {}).items()},
                 run={str(key): str(value) for key, value in raw.get("run", {}).items()},
                 faces=_faces(raw.get("faces", {})),

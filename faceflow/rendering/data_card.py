@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from faceflow.aus import DESCRIPTIONS
+from faceflow.cards import TAGS, markdown_table, size_category, write_card
 from faceflow.files import whole_file
 from faceflow.rendering.action_units import AUS
 from faceflow.rendering.facekit_files import COMMIT
 from faceflow.rendering.tables import BY_SIDE, EVENTS, FRAMES, FRAMES_BY_SIDE, LABELS, SUBJECTS, Counts
 
 LICENCE_FILE = "LICENSE.ICT-FaceKit"
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENCE = """\
 MIT License
 
@@ -60,25 +60,23 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         "license": "mit",
         "pretty_name": f"Rendered faces with Action Units, seed {settings['seed']}",
         "task_categories": ["image-classification"],
-        "tags": ["facial-action-units", "FACS", "faces", "synthetic"],
-        "size_categories": [next((name for most, name in _SIZES if images < most), "n>1M")],
+        "tags": [*TAGS, "synthetic"],
+        "size_categories": [size_category(images)],
         "configs": [{"config_name": "default", "data_files": LABELS if still else FRAMES}],
     }
     domains = [[name, str(counts.persons[name]), str(count)] for name, count in counts.images.items()]
     parts = [
-        f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
         f"# {front['pretty_name']}",
         _overview(counts, settings, version),
-        "## Domains\n\n" + _table(["domain", "persons", "images"], domains),
+        "## Domains\n\n" + markdown_table(["domain", "persons", "images"], domains),
         "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
-        + _table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
+        + markdown_table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
         "## Persons\n\n" + _persons(counts),
         "## Settings\n\n```yaml\n" + yaml.safe_dump(dict(settings), sort_keys=False) + "```",
         _limits(),
         _terms(),
     ]
-    with whole_file(output / "README.md") as partial:
-        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_card(output / "README.md", front, parts)
 
 
 def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
@@ -136,8 +134,3 @@ def _terms() -> str:
         f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}): its licence, `{LICENCE_FILE}`, goes with "
         "copies of these images. Li et al. 2020, Learning formation of physically-based face attributes, CVPR."
     )
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -13,17 +13,16 @@ from torch import Tensor
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import store_config
 from faceflow.console import print_lines, save_tables
-from faceflow.data.crop_recipe import find_crop_recipe
 from faceflow.data.transforms import Pipeline
 from faceflow.evaluation.baseline import check_baseline, score_baseline
 from faceflow.evaluation.calibrated import check_probabilities
 from faceflow.evaluation.centred import CENTRED, centred_test, check_center
 from faceflow.evaluation.data_summary import DATA
 from faceflow.evaluation.evaluation_data import eval_pipeline
-from faceflow.evaluation.known_faces import check_start, with_start
+from faceflow.evaluation.known_faces import check_start
 from faceflow.evaluation.outcome import build_loggers, describe, log_outcome, trackers_of
 from faceflow.evaluation.predictors import TorchPredictor
-from faceflow.evaluation.record import provenance, run_record, versions
+from faceflow.evaluation.record import run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.scoring import SplitScorer
@@ -33,7 +32,7 @@ from faceflow.files import remove_leftovers
 from faceflow.interruption import kept
 from faceflow.losses.elementwise import LabelCounts
 from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
-from faceflow.models.checkpoint import Payload, load_network
+from faceflow.models.checkpoint import load_network
 from faceflow.models.network import NetworkSpec
 from faceflow.report.result_files import write_json
 from faceflow.storage.mirror import Mirror
@@ -42,6 +41,7 @@ from faceflow.training.batches import build_batches
 from faceflow.training.build import build_module, build_spec, build_trainer
 from faceflow.training.fit import RunState, best_checkpoint, fit
 from faceflow.training.monitor import check_monitor
+from faceflow.training.payload import describe_run
 from faceflow.training.rank import is_rank_zero
 from faceflow.training.resume import check_resume
 from faceflow.training.run_data import RunData
@@ -141,7 +141,7 @@ def train_run(
         computed=data.views,
         counts=run.counts,
         scorer=run.scorer,
-        payload=_payload(run),
+        payload=describe_run(context, data, run.spec, run.start),
         seed=context.seed,
     )
     batches = build_batches(settings.batches, data, spec=run.spec, seed=context.seed)
@@ -176,23 +176,6 @@ def train_run(
             return None
         with kept(state.trained):
             return _finish(run, trainer, pipeline, started=started)
-
-
-def _payload(run: Run) -> Payload:
-    """What checkpoints say of the run."""
-    context, data = run.context, run.data
-    faces, seen = with_start(data.faces, data.seen, run.start.payload if run.start else None)
-    return Payload(
-        spec=run.spec,
-        protocol={**data.protocol, **(run.start.caution if run.start else {})},
-        seen=seen,
-        config=dict(context.config),
-        versions=versions(),
-        crop=find_crop_recipe(data.streams["train"]),
-        training_data={name: table["content"] for name, table in data.fingerprints["train"].items()},
-        run=provenance(context.output, fold=context.fold is not None),
-        faces=faces,
-    )
 
 
 def _finish(run: Run, trainer: L.Trainer, pipeline: Pipeline, *, started: float) -> Trained:

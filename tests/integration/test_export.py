@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 from faceflow.images import read_image
 from faceflow.inference.onnx_model import OnnxModel, fit
@@ -103,6 +104,20 @@ def test_file_says_what_the_checkpoint_and_its_run_said(
     assert contract.metrics["f1_val"] == record["test"]["faces"]["summary"]["f1_val"]
     assert contract.protocol == record["protocol"]
     assert (contract.run["id"], contract.precision, contract.crop) == ("trained", "fp32", None)
+    statistics, trained_on = contract.crop_statistics, record["run"]["data"]["train"]["faces"]
+    assert statistics is not None
+    assert statistics == payload.crop_statistics
+    assert statistics.faces == trained_on["rows"]
+
+
+def test_the_card_has_the_scores_of_the_test_in_the_format_of_the_hub(trained: Outcome, tmp_path: Path) -> None:
+    card, checkpoint = tmp_path / "README.md", trained.checkpoint()
+    outcome = export(checkpoint, tmp_path / "out", f"card={card}")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stdout.endswith(f"Card: {card}\n")
+    found = {each.metric_name.split()[1]: each.metric_value for each in ModelCard.load(card).data.eval_results or ()}
+    summary = trained.metrics()["test"]["faces"]["summary"]
+    assert (found["F1@val"], found["AUROC"]) == (summary["f1_val"], summary["auroc"])
 
 
 @pytest.mark.slow
@@ -275,13 +290,16 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped:
         (("max_drop_au=-1",), "ConfigError: max_drop_au: expected a share in 0..1, or null, got -1"),
         (("calibration=0",), "ConfigError: calibration: expected a count of faces, got 0"),
         (("crop=no.json",), "DataError: crop: expected a crops.json of faceflow-crop, got 'no.json' (No such file"),
+        (("card=card.txt",), "ConfigError: card: expected the name of a .md file, got 'card.txt'; write card=README"),
+        (("card={notes}",), "ConfigError: card: expected a new file, got one that exists: '{notes}'; add overwrite="),
         (("precison=fp16",), "ConfigError: precison: expected "),
     ],
 )
 def test_a_mistake_is_named_in_one_line_and_leaves_nothing(
     overrides: tuple[str, ...], line: str, trained: Outcome, tmp_path: Path
 ) -> None:
-    places = {"cut": tmp_path / "cut.ckpt", "old": tmp_path / "old.onnx"}
+    places = {"cut": tmp_path / "cut.ckpt", "old": tmp_path / "old.onnx", "notes": tmp_path / "notes.md"}
+    places["notes"].write_text("mine")
     places["cut"].write_bytes(trained.checkpoint().read_bytes()[:10_000])
     places["old"].write_text("mine")
     outcome = export(trained.checkpoint(), tmp_path / "out", *(override.format(**places) for override in overrides))

@@ -1,63 +1,104 @@
-"""What an exported file says, from the checkpoint and the metrics.json of its run."""
+"""Cards of models say what was measured, and that the rest was not; the Hub's own reader takes them."""
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import EvalResult, ModelCard
 
-from faceflow.exporting.model_card import describe_model
-from faceflow.models.checkpoint import Payload
-from tests.helpers.networks import network_spec
+from faceflow.crop_statistics import CropStatistics
+from faceflow.exporting.model_card import write_model_card
+from faceflow.inference.contract import ModelContract
+from tests.helpers.exported import contract
 
-RECORD = {
+AU = {"observed": 40, "positives": 10}
+RECORD: dict[str, Any] = {
     "checkpoint": "/gone/checkpoints/best.ckpt",
     "monitor": {},
-    "test": {"a": {"summary": {"f1_val": 0.1}}, "all": {"summary": {"f1_val": 0.5, "icc": None, "valid_aus": 2}}},
-    "run": {"data": {"train": {"faces": {"content": "c0"}, "older": {"sha256": "5a"}}}},
+    "test": {
+        "faces": {
+            "rows": 40,
+            "summary": {"f1_val": 0.5, "f1_val_low": 0.25, "f1_val_high": 0.625, "auroc": 0.75, "ap": None},
+            "per_au": {
+                "AU1": {**AU, "f1_val": 0.5, "f1_val_low": 0.25, "f1_val_high": 0.625, "auroc": 0.75},
+                "AU4": {**AU, "positives": 0, "f1_val": None, "auroc": None},
+            },
+        }
+    },
+    "run": {"data": {"train": {"faces": {"rows": 120, "content": "47e2"}}}},
 }
+STATISTICS = CropStatistics(faces=120, subjects=9, quantiles={"sharpness": (50.0, 60.0, 200.0, 400.0, 512.0)})
 
 
-def payload(*, levels: int = 1, **changes: Any) -> Payload:
-    values: dict[str, Any] = {
-        **{"spec": network_spec(levels=levels), "protocol": {"labels": "FACS"}, "seen": [], "config": {}},
-        **{"versions": {"faceflow": "0.2.0"}, "thresholds": {"AU1": 0.25}, "run": {"id": "r1"}},
-    }
-    return Payload(**(values | changes))
+def card(folder: Path, says: ModelContract, record: object = RECORD, **facts: str) -> str:
+    (folder / "run" / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / "run" / "metrics.json").write_text(json.dumps(record), "utf-8")
+    path, checkpoint = folder / "README.md", folder / "run" / "checkpoints" / "best.ckpt"
+    write_model_card(path, says, model=folder / "model.onnx", checkpoint=checkpoint, facts=facts)
+    return path.read_text("utf-8")
 
 
-def described(folder: Path, known: Payload, record: object = RECORD) -> Any:
-    (folder / "checkpoints").mkdir(exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(record), "utf-8")
-    checkpoint = folder / "checkpoints/best.ckpt"
-    return describe_model(known, checkpoint, precision="int8", crop={"align": {}}, licence="none")
+def section(text: str, title: str) -> str:
+    return text.partition(f"\n## {title}\n\n")[2].partition("\n## ")[0].strip()
 
 
-def test_a_file_says_what_its_checkpoint_and_its_run_said(tmp_path: Path) -> None:
-    says = described(tmp_path, payload())
-    assert (says.aus, says.thresholds, says.precision) == (("AU1", "AU12"), {"AU1": 0.25}, "int8")
-    assert says.run == {"faceflow": "0.2.0", "id": "r1"}
-    assert says.metrics == {"f1_val": 0.5, "valid_aus": 2.0}  # of all data sets together; no undefined ones
-    assert says.training_data == {"faces": "c0", "older": "5a"}
-    assert says.label_meaning == "probability: that the AU occurs (FACS)"
+def test_the_hub_reads_the_scores_of_the_test(tmp_path: Path) -> None:
+    data = ModelCard(card(tmp_path, contract())).data
+    assert (data.license, data.library_name, data.pipeline_tag) == ("other", "faceflow", "image-classification")
+    assert data.datasets == ["faces"]
+    assert data.model_name == "model"
+    about = {"task_type": "image-classification", "task_name": "Facial Action Units", "dataset_type": "faces"}
+    about |= {"dataset_name": "faces", "dataset_split": "test"}
+    assert data.eval_results == [
+        EvalResult(metric_type="f1", metric_name="mean F1@val over 1 AUs", metric_value=0.5, **about),
+        EvalResult(metric_type="roc_auc", metric_name="mean AUROC over 1 AUs", metric_value=0.75, **about),
+    ]
 
 
-def test_levels_say_which_of_them_is_occurrence(tmp_path: Path) -> None:
-    says = described(tmp_path, payload(levels=5, training_data={"own": "7"}))
-    assert says.label_meaning == "probability: of an intensity >= 2; intensity: expected, FACS 0-5 (FACS)"
-    assert says.training_data == {"own": "7"}  # of the checkpoint, where it knows them
+def test_scores_have_their_intervals_and_what_is_undefined_says_so(tmp_path: Path) -> None:
+    scores = section(card(tmp_path, contract()), "Scores")
+    assert "| data set | faces | F1@val | AP | AUROC |" in scores
+    assert "| faces | 40 | 0.500 (0.250 to 0.625) | not measured | 0.750 |" in scores
+    assert "| AU4 | 40 | 0 | not measured | not measured | not measured |" in scores
 
 
-def test_metrics_of_thresholds_that_are_outdated_are_left_out(tmp_path: Path) -> None:
-    assert described(tmp_path, payload(outdated=True)).metrics == {}
+@pytest.mark.parametrize("record", [{}, {**RECORD, "test": {}}, {**RECORD, "checkpoint": "last.ckpt"}])
+def test_without_a_test_there_is_no_number(record: object, tmp_path: Path) -> None:
+    text = card(tmp_path, contract(metrics={}), record)
+    assert ModelCard(text).data.eval_results is None
+    assert section(text, "Scores") == "not measured"
+    assert section(text, "Groups of people").startswith("not measured")
 
 
-@pytest.mark.parametrize(
-    "record",
-    [{**RECORD, "checkpoint": "last.ckpt"}, {key: RECORD[key] for key in ("checkpoint", "test")}, [], {"monitor": 1}],
-)
-def test_a_record_of_something_else_is_not_read(record: object, tmp_path: Path) -> None:
-    says = described(tmp_path, payload(), record)
-    assert (says.metrics, says.training_data) == ({}, {})
+def test_scores_of_an_outdated_rule_are_left_out(tmp_path: Path) -> None:
+    assert section(card(tmp_path, contract(metrics={})), "Scores") == "not measured"
+
+
+def test_the_groups_of_an_audit_are_means_over_aus(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / "groups.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["column", "group", "subjects", "faces", "au", "f1_val", "f1_val_low", "f1_val_high", "ece"])
+        rows.writerow(["sex", "female", 6, 60, "AU1", 0.9, 0.8, 1, 0.1])
+        rows.writerow(["sex", "female|f", 6, 60, "mean", 0.5, 0.25, 0.75, ""])
+    groups = section(card(tmp_path, contract()), "Groups of people")
+    assert groups.splitlines()[2:] == [r"| sex | female\|f | 6 | 60 | 0.500 (0.250 to 0.750) | not measured |"]
+
+
+def test_training_data_and_the_export_are_described(tmp_path: Path) -> None:
+    text = card(
+        tmp_path, contract(crop_statistics=STATISTICS), file=f"{tmp_path / 'model.onnx'} (3 MB)", costs="not measured"
+    )
+    training = section(text, "Training data")
+    assert "| faces | 120 | 47e2 |" in training
+    assert "align=eyes, faces found by markers" in training
+    assert "What 120 of the crops of 9 subjects look like" in training
+    assert "| sharpness | 50 | 60 | 200 | 400 | 512 |" in training
+    assert "| file | model.onnx (3 MB) |" in section(text, "Export")
+    assert str(tmp_path) not in text
+    unknown = section(card(tmp_path, contract(training_data={}, crop=None)), "Training data")
+    assert unknown == "Not known.\n\nWhat the crops look like: not measured."

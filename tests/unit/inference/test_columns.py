@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from faceflow.conformal import Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.errors import ConfigError
 from faceflow.inference.columns import Table
 from faceflow.inference.contract import ModelContract
@@ -85,6 +86,22 @@ def test_where_nothing_was_scored_aus_are_empty(nothing: Any, status: str | None
     assert cells["status"] == (status or "low_confidence")
     assert (cells["x1"] is None) == (status is not None)
     assert all(cells[name] is None for name in cells if name.startswith("AU"))
+
+
+@pytest.mark.parametrize("alias", ["none", "openface", "pyfeat"])
+def test_faces_unlike_those_of_training_are_named(alias: str) -> None:
+    quantiles = {"sharpness": (80.0, 100.0, 200.0, 400.0, 500.0), "yaw": (-12.0, -10.0, 0.0, 10.0, 12.0)}
+    says = contract(crop_statistics=CropStatistics(faces=900, subjects=40, quantiles=quantiles))
+
+    def cell(**statistics: float) -> Any:
+        return row(says, frame(1, dataclasses.replace(face((0, 0, 0)), statistics=statistics)), alias)["outside"]
+
+    assert cell(sharpness=200.0, yaw=-16.9) is None  # -10 - .35 * 20 = -17
+    assert cell(sharpness=200.0, yaw=-17.1) == "yaw"
+    assert cell(sharpness=5.0, yaw=80.0) == "sharpness yaw"
+    assert cell(sharpness=5.0) == "sharpness"
+    assert row(says, frame(1, NOBODY), alias)["outside"] is None
+    assert "outside" not in row(contract(), frame(1, NOBODY), alias)
 
 
 def test_an_unknown_score_is_an_empty_cell() -> None:

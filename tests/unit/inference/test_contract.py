@@ -9,6 +9,7 @@ import pytest
 
 from faceflow.centring import Centring
 from faceflow.conformal import Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.errors import ExportError
 from faceflow.inference.contract import ModelContract
 from tests.helpers.exported import contract, intensity_contract
@@ -23,8 +24,15 @@ BAND = Conformal(coverage=0.9, subjects=5, low={"AU1": 0.25}, high={"AU1": 0.75}
 CENTRING = Centring(thresholds={"AU1": 0.5}, logit=CONSTANTS, intensity=CONSTANTS)
 
 
+STATISTICS = CropStatistics(faces=9, subjects=3, quantiles={"yaw": (-9.0, -5.0, 0.0, 5.0, 9.5)})
+
+
 @pytest.mark.parametrize(
-    "says", [contract(), intensity_contract(crop=None), intensity_contract(centring=CENTRING, conformal=BAND)]
+    "says",
+    [
+        *(contract(), intensity_contract(crop=None), intensity_contract(centring=CENTRING, conformal=BAND)),
+        contract(crop_statistics=STATISTICS),
+    ],
 )
 def test_what_was_written_is_read(says: ModelContract) -> None:
     assert ModelContract.from_json(says.to_json(), source="m.onnx") == says
@@ -41,6 +49,7 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
         (changed(format=1.5), r"got 1\.5; export it again"),
         (changed(aus=["AU1", "AU99"]), "expected metadata that fit"),
         ("[" * 100_000, "got damaged metadata; export it again"),
+        (changed(crop_statistics={"faces": 3}), "got statistics of crops {'faces': 3}; export it again"),
         (changed(image_size=100_000), "got image_size 100000; export it again"),
         (changed(image_size=32.0), r"got image_size 32\.0"),
         (changed(thresholds={"AU25": 0.5}), r"got a threshold of 0\.5 for AU25"),

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from faceflow.conformal import COVERAGE, Conformal
+from faceflow.crop_statistics import CropStatistics
 from faceflow.errors import CheckpointError
 from faceflow.models.checkpoint import PAYLOAD, Payload, load_network, load_state, network_state, read_checkpoint
 from faceflow.models.network import AUNetwork
@@ -31,6 +32,7 @@ def payload() -> Payload:
         versions={"torch": "2"},
         thresholds={"AU1": 0.25, "AU12": 0.5},
         crop={"align": {"preset": "eyes", "size": 224}},
+        crop_statistics=CropStatistics(faces=9, subjects=None, quantiles={"yaw": (-9.0, -5.0, 0.0, 5.0, 9.5)}),
         training_data={"faces": "47e2"},
         run={"id": "2026-11-24_10-00-00", "git": "d7a7"},
         faces={"train": {"pictures": torch.tensor([3, -7]), "labels": torch.tensor([5, 5])}},
@@ -60,6 +62,20 @@ def test_network_comes_back_from_the_file_alone(tmp_path: Path) -> None:
     assert torch.equal(found.faces["train"]["pictures"], torch.tensor([3, -7]))
     assert not network.training
     assert torch.equal(network(random_images(2)).logits, NETWORK(random_images(2)).logits)
+
+
+def test_checkpoints_without_statistics_of_crops_have_none(tmp_path: Path) -> None:
+    content = checkpoint()
+    del content[PAYLOAD]["crop_statistics"]
+    assert load_network(write(tmp_path / "best.ckpt", content), key="checkpoint")[1].crop_statistics is None
+    assert "crop_statistics" not in dataclasses.replace(payload(), crop_statistics=None).to_dict()
+
+
+def test_damaged_statistics_of_crops_are_refused(tmp_path: Path) -> None:
+    content = checkpoint()
+    content[PAYLOAD]["crop_statistics"]["quantiles"]["yaw"] = [1.0]
+    message = refusal(write(tmp_path / "best.ckpt", content))
+    assert message.endswith("quantiles (1.0,) of yaw; the file is damaged, or not ours")
 
 
 def test_checkpoint_is_plain_data(tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""What face crops look like to a network, and which faces are unlike those that it was trained on. Numpy only.
+
+    brightness  mean grey level, 0-255 (ITU-R BT.601)
+    contrast    standard deviation of the grey levels over their mean (RMS contrast, Peli 1990)
+    sharpness   variance of the Laplacian of the grey levels (Pech-Pacheco et al. 2000)
+    face_size   side of the square as large as the box of the landmarks, in pixels of the picture
+    yaw, pitch  of the head, degrees
+
+The first three are of the crop at the size that the network takes, which no more of a face than that is read for:
+`face_size` ends there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from faceflow.encoding import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """How far a value may lie from those of training.
+
+    Ranges are no narrower than `least`, of a `ratio` the logarithm of it: a set of one camera says little of others.
+    What is `harmless_above` has no upper limit.
+    """
+
+    least: float
+    ratio: bool = False
+    harmless_above: bool = False
+
+
+STATISTICS = {
+    "brightness": Statistic(least=math.log(1.25), ratio=True),
+    "contrast": Statistic(least=math.log(1.25), ratio=True),
+    "sharpness": Statistic(least=math.log(1.25), ratio=True),
+    "face_size": Statistic(least=math.log(2), ratio=True, harmless_above=True),
+    "yaw": Statistic(least=10.0),
+    "pitch": Statistic(least=10.0),
+}
+QUANTILES = (0.005, 0.05, 0.5, 0.95, 0.995)
+# How far limits lie beyond the 5 % and 95 % quantiles, in widths between these: so far, or further where few subjects
+# say little of the next one. Chosen on rendered subjects, see docs/drift.md.
+_BEYOND, _FEW, _PER_SUBJECT = 0.35, 0.15, 4.0
+_UNKNOWN = 12  # subjects for which faces without any stand
+_TOO_MANY = 0.2  # share of the faces of a source
+_SMALLEST = 0.01  # value whose logarithm is taken for that of smaller ones
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def of_pixels(image: NDArray[np.uint8]) -> dict[str, float]:
+    """Brightness, contrast and sharpness of an RGB crop (S, S, 3), S >= 3."""
+    grey = image.astype(np.float32) @ _GREY
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    mean = float(grey.mean())
+    return {"brightness": mean, "contrast": float(grey.std()) / max(mean, 1.0), "sharpness": float(laplacian.var())}
+
+
+def of_landmarks(landmarks: Array, pose: Array, *, image_size: int) -> dict[str, float]:
+    """Size and pose of a face.
+
+    Args:
+        landmarks: (N, 2) or more columns, in pixels of the picture.
+        pose: yaw, pitch and what follows, degrees.
+        image_size: side of the network's input, pixels.
+    """
+    side = math.sqrt(float(np.prod(np.ptp(landmarks[:, :2], axis=0))))
+    return {"face_size": min(side, float(image_size)), "yaw": float(pose[0]), "pitch": float(pose[1])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropStatistics:
+    """Statistics of the crops of a training: `quantiles` by name at `QUANTILES`, of some `faces` of `subjects`.
+
+    `subjects` is None where they are not known.
+    """
+
+    faces: int
+    subjects: int | None
+    quantiles: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def measured(cls, values: Mapping[str, ArrayLike], *, subjects: int | None) -> Self:
+        """Those of faces with values (N,) by name, N > 0."""
+        found = {name: np.asarray(each, np.float64) for name, each in values.items()}
+        return cls(
+            faces=max(map(len, found.values()), default=0),
+            subjects=subjects,
+            quantiles={name: tuple(np.quantile(each, QUANTILES).tolist()) for name, each in found.items()},
+        )
+
+    @functools.cached_property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of faces like those of training, infinite where there is none."""
+        beyond = max(_BEYOND, _FEW + _PER_SUBJECT / max(1, self.subjects or _UNKNOWN))
+        limits = {}
+        for name, quantiles in self.quantiles.items():
+            rule = STATISTICS[name]
+            scaled = np.log(np.maximum(quantiles, _SMALLEST)) if rule.ratio else np.asarray(quantiles)
+            margin = beyond * max(scaled[3] - scaled[1], rule.least)
+            ends = np.array([scaled[1] - margin, scaled[3] + margin])
+            low, high = (np.exp(ends) if rule.ratio else ends).tolist()
+            low, high = min(low, quantiles[0]), max(high, quantiles[4])
+            limits[name] = low, math.inf if rule.harmless_above else high
+        return limits
+
+    def outside(self, values: Mapping[str, float]) -> dict[str, int]:
+        """Statistics of a face that lie outside the limits, with -1 below and 1 above."""
+        sides = {
+            name: int(values[name] > high) - int(values[name] < low)
+            for name, (low, high) in self.limits.items()
+            if name in values
+        }
+        return {name: side for name, side in sides.items() if side}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for files."""
+        quantiles = {name: list(values) for name, values in self.quantiles.items()}
+        return {"faces": self.faces, "subjects": self.subjects, "quantiles": quantiles}
+
+    @classmethod
+    def from_dict(cls, raw: Any) -> Self:
+        """Read what `to_dict` wrote; a file may come from anywhere. Statistics of a newer version are left out.
+
+        Raises:
+            ValueError: it is not that.
+        """
+        try:
+            faces, subjects = int(raw["faces"]), None if raw["subjects"] is None else int(raw["subjects"])
+            quantiles = {
+                str(name): tuple(map(float, values)) for name, values in raw["quantiles"].items() if name in STATISTICS
+            }
+        except (TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise ValueError(f"statistics of crops {str(raw)[:80]}") from error
+        for name, values in quantiles.items():
+            if len(values) != len(QUANTILES) or not all(map(math.isfinite, values)) or [*values] != sorted(values):
+                raise ValueError(f"quantiles {values} of {name}")
+        return cls(faces=faces, subjects=subjects, quantiles=quantiles)
+
+
+class OutsideTally:
+    """Counts the faces of a source that are unlike those of training, as they come."""
+
+    def __init__(self, training: CropStatistics) -> None:
+        self.training = training
+        self.faces = self.outside = 0
+        self._counts: dict[tuple[str, int], int] = {}
+        self._sums: dict[tuple[str, int], float] = {}
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Count a face with these statistics."""
+        found = self.training.outside(values)
+        self.faces += 1
+        self.outside += bool(found)
+        for departure in found.items():
+            self._counts[departure] = self._counts.get(departure, 0) + 1
+            self._sums[departure] = self._sums.get(departure, 0.0) + values[departure[0]]
+
+    def line(self) -> str | None:
+        """What is most unlike training, where more than a fifth of the faces are; else None."""
+        if self.outside <= _TOO_MANY * self.faces:
+            return None
+        (name, side), count = max(self._counts.items(), key=lambda item: item[1])
+        low, *_, high = self.training.quantiles[name]
+        mean = self._sums[name, side] / count
+        return (
+            f"{self.outside} of {self.faces} faces are unlike those that the model was trained on, most of all in "
+            f"{name}: {mean:.3g} on average in {count} of them, {low:.3g} to {high:.3g} in 99 % of the training faces"
+        )
