@@ -47,7 +47,7 @@ class FaceTable:
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
     ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
     what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
-    that made labels of it.
+    that made labels of it, and `coders` who coded each row, where a column says so.
     """
 
     name: str
@@ -67,6 +67,7 @@ class FaceTable:
     notes: tuple[str, ...] = ()
     labelled_by: tuple[str, ...] = ()
     videos: Texts | None = None
+    coders: Texts | None = None
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -84,6 +85,7 @@ class FaceTable:
             pictures=self.pictures[rows],
             domains=None if self.domains is None else self.domains[rows],
             videos=None if self.videos is None else self.videos[rows],
+            coders=None if self.coders is None else self.coders[rows],
             split=split,
         )
 
@@ -191,6 +193,7 @@ def list_faces(
         has_subjects=named,
         domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
         videos=np.asarray(frame["video"], np.str_) if "video" in frame.columns else None,
+        coders=np.asarray(frame["coder"], np.str_) if "coder" in frame.columns else None,
         split=split,
         duplicates=duplicates,
         skipped=0,

@@ -13,8 +13,9 @@ from faceflow.report.centred import draw_centred
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
 from faceflow.report.example_faces import Results
+from faceflow.report.face_tiles import DPI
 from faceflow.report.figure_page import save
-from faceflow.report.hardest import DPI, draw_hardest
+from faceflow.report.hardest import draw_hardest
 from faceflow.report.reliability import draw_calibration
 from faceflow.report.results_picture import draw_results
 from faceflow.report.training_curves import draw_training
