@@ -14,6 +14,7 @@ _SCORES = (
     "per_au.csv",
     "predictions.csv",
     "views.csv",
+    "label_check.csv",
     *_FOLDS,
     "report.html",
     "results.png",

@@ -117,8 +117,12 @@ def _name(output: Path) -> str:
 
 
 def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The means over AUs of all tested faces, or the best of the validation."""
+    """The means over AUs of all tested faces, or the best of the validation; and what a check of labels found."""
+    if checked := content.get("label_check"):
+        yield "suspicious labels", (str(checked["suspicious"]), f"of {checked['labels']}")
     if "test" not in content:
+        if "monitor" not in content:
+            return
         best = content["monitor"]
         yield best["metric"], (number(best["best"]), "best epoch")
         return

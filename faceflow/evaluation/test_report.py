@@ -18,6 +18,7 @@ from faceflow.data.splits import Tables
 from faceflow.evaluation.baseline import BaselineScores
 from faceflow.evaluation.calibrated import calibration_changes
 from faceflow.evaluation.centred import CENTRED
+from faceflow.evaluation.label_checks import ENTRY, FILE, write_label_check
 from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
@@ -28,6 +29,7 @@ from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.calibration import calibration_frame, calibration_table
 from faceflow.report.figure_page import save
+from faceflow.report.label_check import LabelCheck, label_check_tables
 from faceflow.report.pictures import FOLDER, SALIENCY, draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
 from faceflow.report.saliency import DPI as SALIENCY_DPI
@@ -48,6 +50,7 @@ def report_test(
     baseline: BaselineScores | None = None,
     views: ViewCosts | None = None,
     saliency: Sequence[SaliencyMap] = (),
+    labels: LabelCheck | None = None,
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -64,6 +67,7 @@ def report_test(
         baseline: scores of another model on the same faces, which stand beside these.
         views: what they cost this network, in a table, views.csv and pictures of their own.
         saliency: maps of where the network looks, in a picture of their own.
+        labels: those that are probably wrong, in tables, label_check.csv and a picture.
     """
     results = scores.results
     if payload.calibration is not None:
@@ -96,6 +100,10 @@ def report_test(
     if views is not None:
         write_table(output / "views.csv", views_frame(views.scores))
         shown.append(views_table(views.scores, protocol=payload.protocol))
+    suspects = []
+    if labels is not None:
+        shown += label_check_tables(labels, title=title)
+        suspects = write_label_check(labels, context, title=title, protocol=payload.protocol)
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
@@ -110,8 +118,10 @@ def report_test(
         content["baseline"] = baseline.to_dict(scores.evaluations)
     if views is not None:
         content["views"] = views_frame(views.scores).to_dict("records")
+    if labels is not None:
+        content[ENTRY] = labels.to_dict()
     if context.pictures:
-        pictures = draw_pictures(results, title=title, protocol=payload.protocol, output=output)
+        pictures = [*draw_pictures(results, title=title, protocol=payload.protocol, output=output), *suspects]
         if views is not None:
             pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         if saliency:
@@ -122,7 +132,8 @@ def report_test(
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
     write_json(output / "metrics.json", content)
-    print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv")
+    files = f"per_au.csv, predictions.csv{f', {FILE}' if labels is not None else ''}"
+    print_lines(f"Numbers: {output / 'metrics.json'}, {files}")
 
 
 def publish_test(
@@ -138,6 +149,7 @@ def publish_test(
     baseline: BaselineScores | None,
     views: ViewCosts | None = None,
     saliency: Sequence[SaliencyMap] = (),
+    labels: LabelCheck | None = None,
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
@@ -153,6 +165,7 @@ def publish_test(
         baseline=baseline,
         views=views,
         saliency=saliency,
+        labels=labels,
     )
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
 

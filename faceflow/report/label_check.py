@@ -126,7 +126,8 @@ def label_check_frame(check: LabelCheck) -> pd.DataFrame:
         "threshold": np.where(labels == 1, 1 - absent, present).astype(np.float32),
         "score": check.errors.score[rows, columns].astype(np.float32),
     }
-    return pd.DataFrame({**found, **{name: faces[name] for name in faces if name not in found}})
+    further = [name for name in faces.columns if name not in found]
+    return pd.concat([pd.DataFrame(found), faces[further]], axis=1)
 
 
 def label_check_tables(check: LabelCheck, *, title: str) -> list[Table]:
