@@ -14,7 +14,7 @@ from faceflow.checks import check_choice
 from faceflow.config.located import located
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import stored_config
-from faceflow.config.values import plain, with_image_size
+from faceflow.config.values import plain, with_image_size, with_values
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.loading import Loading
@@ -96,7 +96,7 @@ def test(config: DictConfig) -> TestResult:
             check_predicted_labels(
                 config.predictions,
                 plain(local.data),
-                _context(config, local),
+                _context(with_values(config, {"transforms": {}}), local),  # no network, so no pixels to transform
                 loggers=build_loggers(plain(config.logger)),
                 started=started,
             )
