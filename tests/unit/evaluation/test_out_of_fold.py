@@ -24,7 +24,7 @@ def write(folder: Path, folds: Mapping[str, list[str]], *, header: str = HEADER,
         (folder / name / "metrics.json").write_text("{}", "utf-8")
         (folder / name / "predictions.csv").write_text("\n".join([header, *rows, ""]), "utf-8")
     (folder / "config.yaml").write_text("task: train\n", "utf-8")
-    record = {"folds": dict.fromkeys(folds, {}), "protocol": {"split": "2 folds", **protocol}}
+    record = {"folds": {name: {} for name in folds}, "protocol": {"split": "2 folds", **protocol}}
     (folder / "metrics.json").write_text(json.dumps(record), "utf-8")
     return folder
 
