@@ -38,10 +38,10 @@ class LabelErrors:
 
 
 def find_label_errors(probability: Array, occurs: NDArray[np.bool_], observed: NDArray[np.bool_]) -> LabelErrors:
-    """Find the labels off the diagonal of the confident joint of every AU.
+    """Find the labels off the diagonal of the confident joint of every AU that the more probable class contradicts.
 
-    A class is likely where its probability reaches the mean of that probability over the faces labelled so; of two
-    likely classes the more probable one counts. A label is suspicious where the likely class is the other one.
+    A label is suspicious where the other class is more probable, and at least as probable as on average over the faces
+    that have it as their label. It is what cleanlab calls `filter_by="confident_learning"`.
 
     Args:
         probability: that an AU occurs, (N, A), of networks that did not learn from these labels; NaN: none.
@@ -56,11 +56,11 @@ def find_label_errors(probability: Array, occurs: NDArray[np.bool_], observed: N
     sums = np.where(labelled, of_class, 0.0).sum(axis=1)
     thresholds = np.where(enough, sums / np.maximum(counts, 1), np.nan)
     checked = known & enough
-    likely = checked & (of_class >= thresholds[:, None] - _ROUNDING)
-    guessed = np.where(likely.all(axis=0), probability > 0.5, likely[1])
+    other = np.where(occurs, of_class[0], of_class[1])
+    least = np.where(occurs, thresholds[0], thresholds[1])
     return LabelErrors(
         checked=checked,
-        suspicious=likely.any(axis=0) & (guessed != occurs),
+        suspicious=checked & (other > 0.5) & (other >= least - _ROUNDING),
         thresholds=thresholds,
-        score=np.where(checked, np.where(occurs, 1 - 2 * probability, 2 * probability - 1), np.nan),
+        score=np.where(checked, 2 * other - 1, np.nan),
     )

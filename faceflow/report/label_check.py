@@ -27,8 +27,8 @@ GROUPS = ("dataset", "coder", "video")  # columns by which suspicious labels are
 
 _SHOWN = 15  # labels or groups in a table
 _METHOD = (
-    "suspicious: the network is as sure of the other class as it is on average of faces labelled so (confident "
-    "learning, Northcutt et al. 2021). Look before you change a label: the network may be the one that is wrong."
+    "suspicious: the other class is more probable, and the network as sure of it as on average of faces labelled so "
+    "(confident learning, Northcutt et al. 2021). Look before you change a label: the network may be wrong."
 )
 _ACROSS, _EACH = 2, 6  # AUs, and faces of each
 _ABOVE = 0.5  # inches
@@ -111,7 +111,8 @@ def label_check_frame(check: LabelCheck) -> pd.DataFrame:
     """One row per suspicious label, the most suspicious first.
 
     `probability` is that the AU occurs, and `threshold` the one from which on it contradicts a label 0, or up to which
-    it contradicts a label 1. `score` is how much more probable the other class is than the label.
+    it contradicts a label 1, never on the side of a half that agrees with the label. `score` is how much more probable
+    the other class is than the label.
     """
     rows, columns = check.ranked
     labels = check.occurs[rows, columns].astype(int)
@@ -123,7 +124,7 @@ def label_check_frame(check: LabelCheck) -> pd.DataFrame:
         "au": np.asarray(check.aus, str)[columns],
         "label": labels,
         "probability": check.probability[rows, columns].astype(np.float32),
-        "threshold": np.where(labels == 1, 1 - absent, present).astype(np.float32),
+        "threshold": np.where(labels == 1, 1 - absent.clip(min=0.5), present.clip(min=0.5)).astype(np.float32),
         "score": check.errors.score[rows, columns].astype(np.float32),
     }
     further = [name for name in faces.columns if name not in found]
