@@ -22,7 +22,9 @@ from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
+from faceflow.metrics.guesses import GUESSES, MEANING, guessed_f1
 from faceflow.metrics.metric import Place, columns_in, header_of
+from faceflow.metrics.occurrence import macro
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.result_files import by_model, marked, write_json, write_table
 
@@ -154,6 +156,9 @@ def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str
         summary = evaluation["summary"]
         aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in metrics}
         per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in metrics}
+        guesses = _guesses([evaluation["per_au"]])
+        per_au |= {name: {au: value for au, value in found.items() if au} for name, found in guesses.items()}
+        scores |= {name: found[None] for name, found in guesses.items()}
     else:
         monitor = record["monitor"]
         aus, scores = len(fold.aus), {monitor["metric"]: _finite(monitor["best"])}
@@ -179,7 +184,22 @@ def _pooled(
     rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
     thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
     pooled = pool_tests([fold.folder for fold in finished], thresholds, centred=centred)
-    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
+    guesses = {
+        name: {au: Pooled(value, np.nan, np.nan) for au, value in found.items()}
+        for name, found in _guesses(rows).items()
+    }
+    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed) | guesses
+
+
+def _guesses(tests: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str | None, float]]:
+    """F1 of those who do not look, on the faces of some tests together: name -> AU -> value, of None their mean."""
+    aus = sorted({au for rows in tests for au in rows}, key=sort_key)
+    positives, observed = (
+        [np.nansum([_finite(rows.get(au, {}).get(count)) for rows in tests]) for au in aus]
+        for count in ("positives", "observed")
+    )
+    found = zip(GUESSES, guessed_f1(positives, observed), strict=True)
+    return {name: {**dict(zip(aus, values.tolist(), strict=True)), None: macro(values)} for name, values in found}
 
 
 def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:
@@ -207,12 +227,22 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
     caption = "; ".join(f"{key}: {text}" for key, text in said.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
     pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested persons"
-    tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
+    meaning = [MEANING] if per_au else []
+    below = "\n".join([*meaning, caption, spread, pooled])
+    tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=below)]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     f1 = "f1_0.5" if "legacy" in protocol else "f1_val"
     for metric in [name for name in (f1, "icc") if name in per_au]:
         title = f"{header_of(metric)} by AU{how}"
-        tables.append(aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=note))
+        guesses = {
+            name: {**{au: one.pooled for au, one in per_au[name].items()}, None: overall[name].pooled}
+            for name in GUESSES
+            if metric == f1
+        }
+        below = f"{MEANING}; of all folds together\n{note}" if guesses else note
+        tables.append(
+            aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=below, guesses=guesses)
+        )
     return tables
 
 

@@ -16,6 +16,7 @@ from faceflow.data.splits import Tables
 from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.data_summary import summarize
 from faceflow.evaluation.run_context import RunContext
+from faceflow.metrics.guesses import GUESSES
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.pictures import CAPTIONS, draw_training_curves
 from faceflow.report.report_page import Report, write_report
@@ -96,6 +97,7 @@ def report_protocol(
                 f"± {number(deviations[name])} over folds" if np.isfinite(deviations[name]) else "",
             )
             for name, mean in means.items()
+            if name not in GUESSES
         },
         warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
         protocol=content["protocol"] | _THRESHOLDS,
