@@ -17,14 +17,13 @@ from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
 from faceflow.evaluation.intervals import Bootstrap
-from faceflow.evaluation.pooled import Pooled, pool_tests
+from faceflow.evaluation.pooled import Pooled, pool_tests, pooled_guesses
 from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
-from faceflow.metrics.guesses import GUESSES, MEANING, guessed_f1
+from faceflow.metrics.guesses import GUESSES, MEANING
 from faceflow.metrics.metric import Place, columns_in, header_of
-from faceflow.metrics.occurrence import macro
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.result_files import by_model, marked, write_json, write_table
 
@@ -156,9 +155,9 @@ def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str
         summary = evaluation["summary"]
         aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in metrics}
         per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in metrics}
-        guesses = _guesses([evaluation["per_au"]])
-        per_au |= {name: {au: value for au, value in found.items() if au} for name, found in guesses.items()}
-        scores |= {name: found[None] for name, found in guesses.items()}
+        for name, guessed in pooled_guesses([evaluation["per_au"]]).items():
+            per_au[name] = {au: found.value for au, found in guessed.items() if au}
+            scores[name] = guessed[None].value
     else:
         monitor = record["monitor"]
         aus, scores = len(fold.aus), {monitor["metric"]: _finite(monitor["best"])}
@@ -184,22 +183,7 @@ def _pooled(
     rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
     thresholds = [{au: row["threshold_val"] for au, row in own.items()} for own in rows]
     pooled = pool_tests([fold.folder for fold in finished], thresholds, centred=centred)
-    guesses = {
-        name: {au: Pooled(value, np.nan, np.nan) for au, value in found.items()}
-        for name, found in _guesses(rows).items()
-    }
-    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed) | guesses
-
-
-def _guesses(tests: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str | None, float]]:
-    """F1 of those who do not look, on the faces of some tests together: name -> AU -> value, of None their mean."""
-    aus = sorted({au for rows in tests for au in rows}, key=sort_key)
-    positives, observed = (
-        [np.nansum([_finite(rows.get(au, {}).get(count)) for rows in tests]) for au in aus]
-        for count in ("positives", "observed")
-    )
-    found = zip(GUESSES, guessed_f1(positives, observed), strict=True)
-    return {name: {**dict(zip(aus, values.tolist(), strict=True)), None: macro(values)} for name, values in found}
+    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed) | pooled_guesses(rows)
 
 
 def _aggregate(metric: str, au: str | None, values: Sequence[float], pooled: _PooledScores) -> Aggregate:
