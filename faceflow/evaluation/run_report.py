@@ -62,7 +62,7 @@ def report_run(
         about=f"faceflow-{context.task}: {title}; {content['run']['started']}",
         numbers=dict(_headline(content)),
         warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
-        protocol=protocol | (_THRESHOLDS if results else {}),
+        protocol=protocol | (_THRESHOLDS if "test" in content else {}),
         results=results,
         pictures={path: CAPTIONS[path.name] for path in pictures},
         data=data_tables(summarize(splits, aus), aus),
