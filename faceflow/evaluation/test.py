@@ -89,7 +89,7 @@ def test(config: DictConfig) -> TestResult:
             config.labels,
             config.predictions,
             subset=config.subset,
-            others={key: config[key] for key in ("checkpoint", "onnx", "baseline", "center", "views")},
+            others={key: config[key] for key in ("checkpoint", "onnx", "baseline", "center", "views", "saliency")},
         )
         local = located(config)
         if config.predictions is not None:
