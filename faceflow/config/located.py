@@ -16,7 +16,7 @@ from faceflow.storage.sources import local_sources
 from faceflow.storage.urls import below, folder_of, is_url
 
 _FILES = ("checkpoint", "onnx", "baseline", "init_weights", "model.weights", "crop")
-_HERE = ("output", "render", "plot", "events", "root", "card")
+_HERE = ("output", "render", "plot", "events", "root", "card", "predictions")
 _LAST, _BEST = "checkpoints/last.ckpt", "best.ckpt"
 
 

@@ -16,6 +16,8 @@ _SCORES = (
     "views.csv",
     "groups.csv",
     "calibration.csv",
+    "unsure.csv",
+    "label_check.csv",
     *_FOLDS,
     "report.html",
     "results.png",

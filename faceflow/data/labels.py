@@ -18,17 +18,17 @@ from faceflow.tables.columns import LABELLED_BY, name_columns, no_column
 from faceflow.tables.label_cells import no_au, read_label_cells
 from faceflow.tables.table import Table
 
-_TEXT_COLUMNS = ("filename", "subject", "domain", "video", LABELLED_BY)
+_TEXT_COLUMNS = ("filename", "subject", "domain", "video", "coder", LABELLED_BY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFile:
     """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns.
 
-    `frame` has the columns of text that are used: filename, subject, domain, video, labelled_by. `lines` (N,) are the
-    rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written as True and False;
-    `notes` say what the reader took for granted. `attributes` are further columns that were asked for, as far as the
-    file has them, and `further` the names of all columns that are no AUs.
+    `frame` has the columns of text that are used: filename, subject, domain, video, coder, labelled_by. `lines` (N,)
+    are the rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written as True and
+    False; `notes` say what the reader took for granted. `attributes` are further columns that were asked for, as far as
+    the file has them, and `further` the names of all columns that are no AUs.
     """
 
     path: Path
@@ -71,7 +71,9 @@ def read_labels(
     key: str,
     attributes: Sequence[str] = (),
 ) -> LabelFile:
-    """Read a table in the label contract: AU columns, `filename`, optional `subject`, `frame`, `video`, `domain`.
+    """Read a table in the label contract: AU columns, `filename`, and optional columns of texts.
+
+    These are `subject`, `frame`, `video`, `domain` and `coder`.
 
     Args:
         path: CSV or another format of `read_table`, or a packed set.

@@ -47,8 +47,9 @@ class FaceTable:
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
     ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
     what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
-    that made labels of it. `attributes` are texts (N,) of those columns of the labels that were asked for and are
-    there, "" for an empty cell; `further` names all columns that are no AUs.
+    that made labels of it, and `coders` who coded each row, where a column says so. `attributes` are texts (N,) of
+    those columns of the labels that were asked for and are there, "" for an empty cell; `further` names all columns
+    that are no AUs.
     """
 
     name: str
@@ -70,6 +71,7 @@ class FaceTable:
     videos: Texts | None = None
     attributes: Mapping[str, Texts] = field(default_factory=dict)
     further: tuple[str, ...] = ()
+    coders: Texts | None = None
 
     def __len__(self) -> int:
         """Count of rows."""
@@ -88,6 +90,7 @@ class FaceTable:
             domains=None if self.domains is None else self.domains[rows],
             videos=None if self.videos is None else self.videos[rows],
             attributes={name: texts[rows] for name, texts in self.attributes.items()},
+            coders=None if self.coders is None else self.coders[rows],
             split=split,
         )
 
@@ -197,6 +200,7 @@ def list_faces(
         has_subjects=named,
         domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
         videos=np.asarray(frame["video"], np.str_) if "video" in frame.columns else None,
+        coders=np.asarray(frame["coder"], np.str_) if "coder" in frame.columns else None,
         split=split,
         duplicates=duplicates,
         skipped=0,

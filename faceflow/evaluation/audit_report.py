@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.table import Table
 
 from faceflow.evaluation.audit import GroupAudit
+from faceflow.report.face_tiles import DPI
 from faceflow.report.figure_page import save
 from faceflow.report.groups import draw_groups, groups_frame, groups_table
-from faceflow.report.hardest import DPI
 from faceflow.report.pictures import FOLDER, GROUPS_PICTURE
 from faceflow.report.result_files import marked, write_table
 

@@ -19,12 +19,13 @@ from faceflow.evaluation.audit import GroupAudit, audit_folds
 from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_groups
 from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
 from faceflow.evaluation.intervals import Bootstrap
-from faceflow.evaluation.pooled import Pooled, PooledTest, pool_tests
+from faceflow.evaluation.pooled import Pooled, PooledTest, pool_tests, pooled_guesses
 from faceflow.evaluation.record import read_record, run_record
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_protocol
 from faceflow.metrics.aggregate import Aggregate
 from faceflow.metrics.audited import Audit
+from faceflow.metrics.guesses import GUESSES, MEANING
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
 from faceflow.report.groups import groups_content
@@ -169,6 +170,9 @@ def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str
         summary = evaluation["summary"]
         aus, scores = int(summary["valid_aus"]), {name: _finite(summary.get(name)) for name in metrics}
         per_au = {name: {au: _finite(row.get(name)) for au, row in evaluation["per_au"].items()} for name in metrics}
+        for name, guessed in pooled_guesses([evaluation["per_au"]]).items():
+            per_au[name] = {au: found.value for au, found in guessed.items() if au}
+            scores[name] = guessed[None].value
     else:
         monitor = record["monitor"]
         aus, scores = len(fold.aus), {monitor["metric"]: _finite(monitor["best"])}
@@ -192,7 +196,8 @@ def _pooled(
 ) -> _PooledScores:
     """Scores of the predictions of all folds together."""
     pooled = _pooled_test(finished, records, centred=centred)
-    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed)
+    rows = [_evaluation(fold, record)["per_au"] for fold, record in zip(finished, records, strict=True)]
+    return pooled.scores(resamples=bootstrap.resamples, seed=bootstrap.seed) | pooled_guesses(rows)
 
 
 def _pooled_test(
@@ -235,12 +240,22 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
     caption = "; ".join(f"{key}: {text}" for key, text in said.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
     pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested persons"
-    tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=f"{caption}\n{spread}\n{pooled}")]
+    meaning = [MEANING] if per_au else []
+    below = "\n".join([*meaning, caption, spread, pooled])
+    tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=below)]
     names, note = [fold.name for fold in folds], f"folds: those in which the AU has a score\n{pooled}"
     f1 = "f1_0.5" if "legacy" in protocol else "f1_val"
     for metric in [name for name in (f1, "icc") if name in per_au]:
         title = f"{header_of(metric)} by AU{how}"
-        tables.append(aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=note))
+        guesses = {
+            name: {**{au: one.pooled for au, one in per_au[name].items()}, None: overall[name].pooled}
+            for name in GUESSES
+            if metric == f1
+        }
+        below = f"{MEANING}; of all folds together\n{note}" if guesses else note
+        tables.append(
+            aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=below, guesses=guesses)
+        )
     return tables
 
 

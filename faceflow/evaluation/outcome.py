@@ -29,7 +29,17 @@ from faceflow.tracking.mlflow_tracker import MLflowTracker
 from faceflow.tracking.tracker import AUCurve, Outcome, TrackedRun, Tracker, tracked
 from faceflow.tracking.wandb_tracker import WandbTracker
 
-RESULTS = ("metrics.json", "per_au.csv", "predictions.csv", "groups.csv", "views.csv", "metrics.csv")
+RESULTS = (
+    "metrics.json",
+    "per_au.csv",
+    "predictions.csv",
+    "groups.csv",
+    "calibration.csv",
+    "unsure.csv",
+    "views.csv",
+    "label_check.csv",
+    "metrics.csv",
+)
 PICTURES = ("*.png", "pictures/*.png", "report.html")  # any of them may show faces
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from faceflow.aus import sort_key
 from faceflow.encoding import Array
 from faceflow.errors import DataError
 from faceflow.evaluation.centred import CENTRED
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
+from faceflow.metrics.guesses import GUESSES, guessed_f1
+from faceflow.metrics.occurrence import macro
 from faceflow.report.prediction_arrays import predicted_aus, stacked
 
 
@@ -84,6 +88,28 @@ def pool_tests(
         aus=aus,
         **stacked(frames, thresholds, aus, ending=f"_{CENTRED}" if centred else ""),
     )
+
+
+def pooled_guesses(tests: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str | None, Pooled]]:
+    """F1 of those who do not look, on the faces of some tests together.
+
+    Args:
+        tests: of each, AU -> its row in metrics.json, with the counts `positives` and `observed`.
+
+    Returns:
+        Name in files -> AU -> score, of None the mean over AUs; without intervals.
+    """
+    aus = sorted({au for rows in tests for au in rows}, key=sort_key)
+    positives, observed = (
+        [sum(rows.get(au, {}).get(count) or 0.0 for rows in tests) for au in aus] for count in ("positives", "observed")
+    )
+    return {
+        name: {
+            au: Pooled(value, math.nan, math.nan)
+            for au, value in zip([*aus, None], [*values.tolist(), macro(values)], strict=True)
+        }
+        for name, values in zip(GUESSES, guessed_f1(positives, observed), strict=True)
+    }
 
 
 def _read(folder: Path) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from faceflow.data.splits import Tables
 from faceflow.evaluation.centred import CENTRED
 from faceflow.evaluation.data_summary import summarize
 from faceflow.evaluation.run_context import RunContext
+from faceflow.metrics.guesses import GUESSES
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.pictures import CAPTIONS, draw_training_curves
 from faceflow.report.report_page import Report, write_report
@@ -61,7 +62,7 @@ def report_run(
         about=f"faceflow-{context.task}: {title}; {content['run']['started']}",
         numbers=dict(_headline(content)),
         warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
-        protocol=protocol | (_THRESHOLDS if results else {}),
+        protocol=protocol | (_THRESHOLDS if "test" in content else {}),
         results=results,
         pictures={path: CAPTIONS[path.name] for path in pictures},
         data=data_tables(summarize(splits, aus), aus),
@@ -102,6 +103,7 @@ def report_protocol(
                 f"± {number(deviations[name])} over folds" if np.isfinite(deviations[name]) else "",
             )
             for name, mean in means.items()
+            if name not in GUESSES
         },
         warnings=[*_legacy(content["protocol"]), *_warnings(context.task, output)],
         protocol=content["protocol"] | _THRESHOLDS,
@@ -124,8 +126,12 @@ def _name(output: Path) -> str:
 
 
 def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The means over AUs of all tested faces, or the best of the validation."""
+    """The means over AUs of all tested faces, or the best of the validation; and what a check of labels found."""
+    if checked := content.get("label_check"):
+        yield "suspicious labels", (str(checked["suspicious"]), f"of {checked['labels']}")
     if "test" not in content:
+        if "monitor" not in content:
+            return
         best = content["monitor"]
         yield best["metric"], (number(best["best"]), "best epoch")
         return

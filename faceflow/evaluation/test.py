@@ -14,7 +14,7 @@ from faceflow.checks import check_choice
 from faceflow.config.located import located
 from faceflow.config.run_folder import settle
 from faceflow.config.stored import stored_config
-from faceflow.config.values import plain, with_image_size
+from faceflow.config.values import plain, with_image_size, with_values
 from faceflow.console import print_tables, save_tables
 from faceflow.data.assembly import check_reading, check_shared, describe_protocol
 from faceflow.data.loading import Loading
@@ -29,6 +29,13 @@ from faceflow.evaluation.data_summary import DATA, summarize
 from faceflow.evaluation.evaluation_data import eval_pipeline, read_faces
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.known_faces import find_seen, without_seen
+from faceflow.evaluation.label_checks import (
+    CHECK,
+    check_predicted_labels,
+    check_settings,
+    check_tested_labels,
+    check_unseen,
+)
 from faceflow.evaluation.outcome import build_loggers, describe, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
@@ -54,7 +61,8 @@ log = logging.getLogger(__name__)
 class TestResult:
     """What a test left behind: the folder of its results, macro F1 at the checkpoint's thresholds, scores by data set.
 
-    With several data sets, the last of `scores` is that of all together.
+    With several data sets, the last of `scores` is that of all together. A check of labels by stored predictions has no
+    scores, and its F1 is NaN.
     """
 
     __test__ = False  # not a pytest class
@@ -80,7 +88,22 @@ def test(config: DictConfig) -> TestResult:
         bootstrap = Bootstrap(resamples=config.bootstrap.resamples, seed=config.bootstrap.seed)
         audit = asked_audit(plain(config.get("audit")), config.get("audit_least_subjects"))
         check_choice(config.subset, key="subset", options=("unseen", "all"))
+        check_settings(
+            config.labels,
+            config.predictions,
+            subset=config.subset,
+            others={key: config[key] for key in ("checkpoint", "onnx", "baseline", "center", "views", "saliency")},
+        )
         local = located(config)
+        if config.predictions is not None:
+            check_predicted_labels(
+                config.predictions,
+                plain(local.data),
+                _context(with_values(config, {"transforms": {}}), local),  # no network, so no pixels to transform
+                loggers=build_loggers(plain(config.logger)),
+                started=started,
+            )
+            return TestResult(folder=output, f1_val=float("nan"), scores={})
         predictor, payload = open_predictor(local.checkpoint, local.onnx, accelerator=config.accelerator)
         spec = predictor.spec
         check_saliency(config.saliency, spec.inputs)
@@ -141,6 +164,7 @@ def test(config: DictConfig) -> TestResult:
                 baseline=compared,
                 views=costs,
                 saliency=maps,
+                labels=check_tested_labels(scores) if config.labels == CHECK else None,
             )
     return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 
@@ -189,6 +213,8 @@ def _choose_faces(
         log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
         return tables, {"caution": "subjects seen in training are not known, and may be included"}
     everybody, overlaps = config.subset == "all", find_seen(tables, payload)
+    if config.labels == CHECK:
+        check_unseen(overlaps)
     return without_seen(tables, overlaps, everybody=everybody, same_subjects=config.same_subjects)
 
 

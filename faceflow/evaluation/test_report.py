@@ -20,6 +20,7 @@ from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_gr
 from faceflow.evaluation.baseline import BaselineScores
 from faceflow.evaluation.calibrated import calibration_changes
 from faceflow.evaluation.centred import CENTRED
+from faceflow.evaluation.label_checks import ENTRY, FILE, write_label_check
 from faceflow.evaluation.outcome import log_outcome, test_outcome
 from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
@@ -29,11 +30,12 @@ from faceflow.evaluation.view_costs import ViewCosts, draw_costs
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.models.checkpoint import Payload
 from faceflow.report.calibration import calibration_frame, calibration_table
+from faceflow.report.face_tiles import DPI
 from faceflow.report.figure_page import save
 from faceflow.report.groups import groups_content
+from faceflow.report.label_check import LabelCheck, label_check_tables
 from faceflow.report.pictures import FOLDER, SALIENCY, draw_pictures
 from faceflow.report.result_files import by_model, marked, per_au_frame, write_json, write_table
-from faceflow.report.saliency import DPI as SALIENCY_DPI
 from faceflow.report.saliency import SaliencyMap, draw_saliency
 from faceflow.report.tables import results_table
 from faceflow.report.unsure import held_frame, held_table
@@ -51,6 +53,7 @@ def report_test(
     baseline: BaselineScores | None = None,
     views: ViewCosts | None = None,
     saliency: Sequence[SaliencyMap] = (),
+    labels: LabelCheck | None = None,
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
@@ -68,6 +71,7 @@ def report_test(
         baseline: scores of another model on the same faces, which stand beside these.
         views: what they cost this network, in a table, views.csv and pictures of their own.
         saliency: maps of where the network looks, in a picture of their own.
+        labels: those that are probably wrong, in tables, label_check.csv and a picture.
     """
     results = scores.results
     if payload.calibration is not None:
@@ -102,6 +106,10 @@ def report_test(
         shown.append(views_table(views.scores, protocol=payload.protocol))
     if scores.audit is not None:
         shown.append(write_groups(scores.audit, output, title=title, protocol=payload.protocol))
+    suspects = []
+    if labels is not None:
+        shown += label_check_tables(labels, title=title)
+        suspects = write_label_check(labels, context, title=title, protocol=payload.protocol)
     for table in shown:
         print_tables(table)
     by_set = {name: evaluation.to_dict() for name, evaluation in scores.evaluations.items()}
@@ -116,24 +124,32 @@ def report_test(
         content["baseline"] = baseline.to_dict(scores.evaluations)
     if views is not None:
         content["views"] = views_frame(views.scores).to_dict("records")
+    if labels is not None:
+        content[ENTRY] = labels.to_dict()
     if scores.audit is not None:
         content[GROUPS] = groups_content(scores.audit.columns)
     if context.pictures:
-        pictures = draw_pictures(results, title=title, protocol=payload.protocol, output=output)
+        pictures = [*draw_pictures(results, title=title, protocol=payload.protocol, output=output), *suspects]
         if scores.audit is not None:
             pictures += picture_of_groups(scores.audit, output, title=title, protocol=payload.protocol)
         if views is not None:
             pictures += draw_costs(views, title=title, protocol=payload.protocol, output=output)
         if saliency:
             figure = draw_saliency(saliency, f"Where the network looks: {title}", payload.protocol)
-            pictures.append(save(figure, output / FOLDER / SALIENCY, dpi=SALIENCY_DPI))
+            pictures.append(save(figure, output / FOLDER / SALIENCY, dpi=DPI))
         aus = payload.spec.aus
         page = report_run(context, content, title=title, aus=aus, splits=splits, results=shown, pictures=pictures)
         print_lines(f"Report: {page}")
     # Last, because it marks a finished run.
     write_json(output / "metrics.json", content)
-    groups = "" if scores.audit is None else ", groups.csv"
-    print_lines(f"Numbers: {output / 'metrics.json'}, per_au.csv, predictions.csv{groups}")
+    written = {
+        FILE: labels is not None,
+        "groups.csv": scores.audit is not None,
+        "unsure.csv": bool(held),
+        "calibration.csv": bool(changes),
+    }
+    files = ["per_au.csv", "predictions.csv", *(name for name, there in written.items() if there)]
+    print_lines(f"Numbers: {output / 'metrics.json'}, {', '.join(files)}")
 
 
 def publish_test(
@@ -149,6 +165,7 @@ def publish_test(
     baseline: BaselineScores | None,
     views: ViewCosts | None = None,
     saliency: Sequence[SaliencyMap] = (),
+    labels: LabelCheck | None = None,
 ) -> None:
     """Write and print a test, see `report_test`, and hand it to the loggers of its run.
 
@@ -164,6 +181,7 @@ def publish_test(
         baseline=baseline,
         views=views,
         saliency=saliency,
+        labels=labels,
     )
     log_outcome(loggers, test_outcome(scores), context, checkpoint=checkpoint, splits=splits)
 

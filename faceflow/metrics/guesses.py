@@ -6,6 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+ALWAYS, PRIOR = "f1_always", "f1_prior"
+GUESSES = {ALWAYS: "always", PRIOR: "prior"}  # name in files -> header
+MEANING = "always, prior: F1 of saying of every face that the AU occurs, and of guessing as often as it does"
 
 
 def always_f1(base_rate: npt.ArrayLike) -> FloatArray:

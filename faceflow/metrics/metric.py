@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceflow.metrics.guesses import GUESSES
 from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
@@ -216,6 +217,6 @@ def column_named(name: str) -> Column | None:
 
 
 def header_of(name: str) -> str:
-    """What tables call a column; its name where no metric declares it."""
+    """What tables call a column; its name where no metric declares it, nor one of those who do not look."""
     column = column_named(name)
-    return name if column is None else column.header
+    return GUESSES.get(name, name) if column is None else column.header

@@ -11,6 +11,7 @@ from rich.table import Table
 from faceflow.aus import description
 from faceflow.console import add_row, number, plain_table
 from faceflow.metrics.aggregate import Aggregate
+from faceflow.metrics.guesses import GUESSES
 from faceflow.metrics.metric import header_of
 
 _MOST_FOLDS = 6  # that have a column each
@@ -22,7 +23,8 @@ class FoldScores:
     """What the test of one fold gave.
 
     `aus` counts the AUs with both classes, `scores` are means over the AUs on which a metric is defined, and `per_au`
-    holds AU -> value by metric. Undefined values are NaN or absent.
+    holds AU -> value by metric. Both have the F1 of those who do not look (`GUESSES`) where faces were tested.
+    Undefined values are NaN or absent.
     """
 
     name: str
@@ -45,23 +47,31 @@ def folds_table(
         unit: what the name of a fold names.
         caption: below the table, before the counts of AUs that other means cover.
     """
-    headers = [header_of(name) for name in overall]
+    names = sorted(overall, key=lambda name: name not in GUESSES)
+    headers = [header_of(name) for name in names]
     notes = [note for metric in overall if (note := _other_counts(folds, metric))]
     if notes:
         caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
     table = plain_table(title, [unit], ["images", "persons", "AUs", *headers], caption=caption)
     for position, fold in enumerate(folds):
-        scores = [number(aggregate.values[position]) for aggregate in overall.values()]
+        scores = [number(overall[name].values[position]) for name in names]
         add_row(table, [fold.name, str(fold.images), str(fold.persons), str(fold.aus), *scores])
     table.add_section()
     for label, values in summary_rows(overall).items():
         style = "bold" if label == "mean" else ""
-        add_row(table, [_LABELS.get(label, label), "", "", "", *map(number, values.values())], style=style)
+        cells = [number(values[name]) for name in names]
+        add_row(table, [_LABELS.get(label, label), "", "", "", *cells], style=style)
     return table
 
 
 def aus_table(
-    per_au: Mapping[str, Aggregate], mean: Aggregate, *, title: str, folds: Sequence[str], caption: str
+    per_au: Mapping[str, Aggregate],
+    mean: Aggregate,
+    *,
+    title: str,
+    folds: Sequence[str],
+    caption: str,
+    guesses: Mapping[str, Mapping[str | None, float]] | None = None,
 ) -> Table:
     """Show one row per AU: a metric in every fold, their mean and deviation, and the pooled value with its interval.
 
@@ -71,16 +81,20 @@ def aus_table(
         title: of the table.
         folds: names, in the order of the values.
         caption: below the table.
+        guesses: F1 of those who do not look, on the faces of all folds: name -> AU -> value, of None their mean.
     """
+    beside = guesses or {}
     shown = list(folds) if len(folds) <= _MOST_FOLDS else []
-    numbers = [*shown, "folds", "mean", "std", "pooled", "95 % of pooled"]
+    numbers = [*map(header_of, beside), *shown, "folds", "mean", "std", "pooled", "95 % of pooled"]
     table = plain_table(title, ["AU", "description"], numbers, caption=caption)
     for au, aggregate in per_au.items():
         style = "" if aggregate.folds == len(folds) else "dim"
-        add_row(table, [au, description(au), *_cells(aggregate, len(shown))], style=style)
+        guessed = [number(values[au]) for values in beside.values()]
+        add_row(table, [au, description(au), *guessed, *_cells(aggregate, len(shown))], style=style)
     table.add_section()
     known = sum(aggregate.folds > 0 for aggregate in per_au.values())
-    add_row(table, ["mean", f"of {known} of {len(per_au)} AUs", *_cells(mean, len(shown))], style="bold")
+    guessed = [number(values[None]) for values in beside.values()]
+    add_row(table, ["mean", f"of {known} of {len(per_au)} AUs", *guessed, *_cells(mean, len(shown))], style="bold")
     return table
 
 

@@ -13,8 +13,9 @@ from faceflow.report.centred import draw_centred
 from faceflow.report.confusion import draw_intensity_confusion, draw_occurrence_confusion
 from faceflow.report.cooccurrence import draw_cooccurrence
 from faceflow.report.example_faces import Results
+from faceflow.report.face_tiles import DPI
 from faceflow.report.figure_page import save
-from faceflow.report.hardest import DPI, draw_hardest
+from faceflow.report.hardest import draw_hardest
 from faceflow.report.reliability import draw_calibration
 from faceflow.report.results_picture import draw_results
 from faceflow.report.training_curves import draw_training
@@ -24,9 +25,10 @@ FOLDER = "pictures"
 _TRAINING = "training.png"
 SALIENCY = "saliency.png"
 VIEW_COSTS, VIEW_FACES = "views.png", "view_faces.png"
+LABEL_FACES = "suspicious_labels.png"
 _CENTRED = "centred.png"
 GROUPS_PICTURE = "groups.png"
-_OVERVIEW_DPI, _DPI = 150, DPI
+_OVERVIEW_DPI = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,7 @@ CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
     SALIENCY: "where the network looks",
     VIEW_COSTS: "what views cost",
     VIEW_FACES: "faces in every view",
+    LABEL_FACES: "labels that are probably wrong",
 }
 
 
@@ -99,7 +102,7 @@ def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], 
             said = {key: text for key, text in protocol.items() if key != "centred" or picture.file == _CENTRED}
             figure = picture.draw(results, title if overview else f"{_heading(picture.file)}: {title}", said)
             path = output / picture.file if overview else output / FOLDER / picture.file
-            paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else _DPI))
+            paths.append(save(figure, path, dpi=_OVERVIEW_DPI if overview else DPI))
     return paths
 
 
@@ -119,7 +122,7 @@ def draw_training_curves(output: Path, *, monitor: str, best: float, protocol: M
     if not path.is_file():
         return []
     figure = draw_training(pd.read_csv(path), _heading(_TRAINING), protocol, monitor=monitor, best=best)
-    return [save(figure, output / FOLDER / _TRAINING, dpi=_DPI)]
+    return [save(figure, output / FOLDER / _TRAINING, dpi=DPI)]
 
 
 def _heading(name: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from faceflow.aus import description
 from faceflow.files import whole_file
 from faceflow.metrics.au_scores import Evaluation
-from faceflow.metrics.guesses import guessed_f1
+from faceflow.metrics.guesses import GUESSES, guessed_f1
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -53,7 +53,7 @@ def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
     rows = []
     for dataset, evaluation in evaluations.items():
         guesses = guessed_f1(evaluation.columns["positives"], evaluation.columns["observed"])
-        columns = {**evaluation.columns, **dict(zip(("f1_always", "f1_prior"), guesses, strict=True))}
+        columns = {**evaluation.columns, **dict(zip(GUESSES, guesses, strict=True))}
         rows += [
             {"dataset": dataset, "au": au, "description": description(au)}
             | {name: values[index] for name, values in columns.items()}

@@ -5,27 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from faceflow.aus import description
 from faceflow.encoding import Array
 from faceflow.images import Image
-from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, WIDTH, Page
+from faceflow.report.face_tiles import HEAD, PITCH, STEP, FaceTiles
+from faceflow.report.figure_page import MARGIN, MEDIUM, SMALL, Page
 from faceflow.report.palette import BLUE, GRAY, VERMILION
 
 HIT, FALSE, MISSED = "hit", "false alarm", "miss"
 MOST_FACES = 3  # of a kind, for which there is room
 
-DPI = 110
-_NAMES, _FACE, _STEP, _BETWEEN = 2.4, 1.1, 1.15, 0.3  # inches
-_ABOVE, _HEAD, _PITCH, _LINE = 0.6, 0.1, 1.62, 0.13
-_LETTERS, _STRONGEST = 17, 0.65
+_NAMES, _BETWEEN, _ABOVE = 2.4, 0.6, 0.6  # inches
+_STRONGEST = 0.65
 _FOR, _AGAINST = (255 * np.array(to_rgb(color)) for color in (VERMILION, BLUE))
 
 
@@ -57,36 +54,26 @@ def colored(face: SaliencyMap) -> Image:
 def draw_saliency(maps: Sequence[SaliencyMap], title: str, protocol: Mapping[str, str]) -> Figure:
     """Draw a row per AU: its surest hits, false alarms and misses."""
     rows = [(au, list(faces)) for au, faces in itertools.groupby(maps, key=lambda face: face.au)]
-    page = Page.open(title, protocol, _ABOVE + _PITCH * max(1, len(rows)))
+    page = Page.open(title, protocol, _ABOVE + PITCH * max(1, len(rows)))
     said = (
         "Orange: hiding this part of the face lowers the score of the AU; blue: raises it. Below each face: its "
         "probability, the largest change of its logit, and its file."
     )
     page.text(MARGIN, page.top + 0.17, said if rows else "No AU has a face to show.", MEDIUM)
-    sheet = np.full((round(page.height * DPI), round(WIDTH * DPI), 3), 255, np.uint8)
+    tiles = FaceTiles.on(page)
     for number, (au, faces) in enumerate(rows):
-        top = page.top + _ABOVE + number * _PITCH
-        page.text(MARGIN, top + _HEAD + 0.1, au, MEDIUM, bold=True)
-        page.text(MARGIN, top + _HEAD + 0.28, description(au), MEDIUM)
+        top = page.top + _ABOVE + number * PITCH
+        page.text(MARGIN, top + HEAD + 0.1, au, MEDIUM, bold=True)
+        page.text(MARGIN, top + HEAD + 0.28, description(au), MEDIUM)
         for block, kind in enumerate((HIT, FALSE, MISSED)):
-            start = MARGIN + _NAMES + block * (MOST_FACES * _STEP + _BETWEEN)
+            start = MARGIN + _NAMES + block * (MOST_FACES * STEP + _BETWEEN)
             page.text(start, top, {HIT: "hits", FALSE: "false alarms", MISSED: "misses"}[kind], MEDIUM)
             shown = [face for face in faces if face.kind == kind]
             if not shown:
                 page.text(start, top + 0.3, "none", SMALL, color=GRAY, italic=True)
             for position, face in enumerate(shown):
-                left = start + position * _STEP
-                _paste(sheet, colored(face), left, top + _HEAD)
                 change = face.change.flat[np.abs(face.change).argmax()]
-                below = top + _HEAD + _FACE + 0.09
-                page.text(left, below, f"{face.probability:.2f}  {-change:+.1f}", SMALL)
-                name = Path(face.file).stem
-                name = name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
-                page.text(left, below + _LINE, name, SMALL, color=GRAY)
-    page.figure.figimage(sheet)
+                value = f"{face.probability:.2f}  {-change:+.1f}"
+                tiles.add(colored(face), start + position * STEP, top + HEAD, value=value, file=face.file)
+    tiles.finish()
     return page.figure
-
-
-def _paste(sheet: NDArray[np.uint8], image: Image, left: float, top: float) -> None:
-    side, x, y = (round(inches * DPI) for inches in (_FACE, left, top))
-    sheet[y : y + side, x : x + side] = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)

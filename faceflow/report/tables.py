@@ -12,7 +12,7 @@ from rich.text import Text
 from faceflow.aus import description
 from faceflow.console import add_columns, add_row, new_table, number
 from faceflow.metrics.au_scores import Evaluation
-from faceflow.metrics.guesses import guessed_f1
+from faceflow.metrics.guesses import GUESSES, MEANING, guessed_f1
 from faceflow.metrics.metric import Place, columns_in
 from faceflow.metrics.occurrence import macro
 from faceflow.metrics.paired import paired_means
@@ -77,7 +77,7 @@ def results_table(
     caption += f"\n{note}" if note else ""
     table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
-    add_columns(table, ["pos/labels", "thr", "always", "prior", *shown], "right")
+    add_columns(table, ["pos/labels", "thr", *GUESSES.values(), *shown], "right")
     guesses = guessed_f1(evaluation.columns["positives"], evaluation.columns["observed"])
     for index, au in enumerate(evaluation.aus):
         column = {name: values[index] for name, values in evaluation.columns.items()}
@@ -183,8 +183,7 @@ def _labels_table(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> Tabl
 
 
 def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: int, protocol: Mapping[str, str]) -> str:
-    guesses = "always, prior: F1 of saying of every face that the AU occurs, and of guessing as often as it does"
-    parts = [guesses, "; ".join(f"{key}: {text}" for key, text in protocol.items())]
+    parts = [MEANING, "; ".join(f"{key}: {text}" for key, text in protocol.items())]
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
         parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")

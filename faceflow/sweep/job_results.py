@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from faceflow.errors import DataError
+from faceflow.metrics.guesses import GUESSES, guessed_f1
+from faceflow.metrics.occurrence import macro
 from faceflow.sweep.job import FINISHED, RECORD, Job, read_job
 
 SEED = "seed"
@@ -61,13 +63,16 @@ def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
 
 
 def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:
-    """Mean, sample standard deviation and number of finished jobs that differ in their seed alone, with mean costs."""
+    """Mean, sample standard deviation and number of finished jobs that differ in their seed alone.
+
+    With mean costs and, where the test has it, the mean F1 of those who do not look.
+    """
     done = frame[frame["status"] == FINISHED]
     columns = [key for key in keys if key != SEED]
     named = done.assign(**{key: done[key].fillna("-") for key in columns})
     groups = named.groupby(columns, sort=False) if columns else named.groupby(lambda _: "all")
-    numbers = groups[[metric, *COSTS]]
-    mean = numbers.mean().rename(columns={metric: "mean"})
+    guesses = [name for name in GUESSES if name in frame]
+    mean = groups[[metric, *guesses, *COSTS]].mean().rename(columns={metric: "mean"})
     return mean.assign(std=groups[metric].std(ddof=1), jobs=groups[metric].count()).reset_index()
 
 
@@ -91,11 +96,18 @@ def _training(folder: Path, metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _scores(metrics: dict[str, Any]) -> dict[str, float]:
-    """Means over AUs of the test; of several data sets those of all pooled, of folds their mean."""
+    """Means over AUs of the test; of several data sets those of all pooled, of folds their mean.
+
+    Beside them the F1 of those who do not look.
+    """
     if "mean" in metrics:
         return _floats(metrics["mean"])
     tests = list(metrics.get("test", {}).values())
-    return _floats(tests[-1]["summary"]) if tests else {}
+    if not tests:
+        return {}
+    rows = [row for row in tests[-1].get("per_au", {}).values() if "positives" in row and "observed" in row]
+    guesses = guessed_f1([row["positives"] for row in rows], [row["observed"] for row in rows])
+    return {**_floats(tests[-1]["summary"]), **(dict(zip(GUESSES, map(macro, guesses), strict=True)) if rows else {})}
 
 
 def _floats(scores: dict[str, Any]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from faceflow.console import add_row, number, plain_table, print_lines, print_tables
 from faceflow.errors import ConfigError, suggest
 from faceflow.files import whole_file
+from faceflow.metrics.guesses import GUESSES, MEANING
 from faceflow.metrics.metric import column_named
 from faceflow.report.figure_page import save
 from faceflow.report.heat_map import heat_map
@@ -36,7 +37,7 @@ _BEST = "best"  # value of `monitor`
 _CELLS = 12  # in one row
 _DPI = 130
 _COSTS = ("updates", "seconds", "images/s", "parameters")
-_NOT_SCORES = {"job", "folder", "status", *COSTS, "monitor", "protocol", "error"}
+_NOT_SCORES = {"job", "folder", "status", *COSTS, *GUESSES, "monitor", "protocol", "error"}
 
 
 def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
@@ -59,12 +60,15 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
     write_table(folder / "sweep.csv", frame)
     metric = _metric(frame, keys, metric)
     fixed = _fixed(jobs, keys)
-    tables = [_jobs_table(frame, keys, metric)]
+    compared = column_named(metric)
+    f1 = compared is not None and compared.metric.name == "f1"
+    guesses = [name for name in GUESSES if f1 and name in frame]
+    tables = [_jobs_table(frame, keys, metric, guesses)]
     finished = [job for job in jobs if job.status == FINISHED]
     scored = bool(frame[metric].notna().any())  # data reports and previews have no score
     if scored:
         means = aggregate(frame, keys, metric)
-        tables.append(_means_table(means, keys, _named(frame, metric), fixed))
+        tables.append(_means_table(means, keys, _named(frame, metric), fixed, guesses))
         choices = [key for key in keys if key != SEED]
         if _is_grid(means, choices):
             heat_map(folder / "sweep.png", means, keys=choices, metric=_named(frame, metric), caption=fixed)
@@ -128,23 +132,27 @@ def _fixed(jobs: list[Job], keys: list[str]) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items() if key not in keys)
 
 
-def _jobs_table(frame: pd.DataFrame, keys: list[str], metric: str) -> Table:
-    shown = list(dict.fromkeys((_BEST, metric)))
-    table = plain_table("Jobs", ["job", *keys, "status"], [*shown, *_COSTS])
+def _jobs_table(frame: pd.DataFrame, keys: list[str], metric: str, guesses: list[str]) -> Table:
+    shown = [*dict.fromkeys((_BEST, metric)), *guesses]
+    headers = [GUESSES.get(name, name) for name in shown]
+    caption = f"{MEANING}; of the tested faces" if guesses else ""
+    table = plain_table("Jobs", ["job", *keys, "status"], [*headers, *_COSTS], caption=caption)
     for row in frame.to_dict("records"):
         values = [str(row["job"]), *("-" if pd.isna(row[key]) else str(row[key]) for key in keys), str(row["status"])]
         add_row(table, [*values, *(_score(row[name]) for name in shown), *_costs(row)])
     return table
 
 
-def _means_table(means: pd.DataFrame, keys: list[str], metric: str, fixed: str) -> Table:
+def _means_table(means: pd.DataFrame, keys: list[str], metric: str, fixed: str, guesses: list[str]) -> Table:
     columns = [key for key in keys if key != SEED]
     caption = "mean and sample standard deviation over the jobs that differ in their seed alone"
     caption = f"{caption}; all jobs: {fixed}" if fixed else caption
-    table = plain_table(metric, columns or ["jobs alike"], ["mean", "std", "jobs", *_COSTS], caption=caption)
+    headers = ["mean", "std", *(GUESSES[name] for name in guesses), "jobs", *_COSTS]
+    table = plain_table(metric, columns or ["jobs alike"], headers, caption=caption)
     for row in means.to_dict("records"):
         names = [str(row[key]) for key in columns] or ["all"]
-        add_row(table, [*names, _score(row["mean"]), _score(row["std"]), str(row["jobs"]), *_costs(row)])
+        scores = [_score(row[name]) for name in ("mean", "std", *guesses)]
+        add_row(table, [*names, *scores, str(row["jobs"]), *_costs(row)])
     return table
 
 

@@ -62,5 +62,5 @@ def random_results(aus: tuple[str, ...], count: int, **other: Any) -> Results:
 def images(folder: Path, count: int) -> list[str]:
     paths = [folder / f"face{number}.png" for number in range(count)]
     for number, path in enumerate(paths):
-        cv2.imwrite(str(path), np.full((12, 10, 3), 20 * number, np.uint8))
+        cv2.imwrite(str(path), np.full((12, 10, 3), 20 * number % 256, np.uint8))
     return list(map(str, paths))

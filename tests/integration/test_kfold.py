@@ -154,9 +154,28 @@ def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(who
     assert warned[1].endswith("no positive label of AU6 in its validation, so it has no threshold and no F1@val there")
     text = (whole.folder / "folds.txt").read_text("utf-8").splitlines()
     f1, icc = [line.removeprefix("AU6   cheek raiser").split() for line in text if line.startswith("AU6")]
-    assert (f1[0], f1[3]) == ("-", "1/3")
+    truth = pd.concat([predictions(whole, fold)["AU6_occurs"] for fold in FOLDS])
+    assert f1[:2] == [f"{f1_score(truth, np.ones(len(truth))):.3f}", f"{truth.mean():.3f}"]  # of those who do not look
+    assert (f1[2], f1[5]) == ("-", "1/3")
     assert (icc[0], icc[3]) == ("-", "2/3")
     assert any(line.startswith("mean  of 3 of 3 AUs") for line in text)
+
+
+def test_labels_are_checked_by_the_folds_that_did_not_learn_them(whole: Outcome, faces: Faces, tmp_path: Path) -> None:
+    done = run("test", tmp_path, "labels=check", f"predictions={whole.folder}", "pictures=false", *faces.overrides)
+    assert done.code == 0, done.stderr
+    rows, expected = pd.concat([predictions(whole, fold) for fold in FOLDS]), set()
+    for au in AUS:
+        known = rows.dropna(subset=[f"{au}_occurs"])
+        truth, probability = known[f"{au}_occurs"] == 1, known[f"{au}_prob"]
+        if min(truth.sum(), (~truth).sum()) >= 10:
+            present, absent = probability[truth].mean(), (1 - probability[~truth]).mean()
+            wrong = known[np.where(truth, (1 - probability) >= max(absent, 0.5), probability >= max(present, 0.5))]
+            expected |= {(au, filename) for filename in wrong["filename"]}
+    found = done.table("label_check.csv")
+    assert set(zip(found["au"], found["filename"], strict=True)) == expected
+    assert done.metrics()["label_check"]["per_au"]["AU1"]["labels"] == 36 - len(range(0, 36, 7)), "some are missing"
+    assert "report.html" not in done.files()
 
 
 def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def test_one_table_ends_the_run_with_the_mean_and_deviation_over_domains(whole: 
         assert (top["mean"][name], top["std"][name]) == pytest.approx((mean, deviation))
     table = (whole.folder / "folds.txt").read_text("utf-8")
     assert table in "".join(f"{line.rstrip()}\n" for line in whole.stdout.splitlines())
-    assert table.splitlines()[1].split() == ["domain", "images", "persons", "AUs", "F1@val", "F1@0.5", "AP", "AUROC"]
+    assert table.splitlines()[1].split() == [
+        *("domain", "images", "persons", "AUs", "always", "prior", "F1@val", "F1@0.5", "AP", "AUROC"),
+    ]
     best = [fold(whole, name).table("metrics.csv")["val/f1_val"].max() for name in FOLDERS]
     assert top["monitor"] == {"metric": "val/f1_val", "best": pytest.approx(np.mean(best), abs=1e-6)}
     assert list(top["folds"]) == list(DOMAINS)

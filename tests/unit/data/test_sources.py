@@ -92,7 +92,10 @@ class TestTable:
         assert table.persons.tolist() == ["disfa_people/SN001"]
 
     def test_select_keeps_what_belongs_together(self, folder: Path) -> None:
-        rows = [face(f"{name}.png", number, subject=name, domain=name.upper()) for number, name in enumerate("abc")]
+        rows = [
+            face(f"{name}.png", number, subject=name, domain=name.upper(), coder=f"coder {number}")
+            for number, name in enumerate("abc")
+        ]
         part = read(folder, rows, score_max=5).select(np.array([True, False, True]), "val")
         assert part.split == "val"
         assert part.persons.tolist() == ["faces/a", "faces/c"]
@@ -100,6 +103,8 @@ class TestTable:
         assert part.scores.tolist() == [[0], [2]]
         assert part.domains is not None
         assert part.domains.tolist() == ["A", "C"]
+        assert part.coders is not None
+        assert part.coders.tolist() == ["coder 0", "coder 2"]
 
 
 class TestNames:

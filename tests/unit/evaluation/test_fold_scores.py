@@ -35,7 +35,8 @@ def finish(output: Path, name: str, *, tested: bool = True, centred: bool = Fals
     if tested:
         scores = {"f1_val": f1, "f1_0.5": None, "ap": 0.5, "auroc": 0.5}
         summary = {"valid_aus": 1.0, **scores}
-        per_au = {"AU1": {"threshold_val": threshold, **scores}}
+        counts = {"positives": float(sum(label for _, _, label in rows)), "observed": float(len(rows))}
+        per_au = {"AU1": {"threshold_val": threshold, **counts, **scores}}
         record["test"] = {"faces": {"rows": len(rows), "summary": summary, "per_au": per_au}}
         frame = pd.DataFrame(rows, columns=["person", "AU1_prob", "AU1_occurs"])
         if centred:  # which separates the classes at 0.5
@@ -94,6 +95,40 @@ def test_means_are_over_folds_and_pooled_scores_over_faces(tmp_path: Path, capsy
     printed = capsys.readouterr().out
     assert "Mean of the best val/f1_val: 0.5000" in printed
     assert (tmp_path / "folds.txt").read_text("utf-8").splitlines()[0] == "Test by fold"
+
+
+def test_f1_of_those_who_do_not_look_stands_beside_scores(tmp_path: Path) -> None:
+    report(tmp_path, [finish(tmp_path, name) for name in FOLDS])
+    folds = pd.read_csv(tmp_path / "folds.csv").set_index("fold")
+    # The AU occurs on 1 of 2 faces and on 1 of 3: 2b / (1 + b), and b.
+    assert folds.loc[["fold1", "fold2", "mean", "pooled"], "f1_always"].tolist() == pytest.approx(
+        [1 / 1.5, 0.5, (1 / 1.5 + 0.5) / 2, 0.8 / 1.4]  # 2 of 5 faces of all folds
+    )
+    assert folds.loc[["fold1", "fold2", "mean", "pooled"], "f1_prior"].tolist() == pytest.approx(
+        [1 / 2, 1 / 3, (1 / 2 + 1 / 3) / 2, 2 / 5]
+    )
+    per_au = pd.read_csv(tmp_path / "folds_per_au.csv").set_index("metric")
+    assert per_au.loc["f1_always", ["fold1", "fold2", "pooled"]].tolist() == pytest.approx([1 / 1.5, 0.5, 0.8 / 1.4])
+    assert math.isnan(per_au.loc["f1_prior", "low"]), "no interval: nobody looked"
+    by_fold, by_au = (tmp_path / "folds.txt").read_text("utf-8").split("F1@val by AU")
+    assert [line.split()[:8] for line in by_fold.splitlines() if line.startswith(("fold ", "fold1"))] == [
+        ["fold", "images", "persons", "AUs", "always", "prior", "F1@val", "F1@0.5"],
+        ["fold1", "2", "2", "1", "0.667", "0.500", "1.000", "-"],
+    ]
+    row = next(line for line in by_au.splitlines() if line.startswith("AU1"))
+    assert row.split()[4:8] == ["0.571", "0.400", "1.000", "0.667"]
+    assert "of all folds together" in " ".join(by_au.split())
+
+
+def test_records_without_counts_have_no_guesses(tmp_path: Path) -> None:
+    finished = [finish(tmp_path, name) for name in FOLDS]
+    for fold in finished:
+        path = fold.folder / "metrics.json"
+        path.write_text(path.read_text("utf-8").replace('"positives"', '"before"'), "utf-8")
+    report(tmp_path, finished)
+    folds = pd.read_csv(tmp_path / "folds.csv").set_index("fold")
+    assert folds["f1_always"].isna().all()
+    assert folds.loc["fold1", "f1_val"] == 1.0
 
 
 def test_centred_scores_are_summed_up_beside_the_raw_ones(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faceflow.errors import DataError
-from faceflow.evaluation.pooled import pool_tests
+from faceflow.evaluation.pooled import pool_tests, pooled_guesses
 
 HEADER = "dataset,filename,person,AU1_prob,AU1_occurs"
 
@@ -56,3 +56,14 @@ def test_lost_predictions_are_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with pytest.raises(DataError, match=r"one/predictions.csv: expected .* remove '.*one/metrics.json' to test that"):
         pool_tests([tmp_path / "one"], [{}])
+
+
+def test_guesses_count_the_faces_of_all_folds_with_a_label() -> None:
+    first = {"AU1": {"positives": 1.0, "observed": 2.0}, "AU4": {"positives": 0.0, "observed": 2.0}}
+    second = {"AU1": {"positives": 0.0, "observed": 2.0}}
+    guesses = pooled_guesses([first, second])
+    assert {au: found.value for au, found in guesses["f1_prior"].items()} == pytest.approx(
+        {"AU1": 0.25, "AU4": math.nan, None: 0.25}, nan_ok=True
+    )
+    assert guesses["f1_always"]["AU1"].value == pytest.approx(0.5 / 1.25)
+    assert math.isnan(guesses["f1_always"]["AU1"].low)

@@ -80,6 +80,30 @@ def test_folds_of_a_job_give_the_mean_of_their_scores_and_costs(tmp_path: Path) 
     assert (frame["icc"].item(), frame["images_per_second"].item(), frame["parameters"].item()) == (0.7, 200, 1e6)
 
 
+def test_f1_of_those_who_do_not_look_stands_beside_that_of_jobs(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {"0_job": 0.5, "1_job": 0.2, "2_job": 0.25}  # of AU1; AU2 never occurs and has no F1
+    for name, rate in rates.items():
+        file = sweep / name / "metrics.json"
+        content = json.loads(file.read_text())
+        per_au = {"AU1": {"positives": 40 * rate, "observed": 40.0}, "AU2": {"positives": 0.0, "observed": 40.0}}
+        content["test"]["all"]["per_au"] = per_au
+        file.write_text(json.dumps(content))
+    summarize_sweep(sweep, metric=None)
+    table = pd.read_csv(sweep / "sweep.csv")
+    assert table["f1_prior"].tolist()[:3] == pytest.approx([0.5, 0.2, 0.25])
+    assert table["f1_always"].tolist()[:3] == pytest.approx([1 / 1.5, 0.4 / 1.2, 0.5 / 1.25])
+    markdown = (sweep / "sweep.md").read_text("utf-8")
+    assert "| job | aus | seed | status | best | f1_val | always | prior | updates |" in markdown
+    assert "| a | 0.500 | 0.141 | 0.500 | 0.350 | 2 | 60 |" in markdown  # means of 2/3 and 1/3, of 0.5 and 0.2
+    assert "always, prior: F1 of saying of every face" in " ".join(capsys.readouterr().out.split())
+    summarize_sweep(sweep, metric="ap")
+    assert "always" not in (sweep / "sweep.md").read_text("utf-8"), "they are no AP"
+    with pytest.raises(ConfigError, match="metric: expected one of the sweep's scores, got 'f1_prior'"):
+        summarize_sweep(sweep, metric="f1_prior")
+
+
 def test_legacy_numbers_are_called_so(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "protocol" not in sweep_frame(read_sweep(sweep))
     file = sweep / "1_job" / "metrics.json"

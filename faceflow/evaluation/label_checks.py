@@ -1,0 +1,185 @@
+"""`faceflow-test labels=check`: the labels that a network which did not learn from them contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch.loggers import Logger
+
+from faceflow.aus import joined
+from faceflow.config.run_folder import settle
+from faceflow.console import print_lines, print_tables
+from faceflow.data.assembly import check_shared, describe_protocol
+from faceflow.data.labels import Truth
+from faceflow.data.protocols.protocol import apart_by_split
+from faceflow.data.sources import FaceTable
+from faceflow.encoding import Array
+from faceflow.errors import ConfigError, DataError
+from faceflow.evaluation.evaluation_data import read_faces
+from faceflow.evaluation.known_faces import Overlap
+from faceflow.evaluation.out_of_fold import read_out_of_fold
+from faceflow.evaluation.outcome import describe, log_outcome, trackers_of
+from faceflow.evaluation.record import fingerprints, run_record
+from faceflow.evaluation.run_context import RunContext
+from faceflow.evaluation.run_report import report_run
+from faceflow.evaluation.testing import TestScores
+from faceflow.metrics.label_errors import find_label_errors
+from faceflow.report.face_tiles import DPI
+from faceflow.report.figure_page import save
+from faceflow.report.label_check import LabelCheck, draw_label_check, label_check_frame, label_check_tables
+from faceflow.report.pictures import FOLDER, LABEL_FACES
+from faceflow.report.result_files import marked, write_json, write_table
+from faceflow.tracking.tracker import Outcome, tracked
+
+CHECK = "check"
+FILE = "label_check.csv"
+ENTRY = "label_check"  # of metrics.json
+_FOLDS = "train with protocol=kfold, and check by labels=check predictions=RUN"
+
+
+def check_settings(labels: str | None, predictions: str | None, *, subset: str, others: Mapping[str, object]) -> None:
+    """Check the settings of a check of labels.
+
+    Args:
+        labels: check, or None.
+        predictions: folder of a training, or None.
+        subset: which subjects are tested.
+        others: further keys that a test takes, which predictions leave no room for.
+
+    Raises:
+        ConfigError: another `labels`, or settings that do not go together.
+    """
+    if labels not in (None, CHECK):
+        raise ConfigError(
+            f"labels: expected check or null, got {labels!r}; a table of labels is named by data=csv data.labels=FILE"
+        )
+    if labels == CHECK and subset == "all":
+        raise ConfigError(
+            "subset: expected unseen with labels=check, got 'all': a network repeats the labels that it learned, wrong "
+            f"ones too; leave subset out, or check everybody's labels by folds: {_FOLDS}"
+        )
+    if predictions is not None:
+        if labels is None:
+            raise ConfigError(f"labels: expected check with predictions={predictions}, got null; add labels=check")
+        if given := [key for key, value in others.items() if value]:
+            raise ConfigError(f"{given[0]}: expected null with predictions={predictions}, got a value; leave one out")
+
+
+def check_unseen(overlaps: Sequence[Overlap]) -> None:
+    """Check that some subjects are new to a network.
+
+    Raises:
+        DataError: it was trained or validated on all of them.
+    """
+    if all(overlap.seen.all() for overlap in overlaps):
+        raise DataError(
+            "data: expected subjects that the checkpoint has not seen, got none: a network repeats the labels that it "
+            f"learned, wrong ones too; {_FOLDS}"
+        )
+
+
+def check_tested_labels(scores: TestScores) -> LabelCheck:
+    """Check the labels of a test."""
+    return _label_check(scores.tables, scores.scorer.pooled.truth, scores.prediction.probability)
+
+
+def check_predicted_labels(
+    predictions: str, data: Mapping[str, Any], context: RunContext, *, loggers: Sequence[Logger], started: float
+) -> LabelCheck:
+    """Check labels by what the networks of a training by folds said of subjects that they did not know.
+
+    Writes label_check.csv, metrics.json, a picture and report.html, and prints tables.
+
+    Args:
+        predictions: folder of the training.
+        data: `data` of a config: the faces whose labels are checked.
+        context: of the command.
+        loggers: of the command.
+        started: time.time() at the start.
+
+    Raises:
+        ConfigError, DataError: see `read_out_of_fold` and `read_faces`; no face or AU in common.
+    """
+    found, output = read_out_of_fold(predictions), context.output
+    tables = read_faces(data, levels=2 if found.graded else 1)
+    check_shared(found.aus, tables)
+    check = _label_check(tables, _truth(tables, found.aus), found.of_faces(tables))
+    splits = {"test": apart_by_split(tables)}
+    protocol = describe_protocol(splits, rule=found.protocol["split"])
+    protocol |= {key: found.protocol[key] for key in ("legacy",) if key in found.protocol}
+    title = f"Labels by {predictions}"
+    settle()
+    prints = fingerprints(splits)
+    content = {
+        "predictions": predictions,
+        "run": run_record(seed=context.seed, protocol=protocol, data=prints, started=started),
+        "protocol": protocol,
+        ENTRY: check.to_dict(),
+    }
+    with tracked(trackers_of(loggers), describe(context, resume=None, fingerprints=prints)):
+        shown = label_check_tables(check, title=title)
+        print_tables(*shown)
+        pictures = write_label_check(check, context, title=title, protocol=protocol)
+        if context.pictures:
+            page = report_run(
+                context, content, title=title, aus=found.aus, splits=splits, results=shown, pictures=pictures
+            )
+            print_lines(f"Report: {page}")
+        write_json(output / "metrics.json", content)
+        print_lines(f"Suspicious labels: {output / FILE}")
+        log_outcome(loggers, Outcome(), context, checkpoint=None, splits=splits)
+    return check
+
+
+def write_label_check(check: LabelCheck, context: RunContext, *, title: str, protocol: Mapping[str, str]) -> list[Path]:
+    """Write label_check.csv and, where pictures are drawn, the faces of the first labels; return the pictures.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    write_table(context.output / FILE, marked(label_check_frame(check), protocol))
+    if not context.pictures:
+        return []
+    figure = draw_label_check(check, title, protocol)
+    return [save(figure, context.output / FOLDER / LABEL_FACES, dpi=DPI)]
+
+
+def _label_check(tables: Sequence[FaceTable], truth: Truth, probability: Array) -> LabelCheck:
+    """Check the labels of all rows of some tables."""
+    columns: dict[str, list[Any]] = {
+        "dataset": [np.repeat(table.name, len(table)) for table in tables],
+        "filename": [table.filenames for table in tables],
+        "subject": [
+            [person.partition("/")[2] if table.has_subjects else "" for person in table.persons.tolist()]
+            for table in tables
+        ],
+    }
+    said = {"coder": [table.coders for table in tables], "video": [table.videos for table in tables]}
+    for name, parts in said.items():
+        if any(part is not None for part in parts):
+            pairs = zip(tables, parts, strict=True)
+            columns[name] = [np.repeat("", len(table)) if part is None else part for table, part in pairs]
+    return LabelCheck(
+        aus=truth.aus,
+        probability=probability,
+        occurs=truth.occurrence,
+        errors=find_label_errors(probability, truth.occurrence, truth.observed),
+        faces=pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()}),
+        files=[str(file) for table in tables for file in table.files],
+    )
+
+
+def _truth(tables: Sequence[FaceTable], aus: Sequence[str]) -> Truth:
+    """Labels of all rows; those of a side that a data set does not tell from the other are not checked."""
+    truths = [table.truth(aus) for table in tables]
+    sided = [[joined(au) not in table.unsided(aus) for au in aus] for table in tables]
+    return Truth(
+        aus=tuple(aus),
+        occurrence=np.concatenate([truth.occurrence for truth in truths]),
+        intensity=np.concatenate([truth.intensity for truth in truths]),
+        observed=np.concatenate([truth.observed & mask for truth, mask in zip(truths, sided, strict=True)]),
+    )
