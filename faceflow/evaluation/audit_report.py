@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-
-from rich.table import Table
 
 from faceflow.evaluation.audit import GroupAudit
-from faceflow.report.face_tiles import DPI
-from faceflow.report.figure_page import save
-from faceflow.report.groups import draw_groups, groups_frame, groups_table
-from faceflow.report.pictures import FOLDER, GROUPS_PICTURE
-from faceflow.report.result_files import marked, write_table
-
-GROUPS = "groups"  # entry of metrics.json
+from faceflow.evaluation.finding import Finding
+from faceflow.report.groups import draw_groups, groups_content, groups_frame, groups_table
+from faceflow.report.pictures import GROUPS_PICTURE
 
 
-def write_groups(audit: GroupAudit, output: Path, *, title: str, protocol: Mapping[str, str]) -> Table:
-    """Write groups.csv, and make the same a table.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    write_table(output / "groups.csv", marked(groups_frame(audit.columns), protocol))
-    return groups_table(
+def groups_finding(audit: GroupAudit, *, title: str, protocol: Mapping[str, str]) -> Finding:
+    """The groups of an audit; without a picture where none is large enough to be reported."""
+    table = groups_table(
         audit.columns,
         title=title,
         least_subjects=audit.asked.least_subjects,
         subjects_known=audit.subjects_known,
         protocol=protocol,
     )
-
-
-def picture_of_groups(audit: GroupAudit, output: Path, *, title: str, protocol: Mapping[str, str]) -> list[Path]:
-    """Draw the groups that are reported, if there are any; the file.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    if not any(each.groups for each in audit.columns):
-        return []
-    figure = draw_groups(audit.columns, f"Groups: {title}", protocol)
-    return [save(figure, output / FOLDER / GROUPS_PICTURE, dpi=DPI)]
+    drawn = {GROUPS_PICTURE: lambda: draw_groups(audit.columns, f"Groups: {title}", protocol)}
+    return Finding(
+        tables=[table],
+        file="groups.csv",
+        frame=groups_frame(audit.columns),
+        entry="groups",
+        content=groups_content(audit.columns),
+        figures=drawn if any(each.groups for each in audit.columns) else {},
+    )

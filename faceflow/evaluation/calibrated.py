@@ -13,13 +13,14 @@ from faceflow.calibration import NONE, PROTOCOL, Calibration, logit
 from faceflow.conformal import COVERAGE
 from faceflow.encoding import TOLERANCE
 from faceflow.errors import ConfigError
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
 from faceflow.evaluation.unsure import fit_conformal
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.calibration import LEAST_SUBJECTS, fit_map
 from faceflow.models.checkpoint import Payload
-from faceflow.report.calibration import CalibrationChange
+from faceflow.report.calibration import CalibrationChange, calibration_frame, calibration_table
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +86,14 @@ def _calibrated(prediction: Prediction, calibration: Calibration, scorer: SplitS
     return Prediction(probability=calibration.apply(prediction.probability, aus), intensity=intensity)
 
 
-def calibration_changes(scores: TestScores, calibration: Calibration) -> dict[str, CalibrationChange]:
-    """What calibration did to the probabilities of a test, by data set."""
+def calibration_finding(scores: TestScores, payload: Payload) -> Finding | None:
+    """What calibration did to the probabilities of a test, by data set; None without it."""
+    calibration = payload.calibration
+    if calibration is None:
+        return None
     pooled, after = scores.scorer.pooled.truth, scores.prediction.probability
     before = calibration.undo(after, pooled.aus)
-    return {
+    changes = {
         scored.name: CalibrationChange.measure(
             pooled.aus,
             before[scored.rows],
@@ -99,6 +103,14 @@ def calibration_changes(scores: TestScores, calibration: Calibration) -> dict[st
         )
         for scored in scores.scorer.sets
     }
+    said = calibration.protocol
+    return Finding(
+        tables=[calibration_table(change, title=name, protocol=said) for name, change in changes.items()],
+        file="calibration.csv",
+        frame=calibration_frame(changes),
+        entry=PROTOCOL,
+        content={name: change.means for name, change in changes.items()},
+    )
 
 
 def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Calibration | None:

@@ -16,8 +16,9 @@ from faceflow.console import print_lines, print_tables
 from faceflow.data.assembly import POOLED
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.audit import GroupAudit, audit_folds
-from faceflow.evaluation.audit_report import GROUPS, picture_of_groups, write_groups
+from faceflow.evaluation.audit_report import groups_finding
 from faceflow.evaluation.centred import CENTRED, OVER_FOLDS
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.pooled import Pooled, PooledTest, pool_tests, pooled_guesses
 from faceflow.evaluation.record import read_record, run_record
@@ -28,7 +29,6 @@ from faceflow.metrics.audited import Audit
 from faceflow.metrics.guesses import GUESSES, MEANING
 from faceflow.metrics.metric import Place, columns_in, header_of
 from faceflow.report.fold_tables import FoldScores, aus_table, folds_table, summary_rows
-from faceflow.report.groups import groups_content
 from faceflow.report.result_files import by_model, marked, write_json, write_table
 
 _PooledScores = Mapping[str, Mapping[str | None, Pooled]]  # metric -> AU, or None for the mean over AUs
@@ -98,9 +98,13 @@ def report_folds(
         for name, each in found.items()
         for table in _tables(each, centred=name == CENTRED, unit=unit, protocol=protocol, resamples=bootstrap.resamples)
     ]
-    groups = _audited(finished, records, audit, bootstrap) if tested and audit is not None else None
-    if groups is not None:
-        tables.append(write_groups(groups, output, title="test faces of all folds", protocol=protocol))
+    findings: list[Finding] = []
+    if tested and audit is not None:
+        groups = _audited(finished, records, audit, bootstrap)
+        findings.append(groups_finding(groups, title="test faces of all folds", protocol=protocol))
+    for finding in findings:
+        finding.write(output, protocol)
+        tables += finding.tables
     print_lines("")
     print_tables(*tables, saved_to=output / "folds.txt")
     frames = {name: _folds_frame(each, unit) for name, each in found.items()}
@@ -116,13 +120,11 @@ def report_folds(
         "bootstrap": {"resamples": bootstrap.resamples, "seed": bootstrap.seed},
         **found["tested"].to_dict(),
         **({CENTRED: found[CENTRED].to_dict()} if CENTRED in found else {}),
-        **({GROUPS: groups_content(groups.columns)} if groups is not None else {}),
+        **{finding.entry: finding.content for finding in findings},
     }
     if context.pictures:
         folders = {fold.name: fold.folder for fold in finished}
-        pictures = []
-        if groups is not None:
-            pictures = picture_of_groups(groups, output, title="test faces of all folds", protocol=protocol)
+        pictures = [picture for finding in findings for picture in finding.draw_all(output)]
         page = report_protocol(context, content, tables=tables, folds=folders, pictures=pictures)
         print_lines(f"Report: {page}")
     write_json(output / "metrics.json", content)

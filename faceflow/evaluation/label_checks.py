@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from faceflow.data.sources import FaceTable
 from faceflow.encoding import Array
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.evaluation_data import read_faces
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.known_faces import Overlap
 from faceflow.evaluation.out_of_fold import read_out_of_fold
 from faceflow.evaluation.outcome import describe, log_outcome, trackers_of
@@ -28,11 +28,9 @@ from faceflow.evaluation.run_context import RunContext
 from faceflow.evaluation.run_report import report_run
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.label_errors import find_label_errors
-from faceflow.report.face_tiles import DPI
-from faceflow.report.figure_page import save
 from faceflow.report.label_check import LabelCheck, draw_label_check, label_check_frame, label_check_tables
-from faceflow.report.pictures import FOLDER, LABEL_FACES
-from faceflow.report.result_files import marked, write_json, write_table
+from faceflow.report.pictures import LABEL_FACES
+from faceflow.report.result_files import write_json
 from faceflow.tracking.tracker import Outcome, tracked
 
 CHECK = "check"
@@ -114,19 +112,25 @@ def check_predicted_labels(
     title = f"Labels by {predictions}"
     settle()
     prints = fingerprints(splits)
+    finding = labels_finding(check, title=title, protocol=protocol)
     content = {
         "predictions": predictions,
         "run": run_record(seed=context.seed, protocol=protocol, data=prints, started=started),
         "protocol": protocol,
-        ENTRY: check.to_dict(),
+        ENTRY: finding.content,
     }
     with tracked(trackers_of(loggers), describe(context, resume=None, fingerprints=prints)):
-        shown = label_check_tables(check, title=title)
-        print_tables(*shown)
-        pictures = write_label_check(check, context, title=title, protocol=protocol)
+        print_tables(*finding.tables)
+        finding.write(output, protocol)
         if context.pictures:
             page = report_run(
-                context, content, title=title, aus=found.aus, splits=splits, results=shown, pictures=pictures
+                context,
+                content,
+                title=title,
+                aus=found.aus,
+                splits=splits,
+                results=finding.tables,
+                pictures=finding.draw_all(output),
             )
             print_lines(f"Report: {page}")
         write_json(output / "metrics.json", content)
@@ -135,17 +139,16 @@ def check_predicted_labels(
     return check
 
 
-def write_label_check(check: LabelCheck, context: RunContext, *, title: str, protocol: Mapping[str, str]) -> list[Path]:
-    """Write label_check.csv and, where pictures are drawn, the faces of the first labels; return the pictures.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
-    write_table(context.output / FILE, marked(label_check_frame(check), protocol))
-    if not context.pictures:
-        return []
-    figure = draw_label_check(check, title, protocol)
-    return [save(figure, context.output / FOLDER / LABEL_FACES, dpi=DPI)]
+def labels_finding(check: LabelCheck, *, title: str, protocol: Mapping[str, str]) -> Finding:
+    """Labels that are probably wrong, and the faces of the first of them."""
+    return Finding(
+        tables=label_check_tables(check, title=title),
+        file=FILE,
+        frame=label_check_frame(check),
+        entry=ENTRY,
+        content=check.to_dict(),
+        figures={LABEL_FACES: lambda: draw_label_check(check, title, protocol)},
+    )
 
 
 def _label_check(tables: Sequence[FaceTable], truth: Truth, probability: Array) -> LabelCheck:

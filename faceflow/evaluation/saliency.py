@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,12 +13,14 @@ from faceflow.checks import check_installed, check_whole
 from faceflow.data.datamodule import evaluation_dataset
 from faceflow.data.transforms import Pipeline
 from faceflow.errors import ConfigError
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.testing import TestScores
 from faceflow.progress import progress_bar
 from faceflow.report.example_faces import Results, readable_faces
 from faceflow.report.hardest import hardest_rows
-from faceflow.report.saliency import FALSE, HIT, MISSED, MOST_FACES, SaliencyMap
+from faceflow.report.pictures import SALIENCY
+from faceflow.report.saliency import FALSE, HIT, MISSED, MOST_FACES, SaliencyMap, draw_saliency
 from faceflow.views import EVAL, IMAGES, features_of
 
 _PATCHES = 8  # strides across a face; a patch is two strides wide
@@ -98,6 +100,12 @@ def measure_saliency(predictor: Predictor, scores: TestScores, *, pipeline: Pipe
             )
             bar.advance(1)
     return found
+
+
+def saliency_finding(maps: Sequence[SaliencyMap], *, title: str, protocol: Mapping[str, str]) -> Finding:
+    """Maps of where a network looks."""
+    heading = f"Where the network looks: {title}"
+    return Finding(figures={SALIENCY: lambda: draw_saliency(maps, heading, protocol)})
 
 
 def _chosen(results: Results, index: int, count: int) -> Iterator[tuple[str, int]]:

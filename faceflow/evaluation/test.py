@@ -35,21 +35,21 @@ from faceflow.evaluation.label_checks import (
     check_settings,
     check_tested_labels,
     check_unseen,
+    labels_finding,
 )
 from faceflow.evaluation.outcome import build_loggers, describe, trackers_of
 from faceflow.evaluation.predictors import open_predictor
 from faceflow.evaluation.record import fingerprints, run_record
 from faceflow.evaluation.run_context import RunContext, label_files
-from faceflow.evaluation.saliency import check_saliency, measure_saliency
+from faceflow.evaluation.saliency import check_saliency, measure_saliency, saliency_finding
 from faceflow.evaluation.test_report import publish_test
 from faceflow.evaluation.testing import test_network
-from faceflow.evaluation.view_costs import MeasuredViews
+from faceflow.evaluation.view_costs import MeasuredViews, views_finding
 from faceflow.files import FileWatch
 from faceflow.interruption import kept
 from faceflow.metrics.au_scores import Evaluation
 from faceflow.metrics.audited import Audit, asked_audit
 from faceflow.models.checkpoint import Payload
-from faceflow.report.saliency import SaliencyMap
 from faceflow.report.tables import data_tables
 from faceflow.tracking.tracker import tracked
 from faceflow.views import EVAL
@@ -140,12 +140,15 @@ def test(config: DictConfig) -> TestResult:
         compared = None
         if baseline is not None:
             compared = score_baseline(baseline, scores, loading=loading, bootstrap=bootstrap)
-        costs = None
+        title, findings = f"Test of {config.onnx or config.checkpoint}", []
         if views is not None:
             costs = views.measure(predictor, payload.thresholds, splits["test"], loading=loading)
-        maps: list[SaliencyMap] = []
+            findings.append(views_finding(costs, title=title, protocol=payload.protocol))
+        if config.labels == CHECK:
+            findings.append(labels_finding(check_tested_labels(scores), title=title, protocol=payload.protocol))
         if config.saliency and config.pictures:
             maps = measure_saliency(predictor, scores, pipeline=pipeline, faces=config.saliency)
+            findings.append(saliency_finding(maps, title=title, protocol=payload.protocol))
         settle()
         save_tables(*data, path=output / DATA)
         prints = fingerprints(splits)
@@ -158,13 +161,11 @@ def test(config: DictConfig) -> TestResult:
                 context,
                 loggers=loggers,
                 checkpoint=None,
-                title=f"Test of {config.onnx or config.checkpoint}",
+                title=title,
                 splits=splits,
                 extra={**tested, "run": record},
                 baseline=compared,
-                views=costs,
-                saliency=maps,
-                labels=check_tested_labels(scores) if config.labels == CHECK else None,
+                findings=findings,
             )
     return TestResult(folder=output, f1_val=scores.pooled.summary["f1_val"], scores=scores.evaluations)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from faceflow.conformal import Conformal
+from faceflow.conformal import COVERAGE, Conformal
 from faceflow.encoding import FACS_MAX
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.calibration import LEAST_SUBJECTS
 from faceflow.metrics.conformal import covering_cut
 from faceflow.models.checkpoint import Payload
-from faceflow.report.unsure import HeldCoverage
+from faceflow.report.unsure import HeldCoverage, held_frame, held_table
 
 
 def fit_conformal(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Conformal | None:
@@ -57,16 +58,17 @@ def fit_conformal(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Predi
     return Conformal(coverage=coverage, subjects=count, low=low, high=high, radius=radius, notes=notes)
 
 
-def held_coverage(scores: TestScores, payload: Payload) -> dict[str, HeldCoverage]:
-    """What the bands of a checkpoint held in a test, by data set; nothing without bands."""
-    if payload.conformal is None:
-        return {}
+def coverage_finding(scores: TestScores, payload: Payload) -> Finding | None:
+    """What the bands of a checkpoint held in a test, by data set; None without bands."""
+    band = payload.conformal
+    if band is None:
+        return None
     prediction, truth = scores.prediction, scores.scorer.pooled.truth
-    found = {}
+    held = {}
     for scored in scores.scorer.sets:
         rows, intensity = scored.rows, prediction.intensity
-        found[scored.name] = HeldCoverage.measure(
-            payload.conformal,
+        held[scored.name] = HeldCoverage.measure(
+            band,
             payload.thresholds,
             Prediction(
                 probability=prediction.probability[rows], intensity=None if intensity is None else intensity[rows]
@@ -76,4 +78,10 @@ def held_coverage(scores: TestScores, payload: Payload) -> dict[str, HeldCoverag
             intensity=truth.intensity[rows],
             observed=truth.observed[rows],
         )
-    return found
+    return Finding(
+        tables=[held_table(each, title=name, protocol=band.protocol) for name, each in held.items()],
+        file="unsure.csv",
+        frame=held_frame(held),
+        entry=COVERAGE,
+        content={name: each.means for name, each in held.items()},
+    )

@@ -14,6 +14,7 @@ from faceflow.data.loading import Loading
 from faceflow.data.sources import FaceTable
 from faceflow.data.transforms import Pipeline, build_pipeline
 from faceflow.errors import ConfigError
+from faceflow.evaluation.finding import Finding
 from faceflow.evaluation.predictors import Predictor
 from faceflow.evaluation.testing import test_network
 from faceflow.images import read_image
@@ -21,7 +22,7 @@ from faceflow.progress import progress_bar
 from faceflow.report.contact_sheet import contact_sheet
 from faceflow.report.figure_page import save
 from faceflow.report.pictures import FOLDER, VIEW_COSTS, VIEW_FACES
-from faceflow.report.view_costs import ViewScores, draw_views
+from faceflow.report.view_costs import ViewScores, draw_views, views_frame, views_table
 from faceflow.views import EVAL, IMAGES
 
 _SHOWN_FACES, _NAME_LETTERS = 8, 18
@@ -84,6 +85,19 @@ class MeasuredViews:
                 )
                 scores.append(ViewScores(view=view, step=step, evaluation=found.pooled))
         return ViewCosts(tables=chosen, pipelines=self.pipelines, scores=scores)
+
+
+def views_finding(costs: ViewCosts, *, title: str, protocol: Mapping[str, str]) -> Finding:
+    """What views cost a network."""
+    frame = views_frame(costs.scores)
+    return Finding(
+        tables=[views_table(costs.scores, protocol=protocol)],
+        file="views.csv",
+        frame=frame,
+        entry="views",
+        content=frame.to_dict("records"),
+        draw=lambda output: draw_costs(costs, title=title, protocol=protocol, output=output),
+    )
 
 
 def draw_costs(costs: ViewCosts, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:

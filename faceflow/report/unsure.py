@@ -25,7 +25,7 @@ _HEADERS = {
     "false": "false alarms",
     "false_sure": "false, sure",
     "intensity_held": "held, intensity",
-    "radius": "+-",
+    "radius": "±",
 }
 
 

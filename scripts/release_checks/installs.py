@@ -48,6 +48,12 @@ def commands(extra: str) -> Iterator[Command]:
     if extra in ("train", "export", "all"):
         yield (*TRAIN, "logger=tensorboard", "hydra.run.dir=trained")
         yield ("faceflow-test", "checkpoint=trained/checkpoints/best.ckpt", "accelerator=cpu", "hydra.run.dir=tested")
+    if extra == "explain":
+        yield (*TRAIN, "logger=none", "hydra.run.dir=trained")
+        yield (
+            *("faceflow-test", "checkpoint=trained/checkpoints/best.ckpt", "accelerator=cpu", "saliency=1"),
+            "hydra.run.dir=looked",
+        )
     if extra in ("export", "all"):
         yield ("faceflow-export", "checkpoint=trained/checkpoints/best.ckpt", "output=model.onnx")
         yield ("faceflow-infer", "onnx=model.onnx", "source=face.avi", "crops=true", "output=own.csv")
