@@ -129,9 +129,10 @@ def report_folds(
         print_lines(f"Report: {page}")
     write_json(output / "metrics.json", content)
     mark = " (legacy)" if "legacy" in protocol else ""
-    files = "folds.csv, folds_per_au.csv" if tested else "folds.csv"
-    files += "" if groups is None else ", groups.csv"
-    print_lines(f"Mean of the best {monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {files}")
+    files = ["folds.csv", *(["folds_per_au.csv"] if tested else []), *(finding.file for finding in findings)]
+    print_lines(
+        f"Mean of the best {monitor}{mark}: {best:.4f}", f"Numbers: {output / 'metrics.json'}, {', '.join(files)}"
+    )
     return best
 
 
