@@ -117,7 +117,7 @@ def crop_clip(
             rows.append(FaceRow(file=clip.title, frame=0, time_s=None, status="decode_error"))
         features.store(feature_file(output, clip.name))
     if not rows:
-        log.warning("%s: expected frames as frames.start_s, end_s and every say, got none of them", clip.title)
+        log.warning("%s: no frames selected; check frames.start_s, end_s and every", clip.title)
     write_rows(done, rows)
     tidy(clip, output)
 

@@ -143,7 +143,8 @@ def _published(published: Folds, here: Sequence[str]) -> dict[str, list[str]]:
     }
     for name in [name for name, subjects in found.items() if not subjects]:
         log.warning(
-            "folds: nobody whom %s tests is here, so it is not written; folds=3 would divide those who are", name
+            "folds: fold %s skipped: none of its test subjects are in the data; use folds=3 to split those present",
+            name,
         )
         del found[name]
     if left := sorted(set(here) - {subject for subjects in found.values() for subject in subjects}):

@@ -231,7 +231,7 @@ def _without_repeats(tables: Sequence[FaceTable]) -> list[FaceTable]:
         if any(new):
             kept.append(dataclasses.replace(table.select(_mask(new), UNLABELED), duplicates=duplicates))
         else:
-            log.warning("%s: left out, for the sets before it have all of its %d files", table.name, len(table))
+            log.warning("%s: skipped: all %d files already appear in earlier sets", table.name, len(table))
     return kept
 
 

@@ -136,8 +136,8 @@ class WiseFT(NetworkAverage):
         self.start = copy.deepcopy(self.network.backbone)
         if not network.backbone.pretrained:
             log.warning(
-                "average=wise_ft: the backbone starts from random weights, and half-way to those is no network; "
-                "set model.pretrained=true, model.weights or init_weights"
+                "average=wise_ft: it interpolates towards the initial weights, which are random here; set "
+                "model.pretrained=true, model.weights or init_weights"
             )
 
     @torch.no_grad()

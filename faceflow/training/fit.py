@@ -46,13 +46,13 @@ class RunState:
         self._watch = FileWatch(self._metrics, *self._checkpoints)
 
     @functools.cached_property
-    def speaks(self) -> bool:
-        """Whether this process says how the run ended; asked when it ends."""
+    def reports(self) -> bool:
+        """True in the process that prints how the run ended; asked when it ends."""
         return self.first or died_in(self.output)
 
     def kept(self) -> str:
         """Say what is kept of an unfinished training."""
-        if not self.speaks:
+        if not self.reports:
             return ""
         if self.fold:
             return folds_kept(self.output.parent, self.again)
@@ -67,7 +67,7 @@ class RunState:
 
     def trained(self) -> str:
         """Say what is kept of a finished training whose test is not."""
-        if not self.speaks or self.fold or self._watch.written(self._metrics):
+        if not self.reports or self.fold or self._watch.written(self._metrics):
             return self.kept()
         return (
             f"the network is trained, its test is not finished; go on with {self.again} and "
@@ -118,7 +118,7 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error
         if lost := explain_lost_process(error):
-            if not state.speaks:
+            if not state.reports:
                 sys.exit(LOST)
             raise ProcessError(f"{lost}; {state.kept()}") from error
         raise

@@ -151,8 +151,8 @@ def _announce(line: str) -> None:
 
 def _warn_of_missing_classes(title: str, data: RunData) -> None:
     """Name the AUs that a fold cannot score, before hours of training."""
-    consequences = {"test": "no score"} if data.legacy else {"test": "no score", "val": "no threshold and no F1@val"}
-    for split, consequence in consequences.items():
+    lost = {"test": "no score"} if data.legacy else {"test": "no score", "val": "no threshold or F1@val"}
+    for split, missed in lost.items():
         truths = [table.truth(data.aus) for table in data.streams[split]]
         positives = sum(truth.occurrence.sum(axis=0) for truth in truths)
         observed = sum(truth.observed.sum(axis=0) for truth in truths)
@@ -160,9 +160,7 @@ def _warn_of_missing_classes(title: str, data: RunData) -> None:
             if positive in (0, known):
                 missing = "negative" if positive else "positive"
                 place = "validation" if split == "val" else split
-                log.warning(
-                    "%s: no %s label of %s in its %s, so it has %s there", title, missing, au, place, consequence
-                )
+                log.warning("%s: %s has no %s %s labels; %s is reported", title, au, missing, place, missed)
 
 
 def _earlier(plan: FoldPlan, data: RunData) -> Earlier:

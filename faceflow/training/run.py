@@ -75,7 +75,7 @@ class Trained:
 
 
 def prepare_run(context: RunContext, settings: RunSettings, data: RunData, start: Start | None) -> Run:
-    """Refuse data and settings with which training would fail, or choose its checkpoint by nothing.
+    """Refuse labels or settings that make training or checkpoint selection impossible.
 
     Raises:
         ConfigError, DataError: see `RunData.count`, `build_spec`, `check_start`, `check_monitor`, `check_center` and

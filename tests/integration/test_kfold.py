@@ -150,8 +150,8 @@ def test_an_au_that_nobody_of_a_fold_shows_is_named_and_left_out_of_the_mean(who
     assert row["folds"] == 2
     assert row["mean"] == pytest.approx((row["fold2"] + row["fold3"]) / 2)
     warned = [line for line in whole.stderr.splitlines() if line.startswith("WARNING Fold") and "AU6" in line]
-    assert warned[0].endswith("Fold 1 of 3, fold1: no positive label of AU6 in its test, so it has no score there")
-    assert warned[1].endswith("no positive label of AU6 in its validation, so it has no threshold and no F1@val there")
+    assert warned[0].endswith("Fold 1 of 3, fold1: AU6 has no positive test labels; no score is reported")
+    assert warned[1].endswith("AU6 has no positive validation labels; no threshold or F1@val is reported")
     text = (whole.folder / "folds.txt").read_text("utf-8").splitlines()
     f1, icc = [line.removeprefix("AU6   cheek raiser").split() for line in text if line.startswith("AU6")]
     truth = pd.concat([predictions(whole, fold)["AU6_occurs"] for fold in FOLDS])

@@ -138,7 +138,7 @@ def test_published_folds_keep_those_who_are_here(caplog: pytest.LogCaptureFixtur
         folds = choose_folds("published", PUBLISHED, ["S2", "S1", "S1", "S5"])
     assert folds == {"three_1": ["S1"], "three_2": ["S2"]}
     assert caplog.messages == [
-        "folds: nobody whom three_3 tests is here, so it is not written; folds=3 would divide those who are",
+        "folds: fold three_3 skipped: none of its test subjects are in the data; use folds=3 to split those present",
         "folds: S5 are in no published fold and always train",
     ]
 

@@ -400,7 +400,7 @@ class TestRepeats:
     def test_a_set_that_adds_nothing_is_left_out(self, web: Path, caplog: pytest.LogCaptureFixture) -> None:
         sets = {"all": unlabeled_settings(web), "anna": unlabeled_settings(web / "anna")}
         assert [table.name for table in read_unlabeled(sets, prefer="intensity")] == ["all"]
-        assert "anna: left out, for the sets before it have all of its 2 files" in caplog.text
+        assert "anna: skipped: all 2 files already appear in earlier sets" in caplog.text
 
 
 class TestHeldOut:

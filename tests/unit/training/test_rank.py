@@ -6,7 +6,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from faceflow.training.rank import is_rank_zero, settle_rank
 
 
-def test_the_first_process_of_a_run_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_process_of_a_run_has_rank_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_zero_only, "rank", 0, raising=False)
     assert is_rank_zero()
     monkeypatch.setattr(rank_zero_only, "rank", 1)
