@@ -170,8 +170,8 @@ def test_a_library_that_a_bare_debian_lacks_is_one_line_with_its_package(small: 
 
 
 def arguments(image: str) -> str:
-    """What the README hands to `docker run ... IMAGE`."""
-    text = (ROOT / "README.md").read_text("utf-8").partition("## Containers")[2].partition("## ")[0]
+    """What the page on containers hands to `docker run ... IMAGE`."""
+    text = (ROOT / "docs/how_to/containers.md").read_text("utf-8")
     (line,) = re.findall(rf"^docker run .* {image} (.*)$", text, re.MULTILINE)
     return line
 
