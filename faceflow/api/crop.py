@@ -73,7 +73,7 @@ def crop(
         overrides: any settings as on the command line.
         source: a file, a folder (searched to the bottom), a pattern, or a list of them.
         output: folder of the results.
-        labels: a table of AUs for the pictures, or for the frames of the videos, of `source`; see docs/how_to/label_tables.md.
+        labels: a table of AUs for the pictures, or for the frames of the videos, of `source`; see docs/how_to/crop.md.
         dataset: a published data set below `root`, such as "disfa" or "bp4d", instead of `source`.
         root: its folder.
         selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
