@@ -3,7 +3,8 @@
     python scripts/growth.py --folder /tmp/growth --rows 10000 100000
 
 Every stage runs in a process of its own, whose memory without mapped files is looked at every second: `memory` is the
-highest of a stage, `growth` by how much its second half was above its second quarter. docs/growth.md goes on to 10^8.
+highest of a stage, `growth` by how much its second half was above its second quarter. docs/reference/growth.md goes on
+to 10^8.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Candidates for packed crops on the same pictures: rates, memory and what a store is asked for; docs/packed_crops.md.
+"""Candidates for packed crops on the same pictures: rates, memory, requests to a store; docs/how_to/packed_crops.md.
 
     pip install --target formats datasets litdata webdataset
     PYTHONPATH=formats python scripts/packed_formats.py --folder /tmp/formats --pictures 50000

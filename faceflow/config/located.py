@@ -106,8 +106,8 @@ def _check_here(config: Mapping[str, Any]) -> None:
     for key in _HERE:
         if is_url(config.get(key)):
             raise ConfigError(
-                f"{key}: expected a file or folder of this machine, got '{config[key]}'; see docs/object_storage.md "
-                "for what may lie on a store"
+                f"{key}: expected a file or folder of this machine, got '{config[key]}'; see "
+                "docs/how_to/object_storage.md for what may lie on a store"
             )
 
 

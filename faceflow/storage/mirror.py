@@ -197,7 +197,7 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
 def _unwritable(url: str, error: StoreError) -> StorageError:
     return StorageError(
         f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the credentials, "
-        "see docs/object_storage.md"
+        "see docs/how_to/object_storage.md"
     )
 
 

@@ -41,7 +41,7 @@ def refused(error: StoreError, key: str, url: str) -> RefusedError:
     elif error.kind == FORBIDDEN:
         text = (
             f"{key}: expected an object that may be read, got '{url}' ({error}); check the address and the "
-            "credentials, see docs/object_storage.md"
+            "credentials, see docs/how_to/object_storage.md"
         )
     elif str(error) == CHANGED:
         text = f"{key}: expected an object that stays as it is, got '{url}' ({error}); start again when it is written"

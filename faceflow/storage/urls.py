@@ -29,7 +29,7 @@ def check_url(url: str, *, key: str) -> str:
     if "@" in host and scheme in _WEB:
         raise ConfigError(
             f"{key}: expected an address without a password, got one of '{host.rpartition('@')[2]}'; give credentials "
-            "as docs/object_storage.md says"
+            "as docs/how_to/object_storage.md says"
         )
     parts = _path(url).strip("/").split("/")
     if scheme == "file" or not all(parts) or {".", ".."} & set(parts):

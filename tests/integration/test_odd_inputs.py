@@ -1,6 +1,6 @@
 """Inputs that people had, from public issue threads: the right result or one line, never a traceback.
 
-`docs/odd_inputs.md` shows them; after a change of the rows run `FACEFLOW_WRITE_ODD_INPUTS=1 pytest` on this file.
+`docs/reference/odd_inputs.md` shows them; after a change of the rows run this file with FACEFLOW_WRITE_ODD_INPUTS=1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.helpers.odd_inputs.row import Row, page
 from tests.integration.command import Outcome, run
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/odd_inputs.md"
+PAGE = ROOT / "docs/reference/odd_inputs.md"
 ROWS = {
     "Models and weights": models.ROWS,
     "Command lines and configs": settings.ROWS,

@@ -1,4 +1,4 @@
-"""The commands of docs/cluster.md, as they stand there, with a small network and two processes on the CPU."""
+"""The commands of docs/how_to/cluster.md, as they stand there, with a small network and two processes on the CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.command import AUS, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="commands of a POSIX shell")]
 
-PAGE = (ROOT / "docs/cluster.md").read_text("utf-8")
+PAGE = (ROOT / "docs/how_to/cluster.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 TRAINER = [setting for setting in SMALL if setting != "trainer=cpu"]
 SMALLER = {

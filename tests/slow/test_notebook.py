@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from faceflow.inference.onnx_model import OnnxModel
 
-NOTEBOOK = Path(__file__).parents[2] / "docs/notebook.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs/notebooks/train.ipynb"
 
 pytestmark = pytest.mark.slow
 
