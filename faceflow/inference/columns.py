@@ -163,8 +163,18 @@ _FRAME = Column(
 _OURS = (
     Column(name="file", kind="text", cell=lambda frame, face: frame.file),
     _FRAME,
-    Column(name="time_s", kind="number", cell=lambda frame, face: frame.time_s),
-    Column(name="face", kind="whole", cell=lambda frame, face: face.face.number),
+    Column(
+        name="time_s",
+        kind="number",
+        cell=lambda frame, face: frame.time_s,
+        meaning="time of the frame in seconds; empty for pictures",
+    ),
+    Column(
+        name="face",
+        kind="whole",
+        cell=lambda frame, face: face.face.number,
+        meaning="number of the face, the same through a video; empty where no face was found",
+    ),
     Column(
         name="status",
         kind="text",
@@ -173,8 +183,18 @@ _OURS = (
         "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and "
         "tracked",
     ),
-    Column(name="det_score", kind="number", cell=_SCORE),
-    Column(name="x1", kind="number", cell=of_detection(lambda found: found.box[0])),
+    Column(
+        name="det_score",
+        kind="number",
+        cell=_SCORE,
+        meaning="how sure the detector is of the face, 0 to 1; empty for detectors that give no score",
+    ),
+    Column(
+        name="x1",
+        kind="number",
+        cell=of_detection(lambda found: found.box[0]),
+        meaning="left edge of the box around the face, in pixels of the frame; y1 top, x2 right, y2 bottom",
+    ),
     Column(name="y1", kind="number", cell=of_detection(lambda found: found.box[1])),
     Column(name="x2", kind="number", cell=of_detection(lambda found: found.box[2])),
     Column(name="y2", kind="number", cell=of_detection(lambda found: found.box[3])),

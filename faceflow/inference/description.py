@@ -26,20 +26,20 @@ FORMAT = 1
 
 _PACKAGES = ("onnxruntime", "opencv-python-headless", "opencv-contrib-python", "numpy", "mediapipe")
 _OF_MODEL = ("inputs", "features", "backbone", "precision", "image_size", "run", "licence")
-_AU_MEANINGS = {
+AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
     "AU..": "1 where the probability reaches the threshold",
     "_cal": "after calibration to the person",
     "_smooth": "mean over neighbouring frames",
 }
-_OF_BANDS = {
+BAND_MEANINGS = {
     "AU.._unsure": "1 where the probability lies in the band of the AU, so that the decision is not sure; empty where "
     "nothing is promised",
     "AU.._int_low": "lower end of the interval of the intensity",
     "AU.._int_high": "upper end of the interval of the intensity",
 }
-_CENTRED = "centred: the person's median is taken away and a constant of the AU added; by thresholds_cal"
+CENTRED = "centred: the person's median is taken away and a constant of the AU added; by thresholds_cal"
 
 
 def describe(
@@ -90,9 +90,9 @@ def describe(
         "settings": settings,
         "columns": [column.name for column in table.columns],
         "meaning": {column.name: column.meaning for column in table.columns if column.meaning}
-        | _AU_MEANINGS
-        | ({"_cal": _CENTRED} if table.centred else {})
-        | ({} if contract.conformal is None else _OF_BANDS),
+        | AU_MEANINGS
+        | ({"_cal": CENTRED} if table.centred else {})
+        | ({} if contract.conformal is None else BAND_MEANINGS),
         "events": None
         if event_estimates is None
         else {

@@ -1,0 +1,49 @@
+"""Parts of pages that come from the code: `<!-- generated: configs -->` in a page becomes its Markdown.
+
+The parts are the modules named in `PARTS`, each with a function `markdown`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+PARTS = ("configs", "columns", "scores", "python_api", "contract", "aus")
+_MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+
+
+def with_parts(text: str) -> str:
+    """A page with the parts that it asks for.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    return _MARK.sub(lambda mark: _part(mark[1]), text)
+
+
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise ValueError(f"generated: expected one of {', '.join(PARTS)}, got {name}")
+    found: str = importlib.import_module(f"generated.{name}").markdown()
+    return found
+
+
+def _read_page(app: Sphinx, name: str, source: list[str]) -> None:
+    source[0] = with_parts(source[0])
+
+
+def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Pages with generated parts are read anew each time: the code behind them may have changed."""
+    return [name for name in env.found_docs if _MARK.search(env.doc2path(name).read_text("utf-8"))]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("source-read", _read_page)
+    app.connect("env-get-outdated", _outdated)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
