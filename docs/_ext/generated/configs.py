@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from faceflow.config.paths import config_dir
-from faceflow.config.primary import commands_with, read_primary
+from faceflow.config.primary import Primary, read_primary
 from generated.markdown import code, plain, table
 from generated.yaml_comments import Choice, ConfigFile, Key, read_config
 
 PAGE = "reference/configs"
 _HIDDEN = ("help", "command_line", "layout")  # groups that nobody chooses from
+_REQUIRED = "???"
 _CONSTRUCTOR = "_target_"  # what code an option builds
 
 
+@functools.cache
 def markdown() -> str:
     """The page below its introduction."""
     root = Path(config_dir())
-    commands = sorted(path.stem for path in root.glob("*.yaml"))
-    parts = ["## Commands", *(_command(root, command) for command in commands)]
-    parts += ["## Groups", *(_group(root, group) for group in groups(root))]
+    commands = {path.stem: read_primary(path.stem) for path in sorted(root.glob("*.yaml"))}
+    known = groups(root)
+    parts = ["## Commands", *(_command(root, command, known) for command in commands)]
+    parts += ["## Groups", *(_group(root, group, known, commands) for group in known)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -36,36 +40,31 @@ def target(group: str) -> str:
     return f"group-{group.replace('/', '-').replace('_', '-')}"
 
 
-def _command(root: Path, command: str) -> str:
+def _command(root: Path, command: str, known: list[str]) -> str:
     content = _read(root / f"{command}.yaml")
-    known = groups(root)
-    return "\n\n".join([f"### faceflow-{command}", plain(content.about, page=PAGE), *_tables(content, "", known)])
+    about = content.about.removeprefix(f"faceflow-{command}: ")
+    about = about[:1].upper() + about[1:]
+    return "\n\n".join([f"### faceflow-{command}", plain(about, page=PAGE), *_tables(content, "", known)])
 
 
-def _group(root: Path, group: str) -> str:
+def _group(root: Path, group: str, known: list[str], commands: Mapping[str, Primary]) -> str:
     parts = [f"({target(group)})=\n### {group}"]
-    if commands := commands_with(group):
-        parts.append(f"Taken by {', '.join(f'faceflow-{command}' for command in commands)}.")
-    place = _place(group)
+    takers = {command: primary for command, primary in commands.items() if group in primary.groups}
+    if takers:
+        parts.append(f"Taken by {', '.join(f'faceflow-{command}' for command in takers)}.")
     for path in sorted((root / group).glob("*.yaml")):
         content = _read(path)
-        if content.package == "_global_":
-            prefix = ""
-        else:
-            prefix = f"{place}." if content.package is None else f"{content.package}."
-        parts += [f"#### {group}={path.stem}", plain(content.about, page=PAGE)]
-        parts += _tables(content, prefix, groups(root))
+        place = _place(group, takers.values()) if content.package is None else content.package
+        prefix = "" if place == "_global_" else f"{place}."
+        parts += [f"#### {group}={path.stem}", plain(content.about, page=PAGE), *_tables(content, prefix, known)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _place(group: str) -> str:
-    """Where the values of a group go: under its name, or where the first command that has it puts them."""
-    for command in commands_with(group):
-        for choice in read_primary(command).choices:
-            name, _, package = choice.partition("@")
-            if name == group and package:
-                return package
-    return group.replace("/", ".")
+def _place(group: str, takers: Iterable[Primary]) -> str:
+    """Where the values of a group go: below its name, or where the first command that has it puts them."""
+    choices = [choice.partition("@") for primary in takers for choice in primary.choices]
+    places = (place for name, _, place in choices if name == group and place)
+    return next(places, group.replace("/", "."))
 
 
 def _tables(content: ConfigFile, prefix: str, known: list[str]) -> Iterator[str]:
@@ -83,7 +82,8 @@ def _choice_row(choice: Choice) -> tuple[str, ...]:
 
 
 def _key_row(key: Key, prefix: str) -> tuple[str, ...]:
-    return code(f"{prefix}{key.name}"), code(key.default or ""), plain(key.comment, page=PAGE)
+    default = "*required*" if key.default == _REQUIRED else code(key.default or "")
+    return code(f"{prefix}{key.name}"), default, plain(key.comment, page=PAGE)
 
 
 def _hidden(key: Key) -> bool:

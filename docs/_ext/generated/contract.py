@@ -18,7 +18,9 @@ def markdown() -> str:
         for field in dataclasses.fields(ModelContract)
     ]
     where = f"One JSON object under the key `{KEY}` of the file's metadata; its `format` is {FORMAT} or lower."
-    return "\n\n".join([where, plain(about, page=PAGE), table(("Field", "Type", "In every file"), rows), required]) + "\n"
+    return (
+        "\n\n".join([where, plain(about, page=PAGE), table(("Field", "Type", "In every file"), rows), required]) + "\n"
+    )
 
 
 def _required(field: dataclasses.Field[object]) -> bool:

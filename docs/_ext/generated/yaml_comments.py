@@ -132,5 +132,6 @@ def _keys(pairs: list[tuple[yaml.Node, yaml.Node]], prefix: str, text: str, comm
 def _source(node: yaml.Node, text: str) -> str:
     """A value as the file has it, on one line."""
     source = text[node.start_mark.index : node.end_mark.index]
-    lines = (re.sub(r"(^|\s)#.*", "", line) for line in source.splitlines())
-    return " ".join(" ".join(lines).split())
+    if not isinstance(node, yaml.ScalarNode):
+        source = re.sub(r"\s#.*(?=\n)", "", source)
+    return " ".join(source.split())
