@@ -18,7 +18,6 @@ exclude_patterns = ["_build", "_ext"]
 # Links between pages are relative Markdown links, and every heading can be linked to, as on GitHub.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
-suppress_warnings = ["toc.empty_glob"]  # the order of some pages is given, `*` takes the rest
 nb_execution_mode = "off"  # `bash scripts/docs --notebooks` runs them
 
 autodoc_typehints = "signature"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-PARTS = ("configs", "columns", "scores", "python_api", "contract", "aus", "files")
+PARTS = ("configs", "columns", "scores", "python_api", "contract", "aus", "files", "pages")
 _MARK = re.compile(r"^<!-- generated: (\w+)(?: (\S+))? -->$", re.MULTILINE)
 
 

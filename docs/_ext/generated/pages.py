@@ -1,0 +1,20 @@
+"""The pages of a folder, in a toctree: those that are named first, then the others by name."""
+
+from __future__ import annotations
+
+from generated.markdown import DOCS
+
+
+def markdown(words: str) -> str:
+    """A toctree.
+
+    Args:
+        words: the folder below docs/ (`.` is docs/ itself) and, behind a colon, names of its pages: `tutorials:first_video,own_labels`; one
+            that is not there is left out.
+    """
+    folder, _, names = words.partition(":")
+    files = (path for suffix in ("md", "ipynb") for path in (DOCS / folder).glob(f"*.{suffix}"))
+    found = sorted(path.stem for path in files if path.stem != "index")
+    first = [name for name in names.split(",") if name in found]
+    entries = [f"/{name}" if folder == "." else f"/{folder}/{name}" for name in dict.fromkeys([*first, *found])]
+    return "\n".join(["```{toctree}", "", *entries, "```"])
