@@ -2,9 +2,9 @@
 
     python scripts/docs_pictures.py --facekit ict_face.npz
 
-Without `--facekit` the face model is taken from the cache or downloaded, as faceflow-render does it. `--only` makes some
-of them: aus (one picture for each AU), video (frame.jpg and timeline.png of a rendered video), training (results.png of
-experiment=quickstart, which takes minutes).
+Without `--facekit` the face model is taken from the cache or downloaded, as faceflow-render does it. `--only` makes
+some of them: aus (one picture for each AU), video (frame.jpg and timeline.png of a rendered video), training
+(results.png of experiment=quickstart, which takes minutes).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ def markdown(words: str) -> str:
     """A toctree.
 
     Args:
-        words: the folder below docs/ (`.` is docs/ itself) and, behind a colon, names of its pages: `tutorials:first_video,own_labels`; one
-            that is not there is left out.
+        words: the folder below docs/ (`.` is docs/ itself) and, behind a colon, names of its pages, as in
+            `tutorials:first_video,own_labels`; one that is not there is left out.
     """
     folder, _, names = words.partition(":")
     files = (path for suffix in ("md", "ipynb") for path in (DOCS / folder).glob(f"*.{suffix}"))
