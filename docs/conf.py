@@ -20,12 +20,16 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # `bash scripts/docs --notebooks` runs them
 
+smartquotes = False
+default_role = "code"  # `x` in docstrings
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"FaceFlow {version}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False

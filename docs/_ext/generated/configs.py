@@ -70,20 +70,24 @@ def _place(group: str, takers: Iterable[Primary]) -> str:
 def _tables(content: ConfigFile, prefix: str, known: list[str]) -> Iterator[str]:
     choices = [choice for choice in content.choices if choice.group.partition("@")[0] in known]
     if choices:
-        yield table(("Group", "Option", "Meaning"), map(_choice_row, choices))
+        yield table(("Group", "Meaning"), map(_choice_row, choices))
     keys = [key for key in content.keys if not _hidden(key)]
     if keys:
-        yield table(("Key", "Default", "Meaning"), (_key_row(key, prefix) for key in keys))
+        yield table(("Key", "Meaning"), (_key_row(key, prefix) for key in keys))
 
 
 def _choice_row(choice: Choice) -> tuple[str, ...]:
     name = choice.group.partition("@")[0]
-    return f"[`{choice.group}`](#{target(name)})", code(choice.option), plain(choice.comment, page=PAGE)
+    return f"[{code(f'{choice.group}={choice.option}')}](#{target(name)})", plain(choice.comment, page=PAGE)
 
 
 def _key_row(key: Key, prefix: str) -> tuple[str, ...]:
-    default = "*required*" if key.default == _REQUIRED else code(key.default or "")
-    return code(f"{prefix}{key.name}"), default, plain(key.comment, page=PAGE)
+    name = f"{prefix}{key.name}"
+    if key.default == _REQUIRED:
+        setting = f"{code(name)} *required*"
+    else:
+        setting = code(name if key.default is None else f"{name}={key.default}")
+    return setting, plain(key.comment, page=PAGE)
 
 
 def _hidden(key: Key) -> bool:

@@ -17,4 +17,4 @@ def markdown(words: str) -> str:
     found = sorted(path.stem for path in files if path.stem != "index")
     first = [name for name in names.split(",") if name in found]
     entries = [f"/{name}" if folder == "." else f"/{folder}/{name}" for name in dict.fromkeys([*first, *found])]
-    return "\n".join(["```{toctree}", "", *entries, "```"])
+    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *entries, "```"])
