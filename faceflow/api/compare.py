@@ -48,7 +48,9 @@ def compare(
 ) -> ComparedRuns:
     """Compare runs with the first of them, on the same faces, as `faceflow-compare` does.
 
-        faceflow.compare("runs/test/baseline", "runs/test/larger").table
+    >>> compared = faceflow.compare("runs/test/baseline", "runs/test/larger")
+    >>> sorted(compared.table["au"].unique())
+    ['AU1', 'AU12', 'AU6', 'mean']
 
     Args:
         runs: folders of trainings, tests or folds, or CSVs of predictions; two or more.

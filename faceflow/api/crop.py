@@ -62,9 +62,12 @@ def crop(
 ) -> CroppedFaces:
     """Cut aligned faces out of videos and pictures, as `faceflow-crop` does.
 
-        faces = faceflow.crop(source="videos", output="faces", workers=4)
-        faceflow.crop(source="photos", labels="codes.csv", output="faces").labels
-        faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels
+    >>> faces = faceflow.crop(source="video.mp4", output="faces")
+    >>> faces.rows.name
+    'crops.csv'
+    >>> faceflow.crop(source="photos", labels="codes.csv", output="labelled").labels.name
+    'labels.csv'
+    >>> faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels  # doctest: +SKIP
 
     Beside the crops, `features/` has landmarks, blendshapes and pose of each. Called again with the same settings, it
     goes on where it was stopped.

@@ -53,8 +53,11 @@ def export(
 ) -> ExportedModel:
     """Write a checkpoint's network as one ONNX file, as `faceflow-export` does.
 
-        model = faceflow.export(checkpoint=run.checkpoint, output="model.onnx")
-        faceflow.load(model.path)
+    >>> model = faceflow.export(checkpoint=run.checkpoint, output="model.onnx")
+    >>> model.path.name
+    'model.onnx'
+    >>> model.contract.aus
+    ('AU1', 'AU6', 'AU12')
 
     Args:
         overrides: any settings as on the command line.

@@ -46,9 +46,16 @@ def load(
 ) -> Predictor:
     """Open the built-in model or an exported one to predict pictures and videos.
 
-        with faceflow.load() as model:
-            rows = model.predict("interview.mp4")
-            events = model.events("interview.mp4")  # onset, apex, offset and end of every AU
+    >>> with faceflow.load("model.onnx", crops=True) as model:  # of your own; crops: faces that are cut already
+    ...     rows = model.predict("crops/s0/0.jpg")
+    >>> list(rows.filter(like="AU"))
+    ['AU01_prob', 'AU01', 'AU06_prob', 'AU06', 'AU12_prob', 'AU12']
+
+    >>> with faceflow.load() as model:  # the built-in one
+    ...     rows = model.predict("video.mp4")
+    ...     events = model.events("video.mp4")  # onset, apex, offset and end of every AU
+    >>> list(rows)[:4], list(events)[:4]
+    (['file', 'frame', 'time_s', 'face'], ['file', 'face', 'au', 'onset_frame'])
 
     A setting that is left out has its default of `faceflow-infer`, which `faceflow-infer --cfg job` prints. Loading
     works in threads, and inside other Hydra applications.

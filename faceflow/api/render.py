@@ -50,8 +50,10 @@ def render(
 ) -> RenderedFaces:
     """Render labelled faces, as `faceflow-render` does.
 
-        faces = faceflow.render(output="faces", domains=["studio", "webcam"], subjects=100, workers=4)
-        faceflow.train(data="csv", labels=faces.labels)
+    >>> rendered = faceflow.render(output="rendered", domains=["studio", "webcam"], subjects=8, frames=5)
+    >>> list(rendered.table["domain"])
+    ['studio', 'webcam']
+    >>> run = faceflow.train(data="csv", labels=rendered.labels, max_epochs=1)
 
     Called again with the same settings, it goes on where it was stopped.
 

@@ -55,7 +55,9 @@ def test(
 ) -> EvaluationRun:
     """Test a checkpoint, or a model exported from it, as `faceflow-test` does.
 
-        faceflow.test(checkpoint=run.checkpoint, data="csv", labels="new.csv", images="new").table
+    >>> tested = faceflow.test(checkpoint=run.checkpoint, data="csv", labels="new.csv", images="new")
+    >>> list(tested.table["au"])
+    ['AU1', 'AU6', 'AU12', 'mean']
 
     Args:
         overrides: any settings as on the command line.

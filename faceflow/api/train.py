@@ -69,8 +69,11 @@ def train(
 ) -> TrainingRun:
     """Train a network and test its best checkpoint, as `faceflow-train` does.
 
-        run = faceflow.train(["optimizer.lr=1e-4"], experiment="quickstart", max_epochs=3)
-        run.table[["au", "f1_val", "auroc"]]
+    >>> run = faceflow.train(["loss=focal"], data="csv", labels="faces.csv", images="crops", max_epochs=1)
+    >>> run.checkpoint.name
+    'best.ckpt'
+    >>> list(run.table["au"])
+    ['AU1', 'AU6', 'AU12', 'mean']
 
     Prints and writes what the command does, train.log and config.yaml included. A setting that is left out has its
     default, which `faceflow-train --cfg job` prints. One training runs at a time; other threads wait for it. While it
