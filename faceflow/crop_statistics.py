@@ -47,7 +47,7 @@ STATISTICS = {
 }
 QUANTILES = (0.005, 0.05, 0.5, 0.95, 0.995)
 # How far limits lie beyond the 5 % and 95 % quantiles, in widths between these: so far, or further where few subjects
-# say little of the next one. Chosen on rendered subjects, see docs/drift.md.
+# say little of the next one. Chosen on rendered subjects, see docs/how_to/drift.md.
 _BEYOND, _FEW, _PER_SUBJECT = 0.35, 0.15, 4.0
 _UNKNOWN = 12  # subjects for which faces without any stand
 _TOO_MANY = 0.2  # share of the faces of a source

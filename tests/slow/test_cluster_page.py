@@ -11,16 +11,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import ROOT
 from tests.helpers.exported import intensity_contract, write_model
 from tests.helpers.faces import write_csv_dataset
 from tests.helpers.markers import MARKERS, moving_faces, write_video
+from tests.helpers.pages import ROOT, blocks, run_block
 from tests.integration.command import AUS, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="commands of a POSIX shell")]
 
-PAGE = (ROOT / "docs/how_to/cluster.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = [block.text for block in blocks((ROOT / "docs/how_to/cluster.md").read_text("utf-8"), "bash")]
 TRAINER = [setting for setting in SMALL if setting != "trainer=cpu"]
 SMALLER = {
     "train": [*TRAINER, "trainer.accelerator=cpu", "loader.batch_size=4"],
@@ -76,12 +75,7 @@ def test_every_result_is_of_a_block() -> None:
 def test_a_block_of_the_page_runs(name: str, folder: Path) -> None:
     (block,) = (block for block in BLOCKS if name in block)
     assert "=2" in block or block.count("faceflow-") == 2  # two processes, or two jobs
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
-    script = f"set -e\n{with_small_settings(block)}"
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
+    done = run_block("bash", with_small_settings(block), folder)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert (folder / RESULTS[name]).is_file(), done.stderr

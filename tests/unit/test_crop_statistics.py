@@ -1,4 +1,4 @@
-"""Statistics of crops worked out by hand, or by OpenCV; limits by the rule of docs/drift.md."""
+"""Statistics of crops worked out by hand, or by OpenCV; limits by the rule of docs/how_to/drift.md."""
 
 from __future__ import annotations
 
