@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faceflow.aus import description
+from faceflow.calibration import PROTOCOL
 from faceflow.cards import NOT_MEASURED, TAGS, markdown_table, write_card
+from faceflow.conformal import COVERAGE
 from faceflow.crop_statistics import QUANTILES
 from faceflow.exporting.description import run_of
 from faceflow.inference.contract import ModelContract
@@ -18,6 +21,23 @@ from faceflow.metrics.metric import Column, Place, columns_in
 
 _GROUPS = "groups.csv"  # of an audit
 _MEAN = "mean"  # over AUs, in its column of AUs
+_ERRORS = {
+    "ece_before": "ECE before",
+    "ece": "ECE",
+    "ece_floor": "ECE of exact probabilities",
+    "brier_before": "Brier before",
+    "brier": "Brier",
+}
+_HELD = {
+    "active_held": "held, active",
+    "inactive_held": "held, inactive",
+    "intensity_held": "held, intensity",
+    "unsure": "unsure",
+    "missed": "missed",
+    "missed_sure": "missed, sure",
+    "false": "false alarms",
+    "false_sure": "false, sure",
+}
 _KINDS = {"f1": "f1", "accuracy": "accuracy", "auroc": "roc_auc", "ap": "average_precision"}  # as the Hub calls them
 _USE = (
     "Estimating the Action Units that a face shows, in research, and in products whose makers have measured it on "
@@ -66,7 +86,8 @@ def write_model_card(
         f"## Training data\n\n{_training_data(contract, record)}",
         f"## Protocol\n\n{_facts(contract.protocol) if contract.protocol else NOT_MEASURED}",
         f"## Scores\n\n{_scores(tests, shown)}",
-        f"## Groups of people\n\n{_groups(folder) if tests else NOT_MEASURED}",
+        f"## Probabilities\n\n{_probabilities(contract, record if tests else {})}",
+        f"## Groups of people\n\n{_groups(folder, record) if tests else NOT_MEASURED}",
         f"## Export\n\n{_facts({name: text.replace(str(model), model.name) for name, text in facts.items()})}",
         f"## Limits\n\n{_LIMITS}",
         f"## Licence\n\n{contract.licence or 'not stated'}",
@@ -111,7 +132,6 @@ def _overview(contract: ModelContract, model: Path) -> str:
             {
                 "network": contract.backbone or "small layers over features",
                 "labels": contract.label_meaning or NOT_MEASURED,
-                "calibration": contract.calibration.protocol if contract.calibration else "none",
                 **{f"run: {name}": text for name, text in contract.run.items()},
             }
         )
@@ -160,18 +180,73 @@ def _scores(tests: Mapping[str, Any], shown: Sequence[Column]) -> str:
     return "\n\n".join(parts)
 
 
-def _groups(folder: Path | None) -> str:
-    """The groups of an audit that a run left; means over AUs."""
-    rows = []
-    if folder is not None and (folder / _GROUPS).is_file():
-        with (folder / _GROUPS).open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("au") == _MEAN]
+def _probabilities(contract: ModelContract, record: Mapping[str, Any]) -> str:
+    """Whether probabilities are calibrated and which decisions are sure, and what the test found of both."""
+    calibration, band = contract.calibration, contract.conformal
+    if calibration is None:
+        parts = [f"Not calibrated; their error: {NOT_MEASURED}."]
+    else:
+        parts = [
+            f"Calibrated: {calibration.protocol}.",
+            _measured(
+                record.get(PROTOCOL),
+                _ERRORS,
+                about="Expected calibration error (ECE) and mean squared error (Brier) in the test, before and after, "
+                "means over AUs; 0 is best, and exact probabilities would have that ECE on as few faces:",
+            ),
+        ]
+    if band is None:
+        parts.append("No decision is marked as unsure: no coverage was promised.")
+    else:
+        parts += [
+            f"Unsure decisions are marked. Promised: {band.protocol}.",
+            _measured(
+                record.get(COVERAGE),
+                _HELD,
+                about="Shares of faces in the test, means over AUs: held are those of active (inactive) faces that lie "
+                "in the unsure band or on its right side; sure are the errors that the band confirms:",
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _measured(found: Mapping[str, Mapping[str, Any]] | None, names: Mapping[str, str], *, about: str) -> str:
+    """A table of means by data set, with the names that any of them has."""
+    if not found:
+        return f"In the test: {NOT_MEASURED}."
+    shown = {name: header for name, header in names.items() if any(name in means for means in found.values())}
+    rows = [[data, *(_cell(means, name) for name in shown)] for data, means in found.items()]
+    return f"{about}\n\n{markdown_table(['data set', *shown.values()], rows)}"
+
+
+def _groups(folder: Path | None, record: Mapping[str, Any]) -> str:
+    """The groups of an audit that a run left, or the folds that it is one of; means over AUs."""
+    rows, parts = _group_rows(folder), []
+    if not rows and folder is not None and _is_fold(record, folder.parent):
+        rows = _group_rows(folder.parent)
+        parts.append("Of the test faces of all folds together, each scored by the network of its own fold.")
     if not rows:
         return f"{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}: an audit of the test compares groups."
     about = ("column", "group", "subjects", "faces", "au")
     names = [name for name in rows[0] if name not in about and not name.endswith(("_low", "_high"))]
     cells = [[*(row.get(name) or "" for name in about[:4]), *(_cell(row, name) for name in names)] for row in rows]
-    return markdown_table([*about[:4], *names], cells)
+    return "\n\n".join([*parts, markdown_table([*about[:4], *names], cells)])
+
+
+def _group_rows(folder: Path | None) -> list[dict[str, str]]:
+    if folder is None or not (folder / _GROUPS).is_file():
+        return []
+    with (folder / _GROUPS).open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row.get("au") == _MEAN]
+
+
+def _is_fold(record: Mapping[str, Any], folder: Path) -> bool:
+    """Whether a folder sums up folds, and the run of a record is one of them."""
+    try:
+        folds = json.loads((folder / "metrics.json").read_text("utf-8"))["folds"]
+        return record in folds.values()
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return False
 
 
 def _facts(facts: Mapping[str, str]) -> str:

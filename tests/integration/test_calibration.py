@@ -38,8 +38,12 @@ def test_calibration_goes_with_the_network_and_changes_no_decision(tmp_path: Pat
 
     model = tmp_path / "model.onnx"
     where = (f"checkpoint={trained.checkpoint()}", f"output={model}", "loader.workers=0")
-    written = run("export", tmp_path / "export", *where)
+    written = run("export", tmp_path / "export", *where, f"card={tmp_path / 'card.md'}")
     assert written.code == 0, written.stderr
+    card, names = (tmp_path / "card.md").read_text("utf-8"), {"calibration.csv": 5, "unsure.csv": 7}
+    for name, count in names.items():
+        means = trained.table(name).drop(columns=["dataset", "au"]).iloc[:, 1 : 1 + count].mean()
+        assert f"| {' | '.join(f'{mean:.3f}' for mean in means)} |" in card
     assert "calibration" in written.stdout
     band = OnnxModel(model).contract.conformal
     assert band == load_network(trained.checkpoint(), key="")[1].conformal
