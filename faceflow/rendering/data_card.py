@@ -15,6 +15,7 @@ from faceflow.rendering.action_units import AUS
 from faceflow.rendering.facekit_files import COMMIT
 from faceflow.rendering.tables import BY_SIDE, EVENTS, FRAMES, FRAMES_BY_SIDE, LABELS, SUBJECTS, Counts
 
+CARD = "README.md"
 LICENCE_FILE = "LICENSE.ICT-FaceKit"
 _LICENCE = """\
 MIT License
@@ -42,7 +43,7 @@ SOFTWARE.
 
 
 def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], version: str) -> None:
-    """Write README.md and the licence of the face model.
+    """Write the card and the licence of the face model.
 
     Args:
         output: folder of the data set.
@@ -76,7 +77,7 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         _limits(),
         _terms(),
     ]
-    write_card(output / "README.md", front, parts)
+    write_card(output / CARD, front, parts)
 
 
 def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:

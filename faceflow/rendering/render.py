@@ -17,7 +17,7 @@ from faceflow.faces.detector import FaceDetector
 from faceflow.files import claimed, remove_leftovers
 from faceflow.interruption import kept
 from faceflow.rendering.build import build_settings
-from faceflow.rendering.data_card import write_data_card
+from faceflow.rendering.data_card import CARD, write_data_card
 from faceflow.rendering.facekit_files import find_facekit
 from faceflow.rendering.recording import CROPS, PROGRESS, RenderSettings, plan_recordings
 from faceflow.rendering.sequence import VideoSettings
@@ -136,4 +136,5 @@ def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> Non
         following = f"Crop them: faceflow-crop {source} output=FOLDER"
     if (output / FOLDER).is_dir():
         print_lines(f"Look at: {output / FOLDER}")
+    print_lines(f"Card: {output / CARD}")
     print_lines(following)

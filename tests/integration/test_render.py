@@ -83,7 +83,8 @@ def test_tables_name_every_image_with_its_labels_by_side_and_joined(faces: Path)
     assert all(20 <= int(row["age"]) <= 80 for row in people)
 
 
-def test_the_data_card_says_what_is_there(faces: Path) -> None:
+def test_the_data_card_says_what_is_there(faces: Path, model: Path) -> None:
+    assert f"Card: {faces / 'README.md'}\n" in render(faces, model).stdout
     text = (faces / "README.md").read_text("utf-8")
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "mit"
