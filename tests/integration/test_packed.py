@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceflow.images import read_content
+from faceflow.models.checkpoint import load_network
 from tests.helpers.features import give_features, random_vectors
 from tests.helpers.markers import MARKERS, face_at, moving_faces, write_photo, write_video
 from tests.integration.command import SMALL, Faces, Outcome, evaluate, make_faces, run, train
@@ -84,6 +85,9 @@ def test_a_run_ends_with_the_same_numbers(settings: tuple[str, ...], both: Both,
         train(tmp_path / name, *data, *settings) for name, data in (("folder", both.folder), ("packed", both.packed))
     )
     assert results(packed) == results(folder)
+    measured = [load_network(each.checkpoint(), key="")[1].crop_statistics for each in (folder, packed)]
+    assert measured[0] is not None
+    assert measured[1] == measured[0]
 
 
 @pytest.mark.slow
