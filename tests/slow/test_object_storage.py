@@ -121,6 +121,7 @@ def assert_same_weights(ours: Path, theirs: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.release
 def test_a_packed_set_on_the_store_trains_as_its_folder(s3: S3, tmp_path: Path) -> None:
     few = (*TINY, "trainer.max_epochs=2")
     run("train", *few, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
@@ -131,6 +132,7 @@ def test_a_packed_set_on_the_store_trains_as_its_folder(s3: S3, tmp_path: Path) 
     assert_same_weights(*(tmp_path / name / "checkpoints/last.ckpt" for name in ("stored", "local")))
 
 
+@pytest.mark.release
 def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of_local_files(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_with_log_images_the_faces_are_in_the_table(data: tuple[str, ...], tmp_p
     assert "results.png" in run.pictures()
 
 
+@pytest.mark.release
 def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
     data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +222,7 @@ def test_the_sweep_of_the_how_to_lands_in_the_agents_run_as_does_its_export(
     assert [artifact.type for artifact in exported.artifacts("model")] == ["model"]
 
 
+@pytest.mark.release
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_leaves_a_closed_run_that_goes_on_under_its_id(data: tuple[str, ...], tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"

@@ -234,8 +234,18 @@ def test_network_that_does_not_fit_into_one_file_is_refused_before_the_work() ->
         build_graph(net, simplify=True)
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-@pytest.mark.parametrize("precision", [FP32, FP16, FP16_STORED])
+@pytest.mark.parametrize(
+    ("levels", "precision"),
+    [
+        (3, FP32),
+        *(
+            pytest.param(levels, precision, marks=pytest.mark.release)
+            for levels in (1, 3)
+            for precision in (FP32, FP16, FP16_STORED)
+            if (levels, precision) != (3, FP32)
+        ),
+    ],
+)
 def test_calibration_is_inside_the_file(levels: int, precision: str, tmp_path: Path) -> None:
     net, plain = NETWORKS[levels], NETWORKS[levels].spec
     faces = random_faces(plain)
