@@ -50,14 +50,14 @@ class TorchPredictor:
         """Predict uint8 RGB images (B, 3, S, S), features (B, F), or both, as the network reads them."""
         faces = (part if part is None else part.to(self.device, non_blocking=True) for part in (images, features))
         logits = self.network(*faces).logits
-        levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
-        found = decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
         if (calibration := self.network.calibration) is None:
-            return found
-        own = occurrence_probability(logits.float().cpu().numpy(), self.spec.cutpoints, self.spec.occurrence_min)
-        calibrated = calibration.of_levels(logits.float().cpu().numpy(), self.spec.aus)
-        of_levels = decode(calibrated, self.spec.cutpoints, self.spec.occurrence_min)
-        return Prediction(probability=calibration.of_logits(own, self.spec.aus), intensity=of_levels.intensity)
+            levels = logits.float().sigmoid().cpu().numpy().astype(np.float64)  # Apple GPUs have no fp64
+            return decode(levels, self.spec.cutpoints, self.spec.occurrence_min)
+        raw = logits.float().cpu().numpy()
+        own = occurrence_probability(raw, self.spec.cutpoints, self.spec.occurrence_min)
+        levels = calibration.of_levels(raw, self.spec.aus)
+        intensity = decode(levels, self.spec.cutpoints, self.spec.occurrence_min).intensity
+        return Prediction(probability=calibration.of_logits(own, self.spec.aus), intensity=intensity)
 
 
 class OnnxPredictor:

@@ -119,7 +119,7 @@ class PersonBootstrap:
     ) -> list[tuple[FloatArray, FloatArray]]:
         """Values (A,) of metrics on some of the frames, and their values (R, A) on the resamples of all persons.
 
-        Those of other frames are of the same resamples, and so can be compared, whoever is on both.
+        Calls for other frames use the same resamples, so that their values can be compared.
 
         Args:
             asked: of each metric K terms (M, A) of these frames, and its formula of their sums (..., K, A).

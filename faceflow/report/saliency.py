@@ -31,7 +31,7 @@ class SaliencyMap:
     """A face and by how much the logit of an AU falls where a patch of it is hidden.
 
     `kind` is hit, false alarm or miss; `probability` that of the whole face; `image` (S, S, 3) RGB as the network sees
-    it; `change` (S, S), positive where the patch speaks for the AU.
+    it; `change` (S, S), positive where hiding the patch lowers the score.
     """
 
     au: str
@@ -43,7 +43,7 @@ class SaliencyMap:
 
 
 def colored(face: SaliencyMap) -> Image:
-    """The face in gray, orange where it speaks for the AU and blue where against it, most at the largest change."""
+    """The face in gray, orange where hiding lowers the score, blue where it raises it, in proportion to the change."""
     gray = cv2.cvtColor(face.image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float64)
     largest = np.abs(face.change).max()
     share = _STRONGEST * (face.change / largest if largest > 0 else face.change)[..., None]
