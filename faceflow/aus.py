@@ -104,7 +104,7 @@ def parse_column(header: str) -> Column | None:
 
 
 def looks_like_au(header: str) -> bool:
-    """Tell whether a person would take a CSV header for an AU, as "gt_AU12", "AU6_A", "Action Unit 4" or just "12"."""
+    """Tell whether a reader would take a CSV header for an AU, as "gt_AU12", "AU6_A", "Action Unit 4" or just "12"."""
     text = header.strip()
     return bool(_LOOKS.search(text)) or (text.isascii() and text.isdigit() and int(text) in DESCRIPTIONS)
 

@@ -1,6 +1,6 @@
-r"""People as their own baseline: what a person's scores usually are is taken from each of them. Numpy only.
+r"""People as their own baseline: what a subject's scores usually are is taken from each of them. Numpy only.
 
-Networks give every person's neutral face a score of its own. With z = logit p the score of an AU on a frame, i its
+Networks give every subject's neutral face a score of its own. With z = logit p the score of an AU on a frame, i its
 intensity, and medians over all frames of the subject,
 
     probability   z' = z - median z + m,   p' = sigmoid z'

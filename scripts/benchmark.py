@@ -41,10 +41,10 @@ face detector, the network in ONNX Runtime. Without --onnx with the built-in mod
 
 `render`: images/s of `faceflow-render`, from nothing to images and labels on disk, against its camera and shader alone,
 on one face of the first domain that does not move.
-    ratio         per worker; what remains goes into the person's skin, expressions, the sensor and files. 14 images/s
+    ratio         per worker; what remains goes into the subject's skin, expressions, the sensor and files. 14 images/s
                   per core at 160 px is the aim. Each worker needs a core.
     start         what the command takes for one image of each domain, face model included; it is taken off.
-    memory        of a process that renders one person after another; it should not grow.
+    memory        of a process that renders one subject after another; it should not grow.
 
 `labels`: rows/s of reading and checking a made-up label file without opening its pictures, in a process of its own,
 against pandas, which parses its cells and checks nothing.
@@ -53,7 +53,7 @@ against pandas, which parses its cells and checks nothing.
 
 `metrics`: frames/s of all occurrence metrics of a test set, made up in memory, against scikit-learn, an AU at a time,
 and torchmetrics, all AUs at once, which compute F1 at two thresholds, AP and AUROC and must find the same.
-    ratio         The caption says what the intervals over persons take besides.
+    ratio         The caption says what the intervals over subjects take besides.
 
 `sweep`: jobs/h of small trainings that run side by side with launcher=joblib, against one after another; from the start
 of the command to the table.

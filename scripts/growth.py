@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 AUS = [f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)]
-FRAMES = 250  # of a person
+FRAMES = 250  # of a subject
 SIZE = 32  # pixels
 BATCH = 256
 TINY = (
@@ -105,7 +105,7 @@ def train(folder: Path, count: int) -> dict[str, Any]:
 
 
 def test(folder: Path, count: int) -> dict[str, Any]:
-    """Test the network of that run on a tenth of the persons."""
+    """Test the network of that run on a tenth of the subjects."""
     from faceflow.cli.test import main
 
     where = (f"hydra.run.dir={folder / 'test'}", f"checkpoint={folder / 'run/checkpoints/best.ckpt'}")

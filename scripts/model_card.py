@@ -5,7 +5,7 @@
 
 A set of faces is a folder that faceflow-crop left: crops, their features and labels.csv. Every model is tested on it by
 `faceflow.test` at the thresholds in its file. Means are over the AUs, sides aside, that at least three faces of the set
-show and three do not; intervals (95 %) come from drawing its persons with replacement. The scores lie in
+show and three do not; intervals (95 %) come from drawing its subjects with replacement. The scores lie in
 model_card.csv, and what the card says besides in model_card.md.
 """
 
@@ -37,7 +37,7 @@ HEADERS = ["AUROC", "F1", "ICC(3,1)"]
 LEAST = 3  # faces that show an AU, and faces that do not, for it to count
 MEAN = "mean"  # over AUs, in the place of one
 COLUMNS = [
-    *("set", "model", "faces", "persons", "au", "counted"),
+    *("set", "model", "faces", "subjects", "au", "counted"),
     *(f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")),
 ]
 HERE = Path(__file__).resolve().parent
@@ -51,14 +51,14 @@ FRONT = {
     "tags": [*TAGS, "onnx"],
     "metrics": ["roc_auc", "f1"],
 }
-TITLES = {"rendered": "Rendered faces of persons not trained on", "real": "Real faces"}
+TITLES = {"rendered": "Rendered faces of subjects not trained on", "real": "Real faces"}
 NOTES = {
     "real": (
         "The real faces are {faces} photographs and film frames from public repositories' test data, most of them of "
         "one woman, coded by eye for this project by one coder; AU14, AU24 and AU28 are hard to code from stills. They "
         "were not trained on. What was chosen while looking at them: that AU4, AU5, AU7 and AU17 of the renderer had "
         "to be 1.3 to 2.2 times as strong (four numbers of `configs/render.yaml`), and that pixels weigh 0.35 (one "
-        "number). Thresholds are those of the rendered validation persons."
+        "number). Thresholds are those of the rendered validation subjects."
     )
 }
 
@@ -67,8 +67,8 @@ def score(folder: Path, model: Path, *, resamples: int) -> pd.DataFrame:
     """Test a model on a set.
 
     Returns:
-        A row of means, with their intervals, then one per AU: `faces` and `persons` of the set, `au`, `counted` (AUs of
-        the means, faces that show an AU) and `METRICS`, NaN where there are too few faces.
+        A row of means, with their intervals, then one per AU: `faces` and `subjects` of the set, `au`, `counted` (AUs
+        of the means, faces that show an AU) and `METRICS`, NaN where there are too few faces.
     """
     with tempfile.TemporaryDirectory() as output:
         faceflow.test(
@@ -107,11 +107,11 @@ def score(folder: Path, model: Path, *, resamples: int) -> pd.DataFrame:
     positives, labels = (occurrence & observed).sum(axis=0), observed.sum(axis=0)
     values[np.minimum(positives, labels - positives) < LEAST] = np.nan
     counted = [column for column, au in enumerate(aus) if not side_of(au) and np.isfinite(values[column, 0])]
-    persons = rows["person"].unique()
-    groups = [np.flatnonzero(rows["person"] == person) for person in persons]
+    subjects = rows["subject"].unique()
+    groups = [np.flatnonzero(rows["subject"] == subject) for subject in subjects]
     rng, draws = np.random.default_rng(0), []
     for _ in range(resamples):
-        drawn = np.concatenate([groups[person] for person in rng.integers(0, len(groups), len(groups))])
+        drawn = np.concatenate([groups[subject] for subject in rng.integers(0, len(groups), len(groups))])
         draws.append(np.nanmean(scored(drawn, counted), axis=0))
     bounds = np.nanpercentile(draws, [2.5, 97.5], axis=0) if draws else np.full((2, len(METRICS)), np.nan)
     mean = dict(zip(METRICS, values[counted].mean(axis=0), strict=True))
@@ -123,7 +123,7 @@ def score(folder: Path, model: Path, *, resamples: int) -> pd.DataFrame:
         for au, shown, row in zip(aus, positives, values, strict=True)
     ]
     frame = pd.DataFrame([*means, *per_au]).round(4)
-    return pd.DataFrame({"faces": len(rows), "persons": len(persons)}, index=frame.index).join(frame)
+    return pd.DataFrame({"faces": len(rows), "subjects": len(subjects)}, index=frame.index).join(frame)
 
 
 def card_parts(scores: pd.DataFrame) -> Iterator[str]:
@@ -136,9 +136,9 @@ def card_parts(scores: pd.DataFrame) -> Iterator[str]:
         about = first.loc[MEAN]
         yield f"### {TITLES[str(name)]}"
         yield (
-            f"{about['faces']:.0f} faces of {about['persons']:.0f} persons. Occurrence is intensity >= 2, F1 at the "
+            f"{about['faces']:.0f} faces of {about['subjects']:.0f} subjects. Occurrence is intensity >= 2, F1 at the "
             f"thresholds in the file, all means over the {about['counted']:.0f} AUs that at least three faces show and "
-            "three do not; in brackets 95 % intervals over persons."
+            "three do not; in brackets 95 % intervals over subjects."
         )
         yield markdown_table(["model", *HEADERS], [[model, *_means(rows)] for model, rows in models.items()])
         yield "AUROC / F1 / ICC of each AU:"
@@ -166,9 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Score where faces are given, and write card and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=FOLDER, help="folder of fused.onnx and fast.onnx")
-    parser.add_argument("--rendered", type=Path, help="rendered faces of persons not trained on")
+    parser.add_argument("--rendered", type=Path, help="rendered faces of subjects not trained on")
     parser.add_argument("--real", type=Path, help="real faces")
-    parser.add_argument("--resamples", type=int, default=1000, help="of persons, for the intervals")
+    parser.add_argument("--resamples", type=int, default=1000, help="of subjects, for the intervals")
     parser.add_argument(
         "--scores", type=Path, default=SCORES, help="where those of the sets given replace earlier ones"
     )

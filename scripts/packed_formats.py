@@ -39,7 +39,7 @@ AUS = [f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)]
 
 
 def make_crops(folder: Path, count: int) -> None:
-    """Write pictures of 112 px by persons, and labels.csv; the noise of each is its own."""
+    """Write pictures of 112 px of several subjects, and labels.csv; the noise of each is its own."""
     rng = np.random.default_rng(0)
     bases = [cv2.GaussianBlur(rng.integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4) for _ in range(64)]
     rows = []

@@ -1,6 +1,6 @@
 """Write a video of a synthetic face that shows three expressions in turn, to try faceflow-infer without own data.
 
-The person is none of the embedded data set's. `python scripts/synthetic_video.py face.avi`
+The subject is none of the embedded data set's. `python scripts/synthetic_video.py face.avi`
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXPRESSIONS = [  # AUs of happiness, surprise and anger (EMFACS)
     {"AU4": 5, "AU9": 3, "AU17": 4},
 ]
 SECONDS, FPS, SIZE = 3, 15, 128  # of an expression; frames/s; px
-PERSON = 20_260_101
+SUBJECT = 20_260_101
 
 
 def intensities(time_s: float) -> dict[str, int]:
@@ -36,10 +36,10 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="the video to write, .avi")
     path = parser.parse_args().path
     path.parent.mkdir(parents=True, exist_ok=True)
-    person, rng = sample_subject(np.random.default_rng(PERSON)), np.random.default_rng(PERSON)
+    subject, rng = sample_subject(np.random.default_rng(SUBJECT)), np.random.default_rng(SUBJECT)
     video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (SIZE, SIZE))
     for frame in range(len(EXPRESSIONS) * SECONDS * FPS):
-        image = draw_face(person, intensities(frame / FPS), size=SIZE, rng=rng)
+        image = draw_face(subject, intensities(frame / FPS), size=SIZE, rng=rng)
         video.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     video.release()
 

@@ -79,7 +79,7 @@ def crop(
         labels: a table of AUs for the pictures, or for the frames of the videos, of `source`; see docs/how_to/crop.md.
         dataset: a published data set below `root`, such as "disfa" or "bp4d", instead of `source`.
         root: its folder.
-        selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
+        selection: which faces of a frame: "largest", "center", "track" (one subject through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         smooth: frames on either side that steady the alignment in videos.
         cuts: whether cuts of videos are found; faces after one have new numbers.
@@ -88,7 +88,7 @@ def crop(
         end_s: second at which to stop.
         align: how faces are cut: "eyes", "box" or "jaanet".
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
-        folds: "published", or a number of folds to split the persons of a data set into.
+        folds: "published", or a number of folds to split the subjects of a data set into.
         card: file of a card of the crops in the format of Hugging Face, such as "README.md".
         workers: processes, each of which takes a video at a time. They import the program that calls this: one that
             is a script needs `if __name__ == "__main__":`.

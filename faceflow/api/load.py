@@ -64,7 +64,7 @@ def load(
         path: file of `faceflow-export`; default: the built-in model, and stderr says so in a line.
         overrides: further settings as on the command line, such as "detector.min_score=0.7", or a list of them.
         model: which built-in model: "fused" (default), or "fast", which reads no pixels.
-        selection: which faces of a frame: "largest", "center", "track" (one person through a video) or "all".
+        selection: which faces of a frame: "largest", "center", "track" (one subject through a video) or "all".
         hold: frames through which a lost face keeps its last place.
         selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
         cuts: whether cuts of videos are found; faces after one have new numbers.
@@ -75,8 +75,8 @@ def load(
         align: how faces are cut: "eyes", "box" or "jaanet"; default: as the training crops.
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
         same_detector: whether to refuse another detector than the one that found the training faces.
-        calibrate: "median" (of a person's video), "running" (of its frames so far), "first:2s" (of its first two
-            seconds) or a picture of the neutral face: adds columns without what the person shows at rest.
+        calibrate: "median" (of a subject's video), "running" (of its frames so far), "first:2s" (of its first two
+            seconds) or a picture of the neutral face: adds columns without what the subject shows at rest.
         neutral_probability: an AU that is less probable than this at rest is left as it is.
         smooth: frames on either side over which estimates are averaged, in columns of their own.
         alias: column names: "none" (ours), "openface" or "pyfeat".

@@ -1,4 +1,4 @@
-"""`faceflow.render`: labelled faces of persons who do not exist, from Python."""
+"""`faceflow.render`: labelled faces of subjects who do not exist, from Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RenderedFaces:
         folder: of all results.
         labels: labels.csv, ready for `faceflow.train`.
         labels_by_side: the same for the left and the right side of the face.
-        table: persons and images of every domain.
+        table: subjects and images of every domain.
     """
 
     folder: Path
@@ -64,11 +64,11 @@ def render(
         experiment: a named set of settings, such as "benchmark".
         domains: how people are recorded, such as "studio" and "webcam".
         expression: how often AUs occur: "sparse" or "frequent".
-        subjects: persons, shared among the domains.
+        subjects: how many, shared among the domains.
         frames: images of each.
         seed: of all random draws.
         size: side of the images in pixels.
-        workers: processes, each of which takes a person at a time. They import the program that calls this: one that
+        workers: processes, each of which takes a subject at a time. They import the program that calls this: one that
             is a script needs `if __name__ == "__main__":`.
         config_dir: folder with configs of your own, as `--config-dir`.
 
@@ -98,7 +98,7 @@ def render(
             folder=done.folder,
             labels=done.folder / "labels.csv",
             labels_by_side=done.folder / "labels_by_side.csv",
-            table=domains_table(done.counts.persons, done.counts.images),
+            table=domains_table(done.counts.subjects, done.counts.images),
         )
 
     return run_command("render", values, overrides, config_dir, task)

@@ -47,6 +47,6 @@ def clips_table(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
     return frame.astype({str(name): "Int64" for name in frame.columns if name != "clip"}).fillna(0)
 
 
-def domains_table(persons: Mapping[str, int], images: Mapping[str, int]) -> pd.DataFrame:
+def domains_table(subjects: Mapping[str, int], images: Mapping[str, int]) -> pd.DataFrame:
     """One row per domain of a rendered data set."""
-    return pd.DataFrame([{"domain": name, "persons": persons[name], "images": images[name]} for name in images])
+    return pd.DataFrame([{"domain": name, "subjects": subjects[name], "images": images[name]} for name in images])

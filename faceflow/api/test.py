@@ -67,11 +67,11 @@ def test(
         overwrite: whether the results of an earlier test in `output` are replaced.
         data: data sets; see `faceflow.train`.
         baseline: another model on the same faces: "built_in", or an exported file.
-        center: "subject", to give every score also centred by person.
+        center: "subject", to give every score also centred by subject.
         audit: columns of the labels whose groups are scored, such as ["sex", "glasses"].
         labels: CSV of your own labels.
         images: folder of its faces.
-        subset: "unseen" persons only, or "all".
+        subset: "unseen" subjects only, or "all".
         same_subjects: whether equal ids in other files are the same people; default: a warning.
         accelerator: "auto", "cpu" or "gpu".
         batch_size: faces per batch.

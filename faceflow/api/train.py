@@ -100,7 +100,7 @@ def train(
         seed: of weights, splits of batches and augmentation.
         max_epochs: length of the training.
         baseline: another model on the tested faces: "built_in", or an exported file.
-        center: "subject", to give every score of the test also centred by person.
+        center: "subject", to give every score of the test also centred by subject.
         audit: columns of the labels whose groups are scored in the test, such as ["sex", "glasses"].
         batch_size: labelled faces per step.
         workers: loader processes; 0 loads in this one.

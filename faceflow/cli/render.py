@@ -1,4 +1,4 @@
-"""`faceflow-render`: labelled faces of persons who do not exist, from a morphable face model."""
+"""`faceflow-render`: labelled faces of subjects who do not exist, from a morphable face model."""
 
 from __future__ import annotations
 

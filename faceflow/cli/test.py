@@ -9,7 +9,7 @@ from faceflow.cli.entry_point import entry_point
 
 @entry_point("test")
 def main(cfg: DictConfig) -> float | None:
-    """Test every person that the checkpoint has not seen."""
+    """Test every subject that the checkpoint has not seen."""
     from faceflow.evaluation.test import test
 
     return test(cfg).f1_val

@@ -99,7 +99,7 @@ def differences(
     rankings = any(column.metric.needs is Needs.RANKING for column in kept)
     steps = len(others) * len(reference.aus) if rankings else 0
     with progress_bar("Comparing", steps, unit="AUs") as bar:
-        test = PairedTest(reference.faces["person"], resamples=resamples, seed=seed, advance=bar.advance)
+        test = PairedTest(reference.faces["subject"], resamples=resamples, seed=seed, advance=bar.advance)
         found = [_compare(test, reference, run, kept) for run in others]
     rates = _base_rates(reference)
     parts = [

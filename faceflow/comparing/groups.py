@@ -59,7 +59,7 @@ def group_differences(
         for group in np.unique(texts[texts != ""]).tolist():
             places = np.flatnonzero(texts == group)
             own = [run.take(places, run.aus) for run in runs]
-            subjects = own[0].faces["person"].nunique()
+            subjects = own[0].faces["subject"].nunique()
             if subjects < max(2, audit.least_subjects):  # of one there is no interval
                 small[group] = subjects
                 continue

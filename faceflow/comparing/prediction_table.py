@@ -1,4 +1,4 @@
-"""A CSV of predictions: `filename`, `person`, and of every AU `AU1_prob` and its label `AU1_occurs`.
+"""A CSV of predictions: `filename`, `subject`, and of every AU `AU1_prob` and its label `AU1_occurs`.
 
 Optional are `dataset`, and for intensities the prediction `AU1_int` and the label `AU1`, both in FACS units (0 to 5).
 """
@@ -14,10 +14,9 @@ import pandas as pd
 from faceflow.aus import parse_column
 from faceflow.encoding import FACS_MAX
 from faceflow.errors import DataError, similar_names
-from faceflow.report.prediction_arrays import INTENSITY, OCCURS, PROBABILITY
+from faceflow.report.prediction_arrays import INTENSITY, OCCURS, PROBABILITY, TEXTS, with_subject
 
-_TEXTS = ("dataset", "filename", "person")
-_COLUMNS = "filename, person, and for each AU AU1_prob and AU1_occurs (faceflow-test writes such a table)"
+_COLUMNS = "filename, subject, and for each AU AU1_prob and AU1_occurs (faceflow-test writes such a table)"
 
 
 def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -29,21 +28,21 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
         columns: further ones to read as text, "" for an empty cell; the table may lack them.
 
     Returns:
-        dataset ("" where there is none), filename, person, these columns, and numbers in the columns of AUs.
+        dataset ("" where there is none), filename, subject, these columns, and numbers in the columns of AUs.
 
     Raises:
         DataError: it cannot be read, lacks a column, or has a cell that cannot be scored.
     """
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys((*_TEXTS, *columns), str), index_col=False)
+        frame = pd.read_csv(path, dtype=TEXTS | dict.fromkeys(columns, str), index_col=False)
     except (OSError, ValueError) as error:  # of pandas: no CSV, no UTF-8, empty
         raise DataError(
             f"{shown}: expected a CSV of predictions, got a file that cannot be read as one; save it as CSV in UTF-8"
         ) from error
-    names = [_standard(str(name).strip()) for name in frame.columns]
+    names = with_subject([_standard(str(name).strip()) for name in frame.columns])
     frame.columns = pd.Index(names)
     aus = [au for name in names if (au := name.removesuffix(PROBABILITY)) != name and parse_column(au)]
-    wanted = ["filename", "person", *(f"{au}{OCCURS}" for au in aus)]
+    wanted = ["filename", "subject", *(f"{au}{OCCURS}" for au in aus)]
     if not aus:
         wanted.insert(0, f"AU1{PROBABILITY}")
     if lacking := [name for name in wanted if name not in names]:
@@ -51,7 +50,7 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
     if not len(frame):
         raise DataError(f"{shown}: expected a row per face, got none; test the network on some faces")
     frame = frame if "dataset" in names else frame.assign(dataset="")
-    for name in ("filename", "person"):
+    for name in ("filename", "subject"):
         if len(rows := np.flatnonzero(frame[name].isna())):
             what = "a name" if name == "filename" else "a subject, whom intervals are drawn over"
             raise DataError(f"{shown}:{rows[0] + 2}: {name}: expected {what}, got an empty cell; fill it in")
@@ -59,7 +58,7 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
         frame[name] = frame[name].fillna("").str.strip()
     if _unnamed_subjects(frame):
         raise DataError(
-            f"{shown}: person: expected subjects, got a person of its own for each face, as labels without subjects "
+            f"{shown}: subject: expected subjects, got a subject of its own for each face, as labels without subjects "
             "give; name the column of the subjects in the labels (data.columns.subject), and test again"
         )
     for au in aus:
@@ -79,17 +78,17 @@ def _standard(name: str) -> str:
 
 
 def _lacks(column: str, names: list[str], shown: str) -> DataError:
-    close = similar_names(column, names) if column in _TEXTS else ""
-    if column == "person" and (other := next((name for name in ("subject", "Subject", "id") if name in names), "")):
-        close = f"rename '{other}' to 'person'"
+    close = similar_names(column, names) if column in TEXTS else ""
+    if column == "subject" and (other := next((name for name in ("Subject", "Person", "id") if name in names), "")):
+        close = f"rename '{other}' to 'subject'"
     head = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     return DataError(f"{shown}: expected a column '{column}', got {head}; {close or f'name the columns {_COLUMNS}'}")
 
 
 def _unnamed_subjects(frame: pd.DataFrame) -> bool:
-    """Whether each person is a file, as faces without a subject have it."""
-    pairs = zip(frame["person"], frame["filename"], strict=True)
-    return len(frame) > 1 and all(person == name or person.endswith(f"/{name}") for person, name in pairs)
+    """Whether each subject is a file, as faces without a subject have it."""
+    pairs = zip(frame["subject"], frame["filename"], strict=True)
+    return len(frame) > 1 and all(subject == name or subject.endswith(f"/{name}") for subject, name in pairs)
 
 
 def _check(

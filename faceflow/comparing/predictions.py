@@ -29,7 +29,7 @@ class Predictions:
     Attributes:
         name: in tables.
         path: that was named.
-        faces: N rows with the columns dataset, filename and person, and those of groups that it has.
+        faces: N rows with the columns dataset, filename and subject, and those of groups that it has.
         aus: their names.
         probability: of occurrence.
         occurs: labels, 0 or 1.
@@ -149,7 +149,7 @@ def _join(
     """Put the tests of all folds below each other; NaN where a fold lacks an AU."""
     frames = [part.frame for part in parts]
     aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
-    kept = dict.fromkeys(("dataset", "filename", "person", *columns))
+    kept = dict.fromkeys(("dataset", "filename", "subject", *columns))
     about = [column for column in kept if all(column in frame for frame in frames)]
     return Predictions(
         name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
         _check_labels(first, run)
         if not any_protocol:
             _check_protocol(first, run)
-    count = first.faces["person"].nunique()
+    count = first.faces["subject"].nunique()
     if count < 2:
         raise DataError(
             f"{first.path}: expected at least 2 test subjects, got {count}; intervals are drawn over subjects: test on "
@@ -75,8 +76,8 @@ def _check_faces(reference: Predictions, run: Predictions) -> None:
         known = set(others)
         alone = np.array([key not in known for key in keys])
         if alone.any():
-            persons, those = set(each.faces["person"][alone]), set(other.faces["person"])
-            strangers = sorted(persons - those)
+            subjects, those = set(each.faces["subject"][alone]), set(other.faces["subject"])
+            strangers = sorted(subjects - those)
             who = f"{len(strangers)} more subjects ({_some(strangers)})" if strangers else "no other subject"
             shared = len(keys) - int(alone.sum())
             raise DataError(
@@ -109,7 +110,7 @@ def _aus(runs: Sequence[Predictions], *, shared: bool) -> list[str]:
 
 def _check_subjects(reference: Predictions, run: Predictions) -> None:
     """Check that faces of one subject are so in both; what subjects are called does not matter."""
-    ours, theirs = (each.faces["person"].to_numpy() for each in (reference, run))
+    ours, theirs = (each.faces["subject"].to_numpy() for each in (reference, run))
     for one, other in ((ours, theirs), (theirs, ours)):
         pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
         twice = pairs[pairs["one"].duplicated(keep=False)]
@@ -146,7 +147,7 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
     if reference.protocol is None or run.protocol is None:
         return
     for key, what in PROTOCOL.items():
-        ours, theirs = reference.protocol.get(key, "none"), run.protocol.get(key, "none")
+        ours, theirs = (_current(each.protocol.get(key, "none")) for each in (reference, run))
         if ours != theirs:
             raise ConfigError(
                 f"{run.path}: expected the protocol of '{reference.path}', got another in {what}: '{theirs}' instead "
@@ -159,6 +160,11 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
             "pixels, or tables with other labels; test both on the same files, or compare them all the same with "
             "any_protocol=true"
         )
+
+
+def _current(rule: str) -> str:
+    """A protocol as it is worded now: FaceFlow 0.1 called subjects persons."""
+    return re.sub(r"\bperson(s?)\b", r"subject\1", rule)
 
 
 def _some(names: Iterable[object]) -> str:

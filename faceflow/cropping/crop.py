@@ -192,8 +192,8 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
         )
     if dataset is not None and settings.policy == "all":
         raise ConfigError(
-            "selection.policy: expected largest, center or track with a data set, whose labels are those of one person "
-            "in the frame, got 'all'"
+            "selection.policy: expected largest, center or track with a data set, whose labels are those of one "
+            "subject in the frame, got 'all'"
         )
     frames = settings.frames
     images = [clip.title for clip in clips if clip.images is not None]

@@ -105,12 +105,12 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
     """Test subjects by the name of a fold.
 
     Args:
-        folds: "published", a number of folds over the persons in the order of their names, or None.
+        folds: "published", a number of folds over the subjects in the order of their names, or None.
         published: folds of the data set; those that test nobody of `subjects` are left out with a warning.
         subjects: that are here.
 
     Raises:
-        ConfigError: not one of these, or too few persons.
+        ConfigError: not one of these, or too few subjects.
     """
     here = sorted(set(subjects))
     if folds is None:
@@ -122,14 +122,14 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
     check_whole(folds, key="folds", lowest=2, expected=f"{PUBLISHED}, a whole number >= 2, or null")
     count = int(folds)
     if count > len(here):
-        raise ConfigError(f"folds: expected at most as many folds as persons ({len(here)}), got {count}; lower it")
+        raise ConfigError(f"folds: expected at most as many folds as subjects ({len(here)}), got {count}; lower it")
     return {f"{count}fold_{number + 1}": here[number::count] for number in range(count)}
 
 
 def write_folds(
     folder: Path, folds: Mapping[str, Sequence[str]], crops: Sequence[LabelledCrop], aus: Sequence[str]
 ) -> None:
-    """Write `NAME/train.csv` and `NAME/test.csv` per fold; no person is in both."""
+    """Write `NAME/train.csv` and `NAME/test.csv` per fold; no subject is in both."""
     for name, tested in folds.items():
         write_labels(folder / name / "train.csv", [crop for crop in crops if crop.subject not in tested], aus)
         write_labels(folder / name / "test.csv", [crop for crop in crops if crop.subject in tested], aus)

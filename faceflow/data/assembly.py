@@ -185,7 +185,7 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
     described = {"split": rule}
     for split, tables in splits.items():
         described[split] = ", ".join(
-            f"{table.name} ({len(table)} images, {len(np.unique(table.persons))} "
+            f"{table.name} ({len(table)} images, {len(np.unique(table.subjects))} "
             f"{'subjects' if table.has_subjects else 'files without subject'})"
             for table in tables
         )

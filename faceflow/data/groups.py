@@ -23,7 +23,7 @@ class Groups:
 
     Attributes:
         domains: names in the order of their indices: those of labelled faces, then those of unlabelled ones alone.
-        subjects: how many there are. Rows that have a person or a picture in common are of one subject.
+        subjects: how many there are. Rows that have a subject or a picture in common are of one subject.
         origins: how many there are. An origin is whom faces come from, or what stands in for that: a subject, where
             none is named a video, without that column a folder of pictures. Where these have too few faces to say how
             somebody looks at rest, all such faces of a domain are one origin.

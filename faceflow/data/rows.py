@@ -93,7 +93,7 @@ def in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.
 
 
 def has_subjects(file: LabelFile, rows: Rows) -> bool:
-    """Whether the rows name their subjects; some without would be split as if they were other persons."""
+    """Whether the rows name their subjects; some without would be split as if they were other subjects."""
     if "subject" not in file.frame.columns:
         return False
     named = (file.frame["subject"] != "").to_numpy(bool)[rows]

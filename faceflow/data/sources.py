@@ -43,9 +43,9 @@ UNLABELED = "unlabeled"  # split of the faces whose labels training does not see
 class FaceTable:
     """N face crops of one data set; C = 0 label columns where it has none.
 
-    `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `persons` identify who must
+    `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `subjects` identify who must
     stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
-    ids in their normal form, before subjects that turn out to be one are given one person; `pictures` are hashes of
+    ids in their normal form, before subjects that turn out to be one are given one subject; `pictures` are hashes of
     what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
     that made labels of it, and `coders` who coded each row, where a column says so. `attributes` are texts (N,) of
     those columns of the labels that were asked for and are there, "" for an empty cell; `further` names all columns
@@ -58,7 +58,7 @@ class FaceTable:
     scores: Array
     files: Texts
     filenames: Texts
-    persons: Texts
+    subjects: Texts
     identities: Texts
     pictures: NDArray[np.int64]
     has_subjects: bool
@@ -84,7 +84,7 @@ class FaceTable:
             scores=self.scores[rows],
             files=self.files[rows],
             filenames=self.filenames[rows],
-            persons=self.persons[rows],
+            subjects=self.subjects[rows],
             identities=self.identities[rows],
             pictures=self.pictures[rows],
             domains=None if self.domains is None else self.domains[rows],
@@ -185,7 +185,7 @@ def list_faces(
     named = has_subjects(file, rows)
     # Ids of one namespace mean the same subjects; equal file names of two label files mean nothing.
     namespace = (config.identities or name) if named else f"{name}:{split}" if split in SPLITS else name
-    persons = [f"{namespace}/{person}" for person in frame["subject" if named else "filename"].tolist()]
+    subjects = [f"{namespace}/{subject}" for subject in frame["subject" if named else "filename"].tolist()]
     labellers = file.labelled_by(rows)
     return FaceTable(
         name=name,
@@ -194,8 +194,8 @@ def list_faces(
         scores=file.scores[rows],
         files=image_paths(key, file, rows, images_folder(config, file)),
         filenames=np.asarray(frame["filename"], np.str_),
-        persons=np.asarray(persons, np.str_),
-        identities=np.asarray([*map(identity_of, persons)] if named else persons, np.str_),
+        subjects=np.asarray(subjects, np.str_),
+        identities=np.asarray([*map(identity_of, subjects)] if named else subjects, np.str_),
         pictures=np.zeros(len(rows), np.int64),
         has_subjects=named,
         domains=np.asarray(frame["domain"], np.str_) if "domain" in frame.columns else None,
@@ -249,7 +249,7 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         row, first = next((row, first) for row, first in shared if whole.identities[row] != whole.identities[first])
         raise DataError(
             f"{file.where(int(places[row]))}: expected one subject per picture, got '{whole.filenames[row]}' of "
-            f"{whole.persons[row]} with the content of '{whole.filenames[first]}' of {whole.persons[first]} (line "
+            f"{whole.subjects[row]} with the content of '{whole.filenames[first]}' of {whole.subjects[first]} (line "
             f"{file.lines[places[first]]}); correct their subject, or leave all {len(shared)} such rows out with "
             f"{key}.bad_images=skip"
         )

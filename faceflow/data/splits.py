@@ -1,4 +1,4 @@
-"""Splits that never share a person: made from one table, or checked where the user made them."""
+"""Splits that never share a subject: made from one table, or checked where the user made them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Tables = Mapping[str, list[FaceTable]]  # split -> one table per data set
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Shares of the persons that go to validation and test, and the seed of the draw.
+    """Shares of the subjects that go to validation and test, and the seed of the draw.
 
-    `labeled` is the share of each data set's training persons that keep their labels.
+    `labeled` is the share of each data set's training subjects that keep their labels.
     """
 
     val: float
@@ -49,31 +49,31 @@ class SplitConfig:
 
     def __str__(self) -> str:
         """Say it the way a result table does."""
-        return f"val {self.val:.0%} and test {self.test:.0%} of the persons, {self.draw}"
+        return f"val {self.val:.0%} and test {self.test:.0%} of the subjects, {self.draw}"
 
     @property
     def draw(self) -> str:
-        """Say which seed draws the persons and, unless it is all of them, how many keep their labels."""
-        labels = "" if self.labeled == 1 else f", labels of {100 * self.labeled:g}% of the training persons"
+        """Say which seed draws the subjects and, unless it is all of them, how many keep their labels."""
+        labels = "" if self.labeled == 1 else f", labels of {100 * self.labeled:g}% of the training subjects"
         return f"seed {self.seed}{labels}"
 
 
 def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, list[FaceTable]]:
     """Bring every table into its split.
 
-    A table without a split is divided by person into train, val and test. Where a data set states a training
-    file but no validation file, validation persons are taken from the training file; a missing test file
-    means that the data set is not tested. A person of several tables gets one split for all of them.
+    A table without a split is divided by subject into train, val and test. Where a data set states a training
+    file but no validation file, validation subjects are taken from the training file; a missing test file
+    means that the data set is not tested. A subject of several tables gets one split for all of them.
 
     Raises:
-        DataError: too few persons, a person in more than one split, or nothing to train on or to validate with.
+        DataError: too few subjects, a subject in more than one split, or nothing to train on or to validate with.
     """
     divided = {number: shares for number, table in enumerate(tables) if (shares := _shares(table, tables, config))}
     placed = {
-        str(person): str(table.split)
+        str(subject): str(table.split)
         for number, table in enumerate(tables)
         if number not in divided
-        for person in table.persons
+        for subject in table.subjects
     }
     parts = {number: {str(table.split): table} for number, table in enumerate(tables)}
     for number in sorted(divided, key=lambda number: _turn(tables[number])):
@@ -89,12 +89,12 @@ def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, l
 
 
 def check_leaks(splits: Tables) -> None:
-    """Refuse splits that share a picture or a person.
+    """Refuse splits that share a picture or a subject.
 
     Links to an image and copies of it are the same picture.
 
     Raises:
-        DataError: names one shared picture or person, and how many there are.
+        DataError: names one shared picture or subject, and how many there are.
     """
     named = {
         split: {
@@ -104,7 +104,9 @@ def check_leaks(splits: Tables) -> None:
         }
         for split, tables in splits.items()
     }
-    persons = {split: {str(person) for table in tables for person in table.persons} for split, tables in splits.items()}
+    subjects = {
+        split: {str(subject) for table in tables for subject in table.subjects} for split, tables in splits.items()
+    }
     for first, second in itertools.combinations(SPLITS, 2):
         if shared := sorted(named[first].keys() & named[second].keys(), key=named[first].__getitem__):
             one, other = named[first][shared[0]], named[second][shared[0]]
@@ -113,24 +115,24 @@ def check_leaks(splits: Tables) -> None:
                 f"splits: expected no picture in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
                 "rows from one of the label files"
             )
-        if common := sorted(persons[first] & persons[second]):
+        if common := sorted(subjects[first] & subjects[second]):
             raise DataError(
-                f"splits: expected no person in two splits, got '{common[0]}' in {first} and {second} ({len(common)} "
-                "shared); move all rows of a person to one label file, or give data sets of other people another "
+                f"splits: expected no subject in two splits, got '{common[0]}' in {first} and {second} ({len(common)} "
+                "shared); move all rows of a subject to one label file, or give data sets of other people another "
                 "data.sources.*.identities"
             )
 
 
-def without_persons(table: FaceTable, persons: set[str]) -> FaceTable:
-    """Leave out the rows of some persons."""
-    return table.select(~np.isin(table.persons, sorted(persons)), table.split)
+def without_subjects(table: FaceTable, subjects: set[str]) -> FaceTable:
+    """Leave out the rows of some subjects."""
+    return table.select(~np.isin(table.subjects, sorted(subjects)), table.split)
 
 
 def hide_labels(train: Sequence[FaceTable], config: SplitConfig) -> tuple[list[FaceTable], list[FaceTable]]:
-    """Draw the training persons that keep their labels, for methods that learn from faces without labels.
+    """Draw the training subjects that keep their labels, for methods that learn from faces without labels.
 
-    Every data set draws its share of persons, at least one. The draw of a larger share contains that of a smaller
-    one, and no other data set changes it; a person of several data sets keeps the labels in all if one draws them.
+    Every data set draws its share of subjects, at least one. The draw of a larger share contains that of a smaller
+    one, and no other data set changes it; a subject of several data sets keeps the labels in all if one draws them.
 
     Returns:
         Tables with labels, and the same tables' other rows in the split `UNLABELED`.
@@ -139,10 +141,10 @@ def hide_labels(train: Sequence[FaceTable], config: SplitConfig) -> tuple[list[F
         return list(train), []
     chosen: set[str] = set()
     for name in {table.name for table in train}:
-        persons = {person for table in train if table.name == name for person in table.persons.tolist()}
-        order = sorted(persons, key=lambda person: hashlib.sha256(f"{config.seed} {person}".encode()).digest())
+        subjects = {subject for table in train if table.name == name for subject in table.subjects.tolist()}
+        order = sorted(subjects, key=lambda subject: hashlib.sha256(f"{config.seed} {subject}".encode()).digest())
         chosen.update(order[: max(1, round(config.labeled * len(order)))])
-    kept = [np.isin(table.persons, sorted(chosen)) for table in train]
+    kept = [np.isin(table.subjects, sorted(chosen)) for table in train]
     labelled = [table.select(rows, table.split) for table, rows in zip(train, kept, strict=True) if rows.any()]
     hidden = [table.select(~rows, UNLABELED) for table, rows in zip(train, kept, strict=True) if not rows.all()]
     return labelled, hidden
@@ -160,7 +162,7 @@ def real_paths(files: Iterable[str]) -> list[str]:
 
 
 def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, float]:
-    """Shares of the persons to draw from a table; none where the user stated the split."""
+    """Shares of the subjects to draw from a table; none where the user stated the split."""
     if table.split is None:
         return {"val": config.val, "test": config.test} if config.test else {"val": config.val}
     has_val = any(other.name == table.name and other.split == "val" for other in tables)
@@ -168,39 +170,41 @@ def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) 
 
 
 def _turn(table: FaceTable) -> tuple[bool, int, str]:
-    """Order of the draws: stated training files first, for none of their persons may become a test person.
+    """Order of the draws: stated training files first, for none of their subjects may become a test subject.
 
-    Then the table with the fewest persons, so that each still finds free ones for its own shares.
+    Then the table with the fewest subjects, so that each still finds free ones for its own shares.
     """
-    return table.split is None, len(np.unique(table.persons)), table.name
+    return table.split is None, len(np.unique(table.subjects)), table.name
 
 
 def _divide(table: FaceTable, shares: Mapping[str, float], seed: int, placed: dict[str, str]) -> dict[str, FaceTable]:
-    """Parts of a table by split; persons that `placed` knows stay where they are, the others are added to it."""
+    """Parts of a table by split; subjects that `placed` knows stay where they are, the others are added to it."""
     if not table.has_subjects:
         log.warning(
-            "%s: no 'subject' column, so images are split at random: one person may be in training and test, and "
+            "%s: no 'subject' column, so images are split at random: one subject may be in training and test, and "
             "the numbers may be too good; add a 'subject' column",
             table.name,
         )
-    persons = np.unique(table.persons)
-    order = np.random.default_rng(seed).permutation(persons).tolist()
-    free = [person for person in order if person not in placed]
-    if len(free) == len(persons) <= len(shares):
+    subjects = np.unique(table.subjects)
+    order = np.random.default_rng(seed).permutation(subjects).tolist()
+    free = [subject for subject in order if subject not in placed]
+    if len(free) == len(subjects) <= len(shares):
         raise DataError(
-            f"{table.name}: expected at least {len(shares) + 1} persons to split into train, {', '.join(shares)}, got "
-            f"{len(persons)}; add subjects, or give each split its own label file"
+            f"{table.name}: expected at least {len(shares) + 1} subjects to split into train, {', '.join(shares)}, got "
+            f"{len(subjects)}; add subjects, or give each split its own label file"
         )
-    there = Counter(placed[person] for person in order if person in placed)
+    there = Counter(placed[subject] for subject in order if subject in placed)
     waiting = {*shares, "train"}
     for split, share in shares.items():
         waiting.remove(split)
-        wanted = max(1, round(share * len(persons))) - there[split]
+        wanted = max(1, round(share * len(subjects))) - there[split]
         count = max(0, min(wanted, len(free) - sum(not there[other] for other in waiting)))
         placed |= dict.fromkeys(free[:count], split)
         free = free[count:]
     placed |= dict.fromkeys(free, "train")
-    # A stated training row never becomes a test row: where its person is in a test file, that is a leak to report.
+    # A stated training row never becomes a test row: where its subject is in a test file, that is a leak to report.
     allowed = SPLITS if table.split is None else ("train", *shares)
-    split_of = np.array([part if (part := placed[person]) in allowed else "train" for person in table.persons.tolist()])
+    split_of = np.array(
+        [part if (part := placed[subject]) in allowed else "train" for subject in table.subjects.tolist()]
+    )
     return {split: table.select(split_of == split, split) for split in SPLITS if (split_of == split).any()}

@@ -32,7 +32,7 @@ def training_streams(
 ) -> dict[str, list[FaceTable]]:
     """Hide labels as the split asks, and add the "unlabeled" tables if a view reads them.
 
-    The pool holds the unlabelled sets without validation and test persons, the faces whose labels are hidden and, if
+    The pool holds the unlabelled sets without validation and test subjects, the faces whose labels are hidden and, if
     asked, the labelled training faces. The latter have no labels there: a network that has learned these would flatter
     its pseudo-labels. No unlabelled file is opened for a method that reads none.
 
@@ -78,7 +78,7 @@ def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[Fac
             row = int(np.argmax(both))
             raise DataError(
                 f"data.unlabeled: expected subjects of one split each, got '{table.filenames[row]}' of "
-                f"{table.persons[row]}, whose ids or pictures are in train and in val or test too; correct its "
+                f"{table.subjects[row]}, whose ids or pictures are in train and in val or test too; correct its "
                 "subject, or leave it out with data.unlabeled.*.exclude"
             )
         free = table.select(~np.isin(numbers, outside), table.split)
@@ -88,7 +88,7 @@ def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[Fac
             left.append(free)
     if unlabeled and not left:
         raise DataError(
-            "data.unlabeled: expected faces of persons that are not in val or test, got none of "
+            "data.unlabeled: expected faces of subjects that are not in val or test, got none of "
             f"{sum(map(len, unlabeled))} faces; add other faces"
         )
     return left

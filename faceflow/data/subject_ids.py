@@ -33,10 +33,10 @@ def normal_id(subject: str) -> str:
 
 
 @functools.cache
-def identity_of(person: str) -> str:
+def identity_of(subject: str) -> str:
     """Normalise the subject of "namespace/subject"."""
-    namespace, slash, subject = person.partition("/")
-    return f"{namespace}{slash}{normal_id(subject)}"
+    namespace, slash, name = subject.partition("/")
+    return f"{namespace}{slash}{normal_id(name)}"
 
 
 def shared_pictures(pictures: NDArray[np.int64], identities: NDArray[np.str_]) -> list[tuple[int, int]]:

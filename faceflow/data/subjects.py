@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
     """Number the people behind all rows of some tables, one table after the other, (N,).
 
-    Rows of the same person, identity or picture belong together, and so do all that such rows lead to.
+    Rows of the same subject, identity or picture belong together, and so do all that such rows lead to.
     """
     if not tables:
         return np.empty(0, np.intp)
     labels = []
-    for field in ("persons", "identities", "pictures"):
+    for field in ("subjects", "identities", "pictures"):
         values = np.concatenate([getattr(table, field) for table in tables])
         labels.append(pd.factorize(values)[0])
     group = np.arange(len(labels[0]))
@@ -38,26 +38,26 @@ def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
 
 
 def unify(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Give all rows of a subject the same person, and name what was taken for one subject."""
+    """Give all rows of a subject the same subject, and name what was taken for one subject."""
     if not tables:
         return []
     group = connected(tables)
-    number, found = pd.factorize(np.concatenate([table.persons for table in tables]))
+    number, found = pd.factorize(np.concatenate([table.subjects for table in tables]))
     names, order = np.unique(np.asarray(found, np.str_), return_inverse=True)
     first = np.full(len(group), len(names))
     np.minimum.at(first, group, order[number])
     _tell_spellings(tables)
     _tell_copies(tables)
-    persons = np.split(names[first[group]], np.cumsum([len(table) for table in tables])[:-1])
-    return [dataclasses.replace(table, persons=part) for table, part in zip(tables, persons, strict=True)]
+    subjects = np.split(names[first[group]], np.cumsum([len(table) for table in tables])[:-1])
+    return [dataclasses.replace(table, subjects=part) for table, part in zip(tables, subjects, strict=True)]
 
 
 def _tell_spellings(tables: Sequence[FaceTable]) -> None:
     spellings: dict[str, set[str]] = {}
     for table in tables:
         if table.has_subjects:
-            for identity, person in sorted(set(zip(table.identities.tolist(), table.persons.tolist(), strict=True))):
-                spellings.setdefault(identity, set()).add(person.partition("/")[2])
+            for identity, subject in sorted(set(zip(table.identities.tolist(), table.subjects.tolist(), strict=True))):
+                spellings.setdefault(identity, set()).add(subject.partition("/")[2])
     met = [sorted(spelled) for spelled in spellings.values() if len(spelled) > 1]
     if met:
         *others, last = (f"'{spelled}'" for spelled in met[0])

@@ -62,7 +62,7 @@ class AffWild2:
         return {"abaw": {"validation": subjects}} if subjects else {}
 
     def recordings(self) -> list[Recording]:
-        """List the videos, or persons in them, that have labels and crops."""
+        """List the videos, or subjects in them, that have labels and crops."""
         files: dict[str, Path] = {}
         for part in (_TRAIN, _VALIDATION):
             for path in self._label_files(part):

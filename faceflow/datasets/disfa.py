@@ -56,7 +56,7 @@ class DISFA:
         self.bad_frames = PRESETS[exclude] if exclude else None
 
     def recordings(self) -> list[Recording]:
-        """List the videos of the chosen cameras that have labels; both cameras of a person share the subject."""
+        """List the videos of the chosen cameras that have labels; both cameras of a subject share the subject."""
         videos = self._videos()
         files = index_files(find(self.root, _LABEL_FOLDER), _read_label_name)
         subjects = in_both("DISFA", {subject for subject, _ in files}, {subject for subject, _ in videos})

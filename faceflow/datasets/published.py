@@ -36,11 +36,11 @@ File = Path | ZipMember
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """One video, or one folder of images, of one person, with the labels of its frames.
+    """One video, or one folder of images, of one subject, with the labels of its frames.
 
     `name` is unique, "/"-separated and without extension, so it can name the folder of the crops. `file` is the video
     or the folder; `frames` are the images by frame number, None for a video, whose frames count from 1. `domain` is
-    what differs beside the person, for example the camera, and "" where nothing does. `excluded` gives frames that
+    what differs beside the subject, for example the camera, and "" where nothing does. `excluded` gives frames that
     a preset of bad frames leaves out of the labels, with the reason.
     """
 

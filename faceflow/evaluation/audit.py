@@ -70,13 +70,13 @@ def audit_test(
         rows: row numbers that were predicted, (M,).
         prediction: of these rows, (M, A).
         evaluations: by name of the set, from `scorer.score`.
-        bootstrap: of the persons; None for no intervals.
+        bootstrap: of the subjects; None for no intervals.
     """
     scored = scorer.pooled
     merged, seen = scorer.merged(scored, rows, prediction)
     found = score_groups(
         attributes_of(tables, audit.columns),
-        np.concatenate([table.persons for table in tables]),
+        np.concatenate([table.subjects for table in tables]),
         merged,
         aus=scored.truth.aus,
         occurrence=scored.truth.occurrence,
@@ -97,20 +97,20 @@ def audit_folds(audit: Audit, pooled: PooledTest, tables: Sequence[FaceTable], b
         audit: what is asked for.
         pooled: predictions of all folds.
         tables: that the folds were tested on, in the order of the predictions.
-        bootstrap: of the persons.
+        bootstrap: of the subjects.
 
     Raises:
         DataError: the predictions are of other faces.
     """
-    persons = np.concatenate([table.persons for table in tables])
-    if persons.tolist() != pooled.persons.tolist():
+    subjects = np.concatenate([table.subjects for table in tables])
+    if subjects.tolist() != pooled.subjects.tolist():
         raise DataError(
             "audit: expected the predictions of the test faces of each fold, got those of others; train the folds "
             "again with overwrite=true"
         )
     found = score_groups(
         attributes_of(tables, audit.columns),
-        persons,
+        subjects,
         Prediction(probability=pooled.probability, intensity=pooled.intensity),
         aus=pooled.aus,
         occurrence=pooled.occurs,

@@ -17,7 +17,7 @@ from faceflow.errors import DataError
 from faceflow.evaluation.intervals import Bootstrap, with_intervals
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.metric import header_of
 from faceflow.metrics.paired import paired_means
 
@@ -43,7 +43,7 @@ class CentredTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A mean over AUs of raw and of centred scores; with the 95 % interval over persons of centred - raw, if any."""
+    """A mean over AUs of raw and of centred scores; with the 95 % interval over subjects of centred - raw, if any."""
 
     raw: float
     centred: float
@@ -71,7 +71,7 @@ class CentredScores:
         """What centring changed on a data set."""
         changes = self.changes[name]
         shown = [f"{header_of(metric)} {changes[metric]}" for metric in _SHOWN if metric in changes]
-        return f"centred - raw, with 95 % intervals over persons: {', '.join(shown)}"
+        return f"centred - raw, with 95 % intervals over subjects: {', '.join(shown)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for metrics.json."""
@@ -100,8 +100,8 @@ def check_center(center: str | None, tables: Sequence[FaceTable]) -> None:
         return
     if unnamed := [table.name for table in tables if not table.has_subjects]:
         raise DataError(
-            f"center: expected labels with a column subject, got none for {unnamed[0]}, whose scores have no person to "
-            "be centred by; add the column, or leave center out"
+            f"center: expected labels with a column subject, got none for {unnamed[0]}, whose scores have no subject "
+            "to be centred by; add the column, or leave center out"
         )
     if (most := _counts(tables).max()) < LEAST_FRAMES:
         raise DataError(
@@ -156,7 +156,7 @@ def score_centred(
         rows: row numbers that were predicted, (M,).
         outputs: of these rows, as the network gives them.
         evaluations: of the raw outputs.
-        bootstrap: of the persons; None for no intervals.
+        bootstrap: of the subjects; None for no intervals.
     """
     usual: Rest | None
     if test.centring is None:
@@ -168,12 +168,12 @@ def score_centred(
     found = scorer.score(rows, centred, thresholds)
     if bootstrap is not None:
         found = with_intervals(found, scorer, tables, rows, centred, bootstrap)
-    persons, changes = np.concatenate([table.persons for table in tables]), {}
+    subjects, changes = np.concatenate([table.subjects for table in tables]), {}
     for scored in scorer.sets:
         raw, after, truth = evaluations[scored.name], found[scored.name], scored.truth
         (before, seen), (shifted, _) = (scorer.merged(scored, rows, each) for each in (outputs, centred))
-        draws = PersonBootstrap(
-            persons[scored.rows],
+        draws = SubjectBootstrap(
+            subjects[scored.rows],
             resamples=0 if bootstrap is None else bootstrap.resamples,
             seed=0 if bootstrap is None else bootstrap.seed,
         )
@@ -198,7 +198,7 @@ def score_centred(
 
 def _counts(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
     """Images of each subject."""
-    return np.concatenate([np.unique(table.persons, return_counts=True)[1] for table in tables])
+    return np.concatenate([np.unique(table.subjects, return_counts=True)[1] for table in tables])
 
 
 def _span(counts: NDArray[np.intp]) -> str:

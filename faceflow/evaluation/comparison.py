@@ -14,7 +14,7 @@ from faceflow.encoding import Array
 from faceflow.evaluation.intervals import Bootstrap
 from faceflow.evaluation.testing import TestScores
 from faceflow.metrics.au_scores import Prediction
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.metric import Place, columns_in, header_of
 
 _FIGURES = ("icc", "f1_val")  # what decides, the first that both have
@@ -92,8 +92,8 @@ def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, face
     truth = after.scorer.pooled.truth
     aus = [au for au in truth.aus if au in before.scorer.pooled.truth.aus]
     columns = [truth.aus.index(au) for au in aus]
-    persons = np.concatenate([table.persons for table in after.tables])
-    draws = PersonBootstrap(persons, resamples=bootstrap.resamples if aus else 0, seed=bootstrap.seed)
+    subjects = np.concatenate([table.subjects for table in after.tables])
+    draws = SubjectBootstrap(subjects, resamples=bootstrap.resamples if aus else 0, seed=bootstrap.seed)
     estimates = draws.all_differences(
         _on(before, aus),
         _on(after, aus),
@@ -115,7 +115,7 @@ def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, face
             low=float(estimate.mean.low),
             high=float(estimate.mean.high),
         )
-    return Comparison(faces=faces, images=len(persons), subjects=draws.count, aus=tuple(aus), differences=found)
+    return Comparison(faces=faces, images=len(subjects), subjects=draws.count, aus=tuple(aus), differences=found)
 
 
 def comparison_table(comparisons: Sequence[Comparison], *, caption: str) -> Table:

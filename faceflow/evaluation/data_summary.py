@@ -29,7 +29,7 @@ def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
         split=split,
         dataset=table.name,
         images=len(table),
-        persons=len(np.unique(table.persons)),
+        subjects=len(np.unique(table.subjects)),
         subjects_known=table.has_subjects,
         labels=labels,
         duplicates=table.duplicates,

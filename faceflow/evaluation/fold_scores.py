@@ -182,7 +182,7 @@ def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str
     return FoldScores(
         name=fold.name,
         images=sum(map(len, fold.tests)),
-        persons=len({str(person) for table in fold.tests for person in table.persons}),
+        subjects=len({str(subject) for table in fold.tests for subject in table.subjects}),
         aus=aus,
         scores=scores,
         per_au=per_au,
@@ -242,7 +242,7 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
     said = {**protocol, CENTRED: OVER_FOLDS} if centred else protocol
     caption = "; ".join(f"{key}: {text}" for key, text in said.items())
     spread = f"mean and sample standard deviation over {unit}s; each score is a mean over the AUs of its row"
-    pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested persons"
+    pooled = f"pooled: all predictions together; 95 % interval from {resamples} resamples of the tested subjects"
     meaning = [MEANING] if per_au else []
     below = "\n".join([*meaning, caption, spread, pooled])
     tables = [folds_table(folds, overall, title=title + how, unit=unit, caption=below)]
@@ -265,11 +265,11 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
 def _folds_frame(found: _Summary, unit: str) -> pd.DataFrame:
     column = unit.replace(" ", "")
     rows: list[dict[str, Any]] = [
-        {column: fold.name, "images": fold.images, "persons": fold.persons, "aus": fold.aus, **fold.scores}
+        {column: fold.name, "images": fold.images, "subjects": fold.subjects, "aus": fold.aus, **fold.scores}
         for fold in found.folds
     ]
     rows += [{column: label, **scores} for label, scores in summary_rows(found.overall).items()]
-    return pd.DataFrame(rows).astype(dict.fromkeys(("images", "persons", "aus"), "Int64"))
+    return pd.DataFrame(rows).astype(dict.fromkeys(("images", "subjects", "aus"), "Int64"))
 
 
 def _aus_frame(found: _Summary) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Intervals over persons beside the scores of a test."""
+"""Intervals over subjects beside the scores of a test."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from faceflow.checks import check_whole
 from faceflow.data.sources import FaceTable
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.au_scores import Evaluation, Prediction
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How often the tested persons are drawn with replacement, 0 for no intervals, and the seed of the draws."""
+    """How often the tested subjects are drawn with replacement, 0 for no intervals, and the seed of the draws."""
 
     resamples: int
     seed: int
@@ -51,16 +51,16 @@ def with_intervals(
         tables: all rows.
         rows: row numbers that were predicted, (M,).
         prediction: of these rows, (M, A).
-        bootstrap: of the persons; without resamples nothing is added.
+        bootstrap: of the subjects; without resamples nothing is added.
     """
     if not bootstrap.resamples:
         return dict(evaluations)
-    persons = np.concatenate([table.persons for table in tables])
+    subjects = np.concatenate([table.subjects for table in tables])
     found = {}
     for scored in scorer.sets:
         evaluation, truth = evaluations[scored.name], scored.truth
         merged, seen = scorer.merged(scored, rows, prediction)
-        draws = PersonBootstrap(persons[scored.rows], resamples=bootstrap.resamples, seed=bootstrap.seed)
+        draws = SubjectBootstrap(subjects[scored.rows], resamples=bootstrap.resamples, seed=bootstrap.seed)
         estimates = draws.all_intervals(
             merged,
             occurrence=truth.occurrence,

@@ -64,12 +64,12 @@ def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) 
     """
     if start is None:
         return
-    found = [table.persons[overlap.seen] for table, overlap in zip(tests, find_seen(tests, start), strict=True)]
+    found = [table.subjects[overlap.seen] for table, overlap in zip(tests, find_seen(tests, start), strict=True)]
     if count := sum(map(len, found)):
-        person = next(str(persons[0]) for persons in found if len(persons))
+        subject = next(str(subjects[0]) for subjects in found if len(subjects))
         raise ConfigError(
             f"{key}: expected weights of a run that has not seen the test subjects, got {count} images of subjects "
-            f"that it has, such as {person}; repeat its split, test other data, or leave the test out with test=false"
+            f"that it has, such as {subject}; repeat its split, test other data, or leave the test out with test=false"
         )
 
 
@@ -116,7 +116,7 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
         CheckpointError: counts the faces that are new, gone or labelled differently.
     """
     if not theirs.faces:
-        # Ids that end like images name files, and are no persons.
+        # Ids that end like images name files, and are no subjects.
         gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(IMAGE_SUFFIXES)}
         if gone or not _ids(seen) <= _ids(theirs.seen):
             raise CheckpointError(
@@ -172,7 +172,7 @@ def without_seen(
         log.warning("left out %d images of subjects that the checkpoint was trained or validated on", left_out)
         note["left out"] = f"{left_out} images of seen subjects"
     pairs = zip(tables, overlaps, strict=True)
-    unsure = sorted({str(person) for table, overlap in pairs for person in table.persons[overlap.unsure]})
+    unsure = sorted({str(subject) for table, overlap in pairs for subject in table.subjects[overlap.unsure]})
     if unsure and same_subjects is None:
         log.warning(
             "%d subject id%s of the training data, such as '%s', but none of their pictures: tested as other people; "
@@ -187,8 +187,8 @@ def without_seen(
 
 def _of_the_same_people(tables: Sequence[FaceTable], rows: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
     """Add all other rows of the people on some rows of the tables."""
-    people = {str(person) for table, chosen in zip(tables, rows, strict=True) for person in table.persons[chosen]}
-    return [np.isin(table.persons, sorted(people)) for table in tables]
+    people = {str(subject) for table, chosen in zip(tables, rows, strict=True) for subject in table.subjects[chosen]}
+    return [np.isin(table.subjects, sorted(people)) for table in tables]
 
 
 def _count(subjects: Sequence[str]) -> str:
@@ -197,7 +197,7 @@ def _count(subjects: Sequence[str]) -> str:
 
 def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
     """Find them for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
-    known, name = {identity_of(person) for person in payload.seen}, table.name.partition(":")[0]
+    known, name = {identity_of(subject) for subject in payload.seen}, table.name.partition(":")[0]
     ids = [str(identity).partition("/")[2] for identity in table.identities]
     if not table.has_subjects:
         files = np.asarray([f"{name}/{filename}" for filename in table.filenames])
@@ -208,9 +208,9 @@ def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
     return Overlap(seen=seen, unsure=alike & ~seen & _own(table))
 
 
-def _ids(persons: Iterable[str]) -> set[str]:
-    """Normal ids of persons, whatever their files are called."""
-    return {identity_of(person).partition("/")[2] for person in persons}
+def _ids(subjects: Iterable[str]) -> set[str]:
+    """Normal ids of subjects, whatever their files are called."""
+    return {identity_of(subject).partition("/")[2] for subject in subjects}
 
 
 def _own(table: FaceTable) -> NDArray[np.bool_]:

@@ -157,7 +157,7 @@ def _label_check(tables: Sequence[FaceTable], truth: Truth, probability: Array) 
         "dataset": [np.repeat(table.name, len(table)) for table in tables],
         "filename": [table.filenames for table in tables],
         "subject": [
-            [person.partition("/")[2] if table.has_subjects else "" for person in table.persons.tolist()]
+            [subject.partition("/")[2] if table.has_subjects else "" for subject in table.subjects.tolist()]
             for table in tables
         ],
     }

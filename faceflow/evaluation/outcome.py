@@ -163,13 +163,13 @@ def _present(folder: Path, names: Sequence[str]) -> list[Path]:
 
 
 def split_frame(splits: Tables) -> pd.DataFrame:
-    """Which file and person is in which split."""
+    """Which file and subject is in which split."""
     tables = [(split, table) for split in SPLITS for table in splits.get(split, [])]
     columns = {
         "split": [np.repeat(split, len(table)) for split, table in tables],
         "dataset": [np.repeat(table.name, len(table)) for _, table in tables],
         "filename": [table.filenames for _, table in tables],
-        "person": [table.persons for _, table in tables],
+        "subject": [table.subjects for _, table in tables],
     }
     return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})
 

@@ -17,14 +17,14 @@ from faceflow.encoding import Array
 from faceflow.errors import DataError
 from faceflow.evaluation.centred import CENTRED
 from faceflow.metrics.au_scores import Prediction
-from faceflow.metrics.bootstrap import Estimate, PersonBootstrap
+from faceflow.metrics.bootstrap import Estimate, SubjectBootstrap
 from faceflow.metrics.guesses import GUESSES, guessed_f1
 from faceflow.metrics.occurrence import macro
-from faceflow.report.prediction_arrays import predicted_aus, stacked
+from faceflow.report.prediction_arrays import SUBJECT, TEXTS, predicted_aus, stacked, with_subject
 
 
 class Pooled(NamedTuple):
-    """A score of pooled predictions and the bounds of its 95 % interval over persons; NaN where undefined."""
+    """A score of pooled predictions and the bounds of its 95 % interval over subjects; NaN where undefined."""
 
     value: float
     low: float
@@ -38,7 +38,7 @@ class PooledTest:
     `thresholds` are those of the fold that predicted the frame; `intensity` and `graded` are prediction and truth.
     """
 
-    persons: NDArray[Any]
+    subjects: NDArray[Any]
     aus: tuple[str, ...]
     probability: Array
     occurs: Array
@@ -51,7 +51,7 @@ class PooledTest:
 
         AP and AUROC are not among them: they would compare probabilities of different networks.
         """
-        bootstrap = PersonBootstrap(self.persons, resamples=resamples, seed=seed)
+        bootstrap = SubjectBootstrap(self.subjects, resamples=resamples, seed=seed)
         estimates = bootstrap.all_intervals(
             Prediction(probability=self.probability, intensity=self.intensity),
             occurrence=self.occurs,
@@ -84,7 +84,7 @@ def pool_tests(
     frames = [_read(folder) for folder in folders]
     aus = tuple(dict.fromkeys(au for frame in frames for au in predicted_aus(frame)))
     return PooledTest(
-        persons=np.concatenate([frame.index.to_numpy() for frame in frames]),
+        subjects=np.concatenate([frame.index.to_numpy() for frame in frames]),
         aus=aus,
         **stacked(frames, thresholds, aus, ending=f"_{CENTRED}" if centred else ""),
     )
@@ -113,11 +113,12 @@ def pooled_guesses(tests: Sequence[Mapping[str, Mapping[str, float | None]]]) ->
 
 
 def _read(folder: Path) -> pd.DataFrame:
-    """Predictions of a fold, indexed by person."""
+    """Predictions of a fold, indexed by subject."""
     path = folder / "predictions.csv"
     try:
-        return pd.read_csv(path, index_col="person", dtype=dict.fromkeys(("person", "dataset", "filename"), str))
-    except (OSError, ValueError) as error:
+        frame = pd.read_csv(path, dtype=TEXTS)
+        return frame.set_axis(with_subject(frame.columns.tolist()), axis="columns").set_index(SUBJECT)
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{path}: expected the predictions of a finished fold, got none that can be read; remove "
             f"'{folder / 'metrics.json'}' to test that fold again"

@@ -78,7 +78,7 @@ class OnnxPredictor:
 def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str) -> tuple[Predictor, Payload]:
     """Open what a user names, and what is known of it.
 
-    An exported file alone does not say whom it was trained on; with its checkpoint, whose persons and thresholds
+    An exported file alone does not say whom it was trained on; with its checkpoint, whose subjects and thresholds
     are then taken, it does.
 
     Raises:

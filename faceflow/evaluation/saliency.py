@@ -112,7 +112,7 @@ def _chosen(results: Results, index: int, count: int) -> Iterator[tuple[str, int
     """Kinds and rows of the surest decisions on an AU, of different subjects while there are any."""
     right = np.flatnonzero(results.active[:, index] & ~results.wrong[:, index])
     hits = right[np.argsort(-results.probability[right, index], kind="stable")]
-    alike = np.unique(np.asarray(results.persons, str), return_inverse=True)[1]
+    alike = np.unique(np.asarray(results.subjects, str), return_inverse=True)[1]
     for kind, rows in zip((HIT, FALSE, MISSED), (hits, *hardest_rows(results, index)), strict=True):
         for face in readable_faces(rows[:_RANKED], alike, results.files, count=count):
             yield kind, face.row

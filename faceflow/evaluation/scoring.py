@@ -212,7 +212,7 @@ def _subjects(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
     """
     numbers, count = [np.empty(0, np.intp)], 0
     for table in tables:
-        own = np.unique(table.persons, return_inverse=True)[1] if table.has_subjects else np.arange(len(table))
+        own = np.unique(table.subjects, return_inverse=True)[1] if table.has_subjects else np.arange(len(table))
         numbers.append(own + count)
         count += len(table)
     return np.concatenate(numbers)

@@ -134,7 +134,7 @@ def _prediction_frame(scores: TestScores) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "dataset": np.concatenate([np.repeat(table.name, len(table)) for table in tables]),
         "filename": np.concatenate([table.filenames for table in tables]),
-        "person": np.concatenate([table.persons for table in tables]),
+        "subject": np.concatenate([table.subjects for table in tables]),
     }
     for column, au in enumerate(truth.aus):
         # All digits of the network's own type: rounded, scores that differ would tie, and AP and AUROC with them.

@@ -62,7 +62,7 @@ class TestScores:
             observed=truth.observed,
             evaluation=self.pooled,
             intensity=None if prediction.intensity is None else (prediction.intensity, truth.intensity),
-            persons=[str(person) for table in self.tables for person in table.persons],
+            subjects=[str(subject) for table in self.tables for subject in table.subjects],
             files=[str(file) for table in self.tables for file in table.files],
             centred=None if self.centred is None else self.centred.evaluations[self.scorer.pooled.name],
         )

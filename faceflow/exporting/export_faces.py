@@ -17,7 +17,7 @@ from faceflow.models.checkpoint import Payload
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFaces:
-    """Faces of persons whom the checkpoint has not seen, faces to calibrate on, and a caution about whom they show."""
+    """Faces of subjects whom the checkpoint has not seen, faces to calibrate on, and a caution about whom they show."""
 
     unseen: Sequence[FaceTable]
     calibration: Sequence[FaceTable]
@@ -25,7 +25,7 @@ class ExportFaces:
 
     @classmethod
     def choose(cls, tables: Sequence[FaceTable], payload: Payload, *, same_subjects: bool | None) -> Self:
-        """Tell the persons of training, on whom one may calibrate, from others.
+        """Tell the subjects of training, on whom one may calibrate, from others.
 
         Args:
             tables: faces of both; without any of training, the others serve for calibration too.

@@ -42,7 +42,7 @@ _KINDS = {"f1": "f1", "accuracy": "accuracy", "auroc": "roc_auc", "ap": "average
 _USE = (
     "Estimating the Action Units that a face shows, in research, and in products whose makers have measured it on "
     "faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. "
-    "Action Units are movements; they do not say what a person feels."
+    "Action Units are movements; they do not say what a subject feels."
 )
 _LIMITS = (
     "Scores hold for faces and labels like those of the test. Other cameras, light, poses, ages and skin may cost much "

@@ -1,4 +1,4 @@
-"""Where a person looks, from the features of the face."""
+"""Where a subject looks, from the features of the face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACROSS, _DOWN, _UP, _REST = 27.1, 21.9, -6.9, -4.8
 def gaze(features: FaceFeatures) -> tuple[float, float]:
     """Yaw and pitch of both eyes together in degrees, relative to the head, as in the labels of faceflow-render.
 
-    Yaw is positive towards the person's left, pitch downwards. Shut eyes give a number without meaning.
+    Yaw is positive towards the subject's left, pitch downwards. Shut eyes give a number without meaning.
     """
 
     def mean(names: Sequence[str]) -> float:

@@ -32,9 +32,9 @@ def head_pose(landmarks: Array) -> Array:
 
     The rotation that brings MediaPipe's canonical face onto the landmarks (Kabsch 1976), without perspective: the same
     face has the same pose wherever in a picture it lies, close up or not. MediaPipe's own matrix takes every picture
-    for one of a camera with a view of 63 degrees. On videos of faceflow-render (929 frames of 10 persons, video=events,
-    video.motion=25) yaw, pitch and roll are off by 1.4, 2.2 and 0.6 degrees, median, and 4.0, 6.1 and 3.7 at the 95th
-    percentile; those of the matrix by 1.5, 2.2 and 0.7, and 5.3, 9.5 and 6.1.
+    for one of a camera with a view of 63 degrees. On videos of faceflow-render (929 frames of 10 subjects,
+    video=events, video.motion=25) yaw, pitch and roll are off by 1.4, 2.2 and 0.6 degrees, median, and 4.0, 6.1 and 3.7
+    at the 95th percentile; those of the matrix by 1.5, 2.2 and 0.7, and 5.3, 9.5 and 6.1.
 
     Args:
         landmarks: (N, 3) of MediaPipe, in pixels, y downwards and z away from the camera.

@@ -45,8 +45,8 @@ class Selector:
 
     - largest: the face with the largest box.
     - center: the face nearest to the centre of the frame.
-    - track: the largest face, then the same person for as long as it is seen. While it is missed its last place stands,
-      for up to `hold` frames; after that the largest face is followed.
+    - track: the largest face, then the same subject for as long as it is seen. While it is missed its last place
+      stands, for up to `hold` frames; after that the largest face is followed.
     - all: every face.
 
     Faces with a score below `min_score` come last: they are chosen only if there is no other.

@@ -223,7 +223,7 @@ _PYFEAT = (
     Column(
         name="Identity",
         kind="text",
-        cell=lambda frame, face: None if face.face.number is None else f"Person_{face.face.number}",
+        cell=lambda frame, face: None if face.face.number is None else f"Subject_{face.face.number}",
     ),
 )
 # Columns of the other tool, and the endings of AU columns that change: ours -> theirs.

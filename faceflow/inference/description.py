@@ -30,7 +30,7 @@ AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
     "AU..": "1 where the probability reaches the threshold",
-    "_cal": "after calibration to the person",
+    "_cal": "after calibration to the subject",
     "_smooth": "mean over neighbouring frames",
 }
 BAND_MEANINGS = {
@@ -39,7 +39,7 @@ BAND_MEANINGS = {
     "AU.._int_low": "lower end of the interval of the intensity",
     "AU.._int_high": "upper end of the interval of the intensity",
 }
-CENTRED = "centred: the person's median is taken away and a constant of the AU added; by thresholds_cal"
+CENTRED = "centred: the subject's median is taken away and a constant of the AU added; by thresholds_cal"
 
 
 def describe(

@@ -25,7 +25,7 @@ Values = Callable[[FaceFeatures], Sequence[float] | Array]
 def face_columns(group: str, *, alias: str) -> list[Column]:
     """Columns of a group, one of `GROUPS`; cells are empty where there is no face, or no features of it.
 
-    pose_yaw (positive: to the person's left), pose_pitch (downwards) and pose_roll (to the right shoulder), gaze_yaw
+    pose_yaw (positive: to the subject's left), pose_pitch (downwards) and pose_roll (to the right shoulder), gaze_yaw
     and gaze_pitch (relative to the head, both eyes together) are in degrees, as in the labels of faceflow-render. With
     alias openface they are pose_Rx, pose_Ry and pose_Rz in radians, where x is to the right of the picture, y downwards
     and z away from the camera and R = Rx Ry Rz, and gaze_angle_x and gaze_angle_y, relative to the camera. Blendshapes
@@ -71,12 +71,12 @@ _OURS: dict[str, _Angles] = {
     "pose": (
         ("pose_yaw", "pose_pitch", "pose_roll"),
         lambda found: found.pose,
-        "turn of the head in degrees: yaw to the person's left, pitch downwards, roll to the right shoulder",
+        "turn of the head in degrees: yaw to the subject's left, pitch downwards, roll to the right shoulder",
     ),
     "gaze": (
         ("gaze_yaw", "gaze_pitch"),
         gaze,
-        "direction of both eyes in degrees, relative to the head: yaw to the person's left, pitch downwards",
+        "direction of both eyes in degrees, relative to the head: yaw to the subject's left, pitch downwards",
     ),
 }
 _OPENFACE: dict[str, _Angles] = {

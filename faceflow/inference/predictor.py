@@ -160,7 +160,7 @@ class Predictor:
         running = settings.calibrate == RUNNING or (settings.calibrate == MEDIAN and source.live)  # which has no end
         if (settings.rest_s is not None or running) and not source.sequence:
             raise ConfigError(
-                f"calibrate: expected a video for the median of a person's frames, got pictures: '{source.name}'; "
+                f"calibrate: expected a video for the median of a subject's frames, got pictures: '{source.name}'; "
                 "set calibrate=FILE, a picture of the neutral face"
             )
         if self.recipe is not None:
@@ -262,7 +262,7 @@ class Predictor:
             faces = [face.estimates[""] for frame in frames for face in frame.faces if face.estimates]
         if len(faces) != 1:
             raise DataError(
-                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use a picture of one person"
+                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use a picture of one subject"
             )
         return faces[0]
 

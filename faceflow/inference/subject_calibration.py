@@ -1,12 +1,12 @@
-r"""Calibration to a person: what a face shows at rest is taken from every estimate of it.
+r"""Calibration to a subject: what a face shows at rest is taken from every estimate of it.
 
-Networks read wrinkles and the shape of a brow as action: a person's neutral face gets a score of its own. OpenFace
+Networks read wrinkles and the shape of a brow as action: a subject's neutral face gets a score of its own. OpenFace
 takes it away by the median face of a video (Baltrušaitis, Mahmoud and Robinson 2015, "Cross-dataset learning and
 person-specific normalisation for automatic Action Unit detection"); here the estimates are corrected, not the features.
 
 The median face is taken away as `faceflow.centring` says, where the model knows the constants and thresholds of
 centred scores. Elsewhere, and where the face at rest is that of a picture or of the first seconds, with b the estimate
-at rest of the same person:
+at rest of the same subject:
 
     intensity     i_cal = min(max(i - b, 0), 5)
     probability   logit p_cal = logit p - max(0, logit b - logit p_0)
@@ -14,7 +14,7 @@ at rest of the same person:
 p_0 is the most that a face at rest may have (`neutral_probability`): an AU whose b lies below it stays as it is, as
 nothing needs to be taken away, and no estimate ever rises. Thresholds are then those of the model.
 
-The median is the face at rest where an AU is at rest in more than half of the frames: a person who smiles through most
+The median is the face at rest where an AU is at rest in more than half of the frames: a subject who smiles through most
 of a video needs a neutral picture.
 """
 
@@ -51,7 +51,7 @@ def calibration(*, usual: Rest | None, neutral_probability: float) -> Calibratio
 
 
 def calibrate(estimates: Estimates, neutral: Estimates, *, neutral_probability: float) -> Estimates:
-    """Take the estimates of a neutral face from others of the same person."""
+    """Take the estimates of a neutral face from others of the same subject."""
     excess = np.maximum(_logit(neutral.probability) - _logit(np.float32(neutral_probability)), 0)
     raw = estimates.probability.astype(np.float64)
     probability = np.where(excess > 0, raw / (raw + (1 - raw) * np.exp(excess)), raw)

@@ -12,7 +12,7 @@ class Aggregate:
     """A metric of one AU, or its mean over AUs.
 
     `values` has one value per fold, NaN where a fold has none, such as for an AU that nobody in it shows. `pooled` is
-    the metric on the predictions of all folds together, `low` and `high` bound its 95 % interval over persons; NaN
+    the metric on the predictions of all folds together, `low` and `high` bound its 95 % interval over subjects; NaN
     where unknown.
     """
 

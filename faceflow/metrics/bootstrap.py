@@ -1,8 +1,8 @@
-"""How far scores depend on who was tested: 95 % intervals by resampling persons (Efron 1979, percentile interval).
+"""How far scores depend on who was tested: 95 % intervals by resampling subjects (Efron 1979, percentile interval).
 
-Frames of one person are alike, so that resampling frames would give intervals far too narrow. Metrics of
-decisions and ICC are functions of sums over frames: sums per person are taken once, and a resample is a weighted sum of
-them.
+Frames of one subject are alike, so that resampling frames would give intervals far too narrow. Metrics of
+decisions and ICC are functions of sums over frames: sums per subject are taken once, and a resample is a weighted
+sum of them.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ class Estimate:
     mean: Interval
 
 
-class PersonBootstrap:
+class SubjectBootstrap:
     """Intervals of metrics on the same N frames, all from the same resamples.
 
     Args:
-        persons: who is on each frame, (N,).
-        resamples: how many; 0 leaves the bounds undefined, as does a single person.
+        subjects: who is on each frame, (N,).
+        resamples: how many; 0 leaves the bounds undefined, as does a single subject.
         seed: of the draws.
     """
 
-    def __init__(self, persons: npt.ArrayLike, *, resamples: int, seed: int) -> None:
-        names, self._person = np.unique(np.asarray(persons), return_inverse=True)
+    def __init__(self, subjects: npt.ArrayLike, *, resamples: int, seed: int) -> None:
+        names, self._subject = np.unique(np.asarray(subjects), return_inverse=True)
         self.count = len(names)
         self.resamples = resamples if self.count > 1 else 0
         self._seed = seed
@@ -90,7 +90,7 @@ class PersonBootstrap:
     ) -> dict[str, Estimate]:
         """Estimates of how much two predictions of the same frames differ, after - before, by column.
 
-        Both are scored on the same resamples, so that how hard a person is for both does not widen an interval.
+        Both are scored on the same resamples, so that how hard a subject is for both does not widen an interval.
 
         Args:
             before: a prediction, and its thresholds as for `evaluate`.
@@ -107,7 +107,7 @@ class PersonBootstrap:
 
     def _estimate(self, terms: list[Array], metric: Formula) -> Estimate:
         """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
-        ((everybody, per_au),) = self.draws([(terms, metric)], np.arange(len(self._person)))
+        ((everybody, per_au),) = self.draws([(terms, metric)], np.arange(len(self._subject)))
         valid = np.isfinite(everybody)
         return Estimate(
             per_au=interval(everybody, per_au),
@@ -117,7 +117,7 @@ class PersonBootstrap:
     def draws(
         self, asked: Sequence[tuple[Iterable[Array], Formula]], rows: npt.NDArray[np.intp]
     ) -> list[tuple[FloatArray, FloatArray]]:
-        """Values (A,) of metrics on some of the frames, and their values (R, A) on the resamples of all persons.
+        """Values (A,) of metrics on some of the frames, and their values (R, A) on the resamples of all subjects.
 
         Calls for other frames use the same resamples, so that their values can be compared.
 
@@ -125,8 +125,8 @@ class PersonBootstrap:
             asked: of each metric K terms (M, A) of these frames, and its formula of their sums (..., K, A).
             rows: numbers of the frames, (M,).
         """
-        members, person = np.unique(self._person[rows], return_inverse=True)
-        sums = [np.stack([_per_group(term, person, len(members)) for term in terms], axis=1) for terms, _ in asked]
+        members, subject = np.unique(self._subject[rows], return_inverse=True)
+        sums = [np.stack([_per_group(term, subject, len(members)) for term in terms], axis=1) for terms, _ in asked]
         formulas = [formula for _, formula in asked]
         drawn = [[np.empty((0, each.shape[-1]))] for each in sums]
         for weights in self.weights():
@@ -136,12 +136,12 @@ class PersonBootstrap:
         found = [formula(each.sum(axis=0)) for formula, each in zip(formulas, sums, strict=True)]
         return [(value, np.concatenate(values)) for value, values in zip(found, drawn, strict=True)]
 
-    def per_person(self, values: Array) -> FloatArray:
-        """Sums over the frames of each person, (S, A)."""
-        return _per_group(values, self._person, self.count)
+    def per_subject(self, values: Array) -> FloatArray:
+        """Sums over the frames of each subject, (S, A)."""
+        return _per_group(values, self._subject, self.count)
 
     def weights(self) -> Iterator[FloatArray]:
-        """How often each resample draws each person, (R, S) in blocks of R."""
+        """How often each resample draws each subject, (R, S) in blocks of R."""
         rng, left = np.random.default_rng(self._seed), self.resamples
         while left:
             rows = min(left, max(1, _BLOCK // self.count))
@@ -175,7 +175,7 @@ def _all_sums(
 
 
 def sums_of_decisions(metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Sums:
-    """What a metric of decisions is computed from; arguments as for `PersonBootstrap.decisions`."""
+    """What a metric of decisions is computed from; arguments as for `SubjectBootstrap.decisions`."""
     positive, called = (truth == 1) & observed, (predicted == 1) & observed
     hit = positive & called
     counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
@@ -183,7 +183,7 @@ def sums_of_decisions(metric: Metric, predicted: Array, truth: Array, observed: 
 
 
 def sums_of_intensities(metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Sums:
-    """What a metric of intensities is computed from; arguments as for `PersonBootstrap.intensities`."""
+    """What a metric of intensities is computed from; arguments as for `SubjectBootstrap.intensities`."""
     formula = metric.of_moments
     assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
     seen = np.where(observed, 1.0, 0.0)

@@ -1,7 +1,7 @@
 """Scores of groups of faces, such as those of one sex or one camera, and how far the groups are apart.
 
-All groups are scored on the same resamples of all persons, so that the interval of a gap is right whether groups share
-persons, as with and without glasses, or not.
+All groups are scored on the same resamples of all subjects, so that the interval of a gap is right whether groups share
+subjects, as with and without glasses, or not.
 
 The calibration error (ECE) has no gap: it is a mean of absolute values, and so the larger by chance the fewer faces a
 group has. Resampling adds as much once more, so its interval is moved back by that. What can be compared between groups
@@ -21,7 +21,7 @@ from faceflow.metrics.bootstrap import (
     Estimate,
     Formula,
     Interval,
-    PersonBootstrap,
+    SubjectBootstrap,
     interval,
     mean_over_aus,
     sums_of_decisions,
@@ -108,7 +108,7 @@ def rate_error(probability: Array, positives: Array, labelled: Array) -> FloatAr
 
 def score_groups(
     columns: Mapping[str, npt.NDArray[np.str_]],
-    persons: npt.NDArray[np.str_],
+    subjects: npt.NDArray[np.str_],
     prediction: Prediction,
     *,
     aus: Sequence[str],
@@ -124,7 +124,7 @@ def score_groups(
 
     Args:
         columns: group of each frame by column, (N,); "" where it is not known.
-        persons: who is on each frame, (N,).
+        subjects: who is on each frame, (N,).
         prediction: probabilities (N, A) and perhaps intensities.
         aus: A names.
         occurrence: labels, (N, A).
@@ -132,10 +132,10 @@ def score_groups(
         observed: which labels and predictions exist, (N, A).
         thresholds: of validation, (A,) or (N, A), NaN where there is none.
         least_subjects: of a group that is reported.
-        resamples: of the persons; 0 for no intervals.
+        resamples: of the subjects; 0 for no intervals.
         seed: of the draws.
     """
-    bootstrap = PersonBootstrap(persons, resamples=resamples, seed=seed)
+    bootstrap = SubjectBootstrap(subjects, resamples=resamples, seed=seed)
     probability, cuts = prediction.probability, np.broadcast_to(thresholds, observed.shape)
     predicted = np.full_like(probability, np.nan) if prediction.intensity is None else prediction.intensity
     graded = observed & np.isfinite(intensity) & np.isfinite(predicted)
@@ -161,15 +161,15 @@ def score_groups(
     found = []
     for column, names in columns.items():
         members = {str(name): np.flatnonzero(names == name) for name in np.unique(names[names != ""])}
-        subjects = {name: len(np.unique(persons[rows])) for name, rows in members.items()}
-        kept = {name: rows for name, rows in members.items() if subjects[name] >= least_subjects}
+        counts = {name: len(np.unique(subjects[rows])) for name, rows in members.items()}
+        kept = {name: rows for name, rows in members.items() if counts[name] >= least_subjects}
         drawn = {name: draws(rows) for name, rows in kept.items()}
         scores = [score for score in HEADERS if any(score in each for each in drawn.values())]
         common = {score: np.all([np.isfinite(each[score][0]) for each in drawn.values()], axis=0) for score in scores}
         groups = [
             GroupScores(
                 name=name,
-                subjects=subjects[name],
+                subjects=counts[name],
                 faces=len(kept[name]),
                 estimates={score: _estimate(*each[score], common[score], centred=score == ECE) for score in scores},
             )
@@ -181,7 +181,7 @@ def score_groups(
                 column=column,
                 aus=tuple(aus),
                 groups=sorted(groups, key=lambda group: _last_if_undefined(group.estimates[F1].mean.value)),
-                small={name: count for name, count in subjects.items() if name not in kept},
+                small={name: count for name, count in counts.items() if name not in kept},
                 unknown=int((names == "").sum()),
                 gaps=gaps,
                 averaged={score: tuple(np.array(aus, object)[common[score]]) for score in scores},

@@ -64,7 +64,7 @@ class Metric:
         lower_is_better: whether an error.
         at_val, at_half: where it is shown, by threshold; `at_val` is that of metrics without a threshold.
         of_moments: formula of an intensity metric from sums over frames, for intervals.
-        intervals: whether tests give its 95 % interval over persons.
+        intervals: whether tests give its 95 % interval over subjects.
         defined_on: what labels must show for it to have a value.
         averaged: whether its mean over AUs means anything.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from faceflow.metrics.bootstrap import Interval, PersonBootstrap, interval, mean_over_aus
+from faceflow.metrics.bootstrap import Interval, SubjectBootstrap, interval, mean_over_aus
 from faceflow.metrics.intensity import Moments
 from faceflow.metrics.metric import Metric
 from faceflow.metrics.occurrence import Confusion, score_decisions
@@ -46,17 +46,17 @@ class PairedTest:
     """Compares predictions of the same N frames, all on the same resamples and swaps.
 
     Args:
-        persons: who is on each frame, (N,); at least two.
+        subjects: who is on each frame, (N,); at least two.
         resamples: how many, and how many swaps at most: of few subjects every one of the 2^S is tried.
         seed: of the draws.
         advance: is called after each AU of a metric of rankings, which take long.
     """
 
     def __init__(
-        self, persons: npt.ArrayLike, *, resamples: int, seed: int, advance: Callable[[], None] = lambda: None
+        self, subjects: npt.ArrayLike, *, resamples: int, seed: int, advance: Callable[[], None] = lambda: None
     ) -> None:
-        _, self._person = np.unique(np.asarray(persons), return_inverse=True)
-        self._bootstrap = PersonBootstrap(persons, resamples=resamples, seed=seed)
+        _, self._subject = np.unique(np.asarray(subjects), return_inverse=True)
+        self._bootstrap = SubjectBootstrap(subjects, resamples=resamples, seed=seed)
         self.count = self._bootstrap.count
         self.every_swap = 2**self.count <= resamples
         self._resamples, self._seed, self._advance = resamples, seed, advance
@@ -113,11 +113,11 @@ class PairedTest:
 
             def drawn(score: FloatArray, positive: BoolArray = positive, seen: BoolArray = seen) -> FloatArray:
                 everybody = np.ones((1, self.count), np.int64)
-                counts = (each[self._person] for block in (everybody, weights) for each in block)
+                counts = (each[self._subject] for block in (everybody, weights) for each in block)
                 return _ranked(metrics, score, positive, seen, counts)
 
             def swapped(away: IntArray, positive: BoolArray = positive, seen: BoolArray = seen) -> FloatArray:
-                both, mine = np.concatenate([ours, theirs]), (each[self._person] for each in away)  # noqa: B023
+                both, mine = np.concatenate([ours, theirs]), (each[self._subject] for each in away)  # noqa: B023
                 counts = (np.concatenate([1 - each, each]) for each in mine)
                 return _ranked(metrics, both, np.tile(positive, 2), np.tile(seen, 2), counts)
 
@@ -132,7 +132,7 @@ class PairedTest:
     def _of_sums(self, first: list[Array], second: list[Array], scores: Scores) -> PairedScores:
         """Compare by scores of sums; terms are K arrays (N, A)."""
         one, other = (
-            np.stack([self._bootstrap.per_person(term) for term in terms], axis=1) for terms in (first, second)
+            np.stack([self._bootstrap.per_subject(term) for term in terms], axis=1) for terms in (first, second)
         )
         shape = one.shape[1:]
 

@@ -51,7 +51,7 @@ def bagged_thresholds(prob: Array, truth: Array, observed: Array, *, resamples: 
     """Average the tuned thresholds over bootstrap resamples of the frames (Breiman 1996, bagging).
 
     The cut with the best F1 jumps with a handful of frames where positives are few; the mean over resamples keeps
-    its place on other persons better, and hardly differs from the plain cut where labels are many.
+    its place on other subjects better, and hardly differs from the plain cut where labels are many.
 
     Args:
         prob: (N, A) in [0, 1].

@@ -127,7 +127,7 @@ class Payload:
             return cls(
                 spec=spec,
                 protocol={str(key): str(value) for key, value in raw["protocol"].items()},
-                seen=[str(person) for person in raw["seen"]],
+                seen=[str(subject) for subject in raw["seen"]],
                 config=dict(raw["config"]),
                 versions={str(key): str(value) for key, value in raw["versions"].items()},
                 thresholds={} if outdated else {str(au): float(cut) for au, cut in raw["thresholds"].items()},

@@ -53,7 +53,7 @@ SIDED = (
 """AUs that can act on one side."""
 HALVED = ("AU17", "AU22")
 """AUs of both sides that can be stronger on one."""
-_UNSCALED = ("AU26", "AU45")  # the same in every person: a jaw that drops, an eye that shuts
+_UNSCALED = ("AU26", "AU45")  # the same in every subject: a jaw that drops, an eye that shuts
 _CORNER_MOVERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthStretch")
 
 
@@ -83,9 +83,9 @@ def shape_weights(
     """Weights of shapes that show AUs.
 
     Args:
-        left: intensities of the person's left side.
+        left: intensities of the subject's left side.
         right: those of the right side.
-        gains: how much each AU moves this person's face.
+        gains: how much each AU moves this subject's face.
         further: weights to add: of a resting face, of gaze, of movements that are no AU.
         exponent: of the intensity as a share of 5; below 1 weak AUs are seen well, above 1 strong ones stand out.
     """

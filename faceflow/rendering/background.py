@@ -1,4 +1,4 @@
-"""What is behind a person, in linear light."""
+"""What is behind a subject, in linear light."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Room:
 def paint_background(
     background: Background, session: Session, rng: np.random.Generator, width: int, height: int
 ) -> Floats:
-    """Background (H, W, 3) of a frame: camera and person move a little."""
+    """Background (H, W, 3) of a frame: camera and subject move a little."""
     x, y = rng.normal(0, _SHIFT * width), rng.normal(0, _SHIFT * height)
     picture = background.paint(session, width, height).astype(np.float32)
     shift = np.array([[1, 0, x], [0, 1, y]], np.float32)

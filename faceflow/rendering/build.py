@@ -53,7 +53,7 @@ def build_domains(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Domain]:
     """Build domains by name.
 
     Raises:
-        ConfigError: none, a value out of range, or two that would draw the same persons.
+        ConfigError: none, a value out of range, or two that would draw the same subjects.
     """
     if not nodes:
         raise ConfigError("domains: expected at least one domain, got none; for example domains=[studio,webcam]")
@@ -63,7 +63,7 @@ def build_domains(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Domain]:
         if (other := owners.setdefault(domain.stream, name)) != name:
             raise ConfigError(
                 f"domains.{name}.stream: expected another number than that of '{other}', got {domain.stream} for both, "
-                "whose persons would be the same; choose one that no other domain has"
+                "whose subjects would be the same; choose one that no other domain has"
             )
     return domains
 

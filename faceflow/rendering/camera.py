@@ -129,10 +129,10 @@ class Camera:
         field_of_view: float,
         framing: CropFraming | FrameFraming,
     ) -> Exposure:
-        """Take a picture of a person.
+        """Take a picture of a subject.
 
         Args:
-            subject: the person.
+            subject: who is in the picture.
             vertices: (V, 3) of the face that shows an expression.
             relief: (S, S, 1), of its skin.
             pose: of the head.
@@ -194,7 +194,7 @@ def _posed(subject: Subject, vertices: Floats, pose: Pose) -> Floats:
 
 
 def _eyes_seen(face: FaceModel, posed: Floats, camera: Floats, distance: float) -> Doubles:
-    """Centres (2, 2) of the eyeballs in the view: the person's right eye first, which is on the left."""
+    """Centres (2, 2) of the eyeballs in the view: the subject's right eye first, which is on the left."""
     seen = []
     for eye in face.eyes[::-1]:
         centre = posed[eye].mean(0)

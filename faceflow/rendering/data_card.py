@@ -65,14 +65,14 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         "size_categories": [size_category(images)],
         "configs": [{"config_name": "default", "data_files": LABELS if still else FRAMES}],
     }
-    domains = [[name, str(counts.persons[name]), str(count)] for name, count in counts.images.items()]
+    domains = [[name, str(counts.subjects[name]), str(count)] for name, count in counts.images.items()]
     parts = [
         f"# {front['pretty_name']}",
         _overview(counts, settings, version),
-        "## Domains\n\n" + markdown_table(["domain", "persons", "images"], domains),
+        "## Domains\n\n" + markdown_table(["domain", "subjects", "images"], domains),
         "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
         + markdown_table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
-        "## Persons\n\n" + _persons(counts),
+        "## Subjects\n\n" + _subjects(counts),
         "## Settings\n\n```yaml\n" + yaml.safe_dump(dict(settings), sort_keys=False) + "```",
         _limits(),
         _terms(),
@@ -92,12 +92,12 @@ def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
         else f"- `{EVENTS}`: when each AU begins, reaches its most, declines and ends, in frames from 1 and in seconds."
     )
     return (
-        f"{counts.images.total()} images of {width} x {height} pixels of {counts.persons.total()} persons who do not "
+        f"{counts.images.total()} images of {width} x {height} pixels of {counts.subjects.total()} subjects who do not "
         f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
         "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
         f"- `{joined}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
-        "(yaw to the person's left, pitch downwards, roll to the right shoulder).\n"
-        f"- `{by_side}`: the same for the person's left and right side.\n"
+        "(yaw to the subject's left, pitch downwards, roll to the right shoulder).\n"
+        f"- `{by_side}`: the same for the subject's left and right side.\n"
         f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n{further}"
     )
 
@@ -110,7 +110,7 @@ def _au_rows(counts: Counts) -> list[list[str]]:
     return rows
 
 
-def _persons(counts: Counts) -> str:
+def _subjects(counts: Counts) -> str:
     lines = [
         f"- age: {min(counts.ages)} to {max(counts.ages)} years",
         f"- skin tone: {min(counts.tones)} to {max(counts.tones)} of 0 (light) to 9 (dark)",

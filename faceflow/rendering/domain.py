@@ -121,7 +121,7 @@ class Domain:
         head: poses.
         light: lamps.
         camera: lens and sensor.
-        background: behind the person.
+        background: behind the subject.
         compression: range of JPEG qualities inside the camera; None for none.
         occluders: in front of the face.
     """
@@ -151,11 +151,11 @@ class Domain:
         """Turn light into the image (H, W, 3) that the camera stores.
 
         Args:
-            exposure: of the person.
+            exposure: of the subject.
             background: (H, W, 3), linear light.
             session: the recording.
             rng: of the frame.
-            skin: (3,), colour of this person's hands.
+            skin: (3,), colour of this subject's hands.
         """
         camera, light, coverage = self.camera, exposure.light, exposure.coverage[..., None]
         height, width = exposure.coverage.shape

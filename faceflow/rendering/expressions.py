@@ -123,7 +123,7 @@ class ExpressionRates:
 
 
 def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple[Intensities, Intensities]:
-    """Draw the intensities of a face: of the person's left side, and of the right."""
+    """Draw the intensities of a face: of the subject's left side, and of the right."""
     left = relaxed()
     if rng.random() < rates.neutral:
         return left, dict(left)

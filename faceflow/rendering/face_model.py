@@ -43,7 +43,7 @@ _MATERIALS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceModel:
-    """A face model, ready to render; what all persons share.
+    """A face model, ready to render; what all subjects share.
 
     Attributes:
         kit: shapes of identities and expressions.
@@ -95,7 +95,7 @@ class FaceModel:
 
 
 def build_face_model(kit: FaceKit) -> FaceModel:
-    """Work out what does not change from person to person.
+    """Work out what does not change from subject to subject.
 
     Raises:
         DataError: the model has no eyes, or its triangles face inwards.

@@ -40,7 +40,7 @@ _ARRAYS = ("neutral", "tri", "tri_uv", "tri_part", "uv", "identity", "expression
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceKit:
-    """The model in cm: x to the person's left, y up, z to the front.
+    """The model in cm: x to the subject's left, y up, z to the front.
 
     Attributes:
         neutral: (V, 3), mean face.

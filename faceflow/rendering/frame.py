@@ -1,4 +1,4 @@
-"""One frame: a person with an expression, recorded in a domain; and what its labels are."""
+"""One frame: a subject with an expression, recorded in a domain; and what its labels are."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHUT = 2  # intensity of AU45 from which eyes are not seen
 class Frame:
     """An image (H, W, 3) and what it shows.
 
-    `left` and `right` are intensities 0..5 of the person's sides; `pose` and `gaze` are in radians.
+    `left` and `right` are intensities 0..5 of the subject's sides; `pose` and `gaze` are in radians.
     """
 
     image: Image
@@ -45,15 +45,15 @@ def render_frame(
     *,
     still: bool = False,
 ) -> Frame:
-    """Render a person who shows an expression.
+    """Render a subject who shows an expression.
 
     Args:
-        subject: the person.
+        subject: who is rendered.
         camera: of the size of the image.
         domain: the recording's conditions.
         session: the recording.
         rng: of this frame.
-        left: intensities of the person's left side.
+        left: intensities of the subject's left side.
         right: those of the right.
         still: without movements that are no AU.
     """
@@ -75,7 +75,7 @@ def render_frame(
 
 
 def hand_colour(subject: Subject) -> Floats:
-    """Colour (3,) of a person's hands, in linear light."""
+    """Colour (3,) of a subject's hands, in linear light."""
     return np.asarray(subject.skin.texture[_CHEEK, _CHEEK, :3].mean((0, 1)))
 
 

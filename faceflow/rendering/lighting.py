@@ -20,7 +20,7 @@ class Lamp:
     """A lamp at infinity; angles in degrees as seen from the face.
 
     Attributes:
-        azimuth: 0 in front, positive towards the person's left.
+        azimuth: 0 in front, positive towards the subject's left.
         azimuth_session: how far it moves from recording to recording.
         elevation: above the face.
         elevation_session: how far up it moves.

@@ -34,7 +34,7 @@ class Mesh(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Colours of a person in linear light, (3,) each.
+    """Colours of a subject in linear light, (3,) each.
 
     Attributes:
         texture: (S, S, 4), albedo of the skin and its share of specular light.

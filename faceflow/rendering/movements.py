@@ -13,7 +13,7 @@ _TWITCHES = ("browInnerUp", "browOuterUp", "browDown", "mouthSmile", "mouthFrown
 
 
 class Gaze(NamedTuple):
-    """Where the eyes look, in radians; `yaw` is positive towards the person's left, `pitch` downwards."""
+    """Where the eyes look, in radians; `yaw` is positive towards the subject's left, `pitch` downwards."""
 
     yaw: float
     pitch: float

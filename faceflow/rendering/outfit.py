@@ -1,4 +1,4 @@
-"""What a person wears, and the hair of the head: further geometry around the face."""
+"""What a subject wears, and the hair of the head: further geometry around the face."""
 
 from __future__ import annotations
 

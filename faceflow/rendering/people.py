@@ -1,4 +1,4 @@
-"""Who is rendered: the ranges that persons are drawn from, and what is drawn before their skin."""
+"""Who is rendered: the ranges that subjects are drawn from, and what is drawn before their skin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ YOUNGEST = -0.3
 _TONES = 9.0  # from the lightest skin, 0, to the darkest
 
 
-_RESTING = (  # shape, share of persons whose relaxed face has some of it, and how much at most
+_RESTING = (  # shape, share of subjects whose relaxed face has some of it, and how much at most
     ("browDown", 0.3, 0.18),
     ("mouthFrown", 0.25, 0.20),
     ("eyeBlink", 0.35, 0.16),
@@ -36,11 +36,11 @@ class RestingFaces:
 
     Attributes:
         expression: how much brows, lids and corners of the mouth rest away from the mean face; 0 for as usual.
-        brows: by how much of a full frown the brows of the face model rest lower, over persons. At 0 they lie 3 mm
+        brows: by how much of a full frown the brows of the face model rest lower, over subjects. At 0 they lie 3 mm
             above those of MediaPipe's canonical face.
-        brows_spread: standard deviation of this share between persons.
+        brows_spread: standard deviation of this share between subjects.
         furrows: depth of permanent furrows at all ages, as a share of those that AUs fold.
-        parted: share of persons whose lips are apart.
+        parted: share of subjects whose lips are apart.
     """
 
     expression: float
@@ -71,12 +71,12 @@ class RestingFaces:
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
-    """Ranges that persons are drawn from.
+    """Ranges that subjects are drawn from.
 
     Attributes:
         skin: lightest and darkest tone, 0..9.
         age: youngest and oldest, 0 (20 years) to 1 (80 years); -0.3 is two years.
-        glasses: share of persons with glasses.
+        glasses: share of subjects with glasses.
         hair: shares of bald, short, medium and long hair, of men and of women.
         beard: share of men with a beard.
         stubble: share of beards that are stubble.
@@ -111,11 +111,11 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Strength:
-    """How much of a shape each person's AUs reach.
+    """How much of a shape each subject's AUs reach.
 
     Attributes:
-        mean: share of the shape that intensity 5 is, over persons and AUs.
-        spread: standard deviation of this share between persons and AUs.
+        mean: share of the shape that intensity 5 is, over subjects and AUs.
+        spread: standard deviation of this share between subjects and AUs.
         exponent: of an intensity as a share of 5; 1: intensity 1 is a fifth of intensity 5.
         factors: of the shares of some AUs, whose shapes move less than faces do.
     """
@@ -143,14 +143,14 @@ class Strength:
             check_number(factor, key=key, expected="a number in (0, 3]", valid=lambda x: 0 < x <= 3)
 
     def sample(self, rng: np.random.Generator) -> dict[str, float]:
-        """Draw the share of each AU's shape that a person reaches."""
+        """Draw the share of each AU's shape that a subject reaches."""
         shares = np.clip(rng.normal(self.mean, self.spread, len(AUS)), *_STRENGTHS)
         return {au: share * self.factors.get(au, 1.0) for au, share in zip(AUS, shares.tolist(), strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What a person is; `age` 0..1 is 20 to 80 years and -0.3 two, `wrinkling` scales wrinkles of AUs."""
+    """What a subject is; `age` 0..1 is 20 to 80 years and -0.3 two, `wrinkling` scales wrinkles of AUs."""
 
     age: float
     female: bool

@@ -1,4 +1,4 @@
-"""The recording of one person: all frames of a still data set, rendered and written; what remains of it for tables."""
+"""The recording of one subject: all frames of a still data set, rendered and written; what remains of it for tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RenderSettings:
     Attributes:
         model: converted face model.
         seed: of all random draws.
-        frames: of each person.
+        frames: of each subject.
         size: side of an image in pixels.
         margin: what an image shows on each side beyond an aligned crop of the face, as a share of that crop.
         quality: of JPEG.
@@ -65,7 +65,7 @@ class RenderSettings:
 
 @dataclass(frozen=True)
 class Recording:
-    """A person in front of a camera; `number` counts those of a domain from 0."""
+    """A subject in front of a camera; `number` counts those of a domain from 0."""
 
     subject: str
     domain: str
@@ -87,7 +87,7 @@ class Recording:
 
 
 def plan_recordings(domains: Sequence[str], subjects: int, *, prefix: str = "S") -> list[Recording]:
-    """Share persons among domains: each gets as many, the first ones the rest; none is in two."""
+    """Share subjects among domains: each gets as many, the first ones the rest; none is in two."""
     each, rest = divmod(subjects, len(domains))
     counts = [each + (place < rest) for place in range(len(domains))]
     owners = [(name, number) for name, count in zip(domains, counts, strict=True) for number in range(count)]
@@ -102,7 +102,7 @@ class Renderer:
 
     @functools.cached_property
     def face(self) -> FaceModel:
-        """The face model of all persons."""
+        """The face model of all subjects."""
         return build_face_model(read_facekit(self.settings.model, key="facekit"))
 
     @functools.cached_property
@@ -137,7 +137,7 @@ class Renderer:
         of_frames: np.random.SeedSequence,
         tell: Callable[[int], None],
     ) -> dict[str, Any]:
-        """Write all images of a person; returns their rows."""
+        """Write all images of a subject; returns their rows."""
         settings, domain = self.settings, self.settings.domains[recording.domain]
         session = sample_session(np.random.default_rng(of_session))
         rng = np.random.default_rng(of_frames)
@@ -160,7 +160,7 @@ class Renderer:
         seeds: tuple[np.random.SeedSequence, np.random.SeedSequence],
         tell: Callable[[int], None],
     ) -> dict[str, Any]:
-        """Write the video of a person, and labels in DISFA's layout; returns its rows and events."""
+        """Write the video of a subject, and labels in DISFA's layout; returns its rows and events."""
         settings, video = self.settings, self.settings.video
         assert video is not None
         domain = settings.domains[recording.domain]
@@ -177,18 +177,18 @@ class Renderer:
         return {"rows": rows, "events": event_rows(events, video.fps, shown)}
 
     def picture_au(self, au: str, people: int) -> list[list[Image]]:
-        """Rows of pictures of persons who show nothing, and this AU: weakly, fully, on the left alone, on the right."""
+        """Rows of pictures of subjects who show nothing, and this AU: weakly, fully, on the left, on the right."""
         domain = next(iter(self.settings.domains.values()))
         rows: list[list[Image]] = []
-        for person in range(people):
-            seed = np.random.SeedSequence(self.settings.seed, spawn_key=(_SHEET, person))
+        for number in range(people):
+            seed = np.random.SeedSequence(self.settings.seed, spawn_key=(_SHEET, number))
             subject = self._subject(seed, replace(self.settings.population, glasses=0.0))
-            session = sample_session(np.random.default_rng(person))
+            session = sample_session(np.random.default_rng(number))
             shown = [(0.0, 0.0), (2.0, 2.0), (5.0, 5.0), (5.0, 0.0), (0.0, 5.0)]
             rows.append([])
             for on_left, on_right in shown:
                 left, right = {**relaxed(), au: on_left}, {**relaxed(), au: on_right}
-                rng = np.random.default_rng(_SHEET_POSE + person)
+                rng = np.random.default_rng(_SHEET_POSE + number)
                 rows[-1].append(render_frame(subject, self.camera, domain, session, rng, left, right, still=True).image)
         return rows
 

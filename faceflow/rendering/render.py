@@ -66,7 +66,7 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         model, kit = find_facekit(explicit, cache=Path(cfg["paths"]["cache"]) / "models")
         settings = build_settings(cfg, model)
         domains = list(settings.domains)
-        enough = f"a whole number >= {len(domains)}, a person for each domain"
+        enough = f"a whole number >= {len(domains)}, a subject for each domain"
         check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=enough)
         video = settings.video
         disfa = video is not None and video.layout == "disfa"
@@ -123,9 +123,9 @@ def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector
 
 
 def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> None:
-    table = plain_table("Faces", ["domain"], ["persons", "images"])
+    table = plain_table("Faces", ["domain"], ["subjects", "images"])
     for name, images in counts.images.items():
-        table.add_row(name, str(counts.persons[name]), str(images))
+        table.add_row(name, str(counts.subjects[name]), str(images))
     print_tables(table)
     if video is None:
         print_lines(f"Images: {output / CROPS}", f"Labels: {output / LABELS}")

@@ -1,4 +1,4 @@
-"""What stays the same through one person's recording."""
+"""What stays the same through one subject's recording."""
 
 from __future__ import annotations
 

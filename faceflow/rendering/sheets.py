@@ -35,7 +35,7 @@ def draw_domains(output: Path, domains: list[str], count: int) -> None:
 
 
 def draw_aus(output: Path, settings: RenderSettings) -> None:
-    """Draw what each AU alone does to three persons; sheets that are there stay."""
+    """Draw what each AU alone does to three subjects; sheets that are there stay."""
     missing = {au: path for au in AUS if not (path := output / FOLDER / f"{au}.png").exists()}
     if not missing:
         return

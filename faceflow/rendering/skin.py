@@ -1,4 +1,4 @@
-"""Skin of a person as textures, with lips, moles, make-up, brows and beard; and the colours that go with it."""
+"""Skin of a subject as textures, with lips, moles, make-up, brows and beard; and the colours that go with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OUTER_LIPS = slice(48, 60)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Skin:
-    """Textures and colours of a person, in linear light.
+    """Textures and colours of a subject, in linear light.
 
     Attributes:
         tone: 0 (light) to 9 (dark).
@@ -72,7 +72,7 @@ class Skin:
 
 
 def sample_skin(rng: np.random.Generator, face: FaceModel, traits: Traits, population: Population) -> Skin:
-    """Draw the skin of a person."""
+    """Draw the skin of a subject."""
     tone = rng.uniform(population.skin[0], population.skin[1])
     light = 1 - tone / 9.0
     base = _base_colour(rng, tone)

@@ -1,4 +1,4 @@
-"""One person: shape of the face, skin, wrinkles, hair, clothes; and how the face moves."""
+"""One subject: shape of the face, skin, wrinkles, hair, clothes; and how the face moves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VISIBLE = 1e-3  # weight of a shape below which it is left out
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """A person.
+    """A subject.
 
     Attributes:
         face: the model of all faces.
@@ -71,7 +71,7 @@ class Subject:
         return vertices
 
     def lips_apart(self, vertices: Floats) -> float:
-        """Intensity 0..5 of AU25 that the gap between the lips of a face shows, against this person's rest.
+        """Intensity 0..5 of AU25 that the gap between the lips of a face shows, against this subject's rest.
 
         Up to 80 % of the gap of a full AU25 the scale is linear; wider ones are compressed into its rest.
         """
@@ -132,7 +132,7 @@ class Subject:
 def sample_subject(
     seed: np.random.SeedSequence, face: FaceModel, population: Population, strength: Strength
 ) -> Subject:
-    """Draw a person; the same seed gives the same one."""
+    """Draw a subject; the same seed gives the same one."""
     rng = np.random.default_rng(seed)
     # Apart, so that what they are not to change stays as it is.
     of_strength, of_rest, of_brows = (

@@ -20,7 +20,7 @@ FRAMES, FRAMES_BY_SIDE, EVENTS = "frames.csv", "frames_by_side.csv", "events.csv
 _FRAME = ("filename", "subject", "domain", "frame", "yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")
 _PHASES = tuple(f"{phase}_{unit}" for unit in ("frame", "s") for phase in ("onset", "apex", "offset", "end"))
 _EVENT = ("filename", "subject", "domain", "au", "side", "level", *_PHASES)
-_PERSON = ("subject", "domain", "sex", "age", "skin", "hair", "beard", "glasses")
+_SUBJECT = ("subject", "domain", "sex", "age", "skin", "hair", "beard", "glasses")
 _SIDED = tuple(f"{au}_{side}" for au in AUS for side in "LR")
 _PRESENT = 2  # level from which an AU occurs
 
@@ -31,16 +31,16 @@ class Counts:
 
     Attributes:
         images: by domain.
-        persons: by domain.
+        subjects: by domain.
         levels: images by AU and level; the larger one of both sides.
         one_sided: images by AU that show it on one side alone.
-        traits: persons by trait and value, such as ("sex", "female").
-        ages: of all persons, in years.
+        traits: subjects by trait and value, such as ("sex", "female").
+        ages: of all subjects, in years.
         tones: of their skin, 0..9.
     """
 
     images: Counter[str] = field(default_factory=Counter)
-    persons: Counter[str] = field(default_factory=Counter)
+    subjects: Counter[str] = field(default_factory=Counter)
     levels: Counter[tuple[str, int]] = field(default_factory=Counter)
     one_sided: Counter[str] = field(default_factory=Counter)
     traits: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class Counts:
 
 
 def write_tables(recordings: Sequence[Recording], output: Path, *, videos: bool) -> Counts:
-    """Write labels, labels by side, persons, and events of videos; returns what they count.
+    """Write labels, labels by side, subjects, and events of videos; returns what they count.
 
     Raises:
         DataError: a table cannot be written.
@@ -71,13 +71,13 @@ def write_tables(recordings: Sequence[Recording], output: Path, *, videos: bool)
         joined_name, sided_name = (FRAMES, FRAMES_BY_SIDE) if videos else (LABELS, BY_SIDE)
         columns = (*_FRAME, "time_s") if videos else _FRAME
         labels, by_side = table(joined_name, (*AUS, *columns)), table(sided_name, (*_SIDED, *columns))
-        subjects = table(SUBJECTS, _PERSON)
+        subjects = table(SUBJECTS, _SUBJECT)
         events = table(EVENTS, _EVENT) if videos else subjects  # nothing is written there
         for recording in recordings:
             content = json.loads(recording.progress_file(output).read_text("utf-8"))
             who = (recording.subject, recording.domain)
-            _count_person(counts, recording, content["subject"])
-            subjects.writerow((*who, *(content["subject"][name] for name in _PERSON[2:])))
+            _count_subject(counts, recording, content["subject"])
+            subjects.writerow((*who, *(content["subject"][name] for name in _SUBJECT[2:])))
             for row in content["rows"]:
                 sides = row["labels"]
                 joined = [max(sides[f"{au}_L"], sides[f"{au}_R"]) for au in AUS]
@@ -97,8 +97,8 @@ def read_images(output: Path, domain: str) -> Iterator[dict[str, str]]:
         yield from (row for row in csv.DictReader(file) if row["domain"] == domain)
 
 
-def _count_person(counts: Counts, recording: Recording, facts: dict[str, Any]) -> None:
-    counts.persons[recording.domain] += 1
+def _count_subject(counts: Counts, recording: Recording, facts: dict[str, Any]) -> None:
+    counts.subjects[recording.domain] += 1
     counts.ages.append(facts["age"])
     counts.tones.append(facts["skin"])
     for trait in ("sex", "hair", "beard", "glasses"):

@@ -1,4 +1,4 @@
-"""The video of one person, with the truth of every frame and of every event."""
+"""The video of one subject, with the truth of every frame and of every event."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def render_frames(
     """Plan a video; returns its frames, rendered one by one, and its events.
 
     Args:
-        subject: the person.
+        subject: who is rendered.
         domain: the recording's conditions; light and exposure stay the same through a video.
         video: size and timing.
         rates: how often AUs occur.

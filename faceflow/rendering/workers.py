@@ -30,7 +30,7 @@ def record_all(recordings: Sequence[Recording], settings: RenderSettings, output
     """
     left = [recording for recording in recordings if not recording.progress_file(output).exists()]
     if len(left) < len(recordings):
-        log.info("%d of %d persons were finished before", len(recordings) - len(left), len(recordings))
+        log.info("%d of %d subjects were finished before", len(recordings) - len(left), len(recordings))
     with progress_bar("Rendering", len(left) * settings.frames, unit="images") as bar:
         if len(left) > 1 and workers > 1:
             run_in_workers(

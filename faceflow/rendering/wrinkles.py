@@ -38,7 +38,7 @@ class Wrinkle:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Wrinkles:
-    """All wrinkles of a person.
+    """All wrinkles of a subject.
 
     Attributes:
         wrinkles: those that AUs fold.
@@ -68,14 +68,14 @@ class Wrinkles:
 
 @dataclass(frozen=True, eq=False)
 class _Folder:
-    """Collects the wrinkles of one person."""
+    """Collects the wrinkles of one subject."""
 
     rng: np.random.Generator
     face: FaceModel
     wrinkles: list[Wrinkle] = field(default_factory=list)
 
     def offset(self, spread: float = 0.12) -> float:
-        """How far a wrinkle of this person lies from that of the mean face, cm."""
+        """How far a wrinkle of this subject lies from that of the mean face, cm."""
         return self.rng.normal(0, spread)
 
     def fold(
@@ -97,7 +97,7 @@ class _Folder:
 
 
 def sample_wrinkles(rng: np.random.Generator, face: FaceModel, traits: Traits) -> Wrinkles:
-    """Draw the wrinkles of a person."""
+    """Draw the wrinkles of a subject."""
     folder = _Folder(rng, face)
     for sign, side in ((1, "L"), (-1, "R")):
         _fold_forehead(folder, sign, side)

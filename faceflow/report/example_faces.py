@@ -24,7 +24,7 @@ _TRIES = 64  # broken or missing files cost no more than this many attempts
 class Results:
     """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth.
 
-    `persons` says who is on each of the N faces, `files` where they are, if they are. `centred` are the metrics of
+    `subjects` says who is on each of the N faces, `files` where they are, if they are. `centred` are the metrics of
     scores centred by subject, where the test has them. `uncalibrated` are the probabilities before calibration, where
     there was one.
     """
@@ -35,7 +35,7 @@ class Results:
     observed: NDArray[np.bool_]
     evaluation: Evaluation
     intensity: tuple[Array, Array] | None
-    persons: Sequence[str]
+    subjects: Sequence[str]
     files: Sequence[str] | None
     centred: Evaluation | None = None
     uncalibrated: Array | None = None
@@ -44,7 +44,7 @@ class Results:
         """Check that the parts fit together."""
         shape = (len(self.observed), len(self.aus))
         assert self.probability.shape == self.truth.shape == self.observed.shape == shape, f"arrays must be {shape}"
-        assert len(self.persons) == len(self.observed), "one person per row"
+        assert len(self.subjects) == len(self.observed), "one subject per row"
         assert self.files is None or len(self.files) == len(self.observed), "one file per row"
         assert tuple(self.aus) == self.evaluation.aus, "the evaluation is of other AUs"
 

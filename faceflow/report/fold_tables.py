@@ -29,7 +29,7 @@ class FoldScores:
 
     name: str
     images: int
-    persons: int
+    subjects: int
     aus: int
     scores: Mapping[str, float]
     per_au: Mapping[str, Mapping[str, float]]
@@ -52,10 +52,10 @@ def folds_table(
     notes = [note for metric in overall if (note := _other_counts(folds, metric))]
     if notes:
         caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
-    table = plain_table(title, [unit], ["images", "persons", "AUs", *headers], caption=caption)
+    table = plain_table(title, [unit], ["images", "subjects", "AUs", *headers], caption=caption)
     for position, fold in enumerate(folds):
         scores = [number(overall[name].values[position]) for name in names]
-        add_row(table, [fold.name, str(fold.images), str(fold.persons), str(fold.aus), *scores])
+        add_row(table, [fold.name, str(fold.images), str(fold.subjects), str(fold.aus), *scores])
     table.add_section()
     for label, values in summary_rows(overall).items():
         style = "bold" if label == "mean" else ""

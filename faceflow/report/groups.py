@@ -150,7 +150,7 @@ def _with_bounds(found: Interval) -> str:
 
 
 def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_known: bool) -> Iterator[str]:
-    yield "means over AUs, 95 % intervals over persons; columns with the largest gap in F1 first"
+    yield "means over AUs, 95 % intervals over subjects; columns with the largest gap in F1 first"
     yield (
         "false alarms: share of the faces without an AU that are taken for one with it; rate error: mean probability - "
         "base rate; ECE: calibration error, the larger by chance the fewer faces, and so without a gap"

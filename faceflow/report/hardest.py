@@ -23,7 +23,7 @@ _BLOCK = (WIDTH - 2 * MARGIN) / _ACROSS
 _BETWEEN, _ABOVE = 0.2, 0.5
 
 _AU_LETTERS = 28
-_RANKED = 512  # faces that are looked at for different persons
+_RANKED = 512  # faces that are looked at for different subjects
 
 
 def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -37,13 +37,13 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
 
 
 def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw up to three false alarms and three misses of every AU, of different persons while there are any."""
+    """Draw up to three false alarms and three misses of every AU, of different subjects while there are any."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * PITCH + 0.1)
     page.text(
         MARGIN, page.top + 0.17, "Wrong at the validation threshold, the surest first: probability, file.", MEDIUM
     )
     tiles = FaceTiles.on(page)
-    alike = np.unique(np.asarray(results.persons, str), return_inverse=True)[1]
+    alike = np.unique(np.asarray(results.subjects, str), return_inverse=True)[1]
     for index, au in enumerate(results.aus):
         down, right = divmod(index, _ACROSS)
         left, top = MARGIN + right * _BLOCK, page.top + _ABOVE + down * PITCH

@@ -10,6 +10,15 @@ import pandas as pd
 from faceflow.encoding import Array
 
 PROBABILITY, OCCURS, INTENSITY = "_prob", "_occurs", "_int"  # suffixes of the columns of an AU
+SUBJECT = "subject"
+_SUBJECT_BEFORE = "person"  # as FaceFlow 0.1 wrote it
+
+TEXTS = dict.fromkeys((SUBJECT, _SUBJECT_BEFORE, "dataset", "filename"), str)  # types of columns, for pandas
+
+
+def with_subject(names: Sequence[str]) -> list[str]:
+    """Name the column of subjects as it is called now, in tables of FaceFlow 0.1 too."""
+    return [SUBJECT if name == _SUBJECT_BEFORE and SUBJECT not in names else name for name in names]
 
 
 def predicted_aus(frame: pd.DataFrame) -> list[str]:

@@ -25,7 +25,7 @@ _WARNING = "bold red"
 class SplitSummary:
     """What one data set gives to one split.
 
-    `persons` means nothing unless `subjects_known`; `labels` says what a label means; `valid` counts the observed
+    `subjects` means nothing unless `subjects_known`; `labels` says what a label means; `valid` counts the observed
     labels of each AU and `positives` the occurrences among them; `notes` say what was
     taken for granted in reading them.
     """
@@ -33,7 +33,7 @@ class SplitSummary:
     split: str
     dataset: str
     images: int
-    persons: int
+    subjects: int
     subjects_known: bool
     labels: str
     duplicates: int
@@ -137,17 +137,17 @@ def _other_means(evaluation: Evaluation, name: str, other: Evaluation, metrics: 
 def _sources_table(summaries: Sequence[SplitSummary]) -> Table:
     unknown = any(not summary.subjects_known for summary in summaries)
     notes = {f"{summary.dataset}: {note}" for summary in summaries for note in summary.notes}
-    lines = ["? = no subject column: every image counts as a person of its own"] if unknown else []
+    lines = ["? = no subject column: every image counts as a subject of its own"] if unknown else []
     table = new_table("Data", "\n".join([*lines, *sorted(notes)]))
     add_columns(table, ["split", "data set"], "left")
-    add_columns(table, ["images", "persons", "broken,\nskipped", "duplicates,\ndropped"], "right")
+    add_columns(table, ["images", "subjects", "broken,\nskipped", "duplicates,\ndropped"], "right")
     add_columns(table, ["labels"], "left")
     for summary in summaries:
         cells = [
             summary.split,
             summary.dataset,
             str(summary.images),
-            str(summary.persons) if summary.subjects_known else "?",
+            str(summary.subjects) if summary.subjects_known else "?",
             str(summary.skipped),
             str(summary.duplicates),
             summary.labels,
@@ -188,7 +188,7 @@ def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: in
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
         parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")
     if bounds := _intervals(evaluation, shown):
-        parts.append(f"95 % intervals of the means, over persons: {bounds}")
+        parts.append(f"95 % intervals of the means, over subjects: {bounds}")
     return "\n".join(filter(None, parts))
 
 

@@ -36,7 +36,7 @@ def draw_face(
     view: View = FRONTAL,
     rng: np.random.Generator | None = None,
 ) -> Image:
-    """Draw one frame of a person with the given AU intensities 0..5; absent AUs are 0.
+    """Draw one frame of a subject with the given AU intensities 0..5; absent AUs are 0.
 
     `rng` draws exposure and noise; without it they are the same in every call.
 

@@ -1,4 +1,4 @@
-"""Who is drawn: the geometry, colours and style of one synthetic person."""
+"""Who is drawn: the geometry, colours and style of one synthetic subject."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HAIR_STYLES = ("bald", "short", "fringe", "parted", "long")
 
 @dataclass(frozen=True)
 class Subject:
-    """One person.
+    """One subject.
 
     The geometric factors are relative to the mean face (1.0); `mouth_curve` and `brow_tilt` are offsets
     in units of half a face width. Relaxed people differ less than an AU shifts its landmark at level 2, but for
@@ -72,7 +72,7 @@ class Subject:
 
 
 def sample_subject(rng: np.random.Generator) -> Subject:
-    """Draw a person; `session` seeds what stays the same in all its frames, such as the background."""
+    """Draw a subject; `session` seeds what stays the same in all its frames, such as the background."""
 
     def offset(spread: float) -> float:
         return spread * float(np.clip(rng.standard_normal() / 2, -1, 1))

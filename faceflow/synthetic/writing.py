@@ -34,7 +34,7 @@ LIMITS = {"subjects": (1, 10_000), "frames": (1, 10_000), "size": (32, 1024), "s
 
 
 @dataclass(frozen=True)
-class Person:
+class Portrait:
     """One subject to draw; the seeds of its frames are children of `seed`."""
 
     name: str
@@ -44,7 +44,7 @@ class Person:
 
 
 def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, domains: list[str], seed: int) -> Path:
-    """Draw faces of `subjects` persons per domain with `frames` images each, unless that was done before.
+    """Draw `frames` faces of each of `subjects` subjects per domain, unless that was done before.
 
     Writes `labels.csv` (intensities 0..5 of 12 AUs, filename, subject, frame, domain) and
     `images/<domain>/<subject>_<frame>.jpg`. Every image depends on the seed, its domain, subject and frame
@@ -98,37 +98,37 @@ def _check_domains(domains: list[str]) -> None:
         )
 
 
-def _people(domains: list[str], subjects: int, seed: int) -> Iterator[Person]:
+def _people(domains: list[str], subjects: int, seed: int) -> Iterator[Portrait]:
     for domain in domains:
         for number in range(subjects):
             own_seed = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(domain.encode()), number))
             look = sample_subject(np.random.default_rng(own_seed))
-            yield Person(f"{domain}{number:03d}", domain, own_seed, look)
+            yield Portrait(f"{domain}{number:03d}", domain, own_seed, look)
 
 
-def _write(folder: Path, people: Iterator[Person], frames: int, size: int, count: int) -> None:
+def _write(folder: Path, people: Iterator[Portrait], frames: int, size: int, count: int) -> None:
     (folder / "images").mkdir(parents=True)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADER)
         with progress_bar("Drawing", count * frames, unit="faces") as bar:
-            for person in people:
-                (folder / "images" / person.domain).mkdir(exist_ok=True)
+            for portrait in people:
+                (folder / "images" / portrait.domain).mkdir(exist_ok=True)
                 for frame in range(frames):
-                    filename = f"{person.domain}/{person.name}_{frame:04d}.jpg"
-                    labels = _write_frame(folder / "images" / filename, person, frame, size)
-                    table.writerow((*labels.values(), filename, person.name, frame, person.domain))
+                    filename = f"{portrait.domain}/{portrait.name}_{frame:04d}.jpg"
+                    labels = _write_frame(folder / "images" / filename, portrait, frame, size)
+                    table.writerow((*labels.values(), filename, portrait.name, frame, portrait.domain))
                     bar.advance()
 
 
-def _write_frame(path: Path, person: Person, frame: int, size: int) -> dict[str, int]:
+def _write_frame(path: Path, portrait: Portrait, frame: int, size: int) -> dict[str, int]:
     """Draw and store one image; return its labels."""
-    domain = DOMAINS[person.domain]
-    seed = np.random.SeedSequence(person.seed.entropy, spawn_key=(*person.seed.spawn_key, frame))
+    domain = DOMAINS[portrait.domain]
+    seed = np.random.SeedSequence(portrait.seed.entropy, spawn_key=(*portrait.seed.spawn_key, frame))
     rng = np.random.default_rng(seed)
     labels = sample_labels(rng)
     view = sample_view(rng, domain.unevenness)
-    image = draw_face(person.look, labels, size=size, domain=person.domain, view=view, rng=rng)
+    image = draw_face(portrait.look, labels, size=size, domain=portrait.domain, view=view, rng=rng)
     path.write_bytes(encode_image(image, ".jpg", quality=domain.jpeg_quality))
     return labels
 

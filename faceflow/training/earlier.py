@@ -107,7 +107,7 @@ def _check_data(folder: Path, record: Mapping[str, Any], ours: Mapping[str, Any]
 
     if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
-            f"{folder / 'metrics.json'}: expected the data of that run, got other faces, persons or labels in "
+            f"{folder / 'metrics.json'}: expected the data of that run, got other faces, subjects or labels in "
             f"{', '.join(changed)}; bring the data back, or take another hydra.run.dir"
         )
 

@@ -14,7 +14,7 @@ from faceflow.config.run_files import fold_folders
 from faceflow.config.run_folder import claim_fold, settle
 from faceflow.console import print_lines
 from faceflow.data.protocols.protocol import LEGACY, Fold
-from faceflow.data.protocols.subject_folds import list_persons
+from faceflow.data.protocols.subject_folds import list_subjects
 from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.fold_scores import FinishedFold, report_folds
 from faceflow.evaluation.run_context import RunContext
@@ -80,7 +80,7 @@ def train_folds(
         _announce(f"{plan.title}: data")
         chosen = choose_data(plan.fold, settings.data)
         if is_rank_zero():
-            print_lines(f"Tests {list_persons(plan.fold.persons)}")
+            print_lines(f"Tests {list_subjects(plan.fold.subjects)}")
             _warn_of_missing_classes(plan.title, chosen)
         if look is None:
             found.append(_earlier(plan, chosen))

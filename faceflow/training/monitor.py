@@ -55,5 +55,5 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
         wanted = "both classes" if column is None else column.metric.defined_on
         raise DataError(
             f"validation labels: expected {wanted} of at least one AU for monitor={monitor}, got none; take more "
-            "persons with split.val, or others with split.seed"
+            "subjects with split.val, or others with split.seed"
         )

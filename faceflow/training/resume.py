@@ -23,7 +23,7 @@ def check_resume(path: str, module: AUModule) -> None:
     """Check that a checkpoint continues this very run.
 
     Raises:
-        CheckpointError: other settings, persons that moved between the splits, or parameters that this run lacks.
+        CheckpointError: other settings, subjects that moved between the splits, or parameters that this run lacks.
         ConfigError: fewer epochs or steps than are done.
     """
     checkpoint, payload = read_checkpoint(path, key="resume")

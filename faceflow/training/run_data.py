@@ -41,7 +41,7 @@ class DataSettings:
     Attributes:
         aus: that the network is to learn; None for all that the training data label.
         levels, cutpoints: of the labels, see `faceflow.encoding`.
-        split: shares of the persons.
+        split: shares of the subjects.
         views: that the method reads, and which one is computed for each, see `computed_views`.
         unlabeled: sets of unlabelled faces by name, see `faceflow.data.unlabeled`.
         include_labeled: whether labelled training faces join the unlabelled ones.

@@ -81,7 +81,7 @@ class SampleFaces(L.Callback):
         self, trackers: Sequence[Tracker], tables: Sequence[FaceTable], *, pipeline: Pipeline | None, seed: int
     ) -> None:
         self.trackers = trackers
-        # Row numbers, not file names: these often name persons.
+        # Row numbers, not file names: these often name subjects.
         self.names = [f"{table.name} {row}" for table in tables for row in range(len(table))]
         order = np.random.default_rng(seed).permutation(len(self.names))
         self.rows = {tracker: np.sort(order[: tracker.samples]) for tracker in trackers}

@@ -19,7 +19,7 @@ from torchmetrics.functional.classification import (
 
 from benchmarks.report import Comparison, Report
 from faceflow.metrics.au_scores import Evaluation, Prediction, evaluate
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.occurrence import f1
 from faceflow.metrics.ranking import Array
 from faceflow.metrics.thresholds import DEFAULT_THRESHOLD
@@ -70,10 +70,10 @@ def measure(options: argparse.Namespace) -> Report:
         for name, (own, bare) in measured.items()
     ]
     started = time.perf_counter()
-    persons = rng.integers(0, 27, options.frames)
-    bootstrap = PersonBootstrap(persons, resamples=1000, seed=0)
+    subjects = rng.integers(0, 27, options.frames)
+    bootstrap = SubjectBootstrap(subjects, resamples=1000, seed=0)
     bootstrap.decisions(f1, probability >= DEFAULT_THRESHOLD, truth, observed)
-    intervals = f"intervals of F1, 1000 resamples of 27 persons: {time.perf_counter() - started:.2f} s"
+    intervals = f"intervals of F1, 1000 resamples of 27 subjects: {time.perf_counter() - started:.2f} s"
     title = f"Metrics of {options.frames} frames x {options.aus} AUs"
     return Report(title=title, unit="frames/s", comparisons=rows, notes=[intervals])
 

@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> Report:
         rows = [_compare(Path(name), renderer, workers, given, options) for workers in announced(options.workers)]
         notes = _memory(Path(name), renderer, options)
     size = renderer.settings.size
-    title = f"Rendering, {size} x {size}, {options.subjects} persons a worker, {options.frames} images of each"
+    title = f"Rendering, {size} x {size}, {options.subjects} subjects a worker, {options.frames} images of each"
     return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
 
 
@@ -88,7 +88,7 @@ def _compare(
 
 
 def _bare_rate(renderer: Renderer) -> float:
-    """Images per second of camera and shader alone, of one person who does not move."""
+    """Images per second of camera and shader alone, of one subject who does not move."""
     settings = renderer.settings
     domain = next(iter(settings.domains.values()))
     subject = sample_subject(np.random.SeedSequence(0), renderer.face, settings.population, settings.strength)
@@ -104,7 +104,7 @@ def _bare_rate(renderer: Renderer) -> float:
 
 
 def _memory(folder: Path, renderer: Renderer, options: argparse.Namespace) -> list[str]:
-    """What this process holds while it renders one person after another, in lines."""
+    """What this process holds while it renders one subject after another, in lines."""
     lines: list[str] = []
     name, done = next(iter(renderer.settings.domains)), 0
 

@@ -93,7 +93,9 @@ def main() -> None:
         return not fault
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        ended_well = list(pool.map(report, itertools.product(options.pythons, options.versions, options.extras or known)))
+        ended_well = list(
+            pool.map(report, itertools.product(options.pythons, options.versions, options.extras or known))
+        )
     print(f"{ended_well.count(False)} of {len(ended_well)} failed")
     sys.exit(0 if all(ended_well) else 1)
 

@@ -88,7 +88,7 @@ def read_scores(folder: Path, *, centred: bool = False) -> Scored:
     Raises:
         DataError: it tested several data sets.
     """
-    faces = pd.read_csv(folder / "predictions.csv", dtype={"person": str})
+    faces = pd.read_csv(folder / "predictions.csv", dtype={"subject": str})
     per_au = pd.read_csv(folder / "per_au.csv")
     if "model" in per_au:
         per_au = per_au[per_au["model"] == (CENTRED if centred else "tested")]
@@ -100,7 +100,7 @@ def read_scores(folder: Path, *, centred: bool = False) -> Scored:
     return Scored(
         aus=aus,
         faces=faces["filename"].to_numpy(),
-        subjects=faces["person"].to_numpy(),
+        subjects=faces["subject"].to_numpy(),
         # They were written with the digits of single precision, so that only as such they are what was scored.
         probability=faces[[f"{au}{suffix}" for au in aus]].to_numpy(np.float32).astype(np.float64),
         truth=occurs == 1,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 AUS = ("AU1", "AU6", "AU12")
-PROTOCOL = {"split": "val 15% of the persons, seed 0", "labels": "faces: occurrence = intensity >= 2 on a 0-5 scale"}
+PROTOCOL = {"split": "val 15% of the subjects, seed 0", "labels": "faces: occurrence = intensity >= 2 on a 0-5 scale"}
 
 
 def predictions(
@@ -22,7 +22,7 @@ def predictions(
     columns: dict[str, Any] = {
         "dataset": "faces",
         "filename": [f"s{n}/{frame}.jpg" for n in range(subjects) for frame in range(frames)],
-        "person": [f"faces/s{n}" for n in range(subjects) for _ in range(frames)],
+        "subject": [f"faces/s{n}" for n in range(subjects) for _ in range(frames)],
     }
     for place, au in enumerate(AUS):
         level = np.clip(graded[:, place] / 5 + own.normal(0, noise, len(graded)), 0, 1)

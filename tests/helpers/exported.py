@@ -47,7 +47,7 @@ def contract(**changes: Any) -> ModelContract:
         "run": {"id": "r1"},
         "training_data": {"faces": "47e2"},
         "metrics": {"f1_val": 0.5},
-        "protocol": {"split": "by person"},
+        "protocol": {"split": "by subject"},
         "licence": "none",
     }
     return ModelContract(**{**values, **changes})

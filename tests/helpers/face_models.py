@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 _COLUMNS, _ROWS = 25, 21
 _EYES = ((3.094, 3.614), (-3.094, 3.614))
 _LIPS = -3.7  # height of the line between them
-# Where a shape acts (x on the person's left, y), and where it moves the skin.
+# Where a shape acts (x on the subject's left, y), and where it moves the skin.
 _ACTIONS = {
     "browInnerUp": ((1.5, 5.8), (0, 0.9)),
     "browOuterUp": ((4.5, 5.8), (0, 0.9)),

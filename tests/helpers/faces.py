@@ -36,7 +36,7 @@ def write_csv_dataset(
     Args:
         folder: created where it does not exist.
         aus: headers of the label columns.
-        subjects, frames: persons s0, s1, ..., and images of each.
+        subjects, frames: subjects s0, s1, ..., and images of each.
         size: height and width of the images, px.
         seed: of the pixels.
         domains: subjects take these in turn; none leaves the column out.

@@ -1,4 +1,4 @@
-"""Tables of persons without images, and who is in which split of a fold."""
+"""Tables of subjects without images, and who is in which split of a fold."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def table(
     split: str | None = None,
     folder: str | None = None,
 ) -> FaceTable:
-    """Two images of every person; `people` are persons by domain, or persons of a table without the column."""
+    """Two images of every subject; `people` are subjects by domain, or subjects of a table without the column."""
     grouped = people if isinstance(people, Mapping) else {"": people}
-    rows = [(domain, person) for domain, persons in grouped.items() for person in persons for _ in range(2)]
+    rows = [(domain, subject) for domain, subjects in grouped.items() for subject in subjects for _ in range(2)]
     files = np.array([f"/{folder or name}/{split}/{row}.jpg" for row in range(len(rows))])
     return FaceTable(
         name=name,
@@ -32,8 +32,8 @@ def table(
         scores=np.arange(len(rows), dtype=np.float64)[:, None] % 6,
         files=files,
         filenames=files,
-        persons=np.array([f"{identities or name}/{person}" for _, person in rows]),
-        identities=np.array([identity_of(f"{identities or name}/{person}") for _, person in rows]),
+        subjects=np.array([f"{identities or name}/{subject}" for _, subject in rows]),
+        identities=np.array([identity_of(f"{identities or name}/{subject}") for _, subject in rows]),
         pictures=made_up_hashes(files),
         has_subjects=True,
         domains=np.array([domain for domain, _ in rows]) if isinstance(people, Mapping) else None,
@@ -43,8 +43,8 @@ def table(
     )
 
 
-def persons(fold: Fold, *splits: str) -> set[str]:
-    return {str(person) for split in splits for part in fold.splits[split] for person in part.persons}
+def subjects(fold: Fold, *splits: str) -> set[str]:
+    return {str(subject) for split in splits for part in fold.splits[split] for subject in part.subjects}
 
 
 def named(name: str, numbers: Iterable[int]) -> set[str]:

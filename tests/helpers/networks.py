@@ -50,7 +50,7 @@ def label_counts(positives: Sequence[Sequence[int]], observed: Sequence[int]) ->
 def label_table(
     name: str, scores: Mapping[str, Sequence[float]], *, score_max: float = 5, occurrence_min: float = 2
 ) -> FaceTable:
-    """Table of the given labels, one person per row; its images do not exist."""
+    """Table of the given labels, one subject per row; its images do not exist."""
     rows = len(next(iter(scores.values())))
     files = np.array([f"/{name}/{row}.png" for row in range(rows)])
     return FaceTable(
@@ -60,7 +60,7 @@ def label_table(
         scores=np.column_stack([np.asarray(column, np.float64) for column in scores.values()]),
         files=files,
         filenames=files,
-        persons=files,
+        subjects=files,
         identities=files,
         pictures=made_up_hashes(files),
         has_subjects=True,

@@ -26,8 +26,8 @@ _STYLES = (
 class Row:
     """A face as its file names it: `subject` is the id, in any spelling; None where nobody is named."""
 
-    picture: tuple[int, int]  # true person, number
-    subject: tuple[str, int, int] | None  # namespace, style, person
+    picture: tuple[int, int]  # true subject, number
+    subject: tuple[str, int, int] | None  # namespace, style, subject
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Population:
         folder.mkdir()
         style = int(self.rng.integers(len(_STYLES)))
         rows = []
-        for person in people:
+        for who in people:
             for number in self.rng.choice(4, int(self.rng.integers(1, 4)), replace=False).tolist():
                 name = f"{len(rows):02d}.png"
-                stated = person if self.rng.random() < 0.98 else int(self.rng.integers(1, 9))  # a slip of the pen
-                self._show(folder / name, person, number)
+                stated = who if self.rng.random() < 0.98 else int(self.rng.integers(1, 9))  # a slip of the pen
+                self._show(folder / name, who, number)
                 subject = (namespace, style, stated) if named else None
-                self.rows[str(folder / name)] = Row((person, number), subject)
+                self.rows[str(folder / name)] = Row((who, number), subject)
                 spelled = str(self.rng.choice(_STYLES[style])).format(stated)
                 au = int(self.rng.integers(0, 6))
                 rows.append({"AU12": au, "filename": name, "subject": spelled})
@@ -114,9 +114,9 @@ class Population:
                 graph.add_edge(file, row.subject)
         return [{node for node in part if isinstance(node, str)} for part in nx.connected_components(graph)]
 
-    def _show(self, path: Path, person: int, number: int) -> None:
+    def _show(self, path: Path, subject: int, number: int) -> None:
         """Write a picture, or a link to one of the files that show it already."""
-        there = [file for file, row in self.rows.items() if row.picture == (person, number)]
+        there = [file for file, row in self.rows.items() if row.picture == (subject, number)]
         way = self.rng.choice(["new", "symlink", "hardlink", "copy"]) if there else "new"
         if way == "symlink":
             path.symlink_to(there[0])
@@ -125,7 +125,7 @@ class Population:
         elif way == "copy":
             shutil.copyfile(there[0], path)
         else:
-            path.write_bytes(b"\x89PNG\r\n\x1a\n" + f"face {number} of {person}".encode() + b"IEND\xaeB`\x82")
+            path.write_bytes(b"\x89PNG\r\n\x1a\n" + f"face {number} of {subject}".encode() + b"IEND\xaeB`\x82")
 
     def _relative(self, file: Path, common: Path) -> Path:
         """The same CSV with file names below a common folder."""

@@ -23,9 +23,9 @@ def make_results(
     files: list[str] | None = None,
     grades: Any = None,
     thresholds: Any = THRESHOLD,
-    persons: list[str] | None = None,
+    subjects: list[str] | None = None,
 ) -> Results:
-    """`grades` are predicted intensities, the truth is 3 where an AU occurs; one person is on all faces by default."""
+    """`grades` are predicted intensities, the truth is 3 where an AU occurs; one subject is on all faces by default."""
     probability = np.asarray(probability, float)
     observed = np.broadcast_to(observed, probability.shape).copy()
     truth = np.asarray(truth, bool) & observed
@@ -47,7 +47,7 @@ def make_results(
         observed=observed,
         evaluation=evaluation,
         intensity=intensity,
-        persons=["somebody"] * len(observed) if persons is None else persons,
+        subjects=["somebody"] * len(observed) if subjects is None else subjects,
         files=files,
     )
 

@@ -42,7 +42,7 @@ MODEL = {
 
 
 def data_settings(**changes: Any) -> DataSettings:
-    """All AUs, occurrence only, supervised; four of ten persons are held out."""
+    """All AUs, occurrence only, supervised; four of ten subjects are held out."""
     values: dict[str, Any] = {
         "aus": None,
         "levels": 1,

@@ -68,7 +68,7 @@ def write_test(folder: Path, scored: Scored, *, centred: Scored | None = None) -
     """Write metrics.json, per_au.csv and predictions.csv of a test, with center=subject if there are centred scores."""
     folder.mkdir(parents=True, exist_ok=True)
     found = evaluation(scored)
-    columns: dict[str, Any] = {"dataset": "studio", "filename": scored.faces, "person": scored.subjects}
+    columns: dict[str, Any] = {"dataset": "studio", "filename": scored.faces, "subject": scored.subjects}
     for number, au in enumerate(scored.aus):
         columns[f"{au}_prob"] = scored.probability[:, number].astype(np.float32)
         occurs = np.where(scored.observed[:, number], scored.truth[:, number].astype(float), np.nan)

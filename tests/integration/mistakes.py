@@ -68,7 +68,7 @@ def parts(**subjects: range) -> Callable[[Faces], object]:
 
 
 def leak(faces: Faces) -> None:
-    """Give the odd frames of s5 to b.csv and the others to a.csv: the person leaks, the images do not."""
+    """Give the odd frames of s5 to b.csv and the others to a.csv: the subject leaks, the images do not."""
     parts(a=range(6), b=range(5, 10))(faces)
     for name, dropped in (("a.csv", "png"), ("b.csv", "jpg")):
         frame = pd.read_csv(faces.folder / name, dtype=str)
@@ -121,14 +121,14 @@ IMAGES = [
     Case("absolute path", "DataError: {csv}:5: expected a file inside '{images}', got '/etc/passwd'; *", (), cell(5, "filename", "/etc/passwd")),
     Case("no images folder", "DataError: data.sources.csv.images: expected a folder, got '/no'; check the path", ("data.images=/no",)),
 ]
-PERSONS = [
-    Case("too few subjects", "DataError: faces: expected at least 3 persons to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
+SUBJECTS = [
+    Case("too few subjects", "DataError: faces: expected at least 3 subjects to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
     Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
     Case("audit of no column", "ConfigError: audit: expected columns of the labels, got 'sx', which none of them has; did you mean 'sex'?", ("audit=[sx]",), table(lambda f: f.assign(sex="f"))),
     Case("audit of an AU", "ConfigError: audit: expected columns of groups such as sex, got 'AU1', which is the label of an AU; leave it out", ("audit=AU1",)),
     Case("audit of numbers", "ConfigError: audit: expected at most 20 groups in a column, got 40 values in 'age', such as '0' and '1'; put them *", ("audit=[age]",), table(lambda f: f.assign(age=range(len(f))))),
-    Case("person in train and val", "DataError: splits: expected no person in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
-    Case("person in train and test", "DataError: splits: expected no person in two splits, got 'own/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
+    Case("subject in train and val", "DataError: splits: expected no subject in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
+    Case("subject in train and test", "DataError: splits: expected no subject in two splits, got 'own/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
     Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),
     Case("two data sets of one name", "ConfigError: data.sources: expected different names, got 'csv' twice; *", (*MORE, "data.sources.more.name=csv", "data.sources.csv.name=csv")),
 ]
@@ -212,7 +212,7 @@ FILES = [
     Case("no end: schedule", "ConfigError: scheduler: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one of them, or scheduler=constant", ("trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00")),
     Case("no end: linear probe", "ConfigError: callbacks.linear_probe.share: expected a run of known length, *, or callbacks.linear_probe.share=1", ("trainer.max_epochs=-1", "scheduler=constant", "callbacks=[default,linear_probe]")),
     Case("max_time that is none", "ConfigError: trainer: `Timer(duration='1h')` is not a valid duration. *", ("+trainer.max_time=1h",)),
-    Case("resume: other persons", "CheckpointError: resume: expected the train faces of '{last}', got * other faces, and * are missing; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
+    Case("resume: other subjects", "CheckpointError: resume: expected the train faces of '{last}', got * other faces, and * are missing; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),
     Case("init_weights: other backbone", "CheckpointError: init_weights: expected a network with backbone test_efficientnet, got test_resnet in '{best}'; set model.backbone to it", ("init_weights={best}", "model.backbone=test_efficientnet")),
     Case("init_weights: foreign", "CheckpointError: {files}/foreign.pth: expected a FaceFlow checkpoint, got a file without its 'faceflow' entry; for weights of a timm network use model.weights", ("init_weights={files}/foreign.pth",)),
     Case("test: no checkpoint", "ConfigError: checkpoint: expected a value, got none; add checkpoint=... to the command", command="test"),
@@ -232,18 +232,18 @@ METHODS = [
     Case("no images in the folder", "DataError: data.unlabeled.own.path: expected images (.jpg, *) in '{files}', got none of * files", ("method=fixmatch", "unlabeled={files}")),
     Case("only broken unlabelled images", "DataError: data.unlabeled.own.path: expected images in '{folder}/broken', got none of 2 files, 0 excluded and 2 broken: 'a.jpg' (a file of zero bytes), *", ("method=fixmatch", "unlabeled={folder}/broken"), broken_folder),
     Case("exclusion that excludes nothing", "ConfigError: data.unlabeled.own.exclude: expected patterns and lists that exclude some image, got 's77/*', which fits none of 40 paths such as 's0/0.jpg'; correct it", (*FIXMATCH, "data.unlabeled.own.exclude=[s77/*]")),
-    Case("only held-out faces", "DataError: data.unlabeled: expected faces of persons that are not in val or test, got none of *", ("method=fixmatch", "data.train={folder}/a.csv", "data.val={folder}/b.csv", "unlabeled={folder}/b.csv", "data.unlabeled.own.images={images}"), parts(a=range(6), b=range(6, 10)), SPLITS),
+    Case("only held-out faces", "DataError: data.unlabeled: expected faces of subjects that are not in val or test, got none of *", ("method=fixmatch", "data.train={folder}/a.csv", "data.val={folder}/b.csv", "unlabeled={folder}/b.csv", "data.unlabeled.own.images={images}"), parts(a=range(6), b=range(6, 10)), SPLITS),
     Case("cutoff", "ConfigError: method.fixmatch.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "method.fixmatch.p_cutoff=0.5")),
     Case("method under another key", "ConfigError: method.keep.weight: expected a number >= 0, got -1", ("+method.keep={{_target_:faceflow.methods.miro.MIRO,weight:-1,lr_mult:1,variance_init:1,epsilon:0.1,normalize:none,freeze_batch_norm:true}}",)),
     Case("lambda below 0", "ConfigError: method.fixmatch.lambda_u: expected a weight >= 0, got -1", (*FIXMATCH, "method.fixmatch.lambda_u=-1")),
     Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; above it right predictions of labelled faces are pushed away without bound", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
     Case("mu", "ConfigError: loader.mu: expected a whole number >= 1, got 0", (*FIXMATCH, "loader.mu=0")),
     Case("steps of an epoch", "ConfigError: loader.steps_per_epoch: expected a whole number >= 1, or null, got 0", (*FIXMATCH, "loader.steps_per_epoch=0")),
-    Case("share of labelled persons", "ConfigError: split.labeled: expected *, got 0", ("split.labeled=0",)),
+    Case("share of labelled subjects", "ConfigError: split.labeled: expected *, got 0", ("split.labeled=0",)),
     Case("teacher without an average", "ConfigError: method: teacher=ema needs the network's average, got none; add average=ema", (*FIXMATCH, "method.fixmatch.teacher=ema", "average=none")),
     Case("weight of MIRO", "ConfigError: method.miro.weight: expected a number >= 0, got -1", ("method=miro", "method.miro.weight=-1")),
     Case("no end: ramp-up", "ConfigError: method.fixmatch.ramp_up: expected a run of known length, *, or method.fixmatch.ramp_up=0", ("trainer.max_epochs=-1", "scheduler=constant", *FIXMATCH)),
     Case("resume: FixMatch after supervised", "CheckpointError: resume: expected method=supervised as in '{last}', got fixmatch; *", ("resume={last}", *FIXMATCH)),
 ]
 # fmt: on
-CASES = [*METHODS, *LABELS, *IMAGES, *PERSONS, *KEYS, *NUMBERS, *FILES]
+CASES = [*METHODS, *LABELS, *IMAGES, *SUBJECTS, *KEYS, *NUMBERS, *FILES]

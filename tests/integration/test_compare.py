@@ -34,11 +34,11 @@ def test_runs_are_named_without_a_key_and_compared(trained: Outcome, faces: Face
 
 
 def test_a_foreign_table_is_refused_in_one_line(trained: Outcome, tmp_path: Path) -> None:
-    predictions(1).rename(columns={"person": "subject"}).to_csv(tmp_path / "tool.csv", index=False)
+    predictions(1).rename(columns={"subject": "id"}).to_csv(tmp_path / "tool.csv", index=False)
     done = run("compare", tmp_path, str(trained.folder), str(tmp_path / "tool.csv"), f"output={tmp_path / 'found'}")
     assert done.code == 2
-    assert done.error.endswith("tool.csv: expected a column 'person', got dataset, filename, subject, AU1_prob, "
-                               "AU1_occurs, AU6_prob, ...; rename 'subject' to 'person'")  # fmt: skip
+    assert done.error.endswith("tool.csv: expected a column 'subject', got dataset, filename, id, AU1_prob, "
+                               "AU1_occurs, AU6_prob, ...; rename 'id' to 'subject'")  # fmt: skip
     assert not (tmp_path / "found").exists()
 
 

@@ -194,7 +194,7 @@ def test_joined_sides_of_an_intensity_network_are_scored_alike(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "int8_static"])
-def test_cost_of_a_lower_precision_is_measured_on_unseen_persons(
+def test_cost_of_a_lower_precision_is_measured_on_unseen_subjects(
     precision: str, ordinal: Outcome, cropped: Faces, tmp_path: Path
 ) -> None:
     outcome = export(

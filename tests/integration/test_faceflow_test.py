@@ -1,4 +1,4 @@
-"""faceflow-test: the same numbers as training, on unseen persons, checked against scikit-learn and by brute force."""
+"""faceflow-test: the same numbers as training, on unseen subjects, checked against scikit-learn and by brute force."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.faces import read_folder
 from tests.integration.command import AUS, Faces, Outcome, evaluate, make_faces, run, train
 
 
-def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
+def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_subjects_only(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     tested = evaluate(trained, tmp_path, *faces.overrides, "pictures=true")
@@ -28,14 +28,14 @@ def test_faceflow_test_repeats_the_numbers_of_training_on_unseen_persons_only(
     for metric, value in trained.metrics()["test"]["faces"]["summary"].items():
         assert tested.metrics()["test"]["faces"]["summary"][metric] == pytest.approx(value, abs=1e-9)
     pd.testing.assert_frame_equal(tested.table("per_au.csv"), trained.table("per_au.csv"), atol=1e-9)
-    assert not set(tested.table("predictions.csv")["person"]) & set(load_network(trained.checkpoint(), key="")[1].seen)
+    assert not set(tested.table("predictions.csv")["subject"]) & set(load_network(trained.checkpoint(), key="")[1].seen)
     assert tested.files() == {
         *("metrics.json", "per_au.csv", "predictions.csv", "data.txt", "test.log", "report.html", "results.png"),
         *(f"pictures/{name}.png" for name in ("hardest", "confusion", "calibration", "cooccurrence")),
     }
 
 
-def test_metrics_agree_with_scikit_learn_on_all_persons_and_say_who_was_seen(
+def test_metrics_agree_with_scikit_learn_on_all_subjects_and_say_who_was_seen(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     tested = evaluate(trained, tmp_path, *faces.overrides, "subset=all")
@@ -61,7 +61,9 @@ def test_metrics_agree_with_scikit_learn_on_all_persons_and_say_who_was_seen(
         assert summary[metric] == pytest.approx(np.mean([expected[au][metric] for au in AUS]), abs=1e-9)
 
 
-def test_thresholds_are_the_best_ones_on_the_validation_persons(trained: Outcome, faces: Faces, tmp_path: Path) -> None:
+def test_thresholds_are_the_best_ones_on_the_validation_subjects(
+    trained: Outcome, faces: Faces, tmp_path: Path
+) -> None:
     (val,) = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0, labeled=1.0))["val"]
     frame = faces.read().set_index("filename")
     csv = Faces(tmp_path).write(frame.loc[val.filenames.tolist()].reset_index())
@@ -133,7 +135,7 @@ def test_centred_scores_stand_beside_the_raw_ones_and_change_none(
     predictions, centred = both.table("predictions.csv"), table[table["model"] == "centred"].set_index("au")
     for au in AUS:
         logit = np.log(predictions[f"{au}_prob"] / (1 - predictions[f"{au}_prob"]))
-        shifted = logit - logit.groupby(predictions["person"]).transform("median")
+        shifted = logit - logit.groupby(predictions["subject"]).transform("median")
         assert centred.loc[au, "ap"] == pytest.approx(average_precision_score(predictions[f"{au}_occurs"], shifted))
         given = predictions[f"{au}_prob_centred"]
         assert np.allclose(np.diff(np.log(given / (1 - given))), np.diff(shifted), atol=1e-4)

@@ -143,4 +143,4 @@ def test_three_spellings_are_one_subject_and_named(faces: Faces, tmp_path: Path)
     labels = Faces(tmp_path).write(frame, "labels.csv")
     found = train(tmp_path / "run", "data=csv", f"data.labels={labels}", f"data.images={faces.images}")
     assert "subject: '0', '0.0' and '000' are taken as one subject (10 such cases)" in found.stderr
-    assert found.table("predictions.csv")["person"].nunique() == 2
+    assert found.table("predictions.csv")["subject"].nunique() == 2

@@ -1,4 +1,4 @@
-"""Folds by person as commands: drawn, published, legacy, and what sums them up."""
+"""Folds by subject as commands: drawn, published, legacy, and what sums them up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.occurrence import f1 as f1_metric
 from tests.helpers.faces import write_csv_dataset
 from tests.integration.command import AUS, SMALL, Faces, Outcome, run, train
@@ -37,7 +37,7 @@ def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 
 def predictions(outcome: Outcome, fold: str) -> pd.DataFrame:
-    return pd.read_csv(outcome.folder / fold / "predictions.csv", dtype={"person": str})
+    return pd.read_csv(outcome.folder / fold / "predictions.csv", dtype={"subject": str})
 
 
 def per_au(outcome: Outcome, fold: str) -> pd.DataFrame:
@@ -56,13 +56,13 @@ def anova_icc(first: np.ndarray, second: np.ndarray) -> float:
     return float((between - error) / (between + (k - 1) * error))
 
 
-def test_every_person_is_tested_once_and_named(whole: Outcome) -> None:
-    tested = [set(predictions(whole, fold)["person"]) for fold in FOLDS]
+def test_every_subject_is_tested_once_and_named(whole: Outcome) -> None:
+    tested = [set(predictions(whole, fold)["subject"]) for fold in FOLDS]
     assert sorted(map(len, tested)) == [3, 3, 3]
     assert set.union(*tested) == {f"own/s{n}" for n in range(9)}
     lines = whole.stdout.splitlines()
-    for number, (fold, persons) in enumerate(zip(FOLDS, tested, strict=True), 1):
-        names = " ".join(sorted(person.removeprefix("own/") for person in persons))
+    for number, (fold, subjects) in enumerate(zip(FOLDS, tested, strict=True), 1):
+        names = " ".join(sorted(subject.removeprefix("own/") for subject in subjects))
         assert lines[lines.index(f"Fold {number} of 3, {fold}: data") + 1] == f"Tests {names}"
         assert Outcome(0, "", "", whole.folder / fold).metrics()["protocol"]["split"].endswith(f"{fold} tests {names}")
 
@@ -128,11 +128,11 @@ def test_a_comparison_pools_the_folds_as_their_summary_does(whole: Outcome, tmp_
     assert "6 more subjects" in one.error
 
 
-def test_every_test_has_intervals_over_its_persons(whole: Outcome) -> None:
+def test_every_test_has_intervals_over_its_subjects(whole: Outcome) -> None:
     frame, scores = predictions(whole, "fold1"), per_au(whole, "fold1")
     occurs = frame[[f"{au}_occurs" for au in AUS]].to_numpy(float)
     predicted = frame[[f"{au}_prob" for au in AUS]].to_numpy() >= 0.5
-    expected = PersonBootstrap(frame["person"], resamples=50, seed=0).decisions(
+    expected = SubjectBootstrap(frame["subject"], resamples=50, seed=0).decisions(
         f1_metric, predicted, occurs, np.isfinite(occurs)
     )
     bounds = scores.loc[list(AUS), ["f1_0.5_low", "f1_0.5_high"]].to_numpy()
@@ -204,11 +204,11 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
 
 def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
     people = [f"SN{n:03d}" for n in (1, 2, 9, 10, 3, 4, 6, 11, 99)]
-    subjects = [person for person in people for _ in range(2)]
+    subjects = [subject for subject in people for _ in range(2)]
     faces = Faces(write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=9, frames=2, columns={"subject": subjects}))
     refused = run("train", tmp_path / "no", *SMALL, "protocol=disfa3", *faces.overrides)
     assert refused.code == 2
-    assert "expected every person in one of its folds, got 1 in none (own/SN099); " in refused.error
+    assert "expected every subject in one of its folds, got 1 in none (own/SN099); " in refused.error
     report = train(tmp_path / "out", "protocol=disfa3", "protocol.others=train", "report_only=true", *faces.overrides)
     lines = report.stdout.splitlines()
     assert [line for line in lines if line.startswith("Tests ")] == [
@@ -216,14 +216,14 @@ def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
         "Tests SN006 SN011",
         "Tests SN001 SN002 SN009 SN010",
     ]
-    assert "1 persons in none of its folds train in every fold (own/SN099)" in report.stderr
+    assert "1 subjects in none of its folds train in every fold (own/SN099)" in report.stderr
     assert "19 of its 27 subjects are not in the data (SN005, " in report.stderr
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["protocol=kfold", "protocol.k=10"], "faces: expected at least as many persons as folds (10), got 9; lower"),
+        (["protocol=kfold", "protocol.k=10"], "faces: expected at least as many subjects as folds (10), got 9; lower"),
         (["protocol=kfold", "protocol.only=[fold4]"], "protocol.only: expected folds of the protocol, got 'fold4'"),
         (["protocol=bp4d3"], "protocol.subjects: expected subjects such as F001, F002, F008, F009, F010, ..., got "),
         (["protocol=leave_one_dataset_out"], "protocol: expected at least two data sets to leave one out, got only"),

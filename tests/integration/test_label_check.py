@@ -31,14 +31,14 @@ def write_folds(folder: Path, faces: Faces, wrong: int) -> Path:
     occurs = (frame["AU1"].astype(int) >= 2).to_numpy()
     probability = np.where(occurs, 0.9, 0.1)
     probability[wrong] = 0.02 if occurs[wrong] else 0.98
-    columns = {"dataset": "own", "filename": frame["filename"], "person": "own/" + frame["subject"]}
+    columns = {"dataset": "own", "filename": frame["filename"], "subject": "own/" + frame["subject"]}
     rows = pd.DataFrame({**columns, "AU1_prob": probability, "AU1_occurs": occurs.astype(int)})
     for place, part in enumerate((rows[:20], rows[20:]), 1):
         (folder / f"fold{place}").mkdir(parents=True)
         part.to_csv(folder / f"fold{place}" / PREDICTED, index=False)
         (folder / f"fold{place}/metrics.json").write_text("{}", "utf-8")
     (folder / "config.yaml").write_text("task: train\n", "utf-8")
-    record = {"folds": {"fold1": {}, "fold2": {}}, "protocol": {"split": "2 folds by person"}}
+    record = {"folds": {"fold1": {}, "fold2": {}}, "protocol": {"split": "2 folds by subject"}}
     (folder / "metrics.json").write_text(json.dumps(record), "utf-8")
     return folder
 
@@ -59,7 +59,7 @@ def test_folds_find_the_label_that_they_contradict(own: Faces, tmp_path: Path) -
     found = done.metrics()
     assert found["label_check"]["by"]["coder"]["bob"]["suspicious"] == 1
     assert found["label_check"]["labels"] == 40
-    assert found["protocol"]["split"] == "2 folds by person"
+    assert found["protocol"]["split"] == "2 folds by subject"
     page = (done.folder / "report.html").read_text("utf-8")
     for text in ("Suspicious labels by coder", "labels that are probably wrong", "of 40"):
         assert text in page

@@ -145,7 +145,7 @@ def test_the_labels_train_as_they_are(tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.stderr
     counts = [line.split()[1:4] for line in outcome.stdout.splitlines() if line.startswith(("train ", "val ", "test "))]
     assert [name for name, _, _ in counts] == ["out"] * 3
-    assert sum(int(images) for _, images, _ in counts) == sum(int(persons) for _, _, persons in counts) == 12
+    assert sum(int(images) for _, images, _ in counts) == sum(int(subjects) for _, _, subjects in counts) == 12
 
 
 @pytest.mark.parametrize(

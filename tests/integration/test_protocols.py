@@ -89,7 +89,7 @@ def test_one_table_ends_the_run_with_the_mean_and_deviation_over_domains(whole: 
     frame = whole.table("folds.csv").set_index("domain")
     tests = [fold(whole, name).metrics()["test"]["faces"]["summary"] for name in FOLDERS]
     assert frame.index.tolist() == [*DOMAINS, *SUMMARY]
-    assert frame.loc[list(DOMAINS), ["images", "persons", "aus"]].to_numpy().tolist() == [[12, 4, 3]] * 3
+    assert frame.loc[list(DOMAINS), ["images", "subjects", "aus"]].to_numpy().tolist() == [[12, 4, 3]] * 3
     top = whole.metrics()
     for name in ("f1_val", "f1_0.5", "ap", "auroc"):
         values = np.array([test[name] for test in tests])
@@ -101,7 +101,7 @@ def test_one_table_ends_the_run_with_the_mean_and_deviation_over_domains(whole: 
     table = (whole.folder / "folds.txt").read_text("utf-8")
     assert table in "".join(f"{line.rstrip()}\n" for line in whole.stdout.splitlines())
     assert table.splitlines()[1].split() == [
-        *("domain", "images", "persons", "AUs", "always", "prior", "F1@val", "F1@0.5", "AP", "AUROC"),
+        *("domain", "images", "subjects", "AUs", "always", "prior", "F1@val", "F1@0.5", "AP", "AUROC"),
     ]
     best = [fold(whole, name).table("metrics.csv")["val/f1_val"].max() for name in FOLDERS]
     assert top["monitor"] == {"metric": "val/f1_val", "best": pytest.approx(np.mean(best), abs=1e-6)}
@@ -179,7 +179,7 @@ def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, 
         config.write_text(config.read_text("utf-8").replace(str(faces.folder), str(changed.folder)), "utf-8")
     changed.write(frame)
     message = refused(earlier, changed, EPOCHS)
-    assert "studio/metrics.json: expected the data of that run, got other faces, persons or labels in test" in message
+    assert "studio/metrics.json: expected the data of that run, got other faces, subjects or labels in test" in message
     assert fold(whole, "studio").files() == fold(Outcome(0, "", "", earlier), "studio").files()
     assert (earlier / "studio" / "data.txt").read_text() == (whole.folder / "studio" / "data.txt").read_text()
     (earlier / "studio" / "metrics.json").write_text("{")
@@ -220,7 +220,7 @@ def test_report_and_preview_look_at_every_fold_and_train_none(faces: Faces, tmp_
 def test_a_fold_trained_without_a_test_is_tested_later_and_intensities_have_icc(faces: Faces, tmp_path: Path) -> None:
     settings = ("levels=5", "protocol.domains=[studio]")
     untested = leave_out(tmp_path, faces, *settings, "test=false")
-    assert untested.table("folds.csv").columns.tolist() == ["domain", "images", "persons", "aus", "val/icc"]
+    assert untested.table("folds.csv").columns.tolist() == ["domain", "images", "subjects", "aus", "val/icc"]
     trained = weights(fold(untested, "studio"))
     tested = leave_out(tmp_path, faces, *settings)
     after = weights(fold(tested, "studio"))

@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def faces(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two persons in the studio and one at a webcam, two images each."""
+    """Two subjects in the studio and one at a webcam, two images each."""
     folder = tmp_path_factory.mktemp("faces") / "faces"
     render(folder, model)
     return folder
@@ -89,7 +89,7 @@ def test_the_data_card_says_what_is_there(faces: Path, model: Path) -> None:
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "mit"
     assert front["size_categories"] == ["n<1K"]
-    assert "6 images of 32 x 32 pixels of 3 persons" in text
+    assert "6 images of 32 x 32 pixels of 3 subjects" in text
     assert "| studio | 2 | 4 |" in text
     labels = rows(faces / "labels.csv")
     for au in ("AU1", "AU25"):
@@ -118,7 +118,7 @@ def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path
     (broken / "crops/studio/S002_0001.jpg").unlink()
     (broken / "crops/studio/.S002_0001.jpg.123.tmp").write_bytes(b"half")
     (broken / "labels.csv").unlink()
-    assert "2 of 3 persons were finished before" in render(broken, model).stderr
+    assert "2 of 3 subjects were finished before" in render(broken, model).stderr
     assert tree(broken) == tree(faces)
 
 
@@ -169,8 +169,8 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["subjects=0"], "subjects: expected a whole number >= 2, a person for each domain, got 0"),
-        (["subjects=1"], "subjects: expected a whole number >= 2, a person for each domain, got 1"),
+        (["subjects=0"], "subjects: expected a whole number >= 2, a subject for each domain, got 0"),
+        (["subjects=1"], "subjects: expected a whole number >= 2, a subject for each domain, got 1"),
         (["frames=0"], "frames: expected a whole number from 1 to 10000, got 0"),
         (["image.size=8"], "image.size: expected a whole number from 32 to 1024, got 8"),
         (["domains=[]"], "domains: expected an option or a list of options, got []"),
@@ -235,7 +235,7 @@ def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz and ../shared/data/ictfaces")
 def test_the_benchmark_is_the_one_that_was_published(tmp_path: Path) -> None:
-    """Its first person of each domain: labels are equal, pixels nearly (other versions of NumPy and OpenCV)."""
+    """Its first subject of each domain: labels are equal, pixels nearly (other versions of NumPy and OpenCV)."""
     few = ("experiment=benchmark", "subjects=5", "frames=6", "sheet=0")
     outcome = run("render", tmp_path, f"output={tmp_path}/faces", f"facekit={MODEL}", *few)
     assert outcome.code == 0, outcome.stderr

@@ -29,7 +29,7 @@ def test_a_run_writes_its_documented_files(trained: Outcome) -> None:
     assert trained.table("metrics.csv")["epoch"].tolist() == [0, 1]
     assert trained.table("per_au.csv")["au"].tolist() == list(AUS)
     assert trained.table("predictions.csv").columns.tolist() == [
-        *("dataset", "filename", "person"),
+        *("dataset", "filename", "subject"),
         *itertools.chain(*((f"{au}_prob", f"{au}_occurs", au) for au in AUS)),
     ]
     assert (trained.folder / "results.png").read_bytes().startswith(b"\x89PNG")
@@ -58,7 +58,7 @@ def test_the_record_says_what_made_the_numbers(trained: Outcome, faces: Faces) -
     splits = make_splits([read_folder(faces.folder)], SplitConfig(val=0.3, test=0.2, seed=0, labeled=1.0))
     fingerprints = {split: tables[0].fingerprint() for split, tables in splits.items()}
     assert {split: sets["faces"]["content"] for split, sets in record["data"].items()} == fingerprints
-    assert metrics["protocol"]["split"] == "val 30% and test 20% of the persons, seed 0"
+    assert metrics["protocol"]["split"] == "val 30% and test 20% of the subjects, seed 0"
     assert metrics["protocol"]["test"] == "faces (8 images, 2 subjects)"
     assert metrics["protocol"]["labels"] == "faces: occurrence = intensity >= 2 on a 0-5 scale"
     assert metrics["monitor"]["metric"] == "val/f1_val"
@@ -71,7 +71,7 @@ def test_labels_in_predictions_are_those_of_the_csv(trained: Outcome, faces: Fac
     for au in AUS:
         assert predictions[au].tolist() == labels[au].astype(float).tolist()
         assert predictions[f"{au}_occurs"].tolist() == (labels[au].astype(int) >= 2).astype(int).tolist()
-    assert predictions["person"].tolist() == ("own/" + labels["subject"]).tolist()
+    assert predictions["subject"].tolist() == ("own/" + labels["subject"]).tolist()
 
 
 def test_data_sets_with_different_aus_train_together_and_are_scored_apart_and_pooled(tmp_path: Path) -> None:

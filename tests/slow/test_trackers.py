@@ -94,7 +94,7 @@ def test_an_offline_run_holds_tables_plots_and_artifacts_but_no_picture(tracked:
     (run,) = offline_runs(folder)
     assert run.exit_codes == [0]
     assert [table["data"][0][0] for table in run.tables("samples")] == [0, 1]
-    assert [len(table["data"]) for table in run.tables("samples")] == [12, 12]  # all of 3 persons
+    assert [len(table["data"]) for table in run.tables("samples")] == [12, 12]  # all of 3 subjects
     faces = [sorted(row[1] for row in table["data"]) for table in run.tables("samples")]
     assert faces[0] == faces[1]
     assert {"test/precision_recall", "test/prevalence"} < run.charts()

@@ -14,7 +14,7 @@ from faceflow.data.groups import domains_of
 from faceflow.data.protocols.protocol import EvaluationProtocol, Fold, check_known, check_names, ignore_given
 from faceflow.data.rows import Texts
 from faceflow.data.sources import FaceTable
-from faceflow.data.splits import SplitConfig, without_persons
+from faceflow.data.splits import SplitConfig, without_subjects
 from faceflow.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class _LeaveOneOut(EvaluationProtocol):
 
     def describe(self, split: SplitConfig) -> str:
         """Say what is tested, and that `split.test` is not used."""
-        rest = self.describe_rest(f"the persons of the other {self.unit}s", split)
+        rest = self.describe_rest(f"the subjects of the other {self.unit}s", split)
         return f"leave one {self.unit} out: test on all faces of it, {rest}"
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
@@ -70,19 +70,19 @@ class _LeaveOneOut(EvaluationProtocol):
         )
 
     def _without_tested(self, group: str, others: Sequence[FaceTable], test: Sequence[FaceTable]) -> list[FaceTable]:
-        """Leave out who is tested too: a known person would flatter the test."""
-        tested = {str(person) for table in test for person in table.persons}
-        free = [without_persons(table, tested) for table in others]
-        both = tested & {str(person) for table in others for person in table.persons}
+        """Leave out who is tested too: a known subject would flatter the test."""
+        tested = {str(subject) for table in test for subject in table.subjects}
+        free = [without_subjects(table, tested) for table in others]
+        both = tested & {str(subject) for table in others for subject in table.subjects}
         if both:
             log.warning(
-                f"%s left out: %d of its persons are in other {self.unit}s too; their %d images there are in no split",
+                f"%s left out: %d of its subjects are in other {self.unit}s too; their %d images there are in no split",
                 *(group, len(both), sum(map(len, others)) - sum(map(len, free))),
             )
         if not any(map(len, free)):
             raise DataError(
-                f"protocol: expected persons outside of the {self.unit} '{group}' to train on, got none ({len(both)} "
-                f"persons, all of them in that {self.unit} too); leave out others with "
+                f"protocol: expected subjects outside of the {self.unit} '{group}' to train on, got none ({len(both)} "
+                f"subjects, all of them in that {self.unit} too); leave out others with "
                 f"protocol.{self.chosen_by}=[...], or take protocol=holdout"
             )
         return [table for table in free if len(table)]

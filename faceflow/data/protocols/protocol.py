@@ -36,16 +36,16 @@ class Fold:
     legacy: bool
 
     @property
-    def persons(self) -> list[str]:
+    def subjects(self) -> list[str]:
         """Who is tested, each once, in order."""
-        return sorted({str(person) for table in self.splits["test"] for person in table.persons})
+        return sorted({str(subject) for table in self.splits["test"] for subject in table.subjects})
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationProtocol(abc.ABC):
-    """A way to divide the data into folds. No person is both trained on and tested.
+    """A way to divide the data into folds. No subject is both trained on and tested.
 
-    Validation, which chooses the epoch and the thresholds, has persons of its own, taken from those who are not
+    Validation, which chooses the epoch and the thresholds, has subjects of its own, taken from those who are not
     tested. With `legacy` everybody who is not tested trains, and the test faces validate.
     """
 
@@ -63,7 +63,7 @@ class EvaluationProtocol(abc.ABC):
 
         Args:
             tables: all data sets.
-            split: shares of the persons that go to validation and, where the protocol leaves it open, test.
+            split: shares of the subjects that go to validation and, where the protocol leaves it open, test.
 
         Raises:
             ConfigError, DataError: the data or the settings do not allow this protocol.

@@ -1,4 +1,4 @@
-"""Folds by person: every person is tested once, by a network that was trained on the persons of the other folds."""
+"""Folds by subject: every subject is tested once, by a network that was trained on the subjects of the other folds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_EXAMPLES = 5  # in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class _FoldsOfPersons(EvaluationProtocol):
+class _FoldsOfSubjects(EvaluationProtocol):
     unit: ClassVar[str] = "fold"
 
     only: list[str] | None
@@ -36,31 +36,31 @@ class _FoldsOfPersons(EvaluationProtocol):
         """Make the folds that are asked for.
 
         Args:
-            fold_of: person -> the fold that tests this person, in the order of the folds.
+            fold_of: subject -> the fold that tests this subject, in the order of the folds.
             tables: all data sets, whole.
-            split: share of the other persons that goes to validation.
+            split: share of the other subjects that goes to validation.
         """
         names = list(dict.fromkeys(fold_of.values()))
         check_known(self.only, names, "protocol.only", "folds of the protocol")
         return [self._fold(name, fold_of, tables, split) for name in self.only or names]
 
     def _fold(self, name: str, fold_of: Mapping[str, str], tables: Sequence[FaceTable], split: SplitConfig) -> Fold:
-        tested = sorted(person for person, fold in fold_of.items() if fold == name)
-        inside = [np.isin(table.persons, tested) for table in tables]
+        tested = sorted(subject for subject, fold in fold_of.items() if fold == name)
+        inside = [np.isin(table.subjects, tested) for table in tables]
         test = [table.select(rows, "test") for table, rows in zip(tables, inside, strict=True) if rows.any()]
         rest = [table.select(~rows, None) for table, rows in zip(tables, inside, strict=True) if not rows.all()]
         return Fold(
             name=name,
             splits=self.divide(rest, test, split),
-            rule=f"{self.describe(split)}; {name} tests {list_persons(tested)}",
+            rule=f"{self.describe(split)}; {name} tests {list_subjects(tested)}",
             alone={"only": [name]},
             legacy=self.legacy,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class KFold(_FoldsOfPersons):
-    """`k` folds with equally many persons of every data set, drawn with `seed`; `only` restricts which are run."""
+class KFold(_FoldsOfSubjects):
+    """`k` folds with equally many subjects of every data set, drawn with `seed`; `only` restricts which are run."""
 
     k: int
     seed: int
@@ -73,51 +73,53 @@ class KFold(_FoldsOfPersons):
 
     def describe(self, split: SplitConfig) -> str:
         """Say how many folds there are, and what becomes of those who are not tested."""
-        return f"{self.k} folds by person, drawn with seed {self.seed}; {self.describe_rest('the others', split)}"
+        return f"{self.k} folds by subject, drawn with seed {self.seed}; {self.describe_rest('the others', split)}"
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
         """Make the folds; each tests a share of every data set.
 
         Raises:
-            DataError: a data set with fewer persons than folds.
+            DataError: a data set with fewer subjects than folds.
         """
         whole = ignore_given(tables)
         numbers = self._deal(tables)
-        fold_of = {person: f"fold{number + 1}" for person, number in sorted(numbers.items(), key=lambda item: item[1])}
+        fold_of = {
+            subject: f"fold{number + 1}" for subject, number in sorted(numbers.items(), key=lambda item: item[1])
+        }
         return self.make(fold_of, whole, split)
 
     def _deal(self, tables: Sequence[FaceTable]) -> dict[str, int]:
-        """Number of the fold of every person; a person of several data sets has one fold."""
+        """Number of the fold of every subject; a subject of several data sets has one fold."""
         by_name: dict[str, set[str]] = {}
         for table in tables:
-            by_name.setdefault(table.name, set()).update(table.persons.tolist())
+            by_name.setdefault(table.name, set()).update(table.subjects.tolist())
         fold_of: dict[str, int] = {}
-        for name, persons in sorted(by_name.items(), key=lambda item: (len(item[1]), item[0])):
-            if len(persons) < self.k:
+        for name, subjects in sorted(by_name.items(), key=lambda item: (len(item[1]), item[0])):
+            if len(subjects) < self.k:
                 raise DataError(
-                    f"{name}: expected at least as many persons as folds ({self.k}), got {len(persons)}; "
+                    f"{name}: expected at least as many subjects as folds ({self.k}), got {len(subjects)}; "
                     "lower protocol.k"
                 )
-            here = Counter(fold_of[person] for person in persons if person in fold_of)
+            here = Counter(fold_of[subject] for subject in subjects if subject in fold_of)
             total = Counter(fold_of.values())
-            for person in np.random.default_rng(self.seed).permutation(sorted(persons)).tolist():
-                if person not in fold_of:
+            for subject in np.random.default_rng(self.seed).permutation(sorted(subjects)).tolist():
+                if subject not in fold_of:
                     smallest = min(range(self.k), key=lambda fold: (here[fold], total[fold], fold))
-                    fold_of[person] = smallest
+                    fold_of[subject] = smallest
                     here[smallest] += 1
                     total[smallest] += 1
         return fold_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubjectFolds(_FoldsOfPersons):
+class SubjectFolds(_FoldsOfSubjects):
     """Folds that name the subjects they test, such as those that papers report on.
 
     Args:
         title: what these folds are, for results.
         subjects: name of a fold -> those that it tests, in any spelling of `normal_id`.
         identities: name of the people meant, where several data sets have subjects of these names; else None.
-        others: what becomes of persons in no fold: "error", or "train" in every fold.
+        others: what becomes of subjects in no fold: "error", or "train" in every fold.
     """
 
     title: str
@@ -142,30 +144,30 @@ class SubjectFolds(_FoldsOfPersons):
 
     def describe(self, split: SplitConfig) -> str:
         """Say whose folds they are, and what becomes of those who are not tested."""
-        return f"{self.title}; {self.describe_rest('the other persons', split)}"
+        return f"{self.title}; {self.describe_rest('the other subjects', split)}"
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
         """Make the folds.
 
         Raises:
             ConfigError: a subject of the same name in data sets of different people.
-            DataError: a fold of which nobody is in the data, or persons in no fold, unless they are to train.
+            DataError: a fold of which nobody is in the data, or subjects in no fold, unless they are to train.
         """
         check_known(self.only, list(self.subjects), "protocol.only", "folds of the protocol")
         whole = ignore_given(tables)
-        persons = sorted({str(person) for table in tables for person in table.persons})
-        known = self._find(persons)
-        self._check_absent(known, persons)
-        self._check_others(sorted(set(persons) - set(known.values())))
-        pairs = ((subject, fold) for fold, subjects in self.subjects.items() for subject in subjects)
+        there = sorted({str(subject) for table in tables for subject in table.subjects})
+        known = self._find(there)
+        self._check_absent(known, there)
+        self._check_others(sorted(set(there) - set(known.values())))
+        pairs = ((subject, fold) for fold, tested in self.subjects.items() for subject in tested)
         return self.make({known[subject]: fold for subject, fold in pairs if subject in known}, whole, split)
 
-    def _find(self, persons: Sequence[str]) -> dict[str, str]:
-        """Person of every subject that the data know."""
-        listed = {normal_id(subject): subject for subjects in self.subjects.values() for subject in subjects}
+    def _find(self, subjects: Sequence[str]) -> dict[str, str]:
+        """The data's id of every listed subject that they know."""
+        listed = {normal_id(subject): subject for tested in self.subjects.values() for subject in tested}
         found: dict[str, str] = {}
-        for person in persons:
-            parts = person.split("/")
+        for whole in subjects:
+            parts = whole.split("/")
             for cut in range(1, len(parts)):  # all ways to read "people/subject", for both may hold slashes
                 people, spelled = "/".join(parts[:cut]), "/".join(parts[cut:])
                 subject = listed.get(normal_id(spelled))
@@ -173,17 +175,17 @@ class SubjectFolds(_FoldsOfPersons):
                     continue
                 if subject in found:
                     raise ConfigError(
-                        f"protocol.identities: expected a name, as {found[subject]} and {person} may be different "
+                        f"protocol.identities: expected a name, as {found[subject]} and {whole} may be different "
                         f"people, got null; say whom the folds mean, for example protocol.identities={people}"
                     )
-                found[subject] = person
+                found[subject] = whole
         return found
 
-    def _check_absent(self, known: Mapping[str, str], persons: Sequence[str]) -> None:
-        listed = [subject for subjects in self.subjects.values() for subject in subjects]
+    def _check_absent(self, known: Mapping[str, str], there: Sequence[str]) -> None:
+        listed = [subject for tested in self.subjects.values() for subject in tested]
         if not known:
             raise DataError(
-                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(persons)}; write "
+                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(there)}; write "
                 "them in the 'subject' column as the protocol does"
             )
         for fold in self.only or self.subjects:
@@ -202,21 +204,21 @@ class SubjectFolds(_FoldsOfPersons):
     def _check_others(self, others: Sequence[str]) -> None:
         if others and self.others == "error":
             raise DataError(
-                f"protocol: expected every person in one of its folds, got {len(others)} in none "
+                f"protocol: expected every subject in one of its folds, got {len(others)} in none "
                 f"({_examples(others)}); leave them out of the labels, or let them train in every fold: "
                 "protocol.others=train"
             )
         if others:
             log.warning(
-                "protocol: %d persons in none of its folds train in every fold (%s)", len(others), _examples(others)
+                "protocol: %d subjects in none of its folds train in every fold (%s)", len(others), _examples(others)
             )
 
 
-def list_persons(persons: Iterable[str]) -> str:
-    """Name persons beside numbers, without the name of their data set where they share it; count them if many."""
-    names = list(persons)
+def list_subjects(subjects: Iterable[str]) -> str:
+    """Name subjects beside numbers, without the name of their data set where they share it; count them if many."""
+    names = list(subjects)
     if len(names) > _MOST_NAMES:
-        return f"{len(names)} persons"
+        return f"{len(names)} subjects"
     sets = {name.partition("/")[0] for name in names}
     return " ".join(name.partition("/")[2] if len(sets) == 1 else name for name in names)
 

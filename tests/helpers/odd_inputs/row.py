@@ -45,7 +45,7 @@ class Row:
 
 
 def faces(folder: Path) -> None:
-    """Ten persons, four images each; each AU is active in half of them."""
+    """Ten subjects, four images each; each AU is active in half of them."""
     write_csv_dataset(folder / "faces", aus=AUS, subjects=10, frames=4)
 
 

@@ -29,7 +29,7 @@ def test_the_hub_reads_the_card() -> None:
 
 
 def test_means_have_intervals_and_what_too_few_faces_show_has_no_score(tmp_path: Path) -> None:
-    about = {"set": "real", "faces": 7, "persons": 3}
+    about = {"set": "real", "faces": 7, "subjects": 3}
     ends = {"AUROC_low": 0.8, "AUROC_high": 1, "F1_low": 0, "F1_high": 0.75, "ICC_low": -0.1, "ICC_high": 0.1}
     rows = [
         {**about, "model": "fused", "au": "mean", "counted": 1, "AUROC": 0.9, "F1": 0.5, "ICC": -0.05, **ends},
@@ -43,7 +43,7 @@ def test_means_have_intervals_and_what_too_few_faces_show_has_no_score(tmp_path:
     assert "| fused | 0.900 (0.800 to 1.000) | 0.500 (0.000 to 0.750) | -0.050 (-0.100 to 0.100) |" in lines
     assert "| AU1 | 4 | 1.00 / .50 / -0.05 | 1.00 / .50 / -0.05 |" in lines
     assert "| AU4 | 2 | - / - / - | - / - / - |" in lines
-    (line,) = (line for line in lines if line.startswith("7 faces of 3 persons."))
+    (line,) = (line for line in lines if line.startswith("7 faces of 3 subjects."))
     assert "all means over the 1 AUs that" in line
     assert any(line.startswith("The real faces are 7 photographs") for line in lines)
     assert not any("not trained on" in line for line in lines if line.startswith("### "))

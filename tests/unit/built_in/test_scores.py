@@ -16,7 +16,7 @@ from faceflow.built_in.models import MODELS, built_in_model
 from faceflow.data.features import read_features
 from faceflow.inference.onnx_model import OnnxModel
 
-FACES = Path("tests/data/rendered_faces")  # 87 faces of 18 persons of faceflow-render, seed 123; see its README.md
+FACES = Path("tests/data/rendered_faces")  # 87 faces of 18 subjects of faceflow-render, seed 123; see its README.md
 FIGURES = json.loads((FACES / "figures.json").read_text())
 LEAST = 3  # faces that show an AU, for it to count
 TOLERANCE = 0.003  # processors round differently

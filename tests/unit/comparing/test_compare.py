@@ -118,12 +118,20 @@ def test_intensities_and_errors_are_compared(tmp_path: Path) -> None:
 
 def test_a_csv_of_another_tool_is_read_in_its_own_order_and_names(tmp_path: Path, first: Path) -> None:
     frame = predictions(1).drop(columns="dataset").iloc[::-1]
-    frame["person"] = frame["person"].str.removeprefix("faces/")
+    frame["subject"] = frame["subject"].str.removeprefix("faces/")
     frame.columns = frame.columns.str.replace("AU1_", "AU01_")
     frame.to_csv(tmp_path / "tool.csv", index=False)
     rows = compared(tmp_path, first, tmp_path / "tool.csv", threshold=0.4).comparison.rows
     assert set(rows["difference"]) == {0}
     assert set(rows["run"]) == {"tool.csv"}
+
+
+def test_a_run_of_faceflow_0_1_which_called_subjects_persons_is_compared(tmp_path: Path) -> None:
+    rule = "test 25% of the {}, one {} each, seed 0"
+    now = write_run(tmp_path / "now", predictions(1), split=rule.format("subjects", "subject"))
+    frame = predictions(1).rename(columns={"subject": "person"})
+    before = write_run(tmp_path / "before", frame, split=rule.format("persons", "person"))
+    assert set(compared(tmp_path, now, before).comparison.rows["difference"]) == {0}
 
 
 def folds(folder: Path, frame: pd.DataFrame, *, gone: bool = False) -> Path:
@@ -164,31 +172,31 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
     ("change", "line"),
     [
         (
-            lambda frame: frame[frame["person"] != "faces/s3"],
+            lambda frame: frame[frame["subject"] != "faces/s3"],
             "/second: expected the same test faces as '/first', got 84 in common: 12 faces are in '/first' alone "
             "(s3/0.jpg, s3/1.jpg, s3/2.jpg, ...), of 1 more subjects (faces/s3); test both on the same faces with "
             "faceflow-test, and compare those tests",
         ),
         (
-            lambda frame: frame.assign(person=["faces/s0" if p == "faces/s1" else p for p in frame["person"]]),
+            lambda frame: frame.assign(subject=["faces/s0" if p == "faces/s1" else p for p in frame["subject"]]),
             "/second: expected the subjects of '/first', got faces of one subject ('faces/s0' in '/second') that "
             "belong to several in '/first' (faces/s0, faces/s1); give both the same subjects",
         ),
         (
-            lambda frame: frame.drop(columns="person"),
-            "/second/predictions.csv: expected a column 'person', got dataset, filename, AU1_prob, AU1_occurs, "
-            "AU6_prob, AU6_occurs, ...; name the columns filename, person, and for each AU AU1_prob and AU1_occurs "
+            lambda frame: frame.drop(columns="subject"),
+            "/second/predictions.csv: expected a column 'subject', got dataset, filename, AU1_prob, AU1_occurs, "
+            "AU6_prob, AU6_occurs, ...; name the columns filename, subject, and for each AU AU1_prob and AU1_occurs "
             "(faceflow-test writes such a table)",
         ),
         (
-            lambda frame: frame.assign(person="faces/" + frame["filename"]),
-            "/second/predictions.csv: person: expected subjects, got a person of its own for each face, as labels "
+            lambda frame: frame.assign(subject="faces/" + frame["filename"]),
+            "/second/predictions.csv: subject: expected subjects, got a subject of its own for each face, as labels "
             "without subjects give; name the column of the subjects in the labels (data.columns.subject), and test "
             "again",
         ),
         (
-            cell(4, "person", None),
-            "/second/predictions.csv:6: person: expected a subject, whom intervals are drawn over, got an empty cell; "
+            cell(4, "subject", None),
+            "/second/predictions.csv:6: subject: expected a subject, whom intervals are drawn over, got an empty cell; "
             "fill it in",
         ),
         (
@@ -218,8 +226,8 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
         (
             lambda frame: frame.rename(columns={f"AU{n}_{end}": f"{end}{n}" for n in (1, 6, 12)
                                                 for end in ("prob", "occurs")}),
-            "/second/predictions.csv: expected a column 'AU1_prob', got dataset, filename, person, prob1, occurs1, "
-            "prob6, ...; name the columns filename, person, and for each AU AU1_prob and AU1_occurs (faceflow-test "
+            "/second/predictions.csv: expected a column 'AU1_prob', got dataset, filename, subject, prob1, occurs1, "
+            "prob6, ...; name the columns filename, subject, and for each AU AU1_prob and AU1_occurs (faceflow-test "
             "writes such a table)",
         ),
         (

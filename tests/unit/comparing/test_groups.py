@@ -35,14 +35,14 @@ def compared(folder: Path, *runs: Path, **settings: Any) -> CompareResult:
 
 def system(seed: int, **columns: Any) -> pd.DataFrame:
     frame = predictions(seed, intensity=True)
-    return frame.assign(sex=frame["person"].map(SEX), age=range(len(frame)), **columns)
+    return frame.assign(sex=frame["subject"].map(SEX), age=range(len(frame)), **columns)
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
     """The second is not better in general, and right about everything for the women."""
     second = system(2).drop(columns="sex")
-    women = second["person"].map(SEX) == "f"
+    women = second["subject"].map(SEX) == "f"
     for au in AUS:
         second.loc[women, f"{au}_prob"] = second.loc[women, f"{au}_occurs"].astype(float)
     return write_run(tmp_path / "first", system(1)), write_run(tmp_path / "second", second)
@@ -57,7 +57,7 @@ def test_each_group_is_compared_on_its_faces_alone(runs: tuple[Path, Path], tmp_
         alone = []
         for run in runs:
             frame = pd.read_csv(run / "predictions.csv")
-            own = frame[frame["person"].map(SEX) == group]
+            own = frame[frame["subject"].map(SEX) == group]
             alone.append(write_run(tmp_path / group / run.name, own))
         expected = compared(tmp_path / group, *alone, audit=None, metrics=["f1_val", "icc"]).comparison.rows
         part = rows[rows["group"] == group].reset_index(drop=True)
@@ -138,7 +138,7 @@ def test_without_a_group_of_enough_subjects_there_is_an_empty_file(runs: tuple[P
             "audit: expected at most 20 groups in a column, got 96 values in 'age', such as '0' and '1'",
         ),
         ({"audit": []}, "audit: expected columns of the labels such as [sex,glasses], got []; name them"),
-        ({"audit": ["person"]}, "audit: expected columns of groups such as sex, got 'person', which puts each into"),
+        ({"audit": ["subject"]}, "audit: expected columns of groups such as sex, got 'subject', which puts each into"),
         ({"audit_least_subjects": 0}, "audit_least_subjects: expected a whole number >= 1, got 0"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_number_of_folds_tests_everybody_once() -> None:
         ("publisht", PUBLISHED, "folds: expected published, a whole number >= 2, or null, got 'publisht'"),
         (1, {}, "folds: expected published, a whole number >= 2, or null, got 1"),
         (True, {}, "folds: expected published, a whole number >= 2, or null, got True"),
-        (3, {}, "folds: expected at most as many folds as persons (2), got 3; lower it"),
+        (3, {}, "folds: expected at most as many folds as subjects (2), got 3; lower it"),
     ],
 )
 def test_other_folds_are_refused(folds: Any, published: Any, line: str) -> None:
@@ -165,7 +165,7 @@ def test_other_folds_are_refused(folds: Any, published: Any, line: str) -> None:
     assert str(caught.value) == line
 
 
-def test_no_person_is_in_both_parts_of_a_fold(tmp_path: Path) -> None:
+def test_no_subject_is_in_both_parts_of_a_fold(tmp_path: Path) -> None:
     crops = [crop(subject, frame, {"AU1": 1}) for subject in ("S1", "S2", "S3") for frame in (1, 2)]
     write_folds(tmp_path, {"a": ["S1", "S3"], "b": ["S2"]}, crops, ["AU1"])
     parts = {

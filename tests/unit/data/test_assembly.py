@@ -45,7 +45,7 @@ def table(
         scores=scores,
         files=files,
         filenames=files,
-        persons=np.array([f"{name}/s{row // 2}" for row in range(len(scores))]),
+        subjects=np.array([f"{name}/s{row // 2}" for row in range(len(scores))]),
         identities=np.array([f"{name}/s{row // 2}" for row in range(len(scores))]),
         pictures=made_up_hashes(files),
         has_subjects=True,
@@ -234,8 +234,8 @@ def test_the_protocol_says_who_was_where_and_what_labels_mean() -> None:
     train = table({"AU12": [0, 3, 0, 3]})
     val = dataclasses.replace(table({"AU12": [0, 3]}, split="val"), has_subjects=False)
     other = table({"AU12": [0, 1]}, name="bp4d", scale=BINARY)
-    assert describe_protocol({"train": [train, other], "val": [val], "test": []}, rule="by person") == {
-        "split": "by person",
+    assert describe_protocol({"train": [train, other], "val": [val], "test": []}, rule="by subject") == {
+        "split": "by subject",
         "train": "faces (4 images, 2 subjects), bp4d (2 images, 1 subjects)",
         "val": "faces (2 images, 1 files without subject)",
         "test": "",

@@ -97,9 +97,9 @@ class TestTraining:
             part = batch[stream]
             assert part["domain"].dtype == part["subject"].dtype == torch.int64
             for row, domain, subject in zip(part["index"], part["domain"], part["subject"], strict=True):
-                person = tables[0].persons[row].partition("/s")[2]
-                assert data.groups.domains[domain] == ["studio", "webcam"][int(person) % 2]
-                assert subject == {"0": 0, "2": 1, "1": 2, "3": 3}[person]  # the labelled ones first
+                name = tables[0].subjects[row].partition("/s")[2]
+                assert data.groups.domains[domain] == ["studio", "webcam"][int(name) % 2]
+                assert subject == {"0": 0, "2": 1, "1": 2, "3": 3}[name]  # the labelled ones first
 
     @pytest.mark.parametrize(("steps", "expected"), [(None, 5), (3, 3), (8, 8)])
     def test_steps_are_those_asked_for_or_of_the_stream_that_takes_more(

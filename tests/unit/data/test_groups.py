@@ -10,13 +10,13 @@ from faceflow.data.sources import FaceTable
 from tests.helpers.networks import label_table
 
 
-def table(name: str, persons: Sequence[str], *, domains: Sequence[str] | None = None, named: bool = True) -> FaceTable:
-    """One row per person; `named` whether the data set says who they are."""
-    rows = label_table(name, {"AU1": [0.0] * len(persons)})
-    names = np.array([f"own/{person}" for person in persons])
+def table(name: str, subjects: Sequence[str], *, domains: Sequence[str] | None = None, named: bool = True) -> FaceTable:
+    """One row per subject; `named` whether the data set says who they are."""
+    rows = label_table(name, {"AU1": [0.0] * len(subjects)})
+    names = np.array([f"own/{subject}" for subject in subjects])
     return dataclasses.replace(
         rows,
-        persons=names,
+        subjects=names,
         identities=names,
         has_subjects=named,
         domains=None if domains is None else np.array(domains),
@@ -47,7 +47,7 @@ class TestDomains:
 
 
 class TestSubjects:
-    def test_rows_of_one_person_share_a_number_over_data_sets_and_streams(self) -> None:
+    def test_rows_of_one_subject_share_a_number_over_data_sets_and_streams(self) -> None:
         labelled = [table("a", ["s1", "s2", "s1"]), table("b", ["s2", "s3"])]
         groups = number_groups({"train": labelled, "unlabeled": [table("c", ["s3", "s4"])]})
         assert groups.subjects == 4
@@ -100,8 +100,8 @@ class TestOrigins:
         assert set(of_videos[1::2]) == {of_videos[1]}
 
     def test_faces_of_subjects_with_fewer_than_eight_are_one_origin_per_domain(self) -> None:
-        persons = [f"s{face}" for face in range(7)] + ["many"] * 8
-        groups = number_groups({"train": [table("a", persons, domains=["w"] * 4 + ["v"] * 11)]})
+        subjects = [f"s{face}" for face in range(7)] + ["many"] * 8
+        groups = number_groups({"train": [table("a", subjects, domains=["w"] * 4 + ["v"] * 11)]})
         origin = groups.origin["train"].tolist()
         assert groups.origins == 3
         assert [len({*origin[:4]}), len({*origin[4:7]}), len({*origin[7:]})] == [1, 1, 1]

@@ -29,11 +29,11 @@ def test_every_protocol_says_that_a_model_made_the_labels(tmp_path: Path, caplog
     assert np.isnan(table.scores[0, 1])
     assert table.labelled_by == ("fast 12ab",)
     assert table.notes == ("labels by a model: fast 12ab",)
-    trained = describe_protocol({"train": [table], "test": []}, rule="by person")
+    trained = describe_protocol({"train": [table], "test": []}, rule="by subject")
     assert trained["labels by a model"] == "train labels of mine by fast 12ab"
     assert MACHINE_TEST not in trained.values()
     assert caplog.messages == []
-    tested = describe_protocol({"train": [], "test": [table]}, rule="by person")
+    tested = describe_protocol({"train": [], "test": [table]}, rule="by subject")
     assert tested["caution: machine labels"] == MACHINE_TEST
     assert caplog.messages == [f"test: {MACHINE_TEST}"]
 

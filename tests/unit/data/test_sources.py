@@ -58,7 +58,7 @@ class TestTable:
         assert set(table.scales) == {LabelScale(score_max=5, occurrence_min=2)}
         assert table.filenames.tolist() == ["s0/0.jpg", "s0/1.png", "s1/0.jpg", "s1/1.png", "s2/0.jpg", "s2/1.png"]
         assert table.files.tolist() == [str(tmp_path / "d/images" / name) for name in table.filenames]
-        assert table.persons.tolist() == ["d/s0", "d/s0", "d/s1", "d/s1", "d/s2", "d/s2"]
+        assert table.subjects.tolist() == ["d/s0", "d/s0", "d/s1", "d/s1", "d/s2", "d/s2"]
         # frame 0 shows AU6 at 2 + (subject + frame) % 4, AU12 at (subject + frame) % 2; frame 1 the other way round
         assert table.scores.tolist() == [[2, 0], [1, 3], [3, 1], [0, 4], [4, 0], [1, 5]]
         assert (table.duplicates, table.skipped, table.domains) == (0, 0, None)
@@ -75,10 +75,10 @@ class TestTable:
         (folder / "link").symlink_to(folder, target_is_directory=True)
         assert len(read(folder, [face("a.png")], images=folder / "link")) == 1
 
-    def test_without_subjects_every_file_is_a_person(self, folder: Path) -> None:
+    def test_without_subjects_every_file_is_a_subject(self, folder: Path) -> None:
         table = read(folder, [face("a.png"), face("b.png")])
         assert not table.has_subjects
-        assert table.persons.tolist() == ["faces/a.png", "faces/b.png"]
+        assert table.subjects.tolist() == ["faces/a.png", "faces/b.png"]
 
     def test_an_empty_subject_column_is_no_subject_column(self, folder: Path) -> None:
         assert not read(folder, [face("a.png", subject=""), face("b.png", subject=" ")]).has_subjects
@@ -89,7 +89,7 @@ class TestTable:
 
     def test_data_sets_of_the_same_people_share_a_namespace(self, folder: Path) -> None:
         table = read(folder, [face("a.png", subject="SN001")], identities="disfa_people")
-        assert table.persons.tolist() == ["disfa_people/SN001"]
+        assert table.subjects.tolist() == ["disfa_people/SN001"]
 
     def test_select_keeps_what_belongs_together(self, folder: Path) -> None:
         rows = [
@@ -98,7 +98,7 @@ class TestTable:
         ]
         part = read(folder, rows, score_max=5).select(np.array([True, False, True]), "val")
         assert part.split == "val"
-        assert part.persons.tolist() == ["faces/a", "faces/c"]
+        assert part.subjects.tolist() == ["faces/a", "faces/c"]
         assert part.filenames.tolist() == ["a.png", "c.png"]
         assert part.scores.tolist() == [[0], [2]]
         assert part.domains is not None
@@ -128,7 +128,7 @@ class TestNames:
         tables = read_tables_of("csv", images=folder, **files)
         assert {table.name for table in tables} == {folder.name}
         assert [table.split for table in tables] == ["train", "val", "test"]
-        assert {str(person) for table in tables for person in table.persons} == {f"{folder.name}/s1"}
+        assert {str(subject) for table in tables for subject in table.subjects} == {f"{folder.name}/s1"}
 
 
 class TestSettings:
@@ -254,7 +254,7 @@ class TestImages:
         assert table.skipped == 2
         assert table.filenames.tolist() == ["a.png", "c.png"]
         assert table.scores.tolist() == [[2], [4]]
-        assert table.persons.tolist() == ["faces/s2", "faces/s4"]
+        assert table.subjects.tolist() == ["faces/s2", "faces/s4"]
 
     def test_skipping_everything_is_an_error(self, folder: Path) -> None:
         message = error_of(folder, [face("nope.png")], bad_images="skip")
@@ -298,12 +298,12 @@ class TestFingerprint:
             table,
             name="other",
             filenames=np.array(["x.png", "y.png"]),
-            persons=np.array(["other/1", "other/2"]),
+            subjects=np.array(["other/1", "other/2"]),
             identities=np.array(["other/1", "other/2"]),
         )
         assert renamed.fingerprint() == table.fingerprint()
 
-    def test_other_labels_persons_or_files_have_another(self, folder: Path) -> None:
+    def test_other_labels_subjects_or_files_have_another(self, folder: Path) -> None:
         table = read(folder, [face("a.png", 1, subject="s"), face("b.png", "", subject="s")], score_max=5)
         others = [
             dataclasses.replace(table, scores=np.array([[2.0], [NAN]])),
@@ -349,4 +349,4 @@ def test_columns_are_what_the_config_calls_them(folder: Path) -> None:
     columns = {"filename": "filename", "subject": "who", "domain": "domain"}
     table = read(folder, rows, columns=columns)
     assert table.has_subjects
-    assert table.persons.tolist() == ["faces/s1", "faces/s2"]
+    assert table.subjects.tolist() == ["faces/s1", "faces/s2"]

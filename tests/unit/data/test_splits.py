@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from faceflow.data.sources import FaceTable
-from faceflow.data.splits import SplitConfig, check_leaks, hide_labels, make_splits, without_persons
+from faceflow.data.splits import SplitConfig, check_leaks, hide_labels, make_splits, without_subjects
 from faceflow.data.subjects import unify
 from faceflow.encoding import LabelScale
 from faceflow.errors import ConfigError, DataError
@@ -22,15 +22,15 @@ Splits = Mapping[str, Sequence[FaceTable]]
 
 
 def table(
-    persons: Iterable[object],
+    subjects: Iterable[object],
     *,
     name: str = "faces",
     identities: str | None = None,
     split: str | None = None,
     frames: int = 2,
 ) -> FaceTable:
-    """Rows of some persons, `frames` each, interleaved as videos of a study would not be."""
-    names = [str(person) for person in persons] * frames
+    """Rows of some subjects, `frames` each, interleaved as videos of a study would not be."""
+    names = [str(subject) for subject in subjects] * frames
     files = np.array([f"/{name}/{split}/{row}.jpg" for row in range(len(names))])
     return FaceTable(
         name=name,
@@ -39,8 +39,8 @@ def table(
         scores=np.arange(len(names), dtype=np.float64)[:, None] % 6,
         files=files,
         filenames=files,
-        persons=np.array([f"{identities or name}/{person}" for person in names]),
-        identities=np.array([f"{identities or name}/{person}" for person in names]),
+        subjects=np.array([f"{identities or name}/{subject}" for subject in names]),
+        identities=np.array([f"{identities or name}/{subject}" for subject in names]),
         pictures=made_up_hashes(files),
         has_subjects=True,
         domains=None,
@@ -55,12 +55,12 @@ def sharing(labeled: float, seed: int = 0) -> SplitConfig:
 
 
 def people(tables: Iterable[FaceTable]) -> set[str]:
-    return {str(person) for part in tables for person in part.persons}
+    return {str(subject) for part in tables for subject in part.subjects}
 
 
-def persons(splits: Splits, split: str, name: str | None = None) -> set[str]:
+def subjects(splits: Splits, split: str, name: str | None = None) -> set[str]:
     parts = [part for part in splits[split] if name in (None, part.name)]
-    return {str(person) for part in parts for person in part.persons}
+    return {str(subject) for part in parts for subject in part.subjects}
 
 
 def rows(splits: Splits) -> list[str]:
@@ -68,7 +68,7 @@ def rows(splits: Splits) -> list[str]:
 
 
 def placement(splits: Splits) -> dict[str, str]:
-    return {person: split for split in splits for person in persons(splits, split)}
+    return {subject: split for split in splits for subject in subjects(splits, split)}
 
 
 class TestShares:
@@ -91,13 +91,15 @@ class TestShares:
 
     def test_no_test_share_is_fine(self) -> None:
         splits = make_splits([table(range(10))], SplitConfig(val=0.2, test=0, seed=0, labeled=1.0))
-        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [8, 2, 0]
+        assert [len(subjects(splits, split)) for split in ("train", "val", "test")] == [8, 2, 0]
         assert splits["test"] == []
 
     def test_a_config_says_itself(self) -> None:
-        assert str(CONFIG) == "val 15% and test 25% of the persons, seed 0"
-        assert str(sharing(0.07)) == "val 15% and test 25% of the persons, seed 0, labels of 7% of the training persons"
-        assert str(sharing(0.005)).endswith("labels of 0.5% of the training persons")
+        assert str(CONFIG) == "val 15% and test 25% of the subjects, seed 0"
+        assert (
+            str(sharing(0.07)) == "val 15% and test 25% of the subjects, seed 0, labels of 7% of the training subjects"
+        )
+        assert str(sharing(0.005)).endswith("labels of 0.5% of the training subjects")
 
     @pytest.mark.parametrize("share", [0, -0.1, 1.5, True, "0.5", None, float("nan")])
     def test_a_share_of_labels_is_above_zero_and_at_most_one(self, share: Any) -> None:
@@ -106,15 +108,15 @@ class TestShares:
 
 
 class TestOneTable:
-    def test_shares_count_persons(self) -> None:
+    def test_shares_count_subjects(self) -> None:
         splits = make_splits([table(range(20))], CONFIG)
-        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [12, 3, 5]
+        assert [len(subjects(splits, split)) for split in ("train", "val", "test")] == [12, 3, 5]
 
-    def test_every_person_is_in_exactly_one_split_and_no_row_is_lost(self) -> None:
+    def test_every_subject_is_in_exactly_one_split_and_no_row_is_lost(self) -> None:
         whole = table(range(27), frames=5)
         splits = make_splits([whole], CONFIG)
         for first, second in itertools.combinations(splits, 2):
-            assert not persons(splits, first) & persons(splits, second)
+            assert not subjects(splits, first) & subjects(splits, second)
         assert rows(splits) == sorted(whole.files.tolist())
         assert all(part.split == split for split, parts in splits.items() for part in parts)
 
@@ -126,7 +128,7 @@ class TestOneTable:
         assert first == again
         assert first != other
 
-    def test_rows_and_their_order_do_not_move_persons(self) -> None:
+    def test_rows_and_their_order_do_not_move_subjects(self) -> None:
         base = placement(make_splits([table(range(20))], CONFIG))
         assert placement(make_splits([table(range(20), frames=7)], CONFIG)) == base
         assert placement(make_splits([table(reversed(range(20)))], CONFIG)) == base
@@ -134,14 +136,14 @@ class TestOneTable:
         fewer = fewer.select(np.arange(len(fewer)) != 5, None)
         assert placement(make_splits([fewer], CONFIG)) == base
 
-    def test_three_persons_go_one_to_each_split(self) -> None:
+    def test_three_subjects_go_one_to_each_split(self) -> None:
         splits = make_splits([table("abc")], SplitConfig(val=0.6, test=0.35, seed=3, labeled=1.0))
-        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [1, 1, 1]
+        assert [len(subjects(splits, split)) for split in ("train", "val", "test")] == [1, 1, 1]
 
     @pytest.mark.parametrize(("count", "test", "needed"), [(2, 0.25, 3), (1, 0, 2)])
-    def test_too_few_persons(self, count: int, test: float, needed: int) -> None:
+    def test_too_few_subjects(self, count: int, test: float, needed: int) -> None:
         with pytest.raises(
-            DataError, match=rf"^faces: expected at least {needed} persons .* got {count}; add subjects"
+            DataError, match=rf"^faces: expected at least {needed} subjects .* got {count}; add subjects"
         ):
             make_splits([table(range(count))], SplitConfig(val=0.15, test=test, seed=0, labeled=1.0))
 
@@ -164,10 +166,10 @@ class TestStatedSplits:
         assert {split: len(parts[0]) for split, parts in splits.items()} == {"train": 6, "val": 2, "test": 4}
         assert all(splits[str(part.split)][0] is part for part in stated)
 
-    def test_without_a_validation_file_persons_are_taken_from_training(self) -> None:
+    def test_without_a_validation_file_subjects_are_taken_from_training(self) -> None:
         splits = make_splits([table(range(20), split="train"), table("xy", split="test")], CONFIG)
-        assert [len(persons(splits, split)) for split in ("train", "val", "test")] == [17, 3, 2]
-        assert persons(splits, "test") == {"faces/x", "faces/y"}
+        assert [len(subjects(splits, split)) for split in ("train", "val", "test")] == [17, 3, 2]
+        assert subjects(splits, "test") == {"faces/x", "faces/y"}
 
     def test_without_a_test_file_a_data_set_is_not_tested(self) -> None:
         splits = make_splits([table("abc", split="train"), table("d", split="val")], CONFIG)
@@ -176,11 +178,11 @@ class TestStatedSplits:
     def test_another_data_set_does_not_stand_in_for_the_validation_file(self) -> None:
         other = [table("pq", name="other", split="train"), table("r", name="other", split="val")]
         splits = make_splits([table(range(10), split="train"), *other], CONFIG)
-        assert len(persons(splits, "val", "faces")) == 2
-        assert persons(splits, "val", "other") == {"other/r"}
+        assert len(subjects(splits, "val", "faces")) == 2
+        assert subjects(splits, "val", "other") == {"other/r"}
 
     @pytest.mark.parametrize("pair", [("train", "val"), ("train", "test"), ("val", "test")])
-    def test_a_person_in_two_files_is_an_error_that_names_one(self, pair: tuple[str, str]) -> None:
+    def test_a_subject_in_two_files_is_an_error_that_names_one(self, pair: tuple[str, str]) -> None:
         people = {"train": ["a", "b"], "val": ["c", "d"], "test": ["e", "f"]}
         people[pair[1]].append(people[pair[0]][0])
         stated = [table(names, split=split) for split, names in people.items()]
@@ -189,7 +191,7 @@ class TestStatedSplits:
         leaked = people[pair[0]][0]
         assert f"got 'faces/{leaked}' in {pair[0]} and {pair[1]} (1 shared)" in str(caught.value)
 
-    def test_a_training_person_in_the_test_file_is_not_moved_there_in_silence(self) -> None:
+    def test_a_training_subject_in_the_test_file_is_not_moved_there_in_silence(self) -> None:
         stated = [table(range(20), split="train"), table([3, "x"], split="test")]
         with pytest.raises(DataError, match=r"got 'faces/3' in train and test \(1 shared\)"):
             make_splits(stated, CONFIG)
@@ -223,21 +225,21 @@ class TestStatedSplits:
 
 
 class TestSharedPeople:
-    """DISFA and DISFA+, say: 27 persons, 9 of whom are in both."""
+    """DISFA and DISFA+, say: 27 subjects, 9 of whom are in both."""
 
     PEOPLE = tuple(f"SN{number:03d}" for number in range(27))
 
     @pytest.mark.parametrize("seed", range(5))
     @pytest.mark.parametrize("order", [1, -1])
-    def test_a_person_of_two_data_sets_gets_one_split(self, seed: int, order: int) -> None:
+    def test_a_subject_of_two_data_sets_gets_one_split(self, seed: int, order: int) -> None:
         disfa = table(self.PEOPLE, name="disfa", identities="people")
         plus = table(self.PEOPLE[:9], name="disfa_plus", identities="people", frames=3)
         splits = make_splits([disfa, plus][::order], SplitConfig(val=0.15, test=0.25, seed=seed, labeled=1.0))
         for first, second in itertools.combinations(splits, 2):
-            assert not persons(splits, first) & persons(splits, second)
+            assert not subjects(splits, first) & subjects(splits, second)
         # round(27 * (.15, .25)) = 4, 7; round(9 * ...) = 1, 2
-        assert [len(persons(splits, split, "disfa")) for split in ("train", "val", "test")] == [16, 4, 7]
-        assert [len(persons(splits, split, "disfa_plus")) for split in ("train", "val", "test")] == [6, 1, 2]
+        assert [len(subjects(splits, split, "disfa")) for split in ("train", "val", "test")] == [16, 4, 7]
+        assert [len(subjects(splits, split, "disfa_plus")) for split in ("train", "val", "test")] == [6, 1, 2]
         assert [part.name for part in splits["train"]] == ["disfa", "disfa_plus"][::order]
         assert rows(splits) == sorted([*disfa.files.tolist(), *plus.files.tolist()])
 
@@ -252,31 +254,31 @@ class TestSharedPeople:
         ]
         plus = table(self.PEOPLE[10:20], name="disfa_plus", identities="people")
         splits = make_splits([plus, *stated], CONFIG)
-        assert persons(splits, "train", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[10:15]}
-        assert persons(splits, "val", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[15:18]}
-        assert persons(splits, "test", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[18:20]}
+        assert subjects(splits, "train", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[10:15]}
+        assert subjects(splits, "val", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[15:18]}
+        assert subjects(splits, "test", "disfa_plus") == {f"people/{name}" for name in self.PEOPLE[18:20]}
 
-    def test_training_persons_of_one_never_become_test_persons_of_another(self) -> None:
+    def test_training_subjects_of_one_never_become_test_subjects_of_another(self) -> None:
         stated = table(range(12), name="stated", identities="people", split="train")
         small = table(range(5), name="small", identities="people")
         splits = make_splits([small, stated], CONFIG)
-        assert persons(splits, "test") == set()
-        assert persons(splits, "train") | persons(splits, "val") == {f"people/{number}" for number in range(12)}
+        assert subjects(splits, "test") == set()
+        assert subjects(splits, "train") | subjects(splits, "val") == {f"people/{number}" for number in range(12)}
 
-    def test_a_few_persons_that_are_all_placed_need_no_split_of_their_own(self) -> None:
+    def test_a_few_subjects_that_are_all_placed_need_no_split_of_their_own(self) -> None:
         stated = [
             table(people, name="big", identities="people", split=split)
             for split, people in (("train", "abc"), ("val", "d"), ("test", "e"))
         ]
         splits = make_splits([*stated, table("e", name="small", identities="people")], CONFIG)
-        assert persons(splits, "test", "small") == {"people/e"}
-        assert not persons(splits, "train", "small")
+        assert subjects(splits, "test", "small") == {"people/e"}
+        assert not subjects(splits, "train", "small")
 
     def test_without_a_common_namespace_equal_names_are_other_people(self) -> None:
         alone = placement(make_splits([table(range(10), name="a")], CONFIG))
         both = placement(make_splits([table(range(10), name="a"), table(range(4), name="b")], CONFIG))
-        assert {person: split for person, split in both.items() if person.startswith("a/")} == alone
-        assert sorted(split for person, split in both.items() if person.startswith("b/")) == [
+        assert {subject: split for subject, split in both.items() if subject.startswith("a/")} == alone
+        assert sorted(split for subject, split in both.items() if subject.startswith("b/")) == [
             *["test", "train", "train", "val"]
         ]
 
@@ -289,14 +291,14 @@ class TestSharedPeople:
 
 
 class TestLeavingOut:
-    def test_rows_of_some_persons_are_left_out(self) -> None:
-        kept = without_persons(table("abc"), {"faces/a", "faces/c", "other/b"})
-        assert set(kept.persons.tolist()) == {"faces/b"}
+    def test_rows_of_some_subjects_are_left_out(self) -> None:
+        kept = without_subjects(table("abc"), {"faces/a", "faces/c", "other/b"})
+        assert set(kept.subjects.tolist()) == {"faces/b"}
         assert len(kept) == 2
 
     def test_nobody_or_everybody(self) -> None:
-        assert len(without_persons(table("abc"), set())) == 6
-        assert len(without_persons(table("ab"), {"faces/a", "faces/b"})) == 0
+        assert len(without_subjects(table("abc"), set())) == 6
+        assert len(without_subjects(table("ab"), {"faces/a", "faces/b"})) == 0
 
 
 class TestHiddenLabels:
@@ -306,7 +308,7 @@ class TestHiddenLabels:
         assert labelled == train
         assert hidden == []
 
-    def test_rows_go_by_person_and_none_is_lost(self) -> None:
+    def test_rows_go_by_subject_and_none_is_lost(self) -> None:
         whole = table(range(20), split="train", frames=3)
         (labelled,), (hidden,) = hide_labels([whole], sharing(0.3))
         assert (len(people([labelled])), len(people([hidden]))) == (6, 14)
@@ -329,7 +331,7 @@ class TestHiddenLabels:
         assert all(small <= large for small, large in itertools.pairwise(chosen))
         assert len(chosen[0]) < len(chosen[2]) < len(chosen[-1])
 
-    def test_the_seed_and_the_persons_decide_alone(self) -> None:
+    def test_the_seed_and_the_subjects_decide_alone(self) -> None:
         def chosen(*train: FaceTable, seed: int = 0) -> set[str]:
             return people(part for part in hide_labels(train, sharing(0.3, seed))[0] if part.name == "faces")
 
@@ -338,14 +340,14 @@ class TestHiddenLabels:
         assert chosen(table(range(7), name="other"), table(range(30))) == base
         assert chosen(table(range(30)), seed=1) != base
 
-    def test_every_data_set_keeps_a_labelled_person(self) -> None:
+    def test_every_data_set_keeps_a_labelled_subject(self) -> None:
         train = [table(range(30), name="a"), table("xy", name="b"), table("z", name="c")]
         labelled, hidden = hide_labels(train, sharing(0.1))
         assert {part.name: len(people([part])) for part in labelled} == {"a": 3, "b": 1, "c": 1}
         assert {part.name: len(people([part])) for part in hidden} == {"a": 27, "b": 1}
 
     @pytest.mark.parametrize("seed", range(5))
-    def test_a_person_of_two_data_sets_is_labelled_in_both_or_in_none(self, seed: int) -> None:
+    def test_a_subject_of_two_data_sets_is_labelled_in_both_or_in_none(self, seed: int) -> None:
         train = [
             table(range(27), name="disfa", identities="people"),
             table(range(9), name="disfa_plus", identities="people"),

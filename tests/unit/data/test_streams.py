@@ -30,7 +30,7 @@ def streams(faces: FaceTable, *, labeled: float = 1.0, **changes: object) -> dic
 
 
 def people(tables: list[FaceTable]) -> set[str]:
-    return {str(person) for table in tables for person in table.persons}
+    return {str(subject) for table in tables for subject in table.subjects}
 
 
 def test_a_method_without_unlabelled_views_opens_nothing(faces: FaceTable) -> None:

@@ -1,4 +1,4 @@
-"""Folds by person: drawn, and as papers name them."""
+"""Folds by subject: drawn, and as papers name them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from omegaconf import OmegaConf
 from faceflow.config.instantiate import instantiate
 from faceflow.config.paths import config_dir
 from faceflow.data.protocols.protocol import Fold
-from faceflow.data.protocols.subject_folds import KFold, SubjectFolds, list_persons
+from faceflow.data.protocols.subject_folds import KFold, SubjectFolds, list_subjects
 from faceflow.data.sources import FaceTable
 from faceflow.data.splits import SplitConfig
 from faceflow.errors import ConfigError, DataError
-from tests.helpers.folds import named, persons, table
+from tests.helpers.folds import named, subjects, table
 
 SPLIT = SplitConfig(val=0.25, test=0.25, seed=0, labeled=1.0)
 FACES = table("faces", range(10))
@@ -33,21 +33,21 @@ def stated(subjects: Any, **changes: Any) -> SubjectFolds:
 
 
 def who_is_tested(folds: Sequence[Fold]) -> list[set[str]]:
-    return [persons(fold, "test") for fold in folds]
+    return [subjects(fold, "test") for fold in folds]
 
 
-def test_every_person_is_tested_once_and_validation_is_drawn_from_the_others() -> None:
+def test_every_subject_is_tested_once_and_validation_is_drawn_from_the_others() -> None:
     folds = kfold().folds([FACES], SPLIT)
     assert [fold.name for fold in folds] == ["fold1", "fold2", "fold3"]
     assert sorted(map(len, who_is_tested(folds))) == [3, 3, 4]
     assert set.union(*who_is_tested(folds)) == named("faces", range(10))
     for fold in folds:
-        train, val, test = (persons(fold, split) for split in ("train", "val", "test"))
+        train, val, test = (subjects(fold, split) for split in ("train", "val", "test"))
         assert not train & val
         assert not (train | val) & test
         assert train | val | test == named("faces", range(10))
         assert len(val) == round(0.25 * len(train | val))
-        assert fold.persons == sorted(test)
+        assert fold.subjects == sorted(test)
 
 
 def test_the_seed_draws_the_folds_and_the_order_of_the_rows_does_not() -> None:
@@ -57,17 +57,17 @@ def test_the_seed_draws_the_folds_and_the_order_of_the_rows_does_not() -> None:
     assert who_is_tested(kfold().folds([FACES], SplitConfig(val=0.4, test=0, seed=5, labeled=1.0))) == first
 
 
-def test_every_data_set_is_tested_in_every_fold_by_its_share_of_persons() -> None:
+def test_every_data_set_is_tested_in_every_fold_by_its_share_of_subjects() -> None:
     tables = [table("few", range(4)), table("many", range(11)), table("some", range(7))]
     folds = kfold().folds(tables, SPLIT)
     for name, total in (("few", 4), ("many", 11), ("some", 7)):
-        shares = [sum(person.startswith(f"{name}/") for person in people) for people in who_is_tested(folds)]
+        shares = [sum(subject.startswith(f"{name}/") for subject in people) for people in who_is_tested(folds)]
         assert sum(shares) == total
         assert max(shares) - min(shares) <= 1
     assert max(map(len, who_is_tested(folds))) - min(map(len, who_is_tested(folds))) <= 1
 
 
-def test_a_person_of_two_data_sets_is_in_one_fold() -> None:
+def test_a_subject_of_two_data_sets_is_in_one_fold() -> None:
     folds = kfold().folds([table("a", range(6), identities="x"), table("b", range(3, 12), identities="x")], SPLIT)
     assert sum(map(len, who_is_tested(folds))) == 12
     assert set.union(*who_is_tested(folds)) == named("x", range(12))
@@ -78,25 +78,25 @@ def test_chosen_folds_are_those_of_the_whole() -> None:
     (second,) = kfold(only=["fold2"]).folds([FACES], SPLIT)
     assert (second.name, second.rule) == ("fold2", every["fold2"].rule)
     for split in ("train", "val", "test"):
-        assert persons(second, split) == persons(every["fold2"], split)
+        assert subjects(second, split) == subjects(every["fold2"], split)
     assert every["fold2"].alone == {"only": ["fold2"]}
 
 
-def test_the_rule_names_the_tested_persons() -> None:
+def test_the_rule_names_the_tested_subjects() -> None:
     first, *_ = kfold(k=5).folds([FACES], SPLIT)
-    names = " ".join(person.removeprefix("faces/") for person in sorted(persons(first, "test")))
+    names = " ".join(subject.removeprefix("faces/") for subject in sorted(subjects(first, "test")))
     assert first.rule == (
-        "5 folds by person, drawn with seed 0; val 25% of the others, seed 0; split.test is not used; "
+        "5 folds by subject, drawn with seed 0; val 25% of the others, seed 0; split.test is not used; "
         f"fold1 tests {names}"
     )
-    assert list_persons(["a/1", "b/1"]) == "a/1 b/1"
-    assert list_persons(map(str, range(41))) == "41 persons"
+    assert list_subjects(["a/1", "b/1"]) == "a/1 b/1"
+    assert list_subjects(map(str, range(41))) == "41 subjects"
 
 
 @pytest.mark.parametrize(
     ("k", "message"),
     [
-        (11, r"^faces: expected at least as many persons as folds \(11\), got 10; lower protocol.k$"),
+        (11, r"^faces: expected at least as many subjects as folds \(11\), got 10; lower protocol.k$"),
         (1, r"^protocol.k: expected a whole number >= 2, got 1"),
         (2.5, r"^protocol.k: expected a whole number >= 2, got 2.5"),
     ],
@@ -111,11 +111,11 @@ def test_an_unknown_fold_is_refused() -> None:
         kfold(only=["fold4"]).folds([FACES], SPLIT)
 
 
-def test_legacy_folds_validate_on_the_tested_persons() -> None:
+def test_legacy_folds_validate_on_the_tested_subjects() -> None:
     for fold in kfold(legacy=True).folds([FACES], SPLIT):
         assert fold.legacy
-        assert persons(fold, "val") == persons(fold, "test")
-        assert persons(fold, "train") == named("faces", range(10)) - persons(fold, "test")
+        assert subjects(fold, "val") == subjects(fold, "test")
+        assert subjects(fold, "train") == named("faces", range(10)) - subjects(fold, "test")
 
 
 TWO = {"a": ["0", "1", "2"], "b": ["3", "4", "5"]}
@@ -125,9 +125,9 @@ SIX = table("faces", range(6))
 def test_stated_folds_test_the_subjects_they_name() -> None:
     folds = stated(TWO).folds([SIX], SPLIT)
     assert who_is_tested(folds) == [named("faces", range(3)), named("faces", range(3, 6))]
-    assert folds[0].rule == "two folds; val 25% of the other persons, seed 0; split.test is not used; a tests 0 1 2"
+    assert folds[0].rule == "two folds; val 25% of the other subjects, seed 0; split.test is not used; a tests 0 1 2"
     (alone,) = stated(TWO, **folds[1].alone).folds([SIX], SPLIT)
-    assert persons(alone, "val") == persons(folds[1], "val")
+    assert subjects(alone, "val") == subjects(folds[1], "val")
 
 
 def test_subjects_that_the_data_lack_are_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -139,15 +139,15 @@ def test_subjects_that_the_data_lack_are_counted(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_persons_in_no_fold_are_refused_or_train(caplog: pytest.LogCaptureFixture) -> None:
+def test_subjects_in_no_fold_are_refused_or_train(caplog: pytest.LogCaptureFixture) -> None:
     tables = [SIX, table("more", range(6, 13))]
     with pytest.raises(DataError, match=r"one of its folds, got 7 in none \(more/10, .*, \.\.\.\); .*others=train$"):
         stated(TWO).folds(tables, SPLIT)
     with caplog.at_level(logging.WARNING):
         folds = stated(TWO, others="train").folds(tables, SPLIT)
     assert who_is_tested(folds) == [named("faces", range(3)), named("faces", range(3, 6))]
-    assert named("more", range(6, 13)) <= persons(folds[0], "train", "val")
-    assert "7 persons in none of its folds train in every fold" in caplog.text
+    assert named("more", range(6, 13)) <= subjects(folds[0], "train", "val")
+    assert "7 subjects in none of its folds train in every fold" in caplog.text
 
 
 def test_one_name_of_two_people_is_refused_until_it_is_said_whose_folds_they_are() -> None:

@@ -15,11 +15,11 @@ from tests.helpers.folds import table
 def rows(name: str, subjects: list[str], pictures: list[int], *, named: bool = True) -> FaceTable:
     """One row per subject and picture."""
     whole = table(name, range(len(subjects)))
-    persons = np.array([f"{name}/{subject}" for subject in subjects])
+    whole_ids = np.array([f"{name}/{subject}" for subject in subjects])
     return dataclasses.replace(
         whole.select(np.arange(len(subjects)), None),
-        persons=persons,
-        identities=np.array([identity_of(person) for person in persons]) if named else persons,
+        subjects=whole_ids,
+        identities=np.array([identity_of(each) for each in whole_ids]) if named else whole_ids,
         pictures=np.array(pictures),
         has_subjects=named,
     )
@@ -69,11 +69,11 @@ def test_rows_are_connected_over_ids_and_pictures() -> None:
     assert group.tolist() == [0, 0, 2, 3, 4, 2, 6, 6, 3, 9]
 
 
-def test_one_subject_gets_one_person_and_what_met_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_subject_gets_one_subject_and_what_met_is_named(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     first, second = unify([rows("a", ["1", "01", "2"], [1, 2, 3]), rows("b", ["x", "y"], [9, 3])])
-    assert first.persons.tolist() == ["a/01", "a/01", "a/2"]
-    assert second.persons.tolist() == ["b/x", "a/2"]
+    assert first.subjects.tolist() == ["a/01", "a/01", "a/2"]
+    assert second.subjects.tolist() == ["b/x", "a/2"]
     assert [record.getMessage() for record in caplog.records] == [
         "subject: '01' and '1' are taken as one subject; write ids alike",
         "'/a/None/2.jpg' (a/2) and '/b/None/1.jpg' (b/y) hold the same picture, so they stay in one split",
@@ -83,7 +83,7 @@ def test_one_subject_gets_one_person_and_what_met_is_named(caplog: pytest.LogCap
 def test_where_nothing_meets_nothing_changes(caplog: pytest.LogCaptureFixture) -> None:
     before = [rows("a", ["S10", "S2"], [1, 2]), rows("b", ["S10"], [3])]
     after = unify(before)
-    assert [part.persons.tolist() for part in after] == [part.persons.tolist() for part in before]
+    assert [part.subjects.tolist() for part in after] == [part.subjects.tolist() for part in before]
     assert not caplog.records
     assert unify([]) == []
 

@@ -68,7 +68,7 @@ class TestFolder:
             *["anna/0.jpg", "anna/neutral.jpg", "bert/deep/1.png", "bert/neutral.jpg", "top.png"]
         ]
         assert table.files.tolist() == [str(web / name) for name in table.filenames]
-        assert table.persons.tolist() == [f"web/{name}" for name in table.filenames]
+        assert table.subjects.tolist() == [f"web/{name}" for name in table.filenames]
         assert (table.name, table.split, table.has_subjects, table.domains) == ("web", "unlabeled", False, None)
         assert (table.columns, table.scores.shape) == ((), (5, 0))
         assert (table.duplicates, table.skipped) == (0, 0)
@@ -127,16 +127,16 @@ class TestFolder:
 class TestNames:
     def test_a_set_is_named_by_its_key_or_as_told(self, web: Path) -> None:
         assert [table.name for name in (None, "mine") for table in read(web, name=name)] == ["web", "mine"]
-        assert read(web, name="mine")[0].persons[0] == "mine/anna/0.jpg"
+        assert read(web, name="mine")[0].subjects[0] == "mine/anna/0.jpg"
         # Whoever the people are, equal file names of two sets mean nothing.
-        assert read(web, name="mine", identities="people")[0].persons[0] == "mine/anna/0.jpg"
+        assert read(web, name="mine", identities="people")[0].subjects[0] == "mine/anna/0.jpg"
 
     def test_each_path_of_a_list_is_a_table(self, paint: Paint, web: Path) -> None:
         other = paint("faces", "a.png")
         listed = csv(paint("x", "b.png") / "tube.csv", [{"filename": "b.png"}])
         tables = read([web, other, listed])
         assert [(table.name, len(table)) for table in tables] == [("web:web", 5), ("web:faces", 1), ("web:tube", 1)]
-        assert tables[1].persons.tolist() == ["web/a.png"]
+        assert tables[1].subjects.tolist() == ["web/a.png"]
 
     def test_folders_of_one_name_are_told_apart(self, paint: Paint) -> None:
         first, second = paint("a/crops", "1.png"), paint("b/crops", "1.png")
@@ -159,7 +159,7 @@ class TestCsv:
         (table,) = read(csv(folder / "list.csv", rows), identities="people")
         assert (table.columns, table.scores.shape, table.split) == ((), (2, 0), "unlabeled")
         assert table.filenames.tolist() == ["a.png", "b.png"]
-        assert table.persons.tolist() == ["people/s1", "people/s2"]
+        assert table.subjects.tolist() == ["people/s1", "people/s2"]
         assert table.has_subjects
         assert table.domains is not None
         assert table.domains.tolist() == ["webcam", "studio"]
@@ -169,7 +169,7 @@ class TestCsv:
     def test_images_may_lie_elsewhere(self, web: Path, tmp_path: Path) -> None:
         (table,) = read(csv(tmp_path / "list.csv", [{"filename": "anna/0.jpg"}]), images=web)
         assert table.files.tolist() == [str(web / "anna/0.jpg")]
-        assert table.persons.tolist() == ["web/anna/0.jpg"]
+        assert table.subjects.tolist() == ["web/anna/0.jpg"]
 
     def test_au_columns_are_hidden_labels(self, tmp_path: Path) -> None:
         folder = write_csv_dataset(tmp_path / "d", aus=["AU6", "AU12"], subjects=2, frames=2)
@@ -177,7 +177,7 @@ class TestCsv:
         (table,) = read(folder / "labels.csv", images=folder / "images", name="d", score_max=5, occurrence_min=3)
         assert table.columns == ("AU6", "AU12")
         assert table.scores.tolist() == labelled.scores.tolist()
-        assert table.persons.tolist() == labelled.persons.tolist()
+        assert table.subjects.tolist() == labelled.subjects.tolist()
         assert table.scales == (LabelScale(score_max=5, occurrence_min=3),) * 2
         assert table.split == "unlabeled"
 
@@ -410,7 +410,7 @@ class TestHeldOut:
         return make_splits([labelled], SplitConfig(val=0.25, test=0.25, seed=0, labeled=1.0))
 
     @pytest.mark.parametrize("identities", ["d", None])
-    def test_persons_of_val_and_test_are_left_out(
+    def test_subjects_of_val_and_test_are_left_out(
         self,
         splits: dict[str, list[FaceTable]],
         paint: Paint,
@@ -425,9 +425,9 @@ class TestHeldOut:
             assert len(left) == 6
             assert not caplog.records
         else:
-            training = {str(person) for person in splits["train"][0].persons}
+            training = {str(subject) for subject in splits["train"][0].subjects}
             assert len(training) == 2
-            assert set(left.persons.tolist()) == training | {"d/s4", "d/s5"}
+            assert set(left.subjects.tolist()) == training | {"d/s4", "d/s5"}
             assert "web: left out 2 of 6 unlabelled faces, in val or test" in caplog.text
 
     def test_files_of_val_and_test_are_left_out_whatever_leads_to_them(
@@ -459,6 +459,6 @@ class TestHeldOut:
 
     def test_nothing_left_is_an_error_but_nothing_given_is_not(self, splits: dict[str, list[FaceTable]]) -> None:
         held_out = Path(str(splits["val"][0].files[0])).parent
-        with pytest.raises(DataError, match=r"^data\.unlabeled: expected faces of persons .* got none of 2 faces"):
+        with pytest.raises(DataError, match=r"^data\.unlabeled: expected faces of subjects .* got none of 2 faces"):
             without_held_out(read(held_out), splits)
         assert without_held_out([], splits) == []

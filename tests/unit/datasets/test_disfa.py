@@ -149,7 +149,7 @@ class TestVideos:
     def test_the_camera_chooses_the_videos(self, root: Path, camera: str, names: list[str]) -> None:
         assert list(read(root, camera)) == names
 
-    def test_both_cameras_of_a_person_are_one_subject_with_the_same_labels(self, root: Path) -> None:
+    def test_both_cameras_of_a_subject_are_one_subject_with_the_same_labels(self, root: Path) -> None:
         found = read(root, "both")
         left, right = found["SN001/left"], found["SN001/right"]
         assert (left.subject, left.domain, left.frames) == ("SN001", "left", None)

@@ -31,7 +31,7 @@ def table(name: str = "faces", labels: Sequence[float] = LABELS, **attributes: S
     made = label_table(name, {"AU1": labels})
     return dataclasses.replace(
         made,
-        persons=np.array([f"{name}/{row // 2}" for row in range(len(labels))]),
+        subjects=np.array([f"{name}/{row // 2}" for row in range(len(labels))]),
         attributes={column: np.array(texts) for column, texts in attributes.items()},
         further=("filename", "subject", *attributes, "skin"),
     )
@@ -172,10 +172,10 @@ def test_faces_without_subjects_count_each_and_it_is_said() -> None:
     assert [group.subjects for group in found.columns[0].groups] == [4, 4]
 
 
-def pooled(persons: Sequence[str], thresholds: Sequence[float]) -> PooledTest:
+def pooled(subjects: Sequence[str], thresholds: Sequence[float]) -> PooledTest:
     labels = np.array(LABELS)[:, None]
     return PooledTest(
-        persons=np.array(persons),
+        subjects=np.array(subjects),
         aus=("AU1",),
         probability=PROBABILITY,
         occurs=(labels >= 2).astype(float),
@@ -193,7 +193,7 @@ def test_faces_of_folds_are_judged_at_the_thresholds_of_their_fold() -> None:
     faces = table(glasses=GLASSES)
     parts = [faces.select(np.arange(4), "test"), faces.select(np.arange(4, 8), "test")]
     found = audit_folds(
-        ONE, pooled(faces.persons.tolist(), [0.85] * 4 + [0.5] * 4), parts, Bootstrap(resamples=9, seed=0)
+        ONE, pooled(faces.subjects.tolist(), [0.85] * 4 + [0.5] * 4), parts, Bootstrap(resamples=9, seed=0)
     )
     assert by_group(found, F1) == pytest.approx({"no": 2 / 3, "yes": 0.5})  # at 0.85 the second hit is missed
     assert by_group(found, ECE) == pytest.approx(by_group(audited([faces]), ECE))
@@ -201,8 +201,8 @@ def test_faces_of_folds_are_judged_at_the_thresholds_of_their_fold() -> None:
 
 def test_predictions_of_other_faces_than_the_folds_have_are_refused() -> None:
     faces = table(glasses=GLASSES)
-    persons = [*faces.persons.tolist()[2:], "x", "x"]
+    subjects = [*faces.subjects.tolist()[2:], "x", "x"]
     with pytest.raises(
         DataError, match="^audit: expected the predictions of the test faces of each fold, got those of"
     ):
-        audit_folds(ONE, pooled(persons, [0.5] * 8), [faces], Bootstrap(resamples=9, seed=0))
+        audit_folds(ONE, pooled(subjects, [0.5] * 8), [faces], Bootstrap(resamples=9, seed=0))

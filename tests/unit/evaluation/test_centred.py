@@ -34,9 +34,9 @@ LOGITS = np.concatenate([FIRST, FIRST + 4])  # the second face reads higher
 CENTRING = Centring(thresholds={"AU1": 0.5}, logit={"AU1": -1.0}, intensity={})
 
 
-def table(persons: Sequence[str], **columns: Sequence[float]) -> FaceTable:
+def table(subjects: Sequence[str], **columns: Sequence[float]) -> FaceTable:
     made = label_table("mine", columns or {"AU1": LABELS * 2})
-    return dataclasses.replace(made, persons=np.array(persons))
+    return dataclasses.replace(made, subjects=np.array(subjects))
 
 
 TWO = table(["a"] * 8 + ["b"] * 8)
@@ -59,7 +59,7 @@ def test_faces_that_read_higher_are_told_apart_once_centred() -> None:
     assert found.columns["threshold_val"].tolist() == [0.5]
 
 
-def test_what_centring_changed_has_an_interval_over_persons() -> None:
+def test_what_centring_changed_has_an_interval_over_subjects() -> None:
     found = centred_scores(CENTRING, Bootstrap(resamples=20, seed=0))
     change = found.changes["mine"]["f1_val"]
     # Raw, the first has a hit and a miss, the second two hits and six false alarms.
@@ -85,7 +85,7 @@ def test_a_checkpoint_without_constants_gives_rankings_alone(caplog: pytest.LogC
 
 def test_a_subject_of_two_data_sets_is_centred_in_each() -> None:
     halves = [dataclasses.replace(TWO.select(np.arange(16) // 8 == half, None), name=f"h{half}") for half in (0, 1)]
-    same = [dataclasses.replace(half, persons=np.array(["a"] * 8)) for half in halves]
+    same = [dataclasses.replace(half, subjects=np.array(["a"] * 8)) for half in halves]
     assert centred_scores(CENTRING, tables=same).evaluations["all"].columns["ap"].tolist() == [1.0]
 
 

@@ -13,7 +13,7 @@ from tests.helpers.networks import label_table
 def test_labels_and_positives_are_counted_by_au() -> None:
     table = label_table("faces", {"AU1": [0, 1, 2, 5], "AU12": [math.nan, 3, math.nan, 0]})
     (summary,) = summarize({"train": [table]}, ["AU12", "AU1", "AU4"])
-    assert (summary.split, summary.dataset, summary.images, summary.persons) == ("train", "faces", 4, 4)
+    assert (summary.split, summary.dataset, summary.images, summary.subjects) == ("train", "faces", 4, 4)
     assert summary.valid == {"AU12": 2, "AU1": 4, "AU4": 0}
     assert summary.positives == {"AU12": 1, "AU1": 2, "AU4": 0}  # from 2 on
     assert summary.labels == "occurrence = intensity >= 2 on a 0-5 scale"

@@ -19,7 +19,7 @@ def test_data_that_are_to_be_drawn_are_drawn_before_they_are_read(tmp_path: Path
     }
     sources = {"mine": source_settings(labels=folder / "labels.csv", images=folder / "images")}
     (table,) = read_faces({"prepare": draw, "sources": sources}, levels=1)
-    assert (table.name, len(table), len(set(table.persons))) == ("mine", 6, 3)
+    assert (table.name, len(table), len(set(table.subjects))) == ("mine", 6, 3)
 
 
 def test_several_levels_take_intensities_where_a_tool_wrote_occurrences_too(tmp_path: Path) -> None:

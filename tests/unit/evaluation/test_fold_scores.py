@@ -19,8 +19,8 @@ from faceflow.metrics.audited import Audit
 from tests.helpers.contexts import run_context
 from tests.helpers.networks import label_table
 
-PROTOCOL = {"split": "2 folds by person", "labels": "faces: occurrence = 1"}
-# Of one fold: F1 at the threshold of validation, the best epoch, and rows of person, probability and label.
+PROTOCOL = {"split": "2 folds by subject", "labels": "faces: occurrence = 1"}
+# Of one fold: F1 at the threshold of validation, the best epoch, and rows of subject, probability and label.
 FOLDS = {
     "fold1": (1.0, 0.75, [("p", 0.6, 1), ("p", 0.4, 0)], 0.5),
     "fold2": (2 / 3, 0.25, [("q", 0.6, 0), ("q", 0.7, 0), ("r", 0.9, 1)], 0.65),
@@ -38,7 +38,7 @@ def finish(output: Path, name: str, *, tested: bool = True, centred: bool = Fals
         counts = {"positives": float(sum(label for _, _, label in rows)), "observed": float(len(rows))}
         per_au = {"AU1": {"threshold_val": threshold, **counts, **scores}}
         record["test"] = {"faces": {"rows": len(rows), "summary": summary, "per_au": per_au}}
-        frame = pd.DataFrame(rows, columns=["person", "AU1_prob", "AU1_occurs"])
+        frame = pd.DataFrame(rows, columns=["subject", "AU1_prob", "AU1_occurs"])
         if centred:  # which separates the classes at 0.5
             sure = {"threshold_val": 0.5, **dict.fromkeys(scores, 1.0)}
             record["centred"] = {
@@ -112,7 +112,7 @@ def test_f1_of_those_who_do_not_look_stands_beside_scores(tmp_path: Path) -> Non
     assert math.isnan(per_au.loc["f1_prior", "low"]), "no interval: nobody looked"
     by_fold, by_au = (tmp_path / "folds.txt").read_text("utf-8").split("F1@val by AU")
     assert [line.split()[:8] for line in by_fold.splitlines() if line.startswith(("fold ", "fold1"))] == [
-        ["fold", "images", "persons", "AUs", "always", "prior", "F1@val", "F1@0.5"],
+        ["fold", "images", "subjects", "AUs", "always", "prior", "F1@val", "F1@0.5"],
         ["fold1", "2", "2", "1", "0.667", "0.500", "1.000", "-"],
     ]
     row = next(line for line in by_au.splitlines() if line.startswith("AU1"))
@@ -178,9 +178,9 @@ def test_groups_are_those_of_the_faces_of_all_folds(tmp_path: Path, capsys: pyte
     finished = [finish(tmp_path, name) for name in FOLDS]
     marked = []
     for fold, sexes in zip(finished, (["f", "f"], ["m", "m", "f"]), strict=True):
-        persons = [row[0] for row in FOLDS[fold.name][2]]
+        subjects = [row[0] for row in FOLDS[fold.name][2]]
         tests = [
-            dataclasses.replace(each, persons=np.array(persons), attributes={"sex": np.array(sexes)})
+            dataclasses.replace(each, subjects=np.array(subjects), attributes={"sex": np.array(sexes)})
             for each in fold.tests
         ]
         marked.append(dataclasses.replace(fold, tests=tests))

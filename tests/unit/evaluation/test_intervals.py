@@ -1,4 +1,4 @@
-"""Intervals over persons stand beside every score that declares one, and change none."""
+"""Intervals over subjects stand beside every score that declares one, and change none."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SPEC = network_spec(aus=("AU1",))
 LABELS = [5, 0, 5, 0]
 
 
-def by_persons(persons: list[str], labels: list[float] = LABELS) -> FaceTable:
-    return dataclasses.replace(label_table("faces", {"AU1": labels}), persons=np.array(persons))
+def by_subjects(subjects: list[str], labels: list[float] = LABELS) -> FaceTable:
+    return dataclasses.replace(label_table("faces", {"AU1": labels}), subjects=np.array(subjects))
 
 
 def scored(tables: list[FaceTable], probability: list[float], bootstrap: Bootstrap) -> dict[str, Evaluation]:
@@ -31,15 +31,15 @@ def scored(tables: list[FaceTable], probability: list[float], bootstrap: Bootstr
     return with_intervals(evaluations, scorer, tables, rows, prediction, bootstrap)
 
 
-def test_two_persons_are_drawn_alone_or_together() -> None:
-    # F1 is 1 on the first person and 0 on the second; a draw of both gives 2 * 1 / (2 + 1 + 1) = 0.5.
-    table = by_persons(["p", "p", "q", "q"])
+def test_two_subjects_are_drawn_alone_or_together() -> None:
+    # F1 is 1 on the first subject and 0 on the second; a draw of both gives 2 * 1 / (2 + 1 + 1) = 0.5.
+    table = by_subjects(["p", "p", "q", "q"])
     summary = scored([table], [0.9, 0.1, 0.1, 0.9], Bootstrap(resamples=400, seed=0))["faces"].summary
     assert (summary["f1_val_low"], summary["f1_val"], summary["f1_val_high"]) == (0.0, 0.5, 1.0)
 
 
-def test_a_single_person_says_nothing_of_others() -> None:
-    table = by_persons(["p", "p", "p", "p"])
+def test_a_single_subject_says_nothing_of_others() -> None:
+    table = by_subjects(["p", "p", "p", "p"])
     summary = scored([table], [0.9, 0.1, 0.1, 0.9], Bootstrap(resamples=50, seed=0))["faces"].summary
     assert summary["f1_val"] == 0.5
     assert math.isnan(summary["f1_val_low"])
@@ -47,7 +47,7 @@ def test_a_single_person_says_nothing_of_others() -> None:
 
 
 def test_scores_stay_as_they_are_and_each_set_has_its_own_interval() -> None:
-    tables = [by_persons(["p", "p", "q", "q"]), dataclasses.replace(by_persons(["r", "r", "s", "s"]), name="other")]
+    tables = [by_subjects(["p", "p", "q", "q"]), dataclasses.replace(by_subjects(["r", "r", "s", "s"]), name="other")]
     probability = [0.9, 0.1, 0.1, 0.9, 0.9, 0.1, 0.9, 0.1]
     bare = scored(tables, probability, Bootstrap(resamples=0, seed=0))
     found = scored(tables, probability, Bootstrap(resamples=100, seed=0))

@@ -116,7 +116,7 @@ def test_a_picture_beside_its_own_id_vouches_for_all_ids() -> None:
 def test_without_subjects_only_the_known_pictures_are_seen() -> None:
     train = table("own", ["1", "2"])
     test = table("photos", ["a"], folder="x")
-    test = dataclasses.replace(test, has_subjects=False, persons=test.files, identities=test.files)
+    test = dataclasses.replace(test, has_subjects=False, subjects=test.files, identities=test.files)
     test.pictures[0] = train.pictures[3]
     assert seen_of(test, payload(train)) == ([True, False], [False, False])
 
@@ -148,7 +148,7 @@ def check(theirs: Payload, faces: object) -> None:
 
 def test_the_same_faces_elsewhere_are_the_same(caplog: pytest.LogCaptureFixture) -> None:
     train = table("own", range(4))
-    elsewhere = dataclasses.replace(train, name="x", files=train.files[::-1], persons=train.persons[::-1])
+    elsewhere = dataclasses.replace(train, name="x", files=train.files[::-1], subjects=train.subjects[::-1])
     check(payload(train), remember({"train": [elsewhere], "val": []}, AUS))
     assert not caplog.records
     check(payload(train), remember({"train": [train.select(np.arange(8)[::-1], "train")], "val": []}, AUS))

@@ -14,7 +14,7 @@ from faceflow.errors import ConfigError, DataError
 from faceflow.evaluation.out_of_fold import read_out_of_fold
 from tests.helpers.networks import label_table
 
-HEADER = "dataset,filename,person,AU1_prob,AU1_occurs"
+HEADER = "dataset,filename,subject,AU1_prob,AU1_occurs"
 
 
 def write(folder: Path, folds: Mapping[str, list[str]], *, header: str = HEADER, **protocol: str) -> Path:

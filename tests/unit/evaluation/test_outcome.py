@@ -80,7 +80,7 @@ def test_nothing_that_may_show_a_face_is_handed_over_unless_asked_for(log_images
         "results": ["metrics.json", *(shown if log_images else [])],
     }
     assert (tmp_path / "split.csv").read_text().splitlines() == [
-        "split,dataset,filename,person",
+        "split,dataset,filename,subject",
         "train,faces,/faces/0.png,/faces/0.png",
         "train,faces,/faces/1.png,/faces/1.png",
         "test,other,/other/0.png,/other/0.png",

@@ -10,7 +10,7 @@ import pytest
 from faceflow.errors import DataError
 from faceflow.evaluation.pooled import pool_tests, pooled_guesses
 
-HEADER = "dataset,filename,person,AU1_prob,AU1_occurs"
+HEADER = "dataset,filename,subject,AU1_prob,AU1_occurs"
 
 
 def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
@@ -41,6 +41,17 @@ def test_an_au_that_a_fold_lacks_counts_where_it_is_predicted(tmp_path: Path) ->
     assert scores["f1_val"]["AU4"].value == 1.0
     assert scores["f1_val"]["AU1"].value == 1.0, "without a threshold, the second fold takes no part"
     assert scores["f1_0.5"]["AU1"].value == pytest.approx(0.8)
+
+
+def test_tables_that_name_a_subject_as_faceflow_0_1_did_are_pooled_alike(tmp_path: Path) -> None:
+    rows = [["a,1,01,0.6,1", "a,2,02,0.4,0"], ["a,3,03,0.6,1"]]
+    now = [write(tmp_path / f"now{place}", *lines) for place, lines in enumerate(rows)]
+    before = [
+        write(tmp_path / f"before{place}", *lines, header=HEADER.replace("subject", "person"))
+        for place, lines in enumerate(rows)
+    ]
+    expected, found = (pool_tests(folders, [{"AU1": 0.5}] * 2) for folders in (now, before))
+    assert found.subjects.tolist() == expected.subjects.tolist() == ["01", "02", "03"]
 
 
 def test_intensities_are_pooled_where_there_are_some(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.helpers.networks import network_spec, random_images
 
 
 def save(path: Path, spec: NetworkSpec, **changes: Any) -> str:
-    payload = Payload(spec=spec, protocol={"split": "by person"}, seen=["mine/p"], config={}, versions={}, **changes)
+    payload = Payload(spec=spec, protocol={"split": "by subject"}, seen=["mine/p"], config={}, versions={}, **changes)
     state = {f"network.{name}": value for name, value in AUNetwork(spec).state_dict().items()}
     torch.save({"state_dict": state, PAYLOAD: payload.to_dict()}, path)
     return str(path)
@@ -47,7 +47,7 @@ def test_a_file_without_its_checkpoint_brings_its_own_thresholds_and_nobody_seen
     assert (payload.thresholds, payload.seen, payload.protocol) == ({"AU1": 0.25}, [], {"split": "unknown"})
 
 
-def test_a_checkpoint_brings_its_network_thresholds_and_persons(tmp_path: Path) -> None:
+def test_a_checkpoint_brings_its_network_thresholds_and_subjects(tmp_path: Path) -> None:
     path = save(tmp_path / "best.ckpt", network_spec(), thresholds={"AU1": 0.3})
     predictor, payload = open_predictor(path, None, accelerator="cpu")
     assert predictor.spec == network_spec()

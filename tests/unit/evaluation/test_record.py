@@ -25,8 +25,8 @@ def test_fingerprints_follow_pictures_and_labels_not_names() -> None:
 
 def test_a_record_says_what_made_the_numbers() -> None:
     data = {"train": {"faces": {"rows": 2, "content": "47e2"}}}
-    record = run_record(seed=7, protocol={"split": "by person"}, data=data, started=time.time() - 3)
-    assert (record["seed"], record["data"], record["protocol"]) == (7, data, {"split": "by person"})
+    record = run_record(seed=7, protocol={"split": "by subject"}, data=data, started=time.time() - 3)
+    assert (record["seed"], record["data"], record["protocol"]) == (7, data, {"split": "by subject"})
     assert 3 <= record["seconds"] < 60
     assert record["versions"] == versions()
     assert record["versions"]["faceflow"] == faceflow.__version__

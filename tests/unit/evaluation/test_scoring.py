@@ -211,9 +211,9 @@ def test_ordinal_network_is_scored_on_intensity_too() -> None:
 def test_centred_thresholds_and_constants_are_those_of_validation_subjects() -> None:
     logits = np.array([-3.0] * 6 + [-1, 0], np.float64)
     table = label_table("faces", {"AU1": ([0.0] * 6 + [5.0] * 2) * 2})
-    persons = np.repeat(["a", "b"], 8)
+    subjects = np.repeat(["a", "b"], 8)
     predicted = probabilities((1 / (1 + np.exp(-np.concatenate([logits, logits + 4])))).tolist())
-    scorer = SplitScorer([dataclasses.replace(table, persons=persons)], network_spec(aus=("AU1",)))
+    scorer = SplitScorer([dataclasses.replace(table, subjects=subjects)], network_spec(aus=("AU1",)))
     found = scorer.centring(np.arange(16), predicted)
     assert found is not None
     assert (found.logit["AU1"], found.intensity) == (pytest.approx(-1), {})  # of -3 and 1
@@ -224,7 +224,7 @@ def test_centred_thresholds_and_constants_are_those_of_validation_subjects() -> 
 
 def test_without_subjects_or_tuned_thresholds_nothing_is_centred() -> None:
     table = label_table("faces", {"AU1": [0.0, 5.0] * 8})
-    one = dataclasses.replace(table, persons=np.repeat(["a"], 16))
+    one = dataclasses.replace(table, subjects=np.repeat(["a"], 16))
     spec, predicted = network_spec(aus=("AU1",)), probabilities([0.1, 0.9] * 8)
     unknown = dataclasses.replace(one, has_subjects=False)
     assert SplitScorer([one], spec).centring(np.arange(16), predicted) is not None

@@ -27,16 +27,16 @@ SPEC = network_spec(image_size=32)
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four persons on two images each."""
+    """Four subjects on two images each."""
     return write_csv_dataset(tmp_path_factory.mktemp("data") / "faces", aus=SPEC.aus, subjects=4, frames=2)
 
 
 def checkpoint(folder: Path, *seen: str) -> Path:
-    """An untrained network that claims to have seen some persons' pictures."""
-    payload = Payload(spec=SPEC, protocol={"split": "by person"}, seen=[], config={}, versions={})
+    """An untrained network that claims to have seen some subjects' pictures."""
+    payload = Payload(spec=SPEC, protocol={"split": "by subject"}, seen=[], config={}, versions={})
     payload.thresholds = {"AU1": 0.5, "AU12": 0.5}
     table = read_folder(folder)
-    known = np.array([person.rpartition("/")[2] in seen for person in table.persons.tolist()])
+    known = np.array([subject.rpartition("/")[2] in seen for subject in table.subjects.tolist()])
     payload.faces = {"train": {"pictures": torch.from_numpy(table.pictures[known])}}
     torch.manual_seed(0)
     state = {f"network.{name}": value for name, value in AUNetwork(SPEC).state_dict().items()}
@@ -69,7 +69,7 @@ def test_the_result_names_the_folder_and_holds_what_is_written_there(faces: Path
     assert (tmp_path / "data.txt").is_file()
 
 
-def test_persons_of_the_training_are_left_out_unless_all_are_asked_for(faces: Path, tmp_path: Path) -> None:
+def test_subjects_of_the_training_are_left_out_unless_all_are_asked_for(faces: Path, tmp_path: Path) -> None:
     known = f"checkpoint={checkpoint(faces, 's0', 's3')}"
     unseen = score_checkpoint(config(faces, tmp_path / "unseen", known))
     assert unseen.scores["faces"].rows == 4

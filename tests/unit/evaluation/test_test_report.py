@@ -23,7 +23,7 @@ from tests.helpers.networks import label_table, network_spec
 
 NAN = math.nan
 SPEC = network_spec(levels=5)
-PAYLOAD = Payload(spec=SPEC, protocol={"split": "by person"}, seen=[], config={}, versions={})
+PAYLOAD = Payload(spec=SPEC, protocol={"split": "by subject"}, seen=[], config={}, versions={})
 
 
 def scores() -> TestScores:
@@ -46,7 +46,7 @@ def test_numbers_are_written_by_data_set_with_their_protocol(tmp_path: Path) -> 
     report(tmp_path)
     content = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert content["checkpoint"] == "best.ckpt"
-    assert content["protocol"] == {"split": "by person"}
+    assert content["protocol"] == {"split": "by subject"}
     assert {name: found["rows"] for name, found in content["test"].items()} == {"one": 2, "two": 2, "all": 4}
     assert content["test"]["all"]["per_au"]["AU1"]["f1_val"] == 1.0
     assert content["test"]["all"]["per_au"]["AU1"]["f1_0.5"] == pytest.approx(0.8)  # 0.6 is a false alarm
@@ -60,7 +60,7 @@ def test_predictions_stand_beside_the_labels_of_their_rows(tmp_path: Path) -> No
     report(tmp_path)
     frame = pd.read_csv(tmp_path / "predictions.csv")
     assert frame["dataset"].tolist() == ["one", "one", "two", "two"]
-    assert frame["person"].tolist() == ["/one/0.png", "/one/1.png", "/two/0.png", "/two/1.png"]
+    assert frame["subject"].tolist() == ["/one/0.png", "/one/1.png", "/two/0.png", "/two/1.png"]
     assert frame["AU1_prob"].tolist() == pytest.approx([0.1, 0.9, 0.7, 0.6])
     assert frame["AU1_int"].tolist() == [0.5, 4.5, 3.0, 1.0]
     assert frame["AU1_occurs"].tolist() == [0, 1, 1, 0]

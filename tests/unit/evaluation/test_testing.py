@@ -60,8 +60,8 @@ def score(faces: FaceTable, thresholds: dict[str, float], bootstrap: Bootstrap |
 def test_every_row_is_predicted_once_in_its_place(faces: FaceTable) -> None:
     found = score(faces, {"AU1": 0.3, "AU12": 0.3})
     np.testing.assert_allclose(found.prediction.probability[:, 0], [0, 0.2, 0.4, 0.6, 0.8])
-    assert found.results.persons is not None
-    assert list(found.results.persons) == faces.persons.tolist()
+    assert found.results.subjects is not None
+    assert list(found.results.subjects) == faces.subjects.tolist()
     assert found.results.files == [str(file) for file in faces.files]
 
 

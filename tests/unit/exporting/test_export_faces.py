@@ -20,18 +20,18 @@ from tests.unit.evaluation.test_known_faces import payload, strangers
 TRAIN = table("own", ["1", "2"])
 
 
-def test_persons_of_training_calibrate_and_others_measure() -> None:
+def test_subjects_of_training_calibrate_and_others_measure() -> None:
     test = strangers(["x", "y"])
     test.pictures[1] = TRAIN.pictures[0]  # x was trained on
     faces = ExportFaces.choose([test], payload(TRAIN), same_subjects=None)
-    assert [part.persons.tolist() for part in faces.unseen] == [["own/y", "own/y"]]
-    assert [part.persons.tolist() for part in faces.calibration] == [["own/x", "own/x"]]
+    assert [part.subjects.tolist() for part in faces.unseen] == [["own/y", "own/y"]]
+    assert [part.subjects.tolist() for part in faces.calibration] == [["own/x", "own/x"]]
     assert faces.note == ""
 
 
 def test_strangers_alone_do_both() -> None:
     faces = ExportFaces.choose([strangers(["x"])], payload(TRAIN), same_subjects=None)
-    assert [part.persons.tolist() for part in faces.calibration] == [part.persons.tolist() for part in faces.unseen]
+    assert [part.subjects.tolist() for part in faces.calibration] == [part.subjects.tolist() for part in faces.unseen]
 
 
 def test_equal_ids_are_a_caution_unless_the_user_knows_them() -> None:
@@ -39,7 +39,7 @@ def test_equal_ids_are_a_caution_unless_the_user_knows_them() -> None:
     unsure = ExportFaces.choose([test], payload(TRAIN), same_subjects=None)
     assert unsure.note == "1 subject with ids of training subjects counted as other people"
     same = ExportFaces.choose([test], payload(TRAIN), same_subjects=True)
-    assert [part.persons.tolist() for part in same.unseen] == [["own/y", "own/y"]]
+    assert [part.subjects.tolist() for part in same.unseen] == [["own/y", "own/y"]]
     assert same.note == ""
 
 

@@ -58,7 +58,7 @@ def contract(spec: NetworkSpec) -> ModelContract:
         run={"id": "r1", "faceflow": "0.1.0"},
         training_data={"faces": "47e2"},
         metrics={"f1_val": 0.5},
-        protocol={"split": "by person"},
+        protocol={"split": "by subject"},
         licence="none",
     )
 

@@ -12,7 +12,7 @@ def features(**shapes: float) -> FaceFeatures:
     return FaceFeatures(landmarks=np.zeros((478, 3)), blendshapes=values, pose=np.zeros(3))
 
 
-def test_eyes_turned_to_the_persons_left_have_a_positive_yaw() -> None:
+def test_eyes_turned_to_the_subjects_left_have_a_positive_yaw() -> None:
     # Half of 27.1 for each eye that is turned fully.
     assert gaze(features(eyeLookOutLeft=1.0))[0] == pytest.approx(13.55)
     assert gaze(features(eyeLookOutLeft=1.0, eyeLookInRight=1.0))[0] == pytest.approx(27.1)

@@ -56,7 +56,7 @@ def test_uncertain_face_is_chosen_only_where_there_is_no_other(policy: str) -> N
     assert only(selector(policy), uncertain)[1:] == ("low_confidence", 250)
 
 
-def test_track_stays_with_the_person_though_another_becomes_larger() -> None:
+def test_track_stays_with_the_subject_though_another_becomes_larger() -> None:
     following = selector("track")
     assert only(following, seen(100), seen(400, side=60)) == (0, "ok", 100)
     assert only(following, seen(400, side=180), seen(110)) == (0, "ok", 110)

@@ -156,7 +156,7 @@ def test_names_of_pyfeat() -> None:
         "a.mp4",
         61,
         "01:01",
-        "Person_0",
+        "Subject_0",
     )
     assert (cells["AU01"], cells["AU01_occ"], cells["AU04"], cells["AU04_occ"]) == (0.25, 1, 0.5, 0)
     empty = row(contract(), frame(1), "pyfeat")

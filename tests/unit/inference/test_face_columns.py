@@ -81,7 +81,7 @@ def test_openface_has_its_own_names_and_radians() -> None:
     [((30, 0, 0), (0, -np.pi / 6, 0)), ((0, 30, 0), (np.pi / 6, 0, 0)), ((0, 0, 30), (0, 0, -np.pi / 6))],
 )
 def test_a_turn_about_one_axis_is_one_angle_of_openface(pose: tuple[float, ...], radians: tuple[float, ...]) -> None:
-    # Its x is to the right of the picture, where a person's left is, its y downwards, its z away from the camera: a
+    # Its x is to the right of the picture, where a subject's left is, its y downwards, its z away from the camera: a
     # right-handed turn about y shows the right cheek's side of the picture, about z lowers the left shoulder's side.
     assert openface_pose(features(*pose)) == pytest.approx(radians)
 

@@ -256,7 +256,7 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
             None,
             "calibrate: expected none, median, running, first:2s, or a picture",
         ),
-        (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a per"),
+        (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a sub"),
         (
             [*MARKERS, "calibrate=model.png"],
             [uniform(0, 0, 0)],

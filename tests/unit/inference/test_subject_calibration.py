@@ -1,4 +1,4 @@
-"""Calibration to a person, against values worked out by hand."""
+"""Calibration to a subject, against values worked out by hand."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ RESAMPLES = 60
 
 def scored(
     columns: dict[str, Sequence[str]],
-    persons: Sequence[str],
+    subjects: Sequence[str],
     probability: Any,
     labels: Any,
     *,
@@ -49,7 +49,7 @@ def scored(
     aus = [f"AU{number}" for number in (1, 2, 4)][: labels.shape[1]]
     return score_groups(
         {name: np.array(texts) for name, texts in columns.items()},
-        np.array(persons),
+        np.array(subjects),
         Prediction(probability=probability, intensity=intensity),
         aus=aus,
         occurrence=labels,
@@ -66,7 +66,7 @@ def means(group: GroupScores) -> dict[str, float]:
     return {score: float(estimate.mean.value) for score, estimate in group.estimates.items()}
 
 
-# Two faces each of four persons; those without glasses are all read right.
+# Two faces each of four subjects; those without glasses are all read right.
 GLASSES = ["no"] * 4 + ["yes"] * 4
 PEOPLE = [*"aabbccdd"]
 ONE_AU = [[0.9], [0.2], [0.8], [0.1], [0.6], [0.7], [0.3], [0.2]]
@@ -140,7 +140,7 @@ def test_without_an_au_in_common_there_is_no_mean_and_no_gap() -> None:
 
 
 def frames(seed: int) -> tuple[Array, Array, Array, Array, Array]:
-    """Persons with unequal counts of frames, half of which wear a mask; scores, labels with gaps, and the mask."""
+    """Subjects with unequal counts of frames, half of which wear a mask; scores, labels with gaps, and the mask."""
     rng = np.random.default_rng(seed)
     who = rng.permutation(np.repeat([f"p{n}" for n in range(7)], rng.integers(5, 30, 7)))
     score = rng.random((len(who), 3))
@@ -231,7 +231,7 @@ def test_names_and_the_order_of_faces_change_nothing(seed: int) -> None:
 
 
 def test_a_gap_of_alike_groups_has_an_interval_around_nothing() -> None:
-    # Each person is seen by both cameras, which read the same: whoever is drawn, nothing is between them.
+    # Each subject is seen by both cameras, which read the same: whoever is drawn, nothing is between them.
     who, score, truth, _, _ = frames(0)
     camera = ["left"] * len(who) + ["right"] * len(who)
     twice = np.tile(score, (2, 1)), np.tile(truth, (2, 1))
@@ -240,7 +240,7 @@ def test_a_gap_of_alike_groups_has_an_interval_around_nothing() -> None:
         assert [float(gap.interval.value), float(gap.interval.low), float(gap.interval.high)] == [0, 0, 0]
 
 
-def test_a_person_alone_has_scores_and_no_interval() -> None:
+def test_a_subject_alone_has_scores_and_no_interval() -> None:
     (column,) = scored({"glasses": GLASSES}, ["a"] * 8, ONE_AU, LABELS, resamples=RESAMPLES)
     assert means(column.groups[0])[F1] == 0.5
     assert math.isnan(column.groups[0].estimates[F1].mean.low)

@@ -11,7 +11,7 @@ import pytest
 
 import faceflow.metrics
 from faceflow.metrics.au_scores import Prediction, evaluate
-from faceflow.metrics.bootstrap import PersonBootstrap
+from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.metric import Place, column_named, columns_in, declared, header_of
 
 TOY = '''
@@ -81,9 +81,9 @@ def test_a_metric_in_a_file_of_its_own_is_scored_shown_and_bounded() -> None:
     headers = [column.header for column in columns_in(Place.OCCURRENCE_TABLE)]
     assert headers.index("Rec@val") < headers.index("Toy@val") < headers.index("AP")  # with those of decisions
     assert "toy_accuracy_0.5" in {column.name for column in columns_in(Place.FOLDS)}
-    intervals = PersonBootstrap(["a", "a", "b", "b"], resamples=100, seed=0).all_intervals(
+    intervals = SubjectBootstrap(["a", "a", "b", "b"], resamples=100, seed=0).all_intervals(
         prediction, occurrence=OCCURRENCE, intensity=grades, observed=KNOWN, thresholds=cuts
     )
-    # Either person alone has recall 1; a is specific on 0/1, b on 1/1 of the negatives.
+    # Either subject alone has recall 1; a is specific on 0/1, b on 1/1 of the negatives.
     bounds = intervals["toy_accuracy_val"].per_au
     assert (bounds.low[0], bounds.value[0], bounds.high[0]) == (0.5, 0.75, 1.0)

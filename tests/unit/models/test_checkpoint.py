@@ -26,7 +26,7 @@ NETWORK = AUNetwork(SPEC).eval()
 def payload() -> Payload:
     return Payload(
         spec=SPEC,
-        protocol={"split": "by person", "labels": "0/1"},
+        protocol={"split": "by subject", "labels": "0/1"},
         seen=["faces/s1", "faces/s2"],
         config={"seed": 3, "method": {"supervised": {"_target_": "os.system", "criterion": None}}},
         versions={"torch": "2"},

@@ -1,4 +1,4 @@
-"""A person: deterministic, with sides where they belong, and an AU25 that is what is seen."""
+"""A subject: deterministic, with sides where they belong, and an AU25 that is what is seen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rendered(subject: Subject, settings: RenderSettings, left: float, right: flo
     return frame.image.astype(float)
 
 
-def test_a_person_is_that_of_the_seed(face: FaceModel, settings: RenderSettings, subject: Subject) -> None:
+def test_a_subject_is_that_of_the_seed(face: FaceModel, settings: RenderSettings, subject: Subject) -> None:
     def drawn(seed: int) -> Subject:
         return sample_subject(np.random.SeedSequence(seed), face, settings.population, settings.strength)
 
@@ -51,7 +51,7 @@ def test_a_strength_of_one_without_spread_changes_nothing_and_half_of_it_halves_
     assert all(0.85 <= gain <= 1.08 for gain in subject.gains.values())
 
 
-def test_strengths_differ_between_aus_and_persons() -> None:
+def test_strengths_differ_between_aus_and_subjects() -> None:
     strength = Strength(mean=0.6, spread=0.2, exponent=1.0, factors={"AU4": 2.0})
     shares = [strength.sample(np.random.default_rng(seed)) for seed in range(200)]
     assert all(share["AU4"] <= 3.0 for share in shares)
@@ -107,7 +107,7 @@ def test_a_margin_shows_more_around_the_same_face(subject: Subject, settings: Re
 
 def test_a_head_turns_to_its_left_nods_downwards_and_leans_to_its_right() -> None:
     front, up = np.array([0, 0, 1]), np.array([0, 1, 0])
-    assert (rotation(0.1, 0, 0) @ front)[0] > 0  # x points to the person's left
+    assert (rotation(0.1, 0, 0) @ front)[0] > 0  # x points to the subject's left
     assert (rotation(0, 0.1, 0) @ front)[1] < 0
     assert (rotation(0, 0, 0.1) @ up)[0] < 0
     assert rotation(0.3, 0.2, 0.1) @ rotation(0.3, 0.2, 0.1).T == pytest.approx(np.eye(3), abs=1e-6)
@@ -146,17 +146,17 @@ def test_a_resting_face_with_parted_lips_and_furrows_has_no_label(
     assert other.lips_apart(other.deformed(relaxed(), relaxed())) == 0
     assert np.abs(other.wrinkles.resting - subject.wrinkles.resting).max() > 0.01
     assert other.rest["browDown_L"] > subject.rest.get("browDown_L", 0)
-    assert np.array_equal(other.skin.texture, subject.skin.texture)  # the same person
+    assert np.array_equal(other.skin.texture, subject.skin.texture)  # the same subject
 
 
 @pytest.mark.slow
-def test_brows_rest_lower_and_differ_between_persons(face: FaceModel, settings: RenderSettings) -> None:
+def test_brows_rest_lower_and_differ_between_subjects(face: FaceModel, settings: RenderSettings) -> None:
     def lowered(brows: float, spread: float) -> list[float]:
         rest = dataclasses.replace(settings.population.rest, brows=brows, brows_spread=spread)
         population = dataclasses.replace(settings.population, rest=rest)
-        persons = [sample_subject(np.random.SeedSequence(n), face, population, settings.strength) for n in range(4)]
-        assert all(person.rest["browDown_L"] - person.rest["browDown_R"] < 0.2 for person in persons)
-        return [person.rest["browDown_R"] for person in persons]
+        drawn = [sample_subject(np.random.SeedSequence(n), face, population, settings.strength) for n in range(4)]
+        assert all(each.rest["browDown_L"] - each.rest["browDown_R"] < 0.2 for each in drawn)
+        return [each.rest["browDown_R"] for each in drawn]
 
     usual, lower, varied = lowered(0.0, 0.0), lowered(0.8, 0.0), lowered(0.8, 0.5)
     assert [one - other for one, other in zip(lower, usual, strict=True)] == pytest.approx([0.8] * 4)

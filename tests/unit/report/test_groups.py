@@ -21,7 +21,7 @@ NAN = math.nan
 PROBABILITY = [0.9, 0.2, 0.8, 0.1, 0.6, 0.7, 0.3, 0.2]
 LABELS = [1, 0, 1, 0, 1, 0, 1, 0]
 GLASSES = ["no"] * 4 + ["yes"] * 4
-PROTOCOL = {"split": "by person"}
+PROTOCOL = {"split": "by subject"}
 
 
 def scored(resamples: int = 0, least: int = 1, *, graded: bool = False, **columns: list[str]) -> list[ColumnScores]:
@@ -92,7 +92,7 @@ def test_the_table_has_a_row_per_group_and_the_largest_gap_with_its_groups() -> 
     assert ["largest", "gap", "0.125", "0.500", "0.250", "0.000", "-"] in rows
     assert "no - yes" in shown
     assert "glasses: AUs with a score in every group, of 2: F1@val 1" in shown
-    assert "split: by person" in shown
+    assert "split: by subject" in shown
 
 
 def test_intervals_stand_beside_the_means() -> None:

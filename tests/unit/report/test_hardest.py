@@ -21,10 +21,10 @@ def test_surest_errors_come_first_and_missing_labels_never() -> None:
     assert missed.tolist() == [5, 6, 4]
 
 
-def test_different_persons_are_shown_before_more_of_one(tmp_path: Path) -> None:
+def test_different_subjects_are_shown_before_more_of_one(tmp_path: Path) -> None:
     probability = np.array([0.99, 0.98, 0.97, 0.96, 0.95])[:, None]
     people = ["anna", "anna", "anna", "ben", "cleo"]
-    results = make_results(("AU12",), probability, np.zeros((5, 1)), files=images(tmp_path, 5), persons=people)
+    results = make_results(("AU12",), probability, np.zeros((5, 1)), files=images(tmp_path, 5), subjects=people)
     figure = draw_hardest(results, "t", {})
     shown = [text.get_text() for text in figure.texts]
     assert [text for text in shown if "0." in text or "face" in text] == [

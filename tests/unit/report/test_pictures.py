@@ -11,7 +11,7 @@ from faceflow.aus import DESCRIPTIONS
 from faceflow.report.pictures import PICTURES, draw_pictures, draw_training_curves
 from tests.helpers.results import SOME, images, make_results, random_results
 
-PROTOCOL = {"split": "val 30% and test 20% of the persons, seed 0"}
+PROTOCOL = {"split": "val 30% and test 20% of the subjects, seed 0"}
 
 
 def drawn(paths: list[Path], output: Path) -> list[str]:

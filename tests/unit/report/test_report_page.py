@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 
 def some_table() -> Table:
-    table = plain_table(EVIL, ["AU"], ["F1\nat val"], caption="split: by person")
+    table = plain_table(EVIL, ["AU"], ["F1\nat val"], caption="split: by subject")
     add_row(table, ["AU12", "0.625"])
     table.add_section()
     add_row(table, ["mean", "0.500"], style="bold")
@@ -110,7 +110,7 @@ def test_tables_keep_their_layout() -> None:
     table.add_row(Text("none", "bold red"), Text("-"))
     content = html_table(table)
     assert Page(content).texts == [
-        "split: by person",
+        "split: by subject",
         "AU",
         "F1\nat val",
         "AU12",

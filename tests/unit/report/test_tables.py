@@ -20,7 +20,7 @@ GRADED = "occurrence = intensity >= 2 on a 0-5 scale"
 def summary(
     split: str, dataset: str, valid: dict[str, int], positives: dict[str, int], **other: object
 ) -> SplitSummary:
-    fields = {"images": 840, "persons": 28, "subjects_known": True, "labels": GRADED, "duplicates": 3, "skipped": 2}
+    fields = {"images": 840, "subjects": 28, "subjects_known": True, "labels": GRADED, "duplicates": 3, "skipped": 2}
     return SplitSummary(split=split, dataset=dataset, valid=valid, positives=positives, **fields | other)  # type: ignore[arg-type]
 
 
@@ -150,7 +150,7 @@ def test_sources_show_counts_and_mark_unknown_subjects(capsys: pytest.CaptureFix
     tables = data_tables(
         [
             summary("train", "studio [a]", {"AU1": 10}, {"AU1": 5}),
-            summary("val", "web", {"AU1": 10}, {"AU1": 5}, images=77, persons=77, subjects_known=False, labels="0/1"),
+            summary("val", "web", {"AU1": 10}, {"AU1": 5}, images=77, subjects=77, subjects_known=False, labels="0/1"),
         ],
         ["AU1"],
     )

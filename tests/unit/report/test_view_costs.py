@@ -48,15 +48,15 @@ def test_icc_is_there_where_intensities_are() -> None:
 
 def test_the_table_names_a_view_once_and_says_what_is_kept() -> None:
     text = io.StringIO()
-    Console(file=text, width=100).print(views_table(scores(), protocol={"split": "by person"}))
+    Console(file=text, width=100).print(views_table(scores(), protocol={"split": "by subject"}))
     rows = [line.split() for line in text.getvalue().splitlines()]
     assert ["eval", "1.000", "1.000", "1.000", "100", "%"] in rows
     assert ["strong", "0.500", "0.250", "0.500", "50", "%"] in rows
     assert ["tone.gamma", "1.000", "1.000", "1.000", "100", "%"] in rows
-    assert "split: by person" in text.getvalue()
+    assert "split: by subject" in text.getvalue()
 
 
 def test_the_picture_has_a_bar_as_long_as_each_ap() -> None:
-    (axes,) = draw_views(scores(), "What views cost", {"split": "by person"}).axes
+    (axes,) = draw_views(scores(), "What views cost", {"split": "by subject"}).axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([1.0, 0.5, 1.0])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["eval", "strong", "strong: tone.gamma"]

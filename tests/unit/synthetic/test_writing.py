@@ -79,7 +79,7 @@ def test_every_subject_belongs_to_one_domain(tmp_path: Path) -> None:
     table = pd.read_csv(small(tmp_path / "faces", domains=list(DOMAINS)) / "labels.csv")
     assert table["subject"].nunique() == 2 * len(DOMAINS)
     assert (table.groupby("subject")["domain"].nunique() == 1).all()
-    looks = {person.look for person in synthetic._people(list(DOMAINS), 5, 0)}
+    looks = {each.look for each in synthetic._people(list(DOMAINS), 5, 0)}
     assert len(looks) == 5 * len(DOMAINS)
 
 
@@ -253,7 +253,7 @@ def test_lids_and_lips_never_cross() -> None:
 
 
 @pytest.mark.parametrize("unit", [unit for unit in ACTION_UNITS if unit != "AU17"])
-def test_relaxed_persons_differ_less_than_level_2_moves(unit: str) -> None:
+def test_relaxed_subjects_differ_less_than_level_2_moves(unit: str) -> None:
     relaxed = np.array([MEASURES[unit](half_face(subject, doses({}))) for subject in SUBJECTS])
     assert np.abs(relaxed - relaxed.mean()).max() < MEASURES[unit](half(unit, 2)) - MEASURES[unit](half(unit, 0))
 

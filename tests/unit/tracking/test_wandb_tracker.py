@@ -81,7 +81,7 @@ def samples(*, pictures: bool) -> Samples:
 
 def outcome(folder: Path) -> Outcome:
     (folder / "config.yaml").write_text("seed: 3\n")
-    (folder / "split.csv").write_text("split,person\n")
+    (folder / "split.csv").write_text("split,subject\n")
     curve = AUCurve(
         au="AU6",
         precision=np.array([1.0, 1.0, 0.5]),

@@ -62,5 +62,5 @@ def test_a_fold_of_another_config_is_refused_but_for_what_changes_no_number(tmp_
 
 def test_a_fold_of_other_data_is_refused(tmp_path: Path) -> None:
     finish(tmp_path, tested=True)
-    with pytest.raises(DataError, match="expected the data of that run, got other faces, persons or labels in train"):
+    with pytest.raises(DataError, match="expected the data of that run, got other faces, subjects or labels in train"):
         find_earlier(context_of(tmp_path), data_of({"AU1": [0.0, 5.0, 5.0, 5.0]}), test=True)

@@ -29,7 +29,7 @@ def quiet() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    """Five persons on two images each; one validates and one is tested."""
+    """Five subjects on two images each; one validates and one is tested."""
     folder = write_csv_dataset(tmp_path_factory.mktemp("run") / "faces", aus=("AU1", "AU12"), subjects=5, frames=2)
     splits = make_splits([read_folder(folder)], SplitConfig(val=0.2, test=0.2, seed=0, labeled=1.0))
     return choose_data(Fold(name=None, splits=splits, rule="by hand", alone={}, legacy=False), data_settings())
@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 def test_a_run_leaves_its_best_checkpoint_tested(data: RunData, tmp_path: Path) -> None:
     context = run_context(tmp_path / "run", seed=4)
     run = prepare_run(context, run_settings(context.output), data, start=None)
-    assert run.counts.observed.tolist() == [6, 6]  # three persons, two images each
+    assert run.counts.observed.tolist() == [6, 6]  # three subjects, two images each
     trained = train_run(run, command=context, started=time.time(), resume=None, mirror=None)
     assert trained is not None
     assert trained.checkpoint == context.output / "checkpoints" / "best.ckpt"
@@ -48,8 +48,8 @@ def test_a_run_leaves_its_best_checkpoint_tested(data: RunData, tmp_path: Path) 
     record = json.loads((context.output / "metrics.json").read_text("utf-8"))
     assert record["monitor"] == {"metric": "val/f1_val", "best": pytest.approx(trained.best)}
     assert record["run"]["seed"] == 4
-    tested = {str(person) for table in data.streams["test"] for person in table.persons}
-    assert set(pd.read_csv(context.output / "predictions.csv")["person"]) == tested
+    tested = {str(subject) for table in data.streams["test"] for subject in table.subjects}
+    assert set(pd.read_csv(context.output / "predictions.csv")["subject"]) == tested
 
 
 def test_nothing_is_tested_where_it_is_not_asked_for(data: RunData, tmp_path: Path) -> None:

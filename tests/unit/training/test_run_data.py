@@ -61,7 +61,7 @@ def test_what_is_remembered_of_the_data_is_worked_out_once() -> None:
     assert data.fingerprints is data.fingerprints
     assert data.faces is data.faces
     assert len(data.faces["train"]["pictures"]) == 4
-    assert not any("/test/" in person for person in data.seen), "the test is not seen"
+    assert not any("/test/" in subject for subject in data.seen), "the test is not seen"
     assert len(data.seen) == 6
 
 
