@@ -33,7 +33,7 @@ AU_SIZE, QUALITY = 144, 88  # px of a face; of JPEG
 WIDTH = 1200  # px of wide pictures, at most
 REST, FULL = 0, 2  # columns of `Renderer.picture_au`
 VIDEO = (
-    *("video=events", "domains=[window]", "glasses=none", "expression=frequent", "subjects=1", "frames=240", "seed=11"),
+    *("video=events", "domains=[office]", "glasses=none", "expression=frequent", "subjects=1", "frames=240", "seed=18"),
     *("expression.aus=[AU1,AU2,AU4,AU6,AU9,AU12,AU25,AU26]", "sheet=0"),
 )
 
