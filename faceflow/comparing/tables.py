@@ -76,13 +76,13 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    r"""All tables in LaTeX (package booktabs), differences that count in bold."""
+    r"""All tables in LaTeX (package booktabs); wins and losses are bold, in place of the column `verdict`."""
     parts = ["% needs \\usepackage{booktabs}", *(f"% {line}" for line in explanation(comparison))]
     for column, run, rows in _groups(comparison):
-        header = _header(column)
+        header = _header(column)[:-1]
         lines = []
         for row in rows.to_dict("records"):
-            cells = [_escaped(cell) for cell in _cells(row, column)]
+            cells = [_escaped(cell) for cell in _cells(row, column)[:-1]]
             if row["verdict"] in (WIN, LOSS):
                 place = header.index("difference")
                 cells[place] = rf"\textbf{{{cells[place]}}}"
@@ -90,6 +90,7 @@ def latex(comparison: Comparison) -> str:
         title = _escaped(f"{column.header}: {run} against {comparison.reference}. {_counts(rows)}")
         parts += [
             *("", r"\begin{table}", r"\centering", rf"\caption{{{title}}}"),
+            r"\footnotesize\setlength{\tabcolsep}{3pt}",  # fits the 345 pt of article's lines
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             *(r"\toprule", " & ".join(map(_escaped, header)) + r" \\", r"\midrule", *lines, r"\bottomrule"),
             *(r"\end{tabular}", r"\end{table}"),

@@ -80,7 +80,10 @@ def test_scores_are_those_at_the_thresholds_of_each_run_and_files_hold_them(
     shown = capsys.readouterr().out
     assert "F1@val: second against first" in shown
     assert "ICC is not compared: 'first' has no intensities." in shown
-    assert r"\textbf{+" in (done.folder / "comparison.tex").read_text("utf-8")
+    latex = (done.folder / "comparison.tex").read_text("utf-8")
+    assert r"\textbf{+" in latex
+    rows_of_f1 = [line for line in latex.split("tabular")[1].splitlines() if line.endswith(r"\\")]
+    assert {line.count(" & ") for line in rows_of_f1} == {8}  # 9 columns, without the verdict that bold shows
     assert "| mean |" in (done.folder / "comparison.md").read_text("utf-8")
 
 
