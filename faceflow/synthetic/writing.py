@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import secrets
 import shutil
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from faceflow.synthetic.face import (
 log = logging.getLogger(__name__)
 
 HEADER = (*ACTION_UNITS, "filename", "subject", "frame", "domain")
+_DRAWN = "drawn.json"  # settings of the faces in a folder
 LIMITS = {"subjects": (1, 10_000), "frames": (1, 10_000), "size": (32, 1024), "seed": (0, 2**31 - 1)}
 
 
@@ -49,13 +52,14 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
     Writes `labels.csv` (intensities 0..5 of 12 AUs, filename, subject, frame, domain) and
     `images/<domain>/<subject>_<frame>.jpg`. Every image depends on the seed, its domain, subject and frame
     alone, so a larger data set contains the smaller one. The folder appears when it is complete; of
-    several processes that write it at once, the first wins.
+    several processes that write it at once, the first wins. `drawn.json` records the settings.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: a value out of range, an unknown or repeated domain, or a folder with other files in it.
+        ConfigError: a value out of range, an unknown or repeated domain, a folder of faces drawn with other
+            settings, or one with other files in it.
         DataError: the folder cannot be written.
     """
     for key, value in (("subjects", subjects), ("frames", frames), ("size", size), ("seed", seed)):
@@ -63,7 +67,9 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
         check_whole(value, key=f"data.prepare.{key}", lowest=low, highest=high)
     _check_domains(domains)
     target = Path(folder).expanduser()
+    settings = {"subjects": subjects, "frames": frames, "size": size, "domains": list(domains), "seed": seed}
     if (target / "labels.csv").exists():
+        _check_drawn(target, settings)
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(
@@ -74,6 +80,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(unfinished, _people(domains, subjects, seed), frames, size, len(domains) * subjects)
+        (unfinished / _DRAWN).write_text(json.dumps(settings) + "\n", encoding="utf-8")
         _publish(unfinished, target)
     except OSError as error:
         raise DataError(
@@ -83,6 +90,24 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
+
+
+def _check_drawn(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse a folder of faces that were drawn with other settings; folders of FaceFlow 0.1 do not record theirs."""
+    try:
+        drawn = json.loads((folder / _DRAWN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for key, value in settings.items():
+        if drawn.get(key, value) != value:
+            raise ConfigError(
+                f"data.prepare.{key}: expected {_shown(drawn[key])}, as the faces in '{folder}' were drawn, got "
+                f"{_shown(value)}; draw others with data.folder=FOLDER, or remove '{folder}'"
+            )
+
+
+def _shown(value: object) -> str:
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def _check_domains(domains: list[str]) -> None:

@@ -71,7 +71,7 @@ def test_same_arguments_give_the_same_bytes_whatever_the_global_random_state(tmp
 def test_a_larger_data_set_contains_the_smaller_one(tmp_path: Path) -> None:
     few = digests(small(tmp_path / "few"))
     many = digests(small(tmp_path / "many", subjects=3, frames=4, domains=["infrared", "webcam", "studio"]))
-    del few["labels.csv"]
+    del few["labels.csv"], few["drawn.json"]
     assert few.items() <= many.items()
 
 
@@ -81,6 +81,24 @@ def test_every_subject_belongs_to_one_domain(tmp_path: Path) -> None:
     assert (table.groupby("subject")["domain"].nunique() == 1).all()
     looks = {each.look for each in synthetic._people(list(DOMAINS), 5, 0)}
     assert len(looks) == 5 * len(DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"subjects": 3}, "subjects: expected 2, as the faces in '{}' were drawn, got 3"),
+        ({"domains": ["webcam"]}, "domains: expected [studio,webcam], as the faces in '{}' were drawn, got [webcam]"),
+        ({"seed": 4}, "seed: expected 3, as the faces in '{}' were drawn, got 4"),
+    ],
+)
+def test_faces_drawn_with_other_settings_are_refused(tmp_path: Path, changes: dict[str, object], line: str) -> None:
+    folder = small(tmp_path / "faces")
+    with pytest.raises(ConfigError) as caught:
+        small(folder, **changes)
+    expected = f"data.prepare.{line.format(folder)}; draw others with data.folder=FOLDER, or remove '{folder}'"
+    assert str(caught.value) == expected
+    (folder / "drawn.json").unlink()  # as FaceFlow 0.1 left it
+    assert small(folder, **changes) == folder
 
 
 def test_second_call_does_not_write(tmp_path: Path) -> None:
