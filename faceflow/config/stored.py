@@ -64,7 +64,7 @@ def read_config(output: Path) -> dict[str, Any]:
         return {key: value for key, value in stored.items() if key != "defaults"}
     except (OSError, YAMLError, AttributeError) as error:
         raise ConfigError(
-            f"{path}: expected the config of an earlier run, got none that can be read; remove '{output}' to start again"
+            f"{path}: expected the config of an earlier run, got none that can be read; remove '{output}' to start over"
         ) from error
 
 

@@ -117,8 +117,8 @@ def test_a_file_without_its_key_is_told_from_other_texts(tmp_path: Path, monkeyp
         (
             "crop",
             "overwrite=true",
-            "overwrite: expected a known key at the top level, got 'overwrite', which belongs to "
-            "faceflow-compare, faceflow-export, faceflow-infer, faceflow-test, faceflow-train; leave it out, or see faceflow-crop --help",
+            "overwrite: expected a known key at the top level, got 'overwrite', which belongs to faceflow-compare, "
+            "faceflow-export, faceflow-infer, faceflow-test, faceflow-train; leave it out, or see faceflow-crop --help",
         ),
         (
             "test",
