@@ -1,4 +1,4 @@
-"""What the arguments of a command say besides its overrides: the user's own folder and config."""
+"""Arguments of a command besides its overrides: the user's own folder and config."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PATH = ("-cp", "--config-path")
 
 
 def check_arguments(command: str, arguments: Sequence[str]) -> None:
-    """Check the config and the overrides of a command line; what cannot be read or composed is left to Hydra.
+    """Check the config and the overrides of a command line; Hydra reports what cannot be read or composed.
 
     Raises:
-        ConfigError: a config of another command, or an override that cannot work.
+        ConfigError: the config belongs to another command, or an override cannot work.
     """
     if any(argument.partition("=")[0] in _PATH for argument in arguments):
         return
@@ -44,18 +44,18 @@ def check_arguments(command: str, arguments: Sequence[str]) -> None:
 
 
 def with_image_size(command: str, arguments: Sequence[str]) -> list[str]:
-    """Arguments with the key that `--cfg job --resolve` needs: image_size of a checkpoint, null before it is read."""
+    """Add the key that `--cfg job --resolve` needs: the checkpoint's image_size, null because it is not read yet."""
     added = command in _READ_CHECKPOINTS and "--resolve" in arguments and not _values(arguments, _NAME)
     return [*arguments, *(["+model={image_size:null}"] if added else [])]
 
 
 def own_folders(arguments: Sequence[str]) -> list[Path]:
-    """Folders of the user's own configs that a command line names."""
+    """Folders of the user's own configs on a command line."""
     return [Path(value).expanduser() for value in _values(arguments, _FOLDER)]
 
 
 def _check_task(command: str, name: str, folder: Path | None) -> None:
-    """Refuse the config that a run of another command stored."""
+    """Refuse a config stored by a run of another command."""
     for each in (Path(config_dir()), folder):
         path = each / f"{name.removesuffix('.yaml')}.yaml" if each else None
         if path is None or not path.is_file():
@@ -71,7 +71,7 @@ def _check_task(command: str, name: str, folder: Path | None) -> None:
 
 
 def _values(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """Values of flags, written --flag=value or --flag value."""
+    """Values of flags, written as --flag=value or --flag value."""
     found = []
     for place, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")

@@ -1,4 +1,4 @@
-"""A command line as people type it, brought into the order that Hydra takes."""
+"""A command line as users type it, in the order that Hydra accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from faceflow.config.path_arguments import literal_text
 from faceflow.errors import ConfigError
 
-_NAMED = {"compare": "runs"}  # key of the files that a command takes without a key
+_NAMED = {"compare": "runs"}  # key of the files that a command accepts without a key
 _FLAGS = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"} | {
     *("--shell-completion", "-sc")
 }
@@ -19,22 +19,22 @@ _VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-n
 }
 _MAYBE_VALUED = {"--info", "-i"}
 _LOOKS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")  # of --info
-_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"  # what text processors and web pages make of "-"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"  # what text processors and web pages turn "-" into
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 
 
 def ordered(arguments: Sequence[str], command: str) -> list[str]:
-    """Hydra's own options in front of the settings: it reads no setting behind one of them.
+    """Put Hydra's own options before the settings, because it ignores settings after one of them.
 
-    Files that a command takes without a key follow as a setting, those of faceflow-compare as runs=[...].
+    Files without a key become a setting: those of faceflow-compare become runs=[...].
 
     Args:
-        arguments: of the command line.
-        command: its name, for messages.
+        arguments: the command line.
+        command: name of the command, for messages.
 
     Raises:
-        ConfigError: an option that the command does not have, typographic dashes or quotes, a setting without "=", or
-            files with and without their key.
+        ConfigError: an unknown option, typographic dashes or quotes, a setting without "=", or files both with and
+            without their key.
     """
     options: list[str] = []
     settings: list[str] = []
@@ -68,14 +68,14 @@ def ordered(arguments: Sequence[str], command: str) -> list[str]:
             settings.append(argument)
     if files and any(setting.startswith(f"{_NAMED[command]}=") for setting in settings):
         raise ConfigError(
-            f"{_NAMED[command]}: expected the key or files without it, got both; write faceflow-{command} RUN_A RUN_B"
+            f"{_NAMED[command]}: expected the key, or files without it, got both; write faceflow-{command} RUN_A RUN_B"
         )
     return [*options, *settings, *([f"{_NAMED[command]}=[{','.join(files)}]"] if files else [])]
 
 
 def _check_setting(argument: str) -> None:
     key, equals, value = argument.partition("=")
-    if not equals and Path(argument).exists():  # a forgotten key is another mistake
+    if not equals and Path(argument).exists():  # a missing key is another error
         return
     if key != key.rstrip() or not key or (not equals and not key.startswith("~")):
         lack = ("a space before '='" if key else "no key before '='") if equals else "no '='"

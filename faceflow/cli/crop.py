@@ -1,4 +1,4 @@
-"""`faceflow-crop`: cut faces out of videos and photographs, all aligned alike."""
+"""`faceflow-crop`: cut aligned faces out of videos and photographs."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ _MISTAKES = (FaceFlowError, HydraException, OmegaConfBaseException)
 def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
     """Turn a task into a command.
 
-    Exit codes: 0 done, 1 a bug of ours (with a traceback), 2 a mistake in the input (one line), 130 interrupted by
-    Ctrl-C, 143 terminated by SIGTERM (one line that says what is kept and how to go on). A sweep exits with 1 where a
-    job has no result.
+    Exit codes: 0 success, 1 internal error (with a traceback), 2 invalid input (one line), 130 interrupted by Ctrl-C,
+    143 terminated by SIGTERM (one line that says what is kept and how to continue). A sweep exits with 1 if a job has
+    no result.
 
     Args:
         config_name: primary config of the command.
@@ -70,8 +70,8 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
                         return run_job(task, cfg, explain)
                     return task(cfg)
-            except BrokenPipeError:  # as of `faceflow-test ... | head`
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+            except BrokenPipeError:  # as in `faceflow-test ... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it exits
                 sys.exit(READER_GONE)
             except (*_MISTAKES, OSError) as error:
                 if not _is_mistake(error):
@@ -92,7 +92,7 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
             with terminable():
                 try:
                     code = _exit_code(command, config_name, explain)
-                except KeyboardInterrupt as stop:  # while it said how it ended
+                except KeyboardInterrupt as stop:  # while it printed how it ended
                     code, message = _stopped(stop)
                     _say(message)
             if code:
@@ -104,16 +104,16 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
 
 def _is_mistake(error: BaseException) -> bool:
-    """Whether the user can do something about an error: ours, of a config, of a file, or of a limit on open files."""
+    """True if the user can fix an error: in the input, a config or a file, or a limit on open files."""
     if isinstance(error, OSError) and not isinstance(error, _MISTAKES):
         return error.filename is not None or bool(no_more_files(error))
     return isinstance(error, _MISTAKES)
 
 
 def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseException], str]) -> int:
-    """Run a command, and say in one line what went wrong or where it stopped."""
-    # OpenMP threads that spin while they wait take the cores from the loader processes: on two busy cores a training
-    # step became four times as slow. Must be set before torch is imported.
+    """Run a command, and print one line about what went wrong or where it stopped."""
+    # OpenMP threads that spin while waiting take cores from the loader processes: on two busy cores a training step
+    # became four times slower. Must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own errors in several lines and exit with 1
     from faceflow.sweep.search import register
@@ -155,19 +155,21 @@ def _exit_code(command: Callable[[], None], name: str, explain: Callable[[BaseEx
     if stopped:
         _say(f"{message.partition(':')[0]}: {sweep.kept}")
         return code
-    if message not in [job.error for job in sweep.missing]:  # the sweep has said those
+    if message not in [job.error for job in sweep.missing]:  # the sweep has printed those
         _say(message)
     return 1 if sweep.missing else code
 
 
 def _stopped(stop: KeyboardInterrupt) -> tuple[int, str]:
-    """Exit code and line of a command that was stopped."""
-    logging.getLogger("torch").setLevel(logging.WARNING)  # stopped in its import it would log statistics at exit
+    """Exit code and message of a command that was stopped."""
+    logging.getLogger("torch").setLevel(
+        logging.WARNING
+    )  # if stopped during its import, torch would log statistics at exit
     return (TERMINATED if isinstance(stop, Terminated) else INTERRUPTED), told(stop)
 
 
 def _start_again() -> str:
-    """What to do where nothing is kept; said by the first process of a run."""
+    """What to do if nothing was kept; printed by the first process of a run."""
     return "start the same command again" if os.environ.get("LOCAL_RANK", "0") == "0" else ""
 
 

@@ -1,4 +1,4 @@
-"""What each command needs: an extra of pip with its top-level modules, and packages that may be there but broken."""
+"""What each command needs: a pip extra with its top-level modules, and packages that can be installed but broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EXTRAS = {
     "train": ("train", _TRAINING, ("cv2",)),
     "test": ("train", _TRAINING, ("cv2",)),
     "export": ("export", (*_TRAINING, "onnx", "onnxscript"), ("cv2", "onnxruntime")),
-    "crop": ("crop", (), ("cv2",)),  # the detector says what it lacks
+    "crop": ("crop", (), ("cv2",)),  # the detector reports what is missing
     "render": ("render", ("numba", "scipy", "matplotlib"), ("cv2",)),
     "pack": ("pack", ("pyarrow",), ("cv2",)),
     "infer": ("crop", (), ("cv2", "onnxruntime")),
@@ -20,10 +20,10 @@ _EXTRAS = {
 
 
 def check_extra(command: str) -> None:
-    """Check that a command has what it needs.
+    """Check that the packages of a command are installed.
 
     Raises:
-        ConfigError: says what to install, or how to repair it.
+        ConfigError: a package is missing or broken; the message says how to install or repair it.
     """
     extra, modules, shared = _EXTRAS[command]
     check_installed(*modules, key=f"faceflow-{command}", install=f"faceflow[{extra}]")

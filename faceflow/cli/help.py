@@ -1,6 +1,6 @@
-"""`--help` of a command: the text of configs/help, with the groups that this command takes and no others.
+"""`--help` of a command: the text in configs/help, with only the groups of this command.
 
-Hydra would list every group of the folder of configs, also those of other commands.
+Hydra would list all groups in the config folder, including those of other commands.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from faceflow.config.primary import options, read_primary
 
 _FLAGS = ("-h", "--help")
 _WIDTH = 118
-_GROUPS = "$APP_CONFIG_GROUPS\n"  # Hydra's name for their place
+_GROUPS = "$APP_CONFIG_GROUPS\n"  # Hydra's placeholder for them
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for the help of the command."""
+    """True if a command line asks for the help of the command."""
     return any(argument in _FLAGS for argument in arguments)
 
 
 def help_text(command: str, arguments: Sequence[str]) -> str:
-    """Help of `faceflow-COMMAND`: its groups in the order of its defaults list, options in alphabetical order.
+    """Help text of `faceflow-COMMAND`, with groups in the order of its defaults list and options in alphabetical order.
 
     Args:
         command: name of its primary config.
-        arguments: its command line; options in a folder that `--config-dir` names are listed as well.
+        arguments: its command line; options in the folder of `--config-dir` are listed too.
     """
     folders = [Path(config_dir()), *own_folders(arguments)]
     template: str = yaml.safe_load((folders[0] / "help" / f"{command}.yaml").read_text("utf-8"))["template"]
     lines = []
     primary = read_primary(command)
-    for group in sorted(primary.groups, key=lambda group: "/" in group):  # those inside others last
+    for group in sorted(primary.groups, key=lambda group: "/" in group):  # groups inside other groups come last
         names = sorted({name for folder in folders for name in options(primary, folder / group)})
         if names:
             text = f"{group}: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""`faceflow-infer`: AUs of every face in videos and pictures, by an exported model."""
+"""`faceflow-infer`: AUs of every face in videos and images, with an exported model."""
 
 from __future__ import annotations
 

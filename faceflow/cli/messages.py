@@ -1,4 +1,4 @@
-"""One line for every mistake: ours as they are, those of Hydra and OmegaConf in our words."""
+"""One line for every error: FaceFlow's errors unchanged, those of Hydra and OmegaConf reworded."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _WORKER_PREFIX = re.compile(r"^Caught \w+ in DataLoader worker process")
 
 
 def one_line(error: BaseException, command: str) -> str:
-    """Name the kind of error and say what to fix; of our own bugs, what Python says.
+    """Return the kind of error and how to fix it; for internal errors, Python's own message.
 
     Args:
-        error: that ended a command.
-        command: whose keys and groups are suggested.
+        error: the error that ended a command.
+        command: name of the command, to suggest its keys and groups.
     """
     if isinstance(error, FaceFlowError):
         return f"{_kind(error)}: {as_addresses(_without_worker_traceback(str(error)))}"
@@ -44,7 +44,7 @@ def one_line(error: BaseException, command: str) -> str:
 
 
 def _kind(error: FaceFlowError) -> str:
-    """Name of the kind of error as `faceflow.errors` has it."""
+    """Name of the error class in `faceflow.errors`."""
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == FaceFlowError.__module__)
 
 
@@ -55,7 +55,7 @@ def _without_worker_traceback(text: str) -> str:
 
 
 def _explain(error: BaseException, command: str) -> str:
-    cause = error  # that of Hydra or OmegaConf which came first
+    cause = error  # the first error of Hydra or OmegaConf
     while isinstance(cause.__cause__, OmegaConfBaseException | HydraException):
         cause = cause.__cause__
     text = _text(error)
@@ -63,19 +63,19 @@ def _explain(error: BaseException, command: str) -> str:
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override, command)
-    if missing := re.search(r"Missing mandatory value: (\S+)", str(cause)):  # where an interpolation leads to
+    if missing := re.search(r"Missing mandatory value: (\S+)", str(cause)):  # the target of an interpolation
         whole = str(getattr(cause, "full_key", None) or "")
-        key = whole if whole.endswith(f".{missing[1]}") else missing[1]  # of a part of the config: its own name only
+        key = whole if whole.endswith(f".{missing[1]}") else missing[1]  # in a part of the config: only its own name
         return f"{key}: expected a value, got none; add {key}=... to the command"
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and cause.parent_node is not None:
         return _unknown_key(cause, command)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         return f"{cause.full_key}: {_text(cause)}"
     if match := re.match(r"Could not override '([^']+)'. Did you mean to override (?:one of )?(.+?)\?", text):
-        return f"{match[1]}: expected the place of the group as well; use {match[2].replace(', ', ' or ')}"
+        return f"{match[1]}: expected the group with its place; use {match[2].replace(', ', ' or ')}"
     if match := re.match(r"In '([^']+)/([^'/]+)': Could not override '([^']+)'", text):
         return (
-            f"{match[1]}={match[2]}: expected an option for faceflow-{command}, got one that chooses '{match[3]}'; "
+            f"{match[1]}={match[2]}: expected an option for faceflow-{command}, got one that sets '{match[3]}'; "
             f"see faceflow-{command} --help"
         )
     if match := re.match(r"Could not override '([^']+)'", text):
@@ -86,15 +86,15 @@ def _explain(error: BaseException, command: str) -> str:
 
 
 def _unreadable(override: str, command: str) -> str:
-    """What is wrong with an argument that Hydra cannot read, mostly as the shell or a slip has changed it."""
+    """Explain an argument that Hydra cannot read, mostly because of the shell or a typing error."""
     name, equals, _ = override.partition("=")
     first, primary = re.split(r"[.@]", name.lstrip("+~"))[0], read_primary(command)
     if equals and first not in (*primary.keys, *primary.groups, "hydra"):
         return f"{name}: expected a known key, {_unknown(first, (), command)}"
     hint = "quote spaces and lists: 'key=a b', 'key=[a,b]'"
     if not equals and Path(override).exists():
-        hint = f"a file is the value of a key, such as {shlex.quote(f'source={override}')}"
-    return f"'{override}': expected key=value, got a text that cannot be read; {hint}"
+        hint = f"give the file as the value of a key, such as {shlex.quote(f'source={override}')}"
+    return f"'{override}': expected key=value, got text that Hydra cannot read; {hint}"
 
 
 def _text(error: BaseException) -> str:
@@ -113,15 +113,15 @@ def _unknown_key(error: ConfigKeyError | ConfigAttributeError, command: str) -> 
 
 
 def _unknown(name: str, known: Iterable[str], command: str) -> str:
-    """What is wrong with a top-level key or group; `known` are keys besides those that the command always takes."""
+    """Explain an unknown top-level key or group; `known` are further keys besides those of the command."""
     if instead := renamed(name.partition("@")[0]):
         return f"got '{name}' of an earlier version; {instead}"
     owners = commands_with(name)
-    if command in owners:  # its own config has it, the one of --config-name has not
-        return f"got the group '{name}', which this config leaves no choice of; set keys, such as {name}.KEY=VALUE"
+    if command in owners:  # the command's own config has it, the one of --config-name does not
+        return f"got the group '{name}', which cannot be chosen in this config; set keys, such as {name}.KEY=VALUE"
     if owners:
         named = ", ".join(f"faceflow-{owner}" for owner in owners)
-        return f"got '{name}' of {named}; leave it out, or see faceflow-{command} --help"
+        return f"got '{name}', which belongs to {named}; leave it out, or see faceflow-{command} --help"
     primary = read_primary(command)
     return f"got '{name}'; {suggest(name, {*known, *primary.keys, *primary.groups})}"
 
@@ -130,14 +130,14 @@ def _missing_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file)
     group, _, name = missing.rpartition("/")
     if instead := renamed(group):
-        return f"{group}={name}: expected a group of this version, got one of an earlier one; {instead}"
+        return f"{group}={name}: expected a group of this version, got one of an earlier version; {instead}"
     if group == "hydra/launcher":
         return (
-            f"{group}={name}: expected an installed launcher, got none of that name; run: pip install 'faceflow[sweep]'"
+            f"{group}={name}: expected an installed launcher, got an unknown name; run: pip install 'faceflow[sweep]'"
         )
     if not group:
-        return f"{missing}: expected a config file, got none of that name; check --config-name"
-    # Hydra leaves the options out for an entry of a list, as in data=[disfa,bp4d].
+        return f"{missing}: expected a config file, got none with this name; check --config-name"
+    # Hydra gives no options for an entry of a list, as in data=[disfa,bp4d].
     options = error.options or [path.stem for path in (Path(config_dir()) / group).glob("*.yaml")]
     hint = f", or model=default model.backbone={name} for any other timm network" if group == "model" else ""
     return f"{group}={name}: expected an option of '{group}'; {suggest(name, options)}{hint}"

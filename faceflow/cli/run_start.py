@@ -1,4 +1,4 @@
-"""Where a command with a run folder claims it: before Hydra writes to it."""
+"""Claim the run folder of a command before Hydra writes to it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from faceflow.errors import FaceFlowError
 
 
 class RunStart(Callback):
-    """Hydra calls it once, before a command that is no sweep."""
+    """Called by Hydra once, before a command that is not a sweep."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Claim the folder; exits by itself, as Hydra turns errors of callbacks into warnings."""
+        """Claim the folder; exits directly, because Hydra turns errors in callbacks into warnings."""
         try:
             enter_folder(config)
         except (FaceFlowError, OmegaConfBaseException, OSError) as error:

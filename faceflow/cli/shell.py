@@ -1,4 +1,4 @@
-"""What a shell hands over to a command: where it prints, where it works, how many files it may open."""
+"""What a command inherits from the shell: output streams, working directory, limit on open files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def prepare_streams() -> None:
-    """Let printing never end a command: not where stdout is closed, nor where its encoding lacks a letter of a path."""
+    """Keep printing from ending a command if stdout is closed or cannot encode a character of a path."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -27,19 +27,19 @@ def prepare_streams() -> None:
 
 
 def check_working_directory() -> None:
-    """Raise ConfigError where the folder that the shell stands in was removed."""
+    """Raise ConfigError if the shell's working directory was removed."""
     try:
         Path.cwd()
     except FileNotFoundError as error:
         raise ConfigError(
-            "working directory: expected a folder that exists, got one that was removed; go to another one with cd"
+            "working directory: expected an existing folder, got one that was removed; change to another one with cd"
         ) from error
 
 
 def no_more_files(error: BaseException) -> str | None:
-    """Say in one line that more files are open than this shell allows; None where an error is about another thing."""
+    """One line saying that more files are open than this shell allows; None if the error has another cause."""
     if sys.platform == "win32" or not isinstance(error, OSError) or error.errno not in _NO_MORE_FILES:
         return None
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    more = f"run: ulimit -n {highest}, or take" if highest > limit else "take"
+    more = f"run: ulimit -n {highest}, or use" if highest > limit else "use"
     return f"open files: expected at most {limit}, the limit of this shell, got more; {more} fewer workers"

@@ -1,4 +1,4 @@
-"""`faceflow-sweep`: table and picture of a sweep, from its folder."""
+"""`faceflow-sweep`: table and figure of a sweep, from its folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faceflow.cli.entry_point import entry_point
 
 @entry_point("sweep")
 def main(cfg: DictConfig) -> None:
-    """Write and show the results of all jobs that ended so far."""
+    """Write and print the results of all jobs that have ended so far."""
     from pathlib import Path
 
     from faceflow.sweep.overview import summarize_sweep

@@ -1,4 +1,4 @@
-"""A command's config from Python, as its command line composes it, so that defaults have one home."""
+"""Compose a command's config from Python, as its command line does, so that defaults are in one place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _one_at_a_time = threading.Lock()  # Hydra's version base and its parser's cache
 def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None = None) -> DictConfig:
     """Compose the config of `faceflow-COMMAND` with its `hydra` node, as its command line does.
 
-    Neither reads nor changes Hydra's global state, so that it works inside another Hydra application and in threads.
+    Does not read or change Hydra's global state, so it works inside another Hydra application and in threads.
 
     Args:
         command: primary config.
@@ -43,8 +43,8 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
         further_dir: folder of the user's own configs, as `--config-dir` names it.
 
     Raises:
-        HydraException, OmegaConfBaseException: an override that does not fit.
-        ConfigError: no such folder, several values for one key, or a text that could not name a file.
+        HydraException, OmegaConfBaseException: an override does not fit.
+        ConfigError: the folder does not exist, a key has several values, or a text cannot name a file.
     """
     if further_dir is not None and not further_dir.is_dir():
         raise ConfigError(f"config_dir: expected a folder of configs, got '{further_dir}'; check the path")
@@ -58,7 +58,7 @@ def compose(command: str, overrides: Sequence[str], *, further_dir: Path | None 
 
 
 def check_overrides(command: str, overrides: Sequence[str], *, further_dir: Path | None, sweeps: bool) -> None:
-    """Check what Hydra takes without a word, or answers with a traceback: see `check_options` and `check_sections`.
+    """Check what Hydra accepts silently or fails on with a traceback: see `check_options` and `check_sections`.
 
     Args:
         command: primary config.
@@ -67,16 +67,16 @@ def check_overrides(command: str, overrides: Sequence[str], *, further_dir: Path
         sweeps: whether a key may have several values.
 
     Raises:
-        HydraException: an override that cannot be read.
-        ConfigError: an override that cannot work.
+        HydraException: an override cannot be read.
+        ConfigError: an override cannot work.
     """
     with _one_at_a_time, _version_base("1.3"):
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
         if override.is_sweep_override() and not sweeps:
             raise ConfigError(
-                f"'{override.input_line}': expected one value, got several, which the command line runs one after "
-                "another; call this once per value, or write a list as key=[a,b]"
+                f"'{override.input_line}': expected one value, got several, as for a sweep; call this once per value, "
+                "or write a list as key=[a,b]"
             )
     folders = [Path(config_dir()), *([] if further_dir is None else [further_dir])]
     check_options(parsed, folders)
@@ -106,7 +106,7 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 @contextlib.contextmanager
 def _version_base(base: str) -> Iterator[None]:
-    """Compose by the rules of one version of Hydra, whichever an application around us has chosen."""
+    """Compose by the rules of one version of Hydra, whatever an enclosing application has chosen."""
     versions = VersionBase.instance()
     before = versions.version_base
     setbase(base)

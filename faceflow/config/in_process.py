@@ -1,4 +1,4 @@
-"""A command's task in this process, as its command line runs it; afterwards the process is as it was before."""
+"""Run a command's task in this process, as its command line does, then restore the process."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _one_run = threading.RLock()  # random numbers, logging and the run folder are t
 
 
 def run_in_process(config: DictConfig, task: Callable[[DictConfig], T]) -> T:
-    """Run the task of a command, in its run folder if it has one, and leave nothing behind in the process.
+    """Run the task of a command, in its run folder if it has one, and restore the process afterwards.
 
-    One task runs at a time; calls of other threads wait for it. Logging gets the handlers of the config for as long,
-    but for the one of the terminal where the program has handlers of its own.
+    One task runs at a time; calls from other threads wait. While it runs, logging has the handlers of the config,
+    except the terminal handler if the program has its own handlers.
 
     Args:
         config: from `compose`, with its `hydra` node.

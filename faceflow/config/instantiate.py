@@ -29,7 +29,7 @@ def instantiate(
 ) -> Any:
     """Build the object that a config node describes with `_target_`.
 
-    A constructor names a parameter that it refuses ("gamma: expected ..."); its place in the config is added here.
+    A constructor names the parameter that it refuses ("gamma: expected ..."); its place in the config is added here.
 
     Args:
         node: config node or plain dict; nested nodes with a `_target_` are built first.
@@ -38,13 +38,13 @@ def instantiate(
         runtime: further arguments that no YAML can hold (tensors, counts).
 
     Raises:
-        ConfigError: no `_target_`, a target that does not exist, or arguments that it refuses.
+        ConfigError: there is no `_target_`, it does not exist, or it refuses its arguments.
     """
     plain: dict[str, Any] = up_to_date(plain_dict(node))
     if not plain.get("_target_"):
         raise ConfigError(
             f"{key}: expected a component with a _target_, got keys {sorted(map(str, plain))}; "
-            "an override may belong to another choice of its config group"
+            "an override may belong to another option of this config group"
         )
     try:
         return hydra_instantiate(_as_they_stand(plain), _convert_="all", **runtime)
@@ -67,7 +67,7 @@ def plain_dict(node: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_they_stand(value: Any) -> Any:
-    """Plain values whose texts Hydra hands on as they are: what is left of ${...} in them belongs to file names."""
+    """Plain values whose texts Hydra passes on unchanged: any ${...} left in them belongs to file names."""
     if isinstance(value, dict):
         return {key: _as_they_stand(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
         return f"expected an importable _target_, got '{target}'; {suggest(name, vars(module))}"
     if isinstance(cause, OSError) and cause.filename is not None:
         reason = cause.strerror or type(cause).__name__
-        return f"expected a path that can be used, got '{cause.filename}' ({reason}); check it, its rights and the disk"
+        return f"expected a usable path, got '{cause.filename}' ({reason}); check the path, its rights and the disk"
     text = " ".join(str(cause).split())
     for argument in plain:
         if (instead := renamed(argument)) and f"'{argument}'" in text:

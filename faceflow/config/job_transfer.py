@@ -1,4 +1,4 @@
-"""A running job as bytes, so that another process of this machine works by the same config."""
+"""A running job as bytes, so that another process on this machine uses the same config."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def packed_job(config: DictConfig) -> bytes:
-    """Pack the config of the job that runs, what Hydra knows of it, and where this process finds modules."""
+    """Pack the config of the running job, Hydra's config and this process's module path."""
     return pickle.dumps((sys.path, _untyped(config), _untyped(HydraConfig.instance().cfg)))
 
 
 def unpacked_job(content: bytes) -> DictConfig:
-    """Make this process one of the job that another one packed, and return its config."""
+    """Make this process part of the job that another process packed, and return its config."""
     setup_globals()
     sys.path[:], config, HydraConfig.instance().cfg = pickle.loads(content)
     assert isinstance(config, DictConfig)

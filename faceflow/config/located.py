@@ -1,4 +1,4 @@
-"""Files on a store that a config names: before a command reads them, they become local copies."""
+"""Files in object stores that a config names: they are copied to this machine before a command reads them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LAST, _BEST = "checkpoints/last.ckpt", "best.ckpt"
 
 
 def located(config: DictConfig) -> DictConfig:
-    """Copy a config with local files where it names objects on a store, which are fetched.
+    """Copy a config with local files in place of objects in a store, which are fetched.
 
-    What a command records of itself comes from the config as the user gave it. Without addresses it is that config.
-    A run to resume is no part of it: `located_file` finds its checkpoint.
+    Commands record the config that the user gave, not this copy. Without addresses the config is returned unchanged. A
+    run to resume is not included: `located_file` finds its checkpoint.
 
     Raises:
         ConfigError, DataError: see `faceflow.storage.cache.Cache`.
@@ -47,7 +47,7 @@ def located(config: DictConfig) -> DictConfig:
 
 
 def located_file(config: DictConfig, key: str) -> str | None:
-    """File that a key names, of one on a store its copy.
+    """File that a key names; for a file in a store, its local copy.
 
     Raises:
         ConfigError, DataError: see `located`.
@@ -57,7 +57,7 @@ def located_file(config: DictConfig, key: str) -> str | None:
 
 
 def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """Copy the plain values of a command with local files where some keys name objects on a store.
+    """Copy the plain values of a command with local files in place of objects in a store, for some keys.
 
     Raises:
         ConfigError, DataError: see `located`.
@@ -70,14 +70,14 @@ def local_values(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def stored_sources(values: Mapping[str, Any], suffixes: Collection[str]) -> tuple[Any, Path | None]:
-    """What `source` names of the plain values of a command, as local files.
+    """The `source` in the plain values of a command, as local files.
 
     Args:
         values: of the config.
         suffixes: of videos and images.
 
     Returns:
-        The sources, and the folder of their copies; None where they are no copies.
+        The sources, and the folder of their copies; None if nothing was copied.
 
     Raises:
         ConfigError, DataError: see `located`.
@@ -94,9 +94,9 @@ def stored_sources(values: Mapping[str, Any], suffixes: Collection[str]) -> tupl
 
 def _local_file(url: str, storage: Mapping[str, Any] | None, *, key: str) -> str:
     cache = open_storage(storage)
-    if key == "checkpoint":  # an export says how its run was tested
+    if key == "checkpoint":  # an export contains how its run was tested
         cache.file_if_there(below(folder_of(folder_of(url)), "metrics.json"), key=key)
-    if key == "resume":  # of a run its folder or the last checkpoint; its best one so far lies beside it
+    if key == "resume":  # a run folder or its last checkpoint; the best one so far is next to it
         url = url if url.endswith(".ckpt") else below(url, _LAST)
         cache.file_if_there(below(folder_of(url), _BEST), key=key)
     return str(cache.file(url, key=key))
@@ -106,8 +106,8 @@ def _check_here(config: Mapping[str, Any]) -> None:
     for key in _HERE:
         if is_url(config.get(key)):
             raise ConfigError(
-                f"{key}: expected a file or folder of this machine, got '{config[key]}'; see "
-                "docs/how_to/object_storage.md for what may lie on a store"
+                f"{key}: expected a file or folder on this machine, got '{config[key]}'; see "
+                "docs/how_to/object_storage.md for what can be in a store"
             )
 
 
@@ -115,7 +115,7 @@ def open_storage(storage: Mapping[str, Any] | None) -> Cache:
     """The cache that the node `storage` of a config describes.
 
     Raises:
-        ConfigError: there is none, or a value out of range.
+        ConfigError: there is none, or a value is out of range.
         StorageError: its folder cannot be written.
     """
     if storage is None:

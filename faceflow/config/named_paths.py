@@ -1,4 +1,4 @@
-"""Keys of files and folders: an empty text names none, but would be read as the current folder or as the root."""
+"""Keys of files and folders: an empty text would be read as the current folder or the root."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{oc\.env:([^,}]+)")
 
 
 def check_named(config: DictConfig) -> None:
-    """Check that no key of a file or folder has an empty text, be it of an empty environment variable.
+    """Check that no key of a file or folder is an empty text, including one from an empty environment variable.
 
     Raises:
         ConfigError: names the key, and the variable.
@@ -29,12 +29,12 @@ def check_named(config: DictConfig) -> None:
 
 
 def check_name(text: str, *, key: str, variable: str | None = None) -> None:
-    """Check that a text could name a file or folder: that there is one.
+    """Check that the text of a file or folder is not empty.
 
     Args:
         text: the value of a config key.
         key: its key, for messages.
-        variable: that the text came from.
+        variable: environment variable that the text came from.
 
     Raises:
         ConfigError: it is empty.

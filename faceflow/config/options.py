@@ -1,4 +1,4 @@
-"""What a command line chooses of config groups; Hydra answers other values with a traceback, or merges options."""
+"""Options that a command line chooses from config groups; on other values Hydra fails or merges options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AUS = "aus"
 
 
 def check_options(overrides: Iterable[Override], folders: Sequence[Path]) -> None:
-    """Check that what is chosen of a group is an option, or a list of options where the group takes several.
+    """Check that the value of a group is one option, or a list if the group takes several.
 
     Args:
         overrides: of a command.
@@ -40,7 +40,7 @@ def check_options(overrides: Iterable[Override], folders: Sequence[Path]) -> Non
 
 
 def swept_values(override: Override) -> list[object]:
-    """The value of an override, or those that a sweep takes in turn; none where only Hydra can tell them."""
+    """The value of an override, or all values of a sweep; none if only Hydra can list them."""
     value = override.value()
     if not isinstance(value, Sweep):
         return [value]
@@ -48,7 +48,7 @@ def swept_values(override: Override) -> list[object]:
 
 
 def shown(value: object) -> str:
-    """A value as the command line has it."""
+    """A value as written on the command line."""
     if isinstance(value, list):
         return f"[{','.join(map(shown, value))}]"
     if value is None or isinstance(value, bool):
@@ -71,7 +71,7 @@ def _check_option(value: object, group: str, known: Sequence[str]) -> None:
 
 
 def _check_aus(values: Iterable[object], known: Sequence[str]) -> None:
-    """Say where AUs are named in the place of a set of them."""
+    """Raise if AUs are named instead of a set of AUs."""
     names = [str(name).strip() for value in values for name in (value if isinstance(value, list) else [value])]
     names = [name.strip() for joined in names for name in joined.strip("[]").split(",") if name not in known]
     columns = [parse_column(name) for name in names]

@@ -1,4 +1,4 @@
-"""Overrides as the command line has them, spelled from Python values."""
+"""Overrides as on the command line, written from Python values."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from faceflow.config.path_arguments import is_path, literal_text
 
 
 def spell_overrides(values: Mapping[str, object]) -> list[str]:
-    """Write values by key as overrides; those that are None are left out, so that the default of the config stands.
+    """Write values by key as overrides; None is left out, so that the config's default applies.
 
-    A path is taken as it stands, but for a ~ in front.
+    A path is used unchanged, except for a leading ~.
 
     Raises:
-        TypeError: a value that no config can hold.
+        TypeError: a config cannot hold a value.
     """
     return [f"{key}={_spell(value, key)}" for key, value in values.items() if value is not None]
 
 
 def override_texts(overrides: object) -> list[str]:
-    """Overrides that a Python program gives, as the list of texts that they must be.
+    """Check that overrides from Python are a list of texts, and return it.
 
     Raises:
         TypeError: anything else.

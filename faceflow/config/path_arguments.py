@@ -1,4 +1,4 @@
-"""Names of files and folders on the command line: taken as they stand, though Hydra's grammar reads more into them."""
+"""Names of files and folders on the command line, passed on literally although Hydra's grammar would interpret them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _MOST_COMMAS = 8  # of a name in a list
 
 
 def literal_paths(arguments: Sequence[str]) -> list[str]:
-    """Spell the paths among the arguments of a command so that Hydra hands on what the user wrote.
+    """Quote the paths in the arguments of a command so that Hydra passes on what the user wrote.
 
-    What Hydra reads as that text anyway stays as it is. A leading ~ is the home folder. `null`, lists (where the key
-    takes them), quoted texts and, in a sweep, several values divided by commas mean what they mean to Hydra, but a file
-    or folder that exists under the whole text goes before.
+    Text that Hydra reads literally is not changed. A leading ~ is the home folder. `null`, lists (if the key takes
+    them), quoted texts and, in a sweep, values separated by commas mean what they mean to Hydra, unless a file or
+    folder exists whose name is the whole text.
 
     Raises:
-        ConfigError: an argument that is no UTF-8, or several files where one is asked for.
+        ConfigError: an argument is not UTF-8, or there are several files for a key that takes one.
     """
     sweep = any(_SWEEP.match(argument) for argument in arguments)
     return [_literal(argument, before, sweep) for before, argument in zip(["", *arguments], arguments, strict=False)]
@@ -47,12 +47,12 @@ def literal_text(path: str, *, exists: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that OmegaConf resolves to this one, whatever ${...} it has."""
+    """Text that OmegaConf resolves to this one, including any ${...} in it."""
     return _INTERPOLATION.sub(r"\1\1\\${", text)
 
 
 def is_path(key: str) -> bool:
-    """Whether a config key names a file or folder, or several."""
+    """True if a config key names one or more files or folders."""
     return _fits(key, "one") or _fits(key, "several")
 
 
@@ -101,7 +101,7 @@ def _spelled(value: str, key: str, *, sweep: bool) -> str:
         return ",".join(_spelled(piece, key, sweep=False) for piece in pieces)
     if len(pieces) > 1 and all(map(_exists, pieces)):
         how = f"write '{key}=[{value}]'" if several else "add -m for a run with each"
-        raise ConfigError(f"{key}: expected one path, got {len(pieces)} files divided by commas; {how}")
+        raise ConfigError(f"{key}: expected one path, got {len(pieces)} files separated by commas; {how}")
     return _quoted_if_need_be(value)
 
 
@@ -115,7 +115,7 @@ def _quoted_if_need_be(path: str) -> str:
 
 
 def _read(value: str) -> object:
-    """What Hydra reads; None where it cannot."""
+    """The value that Hydra reads; None if it cannot."""
     try:
         return OverridesParser.create().parse_override(f"key={value}").value()
     except HydraException:
@@ -123,7 +123,7 @@ def _read(value: str) -> object:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Divide at commas outside of quotes; a name that exists keeps its own."""
+    """Split at commas outside quotes; an existing name keeps its commas."""
     pieces = []
     place = 0
     while place <= len(text):

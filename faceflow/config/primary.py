@@ -1,4 +1,4 @@
-"""The primary config of a command, as its file says it: the groups and keys that the command takes."""
+"""The primary config of a command, read from its file: the groups and keys that the command takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Primary:
 
     @property
     def groups(self) -> list[str]:
-        """Folders of the choices and those inside of them, such as data and data/unlabeled."""
+        """Folders of the choices and the folders in them, such as data and data/unlabeled."""
         root = Path(config_dir())
         outer = list(dict.fromkeys(choice.partition("@")[0] for choice in self.choices))
         inner = (path for group in outer for path in sorted((root / group).rglob("*")) if path.is_dir())
@@ -28,14 +28,14 @@ class Primary:
 
 
 def read_primary(command: str) -> Primary:
-    """Read the primary config of a command; Hydra's own groups and configs of this machine alone are left out."""
+    """Read the primary config of a command, without Hydra's own groups and the configs of this machine."""
     content = yaml.safe_load((Path(config_dir()) / f"{command}.yaml").read_text("utf-8"))
     keys = tuple(key for key in content if key not in ("defaults", "hydra"))
     return Primary(choices=tuple(_choices(content["defaults"])), keys=keys)
 
 
 def options(primary: Primary, folder: Path) -> list[str]:
-    """Options of a group that a command takes: of named sets of overrides, those of its own groups and keys alone."""
+    """Options of a group that a command takes; sets of overrides count if they use only its groups and keys."""
     return sorted(path.stem for path in folder.glob("*.yaml") if _fits(primary, path))
 
 
@@ -49,7 +49,7 @@ def _fits(primary: Primary, path: Path) -> bool:
 
 
 def _names(entry: str | dict[str, str | None]) -> list[str]:
-    """Groups of an entry of a defaults list that overrides the choice of one."""
+    """Groups that an entry of a defaults list overrides."""
     names = list(entry) if isinstance(entry, dict) else []
     return [name for name in names if name.startswith("override /") and not name.startswith("override /hydra")]
 

@@ -1,4 +1,4 @@
-"""What was otherwise in earlier versions: stored configs go on working, and an old key says what to write now."""
+"""Names of earlier versions: stored configs keep working, and an old key names its replacement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOVED = {
     "faceflow.preprocess.mediapipe_detector.": "faceflow.faces.mediapipe_detector.",
 }
 _UNCENTRED = {"center": "none", "targets": "hard", "prior_strength": 0, "weighted": True}
-# Settings by `_target_` that came later, and what was done without them.
+# Settings by `_target_` that were added later, and the earlier behaviour.
 _ADDED: dict[str, dict[str, Any]] = {
     "faceflow.methods.fixmatch.FixMatch": _UNCENTRED,
     "faceflow.methods.defixmatch.DeFixMatch": _UNCENTRED,
@@ -23,12 +23,12 @@ _KEYS = {
 
 
 def renamed(key: str) -> str | None:
-    """What to write instead of a key or group of an earlier version, by its last name; None for any other."""
+    """Replacement of a key or group of an earlier version, by its last name; None for any other."""
     return _KEYS.get(key)
 
 
 def up_to_date(node: Any) -> Any:
-    """Plain config with the `_target_`s of earlier versions where they are now, and the settings that these lacked."""
+    """Plain config with the `_target_`s of earlier versions updated and missing settings added."""
     if isinstance(node, dict):
         added = _ADDED.get(node["_target_"], {}) if isinstance(node.get("_target_"), str) else {}
         now = {key: _moved(value) if key == "_target_" else up_to_date(value) for key, value in node.items()}

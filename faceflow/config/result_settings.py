@@ -1,4 +1,4 @@
-"""The settings that results were made with, in a JSON file beside them: one folder never mixes two."""
+"""The settings of results, in a JSON file next to them: one folder never mixes two settings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from faceflow.config.values import leaves
 from faceflow.errors import DataError
 from faceflow.files import whole_file
 
-_SAID = {"format", "faceflow"}  # by the file, and no setting
+_SAID = {"format", "faceflow"}  # in the file, but not a setting
 
 
 def differing_setting(
     path: Path, wanted: Mapping[str, Any], *, results: str, earlier: Mapping[str, Any] = MappingProxyType({})
 ) -> str:
-    """Hold settings against those of earlier results.
+    """Compare settings with those of earlier results.
 
     Args:
         path: file of the earlier ones.
         wanted: plain data by config key.
-        results: what lies there, for messages.
-        earlier: settings that earlier versions did not store, and what they did.
+        results: name of the results, for messages.
+        earlier: settings that earlier versions did not store, with their values.
 
     Returns:
-        The first setting that differs, as the text of an error; empty where none does.
+        The first setting that differs, as the text of an error; empty if none does.
 
     Raises:
         DataError: the file holds no settings.

@@ -22,7 +22,7 @@ _OUTPUTS = ("hydra", "paths", "callbacks", "logger", "trainer")  # keys that nam
 
 
 def runs_in_parts(config: DictConfig) -> bool:
-    """Whether a command runs some folds of its protocol only, others of which may run elsewhere."""
+    """True if a command runs only some folds of its protocol; others may run elsewhere."""
     protocol = config.get("protocol") or {}
     return any(protocol.get(key) is not None for key in _PARTS)
 
@@ -31,21 +31,21 @@ def check_kind(folder: Path) -> None:
     """Keep a run out of the folders of sweeps.
 
     Raises:
-        ConfigError: the folder is one of those.
+        ConfigError: the folder belongs to a sweep.
     """
     if (folder / "multirun.yaml").exists():
-        raise ConfigError(f"{KEY}: expected the folder of one run, got the sweep '{folder}'; take another folder")
+        raise ConfigError(f"{KEY}: expected the folder of one run, got the sweep '{folder}'; choose another folder")
     if (folder / "job.json").exists():
         raise ConfigError(
             f"{KEY}: expected the folder of one run, got '{folder}' of a sweep's job; go on with "
-            f"{quote(f'resume_sweep={folder.parent}')}, or take another folder"
+            f"{quote(f'resume_sweep={folder.parent}')}, or choose another folder"
         )
 
 
 def started_again(config: DictConfig, folder: Path) -> bool:
-    """Whether Slurm started this job again after a failure or a requeue; it then goes on from what is there.
+    """True if Slurm restarted this job after a failure or a requeue; the job then resumes.
 
-    That is its newest checkpoint, whatever `resume` named at first, and nothing is overwritten.
+    It resumes from its newest checkpoint, whatever `resume` named at first, and overwrites nothing.
     """
     if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" or "resume" not in config:
         return False
@@ -55,7 +55,7 @@ def started_again(config: DictConfig, folder: Path) -> bool:
     if not found:
         return False
     newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-    sys.stderr.write(f"WARNING Slurm started this job again; it goes on from {newest}\n")
+    sys.stderr.write(f"WARNING Slurm restarted this job; it resumes from {newest}\n")
     with read_write(config):
         config.resume = str(newest)
     return True
@@ -65,23 +65,23 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
     """Check that a command may write to a folder with results.
 
     Raises:
-        ConfigError: it neither continues them, nor is it told to replace them.
+        ConfigError: it neither continues them nor may replace them.
     """
     for key in ("preview", "report_only"):
         if config.get(key):
             raise ConfigError(
-                f"{KEY}: expected a folder without results with {key}, got '{folder}'; take another folder"
+                f"{KEY}: expected a folder without results with {key}, got '{folder}'; choose another folder"
             )
     if started_again(config, folder):
         return
     overwrite = overwrite and bool(config.get("overwrite", True))
     resume = config.get("resume")
-    own = (folder.resolve(), (folder / "checkpoints").resolve())  # of the run itself, not of a fold or run below it
+    own = (folder.resolve(), (folder / "checkpoints").resolve())  # of the run itself, not of a fold or run in it
     if resume and Path(resume).resolve().parent in own:
         if overwrite:
             raise ConfigError(
-                f"overwrite: expected false with resume={resume}, which goes on with the results in its folder, got "
-                "true; drop one of the two"
+                f"overwrite: expected false with resume={resume}, which continues the results in its folder, got "
+                "true; leave out one of the two"
             )
         return
     if overwrite:
@@ -93,9 +93,9 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
     found = results_in(folder)[0].relative_to(folder)
     on = f"go on with {quote(f'resume={last}')}, " if "resume" in config and last.is_file() else ""
     a_training = "checkpoint" in config and any(path.suffix == ".ckpt" for path in run_files(folder))
-    replace = "" if a_training else ", or replace them with overwrite=true"  # no test can write checkpoints again
+    replace = "" if a_training else ", or replace them with overwrite=true"  # a test cannot write checkpoints again
     raise ConfigError(
-        f"{KEY}: expected a folder without results, got '{folder}' with {found} of an earlier run; {on}take another "
+        f"{KEY}: expected a folder without results, got '{folder}' with {found} of an earlier run; {on}choose another "
         f"folder{replace}"
     )
 
@@ -103,29 +103,29 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
 def _check_overwrite(config: DictConfig, folder: Path, *, part: bool) -> None:
     if part:
         raise ConfigError(
-            "overwrite: expected false where only some folds run, as it removes all, got true; remove the folders of "
-            "those folds instead"
+            "overwrite: expected false when only some folds run, because it removes all folds, got true; remove the "
+            "folders of those folds instead"
         )
     removed = {path.resolve() for path in run_files(folder)}
     if "checkpoint" in config and (kept := [path for path in removed if path.suffix == ".ckpt"]):
         raise ConfigError(
-            f"overwrite: expected a folder without checkpoints, which no test can write again, got '{folder}' with "
-            f"{min(kept).name}; take another folder"
+            f"overwrite: expected a folder without checkpoints, which a test cannot write again, got '{folder}' with "
+            f"{min(kept).name}; choose another folder"
         )
     inputs: Any = OmegaConf.masked_copy(config, [str(name) for name in config if name not in _OUTPUTS])
     for key, value in _texts(OmegaConf.to_container(inputs, resolve=False)).items():  # as the user named them
         if "\0" not in value and Path(value).resolve() in removed:
             raise ConfigError(
-                f"{key}: expected a file that overwrite=true does not remove, got '{value}' in the run folder; take "
+                f"{key}: expected a file that overwrite=true does not remove, got '{value}' in the run folder; choose "
                 "another folder"
             )
 
 
 def _goes_on(config: DictConfig, folder: Path) -> bool:
-    """Whether the command goes on with the folds in a folder.
+    """True if the command continues the folds in a folder.
 
     Raises:
-        ConfigError: the folds are those of another protocol.
+        ConfigError: the folds belong to another protocol.
     """
     if not fold_folders(folder) or any(folder.glob(CHECKPOINTS[0])):
         return False
@@ -134,8 +134,8 @@ def _goes_on(config: DictConfig, folder: Path) -> bool:
     for key in [name for name in theirs if name in ours]:
         if theirs[key] != ours[key] and key.partition(".")[0] not in _PARTS:
             raise ConfigError(
-                f"protocol.{key}: expected {theirs[key]} as for the folds in '{folder}', got {ours[key]}; repeat the "
-                f"protocol of that run, take another {KEY}, or replace the folds with overwrite=true"
+                f"protocol.{key}: expected {theirs[key]} as for the folds in '{folder}', got {ours[key]}; use the "
+                f"protocol of that run, choose another {KEY}, or replace the folds with overwrite=true"
             )
     return True
 

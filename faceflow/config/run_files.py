@@ -1,4 +1,4 @@
-"""What lies in a run folder: results to keep, and what goes when they are replaced."""
+"""Files of a run folder: results to keep, and files to remove when they are replaced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKPOINTS = ("checkpoints/*.ckpt", "hpc_ckpt_*.ckpt")  # the second: Lightning's, of a job that Slurm stopped
+CHECKPOINTS = ("checkpoints/*.ckpt", "hpc_ckpt_*.ckpt")  # the second: by Lightning, when Slurm stops a job
 _FOLDS = ("folds.csv", "folds.txt", "folds_per_au.csv")
 _SCORES = (
     "metrics.json",
@@ -34,7 +34,7 @@ def results_in(folder: Path) -> list[Path]:
 
 
 def fold_folders(folder: Path) -> list[Path]:
-    """Folders with the results of the folds of a protocol; a run of its own in a folder below is none."""
+    """Folders with the results of the folds of a protocol; separate runs in subfolders do not count."""
     if not (folder / "config.yaml").is_file():  # written before the first fold trains
         return []
     below = sorted(path for path in folder.glob("[!.]*/") if not (path / ".hydra").exists())
@@ -42,13 +42,13 @@ def fold_folders(folder: Path) -> list[Path]:
 
 
 def run_files(folder: Path) -> list[Path]:
-    """All that a training, its folds or a test wrote: files, and folders that hold nothing else."""
+    """Everything that a training, its folds or a test wrote: files, and folders with nothing else in them."""
     patterns = (*_SCORES, *CHECKPOINTS, *_RECORDS, *_LOGS)
     return [path for each in (folder, *fold_folders(folder)) for path in _found(each, patterns)]
 
 
 def remove_scores(folder: Path) -> list[str]:
-    """Remove what a test or the folds together wrote; checkpoints stay. Returns the names."""
+    """Remove the results of a test or of all folds, but no checkpoints. Returns the names."""
     found = list(_found(folder, _SCORES))
     for path in found:
         _remove(path)
@@ -56,7 +56,7 @@ def remove_scores(folder: Path) -> list[str]:
 
 
 def remove_run(folder: Path, *, keep: Path) -> None:
-    """Remove all that a training, its folds or a test wrote but one file; what others put there stays."""
+    """Remove everything that a training, its folds or a test wrote, except one file; other files stay."""
     folds = fold_folders(folder)
     for path in run_files(folder):
         if path != keep:

@@ -1,4 +1,4 @@
-"""The folder of a run: no two commands share one, and none writes over the results of another unasked."""
+"""The folder of a run: no two commands share one, and none overwrites another's results without being told to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from faceflow.storage.urls import is_url
 
 log = logging.getLogger(__name__)
 
-_TIME = "${now:"  # in the name of a folder that no user chose
+_TIME = "${now:"  # in the name of a folder that the user did not choose
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "NODE_RANK", "GROUP_RANK")
 _HYDRA = ".hydra"
 _current: RunFolder | None = None
@@ -34,10 +34,10 @@ _current: RunFolder | None = None
 class RunFolder:
     """The folder that this command writes to.
 
-    With `results` of an earlier run in it, the command goes on with them, or replaces them (`overwrite`); nothing of
-    them changes before `settle`. Until then Hydra's records wait in `staged`, and `logged` is the size of the log when
-    the command started. `shared`: other parts of the same protocol may run beside this one. `empty_handed`: a process
-    that leaves results to the first one of its run, which has another folder.
+    If it has `results` of an earlier run, the command continues them or replaces them (`overwrite`); they do not change
+    before `settle`. Until then Hydra's records are in `staged`, and `logged` is the size of the log when the command
+    started. `shared`: other parts of the same protocol can run at the same time. `empty_handed`: a process that writes
+    no results, because the first process of its run does, in another folder.
     """
 
     folder: Path
@@ -59,14 +59,14 @@ class RunFolder:
             remove_run(self.folder, keep=self.log)
             _drop(self.log, self.logged)
         elif removed := remove_scores(self.folder):
-            log.info("Removed %s: the earlier results are those of fewer epochs or folds", ", ".join(removed))
+            log.info("Removed %s: these results covered fewer epochs or folds", ", ".join(removed))
         if self.staged is not None and self.staged.is_dir():
             shutil.rmtree(self.folder / _HYDRA, ignore_errors=True)
             self.staged.replace(self.folder / _HYDRA)
         self.settled = True
 
     def leave(self) -> None:
-        """Let others write to the folder; after a refusal what was there is as before."""
+        """Let others write to the folder; after a refusal its content is as before."""
         if self.results and not self.settled:
             if self.staged is not None:
                 shutil.rmtree(self.staged, ignore_errors=True)
@@ -80,13 +80,13 @@ class RunFolder:
 
 
 def enter_folder(config: DictConfig) -> None:
-    """Claim the run folder of a composed command before Hydra makes it and writes to it.
+    """Claim the run folder of a composed command before Hydra creates it and writes to it.
 
-    A folder with the time in its name becomes another one where that is taken. Processes of a run but its first are
-    let in to the folder of the first.
+    If a folder with the time in its name is taken, another name is used. All processes of a run may use the folder of
+    the first one.
 
     Raises:
-        ConfigError: it has no name, another command still writes to it, or it holds results that this command neither
+        ConfigError: it has no name, another command still writes to it, or it has results that this command neither
             continues nor may replace.
         DataError: it cannot be written.
     """
@@ -97,11 +97,11 @@ def enter_folder(config: DictConfig) -> None:
         check_name(name, key=KEY)
         if is_url(name):
             raise ConfigError(
-                f"{KEY}: expected a folder of this machine, got '{name}'; a run is copied to a store with mirror={name}"
+                f"{KEY}: expected a folder on this machine, got '{name}'; to copy the run to a store, set mirror={name}"
             )
         follows = other_rank(config.get("trainer") or {}) != 0
         if follows and not OmegaConf.is_missing(config.hydra, "job_logging"):
-            # What it has to say the first one says, but for errors.
+            # The first process logs everything except errors.
             _set(config.hydra.job_logging.root, handlers=["console"], level="ERROR")
         if follows and not timed:
             _set(config.hydra, output_subdir=None)
@@ -114,7 +114,7 @@ def enter_folder(config: DictConfig) -> None:
         _current = here = RunFolder(folder=folder, log=written, shared=part, empty_handed=follows)
         if timed:
             _set(config.hydra.run, dir=str(folder))
-        if not part:  # else each fold is claimed by itself
+        if not part:  # otherwise each fold is claimed separately
             here.claims.append(claim(folder, key=KEY, folder=True))
         _set(config.hydra.runtime, output_dir=str(folder))
         check_kind(folder)
@@ -131,7 +131,7 @@ def enter_folder(config: DictConfig) -> None:
 
 
 def is_timed(node: DictConfig) -> bool:
-    """Whether the `dir` of a Hydra node is named by the time, so that any other free name does as well."""
+    """True if the `dir` of a Hydra node is named by the time, so that another free name can be used."""
     plain: Any = OmegaConf.to_container(node, resolve=False)
     return _TIME in str(plain["dir"])
 
@@ -143,12 +143,12 @@ def claim_fold(folder: Path) -> None:
         ConfigError: another command still writes to it.
         DataError: it cannot be written.
     """
-    if _current is not None:  # beside the fold: in its folder lie results alone, whatever becomes of this process
+    if _current is not None:  # next to the fold, so that its folder only ever contains results
         _current.claims.append(claim(folder, key=KEY, folder=False))
 
 
 def settle() -> None:
-    """Take over the run folder, once the command has passed its checks: results that are to be replaced go now."""
+    """Take over the run folder after the command has passed its checks; results to be replaced are removed now."""
     if _current is not None:
         _current.settle()
 
@@ -162,13 +162,13 @@ def leave_folder() -> None:
 
 
 def other_rank(trainer: Mapping[str, Any]) -> int:
-    """Number of this process where several train together and it is not the first one, else 0; as Lightning reads it.
+    """Number of this process if several train together and it is not the first one, otherwise 0; as in Lightning.
 
     Args:
         trainer: settings of the config's node.
     """
     if trainer.get("devices", 1) == 1 and trainer.get("num_nodes", 1) == 1:
-        return 0  # whatever number a launcher gave it
+        return 0  # whatever number a launcher assigned
     return int(next((os.environ[name] for name in _RANKS if name in os.environ), "0"))
 
 

@@ -1,4 +1,4 @@
-"""What Hydra knows of the running job: its sweep, and the options that were chosen."""
+"""The running job in Hydra: its sweep and its chosen options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sweep_folder() -> str | None:
 
 
 def choices(*groups: str) -> list[str]:
-    """Options that the command chose of some groups; groups without a choice are left out."""
+    """Chosen options of some groups; groups without a choice are left out."""
     if not HydraConfig.initialized():
         return []
     chosen = HydraConfig.get().runtime.choices
@@ -24,7 +24,7 @@ def choices(*groups: str) -> list[str]:
 
 
 def overridden(key: str) -> bool:
-    """Whether the command sets a key, something below it, or the option of a group that is placed there."""
+    """True if the command sets a key, a key inside it, or the option of a group placed there."""
     if not HydraConfig.initialized():
         return False
     named = (text.lstrip("+~").partition("=")[0] for text in HydraConfig.get().overrides.task)

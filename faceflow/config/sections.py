@@ -1,4 +1,4 @@
-"""Sections of a config (loader, split, transforms.weak, ...): a plain value in the place of one is refused."""
+"""Sections of a config (loader, split, transforms.weak, ...): a plain value cannot replace one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _PACKAGE = re.compile(r"@(?:package )?([\w.]+)")
 def check_sections(
     overrides: Sequence[Override], folders: Sequence[Path], *, composed: Callable[[list[str]], DictConfig]
 ) -> None:
-    """Check that no override puts a plain value in the place of keys: Hydra does so without a word.
+    """Check that no override replaces a section with a plain value, which Hydra would do silently.
 
-    A component, which has a `_target_`, may be turned off with null.
+    A component (with a `_target_`) may be turned off with null.
 
     Args:
         overrides: of a command.
         folders: with configs: the built-in one and those of the user.
-        composed: gives the config of the command with some of the overrides only.
+        composed: composes the config of the command with only some of the overrides.
 
     Raises:
         ConfigError: names the section and its keys.
@@ -52,7 +52,7 @@ def check_sections(
 
 
 def check_composed(command: str, config: DictConfig) -> None:
-    """Check that the sections of the primary config of a command are sections: a file of the user can replace one too.
+    """Check that all sections in the primary config of a command are still sections: a user's file can replace one too.
 
     Raises:
         ConfigError: names the section and its keys.
@@ -95,7 +95,7 @@ def _built_in_names() -> frozenset[str]:
 
 
 def _names(folder: Path) -> frozenset[str]:
-    """Names of all that may be a section in the configs of a folder: to compose a config again takes its time."""
+    """Names of all possible sections in the configs of a folder; avoids composing a config again, which is slow."""
     paths = [path for pattern in ("*.yaml", "*/*.yaml", "*/*/*.yaml") for path in folder.glob(pattern)]
     texts = [path.read_text("utf-8", errors="replace") for path in paths]
     blocks = {name for text in texts for name in _BLOCK.findall(text)}

@@ -1,4 +1,4 @@
-"""Keys that the command line has short: Hydra takes the name of a folder of configs for a choice of its options."""
+"""Short keys on the command line: Hydra reads the name of a config folder as a choice of its options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.config.paths import config_dir
 
 
 def spelled_out(command: str, overrides: Sequence[str]) -> list[str]:
-    """Write out the short keys of a command, model=fast as model.name=fast; whatever else is given stays."""
+    """Write out the short keys of a command, such as model=fast as model.name=fast; others stay unchanged."""
     keys = _short_keys().get(command, {})
     spelled = []
     for override in overrides:

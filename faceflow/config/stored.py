@@ -1,4 +1,4 @@
-"""The config that a run keeps beside its results, ready to be run again."""
+"""The config that a run stores next to its results, ready to be run again."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ defaults:
 
 
 def stored_config(config: DictConfig) -> dict[str, Any]:
-    """Resolve a config as config.yaml holds it: only the run folder stays open, so that a repeated run gets its own."""
+    """Resolve a config for config.yaml: only the run folder stays open, so that a repeated run gets its own folder."""
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     stored: dict[str, Any] = _reopen(plain, str(Path(config.paths.output)))
     stored["paths"]["output"] = "${hydra:runtime.output_dir}"
     if "overwrite" in stored:
-        stored["overwrite"] = False  # whoever repeats the run must say so again
+        stored["overwrite"] = False  # must be set again to repeat the run
     return stored
 
 
@@ -39,7 +39,7 @@ def store_config(stored: Mapping[str, Any], output: Path) -> None:
     """Write what `stored_config` gave as config.yaml into a run folder.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the file cannot be written.
     """
     folder = quote(str(output)).replace("\n", "\n# ")
     text = _HEADER.format(task=stored["task"], folder=folder) + config_text(stored)
@@ -56,7 +56,7 @@ def read_config(output: Path) -> dict[str, Any]:
     """Read what `store_config` wrote into a run folder.
 
     Raises:
-        ConfigError: no config.yaml, or one that is damaged.
+        ConfigError: config.yaml is missing or damaged.
     """
     path = output / "config.yaml"
     try:
@@ -64,12 +64,12 @@ def read_config(output: Path) -> dict[str, Any]:
         return {key: value for key, value in stored.items() if key != "defaults"}
     except (OSError, YAMLError, AttributeError) as error:
         raise ConfigError(
-            f"{path}: expected the config of an earlier run, got none that can be read; remove '{output}' to start anew"
+            f"{path}: expected the config of an earlier run, got none that can be read; remove '{output}' to start over"
         ) from error
 
 
 def _reopen(value: Any, output: str) -> Any:
-    """Refer to the run folder by its key again; other ${...} in texts is part of them."""
+    """Refer to the run folder by its key again; any other ${...} is part of a text."""
     if isinstance(value, dict):
         return {key: _reopen(item, output) for key, item in value.items()}
     if isinstance(value, list):

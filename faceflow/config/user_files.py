@@ -1,4 +1,4 @@
-"""Config files that a user wrote and that are no YAML."""
+"""Config files by the user that are not valid YAML."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from faceflow.errors import ConfigError
 
 @contextlib.contextmanager
 def config_files_named(folders: Sequence[Path]) -> Iterator[None]:
-    """Name the file and the line where the block finds a config file that cannot be read.
+    """Name the file and line if the block finds a config file that cannot be read.
 
     Args:
         folders: of the user's own configs.
 
     Raises:
-        ConfigError: a file that is no YAML, or no UTF-8.
+        ConfigError: a file is not YAML or not UTF-8.
     """
     try:
         yield
@@ -43,15 +43,15 @@ def config_files_named(folders: Sequence[Path]) -> Iterator[None]:
 def _fault(error: MarkedYAMLError, path: Path, line: int) -> str:
     lines = path.read_text("utf-8", errors="replace").splitlines()
     if line < len(lines) and lines[line].lstrip(" ").startswith("\t"):
-        return "expected spaces in front, got a tab; indent with spaces"
+        return "expected spaces as indentation, got a tab; indent with spaces"
     if error.problem and "duplicate key" in error.problem:
         key = error.problem.split()[-1]
         return f"expected each key once, got '{key}' again; remove one of them"
-    return f"expected YAML, got a text that cannot be read ({error.problem}); correct it, or a line before it"
+    return f"expected YAML, got text that cannot be read ({error.problem}); fix this line or one before it"
 
 
 def _undecodable(content: bytes) -> int:
-    """Number of the first line that is no UTF-8; 0 where there is none."""
+    """Number of the first line that is not UTF-8; 0 if there is none."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -10,14 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def plain(value: Any) -> Any:
-    """Value of a config key; of a node, plain containers with all references resolved."""
+    """Value of a config key; for a node, plain containers with all references resolved."""
     if OmegaConf.is_config(value):
         return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
     return value
 
 
 def with_values(config: DictConfig, values: Mapping[str, Any]) -> DictConfig:
-    """Copy a config with other values by dotted key; what refers to them follows."""
+    """Copy a config with other values by dotted key; references to them follow."""
     changed = copy.deepcopy(config)
     for key, value in values.items():
         OmegaConf.update(changed, key, value, merge=False)
@@ -25,7 +25,7 @@ def with_values(config: DictConfig, values: Mapping[str, Any]) -> DictConfig:
 
 
 def with_image_size(config: DictConfig, pixels: int) -> DictConfig:
-    """Copy the config of a command without `model`, with the size that its transforms refer to."""
+    """Copy the config of a command without `model`, adding the image size that its transforms refer to."""
     merged = OmegaConf.merge(OmegaConf.create({"model": {"image_size": pixels}}), config)
     assert isinstance(merged, DictConfig)
     return merged
@@ -36,7 +36,7 @@ def leaves(values: Mapping[Any, Any], *, lists: bool = False) -> dict[str, Any]:
 
     Args:
         values: the mapping.
-        lists: whether their items are leaves by position, not the lists as they are.
+        lists: whether list items are leaves by position, instead of whole lists.
     """
     found: dict[str, Any] = {}
     for key, value in values.items():

@@ -233,7 +233,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         "seed: expected a whole number in 0..4294967",
     ),
     "sweep": (lambda to: faceflow.train(["seed=0,1"]), ConfigError, "'seed=0,1': expected one value, got several"),
-    "flag": (lambda to: faceflow.train(["-m"]), ConfigError, "'-m': expected key=value, got a text that cannot be"),
+    "flag": (lambda to: faceflow.train(["-m"]), ConfigError, "'-m': expected key=value, got text that Hydra"),
     "devices": (
         lambda to: faceflow.train(["trainer.devices=2"], output=to),
         ConfigError,

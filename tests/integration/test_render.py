@@ -182,7 +182,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
         (["output=/dev/full/faces"], "/dev/full/faces: expected a folder that can be written"),
-        (["experiment=disfa"], "experiment=disfa: expected an option for faceflow-render, got one that chooses 'data'"),
+        (["experiment=disfa"], "experiment=disfa: expected an option for faceflow-render, got one that sets 'data'"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(model: Path, tmp_path: Path, overrides: list[str], message: str) -> None:

@@ -51,7 +51,7 @@ ROWS = [
     Row(fed="no standard output at all, as in a service", thread="joblib/joblib#856", command="train", prepare=faces, shell=f"faceflow-train {' '.join(TRAIN)} hydra.run.dir={{folder}}/run >&-",
         right="trains and writes its files", check=trained),
     Row(fed="working directory that was removed", thread="pypa/pip#4255", command="infer", prepare=lambda folder: (folder / "gone").mkdir(), shell="cd {folder}/gone && rmdir {folder}/gone && faceflow-infer source=a.mp4",
-        line="ConfigError: working directory: expected a folder that exists, got one that was removed; go to another one with cd"),
+        line="ConfigError: working directory: expected an existing folder, got one that was removed; change to another one with cd"),
     Row(fed="10,000 loader processes", thread="TharinduDR/TransQuest#12", command="train", overrides=(*TRAIN, "loader.workers=10000"), prepare=faces,
         line="ConfigError: loader.workers: expected a whole number from 0 to *, 16 for each core of this machine, got 10000"),
     Row(fed="10,000 threads of the network", thread="embeddings-benchmark/mteb#1331", command="infer", overrides=(*INFER, "threads=10000"), prepare=photos,

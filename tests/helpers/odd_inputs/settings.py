@@ -48,7 +48,7 @@ ROWS = [
     Row(fed="curly quotes around a value", thread="RhetTbull/osxphotos#1437", command="train", overrides=("aus.names=\u201c[AU1,AU6]\u201d",),
         line="ConfigError: 'aus.names=\u201c[AU1,AU6]\u201d': expected ' or \" as quotes, got \u201c and \u201d; type them again"),
     Row(fed="config file indented with a tab", thread="home-assistant/core#49250", command="train", overrides=(*OWN, "aus=mine", *TRAIN), prepare=config("aus/mine.yaml", b"names:\n\t- AU1\n"),
-        line="ConfigError: {folder}/my configs/aus/mine.yaml:2: expected spaces in front, got a tab; indent with spaces"),
+        line="ConfigError: {folder}/my configs/aus/mine.yaml:2: expected spaces as indentation, got a tab; indent with spaces"),
     Row(fed="`lr: 1e-3` in a config file, a text for PyYAML", thread="rbgirshick/yacs#46", command="train", overrides=(*TRAIN, *OWN, "optimizer=mine"), prepare=config("optimizer/mine.yaml", OPTIMIZER),
         right="trains with a learning rate of 0.001", check=the_rate_is_a_number),
     Row(fed="domain `no` (Norway) in a config file, false for YAML", thread="huggingface/huggingface_hub#797", command="train", overrides=(*TRAIN[:-3], "data=mine", *TRAIN[-2:], *OWN), prepare=config("data/mine.yaml", DOMAINS),

@@ -75,5 +75,5 @@ def test_files_of_compare_need_no_key(tmp_path: Path, monkeypatch: pytest.Monkey
     typed = ["first", "level=0.01", "lr=1, b", "-cn", "mine", "it's"]
     assert ordered(typed, "compare") == ["-cn", "mine", "level=0.01", r"runs=['first','lr=1, b','it\'s']"]
     assert ordered(["level=0.01"], "compare") == ["level=0.01"]
-    with pytest.raises(ConfigError, match=r"^runs: expected the key or files without it, got both; "):
+    with pytest.raises(ConfigError, match=r"^runs: expected the key, or files without it, got both; "):
         ordered(["first", "runs=[second,third]"], "compare")

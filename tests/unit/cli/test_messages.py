@@ -80,17 +80,17 @@ def resolve(cfg: DictConfig) -> Any:
         ),
         (
             "transforms=weak",
-            "ConfigError: transforms: expected the place of the group as well; use transforms@transforms.eval or "
+            "ConfigError: transforms: expected the group with its place; use transforms@transforms.eval or "
             "transforms@transforms.labeled or transforms@transforms.strong or transforms@transforms.weak",
         ),
         (
             "aus.names=[AU1",
-            "ConfigError: 'aus.names=[AU1': expected key=value, got a text that cannot be read; "
+            "ConfigError: 'aus.names=[AU1': expected key=value, got text that Hydra cannot read; "
             "quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
         (
             "quickstart",
-            "ConfigError: 'quickstart': expected key=value, got a text that cannot be read; "
+            "ConfigError: 'quickstart': expected key=value, got text that Hydra cannot read; "
             "quote spaces and lists: 'key=a b', 'key=[a,b]'",
         ),
     ],
@@ -107,7 +107,7 @@ def test_a_key_that_is_misspelt_before_a_value_that_cannot_be_read() -> None:
 def test_a_file_without_its_key_is_told_from_other_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my (1).mp4").touch()
-    line = "a file is the value of a key, such as 'source=my (1).mp4'"
+    line = "give the file as the value of a key, such as 'source=my (1).mp4'"
     assert mistake("my (1).mp4", entry="infer").endswith(line)
 
 
@@ -117,14 +117,14 @@ def test_a_file_without_its_key_is_told_from_other_texts(tmp_path: Path, monkeyp
         (
             "crop",
             "overwrite=true",
-            "overwrite: expected a known key at the top level, got 'overwrite' of faceflow-compare, faceflow-export, "
-            "faceflow-infer, faceflow-test, faceflow-train; leave it out, or see faceflow-crop --help",
+            "overwrite: expected a known key at the top level, got 'overwrite', which belongs to faceflow-compare, "
+            "faceflow-export, faceflow-infer, faceflow-test, faceflow-train; leave it out, or see faceflow-crop --help",
         ),
         (
             "test",
             "model=resnet18",
-            "model: expected a config group or key, got 'model' of faceflow-infer, faceflow-train; leave it out, or "
-            "see faceflow-test --help",
+            "model: expected a config group or key, got 'model', which belongs to faceflow-infer, "
+            "faceflow-train; leave it out, or see faceflow-test --help",
         ),
         (
             "export",
@@ -175,8 +175,8 @@ def test_a_stored_config_leaves_no_choice_of_groups(tmp_path: Path) -> None:
     with initialize_config_dir(str(tmp_path), version_base="1.3"), pytest.raises(HydraException) as caught:
         compose("config", overrides=["model=resnet18"])
     assert one_line(caught.value, "train") == (
-        "ConfigError: model: expected a config group or key, got the group 'model', which this config leaves no choice "
-        "of; set keys, such as model.KEY=VALUE"
+        "ConfigError: model: expected a config group or key, got the group 'model', which cannot be chosen in this "
+        "config; set keys, such as model.KEY=VALUE"
     )
 
 
@@ -221,7 +221,7 @@ def test_interpolation_that_leads_nowhere(override: str, line: str) -> None:
 
 def test_config_file_that_does_not_exist() -> None:
     line = mistake(entry="trian")
-    assert line == "ConfigError: trian: expected a config file, got none of that name; check --config-name"
+    assert line == "ConfigError: trian: expected a config file, got none with this name; check --config-name"
 
 
 @pytest.mark.parametrize("error", [ConfigError("seed: expected 1,\n  got 2"), DataError("a.csv:3: expected a number")])

@@ -38,7 +38,7 @@ def test_a_working_directory_that_was_removed_is_named(tmp_path: Path, monkeypat
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(ConfigError, match=r"^working directory: expected a folder that exists, got one that was remo"):
+    with pytest.raises(ConfigError, match=r"^working directory: expected an existing folder, got one that was removed"):
         check_working_directory()
 
 
@@ -59,5 +59,5 @@ def test_the_limit_of_open_files_is_named() -> None:
             os.close(end[0])
             os.close(end[1])
     expected = f"ConfigError: open files: expected at most {limit}, the limit of this shell, got more; "
-    assert line == f"{expected}run: ulimit -n {before[1]}, or take fewer workers"
+    assert line == f"{expected}run: ulimit -n {before[1]}, or use fewer workers"
     assert no_more_files(FileNotFoundError(2, "no")) is None

@@ -77,7 +77,7 @@ def test_a_folder_of_own_configs_adds_options(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("override", ["smooth=1,2", "align=box,eyes", "smooth=range(0,3)", "smooth=choice(1,2)"])
 def test_several_values_for_a_key_are_one_line(override: str) -> None:
-    with pytest.raises(ConfigError, match="expected one value, got several, which the command line runs one") as caught:
+    with pytest.raises(ConfigError, match="expected one value, got several, as for a sweep; ") as caught:
         compose("infer", [*INFER, override])
     assert str(caught.value).startswith(f"'{override}': ")
 

@@ -88,7 +88,7 @@ def test_partial_waits_for_the_rest() -> None:
 def test_phantom_of_another_choice_is_explained() -> None:
     assert refusal({"p_cutoff": 0.9}) == (
         "loss: expected a component with a _target_, got keys ['p_cutoff']; "
-        "an override may belong to another choice of its config group"
+        "an override may belong to another option of this config group"
     )
 
 
@@ -129,7 +129,7 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = f"{tmp_path}/file/folder"
     assert refusal({"_target_": "os.mkdir", "path": folder}) == (
-        f"loss: expected a path that can be used, got '{folder}' (Not a directory); check it, its rights and the disk"
+        f"loss: expected a usable path, got '{folder}' (Not a directory); check the path, its rights and the disk"
     )
 
 

@@ -158,7 +158,7 @@ def test_sources_are_files_and_folders_and_streams_stay(tmp_path: Path) -> None:
 
 
 def test_results_and_data_sets_to_crop_are_files_of_this_machine(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="output: expected a file or folder of this machine, got 's3://bucket/a.csv'"):
+    with pytest.raises(ConfigError, match="output: expected a file or folder on this machine, got 's3://bucket/a.csv'"):
         local_values({"output": "s3://bucket/a.csv"})
     with pytest.raises(ConfigError, match=r"storage: expected settings .* add \+storage=default"):
         local_values({"onnx": "memory://lab/model.onnx"}, "onnx")

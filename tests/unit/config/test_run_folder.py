@@ -84,13 +84,15 @@ def test_a_named_folder_is_refused_while_another_command_runs_in_it_and_is_free_
 @pytest.mark.parametrize("result", [RUN[0], "metrics.json", "predictions.csv", "hpc_ckpt_1.ckpt", "report.html"])
 def test_any_result_is_kept(result: str, tmp_path: Path) -> None:
     write(tmp_path, result)
-    line = f"expected a folder without results, got '{tmp_path}' with {result} of an earlier run; take another folder, "
+    line = (
+        f"expected a folder without results, got '{tmp_path}' with {result} of an earlier run; choose another folder, "
+    )
     assert line in refused(tmp_path)
 
 
 def test_a_refusal_names_the_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     write(tmp_path, *RUN)
-    assert f"; go on with resume={tmp_path}/checkpoints/last.ckpt, take another folder, or " in refused(tmp_path)
+    assert f"; go on with resume={tmp_path}/checkpoints/last.ckpt, choose another folder, or " in refused(tmp_path)
     last = tmp_path / "checkpoints/last.ckpt"
     assert entered(tmp_path, resume=str(last)) == tmp_path
     leave_folder()
@@ -149,7 +151,7 @@ def test_a_test_neither_replaces_checkpoints_nor_is_told_to_resume(tmp_path: Pat
             enter_folder(tested(tmp_path, overwrite=overwrite))
         leave_folder()
         assert "resume" not in str(error.value)
-    assert "expected a folder without checkpoints, which no test can write again" in str(error.value)
+    assert "expected a folder without checkpoints, which a test cannot write again" in str(error.value)
     enter_folder(tested(write(tmp_path / "test", "metrics.json", "per_au.csv"), overwrite=True))
     settle()
     assert not (tmp_path / "test/metrics.json").exists()
@@ -162,7 +164,7 @@ def test_folds_go_on_by_themselves_but_not_with_another_protocol(tmp_path: Path)
     assert "expected a folder without" in refused(tmp_path, resume=f"{tmp_path}/fold1/checkpoints/last.ckpt", preview=1)
     assert entered(tmp_path, protocol={**KFOLD, "only": ["fold2"]}) == tmp_path
     leave_folder()
-    assert "overwrite: expected false where only some folds run" in refused(
+    assert "overwrite: expected false when only some folds run" in refused(
         tmp_path, protocol={**KFOLD, "only": ["fold2"]}, overwrite=True
     )
     assert entered(tmp_path, protocol=KFOLD, overwrite=True) == tmp_path

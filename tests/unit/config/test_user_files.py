@@ -24,7 +24,7 @@ def refusal(folder: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"names:\n\t- AU1\n", "2: expected spaces in front, got a tab; indent with spaces"),
+        (b"names:\n\t- AU1\n", "2: expected spaces as indentation, got a tab; indent with spaces"),
         (b"names: [AU1]\nnames: [AU6]\n", "2: expected each key once, got 'names' again; remove one of them"),
         (
             "# caf\xe9\nnames: [AU1]\n".encode("latin-1"),
@@ -42,8 +42,8 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: Path, content: 
 
 def test_an_open_bracket_is_found_where_the_file_ends(tmp_path: Path) -> None:
     line = refusal(tmp_path, b"names: [AU1,\n")
-    assert line.startswith("2: expected YAML, got a text that cannot be read (")
-    assert line.endswith("); correct it, or a line before it")
+    assert line.startswith("2: expected YAML, got text that cannot be read (")
+    assert line.endswith("); fix this line or one before it")
 
 
 def test_bytes_that_no_config_file_holds_stay_a_fault_of_ours(tmp_path: Path) -> None:
