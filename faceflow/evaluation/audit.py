@@ -38,7 +38,7 @@ def check_audit(audit: Audit, tables: Sequence[FaceTable]) -> None:
         if not found:
             known = {name for table in tables for name in table.further} - ALONE
             raise ConfigError(
-                f"audit: expected columns of the labels, got '{column}', which none of them has; "
+                f"audit: expected columns of the labels, got '{column}', which no table has; "
                 f"{suggest(column, known) if known else 'add it'}"
             )
         check_groups(column, np.concatenate(found))
@@ -105,8 +105,8 @@ def audit_folds(audit: Audit, pooled: PooledTest, tables: Sequence[FaceTable], b
     subjects = np.concatenate([table.subjects for table in tables])
     if subjects.tolist() != pooled.subjects.tolist():
         raise DataError(
-            "audit: expected the predictions of the test faces of each fold, got those of others; train the folds "
-            "again with overwrite=true"
+            "audit: expected predictions for the test faces of each fold, got predictions for other faces; train the "
+            "folds again with overwrite=true"
         )
     found = score_groups(
         attributes_of(tables, audit.columns),

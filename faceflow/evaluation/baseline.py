@@ -111,12 +111,12 @@ def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceT
     _shared_aus(baseline, SplitScorer(tables, spec))
     if FEATURES in inputs:
         files = [str(file) for table in tables for file in table.files]
-        read_features(files, key="baseline", instead="baseline=FILE.onnx, a model that reads pixels alone")
+        read_features(files, key="baseline", instead="baseline=FILE.onnx, a model that reads pixels only")
     built_in = f"the built-in model, trained on {TRAINED_ON}"
-    known = built_in if baseline.name == BUILT_IN else "it is not known which faces it was trained on"
-    parts = [f"{baseline.name} ({known})", "on the same faces", "at thresholds of its own, which come with it"]
+    known = built_in if baseline.name == BUILT_IN else "its training faces are not known"
+    parts = [f"{baseline.name} ({known})", "on the same faces", "at the thresholds stored in its file"]
     if IMAGES in inputs and (other := _cut_otherwise(baseline.predictor.model.contract.crop, tables)):
-        log.warning("baseline: its scores may be too low, as %s", other)
+        log.warning("baseline: its scores may be too low: %s", other)
         parts.append(other)
     return {"baseline": ", ".join(parts)}
 
@@ -161,8 +161,8 @@ def _shared_aus(baseline: Baseline, tested: SplitScorer) -> list[str]:
     if not shared:
         theirs, ours = (", ".join(dict.fromkeys(each)) for each in (scored, aus))
         raise ConfigError(
-            f"baseline: expected a model of an AU that is tested ({theirs}), got one of {ours}; leave baseline out, or "
-            "name another model"
+            f"baseline: expected a model with a tested AU ({theirs}), got one with {ours}; leave baseline out, or name "
+            "another model"
         )
     return shared
 
@@ -173,13 +173,15 @@ def _cut_otherwise(recipe: Mapping[str, Any] | None, tables: Sequence[FaceTable]
     for table in tables:
         theirs = find_crop_recipe([table])
         if recipe is None or theirs is None:
-            differing[table.name] = "it is not known whether its crops are cut like those that it was trained on"
+            differing[table.name] = "crops may be cut differently from those that the baseline was trained on"
             continue
         ours, found = _places(recipe), _places(theirs)
         keys = [key for key in ours | found if ours.get(key) != found.get(key)]
         if keys:
             settings = ", ".join(f"{key}={found.get(key)} instead of {ours.get(key)}" for key in keys)
-            differing[table.name] = f"its crops are cut otherwise than those that it was trained on ({settings})"
+            differing[table.name] = (
+                f"crops are cut differently from those that the baseline was trained on ({settings})"
+            )
     return "; ".join(f"{name}: {reason}" for name, reason in differing.items())
 
 

@@ -38,7 +38,7 @@ def check_probabilities(scorer: SplitScorer) -> None:
         key, value = next(iter(asked.items()))
         raise ConfigError(
             f"{key}: expected {'none' if key == PROTOCOL else 'null'} with a legacy protocol, which validates on the "
-            f"tested faces, got {value}; leave it out, or take a protocol with validation subjects"
+            f"tested faces, got {value}; leave it out, or use a protocol with validation subjects"
         )
     count = len(np.unique(scorer.subjects[scorer.known]))
     if coverage is not None and count < LEAST_SUBJECTS:
@@ -48,8 +48,8 @@ def check_probabilities(scorer: SplitScorer) -> None:
         )
     if method != NONE and count < LEAST_SUBJECTS:
         log.warning(
-            "%s: validation has %d known subjects, too few to hold some out; the maps are taken unconfirmed, and may "
-            "make probabilities of other subjects worse: raise split.val",
+            "%s: validation has only %d known subjects, too few to hold some out; the maps are used without a check, "
+            "and may make probabilities of other subjects worse; raise split.val",
             *(PROTOCOL, count),
         )
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "subject"
 CENTRED = "centred"  # name of rows, columns and entries
-OVER_FOLDS = "the median over each subject's test images was taken from its scores; no labels used"
+OVER_FOLDS = "the median over each subject's test images was subtracted from its scores; no labels used"
 _SHOWN = ("f1_val", "ap", "icc")  # in the line below a table
 
 
@@ -100,13 +100,13 @@ def check_center(center: str | None, tables: Sequence[FaceTable]) -> None:
         return
     if unnamed := [table.name for table in tables if not table.has_subjects]:
         raise DataError(
-            f"center: expected labels with a column subject, got none for {unnamed[0]}, whose scores have no subject "
-            "to be centred by; add the column, or leave center out"
+            f"center: expected labels with a column subject, got none for {unnamed[0]}, so its scores cannot be "
+            "centred; add the column, or leave center out"
         )
     if (most := _counts(tables).max()) < LEAST_FRAMES:
         raise DataError(
             f"center: expected a subject with at least {LEAST_FRAMES} images to take a median over, got at most "
-            f"{most}; test more images of each, or leave center out"
+            f"{most}; test more images per subject, or leave center out"
         )
 
 
@@ -120,21 +120,21 @@ def centred_test(center: str | None, centring: Centring | None, tables: Sequence
         return None
     counts = _counts(tables)
     enough, few = counts[counts >= LEAST_FRAMES], counts[counts < LEAST_FRAMES]
-    said = f"the median over each subject's {_span(enough)} test images was taken from its scores; no labels used"
+    said = f"the median over each subject's {_span(enough)} test images was subtracted from its scores; no labels used"
     if len(few):
         kept = f"{len(few)} of {len(counts)} subjects have fewer than {LEAST_FRAMES} images and keep their scores"
         log.warning("center: %s", kept)
         said += f"; {kept}"
     if centring is None:
         log.warning(
-            "center: the model has no thresholds of centred scores, as it comes from an earlier FaceFlow or its "
-            "validation had no subject with %d images: their AP and AUROC are reported, their F1@val is not",
+            "center: the model has no thresholds for centred scores: it comes from an earlier FaceFlow, or no "
+            "validation subject had %d images; AP and AUROC of centred scores are reported, F1@val is not",
             LEAST_FRAMES,
         )
-        said += "; the model has no thresholds of centred scores, so there is no F1@val of them, and the constants are "
-        said += "those of the tested subjects"
+        said += "; the model has no thresholds for centred scores, so they have no F1@val, and the constants come from "
+        said += "the tested subjects"
     else:
-        said += "; thresholds of centred validation scores"
+        said += "; thresholds tuned on centred validation scores"
     return CentredTest(centring=centring, protocol=said)
 
 

@@ -35,10 +35,10 @@ class Difference:
     def verdict(self) -> str:
         """What the interval says."""
         if not np.isfinite([self.low, self.high]).all():
-            return "no interval, so that it says little"
+            return "no interval, so this says little"
         if self.low > 0:
             return "training helped"
-        return "training did harm" if self.high < 0 else "no difference that so few subjects can show"
+        return "training did harm" if self.high < 0 else "no difference shown with so few subjects"
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain values for files, None for what is not known."""
@@ -63,7 +63,7 @@ class Comparison:
         """The figure that decides, and what it says."""
         shown = next((self.differences[name] for name in _FIGURES if name in self.differences), None)
         if shown is None:
-            return f"{self.faces}: no AU of both networks can be scored"
+            return f"{self.faces}: none of the AUs that both networks have can be scored"
         interval = f" (95 % over subjects: {_signed(shown.low)} to {_signed(shown.high)})"
         change = f"{number(shown.before)} -> {number(shown.after)}, {_signed(shown.change)}"
         figure = f"{header_of(shown.metric)} {change}{interval if np.isfinite(shown.low) else ''}"

@@ -255,7 +255,7 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
             for name in GUESSES
             if metric == f1
         }
-        below = f"{MEANING}; of all folds together\n{note}" if guesses else note
+        below = f"{MEANING}; over all folds together\n{note}" if guesses else note
         tables.append(
             aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=below, guesses=guesses)
         )

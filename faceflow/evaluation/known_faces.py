@@ -69,7 +69,7 @@ def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) 
         subject = next(str(subjects[0]) for subjects in found if len(subjects))
         raise ConfigError(
             f"{key}: expected weights of a run that has not seen the test subjects, got {count} images of subjects "
-            f"that it has, such as {subject}; repeat its split, test other data, or leave the test out with test=false"
+            f"that it has seen, such as {subject}; repeat its split, test other data, or skip the test with test=false"
         )
 
 
@@ -133,7 +133,7 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
             )
         if not torch.equal(old["pictures"], new["pictures"]):
             log.warning(
-                "%s: the %s faces come in another order; results differ slightly from an unbroken run", key, split
+                "%s: the %s faces are in another order; results differ slightly from an uninterrupted run", key, split
             )
 
 
@@ -165,7 +165,7 @@ def without_seen(
     if not any(map(len, kept)):
         raise DataError(
             f"data: expected subjects that the checkpoint has not seen, got none ({left_out} images of training and "
-            "validation subjects left out); test other data, or subset=all for a number that says nothing of new faces"
+            "validation subjects left out); test other data, or set subset=all: its scores say nothing about new faces"
         )
     note = {}
     if left_out:
@@ -175,13 +175,13 @@ def without_seen(
     unsure = sorted({str(subject) for table, overlap in pairs for subject in table.subjects[overlap.unsure]})
     if unsure and same_subjects is None:
         log.warning(
-            "%d subject id%s of the training data, such as '%s', but none of their pictures: tested as other people; "
-            "set same_subjects=true or false to say whether they are the same",
+            "found %d subject id%s of the training data, such as '%s', but none of their training images: tested as "
+            "other subjects; set same_subjects=true or false to state whether they are the same",
             *(len(unsure), "" if len(unsure) == 1 else "s", unsure[0].partition("/")[2]),
         )
         note["caution"] = f"{_count(unsure)} with ids of training subjects counted as other people"
     elif unsure and same_subjects is False:
-        note["subjects"] = f"{_count(unsure)} with ids of training subjects taken for other people, as stated"
+        note["subjects"] = f"{_count(unsure)} with ids of training subjects counted as other subjects, as stated"
     return [table for table in kept if len(table)], note
 
 
@@ -227,14 +227,14 @@ def _changes(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> str:
     added = sum(max(0, count - counts[0].get(picture, 0)) for picture, count in counts[1].items())
     gone = sum(max(0, count - counts[1].get(picture, 0)) for picture, count in counts[0].items())
     if added or gone:
-        return f"{added} other faces, and {gone} are missing"
+        return f"{added} other faces and {gone} missing ones"
     if "labels" in old and "labels" in new:
         rows = [
             np.sort(np.stack([faces["pictures"], faces["labels"]]).T.copy().view("i8,i8").ravel())
             for faces in (old, new)
         ]
         if changed := int((rows[0] != rows[1]).sum()):
-            return f"other labels of {changed} of them"
+            return f"other labels for {changed} of them"
     return ""
 
 

@@ -36,7 +36,7 @@ from faceflow.tracking.tracker import Outcome, tracked
 CHECK = "check"
 FILE = "label_check.csv"
 ENTRY = "label_check"  # of metrics.json
-_FOLDS = "train with protocol=kfold, and check by labels=check predictions=RUN"
+_FOLDS = "train with protocol=kfold, then check with labels=check predictions=RUN"
 
 
 def check_settings(labels: str | None, predictions: str | None, *, subset: str, others: Mapping[str, object]) -> None:
@@ -53,12 +53,12 @@ def check_settings(labels: str | None, predictions: str | None, *, subset: str, 
     """
     if labels not in (None, CHECK):
         raise ConfigError(
-            f"labels: expected check or null, got {labels!r}; a table of labels is named by data=csv data.labels=FILE"
+            f"labels: expected check or null, got {labels!r}; name a table of labels with data=csv data.labels=FILE"
         )
     if labels == CHECK and subset == "all":
         raise ConfigError(
-            "subset: expected unseen with labels=check, got 'all': a network repeats the labels that it learned, wrong "
-            f"ones too; leave subset out, or check everybody's labels by folds: {_FOLDS}"
+            "subset: expected unseen with labels=check, got 'all': a network repeats the labels that it learned, even "
+            f"wrong ones; leave subset out, or check all labels by folds: {_FOLDS}"
         )
     if predictions is not None:
         if labels is None:
@@ -76,7 +76,7 @@ def check_unseen(overlaps: Sequence[Overlap]) -> None:
     if all(overlap.seen.all() for overlap in overlaps):
         raise DataError(
             "data: expected subjects that the checkpoint has not seen, got none: a network repeats the labels that it "
-            f"learned, wrong ones too; {_FOLDS}"
+            f"learned, even wrong ones; {_FOLDS}"
         )
 
 

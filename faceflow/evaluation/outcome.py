@@ -136,7 +136,7 @@ def reopened(checkpoint: Path) -> tuple[list[Tracker], TrackedRun]:
     if not found:
         raise ConfigError(
             f"track: expected a run that a tracker followed, got none in '{folder}'; train with logger=wandb or "
-            "logger=mlflow, or take track=false"
+            "logger=mlflow, or set track=false"
         )
     noted = recall(folder, "wandb")
     return found, TrackedRun(

@@ -42,7 +42,7 @@ class TorchPredictor:
         try:
             self.device = Fabric(accelerator=accelerator, devices=1).device
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
+            raise ConfigError(f"accelerator: {' '.join(str(error).split())}; use auto, cpu or gpu") from error
         self.network = network.to(self.device).eval()
 
     @torch.inference_mode()

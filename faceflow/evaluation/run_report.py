@@ -24,7 +24,7 @@ from faceflow.report.tables import data_tables
 
 REPORT = "report.html"
 _THRESHOLDS = {
-    "thresholds": "@val: the one of each AU (thr) that the checkpoint keeps from validation; @0.5: 0.5 for every AU"
+    "thresholds": "@val: the AU's own (thr), tuned on validation and kept in the checkpoint; @0.5: 0.5 for every AU"
 }
 _WARNING = re.compile(r"[\d-]+ [\d:]+ WARNING \S+: (.+)")  # as configs/layout/run.yaml formats it
 

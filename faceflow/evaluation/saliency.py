@@ -42,7 +42,7 @@ def check_saliency(faces: int, inputs: Sequence[str]) -> None:
     """
     check_whole(faces, key=KEY, lowest=0, highest=MOST_FACES, expected=f"a count of faces in 0..{MOST_FACES}")
     if faces and IMAGES not in inputs:
-        raise ConfigError(f"{KEY}: expected a model that reads pixels, got one of features alone; leave it out")
+        raise ConfigError(f"{KEY}: expected a model that reads pixels, got one that reads only features; leave it out")
     if faces:
         check_installed("captum", key=KEY, install="faceflow[explain]", instead="leave it out")
 

@@ -99,7 +99,9 @@ class SplitScorer:
         ]
         if len(tables) > 1:
             if any(table.name == POOLED for table in tables):
-                raise ConfigError(f"data.sources: expected no name '{POOLED}', which means the pool of all; set name:")
+                raise ConfigError(
+                    f"data.sources: expected no data set named '{POOLED}', the name of all together; set name:"
+                )
             self.sets.append(_scored_set(spec, POOLED, tables, np.arange(self.total)))
         self.pooled = self.sets[-1]
         self.tuned = [_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set(map(joined, spec.aus)))]

@@ -211,7 +211,7 @@ def _choose_faces(
     """Read the faces whose subjects the checkpoint has not seen, or all, and what the protocol says of them."""
     tables = read_faces(plain(config.data), levels=levels, audit=audit)
     if config.checkpoint is None:
-        log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
+        log.warning("onnx: an exported file does not list its training subjects; all subjects are tested")
         return tables, {"caution": "subjects seen in training are not known, and may be included"}
     everybody, overlaps = config.subset == "all", find_seen(tables, payload)
     if config.labels == CHECK:
@@ -223,4 +223,4 @@ def _kept(output: Path, *, finished: bool) -> str:
     """Say what is kept of a test that was stopped."""
     if finished:
         return f"all results are in {output}"
-    return "the test is not finished, and none of its results are kept; start the same command again"
+    return "the test is not finished and none of its results are kept; start the same command again"

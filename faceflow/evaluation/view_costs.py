@@ -57,7 +57,9 @@ class MeasuredViews:
         """
         check_whole(faces, key="view_faces", lowest=1)
         if IMAGES not in inputs:
-            raise ConfigError("views: expected a model that reads pixels, got one of features alone; leave views out")
+            raise ConfigError(
+                "views: expected a model that reads pixels, got one that reads only features; leave it out"
+            )
         self.faces = faces
         self.pipelines = {(EVAL, ""): build_pipeline(evaluation, key=f"transforms.{EVAL}")}
         for view, steps in views.items():

@@ -75,7 +75,7 @@ def calibration_table(change: CalibrationChange, *, title: str, protocol: str) -
     """The same of one data set for the terminal; `protocol` says how probabilities were calibrated."""
     caption = (
         f"ECE: expected calibration error over {BINS} bins of equal width (Guo et al. 2017); Brier: mean squared "
-        "difference from the label; 0 is best. floor: ECE of exact probabilities on so few faces.\n"
+        "difference from the label; 0 is best. floor: ECE that exact probabilities would have on as many faces.\n"
         f"calibration: {protocol}"
     )
     headers = ["faces", "ECE before", "ECE", "floor", "Brier before", "Brier"]

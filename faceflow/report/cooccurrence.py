@@ -46,8 +46,8 @@ def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str])
     side = min(_SIDE, _CELL * len(results.aus))
     page = Page.open(title, protocol, _ABOVE + side + _BELOW)
     key = (
-        "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces. "
-        "Blue: 0 (white) to 100 (dark). Brown: predicted too often, violet: too rarely."
+        "% of faces with the row's AU that also show the column's AU; on the diagonal, % of all faces with the AU. "
+        "Blue: 0 (white) to 100 (dark). Brown: predicted too often; violet: predicted too rarely."
     )
     page.text(MARGIN, page.top + 0.17, key, MEDIUM)
     panels = (

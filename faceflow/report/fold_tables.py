@@ -51,7 +51,7 @@ def folds_table(
     headers = [header_of(name) for name in names]
     notes = [note for metric in overall if (note := _other_counts(folds, metric))]
     if notes:
-        caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
+        caption += f"\nAUs in the mean, where the number differs from the row: {'; '.join(notes)}"
     table = plain_table(title, [unit], ["images", "subjects", "AUs", *headers], caption=caption)
     for position, fold in enumerate(folds):
         scores = [number(overall[name].values[position]) for name in names]

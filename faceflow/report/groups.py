@@ -134,7 +134,7 @@ def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[s
             if each is not shown[-1]:
                 axes.set_xticklabels([])
         top += height + _BETWEEN
-    note = "mean over AUs with its 95 % interval; in brackets: subjects; red: the groups of the largest gap"
+    note = "mean over AUs with 95 % interval; in brackets: number of subjects; red: the two groups with the largest gap"
     page.text(MARGIN + _NAMES, top + _BELOW - 0.25, note, SMALL, color=GRAY)
     return page.figure
 
@@ -150,26 +150,26 @@ def _with_bounds(found: Interval) -> str:
 
 
 def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_known: bool) -> Iterator[str]:
-    yield "means over AUs, 95 % intervals over subjects; columns with the largest gap in F1 first"
+    yield "means over AUs with 95 % intervals over subjects; columns with the largest F1 gap first"
     yield (
-        "false alarms: share of the faces without an AU that are taken for one with it; rate error: mean probability - "
-        "base rate; ECE: calibration error, the larger by chance the fewer faces, and so without a gap"
+        "false alarms: share of faces without the AU that are predicted to show it; rate error: mean probability - "
+        "base rate; ECE: calibration error, without a gap, as chance alone makes it larger in smaller groups"
     )
-    yield "largest gap: highest - lowest mean; of many groups some are far apart by chance"
+    yield "largest gap: highest - lowest mean; among many groups, some differ widely by chance"
     if not subjects_known:
-        yield "subjects?: some labels name no subjects: each of their faces counts as one, and intervals are too narrow"
+        yield "subjects?: some labels name no subjects; each of their faces counts as one, so intervals are too narrow"
     for each in columns:
         if each.small:
             names = [f"{name} ({count})" for name, count in each.small.items()]
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             yield (
-                f"{each.column}: not reported with fewer than {least_subjects} subjects: {', '.join(names[:_LISTED])}"
-                f"{more}"
+                f"{each.column}: groups with fewer than {least_subjects} subjects are not reported: "
+                f"{', '.join(names[:_LISTED])}{more}"
             )
         if len(each.groups) == 1:
-            yield f"{each.column}: one group alone, nothing to compare it with"
+            yield f"{each.column}: only one group, so there is nothing to compare it with"
         if each.unknown:
-            yield f"{each.column}: {each.unknown} faces without an entry are left out"
+            yield f"{each.column}: {each.unknown} faces without a value are left out"
         counts = {score: len(aus) for score, aus in each.averaged.items() if len(aus) < len(each.aus)}
         if counts:
             listed = ", ".join(f"{HEADERS[score]} {count}" for score, count in counts.items())

@@ -27,8 +27,9 @@ GROUPS = ("dataset", "coder", "video")  # columns by which suspicious labels are
 
 _SHOWN = 15  # labels or groups in a table
 _METHOD = (
-    "suspicious: the other class is more probable, and the network as sure of it as on average of faces labelled so "
-    "(confident learning, Northcutt et al. 2021). Look before you change a label: the network may be wrong."
+    "suspicious: the network finds the other class more probable, and is at least as sure of it as on average for "
+    "faces labelled with that class (confident learning, Northcutt et al. 2021). Look at the face before you change a "
+    "label: the network may be wrong."
 )
 _ACROSS, _EACH = 2, 6  # AUs, and faces of each
 _ABOVE = 0.5  # inches
@@ -138,7 +139,7 @@ def label_check_tables(check: LabelCheck, *, title: str) -> list[Table]:
 
 def _aus_table(check: LabelCheck, title: str) -> Table:
     few = [au for au, counts in check.per_au.items() if not counts["labels"]]
-    notes = [_METHOD, *([f"not checked: {', '.join(few)}, with fewer than {LEAST} labels 0 or 1"] if few else [])]
+    notes = [_METHOD, *([f"not checked: {', '.join(few)} (fewer than {LEAST} labels 0, or 1)"] if few else [])]
     headers = ["labels", "suspicious", "share", "0, probably 1", "1, probably 0"]
     table = plain_table(f"Suspicious labels: {title}", ["AU", "description"], headers, caption="\n".join(notes))
     for au, counts in check.per_au.items():
@@ -167,7 +168,7 @@ def _first_table(check: LabelCheck) -> Iterator[Table]:
         return
     first = frame.head(_SHOWN)
     caption = "probability: that the AU occurs; score: how much more probable the other class is than the label"
-    title = f"The most suspicious: {len(first)} of {len(frame)}"
+    title = f"Most suspicious labels: {len(first)} of {len(frame)}"
     table = plain_table(title, ["filename", "subject", "AU"], ["label", "probability", "score"], caption=caption)
     for filename, subject, au, label, probability, score in first[
         ["filename", "subject", "au", "label", "probability", "score"]
@@ -189,7 +190,7 @@ def draw_label_check(check: LabelCheck, title: str, protocol: Mapping[str, str])
     """Draw up to six faces of every AU with suspicious labels, of different subjects while there are any."""
     shown = [column for column in range(len(check.aus)) if len(check.of_au(column))]
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(shown) / _ACROSS) * PITCH + 0.1)
-    text = "Labels that are probably wrong, the most suspicious first: label, probability that the AU occurs, file."
+    text = "Labels that are probably wrong, most suspicious first: label, probability that the AU occurs, file."
     page.text(MARGIN, page.top + 0.17, text if shown else "No label is suspicious.", MEDIUM)
     tiles = FaceTiles.on(page)
     alike = np.unique(check.faces["subject"].to_numpy(str), return_inverse=True)[1]
@@ -201,7 +202,7 @@ def draw_label_check(check: LabelCheck, title: str, protocol: Mapping[str, str])
         page.text(left + 2.2, top, f"{len(rows)} of {int(check.errors.checked[:, column].sum())} labels", MEDIUM)
         faces = readable_faces(rows[:_RANKED], alike, check.files, count=_EACH)
         if not faces:
-            page.text(left, top + 0.3, "no picture can be read", SMALL, color=GRAY, italic=True)
+            page.text(left, top + 0.3, "no image can be read", SMALL, color=GRAY, italic=True)
         for position, face in enumerate(faces):
             label, probability = int(check.occurs[face.row, column]), check.probability[face.row, column]
             value = f"{label}, {probability:.2f}"

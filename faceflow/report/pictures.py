@@ -46,12 +46,12 @@ class Picture:
 
 # In the order in which a reader wants them.
 PICTURES = (
-    Picture(file=OVERVIEW, caption="F1 per AU, precision over recall, best and worst faces", draw=draw_results),
+    Picture(file=OVERVIEW, caption="F1 per AU, precision-recall curves, best and worst faces", draw=draw_results),
     Picture(file="hardest.png", caption="hardest faces of every AU", draw=draw_hardest),
-    Picture(file="confusion.png", caption="confusion of occurrence", draw=draw_occurrence_confusion),
+    Picture(file="confusion.png", caption="confusion matrices of occurrence", draw=draw_occurrence_confusion),
     Picture(
         file="confusion_intensity.png",
-        caption="confusion of intensity",
+        caption="confusion matrices of intensity",
         draw=draw_intensity_confusion,
         sensible=lambda results: bool(results.graded.any()),
     ),
@@ -71,10 +71,10 @@ PICTURES = (
 )
 CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
     _TRAINING: "training, epoch by epoch",
-    GROUPS_PICTURE: "scores of groups of faces",
+    GROUPS_PICTURE: "scores by group of faces",
     SALIENCY: "where the network looks",
     VIEW_COSTS: "what views cost",
-    VIEW_FACES: "faces in every view",
+    VIEW_FACES: "faces in each view",
     LABEL_FACES: "labels that are probably wrong",
 }
 

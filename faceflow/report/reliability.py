@@ -30,7 +30,7 @@ def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) 
     ]
     place = page.point(MARGIN, page.top + 0.17)
     if results.uncalibrated is not None:
-        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="the same before calibration"))
+        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="before calibration"))
     page.figure.legend(
         handles=handles,
         loc="center left",

@@ -56,8 +56,8 @@ def draw_saliency(maps: Sequence[SaliencyMap], title: str, protocol: Mapping[str
     rows = [(au, list(faces)) for au, faces in itertools.groupby(maps, key=lambda face: face.au)]
     page = Page.open(title, protocol, _ABOVE + PITCH * max(1, len(rows)))
     said = (
-        "Orange: hiding this part of the face lowers the score of the AU; blue: raises it. Below each face: its "
-        "probability, the largest change of its logit, and its file."
+        "Orange: hiding this part of the face lowers the AU's score; blue: hiding it raises the score. Below each "
+        "face: probability, largest change of the logit, and file."
     )
     page.text(MARGIN, page.top + 0.17, said if rows else "No AU has a face to show.", MEDIUM)
     tiles = FaceTiles.on(page)

@@ -43,7 +43,7 @@ def draw_slices(
         axes.set_xlabel(f"{key}\nbest: {values.iloc[best] if named else format(numbers.iloc[best], '.3g')}")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel(metric)
-    figure.suptitle(f"{metric}: {top['mean']:.3f} in the red ring")
+    figure.suptitle(f"{metric}: best {top['mean']:.3f} (red ring)")
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
     return figure

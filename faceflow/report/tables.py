@@ -73,7 +73,7 @@ def results_table(
     caption = _results_caption(evaluation, shown, valid, protocol)
     for name, other in others.items():
         if bounds := _intervals(other, shown):
-            caption += f"\nand those of {name}: {bounds}"
+            caption += f"\n95 % intervals for {name}: {bounds}"
     caption += f"\n{note}" if note else ""
     table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
@@ -167,7 +167,7 @@ def _labels_table(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> Tabl
         for split in splits
     }
     flagged = any(positives == 0 for _, positives in counts.values())
-    table = new_table("Labels per AU", "! = no label, or none that is positive" if flagged else "")
+    table = new_table("Labels per AU", "! = no labels, or no positive ones" if flagged else "")
     add_columns(table, ["AU", "description"], "left")
     add_columns(table, [f"{split}\n{what}" for split in splits for what in ("labels", "base rate")], "right")
     for au in aus:
@@ -186,7 +186,7 @@ def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: in
     parts = [MEANING, "; ".join(f"{key}: {text}" for key, text in protocol.items())]
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
-        parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")
+        parts.append(f"AUs in the mean, where not {valid}: {', '.join(other)}")
     if bounds := _intervals(evaluation, shown):
         parts.append(f"95 % intervals of the means, over subjects: {bounds}")
     return "\n".join(filter(None, parts))

@@ -106,12 +106,12 @@ def held_frame(held: Mapping[str, HeldCoverage]) -> pd.DataFrame:
 def held_table(held: HeldCoverage, *, title: str, protocol: str) -> Table:
     """The same of one data set for the terminal; `protocol` says what was promised."""
     caption = (
-        "held: of active (inactive) faces, those within the unsure band of their AU or on its right side. missed, "
-        "false alarms: of active and of inactive faces, those that the threshold decides wrongly; sure: those of "
-        f"them that the band confirms.\npromised: {protocol}"
+        "held: share of active (inactive) faces inside the AU's unsure band or on its correct side. missed, false "
+        "alarms: share of active and of inactive faces that the threshold gets wrong; sure: the part of these that is "
+        f"outside the band.\npromised: {protocol}"
     )
     headers = ["faces", *(_HEADERS[name] for name in held.shares)]
-    table = plain_table(f"Sure and unsure: {title}", ["AU"], headers, caption=caption)
+    table = plain_table(f"Unsure decisions: {title}", ["AU"], headers, caption=caption)
     for index, au in enumerate(held.aus):
         add_row(table, [au, str(held.faces[index]), *(number(values[index]) for values in held.shares.values())])
     table.add_section()

@@ -50,8 +50,8 @@ def views_table(scores: Sequence[ViewScores], *, protocol: Mapping[str, str]) ->
     """The same for the terminal; the first view is what the others are compared with."""
     first, names = scores[0], _shown(scores)
     caption = (
-        f"AP kept: share of the AP of {first.view}. Below a view: each of its steps alone, as often as it is drawn; "
-        "with a dot: one of the choices of a step, always."
+        f"AP kept: AP as a share of that of {first.view}. Below a view: each of its steps alone, applied as often as "
+        "in the view; with a dot: one of the choices of a step, always applied."
     )
     table = plain_table(
         f"What views cost: {first.evaluation.rows} faces",
