@@ -123,7 +123,7 @@ def _paths(runs: object) -> list[str]:
     if not isinstance(listed, list | tuple) or len(listed) < 2:
         count = len(listed) if isinstance(listed, list | tuple) else 0
         raise ConfigError(
-            f"runs: expected two or more folders or CSVs, the first to compare with, got {count or 'none'}; write "
+            f"runs: expected two or more folders or CSVs, the reference first, got {count or 'none'}; run: "
             "faceflow-compare RUN_A RUN_B"
         )
     return [str(path) for path in listed]

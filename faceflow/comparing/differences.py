@@ -138,12 +138,12 @@ def _comparable(column: Column) -> bool:
 def _lacks(column: Column, runs: Sequence[Predictions]) -> str:
     """Why a metric cannot be computed of all runs; "" if it can."""
     if column.metric.needs is Needs.RANKING and (several := [run for run in runs if run.networks > 1]):
-        return f"not of folds ('{several[0].name}'), whose networks have scales of their own"
+        return f"'{several[0].name}' has several folds, whose networks score on different scales"
     if column.metric.needs is Needs.INTENSITY:
         if without := [run for run in runs if not np.isfinite(run.intensity).any()]:
             return f"'{without[0].name}' has no intensities"
         if not np.isfinite(runs[0].graded).any():
-            return "no labels of intensity"
+            return "there are no intensity labels"
     return ""
 
 

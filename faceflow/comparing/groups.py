@@ -51,7 +51,7 @@ def group_differences(
     parts: list[tuple[float, pd.DataFrame]] = []
     notes = []
     if left := [column.header for column in metrics if column not in kept]:
-        notes.append(f"{', '.join(left)}: not by group, as rankings of each would take long.")
+        notes.append(f"{', '.join(left)}: not compared by group, as ranking each group would take too long.")
     for name in audit.columns if kept else ():
         texts = runs[0].faces[name].to_numpy(np.str_)
         check_groups(name, texts)
@@ -111,6 +111,6 @@ def _left_out(column: str, small: dict[str, int], unknown: int, least: int) -> I
     if small:
         names = ", ".join(f"{name} ({count})" for name, count in list(small.items())[:_LISTED])
         more = f" and {len(small) - _LISTED} more" if len(small) > _LISTED else ""
-        yield f"{column}: not reported with fewer than {least} subjects: {names}{more}."
+        yield f"{column}: groups with fewer than {least} subjects are not reported: {names}{more}."
     if unknown:
-        yield f"{column}: {unknown} faces without an entry are left out."
+        yield f"{column}: {unknown} faces without a value are left out."

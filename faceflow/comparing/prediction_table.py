@@ -52,14 +52,14 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
     frame = frame if "dataset" in names else frame.assign(dataset="")
     for name in ("filename", "subject"):
         if len(rows := np.flatnonzero(frame[name].isna())):
-            what = "a name" if name == "filename" else "a subject, whom intervals are drawn over"
+            what = "a name" if name == "filename" else "a subject (intervals are over subjects)"
             raise DataError(f"{shown}:{rows[0] + 2}: {name}: expected {what}, got an empty cell; fill it in")
     for name in {"dataset", *columns} & set(frame.columns):
         frame[name] = frame[name].fillna("").str.strip()
     if _unnamed_subjects(frame):
         raise DataError(
-            f"{shown}: subject: expected subjects, got a subject of its own for each face, as labels without subjects "
-            "give; name the column of the subjects in the labels (data.columns.subject), and test again"
+            f"{shown}: subject: expected subjects, got a different one for each face, as from labels without subjects; "
+            "set data.columns.subject to the column of the subjects in the labels, and test again"
         )
     for au in aus:
         _check(frame, f"{au}{PROBABILITY}", shown, highest=1, empty=False)

@@ -96,8 +96,8 @@ def read_run(path: str, *, name: str, threshold: float, columns: Sequence[str] =
     folders = fold_folders(place) if "folds" in record else [place]
     if "folds" in record and len(folders) != len(record["folds"]):
         raise DataError(
-            f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the folds again "
-            "that are gone"
+            f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the missing "
+            "folds again"
         )
     parts = [_tested(folder, record if folder == place else _record(folder), columns) for folder in folders]
     return _join(parts, path=path, name=name, protocol=record["protocol"], columns=columns)

@@ -50,7 +50,7 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
     count = first.faces["subject"].nunique()
     if count < 2:
         raise DataError(
-            f"{first.path}: expected at least 2 test subjects, got {count}; intervals are drawn over subjects: test on "
+            f"{first.path}: expected at least 2 test subjects, got {count}; intervals are over subjects: test on "
             "more of them"
         )
     graded = first.graded
@@ -82,7 +82,7 @@ def _check_faces(reference: Predictions, run: Predictions) -> None:
             shared = len(keys) - int(alone.sum())
             raise DataError(
                 f"{run.path}: expected the same test faces as '{reference.path}', got {shared} in common: "
-                f"{int(alone.sum())} faces are in '{each.path}' alone ({_some(np.array(keys)[alone])}), of {who}; test "
+                f"{int(alone.sum())} faces are only in '{each.path}' ({_some(np.array(keys)[alone])}), of {who}; test "
                 "both on the same faces with faceflow-test, and compare those tests"
             )
 
@@ -92,8 +92,8 @@ def _aus(runs: Sequence[Predictions], *, shared: bool) -> list[str]:
     common = set(reference.aus).intersection(*(run.aus for run in runs[1:]))
     if not common:
         raise ConfigError(
-            f"runs: expected AUs in common, got {', '.join(reference.aus)} of '{reference.path}' and none of them in "
-            "all others; compare runs of the same AUs"
+            f"runs: expected AUs in common, got {', '.join(reference.aus)} in '{reference.path}', none of which all "
+            "other runs have; compare runs with the same AUs"
         )
     for run in runs[1:]:
         if not shared and set(run.aus) != set(reference.aus):
@@ -137,8 +137,8 @@ def _check_labels(reference: Predictions, run: Predictions) -> None:
             au = reference.aus[column]
             name = f"{au}_occurs" if what == "occurs" else au
             raise DataError(
-                f"{run.path}: expected the labels of '{reference.path}', got {int(differing.sum())} others, such as "
-                f"{name} of {reference.faces['filename'].iloc[row]}: {_cell(ours[row, column])} in the first, "
+                f"{run.path}: expected the labels of '{reference.path}', got {int(differing.sum())} different ones, "
+                f"such as {name} of {reference.faces['filename'].iloc[row]}: {_cell(ours[row, column])} in the first, "
                 f"{_cell(theirs[row, column])} here; test both with the same labels and occurrence_min"
             )
 
@@ -150,14 +150,14 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
         ours, theirs = (_current(each.protocol.get(key, "none")) for each in (reference, run))
         if ours != theirs:
             raise ConfigError(
-                f"{run.path}: expected the protocol of '{reference.path}', got another in {what}: '{theirs}' instead "
-                f"of '{ours}'; train both by one protocol, or compare them all the same with any_protocol=true"
+                f"{run.path}: expected the protocol of '{reference.path}', got one that differs in {what}: '{theirs}' "
+                f"instead of '{ours}'; train both with one protocol, or compare them anyway with any_protocol=true"
             )
     rows = [[count for count, _ in each.contents] for each in (reference, run)]
     if rows[0] == rows[1] and reference.contents != run.contents:
         raise ConfigError(
-            f"{run.path}: expected the test pictures of '{reference.path}', got files of the same names with other "
-            "pixels, or tables with other labels; test both on the same files, or compare them all the same with "
+            f"{run.path}: expected the test images of '{reference.path}', got files with the same names but other "
+            "pixels, or tables with other labels; test both on the same files, or compare them anyway with "
             "any_protocol=true"
         )
 

@@ -38,13 +38,11 @@ def explanation(comparison: Comparison) -> list[str]:
     lines = [
         f"{comparison.images} faces of {comparison.subjects} subjects. Difference: run - {comparison.reference}, with "
         "a 95 % interval by paired bootstrap over subjects.",
-        f"Win and loss: p <= {comparison.level:g} of a permutation test over subjects, p corrected over the AUs of a "
-        "score by Holm, that of the mean over the runs.",
+        f"Win or loss: p <= {comparison.level:g} in a permutation test over subjects; p is Holm-corrected over the AUs "
+        "of a score, and over the runs for the mean.",
     ]
     if any(map(_is_f1, comparison.metrics)):
-        lines.append(
-            "Always: F1 of saying of every face that the AU occurs; prior: F1 of guessing as often as it occurs."
-        )
+        lines.append("Always: F1 of predicting the AU on every face; prior: F1 of guessing it at its base rate.")
     lines += comparison.notes
     return [*lines, *_blind(comparison)]
 
@@ -54,13 +52,15 @@ def _blind(comparison: Comparison) -> list[str]:
     rows = comparison.rows
     compared = max(rows[rows["au"] != MEAN].groupby("metric")["p"].count())
     least = (comparison.least_p, min(1.0, comparison.least_p * compared))
-    what = next((name for p, name in zip(least, ("any score", "one AU"), strict=True) if p > comparison.level), "")
+    what = next((name for p, name in zip(least, ("any score", "a single AU"), strict=True) if p > comparison.level), "")
     if not what:
         return []
     cause = f"{comparison.subjects} subjects" if comparison.every_swap else "so few bootstrap.resamples"
     step = "test on more subjects" if comparison.every_swap else "raise bootstrap.resamples"
     p = next(p for p in least if p > comparison.level)
-    return [f"With {cause} the corrected p of {what} cannot be below {p:.3g}, so that none can win or lose: {step}."]
+    return [
+        f"With {cause}, the corrected p of {what} cannot be below {p:.3g}, so it cannot be a win or a loss: {step}."
+    ]
 
 
 def markdown(comparison: Comparison) -> str:
