@@ -118,8 +118,8 @@ def run_job(
             )
         if not alone:
             raise ConfigError(
-                f"{folder}: expected a job that no process runs, got one that still runs, perhaps of a sweep that was "
-                "killed; wait for its end, or end it, and start the sweep again"
+                f"{folder}: expected a job that is not running, got one that still is, perhaps from a killed sweep; "
+                "wait for it or stop it, then start the sweep again"
             )
         if earlier is not None:
             if earlier.status == FINISHED:

@@ -53,7 +53,7 @@ class JobLines:
     def _line(self, job: Job) -> str:
         head = f"[{job.number + 1}/{max(self.total, job.number + 1)}] {job.described(self.keys)}: "
         if job.status == RUNNING:
-            return head + ("goes on" if job.number in self._before else "running")
+            return head + ("continuing" if job.number in self._before else "running")
         if job.status == FAILED:
             return head + f"failed, {job.error}"
         value = "" if job.value is None else f", {job.value:.4f}"

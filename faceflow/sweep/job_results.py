@@ -82,8 +82,8 @@ def differing_updates(frame: pd.DataFrame) -> str | None:
     if updates.nunique() < 2:
         return None
     return (
-        f"Warning: the jobs differ in their updates ({updates.min():.0f} to {updates.max():.0f}), so their scores "
-        "compare the length of training too; give all of them one loader.steps_per_epoch"
+        f"Warning: the jobs made different numbers of updates ({updates.min():.0f} to {updates.max():.0f}), so their "
+        "scores also depend on the length of training; give all of them the same loader.steps_per_epoch"
     )
 
 

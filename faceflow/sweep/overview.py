@@ -92,7 +92,9 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
             name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
             print_lines(f"{name} {job.status}: {job.error or 'no result'}")
     if waiting := planned - len(jobs):
-        print_lines(f"{waiting} not started: faceflow-train {quote(f'resume_sweep={folder}')} runs what has no result")
+        print_lines(
+            f"{waiting} not started; run the jobs without a result: faceflow-train {quote(f'resume_sweep={folder}')}"
+        )
     return jobs
 
 

@@ -148,7 +148,9 @@ def command_line(arguments: list[str]) -> list[str]:
     asked = [argument for argument in rest if argument.startswith(RESUME)]
     look = next((argument for argument in rest if argument.partition("=")[0] in _LOOKS), None)
     if look and (asked or len(rest) < len(arguments)):
-        raise ConfigError(f"{look}: expected the choices of one job, got a sweep; give one value each and leave -m out")
+        raise ConfigError(
+            f"{look}: expected the settings of one job, got a sweep; give one value each and leave -m out"
+        )
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
     folder = Path(asked[-1].removeprefix(RESUME)).expanduser().absolute()
@@ -156,8 +158,8 @@ def command_line(arguments: list[str]) -> list[str]:
     rest = [argument for argument in rest if argument not in asked]
     if strange := [argument for argument in rest if _is_task_override(argument)]:
         raise ConfigError(
-            f"resume_sweep: expected no other choices beside it, got '{strange[0]}'; the sweep is repeated as it was "
-            "started, only launcher=... and hydra.*=... may change"
+            f"resume_sweep: expected no other settings beside it, got '{strange[0]}'; the sweep is repeated as it was "
+            "started, only launcher=... and hydra.*=... can change"
         )
     replaced = {_key(argument) for argument in rest} | {"hydra.sweep.dir", "hydra.mode"}
     kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]
@@ -174,7 +176,7 @@ def _check_launcher(config: DictConfig) -> None:
     if config.hydra.runtime.choices["hydra/launcher"] == "submitit_slurm" and shutil.which("srun") is None:
         raise ConfigError(
             "launcher=slurm: expected Slurm's srun on the PATH, got none; start the sweep on a node of the cluster, or "
-            "take launcher=submitit_local on this machine"
+            "use launcher=submitit_local on this machine"
         )
 
 

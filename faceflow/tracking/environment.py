@@ -22,7 +22,7 @@ def named_by_environment(variables: Mapping[str, str], *, key: str) -> dict[str,
     found = {setting: text for setting, name in variables.items() if (text := os.environ.get(name))}
     if found:
         log.info(
-            "%s: the environment decides: %s",
+            "%s: set by the environment: %s",
             key,
             ", ".join(f"{variables[setting]}={found[setting]}" for setting in found),
         )
@@ -38,5 +38,5 @@ def check_single(run: TrackedRun, variable: str) -> None:
     if run.group is not None:
         raise ConfigError(
             f"{variable}: expected a command that trains one run, got one of several, '{run.name}', all of which would "
-            f"write into that run; unset {variable}, or train without folds and -m"
+            f"write into that run; unset {variable}, or train without folds or -m"
         )

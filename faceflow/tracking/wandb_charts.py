@@ -69,7 +69,7 @@ def _precision_recall(curves: Sequence[AUCurve]) -> Any:
         "wandb/area-under-curve/v0",
         table,
         {"x": "recall", "y": "precision", "class": "class"},
-        {"title": "Precision over recall", "x-axis-title": "Recall", "y-axis-title": "Precision"},
+        {"title": "Precision-recall curves", "x-axis-title": "Recall", "y-axis-title": "Precision"},
     )
 
 
@@ -80,7 +80,10 @@ def _prevalence(curves: Sequence[AUCurve]) -> Any:
     rows: Any = [[curve.au, _rounded(curve.prevalence)] for curve in curves]
     table = wandb.Table(columns=["AU", "prevalence"], data=rows)
     return wandb.plot_table(
-        "wandb/bar/v0", table, {"label": "AU", "value": "prevalence"}, {"title": "Prevalence: precision by chance"}
+        "wandb/bar/v0",
+        table,
+        {"label": "AU", "value": "prevalence"},
+        {"title": "Prevalence: precision of random guessing"},
     )
 
 

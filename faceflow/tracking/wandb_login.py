@@ -36,7 +36,7 @@ def choose_mode(mode: str) -> Mode:
         return ONLINE
     if asked == ONLINE:
         raise ConfigError(
-            "logger.wandb.mode: expected a login for mode=online, got none; run: wandb login, or take mode=offline"
+            "logger.wandb.mode: expected a login for mode=online, got none; run: wandb login, or set mode=offline"
         )
     return OFFLINE
 

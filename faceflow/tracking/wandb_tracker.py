@@ -152,7 +152,7 @@ class WandbTracker(WandbLogger, Tracker):
         try:
             self.run = self._init(self.mode, settings)
         except wandb.errors.CommError as error:
-            log.warning("logger.wandb: the server did not take the run (%s)", str(error).splitlines()[0])
+            log.warning("logger.wandb: the server did not accept the run (%s)", str(error).splitlines()[0])
             wandb.teardown(exit_code=1)  # its process holds on to the id of the run that failed
             self.run = self._init(OFFLINE, settings)
         except (wandb.Error, ValueError) as error:  # also of variables that it cannot read

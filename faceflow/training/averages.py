@@ -124,8 +124,8 @@ class WiseFT(NetworkAverage):
     def check_without_backbone(self) -> None:
         """Refuse it: there is no start to keep."""
         raise ConfigError(
-            "average: expected a model with a backbone, whose start wise_ft keeps, got one that reads features "
-            "alone; take average=ema or swa"
+            "average: expected a model with a backbone, as wise_ft keeps its start, got one that reads only "
+            "features; use average=ema or swa"
         )
 
     def bind(self, network: AUNetwork) -> None:

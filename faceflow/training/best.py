@@ -37,7 +37,7 @@ class BestCheckpoint(ModelCheckpoint):
         places = [self._resumed_from.with_name(stated.name)] if self._resumed_from else []
         found = next((place for place in [*places, stated] if place.is_file()), None)
         if found is None:
-            log.warning("the best checkpoint so far is not at '%s'; only epochs from here on can become best", stated)
+            log.warning("the best checkpoint so far is missing at '%s'; only later epochs can become the best", stated)
             return
         copied = Path(self.dirpath) / found.name
         with whole_file(copied) as partial:

@@ -186,7 +186,7 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     for key in ("limit_test_batches", "limit_predict_batches"):
         if trainer.get(key, 1) not in (None, 1):
             raise ConfigError(
-                f"trainer.{key}: expected none, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
+                f"trainer.{key}: expected null, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
                 "skip the test with test=false"
             )
 
@@ -228,7 +228,7 @@ def build_trainer(
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     if synced and built.strategy.root_device.type == "cpu":
         raise ConfigError(
-            "trainer.sync_batchnorm: expected GPUs, whose batch statistics torch shares, got the CPU; drop it"
+            "trainer.sync_batchnorm: expected GPUs, as torch syncs batch statistics only there, got the CPU; drop it"
         )
     return built
 

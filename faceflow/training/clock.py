@@ -69,8 +69,8 @@ class Clock:
             )
         if within and trainer.is_global_zero:
             log.warning(
-                "resume: the checkpoint was written within epoch %d; the rest of this epoch sees its first faces "
-                "again, unlike an unbroken run",
+                "resume: the checkpoint was written during epoch %d; the rest of this epoch repeats its first faces, "
+                "unlike an uninterrupted run",
                 done,
             )
         if expected == trainer.global_step:
@@ -82,7 +82,7 @@ class Clock:
             place = f"epoch {done} of {trainer.max_epochs}" if by_epochs else f"update {self.done} of {self.length:g}"
             reason = f" ({changed})" if changed else ""
             log.warning(
-                "resume: epochs of that run had %g updates, those of this run have %d%s; schedules go on at %s",
+                "resume: epochs of that run had %g updates, those of this run have %d%s; schedules continue at %s",
                 *(trainer.global_step / max(1, done), per_epoch, reason, place),
             )
 
@@ -95,7 +95,7 @@ def check_length(length: float, *, key: str, instead: str | float) -> None:
     """
     if math.isinf(length):
         raise ConfigError(
-            f"{key}: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one "
+            f"{key}: expected a run of known length, got one without trainer.max_epochs or trainer.max_steps; set one "
             f"of them, or {key}={instead}"
         )
 

@@ -115,9 +115,9 @@ class Companions:
 
     def explained(self) -> str:
         """Say which process was lost."""
-        expected = "trainer.devices: expected processes that all live"
+        expected = "trainer.devices: expected all processes to stay alive"
         if self._orphaned():
-            return f"{expected}, got a first one that died (pid {self.first})"
+            return f"{expected}, got a first process that died (pid {self.first})"
         for rank, process in enumerate(self.started, 1):
             if code := process.poll():
                 how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"

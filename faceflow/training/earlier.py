@@ -77,7 +77,7 @@ def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
     paths = [state.get("best_model_path") for state in content["callbacks"].values() if isinstance(state, Mapping)]
     names = [Path(path).name for path in paths if path]
     if missing := [name for name in names if not (last.parent / name).is_file()]:
-        log.warning("%s is gone, so this fold starts anew", last.parent / missing[0])
+        log.warning("%s is missing, so this fold starts from the beginning", last.parent / missing[0])
     return not missing
 
 
@@ -92,7 +92,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
         if not free and (key not in theirs or key not in ours or theirs[key] != ours[key]):
             raise ConfigError(
                 f"{key}: expected {_stated(theirs, key)} as in '{path}', got {_stated(ours, key)}; repeat the settings "
-                "of that run, or take another hydra.run.dir"
+                "of that run, or use another hydra.run.dir"
             )
 
 
@@ -108,7 +108,7 @@ def _check_data(folder: Path, record: Mapping[str, Any], ours: Mapping[str, Any]
     if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
             f"{folder / 'metrics.json'}: expected the data of that run, got other faces, subjects or labels in "
-            f"{', '.join(changed)}; bring the data back, or take another hydra.run.dir"
+            f"{', '.join(changed)}; restore the data, or use another hydra.run.dir"
         )
 
 

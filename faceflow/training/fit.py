@@ -70,7 +70,7 @@ class RunState:
         if not self.reports or self.fold or self._watch.written(self._metrics):
             return self.kept()
         return (
-            f"the network is trained, its test is not finished; go on with {self.again} and "
+            f"the network is trained, but its test is not finished; go on with {self.again} and "
             f"{quote(f'resume={self._checkpoint() or self.resume}')}, or only test it: faceflow-test "
             f"{quote(f'checkpoint={self._checkpoints[-1]}')}"
         )
@@ -113,7 +113,7 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
         if dynamo is not None and isinstance(error, dynamo.TorchDynamoException):
             reason = " ".join(str(error).split("\n\n")[0].split())
             raise ConfigError(
-                f"compile: expected a network that torch.compile can compile here, got '{reason}'; take compile=false"
+                f"compile: expected a network that torch.compile can compile here, got '{reason}'; set compile=false"
             ) from error
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error

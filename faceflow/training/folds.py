@@ -91,7 +91,7 @@ def train_folds(
     start = read_start(settings.module.init_weights, settings.module.model["weights"])
     runs = [prepare_run(plan.context, plan.settings, own, start) for plan, own in zip(plans, data, strict=True)]
     again = f"the same command{' without overwrite=true' if settings.overwrite else ''}"
-    _announce(f"After an interruption, {again} and with hydra.run.dir={command.output} goes on.")
+    _announce(f"After an interruption, go on with {again} and hydra.run.dir={command.output}")
     with kept(lambda: folds_kept(command.output, again) if is_rank_zero() else ""):
         for plan, run, earlier in zip(plans, runs, found, strict=True):
             _train(plan.title, run, earlier, command, mirror)
@@ -175,7 +175,7 @@ def _train(title: str, run: Run, earlier: Earlier, command: RunContext, mirror: 
     if earlier.finished:
         _announce(f"{title}: finished earlier, kept")
         return
-    _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
+    _announce(f"{title}: {f'continuing from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
     train_run(run, command=command, started=time.time(), resume=earlier.checkpoint, mirror=mirror)
     gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
 

@@ -69,6 +69,6 @@ def _backbone(module: L.LightningModule) -> Backbone:
     assert isinstance(network, AUNetwork)
     if network.backbone is None:
         raise ConfigError(
-            "callbacks.linear_probe: expected a model with a backbone, got one that reads features alone; remove it"
+            "callbacks.linear_probe: expected a model with a backbone, got one that reads only features; remove it"
         )
     return network.backbone

@@ -19,7 +19,7 @@ from faceflow.evaluation.testing import TestScores, test_network
 from faceflow.models.network import AUNetwork
 from faceflow.training.warm_start import Start
 
-_OWN_THRESHOLDS = "F1@val: each at its own thresholds, of the start those that its file brings"
+_OWN_THRESHOLDS = "F1@val: each network at its own thresholds; those of the start are in its file"
 
 
 def check_comparable(start: Start | None, *, image_size: int, tested: bool) -> None:
@@ -29,14 +29,14 @@ def check_comparable(start: Start | None, *, image_size: int, tested: bool) -> N
         ConfigError: there is none, it takes images of another size, or nothing is tested.
     """
     if start is None or start.payload is None or start.head is None:
-        raise ConfigError("compare_start: expected init_weights=PATH, whose network is compared, got none; add it")
+        raise ConfigError("compare_start: expected init_weights=PATH, the network to compare with, got none; add it")
     if not tested:
         raise ConfigError("compare_start: expected test=true, as networks are compared on test subjects, got false")
     theirs = start.payload.spec
     if theirs.backbone is not None and theirs.image_size != image_size:
         raise ConfigError(
             f"compare_start: expected model.image_size={theirs.image_size} as in '{start.weights.path}', got "
-            f"{image_size}; set it, or take model=start"
+            f"{image_size}; set it, or use model=start"
         )
 
 
@@ -85,7 +85,7 @@ def report_start(comparisons: Sequence[Comparison], start: Start, streams: Table
     caption = f"start: {start.weights.path}; {_OWN_THRESHOLDS}"
     print_tables(comparison_table(comparisons, caption=caption))
     unknown = _unlabelled(streams, hidden=False)
-    not_measured = f"{_names(unknown)}: without labels, so what training changed on these faces is not known"
+    not_measured = f"{_names(unknown)}: no labels, so the effect of training on these faces is not known"
     print_lines(*(each.line for each in comparisons), *([not_measured] if unknown else []))
 
 

@@ -163,20 +163,18 @@ def _views(config: DictConfig) -> dict[str, str]:
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
     views = computed_views(read, plain(config.transforms))
     if config.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
-        log.warning(
-            "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
-        )
+        log.warning("unlabeled=%s is not used: no view of this method reads it; see method=fixmatch", config.unlabeled)
     pipelines = {stream_and_pipeline(view)[1] for view in views}
     if LABELED in pipelines and LABELED not in config.transforms:  # a config of an earlier version, see `with_labeled`
         pipelines.add("weak")
     if overridden("transforms.weak") and "weak" not in pipelines:
         raise ConfigError(
-            "transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; what "
-            "labelled faces show is augment=light|medium|strong"
+            "transforms.weak: expected a view that this method reads, got one that only FixMatch's teacher reads; set "
+            "the augmentation of labelled faces with augment=light|medium|strong"
         )
     if overridden("transforms.strong") and "strong" not in pipelines:
         log.warning(
-            "transforms.strong is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+            "transforms.strong is not used: no view of this method reads it; labelled faces use transforms.labeled, "
             "see augment=light|medium|strong"
         )
     return views
@@ -286,8 +284,8 @@ def _plans(
     """
     if local.resume:
         raise ConfigError(
-            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; repeat the command "
-            "with hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
+            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; to continue, repeat "
+            "the command with hydra.run.dir=FOLDER of the interrupted run"
         )
     plans = []
     for title, fold, name in zip(fold_titles(folds, protocol.unit), folds, folder_names(folds), strict=True):

@@ -45,7 +45,7 @@ class Start:
         if self.payload is None or self.payload.seen or self.payload.faces:
             return {}
         name = Path(self.weights.path).name
-        return {"start": f"{name}; whom it was trained on is not known, and may be among the tested subjects"}
+        return {"start": f"{name}; its training subjects are not known and may be among the tested ones"}
 
     def network(self) -> AUNetwork:
         """The network of the file as it is, in evaluation mode.
@@ -88,7 +88,7 @@ class Start:
         given = self._give_branches(network)
         if (theirs.levels, theirs.cutpoints) != (ours.levels, ours.cutpoints):
             log.info(
-                "init_weights: the backbone is that of '%s'; all heads are new, as its labels have %s and these %s",
+                "init_weights: the backbone is from '%s'; all heads are new, as its labels have %s and these have %s",
                 *(path, _named(theirs), _named(ours)),
             )
             return
@@ -100,7 +100,7 @@ class Start:
         if given and (new := [au for row, au in enumerate(ours.aus) if row not in rows]):
             kept = ", ".join(ours.aus[row] for row in rows) or "no AU"
             log.info(
-                "init_weights: the backbone and the heads of %s are those of '%s'; the heads of %s are new",
+                "init_weights: the backbone and the heads of %s are from '%s'; the heads of %s are new",
                 *(kept, path, ", ".join(new)),
             )
 

@@ -124,7 +124,7 @@ IMAGES = [
 SUBJECTS = [
     Case("too few subjects", "DataError: faces: expected at least 3 subjects to split into train, val, test, got 2; *", (), table(lambda f: f[:8])),
     Case("subject missing in a row", "DataError: {csv}:5: expected a subject, got an empty cell; fill in the subject of every row, or remove the column", (), cell(5, "subject", "")),
-    Case("audit of no column", "ConfigError: audit: expected columns of the labels, got 'sx', which none of them has; did you mean 'sex'?", ("audit=[sx]",), table(lambda f: f.assign(sex="f"))),
+    Case("audit of no column", "ConfigError: audit: expected columns of the labels, got 'sx', which no table has; did you mean 'sex'?", ("audit=[sx]",), table(lambda f: f.assign(sex="f"))),
     Case("audit of an AU", "ConfigError: audit: expected columns of groups such as sex, got 'AU1', which is the label of an AU; leave it out", ("audit=AU1",)),
     Case("audit of numbers", "ConfigError: audit: expected at most 20 groups in a column, got 40 values in 'age', such as '0' and '1'; put them *", ("audit=[age]",), table(lambda f: f.assign(age=range(len(f))))),
     Case("subject in train and val", "DataError: splits: expected no subject in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
@@ -146,7 +146,7 @@ KEYS = [
     Case("added augmentation argument", "ConfigError: transforms.labeled.affine: Affine has no argument 'rotat'; did you mean 'rotate'*", ("+transforms.labeled.affine.rotat=1",)),
     Case("value of an augmentation", "ConfigError: transforms.labeled.affine.p: Input should be less than or equal to 1, got 2", ("transforms.labeled.affine.p=2",)),
     Case("no resize step", "ConfigError: transforms.labeled: expected steps that make square uint8 RGB images of one size, *", ("transforms.labeled.resize=null",)),
-    Case("limited test", "ConfigError: trainer.limit_test_batches: expected none, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
+    Case("limited test", "ConfigError: trainer.limit_test_batches: expected null, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got no '='; write it as one word, key=value", ("epochs",)),
     Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
