@@ -1,4 +1,4 @@
-"""Predictions to compare must be of the same faces, subjects, labels and protocol; else it is said how they differ."""
+"""Check that predictions to compare have the same faces, subjects, labels and protocol."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
 
     Args:
         runs: two or more.
-        shared_aus: whether runs of other AUs are compared on those that all have.
-        any_protocol: whether they may have been trained by other splits, or tested by other label rules.
+        shared_aus: whether runs with different AUs are compared on those that all have.
+        any_protocol: whether runs can differ in their splits or label rules.
 
     Raises:
-        ConfigError: other AUs, or another protocol.
-        DataError: other faces, subjects or labels.
+        ConfigError: AUs or protocols differ.
+        DataError: faces, subjects or labels differ.
     """
     reference = runs[0]
     for run in runs[1:]:
@@ -58,7 +58,7 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
 
 
 def _keys(run: Predictions, runs: Sequence[Predictions]) -> list[str]:
-    """What a face is called in all runs: its file name, with its data set where several have one of that name."""
+    """Name of each face in all runs: its file name, with the data set if file names are not unique."""
     if all(each.faces["filename"].is_unique for each in runs):
         return run.faces["filename"].tolist()
     return (run.faces["dataset"] + "/" + run.faces["filename"]).tolist()
@@ -109,7 +109,7 @@ def _aus(runs: Sequence[Predictions], *, shared: bool) -> list[str]:
 
 
 def _check_subjects(reference: Predictions, run: Predictions) -> None:
-    """Check that faces of one subject are so in both; what subjects are called does not matter."""
+    """Check that both group the faces into the same subjects; names of subjects do not matter."""
     ours, theirs = (each.faces["subject"].to_numpy() for each in (reference, run))
     for one, other in ((ours, theirs), (theirs, ours)):
         pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
@@ -163,7 +163,7 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
 
 
 def _current(rule: str) -> str:
-    """A protocol as it is worded now: FaceFlow 0.1 called subjects persons."""
+    """A protocol in its present wording: FaceFlow 0.1 called subjects persons."""
     return re.sub(r"\bperson(s?)\b", r"subject\1", rule)
 
 

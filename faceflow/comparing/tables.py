@@ -34,7 +34,7 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def explanation(comparison: Comparison) -> list[str]:
-    """How to read the tables, a line each."""
+    """How to read the tables, as lines."""
     lines = [
         f"{comparison.images} faces of {comparison.subjects} subjects. Difference: run - {comparison.reference}, with "
         "a 95 % interval by paired bootstrap over subjects.",
@@ -48,7 +48,7 @@ def explanation(comparison: Comparison) -> list[str]:
 
 
 def _blind(comparison: Comparison) -> list[str]:
-    """Say what cannot be a win or a loss, whatever the difference, as p has a smallest value."""
+    """Say what cannot be a win or a loss, whatever the difference, because p has a lower limit."""
     rows = comparison.rows
     compared = max(rows[rows["au"] != MEAN].groupby("metric")["p"].count())
     least = (comparison.least_p, min(1.0, comparison.least_p * compared))
@@ -76,7 +76,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    r"""All tables in LaTeX (package booktabs), differences that count in bold."""
+    r"""All tables in LaTeX (package booktabs), with wins and losses in bold."""
     parts = ["% needs \\usepackage{booktabs}", *(f"% {line}" for line in explanation(comparison))]
     for column, run, rows in _groups(comparison):
         header = _header(column)
@@ -98,7 +98,7 @@ def latex(comparison: Comparison) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference with its sign; what rounds to zero has none."""
+    """A difference with its sign; no sign if it rounds to zero."""
     text = number(value)
     return text if text == "-" or text.startswith("-") or float(text) == 0 else f"+{text}"
 

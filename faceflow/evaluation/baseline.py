@@ -1,4 +1,4 @@
-"""Another model on the faces of a test: the built-in one or a file of faceflow-export, by the same protocol."""
+"""Another model on the faces of a test: the built-in one or an exported file, by the same protocol."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Baseline:
     """A model to compare with.
 
     Attributes:
-        name: of its rows.
+        name: name of its rows in tables.
         predictor: the model.
-        pipeline: how a crop becomes what it sees.
+        pipeline: turns a crop into the input of the model.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineScores:
-    """Scores of a baseline by data set, on the AUs that it shares with the model that is tested."""
+    """Scores of a baseline by data set, on the AUs that it shares with the tested model."""
 
     name: str
     model: OnnxModel
     evaluations: Mapping[str, Evaluation]
 
     def to_dict(self, tested: Mapping[str, Evaluation]) -> dict[str, Any]:
-        """Plain values for metrics.json, with the means over those AUs that the `tested` model has scores of too."""
+        """Plain values for metrics.json, with means over the AUs for which the `tested` model has scores, too."""
         pairs = {name: paired_means(tested[name], one) for name, one in self.evaluations.items()}
         return {
             "name": self.name,
@@ -81,11 +81,11 @@ def open_baseline(named: str, *, pipeline: Callable[[int], Pipeline]) -> Baselin
 
     Args:
         named: built_in, or a file.
-        pipeline: of evaluation, for pictures of some size.
+        pipeline: gives the evaluation transform for an image size.
 
     Raises:
-        ExportError: a file that cannot be used.
-        ConfigError: a slip in "built_in".
+        ExportError: the file cannot be used.
+        ConfigError: "built_in" is misspelled.
     """
     if named != BUILT_IN and (meant := similar_names(named, [BUILT_IN])) and not Path(named).exists():
         raise ConfigError(f"baseline: expected {BUILT_IN}, or a file of faceflow-export, got '{named}'; {meant}")
@@ -96,16 +96,16 @@ def open_baseline(named: str, *, pipeline: Callable[[int], Pipeline]) -> Baselin
 
 
 def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceTable]) -> dict[str, str]:
-    """Check that a baseline can be scored beside a network, and say for the protocol what it is.
+    """Check that a baseline can be scored beside a network, and describe it for the protocol.
 
     Args:
-        baseline: to be scored.
-        spec: of the network that is tested.
-        tables: that both are tested on.
+        baseline: model to be scored.
+        spec: of the tested network.
+        tables: faces that both are tested on.
 
     Raises:
-        ConfigError: no AU in common.
-        DataError: it reads features, and the faces have none.
+        ConfigError: the two have no AU in common.
+        DataError: the baseline reads features, and the faces have none.
     """
     inputs = baseline.predictor.spec.inputs
     _shared_aus(baseline, SplitScorer(tables, spec))
@@ -124,7 +124,7 @@ def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceT
 def score_baseline(
     baseline: Baseline, tested: TestScores, *, loading: Loading, bootstrap: Bootstrap | None
 ) -> BaselineScores:
-    """Score a baseline on the faces of a test and on AUs of it."""
+    """Score a baseline on the faces of a test, on the AUs that both have."""
     shared = _SomeAUs(baseline.predictor, _shared_aus(baseline, tested.scorer))
     model = baseline.predictor.model
     scores = test_network(
@@ -154,7 +154,7 @@ class _SomeAUs:
 
 
 def _shared_aus(baseline: Baseline, tested: SplitScorer) -> list[str]:
-    """AUs of the baseline that the tested model is scored on, on their own or joined with their other side."""
+    """AUs of the baseline on which the tested model is scored, by side or with both sides joined."""
     scored = [au for each in tested.sets for au in each.groups]
     aus = baseline.predictor.spec.aus
     shared = [au for au in aus if au in scored or joined(au) in scored]
@@ -168,7 +168,7 @@ def _shared_aus(baseline: Baseline, tested: SplitScorer) -> list[str]:
 
 
 def _cut_otherwise(recipe: Mapping[str, Any] | None, tables: Sequence[FaceTable]) -> str:
-    """How crops differ from those that a baseline was trained on; "" where they do not."""
+    """How crops differ from those that a baseline was trained on; "" if they do not."""
     differing: dict[str, str] = {}
     for table in tables:
         theirs = find_crop_recipe([table])
@@ -186,6 +186,6 @@ def _cut_otherwise(recipe: Mapping[str, Any] | None, tables: Sequence[FaceTable]
 
 
 def _places(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a recipe decides where a face lies in its crop."""
+    """Settings of a crop recipe that decide where a face is in its crop."""
     align = {"max_enlargement": None} | {key: value for key, value in recipe["align"].items() if key not in _SIZES}
     return align | {"detector": recipe["detector"].get("name")}

@@ -1,4 +1,4 @@
-"""The predictions of a finished training, of its folds or of its test, for faces that a config names."""
+"""Predictions of a finished training, from its folds or its test, for the faces of a config."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class OutOfFold:
     Attributes:
         folder: of the run, for messages.
         aus: A names.
-        probability: a row per face, its data set and file name in the index, and a column per AU; NaN where no fold
-            predicts it. A face that several folds tested has their mean.
+        probability: a row per face, indexed by data set and file name, and a column per AU; NaN where no fold predicts
+            the AU. A face tested by several folds has the mean of their predictions.
         graded: whether the networks give intensities.
         protocol: of the run.
     """
@@ -44,9 +44,9 @@ class OutOfFold:
     protocol: Mapping[str, str]
 
     def of_faces(self, tables: Sequence[FaceTable]) -> Array:
-        """Probabilities of all rows of some tables, (N, A), NaN where there is none.
+        """Probabilities of all rows of some tables, (N, A); NaN where there is no prediction.
 
-        A single data set may have another name than it had in the run.
+        If there is only one data set, its name can differ from that in the run.
 
         Raises:
             DataError: none of the faces was predicted.
@@ -70,11 +70,11 @@ class OutOfFold:
 
 
 def read_out_of_fold(path: str) -> OutOfFold:
-    """Read the tests of all folds in the folder of a training, or its own test.
+    """Read the tests of all folds in the folder of a training, or its test if it has no folds.
 
     Raises:
         ConfigError: there is no such folder.
-        DataError: it holds no finished run with a test, a file is damaged, or its tests include known subjects.
+        DataError: it holds no finished run with a test, a file is damaged, or its tests include seen subjects.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():

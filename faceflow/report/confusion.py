@@ -33,7 +33,7 @@ _DARK = 0.68  # share from which a cell needs white letters
 
 @dataclass(frozen=True)
 class _Cell:
-    """Size of a cell in inches, the names of rows and columns, and the room that they take on the left."""
+    """Size of a cell in inches, names of rows and columns, and the space left of the cells for the names."""
 
     width: float
     height: float
@@ -80,7 +80,7 @@ def draw_occurrence_confusion(results: Results, title: str, protocol: Mapping[st
 
 
 def draw_intensity_confusion(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a 6 x 6 matrix per AU, where the network and the labels know intensities."""
+    """Draw a 6 x 6 matrix per AU; needs predicted and labelled intensities."""
     icc = results.evaluation.columns.get("icc", np.full(len(results.aus), np.nan))
     key = (
         "Rows: labelled intensity, with the number of faces on the right. Columns: predicted intensity, rounded. "

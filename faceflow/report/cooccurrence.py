@@ -1,4 +1,4 @@
-"""Which AUs occur together, in the labels and in the predictions: what the network learned of it or made up."""
+"""Which AUs occur together in the labels and in the predictions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _DARK = 0.68
 
 
 def cooccurrence(active: NDArray[np.bool_], judged: NDArray[np.bool_]) -> Array:
-    """P(column | row): how often each AU occurs on the faces where another one does, (A, A).
+    """P(column | row): share of the faces with one AU that also show another, (A, A).
 
-    The diagonal holds how often an AU occurs on all faces. NaN where no face can tell.
+    The diagonal holds the share of all faces that show the AU. NaN where no face has the labels.
 
     Args:
         active: where an AU occurs, (N, A); read only where `judged`.
-        judged: where that is known, (N, A); a pair counts faces where both are.
+        judged: where that is known, (N, A); a pair counts the faces where both AUs are known.
     """
     known = judged.astype(np.float64)
     on = (active & judged).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Scores of groups of faces as a table, a file and a picture: for whom does a network fail?"""
+"""Scores by group of faces as a table, a file and a picture: for whom does a network fail?"""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _GAPS = ("largest gap", "between")  # names of the rows below the groups of a co
 
 
 def groups_frame(columns: Sequence[ColumnScores]) -> pd.DataFrame:
-    """One row per column, group and AU, and one for their `mean`, with a score and its interval in three columns each.
+    """One row per column, group and AU, and one for the `mean`; each score has three columns: value and interval.
 
-    `subjects` and `faces` are those of the group. The mean is over the AUs that have the score in every group of the
+    `subjects` and `faces` count those of the group. The mean is over the AUs that have the score in every group of the
     column. Columns and groups are in the order of the table.
     """
     rows = []
@@ -43,7 +43,7 @@ def groups_frame(columns: Sequence[ColumnScores]) -> pd.DataFrame:
 
 
 def groups_content(columns: Sequence[ColumnScores]) -> dict[str, Any]:
-    """The means, gaps and what is not reported, by column, for metrics.json."""
+    """Means, gaps and groups not reported, by column, for metrics.json."""
     return {
         each.column: {
             "groups": {
@@ -71,13 +71,13 @@ def groups_table(
     subjects_known: bool,
     protocol: Mapping[str, str],
 ) -> Table:
-    """The means for the terminal: a row per group, and below those of a column the largest gap of each score.
+    """Show the means on the terminal: a row per group, and below each column's groups the largest gap of each score.
 
     Args:
         columns: in order.
         title: of the table.
-        least_subjects: of a group that is reported.
-        subjects_known: whether labels name subjects; else each face counts as one.
+        least_subjects: fewest subjects of a group that is reported.
+        subjects_known: whether labels name subjects; if not, each face counts as one.
         protocol: of the test.
     """
     scores = [score for score in HEADERS if any(score in group.estimates for each in columns for group in each.groups)]
@@ -104,7 +104,7 @@ def groups_table(
 
 
 def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a dot with its interval per group and score; in each column the lowest F1 is on top."""
+    """Draw a dot with its interval per group and score; within a column, the group with the lowest F1 is on top."""
     shown = [each for each in columns if each.groups]
     scores = [score for score in HEADERS if any(score in group.estimates for each in shown for group in each.groups)]
     heights = [_ROW * len(each.groups) for each in shown]
@@ -177,7 +177,7 @@ def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_kn
 
 
 def _limits(columns: Sequence[ColumnScores], score: str) -> tuple[float, float]:
-    """Limits of an axis on which all intervals are seen."""
+    """Axis limits that include all intervals."""
     means = [group.estimates[score].mean for each in columns for group in each.groups if score in group.estimates]
     ends = np.array([float(end) for mean in means for end in (mean.value, mean.low, mean.high)])
     known = np.append(ends[np.isfinite(ends)], 0.0)

@@ -1,4 +1,4 @@
-"""The hardest faces of every AU: the surest false alarms and the surest misses."""
+"""The hardest faces of every AU: the most confident false alarms and misses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
 
 
 def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw up to three false alarms and three misses of every AU, of different subjects while there are any."""
+    """Draw up to three false alarms and three misses per AU, from different subjects as far as possible."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * PITCH + 0.1)
     page.text(
         MARGIN, page.top + 0.17, "Wrong at the validation threshold, most confident first: probability, file.", MEDIUM

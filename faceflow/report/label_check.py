@@ -1,4 +1,4 @@
-"""Which labels are probably wrong, as a file, as tables and as a picture."""
+"""Labels that are probably wrong, as a file, tables and a picture."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class LabelCheck:
 
     Attributes:
         aus: A names.
-        probability: that the AU occurs, (N, A), of a network that did not learn from these labels.
+        probability: that the AU occurs, (N, A), from a network that was not trained on these labels.
         occurs: the labels, (N, A).
-        errors: what confident learning says of them.
-        faces: N rows with the columns dataset, filename and subject, and coder and video where labels say it.
-        files: of the faces.
+        errors: result of confident learning.
+        faces: N rows with the columns dataset, filename and subject, and coder and video if labels have them.
+        files: image file of each face.
     """
 
     aus: Sequence[str]
@@ -72,7 +72,7 @@ class LabelCheck:
 
     @property
     def per_au(self) -> dict[str, dict[str, int]]:
-        """AU -> labels that were checked, suspicious ones, and those of them that are 0 and that are 1."""
+        """AU -> number of labels checked, of suspicious ones, and of suspicious ones that are 0 and that are 1."""
         suspicious, checked = self.errors.suspicious, self.errors.checked
         return {
             au: {
@@ -86,7 +86,7 @@ class LabelCheck:
 
     @property
     def groups(self) -> dict[str, pd.DataFrame]:
-        """Column -> its values with labels, suspicious ones and their share, the highest share first."""
+        """Column -> table of its values: numbers of labels and of suspicious ones, and their share, highest first."""
         counts = pd.DataFrame(
             {"labels": self.errors.checked.sum(axis=1), "suspicious": self.errors.suspicious.sum(axis=1)}
         )
@@ -111,9 +111,8 @@ class LabelCheck:
 def label_check_frame(check: LabelCheck) -> pd.DataFrame:
     """One row per suspicious label, the most suspicious first.
 
-    `probability` is that the AU occurs, and `threshold` the one from which on it contradicts a label 0, or up to which
-    it contradicts a label 1, never on the side of a half that agrees with the label. `score` is how much more probable
-    the other class is than the label.
+    `probability` is that of the AU. It contradicts a label 0 at or above `threshold`, and a label 1 at or below it; the
+    threshold never lies on the label's side of 0.5. `score`: how much more probable the other class is than the label.
     """
     rows, columns = check.ranked
     labels = check.occurs[rows, columns].astype(int)
@@ -133,7 +132,7 @@ def label_check_frame(check: LabelCheck) -> pd.DataFrame:
 
 
 def label_check_tables(check: LabelCheck, *, title: str) -> list[Table]:
-    """Count suspicious labels per AU, list the first ones, and count them per data set, coder and video."""
+    """Count suspicious labels per AU, list the most suspicious, and count them per data set, coder and video."""
     return [_aus_table(check, title), *_first_table(check), *(_group_table(*each) for each in check.groups.items())]
 
 
@@ -162,7 +161,7 @@ def _percent(share: float) -> str:
 
 
 def _first_table(check: LabelCheck) -> Iterator[Table]:
-    """The first labels of the file; none where nothing is suspicious."""
+    """Table of the first labels of the file; none if no label is suspicious."""
     frame = label_check_frame(check)
     if frame.empty:
         return
@@ -187,7 +186,7 @@ def _group_table(name: str, groups: pd.DataFrame) -> Table:
 
 
 def draw_label_check(check: LabelCheck, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw up to six faces of every AU with suspicious labels, of different subjects while there are any."""
+    """Draw up to six faces per AU with suspicious labels, from different subjects as far as possible."""
     shown = [column for column in range(len(check.aus)) if len(check.of_au(column))]
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(shown) / _ACROSS) * PITCH + 0.1)
     text = "Labels that are probably wrong, most suspicious first: label, probability that the AU occurs, file."

@@ -1,4 +1,4 @@
-"""Reliability diagrams: how often an AU occurs where the network says how likely it is."""
+"""Reliability diagrams: how often an AU occurs at each predicted probability."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _draw_face(page: Page, results: Results, face: Face, left: float, top: float
 
 
 def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
-    """Text and colour: the file, then every AU that is true or predicted, errors first, as many as there is room."""
+    """Text and colour: the file, then the AUs that are labelled or predicted, errors first, as many as fit."""
     wrong, active = results.wrong[row], results.active[row]
     shown = [*np.flatnonzero(wrong), *np.flatnonzero(active & ~wrong)]
     assert results.files is not None, "faces are chosen from files"
