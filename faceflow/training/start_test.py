@@ -1,4 +1,4 @@
-"""The network that a run started from, tested beside the trained one: did training help, and on which faces?"""
+"""Test of the network that a run started from, beside the trained one: did training help, and on which faces?"""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _OWN_THRESHOLDS = "F1@val: each network at its own thresholds; those of the star
 
 
 def check_comparable(start: Start | None, *, image_size: int, tested: bool) -> None:
-    """Check that there is a network to compare with, which sees what the trained one sees.
+    """Check that there is a network to compare with, and that it has the same inputs as the trained one.
 
     Raises:
-        ConfigError: there is none, it takes images of another size, or nothing is tested.
+        ConfigError: there is none, it reads images of another size, or nothing is tested.
     """
     if start is None or start.payload is None or start.head is None:
         raise ConfigError("compare_start: expected init_weights=PATH, the network to compare with, got none; add it")
@@ -52,10 +52,10 @@ def compare_start(
     loading: Loading,
     bootstrap: Bootstrap,
 ) -> list[Comparison]:
-    """Compare on the test subjects, and on the unlabelled faces as far as they have labels, which training never sees.
+    """Compare on the test subjects, and on unlabelled faces that have labels which training never sees.
 
     Args:
-        start: what the run started from.
+        start: start of the run.
         trained: its best network.
         thresholds: of the trained network.
         scores: of its test.
@@ -81,7 +81,7 @@ def compare_start(
 
 
 def report_start(comparisons: Sequence[Comparison], start: Start, streams: Tables) -> None:
-    """Print the differences, what they say, and on which faces nothing is known."""
+    """Print the differences, their conclusions, and the faces without labels."""
     caption = f"start: {start.weights.path}; {_OWN_THRESHOLDS}"
     print_tables(comparison_table(comparisons, caption=caption))
     unknown = _unlabelled(streams, hidden=False)
@@ -90,7 +90,7 @@ def report_start(comparisons: Sequence[Comparison], start: Start, streams: Table
 
 
 def _unlabelled(streams: Tables, *, hidden: bool) -> list[FaceTable]:
-    """Sets of the unlabelled pool that are no part of the labelled data: those with hidden labels, or those without."""
+    """Sets of the unlabelled pool outside the labelled data: those with hidden labels, or those without labels."""
     pool = [table for table in streams.get(UNLABELED, []) if table.split == UNLABELED]
     return [table for table in pool if bool(np.isfinite(table.scores).any()) == hidden]
 

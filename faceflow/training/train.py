@@ -55,15 +55,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a training left behind.
+    """Results of a training.
 
     Attributes:
-        folder: of its results.
+        folder: folder of the results.
         monitor: metric that chose the checkpoint.
-        best: its best value, over folds the mean; None after a preview or a data report, and in all processes but the
-            first.
-        checkpoint: the best one; None where `best` is, and where there are several folds.
-        folds: folder of every fold by name; empty where the protocol has one only.
+        best: best value of `monitor`, or its mean over folds; None after a preview or a data report, and in all
+            processes but the first.
+        checkpoint: the best checkpoint; None if `best` is None or there are several folds.
+        folds: folder of every fold by name; empty if the protocol has only one.
     """
 
     folder: Path
@@ -74,10 +74,10 @@ class TrainResult:
 
 
 def train(config: DictConfig) -> TrainResult:
-    """Train by a config and test the best checkpoint, once for every fold of its protocol.
+    """Train as a config says and test the best checkpoint, once for every fold of its protocol.
 
     Raises:
-        ConfigError, DataError, CheckpointError: settings, data or files that cannot be used.
+        ConfigError, DataError, CheckpointError: settings, data or files cannot be used.
     """
     settle_rank(config.trainer)
     silence_advice()
@@ -132,7 +132,7 @@ def _train(config: DictConfig) -> TrainResult:
 
 
 def _start_file(config: DictConfig) -> str | None:
-    """File of `init_weights`, of the built-in models the one that reads what the network does."""
+    """File of `init_weights`; for built_in, the built-in model with the inputs of the network."""
     if config.init_weights != BUILT_IN:
         return located_file(config, "init_weights")
     features_alone = config.model.backbone is None and not config.model.get("of_start")
@@ -140,10 +140,10 @@ def _start_file(config: DictConfig) -> str | None:
 
 
 def _with_start(config: DictConfig) -> DictConfig:
-    """Describe the network of `init_weights` where `model` is to be that one.
+    """Take the settings of `model` from the network of `init_weights` if the config asks for it.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: `init_weights` names no network.
     """
     if not config.model.get("of_start"):
         return config
@@ -158,7 +158,7 @@ def _with_start(config: DictConfig) -> DictConfig:
 
 
 def _views(config: DictConfig) -> dict[str, str]:
-    """Views that the method reads, see `computed_views`; say what is set for others."""
+    """Views that the method reads, see `computed_views`; warn of settings for other views."""
     objectives = build_objectives(plain(config.method), loss=plain(config.loss))
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
     views = computed_views(read, plain(config.transforms))
@@ -235,7 +235,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
 
 
 def _baseline(config: DictConfig) -> Baseline | None:
-    """The model to compare with, which sees crops of its own size."""
+    """The model to compare with; it gets crops of its own size."""
     if not config.test or config.get("baseline") is None:
         return None
 
@@ -274,9 +274,9 @@ def _plans(
     folds: Sequence[Fold],
     views: Mapping[str, str],
 ) -> list[FoldPlan]:
-    """How each fold is trained: by the config that would train it alone, in a folder of its own.
+    """Plan of each fold: the config that would train it alone, and a folder of its own.
 
-    `local` is the config with copies of what lies on a store; of what a fold does not read, `config` tells it.
+    In `local`, addresses on a store are replaced by local copies; `config` is what the run stores as its config.
 
     Raises:
         ConfigError: `resume` is set.

@@ -161,8 +161,8 @@ def test_a_weak_view_that_no_teacher_reads_is_refused_but_in_configs_of_earlier_
 ) -> None:
     weak = (*faces.overrides, "transforms@transforms.weak=medium", "report_only=true")
     assert run("train", tmp_path / "now", *SMALL, *weak).error == (
-        "ConfigError: transforms.weak: expected a view that this method reads, got one that only FixMatch's teacher reads; "
-        "set the augmentation of labelled faces with augment=light|medium|strong"
+        "ConfigError: transforms.weak: expected a view that this method reads, got one that only FixMatch's teacher "
+        "reads; set the augmentation of labelled faces with augment=light|medium|strong"
     )
     earlier = run("train", tmp_path / "earlier", *SMALL, *weak, "~augment")  # their labelled faces showed the weak view
     assert (earlier.code, earlier.stderr) == (0, "")
