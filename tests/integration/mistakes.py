@@ -209,7 +209,7 @@ FILES = [
     Case("resume: fewer epochs than are done", "ConfigError: trainer.max_epochs: expected at least the 2 that the run of '{last}' has done, got 1; raise it, or test that checkpoint with faceflow-test", ("resume={last}",)),
     Case("resume: fewer steps than are done", "ConfigError: trainer.max_steps: expected at least the 4 that the run of '{last}' has done, got 3; *", ("resume={last}", "trainer.max_epochs=2", "trainer.max_steps=3")),
     Case("resume: weights only", "CheckpointError: resume: expected the state of a run, got '{files}/weights.ckpt' without its 'optimizer_states'; start a new run from its weights with init_weights=PATH", ("resume={files}/weights.ckpt",)),
-    Case("no end: schedule", "ConfigError: scheduler: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one of them, or scheduler=constant", ("trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00")),
+    Case("no end: schedule", "ConfigError: scheduler: expected a run of known length, got one without trainer.max_epochs or trainer.max_steps; set one of them, or scheduler=constant", ("trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00")),
     Case("no end: linear probe", "ConfigError: callbacks.linear_probe.share: expected a run of known length, *, or callbacks.linear_probe.share=1", ("trainer.max_epochs=-1", "scheduler=constant", "callbacks=[default,linear_probe]")),
     Case("max_time that is none", "ConfigError: trainer: `Timer(duration='1h')` is not a valid duration. *", ("+trainer.max_time=1h",)),
     Case("resume: other subjects", "CheckpointError: resume: expected the train faces of '{last}', got * other faces, and * are missing; *", ("resume={last}",), table(lambda f: f[f["subject"] != "s0"])),

@@ -149,7 +149,7 @@ def test_every_loss_trains(loss: str, faces: Faces, tmp_path: Path) -> None:
 def test_a_view_that_is_set_and_not_read_is_named(faces: Faces, tmp_path: Path) -> None:
     outcome = train(tmp_path, *faces.overrides, "transforms@transforms.strong=medium", "augment=strong", "preview=1")
     expected = (
-        "WARNING transforms.strong is not used: no view of this method reads it; labelled faces show "
+        "WARNING transforms.strong is not used: no view of this method reads it; labelled faces use "
         "transforms.labeled, see augment=light|medium|strong"
     )
     assert outcome.stderr.splitlines() == [expected]
