@@ -42,7 +42,7 @@ def explanation(comparison: Comparison) -> list[str]:
         "of a score, and over the runs for the mean.",
     ]
     if any(map(_is_f1, comparison.metrics)):
-        lines.append("Always: F1 of predicting the AU on every face; prior: F1 of guessing it at its base rate.")
+        lines.append("Always: F1 of predicting the AU on every face; prior: F1 of guessing it as often as it occurs.")
     lines += comparison.notes
     return [*lines, *_blind(comparison)]
 
