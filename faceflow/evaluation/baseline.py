@@ -111,7 +111,7 @@ def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceT
     _shared_aus(baseline, SplitScorer(tables, spec))
     if FEATURES in inputs:
         files = [str(file) for table in tables for file in table.files]
-        read_features(files, key="baseline", instead="baseline=FILE.onnx, a model that reads pixels only")
+        read_features(files, key="baseline", instead="baseline=FILE.onnx, a model that reads pixels alone")
     built_in = f"the built-in model, trained on {TRAINED_ON}"
     known = built_in if baseline.name == BUILT_IN else "its training faces are not known"
     parts = [f"{baseline.name} ({known})", "on the same faces", "at the thresholds stored in its file"]

@@ -104,7 +104,7 @@ def test_one_that_reads_features_needs_no_recipe_but_features(tmp_path: Path) ->
     assert str(caught.value) == (
         f"baseline: expected features of every face, got none for '{tmp_path}/crops/0.png'; crop the pictures "
         "(also those of faceflow-render) with: faceflow-crop "
-        "detector=mediapipe_landmarks, or take baseline=FILE.onnx, a model that reads pixels only"
+        "detector=mediapipe_landmarks, or take baseline=FILE.onnx, a model that reads pixels alone"
     )
 
 
