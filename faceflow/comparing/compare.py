@@ -1,4 +1,4 @@
-"""The compare command from its config: read the runs, check that they can be compared, compare, write and print."""
+"""faceflow-compare from its config: read the runs, check that they can be compared, compare, write and print."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FILES = (_CSV, _MARKDOWN, _LATEX, PICTURE, _GROUPS)
 
 @dataclass(frozen=True, kw_only=True)
 class CompareResult:
-    """What a comparison left behind: its folder and what it found, of groups of faces too where they are asked for."""
+    """Results of a comparison: folder, comparison, and differences by group of faces if requested."""
 
     folder: Path
     comparison: Comparison
@@ -40,14 +40,14 @@ class CompareResult:
 
 
 def compare(cfg: Mapping[str, Any]) -> CompareResult:
-    """Compare what a config names.
+    """Compare the runs of a config.
 
     Args:
         cfg: plain values of `configs/compare.yaml`.
 
     Raises:
-        ConfigError, DataError: settings out of range, or runs that are not there, damaged, or not of the same faces,
-            subjects, labels, AUs or protocol.
+        ConfigError, DataError: settings are out of range, or runs are missing, damaged, or differ in faces, subjects,
+            labels, AUs or protocol.
     """
     output = Path(str(cfg["output"])).expanduser()
     _check(cfg, output)
@@ -108,7 +108,7 @@ def _check(cfg: Mapping[str, Any], output: Path) -> None:
 
 
 def _check_columns(run: Predictions, columns: Sequence[str]) -> None:
-    """Check that the predictions of the first run say which group a face is of."""
+    """Check that the predictions of the first run have the columns of groups."""
     for column in columns:
         if column not in run.faces:
             step = f"test that run with audit=[{column}], or name a CSV with that column first"
@@ -123,14 +123,14 @@ def _paths(runs: object) -> list[str]:
     if not isinstance(listed, list | tuple) or len(listed) < 2:
         count = len(listed) if isinstance(listed, list | tuple) else 0
         raise ConfigError(
-            f"runs: expected two or more folders or CSVs, the first to compare with, got {count or 'none'}; write "
+            f"runs: expected two or more folders or CSVs, the reference first, got {count or 'none'}; run: "
             "faceflow-compare RUN_A RUN_B"
         )
     return [str(path) for path in listed]
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Short names of the runs: that of the folder or file, with as many folders above it as tell them apart."""
+    """Short names of the runs: folder or file, with as many parent folders as make them unique."""
     parts = [_named(Path(path).expanduser().resolve()).parts for path in paths]
     names = list(paths)
     for depth in range(1, 4):
@@ -146,12 +146,12 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def _named(path: Path) -> Path:
-    """What gives a run its name: the folder of its predictions, or the CSV."""
+    """Path that names a run: the folder of its predictions, or the CSV."""
     return path.parent if path.name in ("predictions.csv", "metrics.json") else path
 
 
 def _notes(runs: Sequence[Predictions]) -> Iterator[str]:
-    """What the numbers depend on: the protocol of each run, or that it is not known."""
+    """The protocol of each run, or a note that it is not known."""
     texts = {run.name: _protocol(run) for run in runs}
     for text in dict.fromkeys(texts.values()):
         names = [name for name, each in texts.items() if each == text]

@@ -1,4 +1,4 @@
-"""Scores of runs beside those of the first, AU by AU: differences, intervals, corrected p values and a verdict."""
+"""Scores of runs against the first run, AU by AU: differences, intervals, corrected p values and a verdict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIN, TIE, LOSS = "win", "tie", "loss"
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Runs beside the first of them.
+    """Runs compared with the first of them.
 
     Attributes:
         rows: one per run, metric and AU, and one for the mean over AUs; see `differences`.
@@ -31,11 +31,11 @@ class Comparison:
         notes: what is not compared, and why.
         reference: name of the first run.
         runs: names of the others.
-        images: faces.
-        subjects: on them.
-        least_p: no p value can be smaller, before its correction.
-        every_swap: whether that is so for the number of subjects, not of swaps that were tried.
-        level: at which a difference counts.
+        images: number of faces.
+        subjects: number of subjects.
+        least_p: smallest possible p value, before correction.
+        every_swap: whether the number of subjects limits it, not the number of swaps tried.
+        level: significance level of a win or a loss.
     """
 
     rows: pd.DataFrame
@@ -54,7 +54,7 @@ def asked_metrics(names: object) -> tuple[Column, ...]:
     """Metrics by the names of their columns.
 
     Raises:
-        ConfigError: no list of metrics that can be compared.
+        ConfigError: this is not a list of metrics that can be compared.
     """
     known = {column.name: column for column in columns() if _comparable(column)}
     listed = [names] if isinstance(names, str) else names
@@ -71,10 +71,10 @@ def differences(
 ) -> Comparison:
     """Compare runs with the first, on the same faces.
 
-    Rows hold: run, reference, metric, au; base_rate of the AU, and F1 of saying it always occurs (`f1_always`) and of
-    guessing at the base rate (`f1_prior`); score_reference, score, difference = score - score_reference with the bounds
-    low and high of its 95 % interval; p; p_holm, corrected over the AUs of all runs for that metric (that of the mean:
-    over the runs); and the verdict on the run at `level`: win, tie or loss, empty where there is no score.
+    Rows hold: run, reference, metric, au; base_rate of the AU, and F1 of always predicting it (`f1_always`) and of
+    guessing it at the base rate (`f1_prior`); score_reference, score, difference = score - score_reference with the
+    bounds low and high of its 95 % interval; p; p_holm, corrected over the AUs of all runs for that metric (for the
+    mean: over the runs); and the verdict on the run at `level`: win, tie or loss, empty if there is no score.
 
     Args:
         runs: from `on_same_faces`.
@@ -84,7 +84,7 @@ def differences(
         seed: of the draws.
 
     Raises:
-        ConfigError: none of the metrics can be computed of all runs.
+        ConfigError: none of the metrics can be computed for all runs.
     """
     reference, others = runs[0], runs[1:]
     lacking = {column.name: reason for column in metrics if (reason := _lacks(column, runs))}
@@ -131,19 +131,19 @@ def differences(
 
 
 def _comparable(column: Column) -> bool:
-    """Whether a mean over AUs and resamples of subjects say something of it."""
+    """Whether a mean over AUs and resamples of subjects are meaningful for it."""
     return column.metric.averaged and (column.metric.needs is not Needs.INTENSITY or column.metric.intervals)
 
 
 def _lacks(column: Column, runs: Sequence[Predictions]) -> str:
-    """Why a metric cannot be computed of all runs; "" if it can."""
+    """Reason why a metric cannot be computed for all runs; "" if it can."""
     if column.metric.needs is Needs.RANKING and (several := [run for run in runs if run.networks > 1]):
-        return f"not of folds ('{several[0].name}'), whose networks have scales of their own"
+        return f"'{several[0].name}' has several folds, whose networks score on different scales"
     if column.metric.needs is Needs.INTENSITY:
         if without := [run for run in runs if not np.isfinite(run.intensity).any()]:
             return f"'{without[0].name}' has no intensities"
         if not np.isfinite(runs[0].graded).any():
-            return "no labels of intensity"
+            return "there are no intensity labels"
     return ""
 
 
@@ -171,7 +171,7 @@ def _compare(
 
 
 def _base_rates(run: Predictions) -> FloatArray:
-    """Share of the labelled faces on which each AU occurs."""
+    """Share of the labelled faces that show each AU."""
     labelled = np.isfinite(run.occurs).sum(axis=0)
     return ratio(np.nansum(run.occurs, axis=0), labelled)
 
@@ -183,7 +183,7 @@ def _frame(
     scores: PairedScores,
     rates: FloatArray,
 ) -> pd.DataFrame:
-    """Rows of one metric of one run; the mean is that of the AUs with a score."""
+    """Rows of one metric of one run; the mean covers the AUs with a score."""
     valid = np.isfinite(scores.difference.value)
     per_au = {"base_rate": rates, "f1_always": always_f1(rates), "f1_prior": prior_f1(rates)}
     per_au |= {"score_reference": scores.first, "score": scores.second}

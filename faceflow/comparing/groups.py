@@ -1,4 +1,4 @@
-"""By how much runs differ in each group of faces: is the better run better for everybody?"""
+"""Differences of runs in each group of faces: is the better run better for all groups?"""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class GroupDifferences:
 def group_differences(
     runs: Sequence[Predictions], metrics: Sequence[Column], audit: Audit, *, level: float, resamples: int, seed: int
 ) -> GroupDifferences:
-    """Compare runs with the first on the faces of each group alone.
+    """Compare runs with the first on the faces of each group separately.
 
-    Rows hold: column, group, subjects, faces, and of `differences` all but p and verdict, which are not corrected for
-    the number of groups. Columns whose groups differ most in the first metric come first,
-    and in each the groups with the smallest difference.
+    Rows hold: column, group, subjects, faces, and all columns of `differences` but p and verdict, which would not be
+    corrected for the number of groups. Columns whose groups differ most in the first metric come first, and in each
+    column the groups with the smallest difference.
 
     Args:
-        runs: from `on_same_faces`; the first says which group a face is of.
-        metrics: those that are compared. Metrics of rankings are left out, as they would take hours.
-        audit: what is asked for.
+        runs: from `on_same_faces`; the first has the groups of the faces.
+        metrics: compared metrics. Ranking metrics are left out, as they would take hours.
+        audit: requested audit.
         level: of `differences`.
         resamples: of the subjects.
         seed: of the draws.
 
     Raises:
-        ConfigError: a column without groups, or with more than there could be.
+        ConfigError: a column has no groups, or too many.
     """
     kept = [column for column in metrics if column.metric.needs is not Needs.RANKING]
     parts: list[tuple[float, pd.DataFrame]] = []
     notes = []
     if left := [column.header for column in metrics if column not in kept]:
-        notes.append(f"{', '.join(left)}: not by group, as rankings of each would take long.")
+        notes.append(f"{', '.join(left)}: not compared by group, as ranking each group would take too long.")
     for name in audit.columns if kept else ():
         texts = runs[0].faces[name].to_numpy(np.str_)
         check_groups(name, texts)
@@ -60,7 +60,7 @@ def group_differences(
             places = np.flatnonzero(texts == group)
             own = [run.take(places, run.aus) for run in runs]
             subjects = own[0].faces["subject"].nunique()
-            if subjects < max(2, audit.least_subjects):  # of one there is no interval
+            if subjects < max(2, audit.least_subjects):  # one subject has no interval
                 small[group] = subjects
                 continue
             found = differences(own, kept, level=level, resamples=resamples, seed=seed).rows
@@ -111,6 +111,6 @@ def _left_out(column: str, small: dict[str, int], unknown: int, least: int) -> I
     if small:
         names = ", ".join(f"{name} ({count})" for name, count in list(small.items())[:_LISTED])
         more = f" and {len(small) - _LISTED} more" if len(small) > _LISTED else ""
-        yield f"{column}: not reported with fewer than {least} subjects: {names}{more}."
+        yield f"{column}: groups with fewer than {least} subjects are not reported: {names}{more}."
     if unknown:
-        yield f"{column}: {unknown} faces without an entry are left out."
+        yield f"{column}: {unknown} faces without a value are left out."

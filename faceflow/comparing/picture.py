@@ -1,4 +1,4 @@
-"""A comparison as a picture: each difference with its interval, a panel per run and score."""
+"""A comparison as a picture: each difference with its interval, in a panel per run and score."""
 
 from __future__ import annotations
 

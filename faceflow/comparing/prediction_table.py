@@ -1,4 +1,4 @@
-"""A CSV of predictions: `filename`, `subject`, and of every AU `AU1_prob` and its label `AU1_occurs`.
+"""A CSV of predictions: `filename`, `subject`, and for each AU `AU1_prob` and its label `AU1_occurs`.
 
 Optional are `dataset`, and for intensities the prediction `AU1_int` and the label `AU1`, both in FACS units (0 to 5).
 """
@@ -24,18 +24,18 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
 
     Args:
         path: of the CSV.
-        shown: what messages call it.
-        columns: further ones to read as text, "" for an empty cell; the table may lack them.
+        shown: its name in messages.
+        columns: further columns to read as text, "" for an empty cell; the table may lack them.
 
     Returns:
-        dataset ("" where there is none), filename, subject, these columns, and numbers in the columns of AUs.
+        dataset ("" if there is none), filename, subject, these columns, and the columns of AUs as numbers.
 
     Raises:
         DataError: it cannot be read, lacks a column, or has a cell that cannot be scored.
     """
     try:
         frame = pd.read_csv(path, dtype=TEXTS | dict.fromkeys(columns, str), index_col=False)
-    except (OSError, ValueError) as error:  # of pandas: no CSV, no UTF-8, empty
+    except (OSError, ValueError) as error:  # from pandas: not a CSV, not UTF-8, or empty
         raise DataError(
             f"{shown}: expected a CSV of predictions, got a file that cannot be read as one; save it as CSV in UTF-8"
         ) from error
@@ -52,14 +52,14 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
     frame = frame if "dataset" in names else frame.assign(dataset="")
     for name in ("filename", "subject"):
         if len(rows := np.flatnonzero(frame[name].isna())):
-            what = "a name" if name == "filename" else "a subject, whom intervals are drawn over"
+            what = "a name" if name == "filename" else "a subject (intervals are over subjects)"
             raise DataError(f"{shown}:{rows[0] + 2}: {name}: expected {what}, got an empty cell; fill it in")
     for name in {"dataset", *columns} & set(frame.columns):
         frame[name] = frame[name].fillna("").str.strip()
     if _unnamed_subjects(frame):
         raise DataError(
-            f"{shown}: subject: expected subjects, got a subject of its own for each face, as labels without subjects "
-            "give; name the column of the subjects in the labels (data.columns.subject), and test again"
+            f"{shown}: subject: expected subjects, got a different one for each face, as from labels without subjects; "
+            "set data.columns.subject to the column of the subjects in the labels, and test again"
         )
     for au in aus:
         _check(frame, f"{au}{PROBABILITY}", shown, highest=1, empty=False)
@@ -71,7 +71,7 @@ def read_predictions(path: Path, *, shown: str, columns: Sequence[str] = ()) -> 
 
 
 def _standard(name: str) -> str:
-    """Our name of a column of an AU, AU1_prob for AU01_prob; others as they are."""
+    """Normalise the name of an AU column, AU01_prob to AU1_prob; leave other names as they are."""
     ending = next((each for each in (PROBABILITY, OCCURS, INTENSITY) if name.endswith(each)), "")
     found = parse_column(name.removesuffix(ending))
     return f"{found.au}{ending}" if found is not None and found.kind == "label" else name
@@ -86,7 +86,7 @@ def _lacks(column: str, names: list[str], shown: str) -> DataError:
 
 
 def _unnamed_subjects(frame: pd.DataFrame) -> bool:
-    """Whether each subject is a file, as faces without a subject have it."""
+    """Whether each subject is a file name, as for faces without a subject."""
     pairs = zip(frame["subject"], frame["filename"], strict=True)
     return len(frame) > 1 and all(subject == name or subject.endswith(f"/{name}") for subject, name in pairs)
 
@@ -94,7 +94,7 @@ def _unnamed_subjects(frame: pd.DataFrame) -> bool:
 def _check(
     frame: pd.DataFrame, column: str, shown: str, *, highest: float, empty: bool = True, whole: bool = False
 ) -> None:
-    """Turn a column into numbers; of a cell that is none, or out of range, say where it is."""
+    """Turn a column into numbers; raise DataError for a cell that is not a number or out of range."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
     values, blank = numbers.to_numpy(), frame[column].isna().to_numpy()
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The predictions that a comparison takes: of a test, of a training's test, of all folds, or a CSV of any tool."""
+"""Predictions to compare: from a test, from a training with its test, from all folds, or a CSV of any tool."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Predictions:
     """Predictions of N faces on A AUs, with labels; arrays are (N, A), NaN where nothing is known.
 
     Attributes:
-        name: in tables.
-        path: that was named.
-        faces: N rows with the columns dataset, filename and subject, and those of groups that it has.
-        aus: their names.
+        name: name in tables.
+        path: path given by the user.
+        faces: N rows with the columns dataset, filename and subject, and the columns of groups that it has.
+        aus: A names.
         probability: of occurrence.
         occurs: labels, 0 or 1.
-        thresholds: of the network that predicted the frame, tuned on its validation; 0.5 of a CSV.
+        thresholds: of the network that predicted the frame, tuned on its validation; for a CSV the given one.
         intensity: predicted, in FACS units.
-        graded: labels of it.
-        networks: how many predicted: of several folds their rankings cannot be pooled.
-        protocol: how data were split and what labels mean; None of a CSV.
-        contents: rows and fingerprint of every tested table, empty where they are not known.
-        further: names of columns that are of no AU, beside those of `faces`.
+        graded: labelled intensity.
+        networks: number of networks that predicted: rankings of several folds cannot be pooled.
+        protocol: how data were split and what labels mean; None for a CSV.
+        contents: rows and fingerprint of every tested table, empty if not known.
+        further: names of columns that belong to no AU, beside those of `faces`.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Predictions:
     further: tuple[str, ...] = ()
 
     def take(self, rows: NDArray[np.intp], aus: Sequence[str]) -> Predictions:
-        """Some of the faces and AUs, in the order that is asked for."""
+        """Some of the faces and AUs, in the given order."""
         columns = [self.aus.index(au) for au in aus]
         arrays = {name: getattr(self, name)[rows][:, columns] for name in _ARRAYS}
         return Predictions(**{**vars(self), **arrays, "faces": self.faces.iloc[rows], "aus": tuple(aus)})
@@ -67,17 +67,17 @@ _ARRAYS = ("probability", "occurs", "thresholds", "intensity", "graded")
 
 
 def read_run(path: str, *, name: str, threshold: float, columns: Sequence[str] = ()) -> Predictions:
-    """Read what was named: a folder of a run, of a test or of folds, or a CSV.
+    """Read the folder of a run, of a test or of folds, or a CSV.
 
     Args:
-        path: as the user wrote it.
-        name: in tables.
-        threshold: at which probabilities of a CSV count as an AU that occurs.
-        columns: of groups, which predictions may have.
+        path: path given by the user.
+        name: name in tables.
+        threshold: probability from which an AU of a CSV counts as occurring.
+        columns: columns of groups to read, if predictions have them.
 
     Raises:
-        ConfigError: it is none of these.
-        DataError: it is not finished, or cannot be read.
+        ConfigError: the path is none of these.
+        DataError: the run is not finished, or cannot be read.
     """
     place = Path(path).expanduser()
     if place.name in (PREDICTIONS, METRICS) and (place.parent / METRICS).is_file():
@@ -96,8 +96,8 @@ def read_run(path: str, *, name: str, threshold: float, columns: Sequence[str] =
     folders = fold_folders(place) if "folds" in record else [place]
     if "folds" in record and len(folders) != len(record["folds"]):
         raise DataError(
-            f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the folds again "
-            "that are gone"
+            f"{path}: expected the folders of {len(record['folds'])} folds, got {len(folders)}; train the missing "
+            "folds again"
         )
     parts = [_tested(folder, record if folder == place else _record(folder), columns) for folder in folders]
     return _join(parts, path=path, name=name, protocol=record["protocol"], columns=columns)
@@ -105,7 +105,7 @@ def read_run(path: str, *, name: str, threshold: float, columns: Sequence[str] =
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Predictions of one network, its thresholds by AU and the contents of the tables that it was tested on."""
+    """Predictions of one network, its thresholds by AU, and the contents of its tested tables."""
 
     frame: pd.DataFrame
     thresholds: Mapping[str, float]
@@ -123,7 +123,7 @@ def _csv(place: Path, *, path: str, name: str, threshold: float, columns: Sequen
 
 
 def _tested(folder: Path, record: Mapping[str, Any], columns: Sequence[str]) -> _Part:
-    """Predictions that lie in the folder of a run."""
+    """Predictions in the folder of a run."""
     tests = record.get("test")
     if not tests or not (folder / PREDICTIONS).is_file():
         raise DataError(

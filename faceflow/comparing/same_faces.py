@@ -1,4 +1,4 @@
-"""Predictions to compare must be of the same faces, subjects, labels and protocol; else it is said how they differ."""
+"""Check that predictions to compare have the same faces, subjects, labels and protocol."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
 
     Args:
         runs: two or more.
-        shared_aus: whether runs of other AUs are compared on those that all have.
-        any_protocol: whether they may have been trained by other splits, or tested by other label rules.
+        shared_aus: whether runs with different AUs are compared on those that all have.
+        any_protocol: whether runs can differ in their splits or label rules.
 
     Raises:
-        ConfigError: other AUs, or another protocol.
-        DataError: other faces, subjects or labels.
+        ConfigError: AUs or protocols differ.
+        DataError: faces, subjects or labels differ.
     """
     reference = runs[0]
     for run in runs[1:]:
@@ -50,7 +50,7 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
     count = first.faces["subject"].nunique()
     if count < 2:
         raise DataError(
-            f"{first.path}: expected at least 2 test subjects, got {count}; intervals are drawn over subjects: test on "
+            f"{first.path}: expected at least 2 test subjects, got {count}; intervals are over subjects: test on "
             "more of them"
         )
     graded = first.graded
@@ -58,7 +58,7 @@ def on_same_faces(runs: Sequence[Predictions], *, shared_aus: bool, any_protocol
 
 
 def _keys(run: Predictions, runs: Sequence[Predictions]) -> list[str]:
-    """What a face is called in all runs: its file name, with its data set where several have one of that name."""
+    """Name of each face in all runs: its file name, with the data set if file names are not unique."""
     if all(each.faces["filename"].is_unique for each in runs):
         return run.faces["filename"].tolist()
     return (run.faces["dataset"] + "/" + run.faces["filename"]).tolist()
@@ -82,7 +82,7 @@ def _check_faces(reference: Predictions, run: Predictions) -> None:
             shared = len(keys) - int(alone.sum())
             raise DataError(
                 f"{run.path}: expected the same test faces as '{reference.path}', got {shared} in common: "
-                f"{int(alone.sum())} faces are in '{each.path}' alone ({_some(np.array(keys)[alone])}), of {who}; test "
+                f"{int(alone.sum())} faces are only in '{each.path}' ({_some(np.array(keys)[alone])}), of {who}; test "
                 "both on the same faces with faceflow-test, and compare those tests"
             )
 
@@ -92,8 +92,8 @@ def _aus(runs: Sequence[Predictions], *, shared: bool) -> list[str]:
     common = set(reference.aus).intersection(*(run.aus for run in runs[1:]))
     if not common:
         raise ConfigError(
-            f"runs: expected AUs in common, got {', '.join(reference.aus)} of '{reference.path}' and none of them in "
-            "all others; compare runs of the same AUs"
+            f"runs: expected AUs in common, got {', '.join(reference.aus)} in '{reference.path}', none of which all "
+            "other runs have; compare runs with the same AUs"
         )
     for run in runs[1:]:
         if not shared and set(run.aus) != set(reference.aus):
@@ -109,7 +109,7 @@ def _aus(runs: Sequence[Predictions], *, shared: bool) -> list[str]:
 
 
 def _check_subjects(reference: Predictions, run: Predictions) -> None:
-    """Check that faces of one subject are so in both; what subjects are called does not matter."""
+    """Check that both group the faces into the same subjects; names of subjects do not matter."""
     ours, theirs = (each.faces["subject"].to_numpy() for each in (reference, run))
     for one, other in ((ours, theirs), (theirs, ours)):
         pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
@@ -137,8 +137,8 @@ def _check_labels(reference: Predictions, run: Predictions) -> None:
             au = reference.aus[column]
             name = f"{au}_occurs" if what == "occurs" else au
             raise DataError(
-                f"{run.path}: expected the labels of '{reference.path}', got {int(differing.sum())} others, such as "
-                f"{name} of {reference.faces['filename'].iloc[row]}: {_cell(ours[row, column])} in the first, "
+                f"{run.path}: expected the labels of '{reference.path}', got {int(differing.sum())} different ones, "
+                f"such as {name} of {reference.faces['filename'].iloc[row]}: {_cell(ours[row, column])} in the first, "
                 f"{_cell(theirs[row, column])} here; test both with the same labels and occurrence_min"
             )
 
@@ -150,20 +150,20 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
         ours, theirs = (_current(each.protocol.get(key, "none")) for each in (reference, run))
         if ours != theirs:
             raise ConfigError(
-                f"{run.path}: expected the protocol of '{reference.path}', got another in {what}: '{theirs}' instead "
-                f"of '{ours}'; train both by one protocol, or compare them all the same with any_protocol=true"
+                f"{run.path}: expected the protocol of '{reference.path}', got one that differs in {what}: '{theirs}' "
+                f"instead of '{ours}'; train both with one protocol, or compare them anyway with any_protocol=true"
             )
     rows = [[count for count, _ in each.contents] for each in (reference, run)]
     if rows[0] == rows[1] and reference.contents != run.contents:
         raise ConfigError(
-            f"{run.path}: expected the test pictures of '{reference.path}', got files of the same names with other "
-            "pixels, or tables with other labels; test both on the same files, or compare them all the same with "
+            f"{run.path}: expected the test images of '{reference.path}', got files with the same names but other "
+            "pixels, or tables with other labels; test both on the same files, or compare them anyway with "
             "any_protocol=true"
         )
 
 
 def _current(rule: str) -> str:
-    """A protocol as it is worded now: FaceFlow 0.1 called subjects persons."""
+    """A protocol in its present wording: FaceFlow 0.1 called subjects persons."""
     return re.sub(r"\bperson(s?)\b", r"subject\1", rule)
 
 

@@ -34,33 +34,33 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def explanation(comparison: Comparison) -> list[str]:
-    """How to read the tables, a line each."""
+    """How to read the tables, as lines."""
     lines = [
         f"{comparison.images} faces of {comparison.subjects} subjects. Difference: run - {comparison.reference}, with "
         "a 95 % interval by paired bootstrap over subjects.",
-        f"Win and loss: p <= {comparison.level:g} of a permutation test over subjects, p corrected over the AUs of a "
-        "score by Holm, that of the mean over the runs.",
+        f"Win or loss: p <= {comparison.level:g} in a permutation test over subjects; p is Holm-corrected over the AUs "
+        "of a score, and over the runs for the mean.",
     ]
     if any(map(_is_f1, comparison.metrics)):
-        lines.append(
-            "Always: F1 of saying of every face that the AU occurs; prior: F1 of guessing as often as it occurs."
-        )
+        lines.append("Always: F1 of predicting the AU on every face; prior: F1 of guessing it as often as it occurs.")
     lines += comparison.notes
     return [*lines, *_blind(comparison)]
 
 
 def _blind(comparison: Comparison) -> list[str]:
-    """Say what cannot be a win or a loss, whatever the difference, as p has a smallest value."""
+    """Say what cannot be a win or a loss, whatever the difference, because p has a lower limit."""
     rows = comparison.rows
     compared = max(rows[rows["au"] != MEAN].groupby("metric")["p"].count())
     least = (comparison.least_p, min(1.0, comparison.least_p * compared))
-    what = next((name for p, name in zip(least, ("any score", "one AU"), strict=True) if p > comparison.level), "")
+    what = next((name for p, name in zip(least, ("any score", "a single AU"), strict=True) if p > comparison.level), "")
     if not what:
         return []
     cause = f"{comparison.subjects} subjects" if comparison.every_swap else "so few bootstrap.resamples"
     step = "test on more subjects" if comparison.every_swap else "raise bootstrap.resamples"
     p = next(p for p in least if p > comparison.level)
-    return [f"With {cause} the corrected p of {what} cannot be below {p:.3g}, so that none can win or lose: {step}."]
+    return [
+        f"With {cause}, the corrected p of {what} cannot be below {p:.3g}, so it cannot be a win or a loss: {step}."
+    ]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -99,7 +99,7 @@ def latex(comparison: Comparison) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference with its sign; what rounds to zero has none."""
+    """A difference with its sign; no sign if it rounds to zero."""
     text = number(value)
     return text if text == "-" or text.startswith("-") or float(text) == 0 else f"+{text}"
 

@@ -1,4 +1,4 @@
-"""For whom a network fails: the tested faces in groups by columns of their labels, each group scored on its own."""
+"""For whom a network fails: tested faces grouped by columns of their labels, each group scored separately."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faceflow.metrics.group_scores import ColumnScores, score_groups
 
 @dataclass(frozen=True, kw_only=True)
 class GroupAudit:
-    """Scores of the groups of every column, and whether their subjects are known; else each face counts as one."""
+    """Scores of the groups of every column; if subjects are not known, each face counts as one."""
 
     asked: Audit
     columns: Sequence[ColumnScores]
@@ -28,24 +28,24 @@ class GroupAudit:
 
 
 def check_audit(audit: Audit, tables: Sequence[FaceTable]) -> None:
-    """Check that the columns of an audit are there, and hold groups.
+    """Check that the columns of an audit exist and hold groups.
 
     Raises:
-        ConfigError: no table has the column, all its cells are empty, or it has more values than groups could.
+        ConfigError: no table has the column, all its cells are empty, or it has too many values to be groups.
     """
     for column in audit.columns:
         found = [table.attributes[column] for table in tables if column in table.attributes]
         if not found:
             known = {name for table in tables for name in table.further} - ALONE
             raise ConfigError(
-                f"audit: expected columns of the labels, got '{column}', which none of them has; "
+                f"audit: expected columns of the labels, got '{column}', which no table has; "
                 f"{suggest(column, known) if known else 'add it'}"
             )
         check_groups(column, np.concatenate(found))
 
 
 def attributes_of(tables: Sequence[FaceTable], columns: Sequence[str]) -> dict[str, NDArray[np.str_]]:
-    """Texts of each row of some tables, (N,), by column; "" where a table has no such column."""
+    """Column -> text of each row of some tables, (N,); "" if a table lacks the column."""
     return {
         column: np.concatenate([table.attributes.get(column, np.full(len(table), "")) for table in tables])
         for column in columns
@@ -64,7 +64,7 @@ def audit_test(
     """Score the groups of all tested faces together.
 
     Args:
-        audit: what is asked for.
+        audit: requested audit.
         scorer: of the tables.
         tables: all rows.
         rows: row numbers that were predicted, (M,).
@@ -94,9 +94,9 @@ def audit_folds(audit: Audit, pooled: PooledTest, tables: Sequence[FaceTable], b
     """Score the groups of the test faces of all folds together, each at the thresholds of its fold.
 
     Args:
-        audit: what is asked for.
+        audit: requested audit.
         pooled: predictions of all folds.
-        tables: that the folds were tested on, in the order of the predictions.
+        tables: test faces of the folds, in the order of the predictions.
         bootstrap: of the subjects.
 
     Raises:
@@ -105,8 +105,8 @@ def audit_folds(audit: Audit, pooled: PooledTest, tables: Sequence[FaceTable], b
     subjects = np.concatenate([table.subjects for table in tables])
     if subjects.tolist() != pooled.subjects.tolist():
         raise DataError(
-            "audit: expected the predictions of the test faces of each fold, got those of others; train the folds "
-            "again with overwrite=true"
+            "audit: expected predictions for the test faces of each fold, got predictions for other faces; train the "
+            "folds again with overwrite=true"
         )
     found = score_groups(
         attributes_of(tables, audit.columns),

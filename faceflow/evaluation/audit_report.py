@@ -1,4 +1,4 @@
-"""What an audit leaves behind: groups.csv, a table and a picture."""
+"""Results of an audit: groups.csv, a table and a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceflow.report.pictures import GROUPS_PICTURE
 
 
 def groups_finding(audit: GroupAudit, *, title: str, protocol: Mapping[str, str]) -> Finding:
-    """The groups of an audit; without a picture where none is large enough to be reported."""
+    """The groups of an audit; without a picture if no group is large enough to be reported."""
     table = groups_table(
         audit.columns,
         title=title,

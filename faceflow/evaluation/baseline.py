@@ -1,4 +1,4 @@
-"""Another model on the faces of a test: the built-in one or a file of faceflow-export, by the same protocol."""
+"""Another model on the faces of a test: the built-in one or an exported file, by the same protocol."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Baseline:
     """A model to compare with.
 
     Attributes:
-        name: of its rows.
+        name: name of its rows in tables.
         predictor: the model.
-        pipeline: how a crop becomes what it sees.
+        pipeline: turns a crop into the input of the model.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineScores:
-    """Scores of a baseline by data set, on the AUs that it shares with the model that is tested."""
+    """Scores of a baseline by data set, on the AUs that it shares with the tested model."""
 
     name: str
     model: OnnxModel
     evaluations: Mapping[str, Evaluation]
 
     def to_dict(self, tested: Mapping[str, Evaluation]) -> dict[str, Any]:
-        """Plain values for metrics.json, with the means over those AUs that the `tested` model has scores of too."""
+        """Plain values for metrics.json, with means over the AUs for which the `tested` model has scores, too."""
         pairs = {name: paired_means(tested[name], one) for name, one in self.evaluations.items()}
         return {
             "name": self.name,
@@ -81,11 +81,11 @@ def open_baseline(named: str, *, pipeline: Callable[[int], Pipeline]) -> Baselin
 
     Args:
         named: built_in, or a file.
-        pipeline: of evaluation, for pictures of some size.
+        pipeline: gives the evaluation transform for an image size.
 
     Raises:
-        ExportError: a file that cannot be used.
-        ConfigError: a slip in "built_in".
+        ExportError: the file cannot be used.
+        ConfigError: "built_in" is misspelled.
     """
     if named != BUILT_IN and (meant := similar_names(named, [BUILT_IN])) and not Path(named).exists():
         raise ConfigError(f"baseline: expected {BUILT_IN}, or a file of faceflow-export, got '{named}'; {meant}")
@@ -96,16 +96,16 @@ def open_baseline(named: str, *, pipeline: Callable[[int], Pipeline]) -> Baselin
 
 
 def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceTable]) -> dict[str, str]:
-    """Check that a baseline can be scored beside a network, and say for the protocol what it is.
+    """Check that a baseline can be scored beside a network, and describe it for the protocol.
 
     Args:
-        baseline: to be scored.
-        spec: of the network that is tested.
-        tables: that both are tested on.
+        baseline: model to be scored.
+        spec: of the tested network.
+        tables: faces that both are tested on.
 
     Raises:
-        ConfigError: no AU in common.
-        DataError: it reads features, and the faces have none.
+        ConfigError: the two have no AU in common.
+        DataError: the baseline reads features, and the faces have none.
     """
     inputs = baseline.predictor.spec.inputs
     _shared_aus(baseline, SplitScorer(tables, spec))
@@ -113,10 +113,10 @@ def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceT
         files = [str(file) for table in tables for file in table.files]
         read_features(files, key="baseline", instead="baseline=FILE.onnx, a model that reads pixels alone")
     built_in = f"the built-in model, trained on {TRAINED_ON}"
-    known = built_in if baseline.name == BUILT_IN else "it is not known which faces it was trained on"
-    parts = [f"{baseline.name} ({known})", "on the same faces", "at thresholds of its own, which come with it"]
+    known = built_in if baseline.name == BUILT_IN else "its training faces are not known"
+    parts = [f"{baseline.name} ({known})", "on the same faces", "at the thresholds stored in its file"]
     if IMAGES in inputs and (other := _cut_otherwise(baseline.predictor.model.contract.crop, tables)):
-        log.warning("baseline: its scores may be too low, as %s", other)
+        log.warning("baseline: its scores may be too low: %s", other)
         parts.append(other)
     return {"baseline": ", ".join(parts)}
 
@@ -124,7 +124,7 @@ def check_baseline(baseline: Baseline, spec: NetworkSpec, tables: Sequence[FaceT
 def score_baseline(
     baseline: Baseline, tested: TestScores, *, loading: Loading, bootstrap: Bootstrap | None
 ) -> BaselineScores:
-    """Score a baseline on the faces of a test and on AUs of it."""
+    """Score a baseline on the faces of a test, on the AUs that both have."""
     shared = _SomeAUs(baseline.predictor, _shared_aus(baseline, tested.scorer))
     model = baseline.predictor.model
     scores = test_network(
@@ -154,36 +154,38 @@ class _SomeAUs:
 
 
 def _shared_aus(baseline: Baseline, tested: SplitScorer) -> list[str]:
-    """AUs of the baseline that the tested model is scored on, on their own or joined with their other side."""
+    """AUs of the baseline on which the tested model is scored, by side or with both sides joined."""
     scored = [au for each in tested.sets for au in each.groups]
     aus = baseline.predictor.spec.aus
     shared = [au for au in aus if au in scored or joined(au) in scored]
     if not shared:
         theirs, ours = (", ".join(dict.fromkeys(each)) for each in (scored, aus))
         raise ConfigError(
-            f"baseline: expected a model of an AU that is tested ({theirs}), got one of {ours}; leave baseline out, or "
-            "name another model"
+            f"baseline: expected a model with a tested AU ({theirs}), got one with {ours}; leave baseline out, or name "
+            "another model"
         )
     return shared
 
 
 def _cut_otherwise(recipe: Mapping[str, Any] | None, tables: Sequence[FaceTable]) -> str:
-    """How crops differ from those that a baseline was trained on; "" where they do not."""
+    """How crops differ from those that a baseline was trained on; "" if they do not."""
     differing: dict[str, str] = {}
     for table in tables:
         theirs = find_crop_recipe([table])
         if recipe is None or theirs is None:
-            differing[table.name] = "it is not known whether its crops are cut like those that it was trained on"
+            differing[table.name] = "crops may be cut differently from those that the baseline was trained on"
             continue
         ours, found = _places(recipe), _places(theirs)
         keys = [key for key in ours | found if ours.get(key) != found.get(key)]
         if keys:
             settings = ", ".join(f"{key}={found.get(key)} instead of {ours.get(key)}" for key in keys)
-            differing[table.name] = f"its crops are cut otherwise than those that it was trained on ({settings})"
+            differing[table.name] = (
+                f"crops are cut differently from those that the baseline was trained on ({settings})"
+            )
     return "; ".join(f"{name}: {reason}" for name, reason in differing.items())
 
 
 def _places(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a recipe decides where a face lies in its crop."""
+    """Settings of a crop recipe that decide where a face is in its crop."""
     align = {"max_enlargement": None} | {key: value for key, value in recipe["align"].items() if key not in _SIZES}
     return align | {"detector": recipe["detector"].get("name")}

@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 def check_probabilities(scorer: SplitScorer) -> None:
-    """Warn where validation has too few subjects to confirm a calibration.
+    """Warn if validation has too few subjects to confirm a calibration.
 
     Raises:
-        ConfigError: the tested faces are those of validation, or it has too few subjects for a band.
+        ConfigError: validation uses the tested faces, or has too few subjects for an unsure band.
     """
     method, coverage = scorer.probabilities.calibration, scorer.probabilities.coverage
     given = {PROTOCOL: None if method == NONE else method, COVERAGE: coverage}
@@ -38,7 +38,7 @@ def check_probabilities(scorer: SplitScorer) -> None:
         key, value = next(iter(asked.items()))
         raise ConfigError(
             f"{key}: expected {'none' if key == PROTOCOL else 'null'} with a legacy protocol, which validates on the "
-            f"tested faces, got {value}; leave it out, or take a protocol with validation subjects"
+            f"tested faces, got {value}; leave it out, or use a protocol with validation subjects"
         )
     count = len(np.unique(scorer.subjects[scorer.known]))
     if coverage is not None and count < LEAST_SUBJECTS:
@@ -48,16 +48,16 @@ def check_probabilities(scorer: SplitScorer) -> None:
         )
     if method != NONE and count < LEAST_SUBJECTS:
         log.warning(
-            "%s: validation has %d known subjects, too few to hold some out; the maps are taken unconfirmed, and may "
-            "make probabilities of other subjects worse: raise split.val",
+            "%s: validation has only %d known subjects, too few to hold some out; the maps are used without a check, "
+            "and may make probabilities of other subjects worse; raise split.val",
             *(PROTOCOL, count),
         )
 
 
 def tune_payload(payload: Payload, scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> None:
-    """Fit thresholds, centring, calibration and bands to a validation, as checkpoints carry them.
+    """Fit centring, calibration and unsure bands to a validation, and store them in the payload of a checkpoint.
 
-    Thresholds of calibrated probabilities are those of the network's own, mapped: no decision changes.
+    Thresholds are mapped like the probabilities, so calibration changes no decision.
 
     Args:
         payload: is changed; its thresholds are tuned on `prediction`.
@@ -87,7 +87,7 @@ def _calibrated(prediction: Prediction, calibration: Calibration, scorer: SplitS
 
 
 def calibration_finding(scores: TestScores, payload: Payload) -> Finding | None:
-    """What calibration did to the probabilities of a test, by data set; None without it."""
+    """How calibration changed the probabilities of a test, by data set; None without calibration."""
     calibration = payload.calibration
     if calibration is None:
         return None
@@ -114,9 +114,9 @@ def calibration_finding(scores: TestScores, payload: Payload) -> Finding | None:
 
 
 def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Calibration | None:
-    """Fit a map per joined AU on the labels of a validation; arguments as for `tune_payload`.
+    """Fit a map per joined AU to the labels of a validation; arguments as for `tune_payload`.
 
-    None where none is asked for.
+    None if no calibration is requested.
     """
     if scorer.probabilities.calibration == NONE:
         return None
@@ -153,7 +153,7 @@ def fit_calibration(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Pre
 def _level_maps(
     scorer: SplitScorer, merged: Prediction, subjects: NDArray[np.intp], seen: NDArray[np.bool_]
 ) -> dict[str, list[list[float]]]:
-    """Slope and offset of every level by joined AU, from faces with a labelled intensity; nothing without levels."""
+    """Slope and offset of every level by joined AU, from faces with a labelled intensity; empty without levels."""
     scored, maps = scorer.tuned[0], {}
     if merged.levels is None:
         return {}

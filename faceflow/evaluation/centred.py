@@ -1,4 +1,4 @@
-"""Scores of a test centred by subject, beside those that the network gives; see `faceflow.centring`."""
+"""Scores of a test centred by subject, beside the raw scores of the network; see `faceflow.centring`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "subject"
 CENTRED = "centred"  # name of rows, columns and entries
-OVER_FOLDS = "the median over each subject's test images was taken from its scores; no labels used"
+OVER_FOLDS = "the median over each subject's test images was subtracted from its scores; no labels used"
 _SHOWN = ("f1_val", "ap", "icc")  # in the line below a table
 
 
 @dataclass(frozen=True, kw_only=True)
 class CentredTest:
-    """How scores of a test are centred; `protocol` says it beside every number.
+    """How scores of a test are centred; `protocol` says so beside every number.
 
-    `centring` is None where the checkpoint has none: the constants are then those of the tested faces, and there are
-    no thresholds.
+    `centring` is None if the checkpoint has none: the constants then come from the tested faces, and there are no
+    thresholds.
     """
 
     centring: Centring | None
@@ -43,7 +43,7 @@ class CentredTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A mean over AUs of raw and of centred scores; with the 95 % interval over subjects of centred - raw, if any."""
+    """A mean over AUs of raw and of centred scores, and the 95 % interval over subjects of its change, if any."""
 
     raw: float
     centred: float
@@ -61,7 +61,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class CentredScores:
-    """Centred scores by data set, the decoded ones of all rows, and what centring changed, by data set and metric."""
+    """Centred scores by data set, decoded predictions of all rows, and changes by data set and metric."""
 
     evaluations: Mapping[str, Evaluation]
     prediction: Prediction
@@ -85,56 +85,56 @@ class CentredScores:
 
 
 def check_center(center: str | None, tables: Sequence[FaceTable]) -> None:
-    """Check that scores can be centred, if they are to be.
+    """Check that scores can be centred, if that is requested.
 
     Args:
         center: subject, or None.
-        tables: that are tested.
+        tables: tested faces.
 
     Raises:
-        ConfigError: another `center`.
-        DataError: faces of which nothing says who is on them, or too few of everybody.
+        ConfigError: `center` has another value.
+        DataError: some faces have no subject, or no subject has enough faces.
     """
     check_choice(center, key="center", options=(None, SUBJECT))
     if center is None or not tables:
         return
     if unnamed := [table.name for table in tables if not table.has_subjects]:
         raise DataError(
-            f"center: expected labels with a column subject, got none for {unnamed[0]}, whose scores have no subject "
-            "to be centred by; add the column, or leave center out"
+            f"center: expected labels with a column subject, got none for {unnamed[0]}, so its scores cannot be "
+            "centred; add the column, or leave center out"
         )
     if (most := _counts(tables).max()) < LEAST_FRAMES:
         raise DataError(
             f"center: expected a subject with at least {LEAST_FRAMES} images to take a median over, got at most "
-            f"{most}; test more images of each, or leave center out"
+            f"{most}; test more images per subject, or leave center out"
         )
 
 
 def centred_test(center: str | None, centring: Centring | None, tables: Sequence[FaceTable]) -> CentredTest | None:
-    """Say how scores are centred; None where they are not. Arguments and errors are those of `check_center`.
+    """Decide how scores are centred; None if they are not. Arguments and errors are those of `check_center`.
 
-    `centring` is that of the checkpoint, None where it has none.
+    `centring` is that of the checkpoint, None if it has none.
     """
     check_center(center, tables)
     if center is None:
         return None
     counts = _counts(tables)
     enough, few = counts[counts >= LEAST_FRAMES], counts[counts < LEAST_FRAMES]
-    said = f"the median over each subject's {_span(enough)} test images was taken from its scores; no labels used"
+    said = f"the median over each subject's {_span(enough)} test images was subtracted from its scores; no labels used"
     if len(few):
         kept = f"{len(few)} of {len(counts)} subjects have fewer than {LEAST_FRAMES} images and keep their scores"
         log.warning("center: %s", kept)
         said += f"; {kept}"
     if centring is None:
         log.warning(
-            "center: the model has no thresholds of centred scores, as it comes from an earlier FaceFlow or its "
-            "validation had no subject with %d images: their AP and AUROC are reported, their F1@val is not",
+            "center: the model has no thresholds for centred scores: it comes from an earlier FaceFlow, or no "
+            "validation subject had %d images; AP and AUROC of centred scores are reported, F1@val is not",
             LEAST_FRAMES,
         )
-        said += "; the model has no thresholds of centred scores, so there is no F1@val of them, and the constants are "
-        said += "those of the tested subjects"
+        said += "; the model has no thresholds for centred scores, so they have no F1@val, and the constants come from "
+        said += "the tested subjects"
     else:
-        said += "; thresholds of centred validation scores"
+        said += "; thresholds tuned on centred validation scores"
     return CentredTest(centring=centring, protocol=said)
 
 
@@ -147,14 +147,14 @@ def score_centred(
     evaluations: Mapping[str, Evaluation],
     bootstrap: Bootstrap | None,
 ) -> CentredScores:
-    """Score what a network gave once more, centred by subject.
+    """Score the outputs of a network again, centred by subject.
 
     Args:
         test: from `centred_test`.
         scorer: of the tables.
         tables: all rows.
         rows: row numbers that were predicted, (M,).
-        outputs: of these rows, as the network gives them.
+        outputs: raw outputs of the network for these rows.
         evaluations: of the raw outputs.
         bootstrap: of the subjects; None for no intervals.
     """
@@ -197,7 +197,7 @@ def score_centred(
 
 
 def _counts(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
-    """Images of each subject."""
+    """Number of images of each subject."""
     return np.concatenate([np.unique(table.subjects, return_counts=True)[1] for table in tables])
 
 

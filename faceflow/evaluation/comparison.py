@@ -17,12 +17,12 @@ from faceflow.metrics.au_scores import Prediction
 from faceflow.metrics.bootstrap import SubjectBootstrap
 from faceflow.metrics.metric import Place, columns_in, header_of
 
-_FIGURES = ("icc", "f1_val")  # what decides, the first that both have
+_FIGURES = ("icc", "f1_val")  # the first that both have decides
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A mean over AUs before and after, and after - before with its 95 % interval; without one, NaN bounds."""
+    """A mean over AUs before and after, and its change with the 95 % interval; NaN bounds without one."""
 
     metric: str
     before: float
@@ -33,12 +33,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the interval says."""
+        """Conclusion from the interval."""
         if not np.isfinite([self.low, self.high]).all():
-            return "no interval, so that it says little"
+            return "no interval, so this says little"
         if self.low > 0:
             return "training helped"
-        return "training did harm" if self.high < 0 else "no difference that so few subjects can show"
+        return "training did harm" if self.high < 0 else "no difference shown with so few subjects"
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain values for files, None for what is not known."""
@@ -50,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two networks on the same faces, on the AUs of both, metric by metric; `faces` names the faces."""
+    """Two networks on the same faces and on the AUs of both, metric by metric; `faces` describes the faces."""
 
     faces: str
     images: int
@@ -60,10 +60,10 @@ class Comparison:
 
     @property
     def line(self) -> str:
-        """The figure that decides, and what it says."""
+        """The deciding metric and the conclusion from it."""
         shown = next((self.differences[name] for name in _FIGURES if name in self.differences), None)
         if shown is None:
-            return f"{self.faces}: no AU of both networks can be scored"
+            return f"{self.faces}: none of the AUs that both networks have can be scored"
         interval = f" (95 % over subjects: {_signed(shown.low)} to {_signed(shown.high)})"
         change = f"{number(shown.before)} -> {number(shown.after)}, {_signed(shown.change)}"
         figure = f"{header_of(shown.metric)} {change}{interval if np.isfinite(shown.low) else ''}"
@@ -81,13 +81,13 @@ class Comparison:
 
 
 def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, faces: str) -> Comparison:
-    """Compare two tests of the same tables, each at its own thresholds of validation.
+    """Compare two tests of the same tables, each at its own validation thresholds.
 
     Args:
         before: of the network that training started from.
         after: of the trained one.
         bootstrap: of the subjects.
-        faces: what they are, in words.
+        faces: description of the faces.
     """
     truth = after.scorer.pooled.truth
     aus = [au for au in truth.aus if au in before.scorer.pooled.truth.aus]
@@ -119,7 +119,7 @@ def compare(before: TestScores, after: TestScores, bootstrap: Bootstrap, *, face
 
 
 def comparison_table(comparisons: Sequence[Comparison], *, caption: str) -> Table:
-    """A row per metric and kind of faces."""
+    """Table with a row per metric and kind of faces."""
     table = plain_table(
         "Start and trained network on the same faces",
         ["faces", "metric"],

@@ -28,15 +28,15 @@ _THREADS = 8
 def measure_training(
     streams: Mapping[str, Sequence[FaceTable]], *, image_size: int, inputs: Sequence[str]
 ) -> CropStatistics | None:
-    """Measure faces at equal steps through those that a network is trained on, unlabelled ones among them.
+    """Measure a regular sample of the faces that a network is trained on, including unlabelled ones.
 
     Args:
-        streams: with "train", and "unlabeled" where the method reads them.
+        streams: "train", and "unlabeled" if the method reads it.
         image_size: side of the network's input, pixels.
-        inputs: of the network; crops count where it reads images.
+        inputs: of the network; crops are measured if it reads images.
 
     Returns:
-        None where it reads none, and no features lie beside them.
+        The statistics; None if the network reads no images and the crops have no features.
 
     Raises:
         DataError: a file that cannot be read.
@@ -54,7 +54,7 @@ def measure_training(
 def compare_with_training(
     training: CropStatistics | None, tables: Sequence[FaceTable], *, image_size: int, inputs: Sequence[str]
 ) -> None:
-    """Warn in one line of each data set whose faces are unlike those of the training; None: nothing is known of these.
+    """Warn in one line per data set whose faces are unlike the training faces; do nothing if `training` is None.
 
     Raises:
         DataError: a file that cannot be read.
@@ -81,7 +81,7 @@ def _measure(files: Sequence[str], *, image_size: int, inputs: Sequence[str]) ->
     def measure(row: int) -> dict[str, float]:
         pixels = None
         if IMAGES in inputs:
-            # Photographs of 12 million pixels need not be decoded whole: what is left is still averaged.
+            # Photographs of 12 million pixels need no full decoding: the rest is still averaged.
             pixels = fit(read_image(files[row], shortest=2 * image_size), image_size)
         return face_statistics(pixels, None if features is None else features[row], image_size=image_size)
 

@@ -23,7 +23,7 @@ def _summary(split: str, table: FaceTable, aus: Sequence[str]) -> SplitSummary:
     truth = table.truth(aus)
     valid, positives = truth.observed.sum(axis=0), truth.occurrence.sum(axis=0)
     labels = describe_scales(table.columns, table.scales)
-    if table.split == UNLABELED and table.columns:  # labelled faces that join the unlabelled have another split
+    if table.split == UNLABELED and table.columns:  # labelled faces in the unlabelled pool have another split
         labels = f"hidden: {labels}"
     return SplitSummary(
         split=split,

@@ -15,7 +15,7 @@ from faceflow.views import EVAL
 
 
 def read_faces(data: Mapping[str, Any], *, levels: int, audit: Audit | None = None) -> list[FaceTable]:
-    """Read the data sets of a `data` config, drawing synthetic ones first, with the columns of an audit.
+    """Read the data sets of a `data` config with the columns of an audit; synthetic ones are drawn first.
 
     Raises:
         ConfigError, DataError: see `read_tables` and `check_audit`.

@@ -1,4 +1,4 @@
-"""The network of an exported file in torch, to go on training from."""
+"""The network of an exported file in torch, to continue training from it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from faceflow.inference.onnx_model import OnnxModel
 from faceflow.models.checkpoint import Payload
 from faceflow.models.network import AUNetwork
 
-_COUNTER = "num_batches_tracked"  # of batches that were normalised in training; no file has it, and nothing reads it
+_COUNTER = "num_batches_tracked"  # batches normalised in training; no file has it, and nothing reads it
 
 
 def read_exported(path: str | Path, *, key: str) -> tuple[Payload, dict[str, Tensor]]:
-    """Read what an exported file says of itself, and the weights of its network, in single precision.
+    """Read the description of an exported file, and the weights of its network in single precision.
 
     Args:
         path: of a file whose weights keep their names, see `contract.WEIGHTS`.

@@ -1,4 +1,4 @@
-"""What a test or a protocol found beside the scores of its network, and how it is kept."""
+"""Further results of a test or a protocol, beside the scores of its network, and how they are written."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Finding:
     """A part of a report.
 
     Attributes:
-        tables: as people see them.
-        frame: and as a CSV in the folder of the run, named `file`.
-        entry: of metrics.json, with its `content`; "" for none.
-        figures: by the name of their file.
-        draw: writes pictures that are no figures into a folder of a run, and returns their files.
+        tables: for the terminal and the report page.
+        frame: the same for a CSV in the folder of the run, named `file`.
+        entry: key in metrics.json for `content`; "" for none.
+        figures: drawing functions by file name.
+        draw: writes pictures that are not figures into a run folder, and returns their files.
     """
 
     tables: Sequence[Table] = ()
@@ -47,7 +47,7 @@ class Finding:
             write_table(output / self.file, marked(self.frame, protocol))
 
     def draw_all(self, output: Path) -> list[Path]:
-        """Draw its pictures into the folder of a run; the files.
+        """Draw all pictures into the folder of a run, and return their files.
 
         Raises:
             DataError: a file cannot be written.

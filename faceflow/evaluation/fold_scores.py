@@ -1,4 +1,4 @@
-"""The scores of all folds side by side, and what sums them up: mean, deviation, pooled value and its interval."""
+"""The scores of all folds side by side, with mean, deviation, and pooled value with its interval."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def report_folds(
     Args:
         context: of the command.
         finished: its folds, in order.
-        unit: what the name of a fold names.
-        protocol: how rows were split and what labels mean; with "legacy", the test faces chose the epoch.
+        unit: what the name of a fold stands for, such as fold or domain.
+        protocol: how rows were split and what labels mean; with "legacy", the epoch was chosen on the test faces.
         monitor: metric that chose the checkpoints.
         tested: whether the folds were tested.
         graded: whether their networks give intensities.
@@ -138,7 +138,7 @@ def report_folds(
 
 @dataclass(frozen=True, kw_only=True)
 class _Summary:
-    """Scores of the folds, metric -> those of means over AUs, and metric -> AU -> those of the AU."""
+    """Scores of the folds: metric -> means over AUs, and metric -> AU -> scores of the AU."""
 
     folds: Sequence[FoldScores]
     overall: Mapping[str, Aggregate]
@@ -158,7 +158,7 @@ def _sum_up(
     *,
     centred: bool = False,
 ) -> _Summary:
-    """Sum up the tests of `records`; without `metrics` their validations."""
+    """Summarise the tests of `records`, or without `metrics` their validations."""
     folds = [_scores(fold, record, metrics) for fold, record in zip(finished, records, strict=True)]
     pooled = _pooled(finished, records, bootstrap, centred=centred) if metrics else {}
     overall = {name: _aggregate(name, None, [fold.scores[name] for fold in folds], pooled) for name in folds[0].scores}
@@ -166,7 +166,7 @@ def _sum_up(
 
 
 def _scores(fold: FinishedFold, record: Mapping[str, Any], metrics: Sequence[str]) -> FoldScores:
-    """Scores of the test faces of all data sets together; of the validation, where nothing was tested."""
+    """Scores of the test faces of all data sets together, or of the validation if nothing was tested."""
     per_au: dict[str, dict[str, float]] = {}
     if metrics:
         evaluation = _evaluation(fold, record)
@@ -235,7 +235,7 @@ def _per_au(folds: Sequence[FoldScores], pooled: _PooledScores) -> dict[str, dic
 
 
 def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str, str], resamples: int) -> list[Table]:
-    """One row per fold; below it one row per AU, of F1 and, where intensities were learned, ICC."""
+    """A table with a row per fold; then one with a row per AU for F1 and, if intensities were learned, for ICC."""
     folds, overall, per_au = found.folds, found.overall, found.per_au
     title = f"{'Legacy test' if 'legacy' in protocol else 'Test'} by {unit}"
     how = f", {CENTRED} by subject" if centred else ""
@@ -255,7 +255,7 @@ def _tables(found: _Summary, *, centred: bool, unit: str, protocol: Mapping[str,
             for name in GUESSES
             if metric == f1
         }
-        below = f"{MEANING}; of all folds together\n{note}" if guesses else note
+        below = f"{MEANING}; over all folds together\n{note}" if guesses else note
         tables.append(
             aus_table(per_au[metric], overall[metric], title=title, folds=names, caption=below, guesses=guesses)
         )

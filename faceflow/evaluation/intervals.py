@@ -1,4 +1,4 @@
-"""Intervals over subjects beside the scores of a test."""
+"""Intervals over subjects for the scores of a test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Bootstrap:
         """Check what a user sets.
 
         Raises:
-            ConfigError: no whole numbers of at least 0.
+            ConfigError: a value is not a whole number of at least 0.
         """
         check_whole(self.resamples, key="bootstrap.resamples", lowest=0)
         check_whole(self.seed, key="bootstrap.seed", lowest=0)
@@ -43,7 +43,7 @@ def with_intervals(
 ) -> dict[str, Evaluation]:
     """Add the bounds of 95 % intervals, `f1_val_low` and so on, to the columns and the summary of every set.
 
-    The metrics that declare intervals have them, see `metrics.metric`.
+    Only metrics that declare intervals get them, see `metrics.metric`.
 
     Args:
         evaluations: by name of the set, from `scorer.score`.

@@ -1,4 +1,4 @@
-"""The faces that a checkpoint was trained and validated on: remembered by their content, found again under any name."""
+"""Training and validation faces of a checkpoint: hashed by content, so they are found under any file name."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ START = "start"  # faces of the checkpoint whose weights a run started from
 
 
 def remember(splits: Tables, aus: Sequence[str]) -> Faces:
-    """Hashes of the pictures and of the labels of some AUs, in the order of the rows of each split.
+    """Hashes of the images and of the labels of some AUs, in the order of the rows of each split.
 
-    Labels of the unlabelled pool stay hidden, so that none are remembered.
+    Labels of the unlabelled pool stay hidden, so they are not hashed.
     """
     return {
         split: {
@@ -48,7 +48,7 @@ def seen_subjects(splits: Tables) -> list[str]:
 
 
 def with_start(faces: Faces, seen: Sequence[str], start: Payload | None) -> tuple[Faces, list[str]]:
-    """Add what the checkpoint that a run starts from has seen: its network has, too."""
+    """Add the faces and subjects that the checkpoint a run starts from has seen: the new network has seen them, too."""
     if start is None:
         return faces, list(seen)
     pictures = [hashes["pictures"] for hashes in start.faces.values()]
@@ -57,7 +57,7 @@ def with_start(faces: Faces, seen: Sequence[str], start: Payload | None) -> tupl
 
 
 def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) -> None:
-    """Refuse to test subjects that the starting weights know.
+    """Refuse to test subjects that the starting weights have seen.
 
     Raises:
         ConfigError: names one of them.
@@ -69,13 +69,13 @@ def check_start(start: Payload | None, tests: Sequence[FaceTable], *, key: str) 
         subject = next(str(subjects[0]) for subjects in found if len(subjects))
         raise ConfigError(
             f"{key}: expected weights of a run that has not seen the test subjects, got {count} images of subjects "
-            f"that it has, such as {subject}; repeat its split, test other data, or leave the test out with test=false"
+            f"that it has seen, such as {subject}; repeat its split, test other data, or skip the test with test=false"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """Rows of a table whose subject a checkpoint knows; `unsure` are those whose id alone says so."""
+    """Rows of a table whose subject a checkpoint has seen; `unsure`: only the subject id suggests it."""
 
     seen: NDArray[np.bool_]
     unsure: NDArray[np.bool_]
@@ -84,9 +84,9 @@ class Overlap:
 def find_seen(tables: Sequence[FaceTable], payload: Payload) -> list[Overlap]:
     """Find the subjects of training and validation, by content first.
 
-    A picture of training makes all rows of its subject seen. Where the data sets say whose subjects they name, as
-    published ones do, an equal id does too. In files of the user's own an id means the same subject where some picture
-    of training stands beside its own id there, which makes it the same collection; elsewhere it is unsure.
+    A training image marks all rows of its subject as seen. In data sets with fixed subject ids, as published ones have,
+    an equal id does so, too. In the user's own files an id means the same subject if some training image has its own id
+    there, as that makes it the same collection; otherwise the id is unsure.
     """
     if not payload.faces:
         return [_find_by_names(table, payload) for table in tables]
@@ -103,7 +103,7 @@ def find_seen(tables: Sequence[FaceTable], payload: Payload) -> list[Overlap]:
 
 
 def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: Sequence[str], key: str) -> None:
-    """Check that a run goes on with the faces and labels of its checkpoint, wherever they lie now.
+    """Check that a run continues with the faces and labels of its checkpoint, wherever the files are now.
 
     Args:
         path: of the checkpoint.
@@ -113,10 +113,10 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
         key: config key of the checkpoint, for messages.
 
     Raises:
-        CheckpointError: counts the faces that are new, gone or labelled differently.
+        CheckpointError: some faces are new, missing or labelled differently; it counts them.
     """
     if not theirs.faces:
-        # Ids that end like images name files, and are no subjects.
+        # Ids with the suffix of an image are file names, not subjects.
         gone = {each for each in _ids(theirs.seen) - _ids(seen) if not each.endswith(IMAGE_SUFFIXES)}
         if gone or not _ids(seen) <= _ids(theirs.seen):
             raise CheckpointError(
@@ -133,25 +133,25 @@ def check_same_faces(path: str | Path, theirs: Payload, *, faces: Faces, seen: S
             )
         if not torch.equal(old["pictures"], new["pictures"]):
             log.warning(
-                "%s: the %s faces come in another order; results differ slightly from an unbroken run", key, split
+                "%s: the %s faces are in another order; results differ slightly from an uninterrupted run", key, split
             )
 
 
 def without_seen(
     tables: Sequence[FaceTable], overlaps: Sequence[Overlap], *, everybody: bool, same_subjects: bool | None
 ) -> tuple[list[FaceTable], dict[str, str]]:
-    """Leave out the subjects of training and validation, and say so for the protocol.
+    """Leave out the subjects of training and validation, and note it for the protocol.
 
     Args:
-        tables: to be tested.
+        tables: faces to be tested.
         overlaps: with the faces of the checkpoint, see `find_seen`.
-        everybody: leave out nobody.
-        same_subjects: whether ids that the checkpoint knows, but whose pictures it does not, are the same subjects;
-            None takes them for others, with a warning.
+        everybody: whether to leave out no subject.
+        same_subjects: whether ids of training subjects without any training image are the same subjects; None counts
+            them as other subjects, with a warning.
 
     Raises:
-        ConfigError: `same_subjects` is neither true, false nor null.
-        DataError: nobody is left.
+        ConfigError: `same_subjects` is not true, false or null.
+        DataError: no subject is left.
     """
     if same_subjects not in (None, True, False):
         raise ConfigError(f"same_subjects: expected true, false or null, got {same_subjects!r}")
@@ -165,7 +165,7 @@ def without_seen(
     if not any(map(len, kept)):
         raise DataError(
             f"data: expected subjects that the checkpoint has not seen, got none ({left_out} images of training and "
-            "validation subjects left out); test other data, or subset=all for a number that says nothing of new faces"
+            "validation subjects left out); test other data, or set subset=all: its scores say nothing about new faces"
         )
     note = {}
     if left_out:
@@ -175,18 +175,18 @@ def without_seen(
     unsure = sorted({str(subject) for table, overlap in pairs for subject in table.subjects[overlap.unsure]})
     if unsure and same_subjects is None:
         log.warning(
-            "%d subject id%s of the training data, such as '%s', but none of their pictures: tested as other people; "
-            "set same_subjects=true or false to say whether they are the same",
+            "found %d subject id%s of the training data, such as '%s', but none of their training images: tested as "
+            "other subjects; set same_subjects=true or false to state whether they are the same",
             *(len(unsure), "" if len(unsure) == 1 else "s", unsure[0].partition("/")[2]),
         )
         note["caution"] = f"{_count(unsure)} with ids of training subjects counted as other people"
     elif unsure and same_subjects is False:
-        note["subjects"] = f"{_count(unsure)} with ids of training subjects taken for other people, as stated"
+        note["subjects"] = f"{_count(unsure)} with ids of training subjects counted as other subjects, as stated"
     return [table for table in kept if len(table)], note
 
 
 def _of_the_same_people(tables: Sequence[FaceTable], rows: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
-    """Add all other rows of the people on some rows of the tables."""
+    """Add all other rows of the subjects of the chosen rows."""
     people = {str(subject) for table, chosen in zip(tables, rows, strict=True) for subject in table.subjects[chosen]}
     return [np.isin(table.subjects, sorted(people)) for table in tables]
 
@@ -196,7 +196,7 @@ def _count(subjects: Sequence[str]) -> str:
 
 
 def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
-    """Find them for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
+    """Find seen subjects for a checkpoint of 0.1.0, which named subjects by the file that listed them."""
     known, name = {identity_of(subject) for subject in payload.seen}, table.name.partition(":")[0]
     ids = [str(identity).partition("/")[2] for identity in table.identities]
     if not table.has_subjects:
@@ -209,17 +209,17 @@ def _find_by_names(table: FaceTable, payload: Payload) -> Overlap:
 
 
 def _ids(subjects: Iterable[str]) -> set[str]:
-    """Normal ids of subjects, whatever their files are called."""
+    """Normalised ids of subjects, without the names of their files."""
     return {identity_of(subject).partition("/")[2] for subject in subjects}
 
 
 def _own(table: FaceTable) -> NDArray[np.bool_]:
-    """Rows whose subject ids mean something within a command only."""
+    """Rows whose subject ids have a meaning only within one command."""
     return np.char.startswith(table.identities, f"{OWN}/")
 
 
 def _changes(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> str:
-    """Say how two sets of faces differ; empty where they do not."""
+    """Describe how two sets of faces differ; empty if they do not."""
     counts = [
         dict(zip(*np.unique(faces.get("pictures", torch.empty(0)), return_counts=True), strict=True))
         for faces in (old, new)
@@ -227,21 +227,21 @@ def _changes(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> str:
     added = sum(max(0, count - counts[0].get(picture, 0)) for picture, count in counts[1].items())
     gone = sum(max(0, count - counts[1].get(picture, 0)) for picture, count in counts[0].items())
     if added or gone:
-        return f"{added} other faces, and {gone} are missing"
+        return f"{added} other faces and {gone} missing ones"
     if "labels" in old and "labels" in new:
         rows = [
             np.sort(np.stack([faces["pictures"], faces["labels"]]).T.copy().view("i8,i8").ravel())
             for faces in (old, new)
         ]
         if changed := int((rows[0] != rows[1]).sum()):
-            return f"other labels of {changed} of them"
+            return f"other labels for {changed} of them"
     return ""
 
 
 def _label_hashes(table: FaceTable, aus: Sequence[str]) -> NDArray[np.int64]:
     """Hash what training learns from each row, (N,)."""
     truth = table.truth(aus)
-    # Intensities to a millionth: scales that differ by rounding alone teach the same.
+    # Intensities to a millionth: scales that differ only by rounding give the same labels.
     graded = np.round(np.nan_to_num(truth.intensity, nan=-1.0) * 1e6).astype(np.int64)
     rows = np.hstack([graded, truth.occurrence, truth.observed]).astype(np.int64)
     digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)

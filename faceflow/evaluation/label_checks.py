@@ -1,4 +1,4 @@
-"""`faceflow-test labels=check`: the labels that a network which did not learn from them contradicts."""
+"""`faceflow-test labels=check`: labels contradicted by a network that was not trained on them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from faceflow.tracking.tracker import Outcome, tracked
 CHECK = "check"
 FILE = "label_check.csv"
 ENTRY = "label_check"  # of metrics.json
-_FOLDS = "train with protocol=kfold, and check by labels=check predictions=RUN"
+_FOLDS = "train with protocol=kfold, then check with labels=check predictions=RUN"
 
 
 def check_settings(labels: str | None, predictions: str | None, *, subset: str, others: Mapping[str, object]) -> None:
@@ -46,19 +46,19 @@ def check_settings(labels: str | None, predictions: str | None, *, subset: str, 
         labels: check, or None.
         predictions: folder of a training, or None.
         subset: which subjects are tested.
-        others: further keys that a test takes, which predictions leave no room for.
+        others: further keys of a test, which cannot be set together with predictions.
 
     Raises:
-        ConfigError: another `labels`, or settings that do not go together.
+        ConfigError: `labels` has another value, or settings contradict each other.
     """
     if labels not in (None, CHECK):
         raise ConfigError(
-            f"labels: expected check or null, got {labels!r}; a table of labels is named by data=csv data.labels=FILE"
+            f"labels: expected check or null, got {labels!r}; name a table of labels with data=csv data.labels=FILE"
         )
     if labels == CHECK and subset == "all":
         raise ConfigError(
-            "subset: expected unseen with labels=check, got 'all': a network repeats the labels that it learned, wrong "
-            f"ones too; leave subset out, or check everybody's labels by folds: {_FOLDS}"
+            "subset: expected unseen with labels=check, got 'all': a network repeats the labels that it learned, even "
+            f"wrong ones; leave subset out, or check all labels by folds: {_FOLDS}"
         )
     if predictions is not None:
         if labels is None:
@@ -76,7 +76,7 @@ def check_unseen(overlaps: Sequence[Overlap]) -> None:
     if all(overlap.seen.all() for overlap in overlaps):
         raise DataError(
             "data: expected subjects that the checkpoint has not seen, got none: a network repeats the labels that it "
-            f"learned, wrong ones too; {_FOLDS}"
+            f"learned, even wrong ones; {_FOLDS}"
         )
 
 
@@ -88,7 +88,7 @@ def check_tested_labels(scores: TestScores) -> LabelCheck:
 def check_predicted_labels(
     predictions: str, data: Mapping[str, Any], context: RunContext, *, loggers: Sequence[Logger], started: float
 ) -> LabelCheck:
-    """Check labels by what the networks of a training by folds said of subjects that they did not know.
+    """Check labels by the predictions of a training by folds for subjects that each network had not seen.
 
     Writes label_check.csv, metrics.json, a picture and report.html, and prints tables.
 
@@ -140,7 +140,7 @@ def check_predicted_labels(
 
 
 def labels_finding(check: LabelCheck, *, title: str, protocol: Mapping[str, str]) -> Finding:
-    """Labels that are probably wrong, and the faces of the first of them."""
+    """Labels that are probably wrong, with the faces of the most suspicious ones."""
     return Finding(
         tables=label_check_tables(check, title=title),
         file=FILE,
@@ -177,7 +177,7 @@ def _label_check(tables: Sequence[FaceTable], truth: Truth, probability: Array) 
 
 
 def _truth(tables: Sequence[FaceTable], aus: Sequence[str]) -> Truth:
-    """Labels of all rows; those of a side that a data set does not tell from the other are not checked."""
+    """Labels of all rows; AUs of one side are not checked where a data set does not distinguish sides."""
     truths = [table.truth(aus) for table in tables]
     sided = [[joined(au) not in table.unsided(aus) for au in aus] for table in tables]
     return Truth(

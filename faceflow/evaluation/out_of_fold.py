@@ -1,4 +1,4 @@
-"""The predictions of a finished training, of its folds or of its test, for faces that a config names."""
+"""Predictions of a finished training, from its folds or its test, for the faces of a config."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class OutOfFold:
     Attributes:
         folder: of the run, for messages.
         aus: A names.
-        probability: a row per face, its data set and file name in the index, and a column per AU; NaN where no fold
-            predicts it. A face that several folds tested has their mean.
+        probability: a row per face, indexed by data set and file name, and a column per AU; NaN where no fold predicts
+            the AU. A face tested by several folds has the mean of their predictions.
         graded: whether the networks give intensities.
         protocol: of the run.
     """
@@ -44,9 +44,9 @@ class OutOfFold:
     protocol: Mapping[str, str]
 
     def of_faces(self, tables: Sequence[FaceTable]) -> Array:
-        """Probabilities of all rows of some tables, (N, A), NaN where there is none.
+        """Probabilities of all rows of some tables, (N, A); NaN where there is no prediction.
 
-        A single data set may have another name than it had in the run.
+        If there is only one data set, its name can differ from that in the run.
 
         Raises:
             DataError: none of the faces was predicted.
@@ -62,7 +62,7 @@ class OutOfFold:
                 dataset, filename = self.probability.index[0]
                 raise DataError(
                     f"data: expected the faces that '{self.folder}' tested, such as {filename} of {dataset}, got "
-                    f"{files[0]} of {tables[0].name}; name the data of that training, as data=csv data.labels=FILE"
+                    f"{files[0]} of {tables[0].name}; name the data of that training with data=csv data.labels=FILE"
                 )
             log.warning("%d of %d faces have no prediction in '%s'", lacking, len(places), self.folder)
         values = self.probability.to_numpy(np.float64)
@@ -70,23 +70,23 @@ class OutOfFold:
 
 
 def read_out_of_fold(path: str) -> OutOfFold:
-    """Read the tests of all folds in the folder of a training, or its own test.
+    """Read the tests of all folds in the folder of a training, or its test if it has no folds.
 
     Raises:
         ConfigError: there is no such folder.
-        DataError: it holds no finished run with a test, a file is damaged, or its tests include known subjects.
+        DataError: it holds no finished run with a test, a file is damaged, or its tests include seen subjects.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ConfigError(
-            f"predictions: expected the folder of a training by folds, got '{path}', which is none; check the path"
+            f"predictions: expected the folder of a training by folds, got '{path}', which is no folder; check the path"
         )
     record = _record(folder)
     folders = fold_folders(folder) if "folds" in record else [folder]
     if "caution" in record["protocol"]:
         raise DataError(
-            f"predictions: expected tests of subjects that no network was trained on, got '{path}': "
-            f"{record['protocol']['caution']}; take the folder of a training with protocol=kfold"
+            f"predictions: expected tests on subjects that no network was trained on, got '{path}': "
+            f"{record['protocol']['caution']}; name the folder of a training with protocol=kfold"
         )
     frames = [_read(each) for each in folders]
     aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
@@ -110,8 +110,8 @@ def _record(folder: Path) -> dict[str, Any]:
         dict(record["protocol"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"predictions: expected the folder of a finished training, got '{folder}' without a metrics.json that can "
-            "be read; name the folder that faceflow-train wrote, or start its command again"
+            f"predictions: expected the folder of a finished training, got '{folder}' without a readable metrics.json; "
+            "name the folder that faceflow-train wrote, or start its command again"
         ) from error
     return record
 

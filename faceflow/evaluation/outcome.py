@@ -1,4 +1,4 @@
-"""What the trackers of a run are told: its name and data before it starts, its results when it ends."""
+"""What trackers receive from a run: its name and data before it starts, its results when it ends."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def build_loggers(loggers: Mapping[str, Any]) -> list[Logger]:
     """Loggers of a `logger` config.
 
     Raises:
-        ConfigError: settings that one refuses, or one whose package is not installed.
+        ConfigError: a logger refuses its settings, or its package is not installed.
     """
     return [instantiate(node, key=f"logger.{name}") for name, node in loggers.items() if node]
 
 
 def trackers_of(loggers: Sequence[Logger]) -> list[Tracker]:
-    """Those loggers that want more than numbers."""
+    """The loggers that take more than numbers."""
     return [logger for logger in loggers if isinstance(logger, Tracker)]
 
 
 def describe(context: RunContext, *, resume: str | None, fingerprints: Mapping[str, Any]) -> TrackedRun:
-    """Name a run for its trackers."""
+    """Describe a run for its trackers."""
     folder, sweep = context.output, sweep_folder()
     chosen = choices("method", "model", "aus")
     alone = "_".join([*chosen, f"s{context.seed}"]) if chosen else folder.name
@@ -102,7 +102,7 @@ test_outcome.__test__ = False  # type: ignore[attr-defined]
 def log_outcome(
     loggers: Sequence[Logger], outcome: Outcome, context: RunContext, *, checkpoint: Path | None, splits: Tables
 ) -> None:
-    """Hand over scores, curves and the files of a run folder; pictures show faces, so only with `log_images`."""
+    """Hand scores, curves and files of a run to the loggers; pictures, which show faces, only with `log_images`."""
     folder = context.output
     for logger in loggers:
         if outcome.scores and not isinstance(logger, Tracker):
@@ -125,7 +125,7 @@ def log_outcome(
 
 
 def reopened(checkpoint: Path) -> tuple[list[Tracker], TrackedRun]:
-    """Trackers of the run that a checkpoint comes from, to add to it.
+    """Reopen the trackers of the run that a checkpoint comes from, to add to that run.
 
     Raises:
         ConfigError: no tracker followed it.
@@ -136,7 +136,7 @@ def reopened(checkpoint: Path) -> tuple[list[Tracker], TrackedRun]:
     if not found:
         raise ConfigError(
             f"track: expected a run that a tracker followed, got none in '{folder}'; train with logger=wandb or "
-            "logger=mlflow, or take track=false"
+            "logger=mlflow, or set track=false"
         )
     noted = recall(folder, "wandb")
     return found, TrackedRun(
@@ -152,7 +152,7 @@ def reopened(checkpoint: Path) -> tuple[list[Tracker], TrackedRun]:
 
 
 def add_file(trackers: Sequence[Tracker], run: TrackedRun, kind: str, file: Path) -> None:
-    """Open a run once more to add a file."""
+    """Open a run again to add a file."""
     with tracked(trackers, run):
         for tracker in trackers:
             tracker.log_outcome(Outcome(files={kind: [file]}))
@@ -163,7 +163,7 @@ def _present(folder: Path, names: Sequence[str]) -> list[Path]:
 
 
 def split_frame(splits: Tables) -> pd.DataFrame:
-    """Which file and subject is in which split."""
+    """Table of the split of each file and subject."""
     tables = [(split, table) for split in SPLITS for table in splits.get(split, [])]
     columns = {
         "split": [np.repeat(split, len(table)) for split, table in tables],

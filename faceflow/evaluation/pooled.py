@@ -1,4 +1,4 @@
-"""The test predictions of all folds together, as their predictions.csv hold them."""
+"""The test predictions of all folds together, read from their predictions.csv."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class PooledTest:
     graded: Array
 
     def scores(self, *, resamples: int, seed: int) -> dict[str, dict[str | None, Pooled]]:
-        """Scores of those metrics that need only a decision per frame, by metric and AU; None is the mean over AUs.
+        """Scores that can be pooled over networks, by metric and AU; None is the mean over AUs.
 
-        AP and AUROC are not among them: they would compare probabilities of different networks.
+        AP and AUROC are left out: they would compare probabilities of different networks.
         """
         bootstrap = SubjectBootstrap(self.subjects, resamples=resamples, seed=seed)
         estimates = bootstrap.all_intervals(
@@ -76,10 +76,10 @@ def pool_tests(
     Args:
         folders: of the folds.
         thresholds: of each fold, by AU.
-        centred: whether to take those centred by subject.
+        centred: whether to read those centred by subject.
 
     Raises:
-        DataError: the predictions of a fold are gone or damaged.
+        DataError: the predictions of a fold are missing or damaged.
     """
     frames = [_read(folder) for folder in folders]
     aus = tuple(dict.fromkeys(au for frame in frames for au in predicted_aus(frame)))
@@ -91,13 +91,13 @@ def pool_tests(
 
 
 def pooled_guesses(tests: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str | None, Pooled]]:
-    """F1 of those who do not look, on the faces of some tests together.
+    """F1 of guessing without looking at the faces, on the faces of some tests together.
 
     Args:
-        tests: of each, AU -> its row in metrics.json, with the counts `positives` and `observed`.
+        tests: for each test, AU -> its row in metrics.json, with the counts `positives` and `observed`.
 
     Returns:
-        Name in files -> AU -> score, of None the mean over AUs; without intervals.
+        Name in files -> AU -> score, without intervals; None is the mean over AUs.
     """
     aus = sorted({au for rows in tests for au in rows}, key=sort_key)
     positives, observed = (

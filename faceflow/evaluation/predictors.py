@@ -1,4 +1,4 @@
-"""What is tested: a checkpoint's network in torch, or an exported file as its users run it."""
+"""Models to test: a checkpoint's network in torch, or an exported file in ONNX Runtime, as its users run it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TorchPredictor:
         try:
             self.device = Fabric(accelerator=accelerator, devices=1).device
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            raise ConfigError(f"accelerator: {' '.join(str(error).split())}; take auto, cpu or gpu") from error
+            raise ConfigError(f"accelerator: {' '.join(str(error).split())}; use auto, cpu or gpu") from error
         self.network = network.to(self.device).eval()
 
     @torch.inference_mode()
@@ -76,14 +76,14 @@ class OnnxPredictor:
 
 
 def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str) -> tuple[Predictor, Payload]:
-    """Open what a user names, and what is known of it.
+    """Open the model to test, with the payload that describes it.
 
-    An exported file alone does not say whom it was trained on; with its checkpoint, whose subjects and thresholds
-    are then taken, it does.
+    An exported file does not list its training subjects. Give its checkpoint, too, and the subjects and thresholds of
+    the checkpoint are used.
 
     Raises:
-        CheckpointError, ExportError: a file that cannot be used.
-        ConfigError: neither named, two that do not belong together, or no such accelerator.
+        CheckpointError, ExportError: a file cannot be used.
+        ConfigError: neither is given, the two do not belong together, or there is no such accelerator.
     """
     if onnx is None:
         if checkpoint is None:
@@ -104,7 +104,7 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
             f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs.get(key)} "
             f"instead of {ours.get(key)}); name the checkpoint that it comes from, or leave it out"
         )
-    if payload.outdated:  # the file still reads occurrence where they were tuned, unless it left them out
+    if payload.outdated:  # the file still decodes occurrence as they were tuned, unless it left them out
         payload.thresholds, payload.centring = dict(contract.thresholds), contract.centring
     elif payload.calibration != contract.calibration:
         raise ConfigError(
@@ -115,10 +115,10 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
 
 
 def payload_of(contract: ModelContract, *, source: str) -> Payload:
-    """What an exported file alone says of its run: not whom it was trained on.
+    """Payload from an exported file, without training subjects, which the file does not list.
 
     Raises:
-        ExportError: no network of ours.
+        ExportError: the file does not hold a FaceFlow network.
     """
     try:
         spec = NetworkSpec(

@@ -1,4 +1,4 @@
-"""What a number needs to be believed later: versions, code, data, seed and protocol of the run."""
+"""Record of a run, which makes its numbers verifiable: versions, code, data, seed and protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """Commit of the checkout that runs, marked `-dirty` when files differ from it; None outside a checkout."""
+    """Commit of the running checkout, marked `-dirty` if files differ from it; None outside a checkout."""
     root = Path(faceflow.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
@@ -45,7 +45,7 @@ def fingerprints(splits: Tables) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def provenance(output: Path, *, fold: bool) -> dict[str, str]:
-    """Name of the run, from its folder, and commit of the code: what a checkpoint says of where it comes from."""
+    """Origin of a checkpoint: name of the run, from its folder, and commit of the code."""
     folder = output.resolve()
     return {"id": f"{folder.parent.name}/{folder.name}" if fold else folder.name, "git": git_revision() or "unknown"}
 

@@ -1,4 +1,4 @@
-"""What a run knows of itself before it reads its data."""
+"""What is known of a run before it reads its data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from faceflow.data.sources import SPLITS
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """Who a training or a test is, and what it writes.
+    """Identity of a training or a test, and what it writes.
 
     Attributes:
         task: train or test.
         output: folder of its results.
-        fold: name of the fold that it trains; None where its protocol has one fold only.
+        fold: name of the fold that it trains; None if its protocol has only one fold.
         seed: of the run.
         pictures: whether pictures are drawn and report.html is written.
         log_images: whether trackers may upload pictures of faces.

@@ -24,7 +24,7 @@ from faceflow.report.tables import data_tables
 
 REPORT = "report.html"
 _THRESHOLDS = {
-    "thresholds": "@val: the one of each AU (thr) that the checkpoint keeps from validation; @0.5: 0.5 for every AU"
+    "thresholds": "@val: the AU's own (thr), tuned on validation and kept in the checkpoint; @0.5: 0.5 for every AU"
 }
 _WARNING = re.compile(r"[\d-]+ [\d:]+ WARNING \S+: (.+)")  # as configs/layout/run.yaml formats it
 
@@ -39,14 +39,14 @@ def report_run(
     results: Sequence[Table] = (),
     pictures: Sequence[Path] = (),
 ) -> Path:
-    """Write report.html of a run or a test, with the curves of its training where there was one.
+    """Write report.html of a run or a test, with the training curves if there was a training.
 
     Args:
         context: of the run.
         content: of metrics.json.
         title: of the test.
         aus: of the network.
-        splits: data that were used.
+        splits: data of the run.
         results: tables of the test.
         pictures: of the test.
 
@@ -126,7 +126,7 @@ def _name(output: Path) -> str:
 
 
 def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The means over AUs of all tested faces, or the best of the validation; and what a check of labels found."""
+    """The means over AUs of all tested faces, or the best validation score; and the result of a check of labels."""
     if checked := content.get("label_check"):
         yield "suspicious labels", (str(checked["suspicious"]), f"of {checked['labels']}")
     if "test" not in content:
@@ -152,12 +152,12 @@ def _headline(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]
 
 
 def _legacy(protocol: Mapping[str, str]) -> list[str]:
-    """What a reader of the headline must know before anything else."""
+    """Warning about legacy numbers, which a reader of the headline must see first."""
     return [f"Legacy numbers: {protocol['legacy']}"] if "legacy" in protocol else []
 
 
 def _warnings(task: str, output: Path) -> list[str]:
-    """Warnings of the log so far, each once; a fold's log is that of its protocol."""
+    """Warnings in the log so far, each once; folds share the log of their protocol."""
     logs = [folder / f"{task}.log" for folder in (output, output.parent)]
     found = next((path for path in logs if path.is_file()), None)
     lines = found.read_text("utf-8", errors="replace").splitlines() if found else []

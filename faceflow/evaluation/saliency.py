@@ -1,4 +1,4 @@
-"""Where a network looks: by how much the logit of an AU falls when a patch of a face is hidden."""
+"""Where a network looks: how much the logit of an AU falls when a patch of a face is hidden."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def check_saliency(faces: int, inputs: Sequence[str]) -> None:
     """Check that maps can be measured.
 
     Args:
-        faces: of each AU and kind; 0 for none.
-        inputs: what the network reads of a face.
+        faces: number of faces per AU and kind; 0 for none.
+        inputs: of the network.
 
     Raises:
-        ConfigError: another count, a network without pixels, or Captum is not installed.
+        ConfigError: the count is out of range, the network reads no pixels, or Captum is not installed.
     """
     check_whole(faces, key=KEY, lowest=0, highest=MOST_FACES, expected=f"a count of faces in 0..{MOST_FACES}")
     if faces and IMAGES not in inputs:
-        raise ConfigError(f"{KEY}: expected a model that reads pixels, got one of features alone; leave it out")
+        raise ConfigError(f"{KEY}: expected a model that reads pixels, got one that reads only features; leave it out")
     if faces:
         check_installed("captum", key=KEY, install="faceflow[explain]", instead="leave it out")
 
 
 def measure_saliency(predictor: Predictor, scores: TestScores, *, pipeline: Pipeline, faces: int) -> list[SaliencyMap]:
-    """Hide patches of the surest hits, false alarms and misses of every AU, one after another (Zeiler & Fergus 2014).
+    """Hide patches of the most confident hits, false alarms and misses of each AU, one by one (Zeiler & Fergus 2014).
 
-    Patches take the mean color of their face. As no layer is looked into, it works for every backbone and for exported
-    files. Occlusion is that of Captum.
+    A hidden patch has the mean colour of the face. No layer is inspected, so this works for every backbone and for
+    exported files. It uses the Occlusion of Captum.
 
     Args:
         predictor: of the test.
-        scores: what it found.
-        pipeline: how faces are shown to it.
-        faces: of each AU and kind.
+        scores: of the test.
+        pipeline: evaluation transform.
+        faces: number of faces per AU and kind.
     """
     from captum.attr import Occlusion
 
@@ -103,13 +103,13 @@ def measure_saliency(predictor: Predictor, scores: TestScores, *, pipeline: Pipe
 
 
 def saliency_finding(maps: Sequence[SaliencyMap], *, title: str, protocol: Mapping[str, str]) -> Finding:
-    """Maps of where a network looks."""
+    """Maps that show where a network looks."""
     heading = f"Where the network looks: {title}"
     return Finding(figures={SALIENCY: lambda: draw_saliency(maps, heading, protocol)})
 
 
 def _chosen(results: Results, index: int, count: int) -> Iterator[tuple[str, int]]:
-    """Kinds and rows of the surest decisions on an AU, of different subjects while there are any."""
+    """Kinds and rows of the most confident decisions on an AU, of different subjects as far as possible."""
     right = np.flatnonzero(results.active[:, index] & ~results.wrong[:, index])
     hits = right[np.argsort(-results.probability[right, index], kind="stable")]
     alike = np.unique(np.asarray(results.subjects, str), return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""Predictions of a whole epoch against the labels of every data set in a split."""
+"""Scores of the predictions of a whole epoch on every data set of a split."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class EpochPredictions(Metric):
 
     def update(self, index: Tensor, logits: Tensor) -> None:
         """Add a batch: row numbers (B,) and logits (B, A, L)."""
-        self.index.append(index.clone())  # not shared memory, which a loader process lent
+        self.index.append(index.clone())  # not the shared memory of a loader process
         self.probability.append(logits.detach().float().sigmoid())
 
     def compute(self) -> tuple[NDArray[np.intp], Array]:
-        """Rows seen, each once, and their probabilities: samplers pad epochs by repeating rows.
+        """Predicted rows, each once, and their probabilities: samplers pad epochs by repeating rows.
 
-        Arrays, because torchmetrics would squeeze tensors of one element.
+        Returns arrays, because torchmetrics would squeeze tensors of one element.
         """
         index, probability = (dim_zero_cat(state).cpu().numpy() for state in (self.index, self.probability))
         rows, first = np.unique(index, return_index=True)
@@ -63,7 +63,7 @@ class EpochPredictions(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredSet:
-    """Rows of one data set, or of all pooled, and the AUs on which they can be scored."""
+    """Rows of one data set, or of all data sets pooled, and the AUs on which they can be scored."""
 
     name: str
     rows: NDArray[np.intp]
@@ -72,11 +72,11 @@ class ScoredSet:
 
 
 class SplitScorer:
-    """Scores the predictions of a split per data set and, with several, pooled.
+    """Scores the predictions of a split per data set and, if there are several, pooled.
 
-    A network that tells left from right is scored by side where sides are labelled and on joined AUs elsewhere,
-    which the columns of the data set decide. `threshold` is that of all AUs where none is to be tuned, and
-    `probabilities` says what is made of them, see `evaluation.calibrated` and `evaluation.unsure`.
+    A network that distinguishes left and right is scored by side on data sets whose columns label sides, and on joined
+    AUs elsewhere. `threshold` applies to all AUs if none is to be tuned; `probabilities` holds the settings of
+    `evaluation.calibrated` and `evaluation.unsure`.
     """
 
     def __init__(
@@ -99,7 +99,9 @@ class SplitScorer:
         ]
         if len(tables) > 1:
             if any(table.name == POOLED for table in tables):
-                raise ConfigError(f"data.sources: expected no name '{POOLED}', which means the pool of all; set name:")
+                raise ConfigError(
+                    f"data.sources: expected no data set named '{POOLED}', the name of all together; set name:"
+                )
             self.sets.append(_scored_set(spec, POOLED, tables, np.arange(self.total)))
         self.pooled = self.sets[-1]
         self.tuned = [_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set(map(joined, spec.aus)))]
@@ -107,13 +109,13 @@ class SplitScorer:
             self.tuned.append(_scored_set(spec, POOLED, tables, np.arange(self.total), unsided=set()))
 
     def decode(self, probabilities: Array) -> Prediction:
-        """Read level probabilities (M, A, L) as the network's levels mean them."""
+        """Decode level probabilities (M, A, L) by the levels of the network."""
         return decode(probabilities, self.spec.cutpoints, self.spec.occurrence_min)
 
     def score(
         self, rows: NDArray[np.intp], prediction: Prediction, thresholds: Mapping[str, float]
     ) -> dict[str, Evaluation]:
-        """Evaluate every set at thresholds that were tuned elsewhere.
+        """Evaluate every set at given thresholds.
 
         Args:
             rows: row numbers that were predicted, (M,).
@@ -133,9 +135,9 @@ class SplitScorer:
         }
 
     def named(self, split: str, evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
-        """Name every mean and the F1 of every AU as they are logged: "val/f1_val", "val/disfa/f1_val/AU12".
+        """Means and the F1 of every AU by their names in logs: "val/f1_val", "val/disfa/f1_val/AU12".
 
-        Data sets stand between the split and the metric, except where there is one or all are pooled.
+        The data set is between the split and the metric, unless there is only one or all are pooled.
         """
         named: dict[str, float] = {}
         for name, evaluation in evaluations.items():
@@ -156,7 +158,7 @@ class SplitScorer:
         return macro(subject_share(prediction.probability[known], self.subjects[rows][known]))
 
     def tune(self, rows: NDArray[np.intp], prediction: Prediction) -> dict[str, float]:
-        """Thresholds of the best F1 over all data sets, for joined AUs and, where sides are labelled, for sides."""
+        """Thresholds with the best F1 over all data sets, for joined AUs and, if sides are labelled, for sides."""
         thresholds: dict[str, float] = {}
         for scored in self.tuned:
             if self.threshold is not None:
@@ -168,14 +170,14 @@ class SplitScorer:
         return thresholds
 
     def centre(self, rows: NDArray[np.intp], prediction: Prediction, usual: Rest) -> Prediction:
-        """Centre a prediction of some rows by the subjects on them, see `faceflow.centring`."""
+        """Centre the prediction of some rows by their subjects, see `faceflow.centring`."""
         found = centred_by_subject(prediction, self.subjects[rows], usual)
         return Prediction(probability=found.probability, intensity=found.intensity)
 
     def centring(self, rows: NDArray[np.intp], prediction: Prediction) -> Centring | None:
-        """The constants of centred scores, and their thresholds of the best F1.
+        """The constants of centred scores, and their thresholds with the best F1.
 
-        None where no subject is known, or where thresholds are not to be tuned.
+        None if no subject is known, or if thresholds are not to be tuned.
         """
         usual = usual_rest(prediction, self.subjects[rows])
         if usual is None or self.threshold is not None:
@@ -189,7 +191,7 @@ class SplitScorer:
     def merged(
         self, scored: ScoredSet, rows: NDArray[np.intp], prediction: Prediction
     ) -> tuple[Prediction, NDArray[np.bool_]]:
-        """Prediction of every row of a set on its AUs, and which rows (N, 1) were predicted at all."""
+        """Prediction for every row of a set on its AUs, and which rows (N, 1) were predicted."""
 
         def placed(values: Array) -> Array:
             everything = np.zeros((self.total, *values.shape[1:]))
@@ -206,9 +208,9 @@ class SplitScorer:
 
 
 def _subjects(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
-    """A number for the subject on each row, (N,): where a data set names none, each row is of a subject of its own.
+    """Number of the subject of each row, (N,); if a data set names no subjects, each row has its own.
 
-    In two data sets a subject counts as two, as scores of one do not change with what else is tested.
+    A subject in two data sets counts as two, so that the scores of one data set do not depend on the others.
     """
     numbers, count = [np.empty(0, np.intp)], 0
     for table in tables:
@@ -226,16 +228,16 @@ def _scored_set(
     *,
     unsided: set[str] | None = None,
 ) -> ScoredSet:
-    """Labels of tables; `unsided` AUs are joined, by default those that any of the tables labels without sides."""
+    """Labels of tables; `unsided` AUs are joined, by default those that any table labels without sides."""
     if unsided is None:
         unsided = set().union(*(table.unsided(spec.aus) for table in tables))
     groups: dict[str, list[int]] = {}
     for column, au in enumerate(spec.aus):
         scored = joined(au) if joined(au) in unsided else au
-        if scored == au or scored not in spec.aus:  # a network that gives the joined AU besides is scored by that
+        if scored == au or scored not in spec.aus:  # a network that also has the joined AU is scored by that
             groups.setdefault(scored, []).append(column)
     truths = [table.truth(tuple(groups)) for table in tables]
-    # A table without sides knows where a side is absent, never where it is present: half a truth to score it by.
+    # A table without sides can say that a side is absent, never that it is present, so sides are not scored on it.
     known = [[joined(au) not in table.unsided(tuple(groups)) for au in groups] for table in tables]
     truth = Truth(
         aus=tuple(groups),

@@ -1,4 +1,4 @@
-"""`faceflow-test`: score a checkpoint, or a model exported from one, by a composed config."""
+"""`faceflow-test`: score a checkpoint, or a model exported from one, as a composed config says."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TestResult:
-    """What a test left behind: the folder of its results, macro F1 at the checkpoint's thresholds, scores by data set.
+    """Results of a test: their folder, macro F1 at the checkpoint's thresholds, and scores by data set.
 
-    With several data sets, the last of `scores` is that of all together. A check of labels by stored predictions has no
-    scores, and its F1 is NaN.
+    With several data sets, the last of `scores` covers all of them together. A check of labels by stored predictions
+    has no scores, and its F1 is NaN.
     """
 
     __test__ = False  # not a pytest class
@@ -73,10 +73,10 @@ class TestResult:
 
 
 def test(config: DictConfig) -> TestResult:
-    """Test a checkpoint, or a model exported from one, by a config.
+    """Test a checkpoint, or a model exported from one, as a config says.
 
     Raises:
-        ConfigError, DataError, CheckpointError, ExportError: settings, data or files that cannot be used.
+        ConfigError, DataError, CheckpointError, ExportError: settings, data or files cannot be used.
     """
     started, output = time.time(), Path(config.paths.output)
     watch = FileWatch(output / "metrics.json")
@@ -174,7 +174,7 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 
 def _baseline(config: DictConfig) -> Baseline | None:
-    """The model to compare with, which sees crops of its own size."""
+    """The model to compare with; it gets crops of its own size."""
     if config.get("baseline") is None:
         return None
 
@@ -185,7 +185,7 @@ def _baseline(config: DictConfig) -> Baseline | None:
 
 
 def _views(config: DictConfig, inputs: Sequence[str]) -> MeasuredViews | None:
-    """The views whose cost is asked for."""
+    """The views whose cost is requested."""
     if not config.views:
         return None
     transforms = plain(config.transforms)
@@ -208,10 +208,10 @@ def _context(config: DictConfig, local: DictConfig) -> RunContext:
 def _choose_faces(
     config: DictConfig, payload: Payload, *, levels: int, audit: Audit | None
 ) -> tuple[list[FaceTable], dict[str, str]]:
-    """Read the faces whose subjects the checkpoint has not seen, or all, and what the protocol says of them."""
+    """Read the faces of subjects that the checkpoint has not seen, or all, and the note for the protocol."""
     tables = read_faces(plain(config.data), levels=levels, audit=audit)
     if config.checkpoint is None:
-        log.warning("onnx: an exported file does not say whom it was trained on; all subjects are tested")
+        log.warning("onnx: an exported file does not list its training subjects; all subjects are tested")
         return tables, {"caution": "subjects seen in training are not known, and may be included"}
     everybody, overlaps = config.subset == "all", find_seen(tables, payload)
     if config.labels == CHECK:
@@ -223,4 +223,4 @@ def _kept(output: Path, *, finished: bool) -> str:
     """Say what is kept of a test that was stopped."""
     if finished:
         return f"all results are in {output}"
-    return "the test is not finished, and none of its results are kept; start the same command again"
+    return "the test is not finished and none of its results are kept; start the same command again"

@@ -1,4 +1,4 @@
-"""What a test leaves behind: numbers, tables, pictures and a page, and the same for the trackers of its run."""
+"""Results of a test as numbers, tables, pictures and a page, and for the trackers of its run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def report_test(
 ) -> None:
     """Write metrics.json, per_au.csv, predictions.csv, pictures and report.html, and print a table per data set.
 
-    What calibration, a promised coverage and an audit found of these scores is written and shown with them.
+    The results of calibration, of a promised coverage and of an audit are written and shown, too.
 
     Args:
         scores: of `test_network`.
@@ -53,8 +53,8 @@ def report_test(
         title: of the tables.
         splits: all data of the run, for the report.
         extra: further entries of metrics.json.
-        baseline: scores of another model on the same faces, which stand beside these.
-        findings: what else was measured.
+        baseline: scores of another model on the same faces, shown beside these.
+        findings: further results.
     """
     results, protocol = scores.results, payload.protocol
     if payload.calibration is not None:
@@ -124,7 +124,7 @@ def publish_test(
 
 
 def _beside(scores: TestScores, baseline: BaselineScores | None) -> dict[str, Mapping[str, Evaluation]]:
-    """Scores that stand beside those of the network, by the name of their rows."""
+    """Scores shown beside those of the network, by the name of their rows."""
     beside = {} if scores.centred is None else {CENTRED: scores.centred.evaluations}
     return beside if baseline is None else {**beside, baseline.name: baseline.evaluations}
 
@@ -137,7 +137,7 @@ def _prediction_frame(scores: TestScores) -> pd.DataFrame:
         "subject": np.concatenate([table.subjects for table in tables]),
     }
     for column, au in enumerate(truth.aus):
-        # All digits of the network's own type: rounded, scores that differ would tie, and AP and AUROC with them.
+        # All digits of the network's own type: rounding would make different scores tie and change AP and AUROC.
         columns[f"{au}_prob"] = prediction.probability[:, column].astype(np.float32)
         if prediction.intensity is not None:
             columns[f"{au}_int"] = prediction.intensity[:, column].astype(np.float32)

@@ -34,7 +34,7 @@ from faceflow.views import EVAL
 class TestScores:
     """Scores per data set, and the decoded predictions of all rows of the tested tables.
 
-    `centred` ones and those of groups (`audit`) if asked.
+    With `centred` scores and scores of groups (`audit`) if requested.
     """
 
     __test__ = False  # not a pytest class
@@ -80,11 +80,10 @@ def test_network(
     audit: Audit | None = None,  # noqa: PT028
     bar: Bar | None = None,  # noqa: PT028
 ) -> TestScores:
-    """Score a network on tables at thresholds that validation left.
+    """Score a network on tables at thresholds tuned on validation.
 
-    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. With `center` the
-    scores are given once more, centred, with `audit` those of groups of faces. `bar` counts the faces; without one
-    there is a bar of its own.
+    Runs on one device, so that no row is padded or lost. Without `bootstrap` there are no intervals. `center` adds
+    centred scores, `audit` those of groups of faces. `bar` counts the faces; without one, a new bar is shown.
     """
     spec = predictor.spec
     dataset = evaluation_dataset(tables, spec.aus, spec.cutpoints, pipeline, spec.inputs)
@@ -127,7 +126,7 @@ def predict(predictor: Predictor, loader: Loader, bar: Bar) -> tuple[NDArray[np.
     """Row numbers (N,) and predictions (N, A) of a loader, counted by a bar.
 
     Raises:
-        LoaderError: one of its processes died or gave no batch.
+        LoaderError: a loader process died or gave no batch.
     """
     rows, predictions = [], []
     try:

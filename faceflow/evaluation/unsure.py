@@ -18,14 +18,14 @@ from faceflow.report.unsure import HeldCoverage, held_frame, held_table
 
 
 def fit_conformal(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Prediction) -> Conformal | None:
-    """Fit a band per AU, joined ones and labelled sides, on validation subjects.
+    """Fit a band per AU, for joined AUs and labelled sides, on validation subjects.
 
-    None where no coverage is asked for.
+    None if no coverage is requested.
 
     Args:
         scorer: of the validation.
         rows: row numbers that were predicted, (M,).
-        prediction: of these rows, (M, A), calibrated as it is handed out.
+        prediction: of these rows, (M, A), calibrated as for users.
     """
     coverage = scorer.probabilities.coverage
     if coverage is None:
@@ -59,7 +59,7 @@ def fit_conformal(scorer: SplitScorer, rows: NDArray[np.intp], prediction: Predi
 
 
 def coverage_finding(scores: TestScores, payload: Payload) -> Finding | None:
-    """What the bands of a checkpoint held in a test, by data set; None without bands."""
+    """Coverage that the bands of a checkpoint reached in a test, by data set; None without bands."""
     band = payload.conformal
     if band is None:
         return None

@@ -1,4 +1,4 @@
-"""What a view costs a network: the same faces seen as evaluation sees them, through a view, and through its steps."""
+"""Cost of views: scores of a network on the same faces as in evaluation, in a view, and in each of its steps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Steps = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ViewCosts:
-    """Scores of some faces through every view and step, and what was measured: the faces, and how they are shown."""
+    """Scores of some faces in every view and step, with the measured faces and the pipelines."""
 
     tables: Sequence[FaceTable]
     pipelines: Mapping[tuple[str, str], Pipeline]
@@ -41,23 +41,25 @@ class ViewCosts:
 
 
 class MeasuredViews:
-    """The pipelines to measure, by view and step: evaluation, then every view and, alone, each of its steps."""
+    """The pipelines to measure, by view and step: evaluation, then every view and each of its steps alone."""
 
     def __init__(self, views: Mapping[str, Steps], evaluation: Steps, *, faces: int, inputs: Sequence[str]) -> None:
         """Build them.
 
         Args:
             views: name -> steps, as `build_pipeline` takes them.
-            evaluation: steps of evaluation, which every single step follows.
-            faces: how many are measured at most, spread over the data.
-            inputs: what the network reads of a face.
+            evaluation: steps of evaluation, to which each single step is added.
+            faces: maximum number of measured faces, spread over the data.
+            inputs: of the network.
 
         Raises:
-            ConfigError: a step that cannot be built, no faces, or a network without pixels.
+            ConfigError: a step cannot be built, there are no faces, or the network reads no pixels.
         """
         check_whole(faces, key="view_faces", lowest=1)
         if IMAGES not in inputs:
-            raise ConfigError("views: expected a model that reads pixels, got one of features alone; leave views out")
+            raise ConfigError(
+                "views: expected a model that reads pixels, got one that reads only features; leave it out"
+            )
         self.faces = faces
         self.pipelines = {(EVAL, ""): build_pipeline(evaluation, key=f"transforms.{EVAL}")}
         for view, steps in views.items():
@@ -68,7 +70,7 @@ class MeasuredViews:
     def measure(
         self, predictor: Predictor, thresholds: Mapping[str, float], tables: Sequence[FaceTable], *, loading: Loading
     ) -> ViewCosts:
-        """Score a network through each of them, at thresholds that validation left."""
+        """Score a network in each of them, at thresholds tuned on validation."""
         chosen, scores = _spread(tables, self.faces), []
         faces = sum(len(table) for table in chosen)
         with progress_bar("Measuring views", faces * len(self.pipelines), unit="faces") as bar:
@@ -88,7 +90,7 @@ class MeasuredViews:
 
 
 def views_finding(costs: ViewCosts, *, title: str, protocol: Mapping[str, str]) -> Finding:
-    """What views cost a network."""
+    """Cost of views for a network."""
     frame = views_frame(costs.scores)
     return Finding(
         tables=[views_table(costs.scores, protocol=protocol)],
@@ -101,7 +103,7 @@ def views_finding(costs: ViewCosts, *, title: str, protocol: Mapping[str, str]) 
 
 
 def draw_costs(costs: ViewCosts, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:
-    """Draw the scores as bars, and some faces in every view; the files.
+    """Draw the scores as bars, and some faces in every view; return the files.
 
     Raises:
         DataError: a file cannot be written.
@@ -122,7 +124,7 @@ def draw_costs(costs: ViewCosts, *, title: str, protocol: Mapping[str, str], out
 
 
 def _spread(tables: Sequence[FaceTable], count: int) -> list[FaceTable]:
-    """At most so many faces, evenly spread over all tables."""
+    """At most `count` faces, evenly spread over all tables."""
     sizes = [len(table) for table in tables]
     chosen = np.zeros(sum(sizes), np.bool_)
     chosen[np.linspace(0, len(chosen) - 1, min(count, len(chosen))).astype(int)] = True
@@ -131,7 +133,7 @@ def _spread(tables: Sequence[FaceTable], count: int) -> list[FaceTable]:
 
 
 def _alone(steps: Steps, evaluation: Steps) -> Iterator[tuple[str, Steps]]:
-    """Steps that a view has besides those of evaluation, and the choices of those that choose one, drawn always."""
+    """Steps of a view that evaluation lacks, and each choice of steps with choices, always applied."""
     own = {name: step for name, step in steps.items() if step is not None and step != evaluation.get(name)}
     for name, step in own.items():
         choices = step.get("transforms", {})

@@ -1,4 +1,4 @@
-"""What calibration did to the probabilities of a test, as a table and a file."""
+"""How calibration changed the probabilities of a test, as a table and a file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from faceflow.metrics.occurrence import macro
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationChange:
-    """Faces with a label, and errors per AU, (A,), before and after; NaN where no label exists.
+    """Number of labelled faces per AU, (A,), and calibration errors before and after; NaN without labels.
 
-    `ece_floor` is what exact probabilities would have on as many faces.
+    `ece_floor` is the ECE that exact probabilities would have on as many faces.
     """
 
     aus: Sequence[str]
@@ -72,10 +72,10 @@ def calibration_frame(changes: Mapping[str, CalibrationChange]) -> pd.DataFrame:
 
 
 def calibration_table(change: CalibrationChange, *, title: str, protocol: str) -> Table:
-    """The same of one data set for the terminal; `protocol` says how probabilities were calibrated."""
+    """Show one data set on the terminal; `protocol` says how probabilities were calibrated."""
     caption = (
         f"ECE: expected calibration error over {BINS} bins of equal width (Guo et al. 2017); Brier: mean squared "
-        "difference from the label; 0 is best. floor: ECE of exact probabilities on so few faces.\n"
+        "difference from the label; 0 is best. floor: ECE that exact probabilities would have on as many faces.\n"
         f"calibration: {protocol}"
     )
     headers = ["faces", "ECE before", "ECE", "floor", "Brier before", "Brier"]

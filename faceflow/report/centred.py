@@ -1,4 +1,4 @@
-"""What centring by subject changes: raw and centred scores of every AU."""
+"""How centring by subject changes the scores of each AU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROW, _ABOVE, _BELOW, _NAMES, _GAP = 0.3, 0.75, 0.45, 2.0, 0.35
 
 
 def draw_centred(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a panel per metric: from the raw score of an AU to the centred one."""
+    """Draw a panel per metric, with a line per AU from its raw to its centred score."""
     raw, centred = results.evaluation, results.centred
     assert centred is not None, "only tests with center=subject have this picture"
     shown = [metric for metric in _METRICS if metric in raw.columns and metric in centred.columns]

@@ -33,7 +33,7 @@ _DARK = 0.68  # share from which a cell needs white letters
 
 @dataclass(frozen=True)
 class _Cell:
-    """Size of a cell in inches, the names of rows and columns, and the room that they take on the left."""
+    """Size of a cell in inches, names of rows and columns, and the space left of the cells for the names."""
 
     width: float
     height: float
@@ -80,14 +80,17 @@ def draw_occurrence_confusion(results: Results, title: str, protocol: Mapping[st
 
 
 def draw_intensity_confusion(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a 6 x 6 matrix per AU, where the network and the labels know intensities."""
+    """Draw a 6 x 6 matrix per AU; needs predicted and labelled intensities."""
     icc = results.evaluation.columns.get("icc", np.full(len(results.aus), np.nan))
-    key = "Rows: labelled intensity, with its faces on the right. Columns: predicted, rounded. Cells: % of the row."
+    key = (
+        "Rows: labelled intensity, with the number of faces on the right. Columns: predicted intensity, rounded. "
+        "Cells: % of the row."
+    )
     page, canvas = _open(title, protocol, key, len(results.aus), _INTENSITY)
     for au, counts in enumerate(intensity_confusion(results)):
         total = counts.sum()
         exact = f"ICC {rounded(icc[au])}   exact {100 * np.trace(counts) / total:.0f} %" if total else "no labels"
-        note = exact if not total or counts[1:].any() else f"{exact}   label always 0"
+        note = exact if not total or counts[1:].any() else f"{exact}   all labels 0"
         _draw_matrix(canvas, counts, _place(page, au, _INTENSITY), _INTENSITY, results.aus[au], note)
     return page.figure
 

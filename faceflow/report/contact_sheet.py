@@ -1,4 +1,4 @@
-"""Contact sheet: images in a titled grid, to look at what a pipeline or a data set holds."""
+"""Contact sheet: a titled grid of images, for looking at a data set or at the output of a pipeline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def contact_sheet(
     """Write RGB images as a grid of tiles with column titles and optional row titles to a PNG file.
 
     Args:
-        rows: per row one image of shape (H, W, 3) per column, any size; scaled to fit its tile, never distorted.
+        rows: one image (H, W, 3) per column in each row, of any size; scaled to fit its tile without distortion.
         path: the PNG file to write; missing folders are made.
         columns: one title per column.
         row_names: one title per row.
@@ -40,7 +40,7 @@ def contact_sheet(
         `path`.
 
     Raises:
-        ValueError: no rows, or titles and images differ in number.
+        ValueError: there are no rows, or the numbers of titles and images differ.
     """
     if not rows or any(len(row) != len(columns) for row in rows):
         raise ValueError(f"expected rows of {len(columns)} images each, got {[len(row) for row in rows]}")

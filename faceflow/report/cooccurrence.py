@@ -1,4 +1,4 @@
-"""Which AUs occur together, in the labels and in the predictions: what the network learned of it or made up."""
+"""Which AUs occur together in the labels and in the predictions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _DARK = 0.68
 
 
 def cooccurrence(active: NDArray[np.bool_], judged: NDArray[np.bool_]) -> Array:
-    """P(column | row): how often each AU occurs on the faces where another one does, (A, A).
+    """P(column | row): share of the faces with one AU that also show another, (A, A).
 
-    The diagonal holds how often an AU occurs on all faces. NaN where no face can tell.
+    The diagonal holds the share of all faces that show the AU. NaN where no face has the labels.
 
     Args:
         active: where an AU occurs, (N, A); read only where `judged`.
-        judged: where that is known, (N, A); a pair counts faces where both are.
+        judged: where that is known, (N, A); a pair counts the faces where both AUs are known.
     """
     known = judged.astype(np.float64)
     on = (active & judged).astype(np.float64)
@@ -46,8 +46,8 @@ def draw_cooccurrence(results: Results, title: str, protocol: Mapping[str, str])
     side = min(_SIDE, _CELL * len(results.aus))
     page = Page.open(title, protocol, _ABOVE + side + _BELOW)
     key = (
-        "% of the faces with the AU of the row that also have the AU of the column; on the diagonal, of all faces. "
-        "Blue: 0 (white) to 100 (dark). Brown: predicted too often, violet: too rarely."
+        "% of faces with the row's AU that also show the column's AU; on the diagonal, % of all faces with the AU. "
+        "Blue: 0 (white) to 100 (dark). Brown: predicted too often; violet: predicted too rarely."
     )
     page.text(MARGIN, page.top + 0.17, key, MEDIUM)
     panels = (

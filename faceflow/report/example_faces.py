@@ -1,4 +1,4 @@
-"""Which faces of a test set show best what a network can and cannot do."""
+"""Choice of test faces that best show what a network can and cannot do."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TRIES = 64  # broken or missing files cost no more than this many attempts
 class Results:
     """Predictions of one data set and their metrics; arrays are (N, A), `intensity` is prediction and truth.
 
-    `subjects` says who is on each of the N faces, `files` where they are, if they are. `centred` are the metrics of
-    scores centred by subject, where the test has them. `uncalibrated` are the probabilities before calibration, where
-    there was one.
+    `subjects` names the subject of each of the N faces, `files` its image file, if there are any. `centred` holds the
+    metrics of scores centred by subject, if the test has them; `uncalibrated` the probabilities before calibration, if
+    they were calibrated.
     """
 
     aus: Sequence[str]
@@ -61,7 +61,7 @@ class Results:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Where an AU occurs and was predicted on, (N, A)."""
+        """Where an AU occurs and there is a prediction, (N, A)."""
         return self.judged & self.truth
 
     @property
@@ -88,9 +88,9 @@ class Face:
 
 
 def best_faces(results: Results) -> list[Face]:
-    """Pick up to four faces without an error: most active AUs first, then the clearest decisions.
+    """Pick up to four faces without errors: most active AUs first, then the clearest decisions.
 
-    Faces with another set of active AUs than those before them go first; ties go to the earlier row.
+    Faces with a new set of active AUs come first; ties go to the earlier row.
     """
     active = results.active
     distance = np.where(results.judged, np.abs(results.probability - results.thresholds), np.inf).min(axis=1)
@@ -101,7 +101,7 @@ def best_faces(results: Results) -> list[Face]:
 def worst_faces(results: Results) -> list[Face]:
     """Pick up to four faces with the most surprising errors: the largest sum of -log P(label) over wrong AUs.
 
-    Faces with another set of wrong AUs than those before them go first; ties go to the earlier row.
+    Faces with a new set of wrong AUs come first; ties go to the earlier row.
     """
     wrong = results.wrong
     likelihood = np.where(results.truth, results.probability, 1 - results.probability)
@@ -118,13 +118,13 @@ def _any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def readable_faces(
     rows: NDArray[np.intp], alike: NDArray[Any], files: Sequence[str] | None, *, count: int = GROUP
 ) -> list[Face]:
-    """Read the first faces of a ranking that can be read, those first that differ from all before them.
+    """Read the first readable faces of a ranking; faces unlike all earlier ones come first.
 
     Args:
-        rows: ranked.
-        alike: what faces that look alike share, (N,) or (N, K): neighbouring frames of a video show less than others.
+        rows: in order of rank.
+        alike: a value that similar faces share, (N,) or (N, K): neighbouring frames of a video show little new.
         files: N face crops.
-        count: faces at most.
+        count: maximum number of faces.
     """
     if files is None:
         return []

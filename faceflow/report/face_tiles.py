@@ -23,14 +23,14 @@ _FILE_LETTERS = 15
 
 @dataclass(frozen=True)
 class FaceTiles:
-    """A page and the pixels below its texts; `finish` puts them there once all faces are placed."""
+    """A page and the pixels drawn below its texts; `finish` adds them once all faces are placed."""
 
     page: Page
     sheet: NDArray[np.uint8]
 
     @classmethod
     def on(cls, page: Page) -> FaceTiles:
-        """White paper of the size of a page."""
+        """Start with white pixels of the size of a page."""
         return cls(page, np.full((round(page.height * DPI), round(WIDTH * DPI), 3), 255, np.uint8))
 
     def add(self, image: Image, left: float, top: float, *, value: str, file: str) -> None:
@@ -39,9 +39,9 @@ class FaceTiles:
         Args:
             image: (H, W, 3) RGB, scaled to fit.
             left: inches from the left edge of the page.
-            top: inches from its upper edge.
-            value: what to write below it.
-            file: whose name, or the end of it that fits, stands below that.
+            top: inches from the upper edge of the page.
+            value: text below the face.
+            file: its name, or the end of it that fits, is written below the value.
         """
         side, x, y = (round(inches * DPI) for inches in (_FACE, left, top))
         height, width = image.shape[:2]

@@ -1,4 +1,4 @@
-"""A figure as a page: its headline with the protocol below, and places given in inches from the top left."""
+"""A figure as a page: a headline with the protocol below it; positions are in inches from the top left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TITLE_LETTERS, _PROTOCOL_LETTERS, _PROTOCOL_LINES = 100, 215, 4
 
 @dataclass(frozen=True)
 class Page:
-    """A figure of fixed width with a headline; what it shows begins `top` inches from its upper edge."""
+    """A figure of fixed width with a headline; its content begins `top` inches from the upper edge."""
 
     figure: Figure
     height: float
@@ -38,7 +38,7 @@ class Page:
         Args:
             title: headline.
             protocol: how data were split and what labels mean; the caption.
-            body: height of what follows, in inches.
+            body: height of the content, in inches.
         """
         caption = "; ".join(f"{key}: {text}" for key, text in protocol.items())
         lines = textwrap.wrap(caption, _PROTOCOL_LETTERS, max_lines=_PROTOCOL_LINES, placeholder=" ...")
@@ -50,11 +50,11 @@ class Page:
         return page
 
     def point(self, left: float, top: float) -> tuple[float, float]:
-        """Place in the fractions of the figure that matplotlib counts in."""
+        """Position in fractions of the figure, as matplotlib expects it."""
         return left / WIDTH, 1 - top / self.height
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Add a plot without its upper and right line."""
+        """Add a plot without its upper and right border."""
         axes = self.figure.add_axes((*self.point(left, top + height), width / WIDTH, height / self.height))
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=SMALL, length=2.5)
@@ -79,7 +79,7 @@ class Page:
         italic: bool = False,
         align: str = "left",
     ) -> None:
-        """Write one line, centred on its height."""
+        """Write one line, vertically centred on `top`."""
         self.figure.text(
             *self.point(left, top),
             text,
@@ -105,19 +105,19 @@ def save(figure: Figure, path: Path, *, dpi: int) -> Path:
 
 
 def missing_class(positives: int, observed: int) -> str:
-    """Why an AU has no curve; empty if it has one."""
+    """Reason why an AU has no curve; empty if it has one."""
     if observed == 0:
         return "no labels"
     return "no positives" if positives == 0 else "no negatives" if positives == observed else ""
 
 
 def rounded(value: float) -> str:
-    """Two decimals, never -0.00, or a dash where there is no number."""
+    """Format with two decimals, never as -0.00; a dash if undefined."""
     return f"{value:z.2f}" if np.isfinite(value) else "-"
 
 
 def panels_across(count: int, aspect: float) -> int:
-    """Columns of a grid that fills an area of width / height `aspect` with nearly square panels and few gaps."""
+    """Number of columns that fills an area of width / height `aspect` with nearly square panels and few gaps."""
 
     def cost(across: int) -> float:
         down = math.ceil(count / across)

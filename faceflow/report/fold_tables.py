@@ -20,11 +20,11 @@ _LABELS = {"low": "pooled, 95 % low", "high": "pooled, 95 % high"}
 
 @dataclass(frozen=True, kw_only=True)
 class FoldScores:
-    """What the test of one fold gave.
+    """Results of the test of one fold.
 
-    `aus` counts the AUs with both classes, `scores` are means over the AUs on which a metric is defined, and `per_au`
-    holds AU -> value by metric. Both have the F1 of those who do not look (`GUESSES`) where faces were tested.
-    Undefined values are NaN or absent.
+    `aus` counts the AUs with both classes, `scores` are means over the AUs for which a metric is defined, and `per_au`
+    holds AU -> value by metric. Both include the F1 of guessing (`GUESSES`) if faces were tested. Undefined values are
+    NaN or absent.
     """
 
     name: str
@@ -38,20 +38,20 @@ class FoldScores:
 def folds_table(
     folds: Sequence[FoldScores], overall: Mapping[str, Aggregate], *, title: str, unit: str, caption: str
 ) -> Table:
-    """Show one row per fold, and below what sums them up.
+    """Show one row per fold, and summary rows below.
 
     Args:
         folds: in order.
         overall: metric -> its means over AUs in all folds.
         title: of the table.
-        unit: what the name of a fold names.
-        caption: below the table, before the counts of AUs that other means cover.
+        unit: what the name of a fold stands for, such as fold or domain.
+        caption: below the table, before the counts of AUs where they differ.
     """
     names = sorted(overall, key=lambda name: name not in GUESSES)
     headers = [header_of(name) for name in names]
     notes = [note for metric in overall if (note := _other_counts(folds, metric))]
     if notes:
-        caption += f"\nAUs in the mean, where other than in the row: {'; '.join(notes)}"
+        caption += f"\nAUs in the mean, where the number differs from the row: {'; '.join(notes)}"
     table = plain_table(title, [unit], ["images", "subjects", "AUs", *headers], caption=caption)
     for position, fold in enumerate(folds):
         scores = [number(overall[name].values[position]) for name in names]
@@ -81,7 +81,7 @@ def aus_table(
         title: of the table.
         folds: names, in the order of the values.
         caption: below the table.
-        guesses: F1 of those who do not look, on the faces of all folds: name -> AU -> value, of None their mean.
+        guesses: F1 of guessing on the faces of all folds: name -> AU -> value; None -> mean.
     """
     beside = guesses or {}
     shown = list(folds) if len(folds) <= _MOST_FOLDS else []
@@ -99,7 +99,7 @@ def aus_table(
 
 
 def summary_rows(overall: Mapping[str, Aggregate]) -> dict[str, dict[str, float]]:
-    """What sums the folds up, label -> metric -> value, without labels that no metric has a value for."""
+    """Summary over folds, label -> metric -> value, without labels for which no metric has a value."""
     spreads = {metric: aggregate.spread() for metric, aggregate in overall.items()}
     labels = next(iter(spreads.values()))
     rows = {label: {metric: spread[label] for metric, spread in spreads.items()} for label in labels}
@@ -111,7 +111,7 @@ def summary_rows(overall: Mapping[str, Aggregate]) -> dict[str, dict[str, float]
 
 
 def _other_counts(folds: Sequence[FoldScores], metric: str) -> str:
-    """Say in which folds the mean of a metric covers another count of AUs than the fold's; empty where in none."""
+    """List the folds where the mean of a metric covers another number of AUs than the row says; empty if none."""
     counts = {fold.name: np.isfinite([*fold.per_au.get(metric, {}).values()]).sum() for fold in folds}
     others = [f"{fold.name} {counts[fold.name]}" for fold in folds if fold.per_au and counts[fold.name] != fold.aus]
     listed = ", ".join(others) if len(others) <= _MOST_FOLDS else f"in {len(others)} of {len(folds)} rows"

@@ -1,4 +1,4 @@
-"""Scores of groups of faces as a table, a file and a picture: for whom does a network fail?"""
+"""Scores by group of faces as a table, a file and a picture: for whom does a network fail?"""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _GAPS = ("largest gap", "between")  # names of the rows below the groups of a co
 
 
 def groups_frame(columns: Sequence[ColumnScores]) -> pd.DataFrame:
-    """One row per column, group and AU, and one for their `mean`, with a score and its interval in three columns each.
+    """One row per column, group and AU, and one for the `mean`; each score has three columns: value and interval.
 
-    `subjects` and `faces` are those of the group. The mean is over the AUs that have the score in every group of the
+    `subjects` and `faces` count those of the group. The mean is over the AUs that have the score in every group of the
     column. Columns and groups are in the order of the table.
     """
     rows = []
@@ -43,7 +43,7 @@ def groups_frame(columns: Sequence[ColumnScores]) -> pd.DataFrame:
 
 
 def groups_content(columns: Sequence[ColumnScores]) -> dict[str, Any]:
-    """The means, gaps and what is not reported, by column, for metrics.json."""
+    """Means, gaps and groups not reported, by column, for metrics.json."""
     return {
         each.column: {
             "groups": {
@@ -71,13 +71,13 @@ def groups_table(
     subjects_known: bool,
     protocol: Mapping[str, str],
 ) -> Table:
-    """The means for the terminal: a row per group, and below those of a column the largest gap of each score.
+    """Show the means on the terminal: a row per group, and below each column's groups the largest gap of each score.
 
     Args:
         columns: in order.
         title: of the table.
-        least_subjects: of a group that is reported.
-        subjects_known: whether labels name subjects; else each face counts as one.
+        least_subjects: fewest subjects of a group that is reported.
+        subjects_known: whether labels name subjects; if not, each face counts as one.
         protocol: of the test.
     """
     scores = [score for score in HEADERS if any(score in group.estimates for each in columns for group in each.groups)]
@@ -104,7 +104,7 @@ def groups_table(
 
 
 def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a dot with its interval per group and score; in each column the lowest F1 is on top."""
+    """Draw a dot with its interval per group and score; within a column, the group with the lowest F1 is on top."""
     shown = [each for each in columns if each.groups]
     scores = [score for score in HEADERS if any(score in group.estimates for each in shown for group in each.groups)]
     heights = [_ROW * len(each.groups) for each in shown]
@@ -134,7 +134,7 @@ def draw_groups(columns: Sequence[ColumnScores], title: str, protocol: Mapping[s
             if each is not shown[-1]:
                 axes.set_xticklabels([])
         top += height + _BETWEEN
-    note = "mean over AUs with its 95 % interval; in brackets: subjects; red: the groups of the largest gap"
+    note = "mean over AUs with 95 % interval; in brackets: number of subjects; red: the two groups with the largest gap"
     page.text(MARGIN + _NAMES, top + _BELOW - 0.25, note, SMALL, color=GRAY)
     return page.figure
 
@@ -150,26 +150,26 @@ def _with_bounds(found: Interval) -> str:
 
 
 def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_known: bool) -> Iterator[str]:
-    yield "means over AUs, 95 % intervals over subjects; columns with the largest gap in F1 first"
+    yield "means over AUs with 95 % intervals over subjects; columns with the largest F1 gap first"
     yield (
-        "false alarms: share of the faces without an AU that are taken for one with it; rate error: mean probability - "
-        "base rate; ECE: calibration error, the larger by chance the fewer faces, and so without a gap"
+        "false alarms: share of faces without the AU that are predicted to show it; rate error: mean probability - "
+        "base rate; ECE: calibration error, without a gap, as chance alone makes it larger in smaller groups"
     )
-    yield "largest gap: highest - lowest mean; of many groups some are far apart by chance"
+    yield "largest gap: highest - lowest mean; among many groups, some differ widely by chance"
     if not subjects_known:
-        yield "subjects?: some labels name no subjects: each of their faces counts as one, and intervals are too narrow"
+        yield "subjects?: some labels name no subjects; each of their faces counts as one, so intervals are too narrow"
     for each in columns:
         if each.small:
             names = [f"{name} ({count})" for name, count in each.small.items()]
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             yield (
-                f"{each.column}: not reported with fewer than {least_subjects} subjects: {', '.join(names[:_LISTED])}"
-                f"{more}"
+                f"{each.column}: groups with fewer than {least_subjects} subjects are not reported: "
+                f"{', '.join(names[:_LISTED])}{more}"
             )
         if len(each.groups) == 1:
-            yield f"{each.column}: one group alone, nothing to compare it with"
+            yield f"{each.column}: only one group, so there is nothing to compare it with"
         if each.unknown:
-            yield f"{each.column}: {each.unknown} faces without an entry are left out"
+            yield f"{each.column}: {each.unknown} faces without a value are left out"
         counts = {score: len(aus) for score, aus in each.averaged.items() if len(aus) < len(each.aus)}
         if counts:
             listed = ", ".join(f"{HEADERS[score]} {count}" for score, count in counts.items())
@@ -177,7 +177,7 @@ def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_kn
 
 
 def _limits(columns: Sequence[ColumnScores], score: str) -> tuple[float, float]:
-    """Limits of an axis on which all intervals are seen."""
+    """Axis limits that include all intervals."""
     means = [group.estimates[score].mean for each in columns for group in each.groups if score in group.estimates]
     ends = np.array([float(end) for mean in means for end in (mean.value, mean.low, mean.high)])
     known = np.append(ends[np.isfinite(ends)], 0.0)

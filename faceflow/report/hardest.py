@@ -1,4 +1,4 @@
-"""The hardest faces of every AU: the surest false alarms and the surest misses."""
+"""The hardest faces of every AU: the most confident false alarms and misses."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def hardest_rows(results: Results, index: int) -> tuple[NDArray[np.intp], NDArra
 
 
 def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw up to three false alarms and three misses of every AU, of different subjects while there are any."""
+    """Draw up to three false alarms and three misses per AU, from different subjects as far as possible."""
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(results.aus) / _ACROSS) * PITCH + 0.1)
     page.text(
-        MARGIN, page.top + 0.17, "Wrong at the validation threshold, the surest first: probability, file.", MEDIUM
+        MARGIN, page.top + 0.17, "Wrong at the validation threshold, most confident first: probability, file.", MEDIUM
     )
     tiles = FaceTiles.on(page)
     alike = np.unique(np.asarray(results.subjects, str), return_inverse=True)[1]
@@ -56,7 +56,7 @@ def draw_hardest(results: Results, title: str, protocol: Mapping[str, str]) -> F
             page.text(start + shift, top, f"{len(rows)} {kind}", MEDIUM, color=color)
             faces = readable_faces(rows[:_RANKED], alike, results.files, count=EACH)
             if not faces:
-                reason = "no picture can be read" if len(rows) else none or f"none {kind}"
+                reason = "no image can be read" if len(rows) else none or f"none {kind}"
                 page.text(start, top + 0.3, reason, SMALL, color=GRAY, italic=True)
             for position, face in enumerate(faces):
                 assert results.files is not None, "faces are chosen from files"

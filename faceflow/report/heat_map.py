@@ -1,4 +1,4 @@
-"""Heat map of a score over two choices of a sweep, with what each cell costs."""
+"""Heat map of a score over two settings of a sweep, with the cost of each cell."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def heat_map(path: Path, means: pd.DataFrame, *, keys: Sequence[str], metric: st
     Args:
         path: PNG to write.
         means: a row per combination with `keys`, mean, std, jobs, seconds, images_per_second, parameters.
-        keys: choices; AU sets or methods go to the rows, all others to the columns.
+        keys: varied settings; AU sets or methods go to the rows, all others to the columns.
         metric: name of the score.
-        caption: what all jobs share.
+        caption: settings that all jobs share.
 
     Raises:
         DataError: the file cannot be written.

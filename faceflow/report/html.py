@@ -1,4 +1,4 @@
-"""The templates of HTML pages: whatever is put into them is text, unless it was made by a template."""
+"""Templates of HTML pages: inserted values are escaped as text, unless a template made them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which labels are probably wrong, as a file, as tables and as a picture."""
+"""Labels that are probably wrong, as a file, tables and a picture."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ GROUPS = ("dataset", "coder", "video")  # columns by which suspicious labels are
 
 _SHOWN = 15  # labels or groups in a table
 _METHOD = (
-    "suspicious: the other class is more probable, and the network as sure of it as on average of faces labelled so "
-    "(confident learning, Northcutt et al. 2021). Look before you change a label: the network may be wrong."
+    "suspicious: the network finds the other class more probable, and is at least as sure of it as on average for "
+    "faces labelled with that class (confident learning, Northcutt et al. 2021). Look at the face before you change a "
+    "label: the network may be wrong."
 )
 _ACROSS, _EACH = 2, 6  # AUs, and faces of each
 _ABOVE = 0.5  # inches
@@ -42,11 +43,11 @@ class LabelCheck:
 
     Attributes:
         aus: A names.
-        probability: that the AU occurs, (N, A), of a network that did not learn from these labels.
+        probability: that the AU occurs, (N, A), from a network that was not trained on these labels.
         occurs: the labels, (N, A).
-        errors: what confident learning says of them.
-        faces: N rows with the columns dataset, filename and subject, and coder and video where labels say it.
-        files: of the faces.
+        errors: result of confident learning.
+        faces: N rows with the columns dataset, filename and subject, and coder and video if labels have them.
+        files: image file of each face.
     """
 
     aus: Sequence[str]
@@ -71,7 +72,7 @@ class LabelCheck:
 
     @property
     def per_au(self) -> dict[str, dict[str, int]]:
-        """AU -> labels that were checked, suspicious ones, and those of them that are 0 and that are 1."""
+        """AU -> number of labels checked, of suspicious ones, and of suspicious ones that are 0 and that are 1."""
         suspicious, checked = self.errors.suspicious, self.errors.checked
         return {
             au: {
@@ -85,7 +86,7 @@ class LabelCheck:
 
     @property
     def groups(self) -> dict[str, pd.DataFrame]:
-        """Column -> its values with labels, suspicious ones and their share, the highest share first."""
+        """Column -> table of its values: numbers of labels and of suspicious ones, and their share, highest first."""
         counts = pd.DataFrame(
             {"labels": self.errors.checked.sum(axis=1), "suspicious": self.errors.suspicious.sum(axis=1)}
         )
@@ -110,9 +111,8 @@ class LabelCheck:
 def label_check_frame(check: LabelCheck) -> pd.DataFrame:
     """One row per suspicious label, the most suspicious first.
 
-    `probability` is that the AU occurs, and `threshold` the one from which on it contradicts a label 0, or up to which
-    it contradicts a label 1, never on the side of a half that agrees with the label. `score` is how much more probable
-    the other class is than the label.
+    `probability` is that of the AU. It contradicts a label 0 at or above `threshold`, and a label 1 at or below it; the
+    threshold never lies on the label's side of 0.5. `score`: how much more probable the other class is than the label.
     """
     rows, columns = check.ranked
     labels = check.occurs[rows, columns].astype(int)
@@ -132,13 +132,13 @@ def label_check_frame(check: LabelCheck) -> pd.DataFrame:
 
 
 def label_check_tables(check: LabelCheck, *, title: str) -> list[Table]:
-    """Count suspicious labels per AU, list the first ones, and count them per data set, coder and video."""
+    """Count suspicious labels per AU, list the most suspicious, and count them per data set, coder and video."""
     return [_aus_table(check, title), *_first_table(check), *(_group_table(*each) for each in check.groups.items())]
 
 
 def _aus_table(check: LabelCheck, title: str) -> Table:
     few = [au for au, counts in check.per_au.items() if not counts["labels"]]
-    notes = [_METHOD, *([f"not checked: {', '.join(few)}, with fewer than {LEAST} labels 0 or 1"] if few else [])]
+    notes = [_METHOD, *([f"not checked: {', '.join(few)} (fewer than {LEAST} labels 0, or 1)"] if few else [])]
     headers = ["labels", "suspicious", "share", "0, probably 1", "1, probably 0"]
     table = plain_table(f"Suspicious labels: {title}", ["AU", "description"], headers, caption="\n".join(notes))
     for au, counts in check.per_au.items():
@@ -161,13 +161,13 @@ def _percent(share: float) -> str:
 
 
 def _first_table(check: LabelCheck) -> Iterator[Table]:
-    """The first labels of the file; none where nothing is suspicious."""
+    """Table of the first labels of the file; none if no label is suspicious."""
     frame = label_check_frame(check)
     if frame.empty:
         return
     first = frame.head(_SHOWN)
     caption = "probability: that the AU occurs; score: how much more probable the other class is than the label"
-    title = f"The most suspicious: {len(first)} of {len(frame)}"
+    title = f"Most suspicious labels: {len(first)} of {len(frame)}"
     table = plain_table(title, ["filename", "subject", "AU"], ["label", "probability", "score"], caption=caption)
     for filename, subject, au, label, probability, score in first[
         ["filename", "subject", "au", "label", "probability", "score"]
@@ -186,10 +186,10 @@ def _group_table(name: str, groups: pd.DataFrame) -> Table:
 
 
 def draw_label_check(check: LabelCheck, title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw up to six faces of every AU with suspicious labels, of different subjects while there are any."""
+    """Draw up to six faces per AU with suspicious labels, from different subjects as far as possible."""
     shown = [column for column in range(len(check.aus)) if len(check.of_au(column))]
     page = Page.open(title, protocol, _ABOVE + math.ceil(len(shown) / _ACROSS) * PITCH + 0.1)
-    text = "Labels that are probably wrong, the most suspicious first: label, probability that the AU occurs, file."
+    text = "Labels that are probably wrong, most suspicious first: label, probability that the AU occurs, file."
     page.text(MARGIN, page.top + 0.17, text if shown else "No label is suspicious.", MEDIUM)
     tiles = FaceTiles.on(page)
     alike = np.unique(check.faces["subject"].to_numpy(str), return_inverse=True)[1]
@@ -201,7 +201,7 @@ def draw_label_check(check: LabelCheck, title: str, protocol: Mapping[str, str])
         page.text(left + 2.2, top, f"{len(rows)} of {int(check.errors.checked[:, column].sum())} labels", MEDIUM)
         faces = readable_faces(rows[:_RANKED], alike, check.files, count=_EACH)
         if not faces:
-            page.text(left, top + 0.3, "no picture can be read", SMALL, color=GRAY, italic=True)
+            page.text(left, top + 0.3, "no image can be read", SMALL, color=GRAY, italic=True)
         for position, face in enumerate(faces):
             label, probability = int(check.occurs[face.row, column]), check.probability[face.row, column]
             value = f"{label}, {probability:.2f}"

@@ -1,4 +1,4 @@
-"""Colours of all pictures and pages: Okabe and Ito's palette, which colour-blind readers can tell apart, and greys."""
+"""Colours of all pictures and pages: greys, and Okabe and Ito's palette, which is safe for colour-blind readers."""
 
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 VERMILION, AMBER, PURPLE = "#D55E00", "#E69F00", "#CC79A7"

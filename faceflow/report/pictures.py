@@ -1,4 +1,4 @@
-"""All pictures of a test or a training, in one folder of their own beside the results."""
+"""All pictures of a test or a training, in a folder of their own beside the results."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _OVERVIEW_DPI = 150
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture of a test: its file, what it shows, who draws it (results, title, protocol), and where it makes sense.
+    """A picture of a test: file, caption, drawing function (results, title, protocol), and whether it applies.
 
-    A new one is a drawing in a file of its own and a line in `PICTURES`.
+    To add one, write its drawing function in a new file and add a line to `PICTURES`.
     """
 
     file: str
@@ -46,12 +46,12 @@ class Picture:
 
 # In the order in which a reader wants them.
 PICTURES = (
-    Picture(file=OVERVIEW, caption="F1 per AU, precision over recall, best and worst faces", draw=draw_results),
+    Picture(file=OVERVIEW, caption="F1 per AU, precision-recall curves, best and worst faces", draw=draw_results),
     Picture(file="hardest.png", caption="hardest faces of every AU", draw=draw_hardest),
-    Picture(file="confusion.png", caption="confusion of occurrence", draw=draw_occurrence_confusion),
+    Picture(file="confusion.png", caption="confusion matrices of occurrence", draw=draw_occurrence_confusion),
     Picture(
         file="confusion_intensity.png",
-        caption="confusion of intensity",
+        caption="confusion matrices of intensity",
         draw=draw_intensity_confusion,
         sensible=lambda results: bool(results.graded.any()),
     ),
@@ -71,16 +71,16 @@ PICTURES = (
 )
 CAPTIONS = {picture.file: picture.caption for picture in PICTURES} | {
     _TRAINING: "training, epoch by epoch",
-    GROUPS_PICTURE: "scores of groups of faces",
+    GROUPS_PICTURE: "scores by group of faces",
     SALIENCY: "where the network looks",
     VIEW_COSTS: "what views cost",
-    VIEW_FACES: "faces in every view",
+    VIEW_FACES: "faces in each view",
     LABEL_FACES: "labels that are probably wrong",
 }
 
 
 def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], output: Path) -> list[Path]:
-    """Draw what a test found: results.png, and everything else in a folder of its own.
+    """Draw the results of a test: results.png, and all other pictures in a folder of their own.
 
     Args:
         results: of the test.
@@ -98,7 +98,7 @@ def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], 
     for picture in PICTURES:
         if picture.sensible(results):
             overview = picture.file == OVERVIEW
-            # Others show raw scores, whatever is said of centred ones.
+            # The other pictures show raw scores, so their captions leave centring out.
             said = {key: text for key, text in protocol.items() if key != "centred" or picture.file == _CENTRED}
             figure = picture.draw(results, title if overview else f"{_heading(picture.file)}: {title}", said)
             path = output / picture.file if overview else output / FOLDER / picture.file
@@ -107,7 +107,7 @@ def draw_pictures(results: Results, *, title: str, protocol: Mapping[str, str], 
 
 
 def draw_training_curves(output: Path, *, monitor: str, best: float, protocol: Mapping[str, str]) -> list[Path]:
-    """Draw metrics.csv of a run; no picture where there is none, or none with an epoch.
+    """Draw metrics.csv of a run; no picture if the file is missing.
 
     Args:
         output: folder of the run.

@@ -17,12 +17,12 @@ TEXTS = dict.fromkeys((SUBJECT, _SUBJECT_BEFORE, "dataset", "filename"), str)  #
 
 
 def with_subject(names: Sequence[str]) -> list[str]:
-    """Name the column of subjects as it is called now, in tables of FaceFlow 0.1 too."""
+    """Rename the column of subjects of FaceFlow 0.1 to its present name."""
     return [SUBJECT if name == _SUBJECT_BEFORE and SUBJECT not in names else name for name in names]
 
 
 def predicted_aus(frame: pd.DataFrame) -> list[str]:
-    """AUs of which a table has probabilities, in its order."""
+    """AUs for which a table has probabilities, in its order."""
     return [str(name).removesuffix(PROBABILITY) for name in frame.columns if str(name).endswith(PROBABILITY)]
 
 
@@ -33,13 +33,13 @@ def stacked(
     *,
     ending: str = "",
 ) -> dict[str, Array]:
-    """Put tables below one another; NaN where one lacks an AU, or nothing is known.
+    """Stack tables; NaN where one lacks an AU or a value.
 
     Args:
         frames: tables of predictions, N rows in all.
         thresholds: of the network of each table, by AU.
-        aus: A of them.
-        ending: of the columns of predictions to take, after their suffix.
+        aus: A names.
+        ending: text after the suffix of the columns of predictions to read.
 
     Returns:
         `probability` and `intensity`, their truths `occurs` and `graded`, and `thresholds` of the network that saw

@@ -1,4 +1,4 @@
-"""Reliability diagrams: how often an AU occurs where the network says how likely it is."""
+"""Reliability diagrams: how often an AU occurs at each predicted probability."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draw_calibration(results: Results, title: str, protocol: Mapping[str, str]) 
     ]
     place = page.point(MARGIN, page.top + 0.17)
     if results.uncalibrated is not None:
-        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="the same before calibration"))
+        handles.insert(1, Line2D([], [], color=SKY, marker="o", ms=2.5, lw=1.0, label="before calibration"))
     page.figure.legend(
         handles=handles,
         loc="center left",

@@ -1,4 +1,4 @@
-"""One page that shows a run and can be mailed: its numbers, pictures, protocol, data, config and record in one file."""
+"""A run as one self-contained page: its numbers, pictures, protocol, data, config and record in one file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from faceflow.report.palette import BLUE, GRAY, INK, PALE, VERMILION
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a page shows; parts that are empty are left out.
+    """Content of a page; empty parts are left out.
 
-    `numbers` are the headline: name -> value and what stands below it. `pictures` map files in the folder of the page
-    to captions, `links` map texts to addresses relative to it. `record` holds plain values, which may be nested.
+    `numbers` are the headline: name -> value and the text below it. `pictures` maps files in the folder of the page to
+    captions, `links` maps texts to addresses relative to it. `record` holds plain values, which can be nested.
     """
 
     title: str

@@ -19,7 +19,7 @@ from faceflow.metrics.guesses import GUESSES, guessed_f1
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON with keys in their order; what is not a finite number becomes null.
+    """Write JSON with keys in their order; numbers that are not finite become null.
 
     Raises:
         DataError: the file cannot be written.
@@ -40,7 +40,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def marked(frame: pd.DataFrame, protocol: Mapping[str, str]) -> pd.DataFrame:
-    """Say in a last column `protocol` what sets the numbers of a table apart: legacy ones, or a caution."""
+    """Add a last column `protocol` to a table whose numbers are legacy or carry a caution."""
     marks = [*(["legacy"] if "legacy" in protocol else []), *(protocol[key] for key in ("caution",) if key in protocol)]
     return frame.assign(protocol="; ".join(marks)) if marks else frame
 
@@ -48,7 +48,7 @@ def marked(frame: pd.DataFrame, protocol: Mapping[str, str]) -> pd.DataFrame:
 def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
     """One row per data set and AU: `dataset`, `au`, `description`, then every metric that any data set has.
 
-    After them `f1_always` and `f1_prior`: F1 of saying of every face that the AU occurs, and of guessing as often.
+    After them `f1_always` and `f1_prior`: F1 of predicting the AU on every face, and of guessing it at its base rate.
     """
     rows = []
     for dataset, evaluation in evaluations.items():
@@ -63,7 +63,7 @@ def per_au_frame(evaluations: Mapping[str, Evaluation]) -> pd.DataFrame:
 
 
 def by_model(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of one kind below each other; of several, a first column `model` says whose rows they are."""
+    """Stack tables of one kind; if there are several, a first column `model` names the model of each row."""
     if len(frames) == 1:
         return next(iter(frames.values()))
     return pd.concat(frames, names=["model"]).reset_index(level="model").reset_index(drop=True)

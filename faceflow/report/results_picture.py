@@ -89,7 +89,7 @@ def _bars(page: Page, place: tuple[float, float, float, float], values: Array, c
 
 
 def _draw_curves(page: Page, results: Results, top: float, height: float) -> None:
-    page.text(_CURVES, top - 0.35, "Precision over recall", HEADING, bold=True)
+    page.text(_CURVES, top - 0.35, "Precision-recall curves", HEADING, bold=True)
     handles = [
         Line2D([], [], color=BLUE, label="curve; area = AP"),
         Line2D([], [], color=VERMILION, ls="--", lw=1, label="base rate"),
@@ -138,8 +138,8 @@ def _draw_curve(axes: Axes, results: Results, index: int) -> None:
 
 def _draw_faces(page: Page, results: Results, best: list[Face], worst: list[Face], top: float) -> None:
     groups = (
-        (MARGIN, best, "Best: no error, most AUs"),
-        (MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: the most confident errors"),
+        (MARGIN, best, "Best: no errors, most AUs"),
+        (MARGIN + GROUP * _FACE_STEP + _GROUP_GAP, worst, "Worst: most confident errors"),
     )
     for left, faces, heading in groups:
         page.text(left, top, heading, HEADING, bold=True)
@@ -161,7 +161,7 @@ def _draw_face(page: Page, results: Results, face: Face, left: float, top: float
 
 
 def _face_lines(results: Results, row: int) -> list[tuple[str, str]]:
-    """Text and colour: the file, then every AU that is true or predicted, errors first, as many as there is room."""
+    """Text and colour: the file, then the AUs that are labelled or predicted, errors first, as many as fit."""
     wrong, active = results.wrong[row], results.active[row]
     shown = [*np.flatnonzero(wrong), *np.flatnonzero(active & ~wrong)]
     assert results.files is not None, "faces are chosen from files"

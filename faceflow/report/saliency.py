@@ -1,4 +1,4 @@
-"""Faces of a test, colored by what hiding a patch does to the score of an AU."""
+"""Faces of a test, coloured by how hiding a patch changes the score of an AU."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FOR, _AGAINST = (255 * np.array(to_rgb(color)) for color in (VERMILION, BLUE))
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SaliencyMap:
-    """A face and by how much the logit of an AU falls where a patch of it is hidden.
+    """A face, and how much the logit of an AU falls where a patch of the face is hidden.
 
     `kind` is hit, false alarm or miss; `probability` that of the whole face; `image` (S, S, 3) RGB as the network sees
     it; `change` (S, S), positive where hiding the patch lowers the score.
@@ -43,7 +43,7 @@ class SaliencyMap:
 
 
 def colored(face: SaliencyMap) -> Image:
-    """The face in gray, orange where hiding lowers the score, blue where it raises it, in proportion to the change."""
+    """The face in grey; orange where hiding lowers the score, blue where it raises it, in proportion to the change."""
     gray = cv2.cvtColor(face.image, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float64)
     largest = np.abs(face.change).max()
     share = _STRONGEST * (face.change / largest if largest > 0 else face.change)[..., None]
@@ -52,12 +52,12 @@ def colored(face: SaliencyMap) -> Image:
 
 
 def draw_saliency(maps: Sequence[SaliencyMap], title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a row per AU: its surest hits, false alarms and misses."""
+    """Draw a row per AU: its most confident hits, false alarms and misses."""
     rows = [(au, list(faces)) for au, faces in itertools.groupby(maps, key=lambda face: face.au)]
     page = Page.open(title, protocol, _ABOVE + PITCH * max(1, len(rows)))
     said = (
-        "Orange: hiding this part of the face lowers the score of the AU; blue: raises it. Below each face: its "
-        "probability, the largest change of its logit, and its file."
+        "Orange: hiding this part of the face lowers the AU's score; blue: hiding it raises the score. Below each "
+        "face: probability, largest change of the logit, and file."
     )
     page.text(MARGIN, page.top + 0.17, said if rows else "No AU has a face to show.", MEDIUM)
     tiles = FaceTiles.on(page)

@@ -1,4 +1,4 @@
-"""Score over each key of a search, a panel per key."""
+"""The score against each key of a search, a panel per key."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TICKS = 4  # at most, on a linear axis: they may be long numbers
 def draw_slices(
     means: pd.DataFrame, *, keys: Sequence[str], metric: str, lower_is_better: bool, caption: str
 ) -> Figure:
-    """Draw a dot per combination in every panel, the best one ringed.
+    """Draw a dot per combination in every panel, with a ring around the best.
 
     Args:
         means: a row per combination with `keys` and mean.
-        keys: that were searched.
+        keys: searched keys.
         metric: name of the score.
-        lower_is_better: whether it is an error.
-        caption: what all jobs share.
+        lower_is_better: whether the score is an error.
+        caption: settings that all jobs share.
     """
     figure = Figure(figsize=(_PANEL[0] * len(keys) + 0.4, _PANEL[1] + 0.5), layout="constrained")
     scores = means["mean"].to_numpy()
@@ -43,7 +43,7 @@ def draw_slices(
         axes.set_xlabel(f"{key}\nbest: {values.iloc[best] if named else format(numbers.iloc[best], '.3g')}")
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel(metric)
-    figure.suptitle(f"{metric}: {top['mean']:.3f} in the red ring")
+    figure.suptitle(f"{metric}: best {top['mean']:.3f} (red ring)")
     if caption:
         figure.supxlabel(textwrap.fill(caption, int(16 * figure.get_figwidth())), fontsize=8, color="0.35")
     return figure

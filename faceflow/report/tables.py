@@ -23,11 +23,10 @@ _WARNING = "bold red"
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSummary:
-    """What one data set gives to one split.
+    """What one data set contributes to one split.
 
-    `subjects` means nothing unless `subjects_known`; `labels` says what a label means; `valid` counts the observed
-    labels of each AU and `positives` the occurrences among them; `notes` say what was
-    taken for granted in reading them.
+    `subjects` has a meaning only if `subjects_known`; `labels` says what a label means; `valid` counts the observed
+    labels of each AU, `positives` the occurrences among them; `notes` list the assumptions made in reading them.
     """
 
     split: str
@@ -63,7 +62,7 @@ def results_table(
         evaluation: of the model.
         title: of the table.
         protocol: becomes the caption.
-        beside: other scores on the same faces by name, whose rows stand below those of the model.
+        beside: other scores on the same faces by name; their rows are below those of the model.
         note: last line of the caption.
     """
     others = beside or {}
@@ -73,7 +72,7 @@ def results_table(
     caption = _results_caption(evaluation, shown, valid, protocol)
     for name, other in others.items():
         if bounds := _intervals(other, shown):
-            caption += f"\nand those of {name}: {bounds}"
+            caption += f"\n95 % intervals for {name}: {bounds}"
     caption += f"\n{note}" if note else ""
     table = new_table(title, caption)
     add_columns(table, ["AU", "description"], "left")
@@ -111,13 +110,13 @@ def _other_row(name: str, evaluation: Evaluation, au: str, metrics: Sequence[str
     return [
         *("", name, ""),
         number(column["threshold_val"], 2),
-        *("", ""),  # those who guess are the same
+        *("", ""),  # guessing scores the same
         *(number(column.get(key, np.nan)) for key in metrics),
     ]
 
 
 def _other_means(evaluation: Evaluation, name: str, other: Evaluation, metrics: Sequence[str]) -> Iterator[list[str]]:
-    """Means of other scores, and where they are of other AUs, the means of both over those that both have."""
+    """Means of other scores; if they cover other AUs, also the means of both over the AUs that both have."""
     valid = int(other.summary["valid_aus"])
     means = [number(other.summary.get(metric, np.nan)) for metric in metrics]
     yield ["", f"{name}, of {valid} of {len(other.aus)} AUs", *[""] * 4, *means]
@@ -167,7 +166,7 @@ def _labels_table(summaries: Sequence[SplitSummary], aus: Sequence[str]) -> Tabl
         for split in splits
     }
     flagged = any(positives == 0 for _, positives in counts.values())
-    table = new_table("Labels per AU", "! = no label, or none that is positive" if flagged else "")
+    table = new_table("Labels per AU", "! = no labels, or no positive ones" if flagged else "")
     add_columns(table, ["AU", "description"], "left")
     add_columns(table, [f"{split}\n{what}" for split in splits for what in ("labels", "base rate")], "right")
     for au in aus:
@@ -186,14 +185,14 @@ def _results_caption(evaluation: Evaluation, shown: Mapping[str, str], valid: in
     parts = [MEANING, "; ".join(f"{key}: {text}" for key, text in protocol.items())]
     counts = {header: int(np.isfinite(evaluation.columns[name]).sum()) for header, name in shown.items()}
     if other := [f"{header} {count}" for header, count in counts.items() if count != valid]:
-        parts.append(f"AUs in the mean, where other than {valid}: {', '.join(other)}")
+        parts.append(f"AUs in the mean, where not {valid}: {', '.join(other)}")
     if bounds := _intervals(evaluation, shown):
         parts.append(f"95 % intervals of the means, over subjects: {bounds}")
     return "\n".join(filter(None, parts))
 
 
 def _intervals(evaluation: Evaluation, shown: Mapping[str, str]) -> str:
-    """Intervals of means by header, in words."""
+    """Intervals of the means by header, as text."""
     bounds = {
         header: [evaluation.summary.get(f"{name}_{b}", np.nan) for b in ("low", "high")]
         for header, name in shown.items()
@@ -203,5 +202,5 @@ def _intervals(evaluation: Evaluation, shown: Mapping[str, str]) -> str:
 
 
 def _percent(fraction: float) -> str:
-    """Format a fraction above 0 so that it never reads as none."""
+    """Format a fraction above 0 so that it never reads as 0 %."""
     return "<0.1 %" if fraction < 0.0005 else f"{100 * fraction:.1f} %"

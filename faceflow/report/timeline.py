@@ -1,4 +1,4 @@
-"""AUs over the time of a video: one curve per AU and face, what counts as active, and gaps where there is no face."""
+"""AUs over the time of a video: a curve per AU and face, active spans, and gaps without a face."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FACES = {"blue": BLUE, "red": VERMILION, "green": GREEN, "pink": PURPLE, "light
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """An event of an AU, by the times of its first frame, its highest value and its last frame."""
+    """An event of an AU: times of its first frame, of its highest value and of its last frame."""
 
     face: int
     au: str
@@ -32,9 +32,9 @@ class Mark:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trace:
-    """Estimates of a face from its first frame to its last, n of them; `start` is the place of the first.
+    """Estimates of a face in the n frames from its first to its last; `start` is the position of the first frame.
 
-    `values` (n, A) are NaN where it was not seen; `active` (n, A) says where they count as occurrence.
+    `values` (n, A) are NaN where the face was not seen; `active` (n, A) is True where they count as occurrence.
     """
 
     start: int
@@ -43,7 +43,7 @@ class Trace:
 
     @property
     def frames(self) -> slice:
-        """Its places among the frames of the video."""
+        """Positions of the face among the frames of the video."""
         return slice(self.start, self.start + len(self.values))
 
 
@@ -51,9 +51,9 @@ class Trace:
 class Timeline:
     """Estimates of a video, by face.
 
-    They are probabilities with `thresholds` by AU, or intensities 0-5 (then `intensity`), whose decision hangs on a
-    probability that is not drawn. `time` (N,) is in `unit`: s, or frame where nothing says how long a frame lasts.
-    `marks` are events.
+    They are probabilities with `thresholds` by AU, or intensities 0-5 (`intensity` is True), where a probability
+    that is not drawn decides about occurrence. `time` (N,) is in `unit`: s, or frame if the length of a frame is not
+    known. `marks` are events.
     """
 
     title: str
@@ -77,18 +77,18 @@ class Timeline:
 
     @property
     def caption(self) -> str:
-        """What is drawn, in words."""
+        """Explanation of the drawing."""
         line = "intensity 0-5" if self.intensity else "probability, dashed: threshold"
         events = "; bars: events, with their apex" if self.marks else ""
         return f"{line}{self._faces()}; shaded: active{events}; grey: no face"
 
     @cached_property
     def colors(self) -> Mapping[int, str]:
-        """Colour of every face; beyond six they come again."""
+        """Colour of every face; they repeat after six."""
         return dict(zip(self.traces, itertools.cycle(_FACES.values()), strict=False))
 
     def _faces(self) -> str:
-        """Which face is which colour."""
+        """Which face has which colour."""
         if len(self.traces) == 1:
             return ""
         named = [f"{face} {name}" for face, name in zip(self.traces, _FACES, strict=False)]
@@ -97,17 +97,17 @@ class Timeline:
 
     @cached_property
     def gaps(self) -> list[tuple[float, float]]:
-        """Times from and to which no face was seen."""
+        """Start and end times of spans without a face."""
         seen = np.zeros(len(self.time), np.bool_)
         for trace in self.traces.values():
             seen[trace.frames] |= np.isfinite(trace.values[:, 0])
         return self.spans(~seen)
 
     def spans_of(self, au: str) -> list[tuple[Mark, float, float, int]]:
-        """Events of an AU with the times from and to which they last, and a lane each, from 0.
+        """Events of an AU with start time, end time and lane, counted from 0.
 
-        A frame lasts until the next one. Events of several faces at once lie in lanes above each other, as far as there
-        are some.
+        A frame lasts until the next one. Events of several faces at the same time get different lanes, as far as there
+        are enough.
         """
         half, ends, found = self.step / 2, [-np.inf] * LANES, []
         for mark in sorted((mark for mark in self.marks if mark.au == au), key=lambda mark: (mark.start, mark.face)):
@@ -118,11 +118,11 @@ class Timeline:
         return found
 
     def active(self, trace: Trace, au: int) -> list[tuple[float, float]]:
-        """Times from and to which an AU, by its place, of a face is active."""
+        """Start and end times of the spans in which an AU (by its index) of a face is active."""
         return self.spans(trace.active[:, au], start=trace.start)
 
     def spans(self, flags: NDArray[np.bool_], *, start: int = 0) -> list[tuple[float, float]]:
-        """Times from and to which flags (n,) of the frames from `start` on hold; a frame lasts until the next one."""
+        """Start and end times of the spans where `flags` (n,), of the frames from `start` on, are True."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
         half, time = self.step / 2, self.time[start:]
         return [(time[a] - half, time[b - 1] + half) for a, b in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""A timeline as a file: a picture (PNG), or a page (HTML)."""
+"""A timeline as a file: a picture (PNG) or a page (HTML)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _DPI = 130
 
 
 def draw_timeline(path: Path, timeline: Timeline) -> None:
-    """Draw a timeline as PNG or as a page (HTML), by the suffix of the file.
+    """Draw a timeline as PNG or HTML, depending on the suffix of the file.
 
     Raises:
-        ConfigError: another suffix, or matplotlib is not installed.
+        ConfigError: the suffix is neither, or matplotlib is not installed.
         DataError: the file cannot be written.
     """
     if check_timeline(path) == ".html":
@@ -37,7 +37,7 @@ def draw_timeline(path: Path, timeline: Timeline) -> None:
 
 
 def check_timeline(path: Path) -> str:
-    """Suffix of a timeline's file, once it is clear that it can be drawn; raises as `draw_timeline`."""
+    """Check that a timeline can be drawn into a file and return its suffix; raises as `draw_timeline`."""
     suffix = path.suffix.lower()
     if suffix not in (".png", ".html"):
         raise ConfigError(f"plot: expected a file that ends in .png or .html, got '{path}'")

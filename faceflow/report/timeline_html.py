@@ -1,4 +1,4 @@
-"""A timeline as a page that needs nothing else: SVG curves, and numbers under the pointer."""
+"""A timeline as a self-contained page: SVG curves, with the values at the pointer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COLUMNS = 2000  # points of a curve; more could not be seen
 
 @dataclass(frozen=True, kw_only=True)
 class _Panel:
-    """What is drawn of an AU.
+    """Drawing of an AU.
 
-    Shaded spans and events (left, width, colour), the latter with their apex and top; curves (colour, path); the
-    threshold, if it is drawn.
+    Shaded spans and events (left, width, colour), events also with apex and top; curves (colour, path); the threshold,
+    if it is drawn.
     """
 
     top: int
@@ -36,7 +36,7 @@ class _Panel:
 
 
 def timeline_page(timeline: Timeline) -> str:
-    """Draw a timeline as HTML; numbers under the pointer are those of the first face."""
+    """Draw a timeline as HTML; the values at the pointer are those of the first face."""
     return render(
         "timeline.html.jinja",
         timeline=timeline,
@@ -76,7 +76,7 @@ def _panel(timeline: Timeline, index: int) -> _Panel:
 
 
 def _curve(timeline: Timeline, trace: Trace, au: int, top: int) -> str:
-    """Path through the values of an AU, broken at gaps; of many frames to a pixel the lowest and the highest."""
+    """Path through the values of an AU, broken at gaps; of several frames per pixel, the lowest and the highest."""
     parts, begun = [], False
     time, values = timeline.time[trace.frames], trace.values[:, au]
     for index in _shown(values, len(timeline.time)):
@@ -92,7 +92,7 @@ def _curve(timeline: Timeline, trace: Trace, au: int, top: int) -> str:
 
 
 def _shown(values: NDArray[np.float32], frames: int) -> Iterator[int]:
-    """Places of the values that a curve goes through, in a timeline of so many frames."""
+    """Positions of the values that a curve goes through, in a timeline of `frames` frames."""
     if frames <= _COLUMNS:
         yield from range(len(values))
         return

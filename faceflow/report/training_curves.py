@@ -1,4 +1,4 @@
-"""How a training went: losses, validation scores and learning rate over its epochs, and the F1 of every AU."""
+"""Curves of a training: losses, validation scores and learning rate over its epochs, and the F1 of every AU."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def draw_training(
     """Draw the epochs of metrics.csv.
 
     Args:
-        history: a row per epoch; columns that it lacks are not drawn.
+        history: a row per epoch; missing columns are not drawn.
         title: headline.
         protocol: the caption.
-        monitor: column that chose the checkpoint.
-        best: its value there; that epoch is marked.
+        monitor: column by which the checkpoint was chosen.
+        best: value of `monitor` at that checkpoint; its epoch is marked.
     """
     names = [str(name) for name in history]
     validation = {f"val/{column.name}": column.header for column in columns_in(Place.CURVES)}
@@ -58,7 +58,7 @@ def draw_training(
 
 
 def _losses(names: Sequence[str]) -> dict[str, str]:
-    """Terms of the loss, by method where there are several, and their sum; the sum alone where it is one term."""
+    """Terms of the loss, by method if there are several, and their sum; only the sum if there is one term."""
     terms = [name.split("/", 2) for name in names if name.startswith("train/") and name.endswith("_loss")]
     if len(terms) < 2:
         return {name: "loss" for name in names if name == "train/loss"}
@@ -71,7 +71,7 @@ def _losses(names: Sequence[str]) -> dict[str, str]:
 
 
 def _best_epoch(history: pd.DataFrame, monitor: str, best: float) -> int | None:
-    """Epoch that came to the best value, whether high or low is good."""
+    """Epoch whose value is closest to the best one; works for scores and for errors."""
     if monitor not in history or not history[monitor].notna().any():
         return None
     return int(history["epoch"].iloc[int(np.nanargmin((history[monitor] - best).abs()))])

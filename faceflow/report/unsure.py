@@ -1,4 +1,4 @@
-"""What a promised coverage held in a test, as a table and a file: bands of unsure decisions, intervals of intensity."""
+"""Coverage that was reached in a test, by unsure bands and intensity intervals, as a table and a file."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class HeldCoverage:
-    """Shares per AU, (A,) by name; NaN where no face says.
+    """Shares per AU, (A,) by name; NaN without faces.
 
-    active_held, inactive_held: of labelled active (inactive) faces those within the band or on the right side of it.
-    unsure: of labelled faces. missed, missed_sure: of active faces, those called inactive, and those surely so; false,
-    false_sure: of inactive faces, those called active, and those surely so.
-    intensity_held: of faces with an intensity, those whose interval holds it; radius: half its width, in FACS units.
+    active_held, inactive_held: share of labelled active (inactive) faces inside the band or on its correct side.
+    unsure: share of labelled faces. missed, missed_sure: share of active faces predicted inactive, and of those that
+    are also outside the band; false, false_sure: the same for inactive faces predicted active.
+    intensity_held: share of faces with an intensity whose interval holds it; radius: half its width, in FACS units.
     """
 
     aus: Sequence[str]
@@ -55,7 +55,7 @@ class HeldCoverage:
         intensity: Array,
         observed: NDArray[np.bool_],
     ) -> HeldCoverage:
-        """Measure a band on predictions and labels of the same faces and AUs, (N, A) each."""
+        """Measure the coverage of a band on predictions and labels of the same faces and AUs, (N, A) each."""
         shares = {name: np.full(len(aus), np.nan) for name in _HEADERS}
         faces = [0] * len(aus)
         for column, au in enumerate(aus):
@@ -88,7 +88,7 @@ class HeldCoverage:
 
     @property
     def means(self) -> dict[str, float]:
-        """Means over the AUs that say."""
+        """Means over the AUs with a value."""
         return {name: macro(values) for name, values in self.shares.items()}
 
 
@@ -104,14 +104,14 @@ def held_frame(held: Mapping[str, HeldCoverage]) -> pd.DataFrame:
 
 
 def held_table(held: HeldCoverage, *, title: str, protocol: str) -> Table:
-    """The same of one data set for the terminal; `protocol` says what was promised."""
+    """Show one data set on the terminal; `protocol` says which coverage was promised."""
     caption = (
-        "held: of active (inactive) faces, those within the unsure band of their AU or on its right side. missed, "
-        "false alarms: of active and of inactive faces, those that the threshold decides wrongly; sure: those of "
-        f"them that the band confirms.\npromised: {protocol}"
+        "held: share of active (inactive) faces inside the AU's unsure band or on its correct side. missed, false "
+        "alarms: share of active and of inactive faces that the threshold gets wrong; sure: the part of these that is "
+        f"outside the band.\npromised: {protocol}"
     )
     headers = ["faces", *(_HEADERS[name] for name in held.shares)]
-    table = plain_table(f"Sure and unsure: {title}", ["AU"], headers, caption=caption)
+    table = plain_table(f"Unsure decisions: {title}", ["AU"], headers, caption=caption)
     for index, au in enumerate(held.aus):
         add_row(table, [au, str(held.faces[index]), *(number(values[index]) for values in held.shares.values())])
     table.add_section()

@@ -1,4 +1,4 @@
-"""What views cost, as a table, a file and a picture: scores of one network on the same faces, seen otherwise."""
+"""Cost of views, as a table, a file and a picture: scores of one network on the same faces in each view."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROW, _NAMES, _BARS, _ABOVE, _BELOW = 0.24, 3.2, 8.5, 0.3, 0.5  # inches
 
 @dataclass(frozen=True, kw_only=True)
 class ViewScores:
-    """Scores of faces that are seen through a view, or through one of its steps alone; "" is the view as a whole."""
+    """Scores of faces seen through a view, or through only one of its steps; the step "" is the whole view."""
 
     view: str
     step: str
@@ -30,7 +30,7 @@ class ViewScores:
 
 
 def kept(scores: Sequence[ViewScores]) -> list[float]:
-    """Share of the first view's mean AP that each of them keeps; NaN where there is none."""
+    """Mean AP of each as a share of the first view's; NaN if that is not above 0."""
     ap = np.array([each.evaluation.summary["ap"] for each in scores])
     return list(np.divide(ap, ap[0], out=np.full_like(ap, np.nan), where=ap[0] > 0))
 
@@ -47,11 +47,11 @@ def views_frame(scores: Sequence[ViewScores]) -> pd.DataFrame:
 
 
 def views_table(scores: Sequence[ViewScores], *, protocol: Mapping[str, str]) -> Table:
-    """The same for the terminal; the first view is what the others are compared with."""
+    """Show the scores on the terminal; the others are compared with the first view."""
     first, names = scores[0], _shown(scores)
     caption = (
-        f"AP kept: share of the AP of {first.view}. Below a view: each of its steps alone, as often as it is drawn; "
-        "with a dot: one of the choices of a step, always."
+        f"AP kept: AP as a share of that of {first.view}. Below a view: each of its steps alone, applied as often as "
+        "in the view; with a dot: one of the choices of a step, always applied."
     )
     table = plain_table(
         f"What views cost: {first.evaluation.rows} faces",
@@ -67,7 +67,7 @@ def views_table(scores: Sequence[ViewScores], *, protocol: Mapping[str, str]) ->
 
 
 def draw_views(scores: Sequence[ViewScores], title: str, protocol: Mapping[str, str]) -> Figure:
-    """Draw a bar of the AP per view and step, and what the first view has as a line."""
+    """Draw a bar with the AP of each view and step, and a line at the AP of the first view."""
     height = _ROW * len(scores)
     page = Page.open(title, protocol, _ABOVE + height + _BELOW)
     axes = page.axes(MARGIN + _NAMES, page.top + _ABOVE, _BARS, height)

@@ -1,1 +1,1 @@
-"""Sweeps: many jobs of one command, what became of each, and one table and picture over all. No torch here."""
+"""Sweeps: many jobs of one command, a record of each, and one table and picture over all. Imports no torch."""

@@ -1,4 +1,4 @@
-"""A job of a sweep: runs in a folder of its own and leaves a record of what became of it."""
+"""A job of a sweep: runs in its own folder and leaves a record of its outcome."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "inter
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What became of a job.
+    """Outcome of a job.
 
-    `overrides` are those of its command line but the launcher, `value` is what it returned (the best of `monitor`),
+    `overrides` are those of its command line except the launcher, `value` is its return value (the best of `monitor`),
     `error` says in one line why it failed. A job that was killed stays `running`.
     """
 
@@ -46,12 +46,12 @@ class Job:
         return {key: value for key, _, value in pairs}
 
     def described(self, keys: Collection[str]) -> str:
-        """Name it by some of its settings."""
+        """Describe it by some of its settings."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items() if key in keys)
 
 
 def read_job(folder: Path) -> Job | None:
-    """Record of the job in a folder; None where there is none.
+    """Record of the job in a folder; None if there is none.
 
     Raises:
         DataError: the record cannot be read.
@@ -66,9 +66,9 @@ def read_job(folder: Path) -> Job | None:
 
 
 def close_records(folder: Path) -> None:
-    """Write down the jobs of a sweep's folder that were interrupted but had no time to say so: joblib kills them."""
+    """Mark jobs as interrupted that had no time to write it themselves, because joblib killed them."""
     for path in folder.glob(f"*/{RECORD}"):
-        with contextlib.suppress(DataError, OSError):  # the summary says what cannot be read
+        with contextlib.suppress(DataError, OSError):  # the summary reports what cannot be read
             job = read_job(path.parent)
             if job is not None and job.status == RUNNING:
                 with (path.parent / OUTPUT).open("a", encoding="utf-8") as output:
@@ -77,24 +77,24 @@ def close_records(folder: Path) -> None:
 
 
 def without_launcher(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Overrides that say what a job does, not where it runs: that may change when its sweep is resumed."""
+    """Overrides that decide what a job does, not where it runs, which can change when its sweep is resumed."""
     return tuple(override for override in overrides if not override.startswith("launcher="))
 
 
 def run_job(
     task: Callable[[DictConfig], float | None], cfg: DictConfig, explain: Callable[[BaseException], str]
 ) -> float | None:
-    """Run a task as a job of the sweep that Hydra runs, its results on stdout going to output.txt.
+    """Run a task as a job of the current Hydra sweep, with its stdout written to output.txt.
 
-    A job that finished earlier is not run again, and one that was interrupted goes on from its last checkpoint.
+    A job that finished earlier is not run again, and an interrupted one continues from its last checkpoint.
 
     Args:
-        task: to run.
+        task: function to run.
         cfg: its config.
-        explain: says an error in one line.
+        explain: describes an error in one line.
 
     Raises:
-        ConfigError: the folder holds another job or a run, or another process still runs this one.
+        ConfigError: the folder holds another job or a run, or another process still runs this job.
     """
     _settle_in_joblib()
     hydra = HydraConfig.get()
@@ -118,8 +118,8 @@ def run_job(
             )
         if not alone:
             raise ConfigError(
-                f"{folder}: expected a job that no process runs, got one that still runs, perhaps of a sweep that was "
-                "killed; wait for its end, or end it, and start the sweep again"
+                f"{folder}: expected a job that is not running, got one that still is, perhaps from a killed sweep; "
+                "wait for it or stop it, then start the sweep again"
             )
         if earlier is not None:
             if earlier.status == FINISHED:
@@ -137,7 +137,7 @@ def _recorded(
     folder: Path,
     explain: Callable[[BaseException], str],
 ) -> float | None:
-    """Run a task, and write down when it starts and how it ends."""
+    """Run a task, and record its start and its end."""
     started = time.monotonic()
 
     def ended(status: str, *, value: float | None = None, error: str | None = None) -> None:
@@ -158,10 +158,10 @@ def _recorded(
 
 
 def _settle_in_joblib() -> None:
-    """In a process of joblib, let jobs start processes of their own, and end with the sweep where that is killed.
+    """In a joblib process, let jobs start processes of their own, and end with the sweep if it is killed.
 
-    Joblib makes its own way to start processes the default there, by which no other can be started; and its processes
-    outlive their parent, waiting for more jobs.
+    Joblib sets a start method that cannot start other processes, and its processes outlive their parent, waiting for
+    more jobs.
     """
     usual = multiprocessing.get_all_start_methods()
     if multiprocessing.get_start_method(allow_none=True) not in (None, *usual):
@@ -170,7 +170,7 @@ def _settle_in_joblib() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone, which joblib gives no handle to wait for."""
+    """End this process when its parent is gone; joblib offers no handle to wait for it."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     while os.getppid() == parent.pid:

@@ -1,4 +1,4 @@
-"""One line for every job of a running sweep, whichever launcher runs it: its records are watched."""
+"""One line for every job of a running sweep; watches the records of jobs, so it works with every launcher."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class JobLines:
     Args:
         folder: of the sweep.
         total: number of jobs.
-        keys: that tell jobs apart.
-        stream: where lines go.
+        keys: keys in which jobs differ.
+        stream: where lines are written.
     """
 
     def __init__(self, folder: Path, total: int, keys: Collection[str], stream: TextIO) -> None:
@@ -33,7 +33,7 @@ class JobLines:
         self._thread.start()
 
     def close(self) -> None:
-        """Tell what is left and stop."""
+        """Print the remaining lines and stop."""
         self._done.set()
         self._thread.join()
         self._tell()
@@ -53,7 +53,7 @@ class JobLines:
     def _line(self, job: Job) -> str:
         head = f"[{job.number + 1}/{max(self.total, job.number + 1)}] {job.described(self.keys)}: "
         if job.status == RUNNING:
-            return head + ("goes on" if job.number in self._before else "running")
+            return head + ("continuing" if job.number in self._before else "running")
         if job.status == FAILED:
             return head + f"failed, {job.error}"
         value = "" if job.value is None else f", {job.value:.4f}"
@@ -65,7 +65,7 @@ class JobLines:
         for path in self.folder.glob(f"*/{RECORD}"):
             try:
                 written, job = path.stat().st_mtime_ns, read_job(path.parent)
-            except DataError:  # the summary says it
+            except DataError:  # the summary reports it
                 continue
             if job is not None:
                 jobs.append((job, written))

@@ -42,7 +42,7 @@ def varied_keys(jobs: Sequence[Job]) -> list[str]:
 def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
     """A row per job: number, folder, the keys that vary, status, costs, monitor, test scores, error.
 
-    Where a job's numbers are legacy ones, a column `protocol` says so.
+    A column `protocol` marks jobs with legacy numbers.
     """
     keys = varied_keys([job for _, job in jobs])
     rows = []
@@ -63,9 +63,9 @@ def sweep_frame(jobs: Sequence[tuple[Path, Job]]) -> pd.DataFrame:
 
 
 def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataFrame:
-    """Mean, sample standard deviation and number of finished jobs that differ in their seed alone.
+    """Mean, sample standard deviation and number of finished jobs that differ only in their seed.
 
-    With mean costs and, where the test has it, the mean F1 of those who do not look.
+    With mean costs and, if the test has it, the mean F1 of guessing.
     """
     done = frame[frame["status"] == FINISHED]
     columns = [key for key in keys if key != SEED]
@@ -77,18 +77,18 @@ def aggregate(frame: pd.DataFrame, keys: Sequence[str], metric: str) -> pd.DataF
 
 
 def differing_updates(frame: pd.DataFrame) -> str | None:
-    """Say in one line that finished jobs made different numbers of updates, so that longer training is compared too."""
+    """Warning of one line if finished jobs made different numbers of updates; None if not."""
     updates = frame.loc[frame["status"] == FINISHED, "updates"].dropna()
     if updates.nunique() < 2:
         return None
     return (
-        f"Warning: the jobs differ in their updates ({updates.min():.0f} to {updates.max():.0f}), so their scores "
-        "compare the length of training too; give all of them one loader.steps_per_epoch"
+        f"Warning: the jobs made different numbers of updates ({updates.min():.0f} to {updates.max():.0f}), so their "
+        "scores also depend on the length of training; give all of them the same loader.steps_per_epoch"
     )
 
 
 def _training(folder: Path, metrics: dict[str, Any]) -> dict[str, float]:
-    """Updates, speed and size of the network; over folds, their mean."""
+    """Updates, speed and size of the network, or their means over folds."""
     parts = [metrics] if "training" in metrics else [_read(path) for path in sorted(folder.glob("*/metrics.json"))]
     known = [part["training"] for part in parts if "training" in part]
     keys = [key for key in COSTS if key != "seconds"]  # those are the job's
@@ -96,9 +96,9 @@ def _training(folder: Path, metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _scores(metrics: dict[str, Any]) -> dict[str, float]:
-    """Means over AUs of the test; of several data sets those of all pooled, of folds their mean.
+    """Means over AUs of the test, for several data sets those of all pooled, for folds the mean over folds.
 
-    Beside them the F1 of those who do not look.
+    With the F1 of guessing.
     """
     if "mean" in metrics:
         return _floats(metrics["mean"])

@@ -45,14 +45,14 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
 
     Args:
         folder: of the sweep.
-        metric: to compare by; None: the test's score that is called like the monitored one, or the best monitored one
-            where nothing was tested.
+        metric: to compare by; None for the test score of the monitored metric, or its best validation score if nothing
+            was tested.
 
     Returns:
         Records of all jobs.
 
     Raises:
-        ConfigError, DataError: there is no such metric; the folder holds no sweep, or cannot be written.
+        ConfigError, DataError: there is no such metric, the folder holds no sweep, or it cannot be written.
     """
     found = read_sweep(folder)
     jobs = [job for _, job in found]
@@ -72,7 +72,7 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
         choices = [key for key in keys if key != SEED]
         if _is_grid(means, choices):
             heat_map(folder / "sweep.png", means, keys=choices, metric=_named(frame, metric), caption=fixed)
-        else:  # a search: shown by what it was led by, which is never the test
+        else:  # a search: shown by the score that it optimised, which is never that of the test
             led = aggregate(frame, keys, _BEST)
             error = _led_by_an_error(frame)
             figure = draw_slices(led, keys=choices, metric=_named(frame, _BEST), lower_is_better=error, caption=fixed)
@@ -92,12 +92,14 @@ def summarize_sweep(folder: Path, *, metric: str | None) -> list[Job]:
             name = f"Job {job.number} ({job.described(keys)})" if keys else f"Job {job.number}"
             print_lines(f"{name} {job.status}: {job.error or 'no result'}")
     if waiting := planned - len(jobs):
-        print_lines(f"{waiting} not started: faceflow-train {quote(f'resume_sweep={folder}')} runs what has no result")
+        print_lines(
+            f"{waiting} not started; run the jobs without a result: faceflow-train {quote(f'resume_sweep={folder}')}"
+        )
     return jobs
 
 
 def _is_grid(means: pd.DataFrame, keys: list[str]) -> bool:
-    """Whether most combinations of the values were tried, so that a map of cells has few holes."""
+    """Whether most combinations of the values were tried, so that a heat map has few empty cells."""
     cells = math.prod(means[key].nunique() for key in keys)
     return cells <= _CELLS if len(keys) < 2 else 2 * len(means) > cells
 
@@ -115,7 +117,7 @@ def _metric(frame: pd.DataFrame, keys: list[str], asked: str | None) -> str:
 
 def _named(frame: pd.DataFrame, metric: str) -> str:
     monitored = frame["monitor"].dropna()
-    led = monitored.iloc[0] if len(monitored) else "of monitor"  # without a test, jobs do not say what it was
+    led = monitored.iloc[0] if len(monitored) else "of monitor"  # without a test, jobs do not record its name
     name = f"best {led}" if metric == _BEST else f"test {metric}"
     return f"{LEGACY} {name}" if "protocol" in frame else name
 

@@ -1,4 +1,4 @@
-"""What a sweep is to run, by the config that Hydra keeps in its folder."""
+"""Plan of a sweep, from the config that Hydra keeps in its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def size_of(hydra: DictConfig) -> tuple[int, list[str]]:
     """Number of jobs, and the keys in which they differ.
 
     Raises:
-        ConfigError: there is nothing to choose from.
+        ConfigError: no key has several values.
     """
     sweeper = hydra.sweeper
     params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
@@ -54,7 +54,7 @@ def stored_sweep(folder: Path) -> DictConfig:
 
 
 def planned_jobs(folder: Path) -> int:
-    """Number of jobs of the sweep in a folder, those that have not started included; 0 where nothing says it."""
+    """Number of jobs of the sweep in a folder, including those not started; 0 if it is not known."""
     try:
         return size_of(stored_sweep(folder))[0]
     except (ConfigError, OmegaConfBaseException):

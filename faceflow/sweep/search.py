@@ -1,4 +1,4 @@
-"""A search instead of a grid: Optuna proposes the jobs of a sweep, and its study can go on later."""
+"""A search instead of a grid: Optuna proposes the jobs of a sweep, and its study can be continued later."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _SEVERAL = 3  # failed trials that are no accident
 
 
 class OptunaSweeper(Sweeper):
-    """Asks a study for the values of keys that are given as interval(a,b), tag(log,interval(a,b)), range or choice.
+    """Gets from a study the values of keys given as interval(a,b), tag(log,interval(a,b)), range or choice.
 
     Args:
         storage: SQLAlchemy URL of the study.
-        n_trials: trials that finish, over all starts together.
+        n_trials: number of trials to finish, over all starts together.
         n_jobs: jobs at a time, for launchers that run several.
         direction: of the returned value, maximize or minimize.
         seed: of the sampler.
-        params: keys of a preset; the command line beats them.
+        params: keys of a preset; the command line overrides them.
 
     Raises:
-        ConfigError: Optuna is not installed, there is nothing to search, or the study is one of another search.
+        ConfigError: Optuna is not installed, there is nothing to search, or the study belongs to another search.
     """
 
     __module__ = _MODULE
@@ -69,9 +69,9 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
-        """Run trials until `n_trials` have finished, those that an earlier start left first; the best value comes back.
+        """Run trials until `n_trials` have finished, first those left by an earlier start; return the best value.
 
-        Trials that fail are replaced, until several and more than half of them failed: the next ones would fail too.
+        Failed trials are replaced until several, and more than half of all, have failed: the next would fail, too.
         """
         check_installed("optuna", key="sweep=search", install="faceflow[sweep]")
         overrides = {override.key_or_group: override for override in _parsed(arguments, self.params)}
@@ -111,7 +111,7 @@ class OptunaSweeper(Sweeper):
             direction=self.direction,
             load_if_exists=True,
         )
-        if self.seed is not None:  # goes on with other proposals, not with the first ones again
+        if self.seed is not None:  # continues with new proposals instead of repeating the first ones
             study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
         asked = {
             "space": {key: repr(value) for key, value in sorted(space.items())},
@@ -129,9 +129,9 @@ class OptunaSweeper(Sweeper):
 
 
 def register() -> None:
-    """Make `hydra/sweeper=faceflow_optuna` known to Hydra; sweep=search holds its settings."""
+    """Register `hydra/sweeper=faceflow_optuna` with Hydra; sweep=search holds its settings."""
     Plugins.instance().register(OptunaSweeper)
-    # Hydra imports a plugin by its name, and takes it from this package only, which an editable install cannot add to.
+    # Hydra imports a plugin by its name from this package only, and an editable install cannot add to the package.
     package, _, _ = _MODULE.partition(".")
     if package not in sys.modules and importlib.util.find_spec(package) is None:  # no other plugin is installed
         sys.modules[package] = types.ModuleType(package)
@@ -176,14 +176,14 @@ def _finished(study: optuna.Study) -> int:
 
 
 def _interrupted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials of a start that was interrupted: their jobs go on, or have a value that the study never heard of."""
+    """Trials of an interrupted start: their jobs continue, or have a value that the study has not received."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
 
 
 def _tell(study: optuna.Study, trial: _Trial, result: JobReturn) -> bool:
-    """Hand the value of a job to its study; False where there is none."""
+    """Report the value of a job to its study; False if there is none."""
     from optuna.trial import TrialState
 
     value = result.return_value if result.status is JobStatus.COMPLETED else None

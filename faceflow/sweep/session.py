@@ -1,4 +1,4 @@
-"""A sweep from the side of the process that starts it: what is checked before the first job, what is shown after."""
+"""A sweep in the process that starts it: checks before the first job, and the summary after the last."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOOKS = ("--cfg", "-c", "--info", "-i")  # of Hydra; they show one job
 class _Running:
     """The sweep of this process.
 
-    `command` started it, `ends_jobs` says that its jobs end when it is stopped, `summarise` reads their records.
+    `command` started it, `ends_jobs`: whether its jobs end when it is stopped, `summarise` reads their records.
     """
 
     progress: JobLines
@@ -50,11 +50,11 @@ class SweepStart(Callback):
     """Hydra calls it once, before the first job."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check the sweep and begin to watch it; exits by itself, as Hydra turns errors of callbacks into warnings."""
+        """Check the sweep and begin to watch it; exits on errors, as Hydra turns errors of callbacks into warnings."""
         global _running
         if config.hydra.output_subdir is None:  # a command without a run folder
             return
-        # Not at its end: what a signal stops in the middle of its import cannot be imported any more.
+        # Not at its end: a module whose import is stopped by a signal cannot be imported again.
         from faceflow.sweep.overview import summarize_sweep
 
         try:
@@ -81,9 +81,9 @@ class SweepStart(Callback):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepEnd:
-    """What a sweep left: records of the jobs that started, and the command that runs the others.
+    """Result of a sweep: records of the jobs that started, and how to run the others.
 
-    `planned` is the number of jobs, `command` that which started the sweep.
+    `planned` is the number of jobs, `command` the one that started the sweep.
     """
 
     jobs: Sequence[Job]
@@ -98,7 +98,7 @@ class SweepEnd:
 
     @property
     def kept(self) -> str:
-        """What is kept and how to go on, for who stopped the sweep."""
+        """Says what is kept and how to continue, after the sweep was stopped."""
         finished = len(self.jobs) - len(self.missing)
         return (
             f"{finished} of {self.planned} jobs finished; go on with {self.command} {quote(f'{RESUME}{self.folder}')}"
@@ -109,11 +109,11 @@ def end_sweep(*, refused: bool, stopped: bool) -> SweepEnd | None:
     """Show the result of the sweep that this process started.
 
     Args:
-        refused: an error ended it; if that was before the first job, nothing is shown.
-        stopped: Ctrl-C or SIGTERM ended it.
+        refused: whether an error ended it; if that was before the first job, nothing is shown.
+        stopped: whether Ctrl-C or SIGTERM ended it.
 
     Returns:
-        What it left; None where this process started no sweep, or none of its jobs.
+        The result; None if this process started no sweep, or the sweep started no job.
     """
     global _running, _claim
     running, _running = _running, None
@@ -138,17 +138,19 @@ def _end(running: _Running, *, refused: bool, stopped: bool) -> SweepEnd | None:
 
 
 def command_line(arguments: list[str]) -> list[str]:
-    """Command line of the sweep that `resume_sweep=DIR` names; others with -m in front, the only place Hydra takes it.
+    """Command line of the sweep of `resume_sweep=DIR`; other command lines get -m in front, where Hydra needs it.
 
     Raises:
-        ConfigError: there is no sweep in the folder, further overrides would make it another one, or a sweep is to be
-            looked at as if it were one job.
+        ConfigError: there is no sweep in the folder, further overrides would change it, or an option that shows one job
+            is given for a sweep.
     """
     rest = [argument for argument in arguments if argument not in _FLAGS]
     asked = [argument for argument in rest if argument.startswith(RESUME)]
     look = next((argument for argument in rest if argument.partition("=")[0] in _LOOKS), None)
     if look and (asked or len(rest) < len(arguments)):
-        raise ConfigError(f"{look}: expected the choices of one job, got a sweep; give one value each and leave -m out")
+        raise ConfigError(
+            f"{look}: expected the settings of one job, got a sweep; give one value each and leave -m out"
+        )
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
     folder = Path(asked[-1].removeprefix(RESUME)).expanduser().absolute()
@@ -156,8 +158,8 @@ def command_line(arguments: list[str]) -> list[str]:
     rest = [argument for argument in rest if argument not in asked]
     if strange := [argument for argument in rest if _is_task_override(argument)]:
         raise ConfigError(
-            f"resume_sweep: expected no other choices beside it, got '{strange[0]}'; the sweep is repeated as it was "
-            "started, only launcher=... and hydra.*=... may change"
+            f"resume_sweep: expected no other settings beside it, got '{strange[0]}'; the sweep is repeated as it was "
+            "started, only launcher=... and hydra.*=... can change"
         )
     replaced = {_key(argument) for argument in rest} | {"hydra.sweep.dir", "hydra.mode"}
     kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]
@@ -166,7 +168,7 @@ def command_line(arguments: list[str]) -> list[str]:
 
 
 def _check_launcher(config: DictConfig) -> None:
-    """Say where the jobs cannot be sent from.
+    """Check that jobs can be sent from this machine.
 
     Raises:
         ConfigError: this machine has no Slurm.
@@ -174,12 +176,12 @@ def _check_launcher(config: DictConfig) -> None:
     if config.hydra.runtime.choices["hydra/launcher"] == "submitit_slurm" and shutil.which("srun") is None:
         raise ConfigError(
             "launcher=slurm: expected Slurm's srun on the PATH, got none; start the sweep on a node of the cluster, or "
-            "take launcher=submitit_local on this machine"
+            "use launcher=submitit_local on this machine"
         )
 
 
 def _claim_folder(hydra: DictConfig) -> Path:
-    """Claim the folder of the sweep; one with the time in its name becomes another one where that is taken."""
+    """Claim the folder of the sweep; if its name holds the time and is taken, use a new name."""
     global _claim
     folder = Path(hydra.sweep.dir).absolute()
     if is_timed(hydra.sweep):
@@ -201,10 +203,10 @@ def _check_overwrite(overrides: Sequence[str]) -> None:
 
 
 def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
-    """Keep another sweep out of the folder: it would replace what `resume_sweep` reads.
+    """Check that the folder holds no other sweep: this one would replace what `resume_sweep` reads.
 
     Raises:
-        ConfigError: it holds a run or another sweep, or one that cannot be read.
+        ConfigError: the folder holds a run, another sweep, or one that cannot be read.
     """
     if not (folder / STORED).exists():
         if found := results_in(folder):

@@ -1,4 +1,4 @@
-"""Which run the environment names, as a sweep agent or a job script sets it. It wins over configs."""
+"""Run settings from the environment, as a sweep agent or a job script sets them. They override configs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def named_by_environment(variables: Mapping[str, str], *, key: str) -> dict[str, str]:
-    """Settings of a run that environment variables give, and a line in the log that says so.
+    """Return run settings from environment variables, and log them in one line.
 
     Args:
         variables: setting -> its variable; empty variables count as absent.
@@ -22,7 +22,7 @@ def named_by_environment(variables: Mapping[str, str], *, key: str) -> dict[str,
     found = {setting: text for setting, name in variables.items() if (text := os.environ.get(name))}
     if found:
         log.info(
-            "%s: the environment decides: %s",
+            "%s: set by the environment: %s",
             key,
             ", ".join(f"{variables[setting]}={found[setting]}" for setting in found),
         )
@@ -30,13 +30,13 @@ def named_by_environment(variables: Mapping[str, str], *, key: str) -> dict[str,
 
 
 def check_single(run: TrackedRun, variable: str) -> None:
-    """Check that a run whose id the environment gives is the only one of its command.
+    """Check that a run with an id from the environment is the only one of its command.
 
     Raises:
-        ConfigError: a fold, or a job of a sweep: all of them would write into one run.
+        ConfigError: the run is a fold or a job of a sweep: all would write into one run.
     """
     if run.group is not None:
         raise ConfigError(
             f"{variable}: expected a command that trains one run, got one of several, '{run.name}', all of which would "
-            f"write into that run; unset {variable}, or train without folds and -m"
+            f"write into that run; unset {variable}, or train without folds or -m"
         )

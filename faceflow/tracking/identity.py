@@ -1,4 +1,4 @@
-"""The ids under which trackers know a run, kept in its folder so that a resumed run goes on under them."""
+"""Ids of a run in trackers, kept in its folder so that a resumed run continues under them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE = "tracking.json"
 
 
 def recall(folder: Path | None, tracker: str) -> dict[str, Any]:
-    """What a tracker noted in a run folder; empty where it noted nothing that can be read."""
+    """Notes of a tracker in a run folder; empty if there are none, or they cannot be read."""
     if folder is None:
         return {}
     noted = _read(folder).get(tracker)
@@ -20,7 +20,7 @@ def recall(folder: Path | None, tracker: str) -> dict[str, Any]:
 
 
 def note(folder: Path, tracker: str, **facts: str | None) -> None:
-    """Note what a tracker needs to go on, beside what others noted.
+    """Note what a tracker needs to continue, beside the notes of others.
 
     Raises:
         DataError: the file cannot be written.

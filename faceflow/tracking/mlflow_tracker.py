@@ -29,22 +29,22 @@ _STATUS = {0: "FINISHED", INTERRUPTED: "KILLED"}
 
 
 class MLflowTracker(MLFlowLogger, Tracker):
-    """Lightning's MLFlowLogger with parameters, artifacts and the way the run ended.
+    """Lightning's MLFlowLogger with parameters, artifacts and the final status of the run.
 
     Args:
-        experiment: name under which runs lie.
-        tracking_uri: address of a server or a database; None: mlflow.db in `folder`.
+        experiment: name of the experiment that holds the runs.
+        tracking_uri: address of a server or a database; None for mlflow.db in `folder`.
         folder: of the local store.
-        artifact_location: where a new experiment keeps files, such as s3://bucket/mlflow; None: as the server says,
-            or mlartifacts in `folder`.
-        artifacts: which files are kept, of `FILES`.
+        artifact_location: where a new experiment keeps files, such as s3://bucket/mlflow; None for the server's
+            default, or mlartifacts in `folder`.
+        artifacts: kinds of files to keep, from `FILES`.
 
     Raises:
-        ConfigError: mlflow is not installed, or does not know the address.
+        ConfigError: mlflow is not installed, or cannot open the address.
     """
 
     samples = 0
-    #: Environment variables that win over settings.
+    #: Environment variables that override settings.
     variables: Mapping[str, str] = _VARIABLES
 
     def __init__(
@@ -82,7 +82,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
 
     @classmethod
     def reopen(cls, folder: Path) -> MLflowTracker | None:
-        """Tracker that goes on with the run of a folder; None where MLflow tracked none there."""
+        """Tracker that continues the run of a folder; None if MLflow tracked none there."""
         facts = recall(folder, NAME)
         if not facts:
             return None
@@ -114,13 +114,13 @@ class MLflowTracker(MLFlowLogger, Tracker):
                 if "id" in self._decided:
                     self._describe(run)
             else:
-                # Lightning would make a missing experiment with a warning.
+                # Lightning would create a missing experiment with a warning.
                 if self._mlflow_client.get_experiment_by_name(self._experiment_name) is None:
                     self._mlflow_client.create_experiment(self._experiment_name, artifact_location=self.location)
                 self.log_hyperparams(dict(run.config))
         except MlflowException as error:
             raise ConfigError(f"logger.mlflow: MLflow refused the run: {' '.join(str(error).split())}") from error
-        finally:  # MLflow writes its address there, which would decide about the next run of this process
+        finally:  # MLflow sets its address there, which would also apply to the next run of this process
             if address is None:
                 os.environ.pop(_VARIABLES["tracking_uri"], None)
             else:
@@ -128,7 +128,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
         note(run.folder, NAME, id=self.run_id, experiment=self._experiment_name, tracking_uri=self._tracking_uri)
 
     def _describe(self, run: TrackedRun) -> None:
-        """Tags and parameters of a run that somebody else made; a parameter that it has can take no other value."""
+        """Set tags and parameters of a run created elsewhere; existing parameters cannot change their value."""
         client: Any = self.experiment
         for name, text in (self.tags or {}).items():
             client.set_tag(self.run_id, name, text)
@@ -155,19 +155,19 @@ class MLflowTracker(MLFlowLogger, Tracker):
 
     @rank_zero_only
     def close(self, code: int) -> None:
-        """Say how the run ended."""
+        """Set the final status of the run."""
         if self._initialized:
             self.experiment.set_terminated(self.run_id, _STATUS.get(code, "FAILED"))
 
 
 class _RecordedRun(MLflowTracker):
-    """A run that is opened again by what was noted of it, whatever the environment names."""
+    """A run that is reopened from its notes, independent of the environment."""
 
     variables: Mapping[str, str] = {}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Keys as Lightning joins them."""
+    """Flatten a config with keys joined as Lightning does."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         flat |= _flat(value, f"{prefix}{name}/") if isinstance(value, Mapping) and value else {f"{prefix}{name}": value}

@@ -1,4 +1,4 @@
-"""What a tracker is told of a run: who it is, some faces over the epochs, and what it leaves behind."""
+"""What a tracker receives from a run: its identity, some faces over the epochs, and its results."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FILES = ("checkpoint", "config", "split", "results")  # kinds that a run leaves 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedRun:
-    """A run as trackers name it.
+    """Identity of a run for trackers.
 
     Attributes:
-        name: readable; not unique.
-        group: the sweep, or the protocol that the run is a fold of; None for a run of its own.
+        name: readable, not unique.
+        group: the sweep, or the protocol of a fold; None for a single run.
         job_type: train, fold, test or export.
         folder: where the run writes.
-        continues: folder of the run that this one goes on, or None.
-        config: resolved, plain.
+        continues: folder of the run that this one continues, or None.
+        config: resolved, as plain values.
         datasets: name -> label files.
         log_images: whether pictures of faces may be uploaded.
     """
@@ -49,7 +49,7 @@ class Samples:
     """Predictions of N fixed faces after an epoch.
 
     Attributes:
-        faces: names without meaning outside the run, such as "disfa 17".
+        faces: names that have no meaning outside the run, such as "disfa 17".
         aus: A names.
         probability: of occurrence, (N, A).
         occurrence, observed: labels and which of them exist, (N, A).
@@ -66,13 +66,13 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class AUCurve:
-    """How one AU was found in the test set.
+    """How well one AU was detected in the test set.
 
     Attributes:
         au: its name.
         precision, recall: along the curve, (K,); empty where only one class occurs.
         prevalence: share of positives.
-        confusion: true class -> predicted class -> count, at the validation threshold; None where there is none.
+        confusion: true class -> predicted class -> count, at the validation threshold; None without a threshold.
         grades: counts of true (rows) and predicted intensity 0-5, (6, 6); None without intensities.
     """
 
@@ -86,7 +86,7 @@ class AUCurve:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run leaves behind: scores by name, curves, and files by kind (checkpoint, config, results, ...)."""
+    """Results of a run: scores by name, curves, and files by kind (checkpoint, config, results, ...)."""
 
     scores: Mapping[str, float] = field(default_factory=dict)
     curves: Sequence[AUCurve] = ()
@@ -94,10 +94,10 @@ class Outcome:
 
 
 def check_kinds(artifacts: Sequence[str], known: Sequence[str], *, key: str) -> None:
-    """Check which kinds of files a tracker is to keep.
+    """Check the kinds of files that a tracker is to keep.
 
     Raises:
-        ConfigError: an unknown kind.
+        ConfigError: a kind is unknown.
     """
     if unknown := next((kind for kind in artifacts if kind not in known), None):
         raise ConfigError(
@@ -111,29 +111,29 @@ def chosen(outcome: Outcome, artifacts: Sequence[str]) -> dict[str, Sequence[Pat
 
 
 class Tracker:
-    """A Lightning logger that is told more than numbers. Called in the first process only."""
+    """A Lightning logger that receives more than numbers. Called only in the first process."""
 
-    samples: int  # fixed validation faces whose predictions it follows; 0 for none
+    samples: int  # number of fixed validation faces whose predictions it logs; 0 for none
 
     def begin(self, run: TrackedRun) -> None:
-        """Open the run, or go on with the one that it continues."""
+        """Open the run, or the one that it continues."""
         raise NotImplementedError
 
     def log_samples(self, samples: Samples, *, epoch: int, step: int) -> None:
-        """Keep the predictions of the fixed faces."""
+        """Log the predictions of the fixed faces."""
 
     def log_outcome(self, outcome: Outcome) -> None:
-        """Keep what the run leaves behind."""
+        """Log the results of the run."""
         raise NotImplementedError
 
     def close(self, code: int) -> None:
-        """End the run: 0 finished, 130 interrupted, else failed. Also called where `begin` failed."""
+        """End the run: 0 finished, 130 interrupted, otherwise failed. Also called if `begin` failed."""
         raise NotImplementedError
 
 
 @contextlib.contextmanager
 def tracked(trackers: Sequence[Tracker], run: TrackedRun) -> Iterator[None]:
-    """Open a run in all trackers, and say to all how it ended."""
+    """Open a run in all trackers, and close it in all with its status."""
     code = 1
     try:
         for tracker in trackers:

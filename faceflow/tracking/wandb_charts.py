@@ -37,7 +37,7 @@ def samples_table(samples: Samples, epoch: int) -> Any:
 
 
 def cross_entropy(samples: Samples) -> NDArray[np.float64]:
-    """Mean cross-entropy of each face over its known labels, (N,); NaN where none is known."""
+    """Mean cross-entropy of each face over its known labels, (N,); NaN if none is known."""
     p = samples.probability.clip(_TINY, 1 - _TINY)
     entropy = -np.log(np.where(samples.occurrence, p, 1 - p))
     known = samples.observed.sum(axis=1)
@@ -69,18 +69,21 @@ def _precision_recall(curves: Sequence[AUCurve]) -> Any:
         "wandb/area-under-curve/v0",
         table,
         {"x": "recall", "y": "precision", "class": "class"},
-        {"title": "Precision over recall", "x-axis-title": "Recall", "y-axis-title": "Precision"},
+        {"title": "Precision-recall curves", "x-axis-title": "Recall", "y-axis-title": "Precision"},
     )
 
 
 def _prevalence(curves: Sequence[AUCurve]) -> Any:
-    """What precision is by chance, for the curves to be read against."""
+    """Prevalence of each AU: the precision of random guessing, to compare the curves with."""
     import wandb
 
     rows: Any = [[curve.au, _rounded(curve.prevalence)] for curve in curves]
     table = wandb.Table(columns=["AU", "prevalence"], data=rows)
     return wandb.plot_table(
-        "wandb/bar/v0", table, {"label": "AU", "value": "prevalence"}, {"title": "Prevalence: precision by chance"}
+        "wandb/bar/v0",
+        table,
+        {"label": "AU", "value": "prevalence"},
+        {"title": "Prevalence: precision of random guessing"},
     )
 
 

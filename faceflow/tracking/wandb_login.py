@@ -1,4 +1,4 @@
-"""Whether W&B can upload: installed, logged in, or offline. Never asks."""
+"""Mode of W&B: online with a login, otherwise offline. Never prompts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _OLD_NAMES = {"run": ONLINE, "dryrun": OFFLINE}  # in W&B's variable
 
 
 def choose_mode(mode: str) -> Mode:
-    """Settle "auto": online with a login, else offline. The environment variable WANDB_MODE wins over the setting.
+    """Resolve "auto": online with a login, otherwise offline. The variable WANDB_MODE overrides the setting.
 
     Raises:
-        ConfigError: an unknown mode, or online without a login, which W&B would ask for.
+        ConfigError: the mode is unknown, or online without a login, for which W&B would prompt.
     """
     check_choice(mode, key="logger.wandb.mode", options=_MODES)
     asked = os.environ.get("WANDB_MODE") or mode
@@ -36,7 +36,7 @@ def choose_mode(mode: str) -> Mode:
         return ONLINE
     if asked == ONLINE:
         raise ConfigError(
-            "logger.wandb.mode: expected a login for mode=online, got none; run: wandb login, or take mode=offline"
+            "logger.wandb.mode: expected a login for mode=online, got none; run: wandb login, or set mode=offline"
         )
     return OFFLINE
 
@@ -45,13 +45,13 @@ def logged_in() -> bool:
     """Whether W&B finds credentials for its server: in the environment, its settings or the netrc file.
 
     Raises:
-        ConfigError: credentials that cannot be any.
+        ConfigError: credentials or W&B variables are malformed.
     """
     import wandb
     from wandb.errors import AuthenticationError, UsageError
 
     try:
-        wandb.setup(wandb.Settings(silent=True))  # else it prints where it found the login
+        wandb.setup(wandb.Settings(silent=True))  # otherwise it prints where it found the login
         return bool(wandb.login(prompt=False, verify=False))
     except (UsageError, ValueError) as error:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Weights & Biases: offline where nobody is logged in, no pictures unless asked for."""
+"""Weights & Biases: offline without a login; pictures only if requested."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = (*FILES, "data")
 _TYPES = {"checkpoint": "model", "onnx": "model", "data": "dataset"}
 NAME = "wandb"  # in tracking.json
 RUN_ID, SWEEP_ID = "WANDB_RUN_ID", "WANDB_SWEEP_ID"
-_VARIABLES = {  # which W&B reads itself, where `wandb.init` is not told otherwise
+_VARIABLES = {  # which W&B reads itself, unless `wandb.init` overrides them
     "id": RUN_ID,
     "project": "WANDB_PROJECT",
     "entity": "WANDB_ENTITY",
@@ -40,7 +40,7 @@ _VARIABLES = {  # which W&B reads itself, where `wandb.init` is not told otherwi
     "dir": "WANDB_DIR",
 }
 _NOTED = ("id", "project", "entity", "name", "group", "job_type")
-_INIT_TIMEOUT, _FINISH_TIMEOUT = 30.0, 600.0  # s, where a run is opened once more
+_INIT_TIMEOUT, _FINISH_TIMEOUT = 30.0, 600.0  # s, if a run is reopened
 
 
 class WandbTracker(WandbLogger, Tracker):
@@ -48,18 +48,18 @@ class WandbTracker(WandbLogger, Tracker):
 
     Args:
         save_dir: folder of W&B's own files.
-        project, entity: where the run belongs; entity None: the login's default.
+        project, entity: where the run belongs; entity None for the login's default.
         mode: auto, online, offline or disabled, see `choose_mode`.
-        name, group: None: after the run folder, and the sweep or protocol.
+        name, group: None for the name of the run folder, and of the sweep or protocol.
         tags: of the run.
-        samples: count of validation faces in the table.
-        artifacts: what is uploaded, of `KINDS`.
+        samples: number of validation faces in the table.
+        artifacts: kinds of files to upload, from `KINDS`.
         references: data set -> further address of its files, such as s3://bucket/disfa.
-        init_timeout: seconds until a server that does not answer turns the run offline.
-        finish_timeout: seconds that the end of a run waits for uploads.
+        init_timeout: seconds to wait for the server before the run goes offline.
+        finish_timeout: seconds to wait for uploads at the end of a run.
 
     Raises:
-        ConfigError: wandb is not installed, or a setting that it cannot have.
+        ConfigError: wandb is not installed, or a setting is not valid.
     """
 
     def __init__(
@@ -90,15 +90,15 @@ class WandbTracker(WandbLogger, Tracker):
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: Any = None
 
-    #: Environment variables that win over settings, by argument of `wandb.init`.
+    #: Environment variables that override settings, by argument of `wandb.init`.
     variables: Mapping[str, str] = _VARIABLES
 
     @classmethod
     def reopen(cls, folder: Path) -> WandbTracker | None:
-        """Tracker that goes on with the run of a folder; None where W&B tracked none there.
+        """Tracker that continues the run of a folder; None if W&B tracked none there.
 
         Raises:
-            ConfigError: the environment is that of a sweep's other run, into which W&B would write.
+            ConfigError: the environment names another run of a sweep, into which W&B would write.
         """
         facts = recall(folder, NAME)
         if not facts:
@@ -125,13 +125,13 @@ class WandbTracker(WandbLogger, Tracker):
 
     @rank_zero_only
     def begin(self, run: TrackedRun) -> None:
-        """Open the run; offline where the server cannot be reached."""
+        """Open the run; offline if the server cannot be reached."""
         earlier = recall(run.continues, NAME)
         decided = named_by_environment(self.variables, key="logger.wandb")
         if "id" in decided:
             check_single(run, RUN_ID)
         settings: dict[str, Any] = {
-            "project": earlier.get("project") or self._project,  # an id is known in its project alone
+            "project": earlier.get("project") or self._project,  # an id is valid only in its project
             "entity": earlier.get("entity") or self.entity,
             "dir": self._save_dir,
             "id": earlier.get("id") or uuid.uuid4().hex[:8],
@@ -152,10 +152,10 @@ class WandbTracker(WandbLogger, Tracker):
         try:
             self.run = self._init(self.mode, settings)
         except wandb.errors.CommError as error:
-            log.warning("logger.wandb: the server did not take the run (%s)", str(error).splitlines()[0])
+            log.warning("logger.wandb: the server did not accept the run (%s)", str(error).splitlines()[0])
             wandb.teardown(exit_code=1)  # its process holds on to the id of the run that failed
             self.run = self._init(OFFLINE, settings)
-        except (wandb.Error, ValueError) as error:  # also of variables that it cannot read
+        except (wandb.Error, ValueError) as error:  # also for variables that it cannot read
             raise ConfigError(f"logger.wandb: W&B refused the run: {' '.join(str(error).split())}") from error
         self._experiment = self.run
         self.run.define_metric("trainer/global_step")
@@ -175,7 +175,7 @@ class WandbTracker(WandbLogger, Tracker):
 
         timeouts: dict[str, Any] = {"init_timeout": self.init_timeout, "finish_timeout": self.finish_timeout}
         own = {name: value for name, value in timeouts.items() if not os.environ.get(f"WANDB_{name.upper()}")}
-        # The terminal stays ours: no chatter, and no copy of what is printed, which names people and paths.
+        # W&B prints nothing, and uploads no copy of the output, which names subjects and paths.
         return wandb.init(**settings, settings=wandb.Settings(mode=mode, silent=True, console="off", **own))
 
     @property
@@ -203,7 +203,7 @@ class WandbTracker(WandbLogger, Tracker):
 
         artifact = wandb.Artifact(_artifact_name(kind, self.run.id), _TYPES.get(kind, kind))
         for file in files:
-            # Immutable: read from the run folder when it is uploaded, not from a second copy below the home folder.
+            # Immutable: uploaded from the run folder, not from a second copy below the home folder.
             artifact.add_file(str(file.resolve()), name=file.name, policy="immutable")
         self.run.log_artifact(artifact)
 
@@ -226,7 +226,7 @@ class WandbTracker(WandbLogger, Tracker):
             except (wandb.Error, ValueError) as error:
                 text = " ".join(str(error).split())
                 raise ConfigError(f"logger.wandb.references.{name}: expected an address to refer to: {text}") from error
-            # W&B knows no use of an artifact without its server; offline it is registered all the same.
+            # W&B cannot record the use of an artifact without its server; offline, the artifact is only logged.
             (self.run.use_artifact if self.run.settings.mode == ONLINE else self.run.log_artifact)(artifact)
 
     @rank_zero_only
@@ -238,14 +238,14 @@ class WandbTracker(WandbLogger, Tracker):
 
 
 class _RecordedRun(WandbTracker):
-    """A run that is opened again by what was noted of it, whatever the environment names."""
+    """A run that is reopened from its notes, independent of the environment."""
 
     variables: Mapping[str, str] = {"dir": _VARIABLES["dir"]}
 
 
 @contextlib.contextmanager
 def _folders_checked() -> Iterator[None]:
-    """Name the folders of W&B where it cannot write, as in a container without a home folder."""
+    """Raise ConfigError that names the folders if W&B cannot write them, as in a container without a home folder."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Averages of the network's weights: what is validated, checkpointed and exported when one is on."""
+"""Averages of the network's weights; if one is on, it is validated, checkpointed and exported."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ log = logging.getLogger(__name__)
 
 
 class NetworkAverage(nn.Module):
-    """A frozen copy of the network, in evaluation mode, whose weights are made of those that training passes through.
+    """A frozen copy of the network, in evaluation mode, whose weights average those of the network during training.
 
-    `network` is the copy; whatever else an average keeps in its state serves only to resume.
+    `network` is the copy; any other state of an average serves only to resume.
     """
 
     network: AUNetwork
     key: ClassVar[str] = "average"  # its config key, for messages
-    paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
+    paced: str | None = None  # setting that depends on `progress`, if any: the run must have an end
 
     def check_without_backbone(self) -> None:
-        """Raise ConfigError where it cannot follow a model that reads features of faces alone."""
+        """Raise ConfigError if this average cannot follow a model that reads only features of faces."""
 
     def bind(self, network: AUNetwork) -> None:
-        """Copy the network as training finds it; before any checkpoint is restored."""
+        """Copy the initial network, before any checkpoint is restored."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     def update(self, network: AUNetwork, progress: float) -> None:
         """Follow the network after an optimizer step.
 
         Args:
-            network: what is trained.
-            progress: share of the run's optimizer steps that are done, in [0, 1], this one included.
+            network: the trained network.
+            progress: share of the run's optimizer steps done so far, in [0, 1], including this one.
         """
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class NetworkAverage(nn.Module):
 
 
 class RunningAverage(NetworkAverage):
-    """An average of weights after optimizer steps; `count` of them are in it."""
+    """An average of the weights after `count` optimizer steps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class RunningAverage(NetworkAverage):
         return torch.tensor(self.count)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on from the count of the checkpoint."""
+        """Continue from the count of the checkpoint."""
         self.count = int(state)
 
 
@@ -89,9 +89,9 @@ class EMA(RunningAverage):
 class SWA(RunningAverage):
     """Stochastic weight averaging: the plain mean over the steps from share `start` of the run on.
 
-    Until then it is the network itself (Izmailov et al. 2018, arXiv:1803.05407; taken after every step as in ERM++,
-    Teterwak et al. 2023, arXiv:2304.01973). BatchNorm statistics are averaged with the weights; the paper measures
-    them anew in a pass over the training images.
+    Until then it is the network itself (Izmailov et al. 2018, arXiv:1803.05407; averaged after every step as in ERM++,
+    Teterwak et al. 2023, arXiv:2304.01973). BatchNorm statistics are averaged with the weights; the paper recomputes
+    them in a pass over the training images.
     """
 
     def __init__(self, *, start: float) -> None:
@@ -103,17 +103,17 @@ class SWA(RunningAverage):
     @torch.no_grad()
     def update(self, network: AUNetwork, progress: float) -> None:
         """Follow the network after an optimizer step."""
-        # A run that is resumed for more epochs may be before its start again.
+        # A run that is resumed for more epochs can be before its start again.
         self.count = self.count + 1 if progress >= self.start else 0
         _lerp(_floats(self.network), _floats(network), 1 / max(1, self.count))
         _copy(_integers(self.network), _integers(network))
 
 
 class WiseFT(NetworkAverage):
-    """WiSE-FT: a backbone between the one that training started from and the current one, with the current head.
+    """WiSE-FT: a backbone between the initial and the current one, with the current head.
 
     backbone = (1 - alpha) * start + alpha * current, for parameters and BatchNorm statistics (Wortsman et al. 2022,
-    arXiv:2109.01903, eq. 1). `start` is kept to resume; it is no part of `network`.
+    arXiv:2109.01903, eq. 1). `start` is kept to resume; it is not part of `network`.
     """
 
     def __init__(self, *, alpha: float) -> None:
@@ -122,14 +122,14 @@ class WiseFT(NetworkAverage):
         self.alpha = alpha
 
     def check_without_backbone(self) -> None:
-        """Refuse it: there is no start to keep."""
+        """Refuse such a model: it has no initial backbone to keep."""
         raise ConfigError(
-            "average: expected a model with a backbone, whose start wise_ft keeps, got one that reads features "
-            "alone; take average=ema or swa"
+            "average: expected a model with a backbone, as wise_ft keeps its start, got one that reads only "
+            "features; use average=ema or swa"
         )
 
     def bind(self, network: AUNetwork) -> None:
-        """Keep the starting backbone, and warn where it has nothing to offer."""
+        """Keep the initial backbone, and warn if it is random."""
         super().bind(network)
         assert network.backbone is not None, "check_without_backbone() refuses others"
         assert self.network.backbone is not None
@@ -162,7 +162,7 @@ def _integers(module: nn.Module) -> list[Tensor]:
 
 
 def _lerp(averages: Iterable[Tensor], values: Iterable[Tensor], weight: float) -> None:
-    """Move every average towards its value, by a share of the way."""
+    """Move every average towards its value by `weight`, a share of the distance."""
     torch._foreach_lerp_([average.data for average in averages], [value.data for value in values], weight)
 
 

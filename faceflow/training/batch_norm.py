@@ -10,13 +10,13 @@ from torch import nn
 class SyncedBatchNorm(LayerSync):
     """Makes every BatchNorm take its statistics over the rows of all processes.
 
-    Lightning's own plugin turns timm's layers, which hold an activation, into ones without it.
+    Lightning's own plugin would drop the activation that timm's layers contain.
     """
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Replace the layers, which keep their weights and names."""
+        """Replace the layers; weights and names stay the same."""
         return convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Leave them: they evaluate as before."""
+        """Leave the layers: they evaluate as before."""
         return model

@@ -22,7 +22,7 @@ _FULL, _SCALED = "full", "scaled"  # how images are decoded
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """What a batch holds: see `AUDataModule`; `transforms` of images are steps, by view as `feature_views` are.
+    """Content of a batch, see `AUDataModule`; `transforms` and `feature_views` hold steps by view.
 
     `decode` is full or scaled: JPEGs are decoded no larger than the network takes them.
     """
@@ -46,7 +46,7 @@ class BatchSettings:
 
 
 def build_batches(settings: BatchSettings, data: RunData, *, spec: NetworkSpec, seed: int) -> AUDataModule:
-    """Training streams and validation rows of a run for a network."""
+    """Build the training streams and validation rows of a run for a network."""
     pipelines = build_pipelines(settings.transforms, data.views.values())
     return AUDataModule(
         data.streams,
@@ -72,7 +72,7 @@ def build_batches(settings: BatchSettings, data: RunData, *, spec: NetworkSpec, 
 
 
 def build_pipelines(transforms: Mapping[str, Any], views: Iterable[str]) -> dict[str, Pipeline]:
-    """Augmentations of the views that are read, and of evaluation."""
+    """Pipelines of the views that are read, and of evaluation."""
     steps = with_labeled(transforms)
     wanted = sorted({stream_and_pipeline(view)[1] for view in views} | {EVAL})
     return {name: build_pipeline(steps[name], key=f"transforms.{name}") for name in wanted}

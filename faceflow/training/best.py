@@ -16,19 +16,19 @@ log = logging.getLogger(__name__)
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """A ModelCheckpoint that a resumed run takes along into its own folder.
+    """A ModelCheckpoint that a resumed run copies into its own folder.
 
-    Lightning forgets the best epoch when the folder changes, so that a resumed run would test a worse one.
+    Lightning forgets the best epoch when the folder changes, so a resumed run would test a worse one.
     """
 
     _resumed_from: Path | None = None
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Remember where the run went on from: its best checkpoint lies beside it, even where the folder moved."""
+        """Remember the resumed checkpoint: the best one is beside it, even if the folder was moved."""
         self._resumed_from = Path(trainer.ckpt_path) if trainer.ckpt_path else None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Copy the best checkpoint so far and go on from its score."""
+        """Copy the best checkpoint so far and continue from its score."""
         assert self.dirpath is not None, "the config names the folder"
         if state_dict["dirpath"] == self.dirpath or not state_dict["best_model_path"]:
             super().load_state_dict(state_dict)
@@ -37,7 +37,7 @@ class BestCheckpoint(ModelCheckpoint):
         places = [self._resumed_from.with_name(stated.name)] if self._resumed_from else []
         found = next((place for place in [*places, stated] if place.is_file()), None)
         if found is None:
-            log.warning("the best checkpoint so far is not at '%s'; only epochs from here on can become best", stated)
+            log.warning("the best checkpoint so far is missing at '%s'; only later epochs can become the best", stated)
             return
         copied = Path(self.dirpath) / found.name
         with whole_file(copied) as partial:

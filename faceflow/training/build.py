@@ -36,15 +36,15 @@ _WHOLE = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1, "chec
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleSettings:
-    """What a network is and how it learns.
+    """Settings of a network and of how it learns.
 
     Attributes:
         model: backbone, image size and starting weights.
         init_weights: checkpoint of FaceFlow to start from, see `read_start`.
         channels_last: memory layout.
-        compile: whether torch.compile makes the network faster; its first steps take minutes.
+        compile: whether to use torch.compile, which is faster but takes minutes for the first steps.
         method: objectives by name.
-        optimizer, average: what `_target_` names; `average` of the weights, or None.
+        optimizer, average: nodes with a `_target_`; `average` of the weights can be None.
         scheduler: of the learning rate, or None for a constant one.
         warmup, layer_decay, head_lr_mult: see `faceflow.training.optim`.
     """
@@ -97,9 +97,9 @@ def build_network(
     channels_last: bool,
     features: Tensor | None = None,
 ) -> AUNetwork:
-    """Network of a `model` config with its starting weights: those of a file, of the hub, or random.
+    """Network of a `model` config with its initial weights: from a file, from the hub, or random.
 
-    `features` (N, F) of training faces standardise what reads them, unless `start` brings it along.
+    `features` (N, F) of training faces fit the standardisation of features, unless `start` provides it.
     """
     check_boolean(model["pretrained"], key="model.pretrained")
     if start is not None:
@@ -159,7 +159,7 @@ def build_module(
 
 
 def build_objectives(method: Mapping[str, Any], *, loss: Mapping[str, Any] | None = None) -> dict[str, Objective]:
-    """Objectives of a method by name; `loss` is the config that their criterion may be a copy of, for messages."""
+    """Objectives of a method by name; `loss`: config that their criterion can be a copy of, for messages."""
     copied = {} if loss is None else {"loss": loss}
     objectives = {
         name: instantiate(node, key=f"method.{name}", copied=copied)
@@ -178,7 +178,7 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     """Check the numbers among the arguments of the trainer.
 
     Raises:
-        ConfigError: one that is out of range, or that would test some of the faces only.
+        ConfigError: a number is out of range, or would restrict the test to some of the faces.
     """
     for key, lowest in _WHOLE.items():
         if trainer.get(key) is not None:
@@ -186,7 +186,7 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     for key in ("limit_test_batches", "limit_predict_batches"):
         if trainer.get(key, 1) not in (None, 1):
             raise ConfigError(
-                f"trainer.{key}: expected none, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
+                f"trainer.{key}: expected null, as the best checkpoint is tested on all faces, got {trainer[key]!r}; "
                 "skip the test with test=false"
             )
 
@@ -199,11 +199,11 @@ def build_trainer(
     loggers: Sequence[Logger],
     output: Path,
 ) -> L.Trainer:
-    """Trainer that writes under `output`, checkpoints whole or not at all; `watchers` are callbacks of no config."""
+    """Trainer that writes below `output`, checkpoints atomically; `watchers`: callbacks that no config lists."""
     listeners = [instantiate(node, key=f"callbacks.{name}") for name, node in callbacks.items() if node]
     if not trainer["enable_progress_bar"]:
         listeners = [listener for listener in listeners if not isinstance(listener, ProgressBar)]
-    arguments = {  # a profiler or a strategy may be a node that names its class
+    arguments = {  # a profiler or a strategy can be a node that names its class
         key: instantiate(value, key=f"trainer.{key}") if isinstance(value, Mapping) and "_target_" in value else value
         for key, value in trainer.items()
     }
@@ -228,7 +228,7 @@ def build_trainer(
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     if synced and built.strategy.root_device.type == "cpu":
         raise ConfigError(
-            "trainer.sync_batchnorm: expected GPUs, whose batch statistics torch shares, got the CPU; drop it"
+            "trainer.sync_batchnorm: expected GPUs, as torch syncs batch statistics only there, got the CPU; drop it"
         )
     return built
 

@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all."""
+"""Atomic checkpoints: written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from faceflow.files import whole_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a full disk never costs the previous one."""
+    """Writes a checkpoint under a temporary name and renames it, so a full disk never destroys the previous one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`.
 
         Raises:
-            CheckpointError: the disk is full or the folder cannot be written; `path` is as it was.
+            CheckpointError: the disk is full or the folder cannot be written; `path` is unchanged.
         """
         try:
             with whole_file(Path(path)) as partial, partial.open("wb") as file:
@@ -35,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _reason(error: BaseException) -> str:
-    """What the system said: torch's writer hides it behind an error of its own when it closes a cut file."""
+    """Message of the system, which torch's writer hides behind an error of its own when it closes a truncated file."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, OSError) and link.strerror:

@@ -1,4 +1,4 @@
-"""How far a run is, by the trainer's limits and counters alone."""
+"""Progress of a run, from the limits and counters of the trainer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceflow.errors import CheckpointError, ConfigError
 
 log = logging.getLogger(__name__)
 
-# What decides how many updates an epoch has, as far as a config says it.
+# Config keys that decide how many updates an epoch has.
 _PACE = (
     *(("loader", key) for key in ("batch_size", "mu", "steps_per_epoch")),
     *(("trainer", key) for key in ("accumulate_grad_batches", "devices", "num_nodes", "limit_train_batches")),
@@ -21,10 +21,10 @@ _PACE = (
 
 
 class Clock:
-    """Optimizer updates of a run: how many it has under its present settings, and how many of them are done.
+    """Optimizer updates of a run: their number under the present settings, and how many are done.
 
-    A run that ends by epochs counts whole epochs. So one that is resumed with another number of updates per epoch
-    (batch size, devices) goes on at the same share of its length. A run that ends by `max_steps` counts its steps.
+    A run limited by epochs counts whole epochs, so if it is resumed with another number of updates per epoch (batch
+    size, devices), it continues at the same share of its length. A run limited by `max_steps` counts its steps.
     """
 
     def __init__(self, trainer: L.Trainer) -> None:
@@ -34,23 +34,23 @@ class Clock:
 
     @property
     def done(self) -> int:
-        """Updates that are done."""
+        """Number of updates done."""
         return self.trainer.global_step + self._shift
 
     @property
     def share(self) -> float:
-        """Share of the run that is done; 0 in a run without end."""
+        """Share of the run that is done; 0 for a run without an end."""
         return min(1.0, self.done / self.length)
 
     def resume(self, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-        """Find the place of a resumed run, once its counters are restored; say where its epochs have another length.
+        """Find the position of a resumed run once its counters are restored; warn if its epochs have another length.
 
         Args:
             theirs: config of the run that wrote the checkpoint.
             ours: config of this run.
 
         Raises:
-            CheckpointError: it was written before the end of an epoch whose length changes.
+            CheckpointError: the checkpoint was written before the end of an epoch whose length changes.
         """
         trainer = self.trainer
         epochs: Any = trainer.fit_loop.epoch_progress.current  # Lightning declares another tracker
@@ -69,8 +69,8 @@ class Clock:
             )
         if within and trainer.is_global_zero:
             log.warning(
-                "resume: the checkpoint was written within epoch %d; the rest of this epoch sees its first faces "
-                "again, unlike an unbroken run",
+                "resume: the checkpoint was written during epoch %d; the rest of this epoch repeats its first faces, "
+                "unlike an uninterrupted run",
                 done,
             )
         if expected == trainer.global_step:
@@ -82,20 +82,20 @@ class Clock:
             place = f"epoch {done} of {trainer.max_epochs}" if by_epochs else f"update {self.done} of {self.length:g}"
             reason = f" ({changed})" if changed else ""
             log.warning(
-                "resume: epochs of that run had %g updates, those of this run have %d%s; schedules go on at %s",
+                "resume: epochs of that run had %g updates, those of this run have %d%s; schedules continue at %s",
                 *(trainer.global_step / max(1, done), per_epoch, reason, place),
             )
 
 
 def check_length(length: float, *, key: str, instead: str | float) -> None:
-    """Check that a run has an end, which a setting needs.
+    """Check that a run has an end, as a setting requires.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: the run has no end.
     """
     if math.isinf(length):
         raise ConfigError(
-            f"{key}: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one "
+            f"{key}: expected a run of known length, got one without trainer.max_epochs or trainer.max_steps; set one "
             f"of them, or {key}={instead}"
         )
 

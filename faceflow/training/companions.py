@@ -1,4 +1,4 @@
-"""The other processes of a run: this machine's are started here, and those that die end the run in one line."""
+"""The other processes of a run: starts those of this machine, and ends the run with one line if one dies."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from faceflow.training.rank import is_rank_zero
 
 LOST = 2  # exit code
 _POLL_S = 0.5
-_PATIENCE_S = 10.0  # that the other processes have to notice by themselves, as gloo does at once
-_SAME_S = 3.0  # in which all processes meet the same mistake
-_END_S = 20.0  # that they have to end after SIGTERM
+_PATIENCE_S = 10.0  # for the other processes to notice on their own, as gloo does at once
+_SAME_S = 3.0  # within which all processes fail with the same error
+_END_S = 20.0  # for them to end after SIGTERM
 _VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 _LOST = re.compile(r"gloo|nccl|connection (?:closed|reset)|broken pipe|socket|process ?group", re.IGNORECASE)
 
@@ -36,12 +36,12 @@ _current: Companions | None = None
 class Companions:
     """Processes that train beside this one: those that it started, or the one that started it.
 
-    Lightning's own launcher repeats the command line, which of a job of a sweep is the sweep, and kills all without a
-    word when one dies.
+    Lightning's own launcher repeats the command line, which for a job of a sweep would start the whole sweep, and kills
+    all processes without a message when one dies.
 
     Args:
         job: packs the config of this job, see `faceflow.config.job_transfer`.
-        first: process that started this one, if any.
+        first: pid of the process that started this one, if any.
     """
 
     def __init__(self, job: Callable[[], bytes], *, first: int | None = None) -> None:
@@ -51,7 +51,7 @@ class Companions:
         self.ending = threading.Event()
 
     def start(self, trainer: L.Trainer) -> None:
-        """Start the others of this machine, unless a launcher did (torchrun, Slurm) or an earlier fold of this run."""
+        """Start the other processes of this machine, unless a launcher (torchrun, Slurm) or an earlier fold did."""
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if (
             not isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher)
@@ -80,7 +80,7 @@ class Companions:
         threading.Thread(target=self.watch, daemon=True).start()
 
     def watch(self) -> None:
-        """End this process where another one is gone and it does not notice, as in the midst of its test."""
+        """End this process if another one died and this one does not notice, for example during its test."""
         while not self.ending.wait(_POLL_S):
             if not self._lost():
                 continue
@@ -93,7 +93,7 @@ class Companions:
                 os._exit(LOST)
 
     def end(self) -> None:
-        """Wait for the processes that this one started, which end by themselves with a run that ended well."""
+        """Wait for the processes that this one started; they end on their own if the run succeeded."""
         self.ending.set()
         if not self.started:
             return
@@ -114,10 +114,10 @@ class Companions:
             os.environ.pop(variable, None)
 
     def explained(self) -> str:
-        """Say which process was lost."""
-        expected = "trainer.devices: expected processes that all live"
+        """Message that names the lost process."""
+        expected = "trainer.devices: expected all processes to stay alive"
         if self._orphaned():
-            return f"{expected}, got a first one that died (pid {self.first})"
+            return f"{expected}, got a first process that died (pid {self.first})"
         for rank, process in enumerate(self.started, 1):
             if code := process.poll():
                 how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
@@ -133,9 +133,9 @@ class Companions:
 
 
 def launched_here(devices: object, nodes: object) -> list[LightningEnvironment]:
-    """Plugin of a trainer whose processes this one starts, where Slurm started a single task for several devices.
+    """Trainer plugin that lets this process start the others, if Slurm started a single task for several devices.
 
-    So jobs of a sweep have several GPUs of a machine: submitit would start the job itself once per task.
+    It lets jobs of a sweep use several GPUs of a machine: submitit would start the job once per task.
     """
     alone = SLURMEnvironment.detect() and os.environ.get("SLURM_NTASKS", "1") == "1"
     return [LightningEnvironment()] if alone and devices != 1 and nodes == 1 else []
@@ -143,14 +143,14 @@ def launched_here(devices: object, nodes: object) -> list[LightningEnvironment]:
 
 @contextlib.contextmanager
 def companions(job: Callable[[], bytes]) -> Iterator[None]:
-    """Start other processes by `job` where the block trains with several, and end them with it."""
+    """Start other processes from `job` if the block trains with several, and end them with the block."""
     global _current
-    if _current is None:  # else another process started this one
+    if _current is None:  # otherwise another process started this one
         _current = Companions(job)
     try:
         yield
     except FaceFlowError:
-        if not is_rank_zero():  # most likely the first one has met it too: it says so, and this one is ended
+        if not is_rank_zero():  # most likely the first one fails, too: it prints the error and ends this one
             time.sleep(_SAME_S)
         raise
     finally:
@@ -159,24 +159,24 @@ def companions(job: Callable[[], bytes]) -> Iterator[None]:
 
 
 def follow(first: int) -> None:
-    """Make this a process that `first` started, and end it where that one is gone."""
+    """Mark this process as started by `first`, and end it when that one is gone."""
     global _current
     _current = Companions(bytes, first=first)
     threading.Thread(target=_current.watch, daemon=True).start()
 
 
 def start_companions(trainer: L.Trainer, told: Callable[[], str]) -> None:
-    """Start the other processes of a training; `told` says what is kept where one of them dies."""
+    """Start the other processes of a training; `told` says what is kept if one of them dies."""
     if _current is not None:
         _current.told = told
         _current.start(trainer)
 
 
 def explain_lost_process(error: BaseException) -> str | None:
-    """Say in one line which process of the run was lost; None where an error is about another thing.
+    """Message of one line that names the lost process of the run; None if an error has another cause.
 
     Raises:
-        Terminated: it ended with the whole run.
+        Terminated: the process ended with the whole run.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()) or not _of_processes(error):
         return None

@@ -1,4 +1,4 @@
-"""What an earlier start in the same folder left of a fold: to keep, to go on from, or of another run."""
+"""State of a fold from an earlier start in the same folder: finished, to be continued, or of another run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from faceflow.views import with_labeled
 
 log = logging.getLogger(__name__)
 
-# What may differ from the earlier start, because no number of a fold depends on it.
+# Keys that can differ from the earlier start, because no number of a fold depends on them.
 _FREE = (
     *("data", "unlabeled", "paths", "logger", "test", "preview", "report_only", "resume", "pictures", "loader.workers"),
     *("callbacks.progress", "trainer.enable_progress_bar", "bootstrap", "audit", "audit_least_subjects", "log_images"),
@@ -31,13 +31,13 @@ _FREE = (
 )
 
 
-# Settings that came later, and what was done without them.
+# Settings added later, with their values before.
 _ADDED = {"compile": False, "optimizer.fused": False, "loader.decode": "full"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """Whether a fold is finished, and if not, the checkpoint to go on from."""
+    """Whether a fold is finished, and if not, the checkpoint to continue from."""
 
     finished: bool
     checkpoint: str | None
@@ -48,11 +48,11 @@ def find_earlier(context: RunContext, data: RunData, *, test: bool) -> Earlier:
 
     Args:
         context: of the fold; `output` is the folder.
-        data: that it would train on now.
+        data: training data of the fold now.
         test: whether it is tested.
 
     Raises:
-        ConfigError, DataError: it holds a fold of another config or of other data.
+        ConfigError, DataError: the folder holds a fold of another config or of other data.
     """
     folder = context.output
     last = folder / "checkpoints" / "last.ckpt"
@@ -73,11 +73,11 @@ def find_earlier(context: RunContext, data: RunData, *, test: bool) -> Earlier:
 
 
 def _has_best(last: Path, content: Mapping[str, Any]) -> bool:
-    """Whether the best checkpoint so far lies beside the last one; without it, none of its epochs could be tested."""
+    """Whether the best checkpoint so far is beside the last one; without it, no epoch so far could be tested."""
     paths = [state.get("best_model_path") for state in content["callbacks"].values() if isinstance(state, Mapping)]
     names = [Path(path).name for path in paths if path]
     if missing := [name for name in names if not (last.parent / name).is_file()]:
-        log.warning("%s is gone, so this fold starts anew", last.parent / missing[0])
+        log.warning("%s is missing, so this fold starts from the beginning", last.parent / missing[0])
     return not missing
 
 
@@ -92,7 +92,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
         if not free and (key not in theirs or key not in ours or theirs[key] != ours[key]):
             raise ConfigError(
                 f"{key}: expected {_stated(theirs, key)} as in '{path}', got {_stated(ours, key)}; repeat the settings "
-                "of that run, or take another hydra.run.dir"
+                "of that run, or use another hydra.run.dir"
             )
 
 
@@ -108,7 +108,7 @@ def _check_data(folder: Path, record: Mapping[str, Any], ours: Mapping[str, Any]
     if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
             f"{folder / 'metrics.json'}: expected the data of that run, got other faces, subjects or labels in "
-            f"{', '.join(changed)}; bring the data back, or take another hydra.run.dir"
+            f"{', '.join(changed)}; restore the data, or use another hydra.run.dir"
         )
 
 

@@ -1,4 +1,4 @@
-"""Early stopping of runs that may be resumed."""
+"""Early stopping of runs that can be resumed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lightning.pytorch import callbacks
 
 
 class EarlyStopping(callbacks.EarlyStopping):
-    """Lightning's, with the patience of the config: a checkpoint would bring back that of the run that wrote it."""
+    """Lightning's, with the patience of the config; Lightning would restore the patience stored in a checkpoint."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the best score and the epochs without a better one."""
+        """Continue from the best score and the number of epochs without a better one."""
         super().load_state_dict({**state_dict, "patience": self.patience})

@@ -1,4 +1,4 @@
-"""Progress of a training: bars on a terminal, as all commands show them; elsewhere one line per epoch."""
+"""Progress of a training: bars on a terminal, as for all commands; elsewhere one line per epoch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 class EpochBar(ProgressBar):
     """Shows the steps of an epoch with their loss, and the batches of its validation.
 
-    Lightning's own bar on rich reads the loss at every step, and takes down the bars of others.
+    Lightning's own rich bar reads the loss at every step, and removes the bars of others.
 
     Args:
-        refresh_rate: steps between two looks at the loss, each of which waits for the GPU.
-        monitor: metric that is shown with the loss once an epoch has ended, if any.
+        refresh_rate: steps between two updates of the loss, each of which waits for the GPU.
+        monitor: metric shown with the loss once an epoch has ended, if any.
     """
 
     def __init__(self, *, refresh_rate: int, monitor: str | None) -> None:
@@ -46,7 +46,7 @@ class EpochBar(ProgressBar):
         self.enabled = True
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin to wait before the first bar."""
+        """Start the delay before the first bar."""
         self._fit_began, self._reached = time.monotonic(), ""
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -57,7 +57,7 @@ class EpochBar(ProgressBar):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count a step, and look at the loss from time to time."""
+        """Count a step, and update the loss from time to time."""
         if self._bar is None:  # a validation within the epoch took its place
             self._steps(trainer).advance(batch_idx)
         assert self._bar is not None
@@ -87,7 +87,7 @@ class EpochBar(ProgressBar):
         self._close()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say how the epoch ended, where no bar does."""
+        """Log the result of the epoch, unless a bar shows it."""
         self._close()
         metrics = trainer.callback_metrics  # read by every process: it may gather over them
         if self.monitor is not None and self.monitor in metrics:
@@ -97,11 +97,11 @@ class EpochBar(ProgressBar):
             log.info("%s: %s%s, %.0f s", _title(trainer), _loss(pl_module), self._reached, seconds)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back before the error is printed."""
+        """Remove the bar before the error is printed."""
         self._close()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Give the terminal back."""
+        """Remove the bar."""
         self._close()
 
     def _steps(self, trainer: L.Trainer) -> Bar:

@@ -1,4 +1,4 @@
-"""Means of a training's terms over an epoch, summed where they are computed: no step waits for them."""
+"""Means of loss terms over an epoch, summed on their device, so that no step waits for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class EpochMeans:
-    """Weighted sums of named scalars, which stay on their device until the epoch ends; `weight` is that of the sums."""
+    """Weighted sums of named scalars, kept on their device until the epoch ends; `weight` is the sum of weights."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class EpochMeans:
         self.weight += weight
 
     def compute(self) -> dict[str, Tensor]:
-        """Means by name; the sums start anew."""
+        """Return means by name and reset the sums."""
         found = {} if self._sums is None else dict(zip(self._names, self._sums / self.weight, strict=True))
         self._sums, self.weight = None, 0
         return found

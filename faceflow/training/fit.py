@@ -1,4 +1,4 @@
-"""Lightning's fit, and how it ends: SIGTERM, Ctrl-C and dead loader processes leave a checkpoint and one clear line."""
+"""Lightning's fit; after SIGTERM, Ctrl-C or a dead loader process it leaves a checkpoint and one clear line."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from faceflow.training.module import AUModule
 
 
 class RunState:
-    """What a stopped run tells its user, judged by what it has written so far.
+    """Messages of a stopped run, based on the files that it has written so far.
 
     Args:
-        output: folder of the run, or of one of its folds; made before it begins.
-        resume: checkpoint that it goes on from.
+        output: folder of the run, or of one of its folds; exists before the run begins.
+        resume: checkpoint that the run continues.
         fold: whether it is one of several folds.
-        first: whether this is the first process of the run, which says how it ended; another one does so where the
+        first: whether this is the first process of the run, which prints how it ended; another process does so if the
             first one died.
-        overwrite: whether the command replaces what is there, which it must not do again to go on.
+        overwrite: whether the command replaces earlier results; it must not do so again to continue.
     """
 
     def __init__(self, output: Path, *, resume: str | None, fold: bool, first: bool, overwrite: bool) -> None:
@@ -47,7 +47,7 @@ class RunState:
 
     @functools.cached_property
     def reports(self) -> bool:
-        """True in the process that prints how the run ended; asked when it ends."""
+        """True in the process that prints how the run ended; read when it ends."""
         return self.first or died_in(self.output)
 
     def kept(self) -> str:
@@ -70,30 +70,30 @@ class RunState:
         if not self.reports or self.fold or self._watch.written(self._metrics):
             return self.kept()
         return (
-            f"the network is trained, its test is not finished; go on with {self.again} and "
+            f"the network is trained, but its test is not finished; go on with {self.again} and "
             f"{quote(f'resume={self._checkpoint() or self.resume}')}, or only test it: faceflow-test "
             f"{quote(f'checkpoint={self._checkpoints[-1]}')}"
         )
 
     def _checkpoint(self) -> Path | None:
-        """Return the checkpoint to go on from, if this run wrote one."""
+        """Return the checkpoint to continue from, if this run wrote one."""
         return next(filter(self._watch.written, self._checkpoints), None)
 
 
 def folds_kept(output: Path, again: str) -> str:
-    """Say what is kept of a run of several folds, and that the command `again` goes on with it."""
+    """Say what is kept of a run of several folds, and that the command `again` continues it."""
     finished = "finished folds are kept, and finished epochs of the running one"
     return f"{finished}; go on with {again} and {quote(f'hydra.run.dir={output}')}"
 
 
 def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunState) -> None:
-    """Train, going on from the checkpoint of `state.resume` where there is one.
+    """Train, continuing from the checkpoint `state.resume` if there is one.
 
     Raises:
-        ConfigError: settings that the trainer refuses, or too little shared memory for the loader processes.
+        ConfigError: the trainer refuses a setting, or the loader processes have too little shared memory.
         LoaderError: a loader process died or gave no batch.
         ProcessError: another process of the run died.
-        KeyboardInterrupt, Terminated: stopped.
+        KeyboardInterrupt, Terminated: the training was stopped.
     """
     data.check_memory(processes=trainer.num_devices)
     start_companions(trainer, state.kept)
@@ -109,11 +109,11 @@ def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunStat
             raise Terminated from stop
         raise
     except Exception as error:
-        dynamo = sys.modules.get("torch._dynamo.exc")  # which torch.compile imports: 2 s that others need not wait
+        dynamo = sys.modules.get("torch._dynamo.exc")  # only torch.compile imports it, which takes 2 s
         if dynamo is not None and isinstance(error, dynamo.TorchDynamoException):
             reason = " ".join(str(error).split("\n\n")[0].split())
             raise ConfigError(
-                f"compile: expected a network that torch.compile can compile here, got '{reason}'; take compile=false"
+                f"compile: expected a network that torch.compile can compile here, got '{reason}'; set compile=false"
             ) from error
         if lost := explain_loss(error, data.workers):
             raise LoaderError(f"{lost}; {state.kept()}") from error
@@ -141,10 +141,10 @@ def best_checkpoint(trainer: L.Trainer) -> Any:
 
 @contextlib.contextmanager
 def _ended_by_sigterm(trainer: L.Trainer) -> Iterator[None]:
-    """Let SIGTERM end the training at once, or under Slurm as Lightning does: at the end of a step.
+    """Let SIGTERM end the training at once, or under Slurm at the end of a step, as Lightning does.
 
-    There Lightning also saves and requeues the job on SIGUSR1, which must not be interrupted. Elsewhere its own handler
-    would tell the other processes by a collective operation, and wait for ever where they are at another one.
+    Under Slurm, Lightning also saves and requeues the job on SIGUSR1, which must not be interrupted. Elsewhere its own
+    handler would notify the other processes by a collective operation, and hang if they are in another one.
     """
     own = type(getattr(trainer.strategy, "cluster_environment", None)) is LightningEnvironment
     if SLURMEnvironment.detect() and not own:
@@ -158,8 +158,8 @@ def _ended_by_sigterm(trainer: L.Trainer) -> Iterator[None]:
 
 
 class _OwnHandler(L.Callback):
-    """Puts the handler of SIGTERM back that Lightning replaced when it began to fit."""
+    """Restores the SIGTERM handler that Lightning replaced when it began to fit."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Replace Lightning's handler; it restores those of before when it has fitted."""
+        """Replace Lightning's handler; Lightning restores the earlier ones after fitting."""
         signal.signal(signal.SIGTERM, on_sigterm)

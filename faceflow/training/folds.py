@@ -1,4 +1,4 @@
-"""All folds of a protocol, one after another: each in a folder of its own, then one table over them."""
+"""All folds of a protocol, one after another, each in its own folder; then one table over all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FoldPlan:
-    """A fold of a protocol, how it is called, and how it is trained: `context` names its own folder."""
+    """A fold of a protocol, its title, and how it is trained; `context` names its folder."""
 
     title: str
     fold: Fold
@@ -51,17 +51,17 @@ def train_folds(
     look: Look | None,
     mirror: Mirror | None,
 ) -> float | None:
-    """Train and test all folds, or only look at their data.
+    """Train and test all folds, or only show their data.
 
-    All data are looked at before the first fold trains. In a folder where an earlier start was interrupted, finished
-    folds are kept and an unfinished one goes on from its last checkpoint.
+    All data are read before the first fold trains. In a folder where an earlier start was interrupted, finished folds
+    are kept and an unfinished one continues from its last checkpoint.
 
     Args:
-        plans: of the folds; settings are equal but for the paths in them.
-        command: context of the command, whose folder holds those of the folds.
-        unit: what the name of a fold names.
-        rule: how rows are split, in words.
-        in_parts: whether other folds of the protocol may lie in the same folder.
+        plans: of the folds; their settings differ only in paths.
+        command: context of the command; the folders of the folds are in its folder.
+        unit: what the name of a fold stands for, such as fold or domain.
+        rule: description of how rows are split.
+        in_parts: whether the folder may hold other folds of the protocol.
         look: what to show instead of training; None to train.
         mirror: of the command's folder on a store, if there is one.
 
@@ -91,13 +91,13 @@ def train_folds(
     start = read_start(settings.module.init_weights, settings.module.model["weights"])
     runs = [prepare_run(plan.context, plan.settings, own, start) for plan, own in zip(plans, data, strict=True)]
     again = f"the same command{' without overwrite=true' if settings.overwrite else ''}"
-    _announce(f"After an interruption, {again} and with hydra.run.dir={command.output} goes on.")
+    _announce(f"After an interruption, go on with {again} and hydra.run.dir={command.output}")
     with kept(lambda: folds_kept(command.output, again) if is_rank_zero() else ""):
         for plan, run, earlier in zip(plans, runs, found, strict=True):
             _train(plan.title, run, earlier, command, mirror)
         if not is_rank_zero():
             return None
-        settle()  # where all folds were finished before, none of them has done so
+        settle()  # if all folds were finished before, none of them has done so
         first = data[0]
         return report_folds(
             command,
@@ -122,7 +122,7 @@ def train_folds(
 
 
 def folder_names(folds: Sequence[Fold]) -> list[str]:
-    """Folder of every fold: its name, as far as every file system can write it.
+    """Folder name of every fold: the name of the fold, with characters that every file system allows.
 
     Raises:
         DataError: two folds would share a folder.
@@ -139,7 +139,7 @@ def folder_names(folds: Sequence[Fold]) -> list[str]:
 
 
 def fold_titles(folds: Sequence[Fold], unit: str) -> list[str]:
-    """How each fold is called: "Fold 1 of 3, fold1", or "Fold 2 of 3, domain infrared"."""
+    """Title of each fold: "Fold 1 of 3, fold1", or "Fold 2 of 3, domain infrared"."""
     names = [str(fold.name) if unit == "fold" else f"{unit} {fold.name}" for fold in folds]
     return [f"Fold {number} of {len(folds)}, {name}" for number, name in enumerate(names, 1)]
 
@@ -150,7 +150,7 @@ def _announce(line: str) -> None:
 
 
 def _warn_of_missing_classes(title: str, data: RunData) -> None:
-    """Name the AUs that a fold cannot score, before hours of training."""
+    """Warn of AUs that a fold cannot score, before hours of training."""
     lost = {"test": "no score"} if data.legacy else {"test": "no score", "val": "no threshold or F1@val"}
     for split, missed in lost.items():
         truths = [table.truth(data.aus) for table in data.streams[split]]
@@ -164,7 +164,7 @@ def _warn_of_missing_classes(title: str, data: RunData) -> None:
 
 
 def _earlier(plan: FoldPlan, data: RunData) -> Earlier:
-    """What is left of the fold, in a folder that no other command may write to now."""
+    """State of the fold from an earlier start; claims its folder, so that no other command writes there."""
     claim_fold(plan.context.output)
     if plan.settings.overwrite:
         return Earlier(finished=False, checkpoint=None)
@@ -175,9 +175,9 @@ def _train(title: str, run: Run, earlier: Earlier, command: RunContext, mirror: 
     if earlier.finished:
         _announce(f"{title}: finished earlier, kept")
         return
-    _announce(f"{title}: {f'goes on from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
+    _announce(f"{title}: {f'continuing from {earlier.checkpoint}' if earlier.checkpoint else 'training'}")
     train_run(run, command=command, started=time.time(), resume=earlier.checkpoint, mirror=mirror)
-    gc.collect()  # trainer and network refer to each other, and hold the GPU's memory until they are collected
+    gc.collect()  # trainer and network refer to each other and hold GPU memory until they are collected
 
 
 def _check_others(output: Path, folders: Sequence[Path], *, in_parts: bool) -> None:

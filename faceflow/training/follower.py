@@ -1,4 +1,4 @@
-"""A process of a run that its first one started: trains beside it, and leaves results and messages to it."""
+"""A process started by the first one of a run: trains beside it, and leaves results and messages to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.interruption import Terminated, terminable
 
 
 def main() -> None:
-    """Train by the job on stdin; the argument is the number of the process that started this one."""
+    """Train by the job on stdin; the argument is the pid of the process that started this one."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
     warnings.simplefilter("ignore")
     with terminable():

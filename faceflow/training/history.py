@@ -1,4 +1,4 @@
-"""One tidy row per epoch, on disk as soon as the epoch ends."""
+"""One row per epoch, written to disk as soon as the epoch ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceflow.report.result_files import write_table
 
 
 class EpochHistory(L.Callback):
-    """Writes what every epoch logged to a CSV; a resumed run goes on in its own file."""
+    """Writes the logged values of every epoch to a CSV; a resumed run has its own file with all epochs."""
 
     def __init__(self, *, path: str) -> None:
         self.path = Path(path)
@@ -21,12 +21,12 @@ class EpochHistory(L.Callback):
         self.earlier: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the epochs of a resumed run: it may have none to add."""
+        """Write the earlier epochs of a resumed run, which may add none."""
         if self.rows and trainer.is_global_zero:
             write_table(self.path, pd.DataFrame(self.rows))
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note what earlier epochs logged: Lightning keeps it, so that an epoch without validation would repeat it."""
+        """Note earlier logged values: Lightning keeps them, so an epoch without validation would repeat them."""
         self.earlier = dict(trainer.callback_metrics)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -45,5 +45,5 @@ class EpochHistory(L.Callback):
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the rows of the checkpoint."""
+        """Continue after the rows of the checkpoint."""
         self.rows = list(state_dict["rows"])

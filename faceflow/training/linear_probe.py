@@ -15,11 +15,11 @@ from faceflow.training.clock import Clock, check_length
 
 
 class LinearProbe(L.Callback):
-    """Trains only the head, and what the objectives own, in the first share of the run's optimizer steps.
+    """Trains only the head and the parameters of objectives in the first share of the run's optimizer steps.
 
-    The gradients of a head that still is random would distort the features of a pretrained backbone (Kumar et al.
-    2022, arXiv:2202.10054). Meanwhile the backbone stays as it is to the last bit: the optimizer skips parameters
-    without a gradient, weight decay included, and evaluation mode keeps batch statistics and drop path still.
+    The gradients of a head that is still random would distort the features of a pretrained backbone (Kumar et al.
+    2022, arXiv:2202.10054). Until then the backbone does not change in any bit: the optimizer skips parameters without
+    a gradient, including their weight decay, and evaluation mode turns off drop path and freezes batch statistics.
 
     Args:
         share: of the run's optimizer steps; 1 is linear probing alone.
@@ -32,7 +32,7 @@ class LinearProbe(L.Callback):
         self.probing = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Refuse a network without a backbone, and a share of a run without end, in which it would never learn."""
+        """Refuse a network without a backbone, and a share of a run without end: the backbone would never learn."""
         _backbone(pl_module)
         if self.share < 1:
             check_length(_clock(pl_module).length, key="callbacks.linear_probe.share", instead=1)
@@ -40,14 +40,14 @@ class LinearProbe(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Decide by the step alone, so that a resumed run goes on in the phase in which it stopped."""
+        """Decide only by the step, so that a resumed run continues in the phase in which it stopped."""
         was_probing = self.probing
         clock = _clock(pl_module)
         self.probing = clock.done < self.share * clock.length
         if self.probing:
             _backbone(pl_module).eval()
         elif was_probing:
-            # By the module itself, not by its backbone: it may keep the backbone's BatchNorm in evaluation mode.
+            # On the module, not on its backbone: the module may keep the backbone's BatchNorm in evaluation mode.
             pl_module.train()
 
     def on_before_optimizer_step(
@@ -69,6 +69,6 @@ def _backbone(module: L.LightningModule) -> Backbone:
     assert isinstance(network, AUNetwork)
     if network.backbone is None:
         raise ConfigError(
-            "callbacks.linear_probe: expected a model with a backbone, got one that reads features alone; remove it"
+            "callbacks.linear_probe: expected a model with a backbone, got one that reads only features; remove it"
         )
     return network.backbone

@@ -1,4 +1,4 @@
-"""The run folder on a store follows the checkpoints of a training, and comes back from there."""
+"""Copy of a run folder on a store, updated with each checkpoint, and restored from there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from faceflow.training.rank import is_rank_zero
 
 
 class MirrorCheckpoints(Checkpoint):
-    """Begins to copy a run folder when an epoch has written its checkpoints; Lightning calls it after those do."""
+    """Starts to copy a run folder when an epoch has written its checkpoints; Lightning calls it after that."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
@@ -32,7 +32,7 @@ class MirrorCheckpoints(Checkpoint):
         self._mirror.update()
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a run may be resumed without a mirror."""
+        """Keep no state: a run can be resumed without a mirror."""
         return {}
 
 
@@ -41,10 +41,10 @@ def run_mirror(url: str | None, output: Path, storage: Mapping[str, Any], *, rep
     """Mirror a run folder while the block runs, in the first process of a run; each job of a sweep has its own place.
 
     Args:
-        url: what `mirror` says.
+        url: value of `mirror`.
         output: folder of the run.
-        storage: how long to wait for a store, as its node of the config says.
-        replaces: whether the run goes on from earlier results, or may replace them.
+        storage: config node with the time to wait for a store.
+        replaces: whether the run continues or can replace earlier results.
 
     Raises:
         ConfigError, StorageError: see `mirrored`.
@@ -62,15 +62,15 @@ def run_mirror(url: str | None, output: Path, storage: Mapping[str, Any], *, rep
 
 
 def bring_back(url: str, folder: Path, storage: Mapping[str, Any]) -> None:
-    """Copy the files of a mirrored run into a folder, but for those that are there, logs and Hydra's records.
+    """Copy the files of a mirrored run into a folder, except for existing files, logs and Hydra's records.
 
     Args:
         url: of the run.
-        folder: of the run that goes on.
+        folder: of the continued run.
         storage: settings of the cache.
 
     Raises:
-        StorageError: it is not there, or cannot be read.
+        StorageError: the run does not exist, or cannot be read.
         DataError: the folder cannot be written.
     """
 

@@ -1,4 +1,4 @@
-"""The one LightningModule: a shared forward pass, the sum of the objectives' terms, whole-epoch metrics."""
+"""The LightningModule: a shared forward pass, the sum of the objectives' terms, metrics over whole epochs."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class AUModule(L.LightningModule):
     """Trains a network by a sum of objectives.
 
     Args:
-        network: what is trained, tested and exported.
+        network: network to train, test and export.
         objectives: name -> objective; their views define the forward pass.
-        computed: view -> the view in the batch that serves it, see `faceflow.views`; others serve themselves.
+        computed: view -> the view in the batch that replaces it, see `faceflow.views`; other views are read directly.
         counts: labels of the training split, for losses and the head's prior.
         scorer: of the validation split.
         optimizer: factory that takes parameter groups; it carries `lr` and perhaps `weight_decay`.
         scheduler: timm scheduler factory, or None for a constant rate.
         warmup, layer_decay, head_lr_mult: see `faceflow.training.optim`.
         average: of the network's weights, which is then validated and exported, or None.
-        seed: of dropout and drop path, anew in every step, so that a resumed run repeats an unbroken one.
-        payload: what checkpoints say of the run.
+        seed: of dropout and drop path, set in every step, so that a resumed run repeats an uninterrupted one.
+        payload: description of the run in checkpoints.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class AUModule(L.LightningModule):
         self.means, self.rates = EpochMeans(), EpochMeans()
         self.loss: Tensor | None = None  # of the latest step
         self.collected = EpochPredictions()
-        self.latest: tuple[NDArray[np.intp], Prediction] | None = None  # rows of the last validation, and what it saw
+        self.latest: tuple[NDArray[np.intp], Prediction] | None = None  # rows and predictions of the last validation
         self.optimizer_factory, self.scheduler_factory, self.warmup = optimizer, scheduler, warmup
         self.layer_decay, self.head_lr_mult = layer_decay, head_lr_mult
         self.seed, self.payload = seed, payload
@@ -100,7 +100,7 @@ class AUModule(L.LightningModule):
         self.train()
 
     def train(self, mode: bool = True) -> AUModule:
-        """Switch modes; frozen batch statistics stay in evaluation."""
+        """Switch modes; frozen BatchNorm layers stay in evaluation mode."""
         super().train(mode)
         if self.freeze_batch_norm:
             for part in self.network.modules():
@@ -110,7 +110,7 @@ class AUModule(L.LightningModule):
 
     @property
     def evaluated(self) -> AUNetwork:
-        """The network that is validated and exported: the average where there is one."""
+        """The network that is validated and exported: the average if there is one."""
         return self.network if self.average is None else self.average.network
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -137,10 +137,10 @@ class AUModule(L.LightningModule):
         return {name: objective for name, objective in self.objectives.items() if isinstance(objective, Objective)}
 
     def _outputs(self, batch: Batch) -> dict[str, NetworkOutput]:
-        """Outputs of all views: one pass over those that get a gradient, and the teacher's.
+        """Outputs of all views: one pass over those that get a gradient, and one of the teacher.
 
-        Where the network has batch statistics, a teacher that is the student sees its rows in that same pass, so
-        that they are those of all rows, as in the references; elsewhere it keeps no activations.
+        If the network has batch statistics and the teacher is the student, the teacher's rows are in the same pass, so
+        that the statistics are those of all rows, as in the references; otherwise the teacher keeps no activations.
         """
         shared = [*self.views, *self.detached]
         faces = [faces_of(batch, view) for view in shared]
@@ -159,13 +159,13 @@ class AUModule(L.LightningModule):
         return {view: outputs[self._computed(view)] for view in self.read}
 
     def _computed(self, view: str) -> str:
-        """Name the view in the batch, or the teacher's, that serves one that an objective reads."""
+        """Name the view in the batch, or of the teacher, that replaces a view that an objective reads."""
         prefix = TEACHER if view.startswith(TEACHER) else ""
         name = view.removeprefix(prefix)
         return prefix + self.computed.get(name, name)
 
     def _with_read_views(self, batch: Batch) -> Batch:
-        """Add the views that another one serves to a batch."""
+        """Add the replaced views to a batch."""
         rows = {stream: dict(tensors) for stream, tensors in batch.items()}
         for view, computed in self.computed.items():
             stream, pipeline = stream_and_pipeline(view)
@@ -189,13 +189,13 @@ class AUModule(L.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Make dropout a function of (seed, epoch, step, process).
 
-        Once an epoch would not do: Lightning draws from the generator between the start of the epoch and the first
-        step, but not where a run was resumed.
+        Once per epoch is not enough: Lightning draws from the generator between the start of the epoch and the first
+        step, but not in a resumed run.
         """
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**31)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Follow the network with its average, once per optimizer step; close the epoch's statistics."""
+        """Update the average once per optimizer step; log the statistics at the end of the epoch."""
         stepped = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch
         if self.average is not None and stepped:
             self.average.update(self.network, self.clock.share)
@@ -207,7 +207,7 @@ class AUModule(L.LightningModule):
             for name, objective in self._by_name.items():
                 values = objective.statistics(self.payload.spec.aus)
                 named |= {f"train/{name}/{key}": value for key, value in values.items()}
-            # Of the epoch: loggers are told of a step only where `log_every_n_steps` hits it.
+            # Of the epoch: loggers get a step only if `log_every_n_steps` hits it.
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=rows, sync_dist=True)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
@@ -230,7 +230,7 @@ class AUModule(L.LightningModule):
         tune_payload(self.payload, self.scorer, rows, prediction)
         values[f"val/{NAME}"] = self.scorer.subject_share(rows, prediction)
         finite = {key: value for key, value in values.items() if np.isfinite(value)}
-        self.log_dict(finite, sync_dist=True)  # equal in all processes; this only tells Lightning so
+        self.log_dict(finite, sync_dist=True)  # equal in all processes; sync_dist tells Lightning so
 
     def configure_optimizers(self) -> Any:
         """One optimizer, and a schedule that is stepped per update."""
@@ -261,14 +261,14 @@ class AUModule(L.LightningModule):
         scheduler.step_update(self.clock.done)
 
     def on_train_start(self) -> None:
-        """Set the rate of a resumed run by its own length: the optimizer brought that of the checkpoint along."""
+        """Set the rate of a resumed run by its own length: the optimizer restored that of the checkpoint."""
         if self.resumed is not None:
             self.clock.resume(self.resumed, self.payload.config)
         if self.schedule is not None:
             self.schedule.step_update(self.clock.done)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the network and says where it comes from."""
+        """Add the payload, which rebuilds the network and describes its origin."""
         checkpoint[PAYLOAD] = self.payload.to_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -11,22 +11,22 @@ from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.evaluation.scoring import SplitScorer
 from faceflow.metrics.metric import column_named, columns
 
-_OVER_AUS = ("micro_f1_val", "valid_aus", "valid_aus_icc")  # that no AU has
+_OVER_AUS = ("micro_f1_val", "valid_aus", "valid_aus_icc")  # not defined per AU
 
 
 def default_monitor(levels: int) -> str:
-    """What chooses the checkpoint where a config leaves it open."""
+    """Metric that chooses the checkpoint if a config sets none."""
     return "val/f1_val" if levels == 1 else "val/icc"
 
 
 def check_monitor_name(monitor: object) -> None:
-    """Check that a metric could be monitored, whatever the data.
+    """Check that a metric could be monitored, independent of the data.
 
     Raises:
-        ConfigError: no metric of that name.
+        ConfigError: there is no metric of that name.
     """
     names = [*(column.name for column in columns()), *_OVER_AUS]
-    split, *parts = str(monitor).split("/")  # in between may be a data set, at the end an AU
+    split, *parts = str(monitor).split("/")  # a data set can be in between, an AU at the end
     if split != "val" or not set(parts) & set(names):
         raise ConfigError(
             f"monitor: expected a validation metric, got '{monitor}'; "
@@ -38,8 +38,8 @@ def check_monitor(monitor: str, scorer: SplitScorer, *, callbacks: Mapping[str, 
     """Check before training that the monitored metric exists and is defined on the validation labels.
 
     Raises:
-        ConfigError: no metric of that name, or a callback that takes its worst value for the best.
-        DataError: validation labels on which any prediction leaves it undefined.
+        ConfigError: there is no metric of that name, or a callback has the wrong mode for it.
+        DataError: the metric is undefined on the validation labels for any prediction.
     """
     shape = (scorer.total, len(scorer.spec.aus), scorer.spec.levels)
     guess, rows = scorer.decode(np.random.default_rng(0).random(shape)), np.arange(scorer.total)

@@ -38,9 +38,9 @@ def parameter_groups(
 ) -> list[Group]:
     """Group parameters by learning rate and weight decay.
 
-    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head and
-    what reads features lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases
-    and what timm lists in `no_weight_decay` are not decayed.
+    Backbone stages get lr * layer_decay^(depth from the top) (Bao et al. 2022, arXiv:2106.08254), the head and the
+    branches of features lr * head_lr_mult, parameters of an objective lr * its `lr_mult` without decay. Norms, biases
+    and parameters that timm lists in `no_weight_decay` are not decayed.
     """
     check_rates(lr, weight_decay, layer_decay=layer_decay, head_lr_mult=head_lr_mult)
     groups: list[Group] = []
@@ -64,8 +64,8 @@ def build_optimizer(factory: OptimizerFactory, groups: list[Group], *, scaled: b
     """Build an optimizer over groups of parameters.
 
     Args:
-        factory: it carries the settings.
-        groups: of `parameter_groups`.
+        factory: optimizer with its settings.
+        groups: from `parameter_groups`.
         scaled: whether gradients are scaled against underflow (trainer.precision=16-mixed). Lightning unscales them
             before it clips them; a fused step would do so again.
 
@@ -82,14 +82,14 @@ def build_optimizer(factory: OptimizerFactory, groups: list[Group], *, scaled: b
 class Schedule:
     """A timm scheduler as a function of the update alone.
 
-    A checkpoint holds nothing of it: timm would bring back the length of the run that wrote it.
+    It stores nothing in checkpoints: timm would restore the length of the run that wrote it.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler, self.optimizer = scheduler, scheduler.optimizer
 
     def step_update(self, num_updates: int) -> None:
-        """Set the rate of the update that follows after so many."""
+        """Set the rate of the next update, after `num_updates` updates."""
         self.scheduler.step_update(num_updates=num_updates)
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def build_schedule(
     """Build a timm scheduler over the updates of a run, or None for a constant rate.
 
     Args:
-        factory: timm scheduler that lacks only the optimizer and its times.
+        factory: timm scheduler; only the optimizer and times are missing.
         optimizer: its groups carry `lr_scale`.
         steps: optimizer updates of the whole run.
         warmup: share of them in which the rate rises linearly.

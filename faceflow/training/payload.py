@@ -1,4 +1,4 @@
-"""What the checkpoints of a run say of it."""
+"""Description of a run in its checkpoints."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from faceflow.training.warm_start import Start
 
 
 def describe_run(context: RunContext, data: RunData, spec: NetworkSpec, start: Start | None) -> Payload:
-    """Fill the payload of a run that begins; its training crops are measured by the process that writes it.
+    """Fill the payload of a new run; the process that writes it measures the training crops.
 
     Raises:
-        DataError: a training crop that cannot be read.
+        DataError: a training crop cannot be read.
     """
     faces, seen = with_start(data.faces, data.seen, start.payload if start else None)
     statistics = None

@@ -18,7 +18,7 @@ _DRAWS = 2  # of each random pipeline
 
 
 def preview_faces(tables: Sequence[FaceTable], transforms: Mapping[str, Any], *, faces: int, folder: Path) -> Path:
-    """Draw faces spread over the training data beside what every pipeline makes of them.
+    """Draw faces spread over the training data, beside the output of every pipeline.
 
     Args:
         tables: training tables.

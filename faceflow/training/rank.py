@@ -11,10 +11,10 @@ from faceflow.config.run_folder import other_rank
 
 
 def settle_rank(trainer: Mapping[str, Any]) -> None:
-    """Say whether this is the first process of a run before its trainer is built, and also where a run has only one.
+    """Set the rank of this process before the trainer is built, also in a run of a single process.
 
-    Lightning goes by the number that a launcher gave, which Slurm gives to tasks with a run each as well, and sees the
-    number of a machine only when it has built the trainer.
+    Lightning uses the rank of the launcher, but Slurm also numbers tasks that each have a run of their own; and
+    Lightning knows the number of the machine only once the trainer is built.
     """
     rank_zero_only.rank = other_rank(trainer)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Whether a checkpoint holds the run that is to go on, and how much of it there is left."""
+"""Checks that a checkpoint belongs to the run to be resumed, and that the run is not already done."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from faceflow.evaluation.known_faces import check_same_faces
 from faceflow.models.checkpoint import read_checkpoint
 from faceflow.training.module import AUModule
 
-# What a resumed run repeats. The rest may change: paths, loader, trainer (more epochs, another device), callbacks.
+# Settings that a resumed run repeats. Others can change: paths, loader, trainer (more epochs, device), callbacks.
 _CONTINUED = (
     *("seed", "levels", "monitor", "split", "flip", "method", "optimizer", "scheduler"),
     *("layer_decay", "head_lr_mult", "average"),
 )
-_GONE = {"cutoff_step"}  # keys of earlier versions, which say nothing of how a run goes on
+_GONE = {"cutoff_step"}  # keys of earlier versions, which do not affect how a run continues
 _STATE = ("loops", "optimizer_states", "lr_schedulers", "callbacks", "state_dict")
 
 
@@ -23,8 +23,8 @@ def check_resume(path: str, module: AUModule) -> None:
     """Check that a checkpoint continues this very run.
 
     Raises:
-        CheckpointError: other settings, subjects that moved between the splits, or parameters that this run lacks.
-        ConfigError: fewer epochs or steps than are done.
+        CheckpointError: settings or parameters differ, or subjects moved between the splits.
+        ConfigError: fewer epochs or steps are set than are done.
     """
     checkpoint, payload = read_checkpoint(path, key="resume")
     for setting in _CONTINUED:
@@ -51,7 +51,7 @@ def check_resume(path: str, module: AUModule) -> None:
 
 
 def check_left(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any], *, path: str) -> None:
-    """Check that a run can go on from a checkpoint, and has not done more already than it is asked for.
+    """Check that a run can continue from a checkpoint, and has not already done more than is set.
 
     Args:
         checkpoint: as Lightning wrote it.
@@ -59,8 +59,8 @@ def check_left(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any], *, pat
         path: of the checkpoint.
 
     Raises:
-        CheckpointError: the checkpoint has weights only, or counters that cannot be read.
-        ConfigError: fewer epochs or steps than are done.
+        CheckpointError: the checkpoint has only weights, or its counters cannot be read.
+        ConfigError: fewer epochs or steps are set than are done.
     """
     if missing := [key for key in _STATE if key not in checkpoint]:
         raise CheckpointError(
@@ -86,7 +86,7 @@ def check_left(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any], *, pat
 
 
 def _first_difference(key: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
-    """Dotted key of the first value that differs, and both values; None where all are equal."""
+    """Dotted key of the first value that differs, and both values; None if all are equal."""
     if not theirs or not ours or not isinstance(theirs, Mapping) or not isinstance(ours, Mapping):
         return None if theirs == ours else (key, theirs, ours)
     shared = [name for name in theirs if name in ours]

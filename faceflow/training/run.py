@@ -53,7 +53,7 @@ from faceflow.training.watching import training_cost, watchers
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run whose settings fit its data: ready to begin; `compared` says for the protocol what its baseline is."""
+    """A run whose settings fit its data, ready to begin; `compared` describes its baseline for the protocol."""
 
     context: RunContext
     settings: RunSettings
@@ -122,9 +122,9 @@ def train_run(
 
     Args:
         run: from `prepare_run`.
-        command: context of the command; that of the run, unless it is one of several folds.
-        started: time.time() when the work on it began.
-        resume: checkpoint of an interrupted run to go on from.
+        command: context of the command; the same as that of the run, unless the run is one of several folds.
+        started: time.time() at the start of the run.
+        resume: checkpoint of an interrupted run to continue.
         mirror: of the command's folder on a store, if there is one.
 
     Returns:
@@ -158,7 +158,7 @@ def train_run(
     if resume:
         check_resume(resume, module)
     described = describe(context, resume=resume, fingerprints=data.fingerprints)
-    if is_rank_zero():  # nothing but training itself can fail from here on
+    if is_rank_zero():  # from here on only training itself can fail
         settle()
         for each in (command, context):
             store_config(each.config, each.output)

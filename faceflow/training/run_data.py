@@ -31,18 +31,18 @@ from faceflow.report.tables import data_tables
 from faceflow.training.preview import preview_faces
 from faceflow.training.rank import is_rank_zero
 
-_FITTED = 20_000  # faces by which features are standardised
+_FITTED = 20_000  # faces used to standardise features
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Which faces and labels a training takes.
+    """Which faces and labels a training uses.
 
     Attributes:
-        aus: that the network is to learn; None for all that the training data label.
+        aus: AUs to learn; None for all that the training data label.
         levels, cutpoints: of the labels, see `faceflow.encoding`.
         split: shares of the subjects.
-        views: that the method reads, and which one is computed for each, see `computed_views`.
+        views: view that the method reads -> view that is computed for it, see `computed_views`.
         unlabeled: sets of unlabelled faces by name, see `faceflow.data.unlabeled`.
         include_labeled: whether labelled training faces join the unlabelled ones.
     """
@@ -58,7 +58,7 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A look at the data instead of a training: their report, and a picture of `faces` of them, 0 for none."""
+    """Show the data instead of training: a report, and a picture of `faces` faces, 0 for none."""
 
     faces: int
 
@@ -68,13 +68,13 @@ class RunData:
     """What a run trains, validates and tests on.
 
     Attributes:
-        streams: splits, and the unlabelled pool where a view reads it.
-        views: that the method reads, and which one is computed for each.
+        streams: splits, and the unlabelled pool if a view reads it.
+        views: view that the method reads -> view that is computed for it.
         aus: of the network, in its order.
         points: cut points of the levels, see `faceflow.encoding`.
         occurrence_min: rule of occurrence in FACS units.
         protocol: how the data were split and what labels mean, beside every number.
-        legacy: whether the test faces choose the epoch, at threshold 0.5.
+        legacy: whether the epoch is chosen on the test faces, at threshold 0.5.
     """
 
     streams: Tables
@@ -92,21 +92,21 @@ class RunData:
 
     @functools.cached_property
     def groups(self) -> Groups:
-        """Domains and subjects of the faces that it trains on."""
+        """Domains and subjects of the training faces."""
         return number_groups(self.streams)
 
     @functools.cached_property
     def faces(self) -> Faces:
-        """Hashes of the faces that it trains and validates on."""
+        """Hashes of the training and validation faces."""
         return remember(self.streams, self.aus)
 
     @functools.cached_property
     def seen(self) -> list[str]:
-        """Identities of the subjects that it trains and validates on."""
+        """Identities of the training and validation subjects."""
         return seen_subjects(self.streams)
 
     def features(self) -> Tensor:
-        """Features (N, F) of at most `_FITTED` training faces, at equal steps through all.
+        """Features (N, F) of at most `_FITTED` training faces, a regular sample of all.
 
         Raises:
             DataError: a face of any stream has none.
@@ -124,10 +124,10 @@ class RunData:
         return data_tables(summarize(self.streams, self.aus), self.aus)
 
     def count(self) -> LabelCounts:
-        """Count labels, domains and subjects of the training faces; warn of labels that are read otherwise than meant.
+        """Count labels, domains and subjects of the training faces; warn of labels that are probably misread.
 
         Raises:
-            DataError: an AU without any label, or no positive label at all.
+            DataError: an AU has no labels, or there is no positive label at all.
         """
         labelled = [table for split in SPLITS for table in self.streams[split]]
         check_reading(labelled, self.aus, self.points, self.occurrence_min)
@@ -170,13 +170,13 @@ def choose_data(fold: Fold, settings: DataSettings) -> RunData:
 
 
 def show_data(data: RunData, transforms: Mapping[str, Any], *, folder: Path, look: Look | None) -> None:
-    """Print what is in the data; for a look, also write it, and draw what the transforms do to some training faces.
+    """Print the data report; for a look, also write it, and draw the effect of the transforms on some training faces.
 
     Args:
         data: of a run.
         transforms: view -> steps of its pipeline.
         folder: where files go.
-        look: what is asked for instead of training; None where training follows.
+        look: what to show instead of training; None if training follows.
     """
     if not is_rank_zero():
         return

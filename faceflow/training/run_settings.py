@@ -1,4 +1,4 @@
-"""The settings of a run, as its config and its keywords give them."""
+"""The settings of a run, from its config and keywords."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class RunSettings:
     """How a run trains and is tested.
 
     Attributes:
-        data, module, batches: what it learns from, what learns, and in what portions.
+        data, module, batches: settings of the data, of the network, and of batches.
         trainer: arguments of Lightning's trainer.
         callbacks, loggers: of the trainer, by name.
         monitor: metric that chooses the checkpoint.
         test: whether the best checkpoint is tested.
         compare_start: whether the network of `init_weights` is tested beside it.
-        baseline: another model, which is tested on the same faces.
-        probabilities: what validation makes of them.
-        center: subject, where scores of the test are also given centred; None.
+        baseline: another model to test on the same faces, or None.
+        probabilities: their calibration and coverage.
+        center: subject to also give centred scores of the test, or None.
         bootstrap: of the intervals of its scores.
         audit: columns of the labels whose groups are scored; None for none.
         overwrite: whether the command replaces earlier results.

@@ -14,10 +14,10 @@ from faceflow.training.run_settings import RunSettings
 
 
 def check_values(settings: RunSettings) -> None:
-    """Check what can be checked without data, as a data report does not build what it is for.
+    """Check what can be checked without data: a data report does not build the parts that would check it.
 
     Raises:
-        ConfigError: a value that no training could use.
+        ConfigError: no training could use a value.
     """
     module = settings.module
     check_trainer(settings.trainer)

@@ -1,4 +1,4 @@
-"""The network that a run started from, tested beside the trained one: did training help, and on which faces?"""
+"""Test of the network that a run started from, beside the trained one: did training help, and on which faces?"""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from faceflow.evaluation.testing import TestScores, test_network
 from faceflow.models.network import AUNetwork
 from faceflow.training.warm_start import Start
 
-_OWN_THRESHOLDS = "F1@val: each at its own thresholds, of the start those that its file brings"
+_OWN_THRESHOLDS = "F1@val: each network at its own thresholds; those of the start are in its file"
 
 
 def check_comparable(start: Start | None, *, image_size: int, tested: bool) -> None:
-    """Check that there is a network to compare with, which sees what the trained one sees.
+    """Check that there is a network to compare with, and that it has the same inputs as the trained one.
 
     Raises:
-        ConfigError: there is none, it takes images of another size, or nothing is tested.
+        ConfigError: there is none, it reads images of another size, or nothing is tested.
     """
     if start is None or start.payload is None or start.head is None:
-        raise ConfigError("compare_start: expected init_weights=PATH, whose network is compared, got none; add it")
+        raise ConfigError("compare_start: expected init_weights=PATH, the network to compare with, got none; add it")
     if not tested:
         raise ConfigError("compare_start: expected test=true, as networks are compared on test subjects, got false")
     theirs = start.payload.spec
     if theirs.backbone is not None and theirs.image_size != image_size:
         raise ConfigError(
             f"compare_start: expected model.image_size={theirs.image_size} as in '{start.weights.path}', got "
-            f"{image_size}; set it, or take model=start"
+            f"{image_size}; set it, or use model=start"
         )
 
 
@@ -52,10 +52,10 @@ def compare_start(
     loading: Loading,
     bootstrap: Bootstrap,
 ) -> list[Comparison]:
-    """Compare on the test subjects, and on the unlabelled faces as far as they have labels, which training never sees.
+    """Compare on the test subjects, and on unlabelled faces that have labels which training never sees.
 
     Args:
-        start: what the run started from.
+        start: start of the run.
         trained: its best network.
         thresholds: of the trained network.
         scores: of its test.
@@ -81,16 +81,16 @@ def compare_start(
 
 
 def report_start(comparisons: Sequence[Comparison], start: Start, streams: Tables) -> None:
-    """Print the differences, what they say, and on which faces nothing is known."""
+    """Print the differences, their conclusions, and the faces without labels."""
     caption = f"start: {start.weights.path}; {_OWN_THRESHOLDS}"
     print_tables(comparison_table(comparisons, caption=caption))
     unknown = _unlabelled(streams, hidden=False)
-    not_measured = f"{_names(unknown)}: without labels, so what training changed on these faces is not known"
+    not_measured = f"{_names(unknown)}: no labels, so the effect of training on these faces is not known"
     print_lines(*(each.line for each in comparisons), *([not_measured] if unknown else []))
 
 
 def _unlabelled(streams: Tables, *, hidden: bool) -> list[FaceTable]:
-    """Sets of the unlabelled pool that are no part of the labelled data: those with hidden labels, or those without."""
+    """Sets of the unlabelled pool outside the labelled data: those with hidden labels, or those without labels."""
     pool = [table for table in streams.get(UNLABELED, []) if table.split == UNLABELED]
     return [table for table in pool if bool(np.isfinite(table.scores).any()) == hidden]
 

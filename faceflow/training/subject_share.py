@@ -1,4 +1,4 @@
-"""The subjects' share of the variance of the logits in training, a sign of a network that learns faces by heart."""
+"""The subjects' share of the variance of training logits; a high one suggests that the network memorises faces."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _VIEWS: Mapping[str, str] = {LABELED: NAME, f"{TEACHER}unlabeled/weak": f"unlabe
 
 
 class SubjectShares(nn.Module):
-    """Shares of the labelled faces and, where a teacher labels faces, of what it says of the unlabelled ones.
+    """Shares for the labelled faces and, if there is a teacher, for its outputs on the unlabelled ones.
 
     Args:
-        subjects: how many `subject` numbers in a batch.
-        aus: how many.
-        level: off which occurrence is read.
+        subjects: number of subjects, as numbered by `subject` in a batch.
+        aus: number of AUs.
+        level: level that decides about occurrence.
     """
 
     def __init__(self, *, subjects: int, aus: int, level: int) -> None:
@@ -40,7 +40,7 @@ class SubjectShares(nn.Module):
                 self._sums[name].update(outputs[view].logits[..., self.level], rows["subject"])
 
     def compute(self) -> dict[str, float]:
-        """Mean share over AUs by name; it starts anew. Runs in all processes."""
+        """Return the mean share over AUs by name, and reset. Runs in all processes."""
         found = {}
         for name, sums in self._sums.items():
             if sums.update_called:
@@ -70,7 +70,7 @@ class _SubjectSums(Metric):
 
     @torch.no_grad()
     def update(self, logits: Tensor, subject: Tensor) -> None:
-        """Add rows (B, A) of subjects (B,), -1 for one who is not known."""
+        """Add logits (B, A) of subjects (B,); -1 for an unknown subject."""
         logits, known = logits.float(), subject >= 0
         row = torch.where(known, subject, len(self.count) - 1)
         self.count = self.count.index_add(0, row, torch.ones_like(logits[:, 0]))

@@ -55,15 +55,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a training left behind.
+    """Results of a training.
 
     Attributes:
-        folder: of its results.
+        folder: folder of the results.
         monitor: metric that chose the checkpoint.
-        best: its best value, over folds the mean; None after a preview or a data report, and in all processes but the
-            first.
-        checkpoint: the best one; None where `best` is, and where there are several folds.
-        folds: folder of every fold by name; empty where the protocol has one only.
+        best: best value of `monitor`, or its mean over folds; None after a preview or a data report, and in all
+            processes but the first.
+        checkpoint: the best checkpoint; None if `best` is None or there are several folds.
+        folds: folder of every fold by name; empty if the protocol has only one.
     """
 
     folder: Path
@@ -74,10 +74,10 @@ class TrainResult:
 
 
 def train(config: DictConfig) -> TrainResult:
-    """Train by a config and test the best checkpoint, once for every fold of its protocol.
+    """Train as a config says and test the best checkpoint, once for every fold of its protocol.
 
     Raises:
-        ConfigError, DataError, CheckpointError: settings, data or files that cannot be used.
+        ConfigError, DataError, CheckpointError: settings, data or files cannot be used.
     """
     settle_rank(config.trainer)
     silence_advice()
@@ -132,7 +132,7 @@ def _train(config: DictConfig) -> TrainResult:
 
 
 def _start_file(config: DictConfig) -> str | None:
-    """File of `init_weights`, of the built-in models the one that reads what the network does."""
+    """File of `init_weights`; for built_in, the built-in model with the inputs of the network."""
     if config.init_weights != BUILT_IN:
         return located_file(config, "init_weights")
     features_alone = config.model.backbone is None and not config.model.get("of_start")
@@ -140,10 +140,10 @@ def _start_file(config: DictConfig) -> str | None:
 
 
 def _with_start(config: DictConfig) -> DictConfig:
-    """Describe the network of `init_weights` where `model` is to be that one.
+    """Take the settings of `model` from the network of `init_weights` if the config asks for it.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: `init_weights` names no network.
     """
     if not config.model.get("of_start"):
         return config
@@ -158,25 +158,23 @@ def _with_start(config: DictConfig) -> DictConfig:
 
 
 def _views(config: DictConfig) -> dict[str, str]:
-    """Views that the method reads, see `computed_views`; say what is set for others."""
+    """Views that the method reads, see `computed_views`; warn of settings for other views."""
     objectives = build_objectives(plain(config.method), loss=plain(config.loss))
     read = {view.removeprefix(TEACHER) for objective in objectives.values() for view in objective.views}
     views = computed_views(read, plain(config.transforms))
     if config.unlabeled is not None and not any(view.startswith(UNLABELED) for view in views):
-        log.warning(
-            "unlabeled=%s is not opened: no view of this method reads it; see method=fixmatch", config.unlabeled
-        )
+        log.warning("unlabeled=%s is not used: no view of this method reads it; see method=fixmatch", config.unlabeled)
     pipelines = {stream_and_pipeline(view)[1] for view in views}
     if LABELED in pipelines and LABELED not in config.transforms:  # a config of an earlier version, see `with_labeled`
         pipelines.add("weak")
     if overridden("transforms.weak") and "weak" not in pipelines:
         raise ConfigError(
-            "transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; what "
-            "labelled faces show is augment=light|medium|strong"
+            "transforms.weak: expected a view that this method reads, got one that only FixMatch's teacher reads; set "
+            "the augmentation of labelled faces with augment=light|medium|strong"
         )
     if overridden("transforms.strong") and "strong" not in pipelines:
         log.warning(
-            "transforms.strong is not used: no view of this method reads it; labelled faces show transforms.labeled, "
+            "transforms.strong is not used: no view of this method reads it; labelled faces use transforms.labeled, "
             "see augment=light|medium|strong"
         )
     return views
@@ -237,7 +235,7 @@ def _settings(config: DictConfig, views: Mapping[str, str]) -> RunSettings:
 
 
 def _baseline(config: DictConfig) -> Baseline | None:
-    """The model to compare with, which sees crops of its own size."""
+    """The model to compare with; it gets crops of its own size."""
     if not config.test or config.get("baseline") is None:
         return None
 
@@ -276,9 +274,9 @@ def _plans(
     folds: Sequence[Fold],
     views: Mapping[str, str],
 ) -> list[FoldPlan]:
-    """How each fold is trained: by the config that would train it alone, in a folder of its own.
+    """Plan of each fold: the config that would train it alone, and a folder of its own.
 
-    `local` is the config with copies of what lies on a store; of what a fold does not read, `config` tells it.
+    In `local`, addresses on a store are replaced by local copies; `config` is what the run stores as its config.
 
     Raises:
         ConfigError: `resume` is set.
@@ -286,8 +284,8 @@ def _plans(
     """
     if local.resume:
         raise ConfigError(
-            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; repeat the command "
-            "with hydra.run.dir=FOLDER of the interrupted run, and it goes on where it stopped"
+            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; to continue, repeat "
+            "the command with hydra.run.dir=FOLDER of the interrupted run"
         )
     plans = []
     for title, fold, name in zip(fold_titles(folds, protocol.unit), folds, folder_names(folds), strict=True):

@@ -29,9 +29,9 @@ class Start:
 
     Attributes:
         weights: of the backbone, as for `AUNetwork`.
-        payload: what a checkpoint or exported model of FaceFlow says of its run; None for weights of others.
-        head: tensors of the head of a checkpoint's backbone by name; None where all heads are to be new.
-        branches: tensors of what reads features in a checkpoint, by name.
+        payload: of a FaceFlow checkpoint or exported model; None for other weights.
+        head: tensors of the image head of a checkpoint by name; None if all heads are to be new.
+        branches: tensors of the feature branches of a checkpoint by name.
     """
 
     weights: Weights
@@ -41,17 +41,17 @@ class Start:
 
     @property
     def caution(self) -> dict[str, str]:
-        """What the protocol must say of it: an exported file does not know whom it was trained on."""
+        """Note for the protocol: an exported file does not list its training subjects."""
         if self.payload is None or self.payload.seen or self.payload.faces:
             return {}
         name = Path(self.weights.path).name
-        return {"start": f"{name}; whom it was trained on is not known, and may be among the tested subjects"}
+        return {"start": f"{name}; its training subjects are not known and may be among the tested ones"}
 
     def network(self) -> AUNetwork:
-        """The network of the file as it is, in evaluation mode.
+        """The unchanged network of the file, in evaluation mode.
 
         Raises:
-            CheckpointError: it is damaged.
+            CheckpointError: the file is damaged.
         """
         assert self.payload is not None, "weights of others are no network of AUs"
         parts = {_BACKBONE: self.weights.tensors, _HEAD: self.head or {}, _BRANCHES: self.branches}
@@ -62,10 +62,10 @@ class Start:
         return network.eval()
 
     def check_backbone(self, spec: NetworkSpec) -> None:
-        """Check that a checkpoint whose heads are taken over has the backbone of a network.
+        """Check that a checkpoint whose heads are used has the backbone of the network.
 
         Raises:
-            CheckpointError: it has another one.
+            CheckpointError: it has another backbone.
         """
         if self.payload is None or self.head is None or None in (self.payload.spec.backbone, spec.backbone):
             return
@@ -77,10 +77,10 @@ class Start:
             )
 
     def give_heads(self, network: AUNetwork) -> None:
-        """Hand over what reads features, and the heads of the AUs that both know; say which AUs stay new.
+        """Copy the feature branches and the heads of AUs that both have into a network; log which AUs stay new.
 
         Raises:
-            CheckpointError: the checkpoint's head is not one of its AUs.
+            CheckpointError: the checkpoint's head does not fit its AUs.
         """
         if self.payload is None or self.head is None:
             return
@@ -88,7 +88,7 @@ class Start:
         given = self._give_branches(network)
         if (theirs.levels, theirs.cutpoints) != (ours.levels, ours.cutpoints):
             log.info(
-                "init_weights: the backbone is that of '%s'; all heads are new, as its labels have %s and these %s",
+                "init_weights: the backbone is from '%s'; all heads are new, as its labels have %s and these have %s",
                 *(path, _named(theirs), _named(ours)),
             )
             return
@@ -100,12 +100,12 @@ class Start:
         if given and (new := [au for row, au in enumerate(ours.aus) if row not in rows]):
             kept = ", ".join(ours.aus[row] for row in rows) or "no AU"
             log.info(
-                "init_weights: the backbone and the heads of %s are those of '%s'; the heads of %s are new",
+                "init_weights: the backbone and the heads of %s are from '%s'; the heads of %s are new",
                 *(kept, path, ", ".join(new)),
             )
 
     def _give_branches(self, network: AUNetwork) -> dict[str, Mapping[str, Tensor]]:
-        """Hand over standardisation and hidden layer of the branches of both; return the heads to take AUs from."""
+        """Copy standardisation and hidden layer of branches that both have; return the heads to copy AUs from."""
         heads = {IMAGES: self.head} if self.head and network.backbone is not None else {}
         for part, branch in network.branches.items():
             prefix = f"{part}."
@@ -124,11 +124,11 @@ class Start:
 
 
 def read_start(init_weights: str | None, weights: str | None) -> Start | None:
-    """Read what a training starts from, the file once; None where the config names none.
+    """Read the start of a training, reading the file once; None if the config names none.
 
     Args:
-        init_weights: checkpoint of FaceFlow or model that keeps its weights (.onnx), whose backbone and heads are taken
-            over; of a checkpoint the average of its weights where the run kept one. It goes before `weights`.
+        init_weights: FaceFlow checkpoint, or exported model that keeps its weights (.onnx), whose backbone and heads
+            are used; for a checkpoint, the average of the weights if the run kept one. Takes precedence over `weights`.
         weights: any file with weights of a backbone.
 
     Raises:

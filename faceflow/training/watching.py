@@ -1,4 +1,4 @@
-"""What trackers see while a run trains: speed, and a few validation faces over the epochs."""
+"""Callbacks for trackers while a run trains: speed, and a few validation faces over the epochs."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from faceflow.training.module import AUModule
 
 
 class Throughput(L.Callback):
-    """Logs the faces of all streams and processes that an epoch trains on per second, validation left out."""
+    """Logs training faces per second of an epoch, over all streams and processes, without validation."""
 
     def __init__(self) -> None:
         self.all_faces, self.all_seconds = 0, 0.0
 
     @property
     def rate(self) -> float:
-        """Faces per second over all epochs of this process so far."""
+        """Faces per second over all epochs so far in this process."""
         return self.all_faces / self.all_seconds if self.all_seconds > 0 else float("nan")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock: a run that is resumed within an epoch sees no start of it."""
+        """Start the clock: a run that is resumed within an epoch gets no epoch start."""
         self.started, self.seconds, self.faces = time.perf_counter(), 0.0, 0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock anew."""
+        """Restart the clock."""
         self.started, self.seconds, self.faces = time.perf_counter(), 0.0, 0
 
     def on_train_batch_end(
@@ -47,7 +47,7 @@ class Throughput(L.Callback):
         self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log past the module: the metrics of an epoch repeat exactly, its time does not."""
+        """Log without the module: the metrics of an epoch repeat exactly, its time does not."""
         self.all_faces += self.faces * trainer.world_size
         self.all_seconds += self.seconds
         if trainer.is_global_zero and self.seconds > 0:
@@ -71,9 +71,9 @@ class SampleFaces(L.Callback):
     """Shows trackers the same validation faces after every epoch.
 
     Args:
-        trackers: that want some.
+        trackers: trackers that want samples.
         tables: of validation.
-        pipeline: of evaluation; None: no pictures.
+        pipeline: of evaluation; None for no pictures.
         seed: of the choice.
     """
 
@@ -118,7 +118,7 @@ def watchers(
     seed: int,
     mirror: Mirror | None,
 ) -> list[L.Callback]:
-    """Callbacks that loggers and a mirror need; `pipeline` of evaluation, None where no picture may be shown."""
+    """Callbacks that loggers and a mirror need; `pipeline` of evaluation, None if no picture may be shown."""
     curious = [tracker for tracker in loggers if isinstance(tracker, Tracker) and tracker.samples]
     faces = [SampleFaces(curious, tables, pipeline=pipeline, seed=seed)] if curious else []
     return [Throughput(), *faces, *([MirrorCheckpoints(mirror)] if mirror else [])]

@@ -54,7 +54,7 @@ def test_calibration_goes_with_the_network_and_changes_no_decision(tmp_path: Pat
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     errors = [each.table("calibration.csv").filter(like="brier") for each in (again, file)]
     np.testing.assert_allclose(*errors, atol=1e-4)
-    assert "Sure and unsure: " in file.stdout
+    assert "Unsure decisions: " in file.stdout
     held, threshold = (each.table(name) for each, name in ((file, "unsure.csv"), (file, "per_au.csv")))
     for _, row in held.dropna(subset="unsure").iterrows():
         au, cut = row["au"], float(threshold.set_index("au").loc[row["au"], "threshold_val"])

@@ -128,9 +128,9 @@ def test_centred_scores_stand_beside_the_raw_ones_and_change_none(
         table[table["model"] == "tested"].drop(columns="model"), raw.table("per_au.csv"), check_dtype=False
     )
     # Validation had four images of each subject, too few for centred thresholds.
-    assert "center: the model has no thresholds of centred scores" in both.stderr
+    assert "center: the model has no thresholds for centred scores" in both.stderr
     assert both.metrics()["protocol"]["centred"].startswith(
-        "the median over each subject's 10 test images was taken from its scores; no labels used; the model has no"
+        "the median over each subject's 10 test images was subtracted from its scores; no labels used; the model has no"
     )
     predictions, centred = both.table("predictions.csv"), table[table["model"] == "centred"].set_index("au")
     for au in AUS:
@@ -161,7 +161,7 @@ def test_training_tests_centred_at_thresholds_that_test_and_export_take_over(tmp
     per_au = trained.table("per_au.csv")
     centred = per_au[per_au["model"] == "centred"].set_index("au")
     assert centred["threshold_val"].to_dict() == pytest.approx(dict(payload.centring.thresholds))
-    assert "thresholds of centred validation scores" in trained.metrics()["protocol"]["centred"]
+    assert "thresholds tuned on centred validation scores" in trained.metrics()["protocol"]["centred"]
     summary = trained.metrics()["centred"]["test"]["faces"]["summary"]
     assert f"centred: {number(summary['icc'])}" in (trained.folder / "report.html").read_text("utf-8")
     onnx = tmp_path / "m.onnx"

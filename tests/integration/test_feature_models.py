@@ -170,7 +170,7 @@ def test_training_goes_on_from_an_exported_file_and_says_whether_it_helped(
     assert started.spec == given.spec
     for ours, theirs in zip(started.parameters(), given.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
-    assert payload.protocol["start"].startswith("m.onnx; whom it was trained on is not known")
+    assert payload.protocol["start"].startswith("m.onnx; its training subjects are not known")
     ((faces, found),) = went_on.metrics()["start"].items()
     assert (faces, found["aus"]) == ("test subjects of faces", list(given.spec.aus))
     assert found["icc"]["before"] == pytest.approx(found["icc"]["after"], abs=5e-3)  # statistics of batches

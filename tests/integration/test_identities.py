@@ -62,7 +62,7 @@ def test_other_ids_do_not_hide_training_faces(trained: Outcome, moved: Faces, tm
         (
             ("same_subjects=false",),
             40,
-            ("subjects", f"{ALIKE} taken for other people, as stated"),
+            ("subjects", f"{ALIKE} counted as other subjects, as stated"),
         ),
         (("same_subjects=true",), 8, ("left out", "32 images of seen subjects")),
         (("data.sources.csv.identities=another_study",), 40, None),
@@ -102,7 +102,7 @@ def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("column", "said"), [("AU12", "got other labels of 1 of them"), ("subject", "other faces, and ")]
+    ("column", "said"), [("AU12", "got other labels for 1 of them"), ("subject", " other faces and ")]
 )
 def test_a_run_does_not_go_on_with_other_labels_or_subjects(
     trained: Outcome, moved: Faces, tmp_path: Path, column: str, said: str

@@ -123,7 +123,7 @@ def test_started_again_finished_folds_are_kept_and_lost_ones_trained(
         "Fold 2 of 3, domain web cam: training",
         "Fold 3 of 3, domain infrared: finished earlier, kept",
     ]
-    assert "web_cam/checkpoints/best.ckpt is gone, so this fold starts anew" in again.stderr
+    assert "web_cam/checkpoints/best.ckpt is missing, so this fold starts from the beginning" in again.stderr
     assert kept.stat().st_mtime_ns == written
     for name in FOLDERS:
         assert_same_numbers(fold(again, name), fold(whole, name))
@@ -156,7 +156,7 @@ def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_go
     assert torch.load(last, weights_only=True)["epoch"] == 0
     again = run("train", tmp_path / "run", *settings)
     assert again.code == 0, again.stderr
-    assert f"Fold 1 of 1, domain infrared: goes on from {last}" in again.stdout
+    assert f"Fold 1 of 1, domain infrared: continuing from {last}" in again.stdout
     assert_same_numbers(fold(again, "infrared"), fold(whole, "infrared"))
     assert fold(again, "infrared").table("metrics.csv")["epoch"].tolist() == [0, 1]
     assert again.table("folds.csv")["domain"].tolist() == ["infrared", *SUMMARY]

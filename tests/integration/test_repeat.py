@@ -117,7 +117,7 @@ def test_a_finished_run_goes_on_for_more_epochs_at_the_rates_of_their_number(
     cosine = [1e-3 * (1 + math.cos(math.pi * update / 8)) / 2 for update in range(4, 8)]  # two updates per epoch
     expected = [sum(cosine[:2]) / 2, sum(cosine[2:]) / 2]
     assert more.table("metrics.csv")["train/lr"].tolist()[2:] == pytest.approx(expected)
-    assert "schedules go on" not in more.stderr
+    assert "schedules continue" not in more.stderr
 
 
 @pytest.mark.slow
@@ -128,5 +128,5 @@ def test_time_alone_may_end_a_run_and_batches_of_another_size_may_continue_it(fa
     steps = timed.table("metrics.csv")["step"].max()
     settings = (*faces.overrides, "scheduler=constant", f"trainer.max_steps={steps + 5}", "trainer.max_epochs=-1")
     resumed = train(tmp_path / "more", *settings, "loader.batch_size=4", f"resume={timed.checkpoint('last')}")
-    assert f"(loader.batch_size=4, was 8); schedules go on at update {steps} of {steps + 5}" in resumed.stderr
+    assert f"(loader.batch_size=4, was 8); schedules continue at update {steps} of {steps + 5}" in resumed.stderr
     assert resumed.table("metrics.csv")["step"].max() == steps + 5

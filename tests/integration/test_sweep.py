@@ -44,7 +44,7 @@ def test_a_failed_job_does_not_stop_the_others(swept: Outcome) -> None:
 def test_methods_and_shares_of_labels_are_compared_at_equal_updates(faces: Faces, tmp_path: Path) -> None:
     settings = ("model.backbone=test_resnet", "trainer.max_epochs=2", "loader.batch_size=4", "split.labeled=0.3,0.6")
     plain = sweep(tmp_path / "plain", faces, "-m", "method=supervised,fixmatch", *settings)
-    assert "Warning: the jobs differ in their updates" in plain.stdout
+    assert "Warning: the jobs made different numbers of updates" in plain.stdout
     equal = sweep(tmp_path / "equal", faces, "sweep=label_share", "loader.steps_per_epoch=3", *settings)
     assert "updates (" not in equal.stdout
     assert pd.read_csv(equal.folder / "sweep.csv")["updates"].tolist() == [6] * 4
@@ -71,7 +71,7 @@ def test_only_what_is_missing_runs_again(swept: Outcome, faces: Faces) -> None:
     [
         (("-m",), "ConfigError: -m: expected a key with several values, such as seed=0,1"),
         (("-m", "aus="), "ConfigError: aus: expected one option, got nothing"),
-        (("-m", "seed=0,1", "--cfg", "job"), "ConfigError: --cfg: expected the choices of one job, got a sweep"),
+        (("-m", "seed=0,1", "--cfg", "job"), "ConfigError: --cfg: expected the settings of one job, got a sweep"),
         (("-m", "launcher=slurm", "seed=0,1"), "ConfigError: launcher=slurm: expected Slurm's srun on the PATH"),
         (("resume_sweep=nowhere",), "ConfigError: resume_sweep: expected the folder of a sweep"),
         (("resume_sweep=nowhere", "seed=1"), "ConfigError: resume_sweep: expected"),
@@ -134,7 +134,7 @@ def test_a_job_that_still_runs_is_left_alone(faces: Faces, tmp_path: Path) -> No
         again = run("train", folder, f"resume_sweep={folder}")
         other.communicate(b"\n")
     assert again.code == 1
-    assert f"ConfigError: {first}: expected a job that no process runs, got one that still runs" in again.stderr
+    assert f"ConfigError: {first}: expected a job that is not running, got one that still is" in again.stderr
     assert [json.loads((job / "job.json").read_text("utf-8"))["status"] for job in (first, second)] == [
         "running",
         "finished",

@@ -81,7 +81,7 @@ def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: P
     last = outcome.checkpoint("last")
     assert outcome.code == 143
     assert outcome.stderr.splitlines()[-1] == (
-        "Terminated: the network is trained, its test is not finished; go on with the same command and "
+        "Terminated: the network is trained, but its test is not finished; go on with the same command and "
         f"resume={last}, or only test it: faceflow-test checkpoint={outcome.checkpoint()}"
     )
     leftover = tmp_path / "checkpoints/.last.ckpt.7.tmp"

@@ -149,7 +149,7 @@ def test_every_loss_trains(loss: str, faces: Faces, tmp_path: Path) -> None:
 def test_a_view_that_is_set_and_not_read_is_named(faces: Faces, tmp_path: Path) -> None:
     outcome = train(tmp_path, *faces.overrides, "transforms@transforms.strong=medium", "augment=strong", "preview=1")
     expected = (
-        "WARNING transforms.strong is not used: no view of this method reads it; labelled faces show "
+        "WARNING transforms.strong is not used: no view of this method reads it; labelled faces use "
         "transforms.labeled, see augment=light|medium|strong"
     )
     assert outcome.stderr.splitlines() == [expected]
@@ -161,8 +161,8 @@ def test_a_weak_view_that_no_teacher_reads_is_refused_but_in_configs_of_earlier_
 ) -> None:
     weak = (*faces.overrides, "transforms@transforms.weak=medium", "report_only=true")
     assert run("train", tmp_path / "now", *SMALL, *weak).error == (
-        "ConfigError: transforms.weak: expected a view that this method reads, got that of FixMatch's teacher alone; "
-        "what labelled faces show is augment=light|medium|strong"
+        "ConfigError: transforms.weak: expected a view that this method reads, got one that only FixMatch's teacher "
+        "reads; set the augmentation of labelled faces with augment=light|medium|strong"
     )
     earlier = run("train", tmp_path / "earlier", *SMALL, *weak, "~augment")  # their labelled faces showed the weak view
     assert (earlier.code, earlier.stderr) == (0, "")

@@ -71,7 +71,7 @@ def test_killed_in_the_second_fold_it_keeps_the_first_and_ends_with_the_same_num
     assert not (output / "folds.csv").exists()
     text = finish(faces, output)
     assert "Fold 1 of 3, fold1: finished earlier, kept" in text
-    assert f"Fold 2 of 3, fold2: goes on from {output / 'fold2/checkpoints/last.ckpt'}" in text
+    assert f"Fold 2 of 3, fold2: continuing from {output / 'fold2/checkpoints/last.ckpt'}" in text
     assert "Fold 3 of 3, fold3: training" in text
     assert files(output / "fold1") == first
     assert pd.read_csv(output / "fold2/metrics.csv")["epoch"].tolist() == list(range(EPOCHS))

@@ -178,7 +178,7 @@ def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
     settings = ("trainer.max_epochs=1", "pictures=false", "logger=wandb", "logger.wandb.init_timeout=2")
     done = run_command("train", *SMALL, *data, *settings, f"hydra.run.dir={tmp_path}")
     lines = done.stderr.splitlines()
-    assert len([line for line in lines if "logger.wandb: the server did not take the run" in line]) == 1
+    assert len([line for line in lines if "logger.wandb: the server did not accept the run" in line]) == 1
     assert not [line for line in lines if line.startswith("wandb:")]
     run = offline_runs(tmp_path)[-1]
     assert run.exit_codes == [0]

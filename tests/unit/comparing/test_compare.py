@@ -176,7 +176,7 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
     [
         (
             lambda frame: frame[frame["subject"] != "faces/s3"],
-            "/second: expected the same test faces as '/first', got 84 in common: 12 faces are in '/first' alone "
+            "/second: expected the same test faces as '/first', got 84 in common: 12 faces are only in '/first' "
             "(s3/0.jpg, s3/1.jpg, s3/2.jpg, ...), of 1 more subjects (faces/s3); test both on the same faces with "
             "faceflow-test, and compare those tests",
         ),
@@ -193,13 +193,12 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
         ),
         (
             lambda frame: frame.assign(subject="faces/" + frame["filename"]),
-            "/second/predictions.csv: subject: expected subjects, got a subject of its own for each face, as labels "
-            "without subjects give; name the column of the subjects in the labels (data.columns.subject), and test "
-            "again",
+            "/second/predictions.csv: subject: expected subjects, got a different one for each face, as from labels "
+            "without subjects; set data.columns.subject to the column of the subjects in the labels, and test again",
         ),
         (
             cell(4, "subject", None),
-            "/second/predictions.csv:6: subject: expected a subject, whom intervals are drawn over, got an empty cell; "
+            "/second/predictions.csv:6: subject: expected a subject (intervals are over subjects), got an empty cell; "
             "fill it in",
         ),
         (
@@ -252,12 +251,12 @@ def test_what_cannot_be_compared_is_refused_with_what_differs(
 def test_another_protocol_or_other_pictures_are_refused_unless_asked_for(tmp_path: Path, first: Path) -> None:
     split = write_run(tmp_path / "split", predictions(2), split="3 folds, seed 0")
     assert refusal(tmp_path, first, split) == (
-        "/split: expected the protocol of '/first', got another in the split: '3 folds, seed 0' instead of "
-        f"'{PROTOCOL['split']}'; train both by one protocol, or compare them all the same with any_protocol=true"
+        "/split: expected the protocol of '/first', got one that differs in the split: '3 folds, seed 0' instead of "
+        f"'{PROTOCOL['split']}'; train both with one protocol, or compare them anyway with any_protocol=true"
     )
     pixels = write_run(tmp_path / "pixels", predictions(2), content="other")
     assert refusal(tmp_path, first, pixels).startswith(
-        "/pixels: expected the test pictures of '/first', got files of the same names with other pixels, or tables "
+        "/pixels: expected the test images of '/first', got files with the same names but other pixels, or tables "
     )
     assert set(compared(tmp_path, first, split, pixels, any_protocol=True).comparison.runs) == {"split", "pixels"}
 
@@ -280,19 +279,19 @@ def test_one_subject_is_refused_and_few_are_told_what_they_cannot_show(
     assert "expected at least 2 test subjects, got 1; intervals" in refusal(tmp_path, *alone)
     few = [write_run(tmp_path / f"few{seed}", predictions(seed, subjects=4)) for seed in (1, 2)]
     compared(tmp_path, *few)
-    line = "With {} the corrected p of {} cannot be below {}, so that none can win or lose: {}."
+    line = "With {}, the corrected p of {} cannot be below {}, so it cannot be a win or a loss: {}."
     said = line.format("4 subjects", "any score", 0.125, "test on more subjects")
     assert said in capsys.readouterr().out
     more = [write_run(tmp_path / f"more{seed}", predictions(seed)) for seed in (1, 2)]
     compared(tmp_path, *more, overwrite=True, level=0.01)
-    said = line.format("so few bootstrap.resamples", "one AU", 0.0149, "raise bootstrap.resamples")
+    said = line.format("so few bootstrap.resamples", "a single AU", 0.0149, "raise bootstrap.resamples")
     assert said in capsys.readouterr().out
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path, first: Path) -> None:
     assert refusal(tmp_path, first, tmp_path / "nowhere").startswith("runs: expected folders of faceflow-train or ")
-    assert "got none; write faceflow-compare RUN_A RUN_B" in refusal(tmp_path)
-    assert "got 1; write faceflow-compare RUN_A RUN_B" in refusal(tmp_path, first)
+    assert "got none; run: faceflow-compare RUN_A RUN_B" in refusal(tmp_path)
+    assert "got 1; run: faceflow-compare RUN_A RUN_B" in refusal(tmp_path, first)
     assert refusal(tmp_path, first, tmp_path).endswith("without metrics.json; did you mean '/first'?")
     (tmp_path / "best.ckpt").touch()
     assert "got a network ('/best.ckpt'); test it first" in refusal(tmp_path, first, tmp_path / "best.ckpt")
@@ -301,7 +300,9 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path, first: Path) -> None
     assert "expected a run with a test, got one without predictions.csv" in refusal(tmp_path, first, untested)
     (untested / "metrics.json").write_text("{")
     assert "expected the record of a finished run, got a damaged file" in refusal(tmp_path, first, untested)
-    assert "got 1; train the folds again" in refusal(tmp_path, first, folds(tmp_path / "f", predictions(2), gone=True))
+    assert "got 1; train the missing folds again" in refusal(
+        tmp_path, first, folds(tmp_path / "f", predictions(2), gone=True)
+    )
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     assert "got a file that cannot be read as one" in refusal(tmp_path, first, tmp_path / "binary.csv")
 

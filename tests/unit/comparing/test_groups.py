@@ -80,8 +80,8 @@ def test_files_tables_and_notes_say_what_is_there(
     assert "p_holm" not in written, "not corrected for groups"
     shown = capsys.readouterr().out
     assert "F1@val by group: second against first" in shown
-    assert "sex: not reported with fewer than 2 subjects: d (1)." in shown
-    assert "AP: not by group, as rankings of each would take long." in shown
+    assert "sex: groups with fewer than 2 subjects are not reported: d (1)." in shown
+    assert "AP: not compared by group, as ranking each group would take too long." in shown
     assert "comparison_groups.csv" in shown
     assert "sex: not reported" in (tmp_path / "out/comparison.md").read_text("utf-8")
     compared(tmp_path, *runs, audit=None, overwrite=True)
@@ -107,7 +107,7 @@ def test_a_csv_may_hold_groups_and_empty_cells_are_left_out(
     rows = compared(tmp_path, tmp_path / "ours.csv", runs[1]).groups
     assert rows is not None
     assert rows["group"].unique().tolist() == ["m"]
-    assert "sex: 36 faces without an entry are left out." in capsys.readouterr().out
+    assert "sex: 36 faces without a value are left out." in capsys.readouterr().out
 
 
 def test_the_name_of_the_data_set_is_a_group_too(runs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -91,12 +91,12 @@ def test_a_slip_is_named_with_what_was_meant() -> None:
     with pytest.raises(ConfigError) as caught:
         check_audit(Audit(columns=("glases",), least_subjects=1), [table(glasses=GLASSES)])
     assert str(caught.value) == (
-        "audit: expected columns of the labels, got 'glases', which none of them has; did you mean 'glasses'?"
+        "audit: expected columns of the labels, got 'glases', which no table has; did you mean 'glasses'?"
     )
 
 
 def test_a_column_that_is_nowhere_is_told_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="got 'camera', which none of them has; known: glasses, skin$"):
+    with pytest.raises(ConfigError, match="got 'camera', which no table has; known: glasses, skin$"):
         check_audit(Audit(columns=("camera",), least_subjects=1), [table(glasses=GLASSES)])
 
 
@@ -203,6 +203,6 @@ def test_predictions_of_other_faces_than_the_folds_have_are_refused() -> None:
     faces = table(glasses=GLASSES)
     subjects = [*faces.subjects.tolist()[2:], "x", "x"]
     with pytest.raises(
-        DataError, match="^audit: expected the predictions of the test faces of each fold, got those of"
+        DataError, match="^audit: expected predictions for the test faces of each fold, got predictions for"
     ):
         audit_folds(ONE, pooled(subjects, [0.5] * 8), [faces], Bootstrap(resamples=9, seed=0))

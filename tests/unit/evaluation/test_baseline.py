@@ -68,8 +68,8 @@ def test_it_is_scored_on_shared_aus_at_its_own_thresholds(tmp_path: Path) -> Non
 def test_the_protocol_says_what_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table, spec = cropped(tmp_path), network_spec(aus=("AU1",))
     baseline = opened(write_model(tmp_path / "m.onnx"))
-    says = "on the same faces, at thresholds of its own, which come with it"
-    unknown = "it is not known which faces it was trained on"
+    says = "on the same faces, at the thresholds stored in its file"
+    unknown = "its training faces are not known"
     assert check_baseline(baseline, spec, [table]) == {"baseline": f"m.onnx ({unknown}), {says}"}
     built_in = dataclasses.replace(baseline, name="built_in")
     said = check_baseline(built_in, spec, [table])["baseline"]
@@ -86,13 +86,14 @@ def test_crops_of_another_size_are_alike_and_those_of_another_place_are_marked(
     assert caplog.messages == []
     closer = cropped(tmp_path / "closer", align={**CROP["align"], "eye_distance": 0.5})
     said = check_baseline(baseline, spec, [closer])["baseline"]
-    reason = "mine: its crops are cut otherwise than those that it was trained on (eye_distance=0.5 instead of 0.3)"
+    reason = (
+        "mine: crops are cut differently from those that the baseline was trained on (eye_distance=0.5 instead of 0.3)"
+    )
     assert said.endswith(reason)
-    assert caplog.messages == [f"baseline: its scores may be too low, as {reason}"]
+    assert caplog.messages == [f"baseline: its scores may be too low: {reason}"]
     from_elsewhere = label_table("faces", {"AU1": [0.0, 5.0]})
     assert (
-        "faces: it is not known whether its crops are cut like those"
-        in check_baseline(baseline, spec, [from_elsewhere])["baseline"]
+        "faces: crops may be cut differently from those" in check_baseline(baseline, spec, [from_elsewhere])["baseline"]
     )
 
 
@@ -109,9 +110,7 @@ def test_one_that_reads_features_needs_no_recipe_but_features(tmp_path: Path) ->
 
 def test_models_without_an_au_in_common_are_refused(tmp_path: Path) -> None:
     baseline = opened(write_model(tmp_path / "m.onnx", contract(aus=("AU2", "AU4", "AU6"), thresholds={})))
-    with pytest.raises(
-        ConfigError, match=r"^baseline: expected a model of an AU that is tested \(AU1\), got one of AU2"
-    ):
+    with pytest.raises(ConfigError, match=r"^baseline: expected a model with a tested AU \(AU1\), got one with AU2"):
         check_baseline(baseline, network_spec(aus=("AU1",)), [cropped(tmp_path)])
 
 

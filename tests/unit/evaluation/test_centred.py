@@ -74,9 +74,9 @@ def test_what_centring_changed_has_an_interval_over_subjects() -> None:
 def test_a_checkpoint_without_constants_gives_rankings_alone(caplog: pytest.LogCaptureFixture) -> None:
     center = centred_test("subject", None, [TWO])
     assert center is not None
-    assert "the model has no thresholds of centred scores" in center.protocol
+    assert "the model has no thresholds for centred scores" in center.protocol
     (line,) = caplog.messages
-    assert line.startswith("center: the model has no thresholds of centred scores")
+    assert line.startswith("center: the model has no thresholds for centred scores")
     found = centred_scores(None)
     summary = found.evaluations["mine"].summary
     assert (summary["ap"], np.isnan(summary["f1_val"])) == (1.0, True)
@@ -94,8 +94,8 @@ def test_the_protocol_counts_images_and_who_keeps_its_scores(caplog: pytest.LogC
     center = centred_test("subject", CENTRING, [some])
     assert center is not None
     assert center.protocol == (
-        "the median over each subject's 8 test images was taken from its scores; no labels used; 2 of 3 subjects have "
-        "fewer than 8 images and keep their scores; thresholds of centred validation scores"
+        "the median over each subject's 8 test images was subtracted from its scores; no labels used; 2 of 3 subjects "
+        "have fewer than 8 images and keep their scores; thresholds tuned on centred validation scores"
     )
     assert caplog.messages == ["center: 2 of 3 subjects have fewer than 8 images and keep their scores"]
     assert centred_test(None, CENTRING, [some]) is None

@@ -50,8 +50,8 @@ def test_networks_are_compared_on_the_aus_of_both_each_at_its_own_thresholds() -
     [
         (0.01, 0.03, "training helped"),
         (-0.03, -0.01, "training did harm"),
-        (-0.01, 0.03, "no difference that so few subjects can show"),
-        (math.nan, math.nan, "no interval, so that it says little"),
+        (-0.01, 0.03, "no difference shown with so few subjects"),
+        (math.nan, math.nan, "no interval, so this says little"),
     ],
 )
 def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -> None:
@@ -65,4 +65,4 @@ def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -
 def test_nothing_to_compare_is_said() -> None:
     other = scored(("AU9",), TRUTH[:, :1], 0.4)
     found = compare(other, scored(("AU1", "AU12"), TRUTH, 0.4), BOOTSTRAP, faces="f")
-    assert found.line == "f: no AU of both networks can be scored"
+    assert found.line == "f: none of the AUs that both networks have can be scored"

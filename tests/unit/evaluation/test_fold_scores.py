@@ -117,7 +117,7 @@ def test_f1_of_those_who_do_not_look_stands_beside_scores(tmp_path: Path) -> Non
     ]
     row = next(line for line in by_au.splitlines() if line.startswith("AU1"))
     assert row.split()[4:8] == ["0.571", "0.400", "1.000", "0.667"]
-    assert "of all folds together" in " ".join(by_au.split())
+    assert "over all folds together" in " ".join(by_au.split())
 
 
 def test_records_without_counts_have_no_guesses(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_who_is_left_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
     known = payload(table("own", ["1", "2"]))
     kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=None)
     assert (len(kept[0]), note) == (4, {"caution": "1 subject with ids of training subjects counted as other people"})
-    assert "1 subject id of the training data, such as '1', but none of their pictures" in caplog.text
+    assert "1 subject id of the training data, such as '1', but none of their training images" in caplog.text
     kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=True)
     assert (len(kept[0]), note) == (2, {"left out": "2 images of seen subjects"})
     with pytest.raises(DataError, match=r"got none \(4 images of training and validation subjects left out\)"):
@@ -152,27 +152,27 @@ def test_the_same_faces_elsewhere_are_the_same(caplog: pytest.LogCaptureFixture)
     check(payload(train), remember({"train": [elsewhere], "val": []}, AUS))
     assert not caplog.records
     check(payload(train), remember({"train": [train.select(np.arange(8)[::-1], "train")], "val": []}, AUS))
-    assert "the train faces come in another order" in caplog.text
+    assert "the train faces are in another order" in caplog.text
 
 
 def test_other_faces_or_labels_are_counted() -> None:
     train = table("own", range(4))
     fewer = remember({"train": [train.select(np.arange(6), "train")], "val": []}, AUS)
-    with pytest.raises(CheckpointError, match=r"train faces of 'last.ckpt', got 0 other faces, and 2 are missing; "):
+    with pytest.raises(CheckpointError, match=r"train faces of 'last.ckpt', got 0 other faces and 2 missing ones; "):
         check(payload(train), fewer)
     more = remember({"train": [train], "val": [strangers(range(3))]}, AUS)
-    with pytest.raises(CheckpointError, match=r"the val faces of 'last.ckpt', got 6 other faces, and 0 are missing; "):
+    with pytest.raises(CheckpointError, match=r"the val faces of 'last.ckpt', got 6 other faces and 0 missing ones; "):
         check(payload(train), more)
     relabelled = dataclasses.replace(train, scores=train.scores.copy())
     relabelled.scores[[2, 5]] = [[4.0], [np.nan]]
-    with pytest.raises(CheckpointError, match=r"got other labels of 2 of them; "):
+    with pytest.raises(CheckpointError, match=r"got other labels for 2 of them; "):
         check(payload(train), remember({"train": [relabelled], "val": []}, AUS))
 
 
 def test_a_picture_that_comes_twice_counts_twice() -> None:
     train = table("own", range(2))
     twice = dataclasses.replace(train, pictures=np.array([1, 1, 2, 3]))
-    with pytest.raises(CheckpointError, match=r"got 1 other faces, and 1 are missing; "):
+    with pytest.raises(CheckpointError, match=r"got 1 other faces and 1 missing ones; "):
         check(
             payload(twice),
             remember({"train": [dataclasses.replace(train, pictures=np.array([1, 2, 2, 3]))], "val": []}, AUS),

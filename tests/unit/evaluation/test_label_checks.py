@@ -20,7 +20,7 @@ from tests.helpers.networks import label_table, network_spec
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "faces.csv"}, r"labels: expected check or null, got 'faces.csv'; a table .* data.labels=FILE"),
+        ({"labels": "faces.csv"}, r"labels: expected check or null, got 'faces.csv'; name a table .* data.labels=FILE"),
         ({"subset": "all"}, "subset: expected unseen with labels=check, got 'all': a network repeats the labels"),
         ({"labels": None, "predictions": "run"}, "labels: expected check with predictions=run, got null"),
         ({"predictions": "run", "others": {"onnx": None, "baseline": "built_in"}}, "baseline: expected null with pred"),

@@ -75,7 +75,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="predictions: expected the folder of a training by folds, got 'nowhere'"):
         read_out_of_fold("nowhere")
-    with pytest.raises(DataError, match="without a metrics.json that can be read"):
+    with pytest.raises(DataError, match="without a readable metrics.json"):
         read_out_of_fold(str(tmp_path))
     lost = write(tmp_path / "lost", FOLDS)
     (lost / "fold2/predictions.csv").unlink()

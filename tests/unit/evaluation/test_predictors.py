@@ -67,5 +67,5 @@ def test_what_cannot_be_tested_is_named(tmp_path: Path) -> None:
         open_predictor(None, None, accelerator="cpu")
     with pytest.raises(ConfigError, match="accelerator: expected .*auto, cpu.*, got 'tpus'"):
         open_predictor(None, str(write_model(tmp_path / "model.onnx")), accelerator="tpus")
-    with pytest.raises(ConfigError, match="accelerator: .*; take auto, cpu or gpu"):
+    with pytest.raises(ConfigError, match="accelerator: .*; use auto, cpu or gpu"):
         TorchPredictor(AUNetwork(network_spec()), accelerator="abacus")

@@ -36,7 +36,7 @@ def test_a_test_is_headed_by_its_means_and_their_intervals(tmp_path: Path) -> No
     table = plain_table("Test", ["AU"], ["thr"])
     path = report_run(context(tmp_path / "run"), found, title="Test", aus=["AU1", "AU12"], splits={}, results=[table])
     page = path.read_text("utf-8")
-    assert "<dt>split</dt><dd>by subject</dd><dt>thresholds</dt><dd>@val: the one of each AU (thr)" in page
+    assert "<dt>split</dt><dd>by subject</dd><dt>thresholds</dt><dd>@val: the AU&#39;s own (thr)" in page
     for part in ("<b>0.625</b>", "95 %: 0.500 to 0.750", "<b>40</b>", "<b>1 of 2</b>", "best.ckpt", "lr: 0.00123"):
         assert part in page
     assert "AUROC" not in page

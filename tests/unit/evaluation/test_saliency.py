@@ -149,7 +149,11 @@ def test_a_picture_is_drawn_of_any_maps(faces: FaceTable) -> None:
     [
         (4, (IMAGES,), r"^saliency: expected a count of faces in 0\.\.3, got 4"),
         (-1, (IMAGES,), "^saliency: expected a count of faces"),
-        (1, (FEATURES,), "^saliency: expected a model that reads pixels, got one of features alone; leave it out$"),
+        (
+            1,
+            (FEATURES,),
+            "^saliency: expected a model that reads pixels, got one that reads only features; leave it out$",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused(count: int, inputs: tuple[str, ...], message: str) -> None:

@@ -110,7 +110,7 @@ def test_names_put_the_data_set_before_the_metric_except_in_the_pool() -> None:
 
 def test_data_set_with_the_name_of_the_pool_is_refused() -> None:
     tables = [label_table(name, {"AU1": [0.0, 5.0]}) for name in ("all", "other")]
-    with pytest.raises(ConfigError, match=r"^data\.sources: expected no name 'all'"):
+    with pytest.raises(ConfigError, match=r"^data\.sources: expected no data set named 'all'"):
         SplitScorer(tables, network_spec(aus=("AU1",)))
 
 

@@ -114,7 +114,7 @@ def test_groups_are_scored_where_they_are_asked_for(faces: Path, tmp_path: Path)
     assert (output / "pictures" / "groups.png").is_file()
     page = (output / "report.html").read_text("utf-8")
     assert "Groups: Test of" in page
-    assert "scores of groups of faces" in page
+    assert "scores by group of faces" in page
 
 
 def test_a_test_without_an_audit_leaves_no_groups(faces: Path, tmp_path: Path) -> None:

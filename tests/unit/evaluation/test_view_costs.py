@@ -110,5 +110,7 @@ def test_what_cannot_be_measured_is_one_line() -> None:
         measured(faces=0)
     with pytest.raises(ConfigError, match=r"^views\.mine\.blur: expected a mapping with a _target_"):
         measured(mine={"resize": RESIZE, "blur": 3})
-    with pytest.raises(ConfigError, match=r"^views: expected a model that reads pixels, got one of features alone"):
+    with pytest.raises(
+        ConfigError, match=r"^views: expected a model that reads pixels, got one that reads only features"
+    ):
         MeasuredViews({"mine": {"resize": RESIZE}}, {"resize": RESIZE}, faces=1, inputs=(FEATURES,))

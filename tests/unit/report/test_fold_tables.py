@@ -25,6 +25,6 @@ def test_counts_of_aus_behind_a_mean_are_said_where_they_differ(capsys: pytest.C
     assert shown([alike], capsys).endswith("split: by subject")
     other = fold("fold2", 2, [0.5, 1.0], [0.25, np.nan])
     text = shown([alike, other], capsys)
-    assert text.endswith("split: by subject AUs in the mean, where other than in the row: ICC fold2 1")
+    assert text.endswith("split: by subject AUs in the mean, where the number differs from the row: ICC fold2 1")
     assert "fold2 9 3 2 0.750 0.250" in text
-    assert shown([alike, *[other] * 7], capsys).endswith("in the row: ICC in 7 of 8 rows")
+    assert shown([alike, *[other] * 7], capsys).endswith("differs from the row: ICC in 7 of 8 rows")

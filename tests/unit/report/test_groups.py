@@ -104,9 +104,9 @@ def test_intervals_stand_beside_the_means() -> None:
 
 def test_what_is_left_out_is_named_and_counted() -> None:
     shown = text(table(scored(least=2, camera=["a", "a", "a", "a", "b", "b", "", "c"])))
-    assert "camera: not reported with fewer than 2 subjects: b (1), c (1)" in shown
-    assert "camera: one group alone, nothing to compare it with" in shown
-    assert "camera: 1 faces without an entry are left out" in shown
+    assert "camera: groups with fewer than 2 subjects are not reported: b (1), c (1)" in shown
+    assert "camera: only one group, so there is nothing to compare it with" in shown
+    assert "camera: 1 faces without a value are left out" in shown
     assert not [line for line in shown.splitlines() if line.split()[:2] == ["largest", "gap"]]
 
 

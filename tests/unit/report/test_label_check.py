@@ -63,7 +63,7 @@ def test_tables_count_labels_by_au_and_say_what_was_not_checked() -> None:
         ["AU12", "lip corner puller", "20", "1", "5.0 %", "1", "0"],
         ["all", "", "40", "3", "7.5 %", "2", "1"],
     ]
-    assert "not checked: AU9, with fewer than 10 labels 0 or 1" in str(counts.caption)
+    assert "not checked: AU9 (fewer than 10 labels 0, or 1)" in str(counts.caption)
     assert cells(first)[0] == ["0.png", "p", "AU12", "0", "0.970", "0.940"]
 
 
@@ -99,7 +99,7 @@ def test_the_picture_shows_aus_with_suspicious_labels(tmp_path: Path) -> None:
 
 def test_pictures_that_cannot_be_read_are_said_to_be_so() -> None:
     texts = [text.get_text() for text in draw_label_check(some_check(), "t", {}).texts]
-    assert texts.count("no picture can be read") == 2
+    assert texts.count("no image can be read") == 2
 
 
 def test_nothing_suspicious_is_said_in_every_place() -> None:

@@ -19,5 +19,5 @@ def test_the_ring_marks_the_best_combination_whether_high_or_low_is_good(
     figure = draw_slices(MEANS, keys=["lr", "loss"], metric="m", lower_is_better=lower_is_better, caption="")
     lr, loss = figure.axes
     assert (lr.get_xlabel(), loss.get_xlabel()) == (f"lr\nbest: {best[0]}", f"loss\nbest: {best[1]}")
-    assert figure.get_suptitle() == f"m: {best[2]} in the red ring"
+    assert figure.get_suptitle() == f"m: best {best[2]} (red ring)"
     assert (lr.get_xscale(), loss.get_xscale()) == ("log", "linear")

@@ -131,14 +131,14 @@ def test_intensity_metrics_take_the_place_of_precision_and_recall(capsys: pytest
 def test_caption_tells_of_means_over_other_counts_of_aus(capsys: pytest.CaptureFixture[str]) -> None:
     print_tables(results_table(occurrence_evaluation(intensity=True), title="t", protocol={"split": "none"}))
     text = " ".join(capsys.readouterr().out.split())
-    assert text.endswith("split: none AUs in the mean, where other than 1: MSE 2, MAE 2")
+    assert text.endswith("split: none AUs in the mean, where not 1: MSE 2, MAE 2")
 
 
 def test_caption_counts_the_aus_of_icc(capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = occurrence_evaluation(intensity=True)
     evaluation.columns["icc"][0] = np.nan  # type: ignore[index]
     print_tables(results_table(evaluation, title="t", protocol={}))
-    assert "where other than 1: ICC 0, MSE 2, MAE 2" in " ".join(capsys.readouterr().out.split())
+    assert "where not 1: ICC 0, MSE 2, MAE 2" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_rounds_to_zero_has_no_sign() -> None:
@@ -175,7 +175,7 @@ def test_labels_are_pooled_over_data_sets_and_empty_ones_are_marked(capsys: pyte
     assert cells(text, "AU1") == ["AU1", "inner brow raiser", "400", "12.5 %", "100000", "<0.1 %"]
     assert cells(text, "AU4") == ["AU4", "brow lowerer", "50", "! 0.0 %", "40", "100.0 %"]
     assert cells(text, "AU45") == ["AU45", "blink", "! 0", "-", "! 0", "-"]
-    assert "! = no label, or none that is positive" in text
+    assert "! = no labels, or no positive ones" in text
 
 
 def test_unlabelled_faces_are_listed_but_their_labels_not_counted(capsys: pytest.CaptureFixture[str]) -> None:

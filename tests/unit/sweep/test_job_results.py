@@ -144,7 +144,9 @@ def test_jobs_that_differ_in_their_updates_are_named(sweep: Path, capsys: pytest
     file = sweep / "1_job" / "metrics.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "training": {**COST, "updates": 90}}))
     summarize_sweep(sweep, metric=None)
-    warning = "Warning: the jobs differ in their updates (60 to 90), so their scores compare the length of training too"
+    warning = (
+        "Warning: the jobs made different numbers of updates (60 to 90), so their scores also depend on the length of"
+    )
     assert warning in " ".join(capsys.readouterr().out.split())
     assert warning in (sweep / "sweep.md").read_text("utf-8")
     assert pd.read_csv(sweep / "sweep.csv")["updates"].tolist()[:3] == [60, 90, 60]
@@ -166,7 +168,7 @@ def test_jobs_that_never_started_are_counted(sweep: Path, capsys: pytest.Capture
     summarize_sweep(sweep, metric=None)
     text = capsys.readouterr().out
     assert "3 of 6 jobs finished" in text
-    assert f"1 not started: faceflow-train resume_sweep={sweep} runs" in text
+    assert f"1 not started; run the jobs without a result: faceflow-train resume_sweep={sweep}" in text
 
 
 def test_an_unknown_metric_gets_a_suggestion(sweep: Path) -> None:

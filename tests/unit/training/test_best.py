@@ -65,4 +65,4 @@ def test_a_lost_best_checkpoint_is_said_and_forgotten(tmp_path: Path, caplog: py
     best = callback(tmp_path / "new")
     best.load_state_dict(state(tmp_path / "gone"))
     assert best.best_model_score is None
-    assert "only epochs from here on can become best" in caplog.text
+    assert "only later epochs can become the best" in caplog.text

@@ -79,7 +79,7 @@ def test_a_trainer_has_the_callbacks_that_are_not_switched_off(tmp_path: Path) -
         ({"accumulate_grad_batches": 0}, "trainer.accumulate_grad_batches: expected a whole number >= 1, got 0"),
         ({"accelerator": "abacus"}, "trainer: .*abacus"),
         ({"no_such_argument": 1}, "trainer: .*no_such_argument"),
-        ({"limit_test_batches": 3}, "trainer.limit_test_batches: expected none"),
+        ({"limit_test_batches": 3}, "trainer.limit_test_batches: expected null"),
     ],
 )
 def test_a_trainer_setting_that_is_refused_is_named(settings: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_rates_of_a_run_resumed_within_an_epoch_are_those_of_an_unbroken_one(
     resumed = Run().train(4, max_epochs=4, resume=saved(batches=3))
     assert resumed.rates == unbroken.rates[3:]
     (message,) = said(caplog)
-    assert message.startswith("resume: the checkpoint was written within epoch 0; the rest of this epoch sees its ")
+    assert message.startswith("resume: the checkpoint was written during epoch 0; the rest of this epoch repeats its ")
 
 
 @pytest.mark.parametrize("max_steps", [6, 14])
@@ -140,7 +140,7 @@ def test_epochs_of_another_length_go_on_at_the_same_share_of_the_run(
     assert resumed.objective.told == unbroken.objective.told[batches:]
     assert said(caplog) == [
         f"resume: epochs of that run had 4 updates, those of this run have {batches} (loader.batch_size="
-        f"{64 // batches}, was 16); schedules go on at epoch 1 of 3"
+        f"{64 // batches}, was 16); schedules continue at epoch 1 of 3"
     ]
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_ends_by_steps_counts_steps_whatever_its_epochs(
     resumed = Run().train(3, max_epochs=-1, max_steps=9, resume=saved())
     assert resumed.rates == Run().train(4, max_epochs=-1, max_steps=9).rates[4:]
     (message,) = said(caplog)
-    assert message.endswith("schedules go on at update 4 of 9")
+    assert message.endswith("schedules continue at update 4 of 9")
 
 
 def test_an_epoch_that_the_last_step_cut_off_moves_no_rate(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ class TestWithoutEnd:
         with pytest.raises(ConfigError) as caught:
             fit(make_module(**{"scheduler": COSINE, **settings}), faces(1), max_epochs=-1)
         assert str(caught.value) == (
-            f"{key}: expected a run of known length, got one without trainer.max_epochs and trainer.max_steps; set one "
+            f"{key}: expected a run of known length, got one without trainer.max_epochs or trainer.max_steps; set one "
             f"of them, or {key}={instead}"
         )
 

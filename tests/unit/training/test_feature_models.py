@@ -71,7 +71,7 @@ def test_a_method_or_average_that_needs_a_backbone_is_refused_by_name() -> None:
     miro = MIRO(weight=0.1, lr_mult=1.0, variance_init=0.1, epsilon=1e-5, normalize="none", freeze_batch_norm=False)
     with pytest.raises(ConfigError, match=r"^method: expected a model with a pretrained backbone, .*model=fused"):
         miro.check_without_backbone()
-    with pytest.raises(ConfigError, match="^average: expected a model with a backbone, .* take average=ema or swa"):
+    with pytest.raises(ConfigError, match="^average: expected a model with a backbone, .* use average=ema or swa"):
         WiseFT(alpha=0.5).check_without_backbone()
     module = make_module(network=network(**pixel_free()), spec=network_spec(**pixel_free()))
     with pytest.raises(ConfigError, match="^callbacks.linear_probe: expected a model with a backbone"):

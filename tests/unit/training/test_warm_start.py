@@ -76,7 +76,7 @@ def test_heads_of_shared_aus_are_taken_over_by_name_and_others_start_at_their_ra
     with caplog.at_level(logging.INFO):
         network = start(network_spec(levels=levels, aus=DISFA), path)
     assert caplog.messages == [
-        f"init_weights: the backbone and the heads of AU12, AU1 are those of '{path}'; the heads of AU25 are new"
+        f"init_weights: the backbone and the heads of AU12, AU1 are from '{path}'; the heads of AU25 are new"
     ]
     assert_same(network.backbone.state_dict(), source.backbone.state_dict())
     assert_same(network.head.norm.state_dict(), source.head.norm.state_dict())
@@ -100,13 +100,17 @@ def test_heads_of_shared_aus_are_taken_over_by_name_and_others_start_at_their_ra
 @pytest.mark.parametrize(
     ("theirs", "ours", "reason"),
     [
-        ({"levels": 1}, {"levels": 5}, "all heads are new, as its labels have one level and these 5 levels cut at "),
+        (
+            {"levels": 1},
+            {"levels": 5},
+            "all heads are new, as its labels have one level and these have 5 levels cut at ",
+        ),
         (
             {"levels": 2},
             {"levels": 2, "cutpoints": (1.0, 4.0)},
-            "as its labels have 2 levels cut at .* and these 2 levels cut at 1.0, 4.0",
+            "as its labels have 2 levels cut at .* and these have 2 levels cut at 1.0, 4.0",
         ),
-        ({"aus": ("AU4",)}, {"aus": ("AU6", "AU9")}, "the heads of no AU are those of .* AU6, AU9 are new"),
+        ({"aus": ("AU4",)}, {"aus": ("AU6", "AU9")}, "the heads of no AU are from .* AU6, AU9 are new"),
     ],
 )
 def test_head_is_new_where_it_means_something_else(
