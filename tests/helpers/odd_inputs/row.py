@@ -23,8 +23,8 @@ PAGE = "<!DOCTYPE html>\n<html><title>Google Drive - Quota exceeded</title></htm
 class Row:
     """An input from real use and what the command does: one line and exit code 2, or the right result.
 
-    `thread` is the public thread that reports it, if it has a `#`. `{folder}` in overrides, lines and the shell's script
-    stands for the scratch folder, and `*` in a line for text from a library or a number that depends on the machine.
+    `thread` is the public thread that reports it, if it has a `#`. `{folder}` in overrides, lines and the script of the
+    shell is the scratch folder; `*` in a line is text from a library or a number that depends on the machine.
     """
 
     fed: str
