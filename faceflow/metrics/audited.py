@@ -12,7 +12,7 @@ from faceflow.checks import check_whole
 from faceflow.errors import ConfigError
 
 MOST_GROUPS = 20  # more are numbers, or names of files
-ALONE = frozenset(("filename", "subject", "subject"))  # a group of each would be one face, or one subject
+ALONE = frozenset(("filename", "subject"))  # a group of each would be one face, or one subject
 
 
 @dataclass(frozen=True, kw_only=True)

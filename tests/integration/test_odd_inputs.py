@@ -1,4 +1,4 @@
-"""Inputs that people had, from public issue threads: the right result or one line, never a traceback.
+"""Unusual inputs, many from public issue threads: the right result or one line, never a traceback.
 
 `docs/reference/odd_inputs.md` shows them; after a change of the rows run this file with FACEFLOW_WRITE_ODD_INPUTS=1.
 """
@@ -30,11 +30,11 @@ PAGE = ROOT / "docs/reference/odd_inputs.md"
 ROWS = {
     "Models and weights": models.ROWS,
     "Command lines and configs": settings.ROWS,
-    "Pictures, videos, labels": people.ROWS,
+    "Images, videos, labels": people.ROWS,
     "Machines and shells": machines.ROWS,
-    "Videos of other makers": videos.ROWS,
-    "Names and kinds of files": names.ROWS,
-    "Label tables of other tools": tables.ROWS,
+    "Videos from various devices": videos.ROWS,
+    "File names and formats": names.ROWS,
+    "Label tables from other tools": tables.ROWS,
 }
 
 

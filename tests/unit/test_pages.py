@@ -178,6 +178,14 @@ def test_a_link_out_of_the_docs_leads_to_its_page_or_goes() -> None:
         with_parts("<!-- generated: nothing -->")
 
 
+def test_the_paragraph_below_a_mark_is_for_github_alone() -> None:
+    text = "# A\n\n<!-- generated: pages reference:columns -->\nOn GitHub,\nread this.\n\nMore.\n"
+    shown = with_parts(text)
+    assert shown.startswith("# A\n\n```{toctree}\n")
+    assert shown.endswith("\n```\n\nMore.\n")
+    assert "GitHub" not in shown
+
+
 def test_blocks_are_read_with_the_reason_why_they_are_not_run(tmp_path: Path) -> None:
     page = "# A\n\n```bash\necho 1\n```\n\n<!-- not run: takes a day -->\n```bash\necho 2\n```\n```text\n3\n```\n"
     assert blocks(page, "bash", "python") == [

@@ -1,7 +1,8 @@
-"""Parts of pages that come from elsewhere: `<!-- generated: configs -->` in a page becomes its Markdown.
+"""Generated parts of pages: on the site, Markdown replaces the mark `<!-- generated: configs -->` of a page.
 
-The parts are the modules named in `PARTS`, each with a function `markdown`; it may take a word, as in
-`<!-- generated: files CHANGELOG.md -->`.
+`PARTS` names the modules that generate parts. Each has a function `markdown`, which may take a word, as in
+`<!-- generated: files CHANGELOG.md -->`. GitHub hides the mark and shows the paragraph that starts on the next line;
+the site drops that paragraph.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 PARTS = ("configs", "columns", "scores", "python_api", "contract", "aus", "files", "pages")
-_MARK = re.compile(r"^<!-- generated: (\w+)(?: (\S+))? -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- generated: (\w+)(?: (\S+))? -->(?:\n.+)*$", re.MULTILINE)
 
 
 def with_parts(text: str) -> str:
-    """A page with the parts that it asks for.
+    """A page with its marks replaced by the generated parts.
 
     Raises:
-        ValueError: there is no such part.
+        ValueError: a mark names an unknown part.
     """
     return _MARK.sub(lambda mark: _part(mark[1], *filter(None, [mark[2]])), text)
 
@@ -44,7 +45,7 @@ def _read_page(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Pages with generated parts are read anew each time: what they are made of may have changed."""
+    """Pages with generated parts: each build reads them again, since their sources may have changed."""
     pages = (name for name in env.found_docs if Path(env.doc2path(name)).suffix == ".md")
     return [name for name in pages if _MARK.search(Path(env.doc2path(name)).read_text("utf-8"))]
 

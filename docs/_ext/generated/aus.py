@@ -1,4 +1,4 @@
-"""A glossary of all AUs that FaceFlow knows, with pictures of those that the renderer can show."""
+"""A glossary of all AUs that FaceFlow supports, with images of those that it can render."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PICTURES = "images/aus"
 
 def markdown() -> str:
     """A row for each AU."""
-    return table(("AU", "FACS name", "At rest, and at its most"), map(_row, DESCRIPTIONS))
+    return table(("AU", "FACS name", "At rest, and at intensity 5"), map(_row, DESCRIPTIONS))
 
 
 def _row(number: int) -> tuple[str, ...]:

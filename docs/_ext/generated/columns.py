@@ -17,20 +17,20 @@ from generated.markdown import code, plain, table
 PAGE = "reference/columns"
 _HEADER = ("Column", "Cells", "Meaning")
 _KINDS = {"text": "text", "whole": "whole number", "number": "number"}
-_LONG = ("blendshapes", "landmarks")  # groups of many columns alike
+_LONG = ("blendshapes", "landmarks")  # groups of many similar columns
 _OF_OTHERS = {"openface": "OpenFace", "pyfeat": "Py-Feat"}
-# crops.csv has no descriptions of its own: the meaning of a column, or of the first of several.
+# crops.csv has no descriptions of its own: the meaning of a column, or of a group of columns at its first.
 _OF_CROPS = {
-    "file": "video or picture, relative to `source`",
+    "file": "video or image, relative to `source`",
     "frame": "number of the decoded frame, from 1",
-    "time_s": "time of the frame in seconds; empty for pictures",
-    "face": "number of the face, the same through a video",
+    "time_s": "time of the frame in seconds; empty for images",
+    "face": "number of the face, constant within a video",
     "status": ", ".join(STATUSES),
-    "score": "how sure the detector is, 0 to 1; empty for detectors that give no score",
+    "score": "confidence of the detector, 0 to 1; empty for detectors without a score",
     "x1": "left edge of the box around the face, in pixels of the frame; y1 top, x2 right, y2 bottom",
-    "eye_left_x": "five points in pixels of the frame; left and right are those of the picture",
-    "a11": "2 x 3 matrix from the frame to the crop, row by row",
-    "crop": "file of the crop, below `crops/`; empty where there is none",
+    "eye_left_x": "five points in pixels of the frame; left and right as seen in the image",
+    "a11": "2 x 3 matrix that maps the frame to the crop, row by row",
+    "crop": "file of the crop, below `crops/`; empty if there is none",
 }
 
 
@@ -46,10 +46,10 @@ def markdown() -> str:
         groups = [AUS, *(group for group in GROUPS if group not in _LONG)]
         renamed = Table(contract, alias=alias, suffixes=[""], groups=groups).columns
         known = {column.name for column in Table(contract, alias=ALIASES[0], suffixes=[""], groups=groups).columns}
-        parts += [f"### alias={alias}", f"Columns that carry the names of {_OF_OTHERS[alias]}; the others stay."]
+        parts += [f"### alias={alias}", f"These columns get the names of {_OF_OTHERS[alias]}; the others keep theirs."]
         parts.append(_fields(column for column in renamed if column.name not in known or column.name == "frame"))
-    parts += ["### Events", "Of `events=FILE`, a row for each event of a face.", _fields(EVENT_FIELDS)]
-    parts += ["## faceflow-crop", "Of `crops.csv`, a row for each frame and face, also where no face was found."]
+    parts += ["### Events", "`events=FILE` writes a row for each event of a face.", _fields(EVENT_FIELDS)]
+    parts += ["## faceflow-crop", "`crops.csv` has a row for each frame and face, even if no face was found."]
     parts.append(table(("Column", "Meaning"), ((code(name), _OF_CROPS.get(name, "")) for name in CROP_COLUMNS)))
     return "\n\n".join(parts) + "\n"
 

@@ -12,9 +12,9 @@ from generated.markdown import code, plain, table
 from generated.yaml_comments import Choice, ConfigFile, Key, read_config
 
 PAGE = "reference/configs"
-_HIDDEN = ("help", "command_line", "layout")  # groups that nobody chooses from
+_HIDDEN = ("help", "command_line", "layout")  # groups without a choice for users
 _REQUIRED = "???"
-_CONSTRUCTOR = "_target_"  # what code an option builds
+_CONSTRUCTOR = "_target_"  # names the class that an option builds
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def groups(root: Path) -> list[str]:
 
 
 def target(group: str) -> str:
-    """Name of the place of a group on the page."""
+    """Link target of a group on the page."""
     return f"group-{group.replace('/', '-').replace('_', '-')}"
 
 
@@ -51,7 +51,7 @@ def _group(root: Path, group: str, known: list[str], commands: Mapping[str, Prim
     parts = [f"({target(group)})=\n### {group}"]
     takers = {command: primary for command, primary in commands.items() if group in primary.groups}
     if takers:
-        parts.append(f"Taken by {', '.join(f'faceflow-{command}' for command in takers)}.")
+        parts.append(f"Used by {', '.join(f'faceflow-{command}' for command in takers)}.")
     for path in sorted((root / group).glob("*.yaml")):
         content = _read(path)
         place = _place(group, takers.values()) if content.package is None else content.package
@@ -61,7 +61,7 @@ def _group(root: Path, group: str, known: list[str], commands: Mapping[str, Prim
 
 
 def _place(group: str, takers: Iterable[Primary]) -> str:
-    """Where the values of a group go: below its name, or where the first command that has it puts them."""
+    """Key that gets the values of a group: its name, or the key that the first command with this group uses."""
     choices = [choice.partition("@") for primary in takers for choice in primary.choices]
     places = (place for name, _, place in choices if name == group and place)
     return next(places, group.replace("/", "."))

@@ -17,7 +17,7 @@ def markdown() -> str:
         (code(field.name), code(str(field.type)), "yes" if _required(field) else "no")
         for field in dataclasses.fields(ModelContract)
     ]
-    where = f"One JSON object under the key `{KEY}` of the file's metadata; its `format` is {FORMAT} or lower."
+    where = f"The metadata key `{KEY}` of the file holds one JSON object; its `format` is {FORMAT} or lower."
     return (
         "\n\n".join([where, plain(about, page=PAGE), table(("Field", "Type", "In every file"), rows), required]) + "\n"
     )

@@ -1,4 +1,4 @@
-"""Pages that are files elsewhere in the repository, and links between them."""
+"""Pages whose text is a file elsewhere in the repository, and the links in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from generated.markdown import DOCS
 
 ROOT = DOCS.parent
-# Files outside of docs/ that are pages of the site, by the page.
+# Files outside docs/ that are pages of the site, each with its page.
 COPIES = {
     "faceflow/built_in/README.md": "reference/built_in_card",
     "configs/logger/README.md": "how_to/logger_setup",
@@ -20,10 +20,10 @@ _LINK = re.compile(r"(?P<text>(?<!!)\[[^\]\n]*\])\((?P<path>(?!https?:|mailto:|#
 
 
 def markdown(name: str) -> str:
-    """The text of a file, with links for the page that it becomes.
+    """The text of a file, with its links changed for the page that shows it.
 
     Raises:
-        ValueError: no page is named for it in `COPIES`.
+        ValueError: `COPIES` has no page for the file.
     """
     if name not in COPIES:
         raise ValueError(f"generated: expected one of {', '.join(COPIES)}, got {name}")
@@ -32,14 +32,14 @@ def markdown(name: str) -> str:
 
 
 def relinked(text: str, folder: Path, page: str) -> str:
-    """Markdown whose links to files of the repository lead to pages of the site.
+    """Markdown with its links to files of the repository changed to links to pages of the site.
 
-    A link to a file that is no page keeps its text alone.
+    A link to a file that is not a page becomes plain text.
 
     Args:
-        text: that was written for a file in `folder`.
-        folder: of that file.
-        page: that shows it, below docs/ and without its suffix.
+        text: Markdown of a file in `folder`.
+        folder: the folder of that file.
+        page: the page that shows it, relative to docs/ and without its suffix.
     """
 
     def link(found: re.Match[str]) -> str:

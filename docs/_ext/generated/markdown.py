@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2]
-# Code in backticks, a page, or a character that Markdown would take for its own.
+# Code in backticks, a page, or a character with a meaning in Markdown.
 _SPECIAL = re.compile(r"(?P<code>`+[^`]+`+)|docs/(?P<page>[\w/]+)\.md|(?P<sign>[\\`*_<>\[\]~$])")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
+    """A table; the cells are Markdown."""
     return "\n".join(_line(cells) for cells in (header, ["---"] * len(header), *rows)) + "\n"
 
 
@@ -22,7 +22,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def code(text: str) -> str:
-    """Text as it would be typed."""
+    """Text as inline code."""
     if not text:
         return ""
     fence = "``" if "`" in text else "`"
@@ -30,11 +30,11 @@ def code(text: str) -> str:
 
 
 def plain(text: str, *, page: str) -> str:
-    """Text whose punctuation means nothing, but for code in backticks; pages that it names become links.
+    """Text with its punctuation escaped, except code in backticks; names of pages become links.
 
     Args:
-        text: of a comment or a docstring.
-        page: the page that it goes to, below `docs/`, without its suffix.
+        text: a comment or a docstring.
+        page: the page that shows it, relative to `docs/` and without its suffix.
     """
 
     def shown(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The pages of a folder, in a toctree: those that are named first, then the others by name."""
+"""A toctree of the pages of a folder: first the pages given by name, then the others in alphabetical order."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ def markdown(words: str) -> str:
     """A toctree.
 
     Args:
-        words: the folder below docs/ (`.` is docs/ itself) and, behind a colon, names of its pages, as in
-            `tutorials:first_video,own_labels`; one that is not there is left out.
+        words: the folder below docs/ (`.` is docs/ itself) and, after a colon, names of its pages, as in
+            `tutorials:first_video,own_labels`; pages that do not exist are left out.
     """
     folder, _, names = words.partition(":")
     files = (path for suffix in ("md", "ipynb") for path in (DOCS / folder).glob(f"*.{suffix}"))

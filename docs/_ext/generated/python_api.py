@@ -10,7 +10,7 @@ import faceflow
 
 
 def markdown() -> str:
-    """A section for each function, its results below."""
+    """A section for each function and the classes that it returns."""
     return "\n\n".join(_section(name) for name in faceflow.__all__) + "\n"
 
 
@@ -25,7 +25,7 @@ def _class(path: str) -> str:
 
 
 def _results(name: str) -> Iterator[str]:
-    """Public classes that the module of a function defines, or the class that it returns from elsewhere."""
+    """Public classes defined in the module of a function, or for `load` the class that it returns."""
     module = importlib.import_module(f"faceflow.api.{name}")
     found = [kind for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
     if name == "load":

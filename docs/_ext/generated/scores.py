@@ -10,7 +10,7 @@ PAGE = "reference/columns"
 
 def markdown() -> str:
     """A row for each metric: its columns in files, what it is computed from, and its formula in words."""
-    return table(("Column", "In tables", "From", "Defined where labels show", "Meaning"), map(_row, declared()))
+    return table(("Column", "In tables", "From", "Needs labels of", "Meaning"), map(_row, declared()))
 
 
 def _row(metric: Metric) -> tuple[str, ...]:

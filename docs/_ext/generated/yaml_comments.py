@@ -14,7 +14,7 @@ _PACKAGE = re.compile(r"# @package (\S+)\n")
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A key by its dotted name; `default` is None for a key that only holds others."""
+    """A key by its dotted name; `default` is None for a key that only holds other keys."""
 
     name: str
     default: str | None
@@ -23,7 +23,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """An entry of a defaults list: a group, perhaps with `@` and the place where its values go, and its option."""
+    """An entry of a defaults list: a group, with an optional `@` and the key for its values, and its option."""
 
     group: str
     option: str
@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:
-    """What a file says: `about` is the comment that it starts with; `package` is None where the file names none."""
+    """Content of a file: `about` is the comment at its start; `package` is None if the file names none."""
 
     package: str | None
     about: str
@@ -43,8 +43,8 @@ class ConfigFile:
 def read_config(text: str) -> ConfigFile:
     """Read the text of a config file.
 
-    A comment belongs to the key on its line or, on lines of its own, to the key below; lines that go on below a comment
-    at the end of a line start in its column. Comments below the last key belong to it.
+    A comment belongs to the key on its line or, on lines of its own, to the key below. A comment at the end of a line
+    can continue on the next lines, in the same column. Comments below the last key belong to that key.
     """
     package = _PACKAGE.match(text)
     text = _PACKAGE.sub("", text, count=1)
@@ -62,21 +62,21 @@ def read_config(text: str) -> ConfigFile:
 
 
 class _Comments:
-    """Comments by line; each is taken once."""
+    """Comments by line; each is used once."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._own = {number for number, line in enumerate(lines) if line.lstrip().startswith("#")}
 
     def first(self) -> str:
-        """The comment that the file starts with."""
+        """The comment at the start of the file."""
         taken = []
         while len(taken) in self._own:
             taken.append(self._take(len(taken)))
         return " ".join(taken)
 
     def at(self, first: int, last: int, column: int) -> str:
-        """The comment of a key that starts on one line and whose value ends on another, before a column."""
+        """The comment of a key: `first` is its line; its value ends on the line `last`, before `column`."""
         above = []
         while first - 1 - len(above) in self._own:
             above.append(self._take(first - 1 - len(above)))
@@ -130,7 +130,7 @@ def _keys(pairs: list[tuple[yaml.Node, yaml.Node]], prefix: str, text: str, comm
 
 
 def _source(node: yaml.Node, text: str) -> str:
-    """A value as the file has it, on one line."""
+    """A value as written in the file, on one line."""
     source = text[node.start_mark.index : node.end_mark.index]
     if not isinstance(node, yaml.ScalarNode):
         source = re.sub(r"\s#.*(?=\n)", "", source)

@@ -45,17 +45,17 @@ def trained(outcome: Outcome, folder: Path) -> None:
 # fmt: off
 ROWS = [
     Row(fed="rows piped into `head -1`", thread="python/cpython#90650", command="infer", prepare=video, shell=f"{INFER_STDOUT} source={{folder}}/v.avi | head -1; exit ${{PIPESTATUS[0]}}",
-        right="ends quietly, with the exit code of a closed pipe", check=header_and_silence, code=141),
-    Row(fed="output in ASCII, and a file name with an umlaut", thread="Textualize/rich#212", command="infer", prepare=accent, shell=f"LC_ALL=C PYTHONIOENCODING=ascii {INFER_STDOUT} source={{folder}}/photos",
+        right="ends without a message, with the exit code of a closed pipe", check=header_and_silence, code=141),
+    Row(fed="ASCII output, and a file name with an umlaut", thread="Textualize/rich#212", command="infer", prepare=accent, shell=f"LC_ALL=C PYTHONIOENCODING=ascii {INFER_STDOUT} source={{folder}}/photos",
         right="the row is UTF-8", check=row_in_utf8),
-    Row(fed="no standard output at all, as in a service", thread="joblib/joblib#856", command="train", prepare=faces, shell=f"faceflow-train {' '.join(TRAIN)} hydra.run.dir={{folder}}/run >&-",
+    Row(fed="no standard output, as in a service", thread="joblib/joblib#856", command="train", prepare=faces, shell=f"faceflow-train {' '.join(TRAIN)} hydra.run.dir={{folder}}/run >&-",
         right="trains and writes its files", check=trained),
     Row(fed="working directory that was removed", thread="pypa/pip#4255", command="infer", prepare=lambda folder: (folder / "gone").mkdir(), shell="cd {folder}/gone && rmdir {folder}/gone && faceflow-infer source=a.mp4",
         line="ConfigError: working directory: expected an existing folder, got one that was removed; change to another one with cd"),
     Row(fed="10,000 loader processes", thread="TharinduDR/TransQuest#12", command="train", overrides=(*TRAIN, "loader.workers=10000"), prepare=faces,
         line="ConfigError: loader.workers: expected a whole number from 0 to *, 16 for each core of this machine, got 10000"),
-    Row(fed="10,000 threads of the network", thread="embeddings-benchmark/mteb#1331", command="infer", overrides=(*INFER, "threads=10000"), prepare=photos,
+    Row(fed="10,000 network threads", thread="embeddings-benchmark/mteb#1331", command="infer", overrides=(*INFER, "threads=10000"), prepare=photos,
         line="ConfigError: threads: expected a whole number from 0 to *, 16 for each core of this machine, got 10000"),
-    Row(fed="Slurm job with `--ntasks=4` in place of `--ntasks-per-node`", thread="Lightning-AI/pytorch-lightning#20391", command="train", overrides=TRAIN, prepare=faces, environment=SLURM,
+    Row(fed="Slurm job with `--ntasks=4` instead of `--ntasks-per-node`", thread="Lightning-AI/pytorch-lightning#20391", command="train", overrides=TRAIN, prepare=faces, environment=SLURM,
         line="ConfigError: trainer: You set `--ntasks=4` in your SLURM bash script, but this variable is not supported. HINT: Use `--ntasks-per-node=4` instead."),
 ]

@@ -97,12 +97,12 @@ NAMES = {
 # fmt: off
 ROWS = [
     *(Row(fed=f"{words}, `{name}`", thread="issue 16", command="infer", overrides=(*_BASE, f"source={{folder}}/photos/{name}"), prepare=named(name),
-          right="taken as it stands", check=one_face(name)) for name, words in NAMES.items()),
+          right="read as written", check=one_face(name)) for name, words in NAMES.items()),
     Row(fed="animation, `a.gif`", thread="issue 16", command="infer", overrides=INFER, prepare=kind(".gif", "GIF"), right="its first frame", check=one_face("a.gif")),
-    Row(fed="AVIF of a phone", thread="issue 16", command="infer", overrides=INFER, prepare=kind(".avif", "AVIF"), right="read", check=one_face("a.avif")),
+    Row(fed="AVIF from a phone", thread="issue 16", command="infer", overrides=INFER, prepare=kind(".avif", "AVIF"), right="read", check=one_face("a.avif")),
     Row(fed="`.jfif`, as a browser saves JPEG", thread="issue 16", command="infer", overrides=INFER, prepare=kind(".jfif", "JPEG"), right="read", check=one_face("a.jfif")),
     Row(fed="JPEG 2000", thread="issue 16", command="infer", overrides=INFER, prepare=kind(".jp2", "JPEG2000"), right="read", check=one_face("a.jp2")),
-    Row(fed="picture of 40,000 x 40,000 px beside a good one", thread="issue 16", command="infer", overrides=INFER, prepare=huge, right="one row `decode_error`, and the good one's", check=good_one_kept),
-    Row(fed="files of other kinds beside a picture", thread="issue 16", command="infer", overrides=INFER, prepare=beside, right="counted by kind in the summary", check=counted(".cr2")),
+    Row(fed="image of 40,000 x 40,000 px beside a good one", thread="issue 16", command="infer", overrides=INFER, prepare=huge, right="one row `decode_error`, and the good one's", check=good_one_kept),
+    Row(fed="other files beside an image", thread="issue 16", command="infer", overrides=INFER, prepare=beside, right="counted by kind in the summary", check=counted(".cr2")),
     Row(fed="link to a disk that is not mounted", thread="KatherLab/MediSwarm#496", command="crop", overrides=CROP, prepare=dangling, right="named or counted, the others are cropped", check=counted("b.png")),
 ]

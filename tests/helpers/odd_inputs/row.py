@@ -21,10 +21,10 @@ PAGE = "<!DOCTYPE html>\n<html><title>Google Drive - Quota exceeded</title></htm
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """An input that somebody had, and what comes of it: one line with exit code 2, or the right value.
+    """An input from real use and what the command does: one line and exit code 2, or the right result.
 
-    `thread` is where it was seen. `{folder}` in overrides, lines and the shell's script stands for the scratch folder,
-    and `*` in a line for words of a library or a number of this machine.
+    `thread` is the public thread that reports it, if it has a `#`. `{folder}` in overrides, lines and the script of the
+    shell is the scratch folder; `*` in a line is text from a library or a number that depends on the machine.
     """
 
     fed: str
@@ -71,9 +71,9 @@ def page(rows: Mapping[str, list[Row]]) -> str:
     count = sum(map(len, rows.values()))
     parts = [
         "# Bad and odd inputs",
-        f"{count} inputs that people had, and what the commands make of each: one line and exit code 2, or the right "
-        "result. `tests/integration/test_odd_inputs.py` feeds them all and writes this page; `…` stands for words of a "
-        "library or a number of the machine.",
+        f"This page lists {count} unusual or invalid inputs from real use, and what the commands do with each: print "
+        "one line and exit with 2, or give the right result. `tests/integration/test_odd_inputs.py` tests them all\n"
+        "and writes this page; `…` stands for text from a library or a number that depends on the machine.",
     ]
     for title, group in rows.items():
         lines = [f"## {title}", "", "| Input | Command | What happens | Seen in |", "|---|---|---|---|"]
@@ -88,4 +88,4 @@ def page(rows: Mapping[str, list[Row]]) -> str:
 
 def _link(thread: str) -> str:
     repository, _, number = thread.partition("#")
-    return f"[{thread}](https://github.com/{repository}/issues/{number})" if number else thread
+    return f"[{thread}](https://github.com/{repository}/issues/{number})" if number else ""

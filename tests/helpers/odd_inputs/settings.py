@@ -39,20 +39,20 @@ DOMAINS = b"defaults: [csv, _self_]\nsources: {csv: {domains: [no, se]}}\n"
 OPTIMIZER = b"_target_: torch.optim.AdamW\n_partial_: true\nlr: 1e-3\nweight_decay: 0.05\n"
 # fmt: off
 ROWS = [
-    Row(fed="`--batch_size 8`, as argparse takes it", thread="NUS-HPC-AI-Lab/Neural-Network-Diffusion#6", command="train", overrides=("--batch_size", "8"),
+    Row(fed="`--batch_size 8`, as for argparse", thread="NUS-HPC-AI-Lab/Neural-Network-Diffusion#6", command="train", overrides=("--batch_size", "8"),
         line="ConfigError: '--batch_size': expected key=value, got an option that faceflow-train does not have; write batch_size=8, or see faceflow-train --help"),
     Row(fed="spaces around `=`", thread="ArgoHA/D-FINE-seg#17", command="train", overrides=("loader.batch_size", "=", "8"),
         line="ConfigError: 'loader.batch_size': expected key=value, got no '='; write it as one word, key=value"),
-    Row(fed="en dash of a web page in place of `-m`", thread="hjkgrp/molSimplify#516", command="train", overrides=("\u2013m", "seed=1,2"),
+    Row(fed="en dash from a web page in place of `-m`", thread="hjkgrp/molSimplify#516", command="train", overrides=("\u2013m", "seed=1,2"),
         line="ConfigError: '\u2013m': expected -, got the dash of a text processor (\u2013); type it as '-m' or '--m'"),
     Row(fed="curly quotes around a value", thread="RhetTbull/osxphotos#1437", command="train", overrides=("aus.names=\u201c[AU1,AU6]\u201d",),
         line="ConfigError: 'aus.names=\u201c[AU1,AU6]\u201d': expected ' or \" as quotes, got \u201c and \u201d; type them again"),
     Row(fed="config file indented with a tab", thread="home-assistant/core#49250", command="train", overrides=(*OWN, "aus=mine", *TRAIN), prepare=config("aus/mine.yaml", b"names:\n\t- AU1\n"),
         line="ConfigError: {folder}/my configs/aus/mine.yaml:2: expected spaces as indentation, got a tab; indent with spaces"),
-    Row(fed="`lr: 1e-3` in a config file, a text for PyYAML", thread="rbgirshick/yacs#46", command="train", overrides=(*TRAIN, *OWN, "optimizer=mine"), prepare=config("optimizer/mine.yaml", OPTIMIZER),
+    Row(fed="`lr: 1e-3` in a config file, which PyYAML reads as text", thread="rbgirshick/yacs#46", command="train", overrides=(*TRAIN, *OWN, "optimizer=mine"), prepare=config("optimizer/mine.yaml", OPTIMIZER),
         right="trains with a learning rate of 0.001", check=the_rate_is_a_number),
-    Row(fed="domain `no` (Norway) in a config file, false for YAML", thread="huggingface/huggingface_hub#797", command="train", overrides=(*TRAIN[:-3], "data=mine", *TRAIN[-2:], *OWN), prepare=config("data/mine.yaml", DOMAINS),
+    Row(fed="domain `no` (Norway) in a config file, which YAML reads as false", thread="huggingface/huggingface_hub#797", command="train", overrides=(*TRAIN[:-3], "data=mine", *TRAIN[-2:], *OWN), prepare=config("data/mine.yaml", DOMAINS),
         line="ConfigError: data.sources.csv.domains: expected a list of names, or null for all, got [False, 'se']; put names that are numbers, or yes, no, on, off, into quotes: ['1','no']"),
-    Row(fed="batch larger than the whole training set", thread="dreamquark-ai/tabnet#537", command="train", overrides=(*TRAIN, "loader.batch_size=1000"), prepare=faces,
-        right="one step an epoch, with all faces", check=one_step_with_all_faces),
+    Row(fed="batch size larger than the training set", thread="dreamquark-ai/tabnet#537", command="train", overrides=(*TRAIN, "loader.batch_size=1000"), prepare=faces,
+        right="one step per epoch, with all faces", check=one_step_with_all_faces),
 ]

@@ -105,9 +105,9 @@ def seconds(times_ms: Sequence[int]) -> list[float]:
 
 # fmt: off
 ROWS = [
-    Row(fed="phone video of variable frame rate, 100 frames", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=video("v.mp4", "libx264", JITTER),
+    Row(fed="phone video with variable frame rate, 100 frames", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=video("v.mp4", "libx264", JITTER),
         right="100 rows with their own times", check=rows(100, seconds(JITTER))),
-    Row(fed="browser recording (WebM) of variable frame rate", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.webm"), prepare=video("v.webm", "libvpx", JITTER),
+    Row(fed="browser recording (WebM) with variable frame rate", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.webm"), prepare=video("v.webm", "libvpx", JITTER),
         right="100 rows with their own times", check=rows(100, seconds(JITTER))),
     Row(fed="screen recording with second-long gaps", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mkv"), prepare=video("v.mkv", "libx264", GAPS),
         right="70 rows, none for the gaps", check=rows(70, seconds(GAPS))),
@@ -115,12 +115,12 @@ ROWS = [
         right="20 rows", check=rows(20)),
     Row(fed="AV1 (YouTube, OBS, newer phones)", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=video("v.mp4", "libsvtav1", range(0, 400, 40)),
         right="10 rows", check=rows(10)),
-    Row(fed="interlaced DV of a camcorder", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.avi"), prepare=camcorder,
-        right="10 rows, each with the face", check=rows(10)),
-    Row(fed="pixels twice as wide as high", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=squeezed,
+    Row(fed="interlaced DV from a camcorder", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.avi"), prepare=camcorder,
+        right="10 rows, each with a face", check=rows(10)),
+    Row(fed="pixels that are twice as wide as high", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=squeezed,
         right="boxes in square pixels", check=box_is_wide),
-    Row(fed="AVCHD suffix `.mts`", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mts"), prepare=video("v.mts", "libx264", range(0, 400, 40)),
+    Row(fed="AVCHD file with the suffix `.mts`", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mts"), prepare=video("v.mts", "libx264", range(0, 400, 40)),
         right="10 rows", check=rows(10)),
-    Row(fed="`.mp4` that holds sound alone", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=sound_alone,
+    Row(fed="`.mp4` file with sound but no video", thread="issue 16", command="infer", overrides=(*VIDEO, "source={folder}/v.mp4"), prepare=sound_alone,
         line="DataError: *expected *, got *"),
 ]
