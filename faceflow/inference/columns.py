@@ -143,8 +143,8 @@ def _outside(training: CropStatistics) -> Column:
         name="outside",
         kind="text",
         cell=cell,
-        meaning=f"in which of {', '.join(training.limits)} the face is unlike those that the model was trained on, see "
-        "crop_statistics; empty: in none",
+        meaning=f"which of {', '.join(training.limits)} differ from those of the training faces, see crop_statistics; "
+        "empty if none",
     )
 
 
@@ -157,7 +157,7 @@ _FRAME = Column(
     name="frame",
     kind="whole",
     cell=lambda frame, face: frame.number,
-    meaning="number of the decoded frame, from 1; of a picture, its number in its folder",
+    meaning="number of the decoded frame, from 1; for an image, its number in its folder",
 )
 # A new column is a line here; what only a detector knows of a face, it hands over in `Detection.extras`.
 _OURS = (
@@ -167,27 +167,27 @@ _OURS = (
         name="time_s",
         kind="number",
         cell=lambda frame, face: frame.time_s,
-        meaning="time of the frame in seconds; empty for pictures",
+        meaning="time of the frame in seconds; empty for images",
     ),
     Column(
         name="face",
         kind="whole",
         cell=lambda frame, face: face.face.number,
-        meaning="number of the face, the same through a video; empty where no face was found",
+        meaning="number of the face, the same throughout a video; empty if no face was found",
     ),
     Column(
         name="status",
         kind="text",
         cell=lambda frame, face: face.face.status,
-        meaning="ok; tracked: the face was missed, its last place was scored; no_face; low_confidence: found but not "
-        "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and "
-        "tracked",
+        meaning="ok; tracked: the face was not detected and its last position was scored; no_face; low_confidence: "
+        "found but not scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty unless "
+        "ok or tracked",
     ),
     Column(
         name="det_score",
         kind="number",
         cell=_SCORE,
-        meaning="how sure the detector is of the face, 0 to 1; empty for detectors that give no score",
+        meaning="confidence of the detector in the face, 0 to 1; empty for detectors that give no score",
     ),
     Column(
         name="x1",
@@ -217,7 +217,7 @@ _PYFEAT = (
         name="frame",
         kind="whole",
         cell=lambda frame, face: frame.number - 1,
-        meaning="number of the decoded frame, from 0; of a picture, its number in its folder, from 0",
+        meaning="number of the decoded frame, from 0; for an image, its number in its folder, from 0",
     ),
     Column(name="approx_time", kind="text", cell=_clock),
     Column(

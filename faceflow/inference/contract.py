@@ -151,9 +151,7 @@ class ModelContract:
                 raise ValueError(f"cutpoints {contract.cutpoints} of {contract.levels} levels")
             _check_values(contract)
         except (FaceFlowError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ExportError(
-                f"{source}: expected metadata that fits together, got {error}; export it again"
-            ) from error
+            raise ExportError(f"{source}: expected consistent metadata, got {error}; export it again") from error
         return contract
 
 

@@ -28,8 +28,8 @@ class CropFeatures:
         """
         if not file:
             raise DataError(
-                "source: expected files of crops, beside which their features lie, got arrays; leave crops=true out, "
-                "or take a model that reads pixels alone"
+                "source: expected crop files with features stored beside them, got arrays; leave crops=true out, "
+                "or use a model that reads pixels only"
             )
         crop = Path(file).absolute()
         if split_path(crop):
@@ -39,7 +39,7 @@ class CropFeatures:
             raise self._none(crop)
         if int(record["picture"]) != hash_content(crop):
             raise DataError(
-                f"source: expected features of '{crop}', got those of another picture; crop again to another output"
+                f"source: expected features of '{crop}', got those of another image; crop again to another output"
             )
         return unpack(record)
 
@@ -55,7 +55,7 @@ class CropFeatures:
 
     def _none(self, crop: Path) -> DataError:
         return DataError(
-            f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop again "
-            "with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model that reads "
-            "pixels alone"
+            f"source: expected features of every crop, which this model reads, got none for '{crop}'; crop again with "
+            "detector=mediapipe_landmarks, leave crops=true out for uncropped images, or use a model that reads "
+            "pixels only"
         )

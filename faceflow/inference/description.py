@@ -29,17 +29,16 @@ _OF_MODEL = ("inputs", "features", "backbone", "precision", "image_size", "run",
 AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
-    "AU..": "1 where the probability reaches the threshold",
+    "AU..": "1 if the probability reaches the threshold",
     "_cal": "after calibration to the subject",
     "_smooth": "mean over neighbouring frames",
 }
 BAND_MEANINGS = {
-    "AU.._unsure": "1 where the probability lies in the band of the AU, so that the decision is not sure; empty where "
-    "nothing is promised",
-    "AU.._int_low": "lower end of the interval of the intensity",
-    "AU.._int_high": "upper end of the interval of the intensity",
+    "AU.._unsure": "1 if the probability is in the unsure band of the AU; empty for an AU without a band",
+    "AU.._int_low": "lower end of the intensity interval",
+    "AU.._int_high": "upper end of the intensity interval",
 }
-CENTRED = "centred: the subject's median is taken away and a constant of the AU added; by thresholds_cal"
+CENTRED = "centred: the subject's median is subtracted and a constant of the AU is added; uses thresholds_cal"
 
 
 def describe(

@@ -22,7 +22,7 @@ _DIGITS = 6
 _WHEN = {
     "onset": "first frame of the rise",
     "apex": "first frame of the highest value",
-    "offset": "last frame at its most, within a tenth of the rise",
+    "offset": "last frame within a tenth of the rise below the peak",
     "end": "last frame of the fall",
 }
 EVENT_FIELDS = (
@@ -32,12 +32,12 @@ EVENT_FIELDS = (
     *(Field(name=f"{phase}_frame", kind="whole", meaning=_WHEN[phase]) for phase in _PHASES),
     *(Field(name=f"{phase}_s", kind="number") for phase in _PHASES),
     Field(name="duration_s", kind="number", meaning="from the onset to the end, both included"),
-    Field(name="peak", kind="number", meaning="highest intensity 0-5, or probability of models without intensities"),
-    Field(name="mean", kind="number", meaning="mean of the same from the onset to the end"),
+    Field(name="peak", kind="number", meaning="highest intensity, 0-5; probability for models without intensities"),
+    Field(name="mean", kind="number", meaning="mean of the same value from the onset to the end"),
     Field(
         name="complete",
         kind="whole",
-        meaning="1 where the face was seen before the onset and after the end; 0: the event was cut off",
+        meaning="1 if the face was seen before the onset and after the end; 0 if the event was cut off",
     ),
 )
 

@@ -71,7 +71,7 @@ _OURS: dict[str, _Angles] = {
     "pose": (
         ("pose_yaw", "pose_pitch", "pose_roll"),
         lambda found: found.pose,
-        "turn of the head in degrees: yaw to the subject's left, pitch downwards, roll to the right shoulder",
+        "rotation of the head in degrees: yaw to the subject's left, pitch downwards, roll to the right shoulder",
     ),
     "gaze": (
         ("gaze_yaw", "gaze_pitch"),
@@ -83,11 +83,11 @@ _OPENFACE: dict[str, _Angles] = {
     "pose": (
         ("pose_Rx", "pose_Ry", "pose_Rz"),
         openface_pose,
-        "turn of the head in radians, R = Rx Ry Rz: x to the right of the picture, y downwards, z away",
+        "rotation of the head in radians, R = Rx Ry Rz: x to the right of the image, y downwards, z away",
     ),
     "gaze": (
         ("gaze_angle_x", "gaze_angle_y"),
         openface_gaze,
-        "direction of both eyes in radians, relative to the camera: x to the right of the picture, y downwards",
+        "direction of both eyes in radians, relative to the camera: x to the right of the image, y downwards",
     ),
 }

@@ -85,24 +85,24 @@ def search_sources(
     many = isinstance(wanted, Sequence) and not isinstance(wanted, str)
     items = list(wanted) if many or (isinstance(wanted, np.ndarray) and wanted.ndim == 4) else [wanted]
     if not items or any(item is None or item == "" for item in items if not isinstance(item, np.ndarray)):
-        raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
+        raise ConfigError("source: expected files or a camera number, got none; add source=PATH, or source=0")
     if all(isinstance(item, np.ndarray) for item in items):
         return FoundSources(sources=[_arrays(items)])
     items = [_camera_or_path(item) for item in items]
     if any(isinstance(item, int) or is_live(item) for item in items):
         if len(items) > 1:
             raise ConfigError(
-                f"source: expected one camera or stream alone, got {len(items)} sources; predict them in turn"
+                f"source: expected a single camera or stream, got {len(items)} sources; predict them one at a time"
             )
         if isinstance(items[0], str):
             live = _stream(items[0], frames) if "://" in items[0] else _camera(items[0], frames)
             return FoundSources(sources=[live])
-        expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
+        expected = f"a camera number, 0..{_LAST_CAMERA}, or a path"
         check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
         return FoundSources(sources=[_camera(items[0], frames)])
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
-        raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
+        raise ConfigError(f"source: expected paths, one camera, or images as uint8 arrays, got {kinds}")
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
     found = search(paths, skip=skip, copies=copies)
@@ -115,7 +115,7 @@ def _camera_or_path(item: Any) -> Any:
         return item
     if not os.path.lexists(item):
         return int(item)
-    log.info("source=%s: the file of this name is read; for the camera write source=/dev/video%s", item, item)
+    log.info("source=%s: reading the file of this name; for the camera use source=/dev/video%s", item, item)
     return item
 
 
@@ -204,7 +204,7 @@ def _camera(camera: int | str, frames: FrameRange) -> Source:
         capture.release()
         raise DataError(
             f"source: expected {name} to open, got no answer; check that it is connected, that no other program uses "
-            "it, and its number (0, 1, ...); a file is source=PATH"
+            "it, and its number (0, 1, ...); for a file use source=PATH"
         )
     fps = rate if 0 < rate < 1000 else _CAMERA_FPS
     return Source(

@@ -69,8 +69,8 @@ def infer(cfg: Mapping[str, Any]) -> None:
     )
     if files.labels is not None and cfg["crops"] is not True:
         raise ConfigError(
-            "labels: expected crops=true, as labels are of face crops, got whole pictures; cut them with faceflow-crop "
-            "and name its folder of crops as source"
+            "labels: expected crops=true, as labels are for face crops, got uncropped images; run faceflow-crop on "
+            "them and set source to its folder of crops"
         )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
@@ -98,14 +98,14 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 if not results.tally.frames:
                     raise DataError(
                         "source: expected frames, got none; check frames.start_s and frames.end_s, and that the video "
-                        "is whole"
+                        "is complete"
                     )
             results.finish()
             results.report()
             if not results.tally.scored:
-                advice = "if pictures are face crops already, add crops=true"
+                advice = "if the images are face crops already, add crops=true"
                 if FEATURES in predictor.model.contract.inputs:  # which bare crops do not have
-                    advice = "check that they are upright and not tiny"
+                    advice = "check that faces are upright and not tiny"
                 raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
 
 
@@ -157,7 +157,7 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
     )
     onnx, name = cfg["onnx"], cfg["model"]["name"]
     if onnx is not None and name is not None:
-        raise ConfigError(f"onnx: expected a file or model={name}, a built-in one, got both; leave one of them out")
+        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one of them out")
     path, key = (built_in_model(name), "model") if onnx is None else (onnx, "onnx")
     return Predictor(OnnxModel(path, provider=cfg["provider"], threads=cfg["threads"], key=key), settings)
 
@@ -177,13 +177,13 @@ def _notes(predictor: Predictor, sources: Sequence[Source]) -> Iterator[str]:
         return
     if predictor.model.contract.centring is None:
         yield (
-            "the model has no thresholds of centred scores; what a face shows at rest beyond neutral_probability is "
-            "taken away, and its own thresholds decide"
+            "the model has no thresholds for centred scores; what a face shows at rest above neutral_probability is "
+            "subtracted, and the usual thresholds decide"
         )
     if calibrate == MEDIAN and sources[0].live:
         yield (
-            "the source has no end, so the median of each face is that of its frames so far; columns .._cal are empty "
-            f"up to its frame {RUNNING_FRAMES}"
+            "the source is live, so the median of each face is taken over its frames so far; columns .._cal are empty "
+            f"before its frame {RUNNING_FRAMES}"
         )
 
 

@@ -154,8 +154,8 @@ class OnnxModel:
         if session.get_providers()[0] != wanted[0]:
             log.debug("%s", printed.getvalue())
             message = (
-                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its "
-                "installation in the manual of ONNX Runtime, or set provider=cpu"
+                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that fail; see the ONNX "
+                "Runtime manual on installing it, or set provider=cpu"
             )
             if provider != "auto":
                 raise ConfigError(message)
@@ -183,7 +183,7 @@ class OnnxModel:
         fits = all(outputs.get(name) == [count] for name in self.contract.outputs)
         if inputs != _inputs_of(self.contract) or not fits:
             raise ExportError(
-                f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
+                f"{key}: expected inputs and outputs as in the metadata, got others: '{self.path}'; "
                 "export it again with faceflow-export"
             )
 
@@ -218,8 +218,8 @@ def _check_state(path: Path, state: _State, *, key: str) -> None:
     """Refuse a file that was replaced since the model was loaded: two processes would give different numbers."""
     if not path.is_file() or _state_of(path, key=key) != state:
         raise ExportError(
-            f"{key}: expected '{path}' as it was when the model was loaded, got a file that was changed or removed "
-            "since; load the model again"
+            f"{key}: expected '{path}' as it was when the model was loaded, got a changed or missing file; load the "
+            "model again"
         )
 
 
@@ -231,8 +231,8 @@ def _check_version() -> None:
     if tuple(int(part) for part in ort.__version__.split(".")[:2]) < _LEAST_VERSION:
         least = ".".join(map(str, _LEAST_VERSION))
         raise ExportError(
-            f"onnxruntime: expected version {least} or later, got {ort.__version__}, which reads any file that a model "
-            f"names; run: pip install -U 'onnxruntime>={least}'"
+            f"onnxruntime: expected version {least} or later, got {ort.__version__}, which lets a model read any file; "
+            f"run: pip install -U 'onnxruntime>={least}'"
         )
 
 
@@ -254,9 +254,8 @@ def _choose(provider: str) -> list[str]:
     check_choice(provider, key="provider", options=("auto", *PROVIDERS))
     overwritten = "cuda" not in available and bool(installed([GPU_WHEEL]))
     if overwritten and provider in ("auto", "cuda"):
-        message = (
-            f"provider: expected cuda, which {GPU_WHEEL} brings, got onnxruntime installed over it; run: "
-            + repair("onnxruntime")
+        message = f"provider: expected cuda from {GPU_WHEEL}, got onnxruntime installed over it; run: " + repair(
+            "onnxruntime"
         )
         if provider == "cuda":
             raise ConfigError(message)

@@ -75,8 +75,8 @@ class Predictor:
         self.selection = choose_selection(contract, settings.selection)
         if settings.crops and settings.neutral and FEATURES in contract.inputs:
             raise ConfigError(
-                "calibrate: expected none or median with crops=true and a model that reads features, which one picture "
-                f"does not have, got '{settings.neutral}'; leave crops out, or take a model that reads pixels alone"
+                "calibrate: expected none or median with crops=true and a model that reads features, which a single "
+                f"image lacks, got '{settings.neutral}'; leave crops out, or use a model that reads pixels only"
             )
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
@@ -126,7 +126,7 @@ class Predictor:
         rows: list[list[Cell]] = []
         for found in find_sources(source, self.settings.frames):
             if not found.sequence:
-                raise ConfigError(f"source: expected videos, got pictures: '{found.name}'; pictures have no events")
+                raise ConfigError(f"source: expected videos, got images: '{found.name}'; images have no events")
             with closing(self.stream(found)) as frames:
                 for frame in frames:
                     finder.add(frame)
@@ -160,8 +160,8 @@ class Predictor:
         running = settings.calibrate == RUNNING or (settings.calibrate == MEDIAN and source.live)  # which has no end
         if (settings.rest_s is not None or running) and not source.sequence:
             raise ConfigError(
-                f"calibrate: expected a video for the median of a subject's frames, got pictures: '{source.name}'; "
-                "set calibrate=FILE, a picture of the neutral face"
+                f"calibrate: expected a video for the median of a subject's frames, got images: '{source.name}'; "
+                "set calibrate=FILE, an image of the neutral face"
             )
         if self.recipe is not None:
             _ = self.detectors  # here and not in the thread that uses it: what it prints is caught
@@ -262,7 +262,7 @@ class Predictor:
             faces = [face.estimates[""] for frame in frames for face in frame.faces if face.estimates]
         if len(faces) != 1:
             raise DataError(
-                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use a picture of one subject"
+                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use an image of one subject"
             )
         return faces[0]
 

@@ -60,14 +60,14 @@ class PredictorSettings:
         check_number(
             self.neutral_probability,
             key="neutral_probability",
-            expected="a probability in 0..1, neither 0 nor 1",
+            expected="a probability above 0 and below 1",
             valid=lambda p: 0 < p < 1,
         )
         check_boolean(self.crops, key="crops")
         if self.neutral is not None and not Path(self.neutral).is_file():
             raise ConfigError(
-                "calibrate: expected none, median, running, first:2s, or a picture of a neutral face, got "
-                f"'{self.neutral}', which is no file; check the path"
+                "calibrate: expected none, median, running, first:2s, or an image of a neutral face, got "
+                f"'{self.neutral}', which is not a file; check the path"
             )
         if self.columns is not None:
             self._check_columns(self.columns)
@@ -101,16 +101,16 @@ class PredictorSettings:
             check_choice(group, key="columns", options=COLUMNS)
         if isinstance(columns, str) or not columns or len(set(columns)) < len(columns):
             raise ConfigError(
-                f"columns: expected a list of {', '.join(COLUMNS)}, each once, got {columns!r}; for example "
+                f"columns: expected a list of {', '.join(COLUMNS)}, each at most once, got {columns!r}; for example "
                 "columns=[aus,pose]"
             )
         wanted = [group for group in columns if group != AUS]
         if wanted and not self._gives_features:
             by, instead = (
-                ("crops=true, which searches no face", "leave crops out")
+                ("crops=true, which runs no detector", "leave crops out")
                 if self.crops
                 else ("a detector without features", "add detector=mediapipe_landmarks detector.features=true")
             )
             raise ConfigError(
-                f"columns: expected aus alone with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
+                f"columns: expected only aus with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
             )

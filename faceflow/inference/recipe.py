@@ -43,14 +43,14 @@ def choose_recipe(contract: ModelContract, recipe: Recipe | None) -> Recipe:
     stored = trained_with(contract, "align")
     if not stored:
         raise ConfigError(
-            "align: expected a model that says how its faces were cut, got one that does not; add align=eyes, box or "
-            "jaanet, as the training crops were made, or crops=true if pictures are crops already"
+            "align: expected a model that stores how its faces were cut, got one that does not; add align=eyes, box or "
+            "jaanet, as for the training crops, or crops=true if the images are crops already"
         )
     trained = Recipe.from_dict(stored)
     if trained.size > _LARGEST_CROP:
         raise ConfigError(
             f"align.size: expected crops of at most {_LARGEST_CROP} pixels in the model, got {trained.size}; add "
-            "align=eyes, box or jaanet, as the training crops were made"
+            "align=eyes, box or jaanet, as for the training crops"
         )
     return trained
 
@@ -68,20 +68,20 @@ def check_detector(contract: ModelContract, detector: FaceDetector, *, same: boo
     """
     if FEATURES in contract.inputs and not detector.features:
         raise ConfigError(
-            f"detector: expected one with features of faces, which this model reads, got {detector.name} without; "
-            "take detector=mediapipe_landmarks and leave detector.features=true"
+            f"detector: expected one that gives face features, which this model reads, got {detector.name} without "
+            "them; use detector=mediapipe_landmarks and leave detector.features=true"
         )
     stored = trained_with(contract, "detector")
     trained = stored.get("name", detector.name)
     if same and trained != detector.name:
         raise ConfigError(
-            f"detector: expected {trained}, which found the faces that the model was trained on, got {detector.name}; "
+            f"detector: expected {trained}, which found the training faces of the model, got {detector.name}; "
             f"add detector={trained}, or same_detector=false"
         )
     ours = detector.settings if trained == detector.name else {}
     if differing := [key for key, value in ours.items() if key in stored and stored[key] != value]:
         log.warning(
-            "The faces that the model was trained on were found with %s, these are found with %s; AUs may differ",
+            "Detector settings differ from those of training (training: %s, now: %s); AUs may differ",
             ", ".join(f"detector.{key}={stored[key]!r}" for key in differing),
             ", ".join(f"{ours[key]!r}" for key in differing),
         )

@@ -68,12 +68,12 @@ class Renderer:
         self.is_picture = path.suffix.lower() in PICTURE_SUFFIXES
         if not self.is_picture and path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise ConfigError(
-                f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, or for one picture "
+                f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, or for a single image "
                 f"{', '.join(PICTURE_SUFFIXES)}, got '{path}'"
             )
         if not self.is_picture and path.suffix.lower() != ".avi" and not writes_h264():
             raise ConfigError(
-                f"render: expected an FFmpeg that encodes H.264, got one without; name it {path.stem}.avi"
+                f"render: expected an FFmpeg that encodes H.264, got one that does not; set render={path.stem}.avi"
             )
         self.path = path
         self.contract = contract

@@ -59,7 +59,7 @@ class SharedCorpus:
         """
         sources = self.found.sources
         if sources[0].live:
-            raise ConfigError("shared: expected files, which jobs can divide, got a camera or stream; drop shared")
+            raise ConfigError("shared: expected files, which jobs can divide, got a camera or stream; leave shared out")
         self._check_settings()
         with progress_bar("Predicting", sum(source.count for source in sources), unit="frames") as bar:
             for source in sources:
@@ -70,7 +70,7 @@ class SharedCorpus:
             return
         missing = [source for source in sources if not self._part(source).table.exists()]  # type: ignore[union-attr]
         if missing and not self._joined():
-            log.info("%d recordings of other jobs are not finished; the table is written when all are", len(missing))
+            log.info("%d recordings of other jobs are unfinished; the table is written when all are done", len(missing))
             return
         with claimed_if_free(self.folder) as free:
             if free and not self._joined():

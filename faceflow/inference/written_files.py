@@ -44,17 +44,17 @@ class WrittenFiles:
         as_picture = self.render is not None and self.render.suffix.lower() in PICTURE_SUFFIXES
         if as_picture and not one_picture:
             raise ConfigError(
-                f"render: expected one picture as the source of '{self.render}', got others; name a video "
-                f"{Path(str(self.render)).stem}.mp4, or leave render out"
+                f"render: expected a single image as the source of '{self.render}', got other sources; for a video set "
+                f"render={Path(str(self.render)).stem}.mp4, or leave render out"
             )
         if self.events is not None and not any(source.sequence for source in sources):
-            raise ConfigError("events: expected a video or camera, got pictures; leave events out, or name a video")
+            raise ConfigError("events: expected a video or camera, got images; leave events out, or set source=VIDEO")
         for key, path in (("render", None if as_picture else self.render), ("plot", self.plot)):
             if path is not None and (len(sources) > 1 or not sources[0].sequence):
-                kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
-                instead = f", or write {path.stem}.png" if key == "render" and one_picture else ""
+                kinds = "images" if len(sources) == 1 else f"{len(sources)} sources"
+                instead = f", or set render={path.stem}.png" if key == "render" and one_picture else ""
                 raise ConfigError(
-                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video{instead}"
+                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or set source=VIDEO{instead}"
                 )
 
     def check_new(self, *, overwrite: bool) -> None:
@@ -112,7 +112,7 @@ def choose_files(
         labels=None if labels is None else Path(str(labels)),
     )
     if files.labels is not None and (files.labels.suffix.lower() != ".csv" or files.labels == table):
-        raise ConfigError(f"labels: expected a .csv file of its own, got '{labels}'; write labels=labels.csv")
+        raise ConfigError(f"labels: expected a separate .csv file, got '{labels}'; write labels=labels.csv")
     if files.plot is not None:
         check_timeline(files.plot)
     check_boolean(overwrite, key="overwrite")
@@ -120,7 +120,7 @@ def choose_files(
     sources = [Path(name) for name in names if isinstance(name, str) and Path(name).exists()]
     for key, path in files.all.items():
         if path.is_dir():
-            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
+            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a file name")
         if path.exists() and any(path.samefile(each) for each in sources):
             raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
     files.check_new(overwrite=overwrite)
@@ -134,8 +134,8 @@ def _events_file(events: str | bool | None, table: Path | None) -> Path | None:
     if asked != "true":
         row_file(str(events), [], key="events")
         if str(events) == STDOUT or (table is not None and Path(str(events)) == table):
-            raise ConfigError(f"events: expected a file of its own, got '{events}'; choose another name")
+            raise ConfigError(f"events: expected a separate file, got '{events}'; choose another name")
         return Path(str(events))
     if table is None:
-        raise ConfigError("events: expected a file where rows go to stdout, got true; write events=events.csv")
+        raise ConfigError("events: expected a file name, as rows go to stdout, got true; write events=events.csv")
     return table.with_name(f"{table.stem}_events{table.suffix}")
