@@ -20,10 +20,10 @@ class WeightedAsymmetric(ElementwiseLoss):
 
     Args:
         weighting: "none", or "inverse_frequency", one weight per AU with mean 1.
-        max_weight: cap of the weights, at least 1; not used by "none".
+        max_weight: upper limit of the weights, at least 1; not used by "none".
 
     Raises:
-        ConfigError: unknown weighting, or a cap below 1.
+        ConfigError: unknown weighting, or `max_weight` below 1.
     """
 
     au_weight: Tensor | None
