@@ -1,4 +1,4 @@
-"""Features of crops that `faceflow-crop` cut: what it kept beside them."""
+"""Features that `faceflow-crop` stored beside its crops."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class CropFeatures:
         self._records = CropRecords()
 
     def of(self, file: str) -> NDArray[np.float32]:
-        """Features (FEATURES,) of a crop; arrays, which have no file, have no name.
+        """Features (FEATURES,) of a crop; for arrays, which have no file, the name is empty.
 
         Raises:
-            DataError: it has none, or they are of another picture.
+            DataError: the crop has no features, or they are of another image.
         """
         if not file:
             raise DataError(

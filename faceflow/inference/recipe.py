@@ -1,4 +1,4 @@
-"""How faces are found and cut: as the user says, else as those that the model was trained on."""
+"""How faces are found and cut: by the user's settings, or as in the model's training data."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from faceflow.views import FEATURES
 
 log = logging.getLogger(__name__)
 
-_LARGEST_CROP = 4096  # pixels; a file from somewhere else must not take all memory
+_LARGEST_CROP = 4096  # pixels; an untrusted file must not use up memory
 
 
 def trained_with(contract: ModelContract, part: str) -> Mapping[str, Any]:
-    """What the model says of its training crops: `align`, `detector` or `selection`; empty where it says nothing."""
+    """A part of the recipe of the training crops: `align`, `detector` or `selection`; empty if the model has none."""
     found = contract.crop.get(part) if isinstance(contract.crop, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
 def choose_selection(contract: ModelContract, selection: Selection) -> Selection:
-    """Settle `smooth`: as the user says, else as the model was trained, else none."""
+    """Set `smooth`: to the user's value, else that of the training crops, else 0."""
     if selection.smooth is not None:
         return selection
     return replace(selection, smooth=trained_with(contract, "selection").get("smooth", 0))
 
 
 def choose_recipe(contract: ModelContract, recipe: Recipe | None) -> Recipe:
-    """How faces are cut: as the user says, else as the model was trained.
+    """How faces are cut: by the user's recipe, else that of the training crops.
 
     Raises:
-        ConfigError: neither says, or what is said cannot be.
+        ConfigError: there is no recipe, or it is invalid.
     """
     if recipe is not None:
         return recipe
@@ -59,9 +59,9 @@ def check_detector(contract: ModelContract, detector: FaceDetector, *, same: boo
     """Compare a detector with the one that found the training faces; a warning names settings that differ.
 
     Args:
-        contract: of the model.
-        detector: need not be open.
-        same: refuse another one, as others find eyes and boxes elsewhere.
+        contract: contract of the model.
+        detector: detector, open or not.
+        same: refuse another detector, as detectors place eyes and boxes differently.
 
     Raises:
         ConfigError: another detector, or one without the features that the model reads.

@@ -1,4 +1,4 @@
-"""Which files a run of `faceflow-infer` writes, checked before anything is read."""
+"""The files that a run of `faceflow-infer` writes, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceflow.report.timeline_files import check_timeline
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFiles:
-    """Where results go; `table` and `description` are None where rows go to stdout, others if not asked for."""
+    """Files for results; `table` and `description` are None if rows go to stdout, others if not requested."""
 
     table: Path | None
     description: Path | None
@@ -29,16 +29,16 @@ class WrittenFiles:
 
     @property
     def all(self) -> dict[str, Path]:
-        """Those that are written, by config key."""
+        """Files that are written, by config key."""
         keys = {"output": self.table, "output, its description": self.description}
         found = {**keys, "render": self.render, "plot": self.plot, "events": self.events, "labels": self.labels}
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
-        """Check that there is one video to render or to plot, or one picture to render, and some video that has events.
+        """Check that the source fits: one video to render or plot, one image to render, or any video for events.
 
         Raises:
-            ConfigError: several sources, or pictures.
+            ConfigError: several sources, or images.
         """
         one_picture = len(sources) == 1 and not sources[0].sequence and sources[0].count == 1
         as_picture = self.render is not None and self.render.suffix.lower() in PICTURE_SUFFIXES
@@ -58,10 +58,10 @@ class WrittenFiles:
                 )
 
     def check_new(self, *, overwrite: bool) -> None:
-        """Check that nothing is replaced unasked.
+        """Check that nothing is replaced unless asked.
 
         Raises:
-            ConfigError: one of them exists.
+            ConfigError: a file exists.
         """
         for key, path in self.all.items():
             if path.exists() and not overwrite:
@@ -69,11 +69,11 @@ class WrittenFiles:
 
     @contextlib.contextmanager
     def claimed(self, *, overwrite: bool) -> Iterator[None]:
-        """Keep other commands from writing them while the block runs; see `files.claim`."""
+        """Keep other commands from writing these files while the block runs; see `files.claim`."""
         with contextlib.ExitStack() as claims:
             for key, path in self.all.items():
                 claims.enter_context(claimed(path, key=key, folder=False))
-            self.check_new(overwrite=overwrite)  # what another command has just written
+            self.check_new(overwrite=overwrite)  # another command may have written it meanwhile
             yield
 
 
@@ -90,16 +90,16 @@ def choose_files(
     """Check the names of all results.
 
     Args:
-        output: of the table; "-" is stdout.
-        render: of the rendered video; None where there is none.
-        plot: of the timeline; None where there is none.
-        events: of the table of events; true: beside the table; false or None where there is none.
-        source: what is predicted, which no result may replace.
-        overwrite: whether results that exist may be replaced.
-        labels: of the CSV of labels; None where there is none.
+        output: name of the table; "-" is stdout.
+        render: name of the rendered video; None for none.
+        plot: name of the timeline; None for none.
+        events: name of the table of events; true: beside the table; false or None for none.
+        source: source of the predictions, which no result may replace.
+        overwrite: whether existing results can be replaced.
+        labels: name of the label CSV; None for none.
 
     Raises:
-        ConfigError: an unknown format, a folder, the source itself, or a file that exists.
+        ConfigError: an unknown format, a folder, the source itself, or an existing file.
     """
     row_file(output, [])  # an unknown format
     table = None if output == STDOUT else Path(output)
@@ -128,7 +128,7 @@ def choose_files(
 
 
 def _events_file(events: str | bool | None, table: Path | None) -> Path | None:
-    asked = str(events).lower()  # the command line quotes what may be a path: "true"
+    asked = str(events).lower()  # the command line quotes possible paths: "true"
     if asked in ("none", "false"):
         return None
     if asked != "true":
