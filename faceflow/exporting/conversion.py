@@ -75,7 +75,7 @@ def convert(
         measuring: how `faces` are read.
 
     Raises:
-        ConfigError: a lower precision of computation was asked for a network without a backbone.
+        ConfigError: computation in a lower precision was requested for a network without a backbone.
         ExportError: the network cannot be exported, or the file differs too much from it; no file is left.
     """
     if settings.precision not in (FP32, *STORED) and network.backbone is None:

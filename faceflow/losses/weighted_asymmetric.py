@@ -13,7 +13,7 @@ WEIGHTINGS = ("none", "inverse_frequency")
 
 
 class WeightedAsymmetric(ElementwiseLoss):
-    """BCE whose negatives fade with their own probability: -w_a [y log p + (1 - y) sg(p) log(1 - p)].
+    """BCE with negatives weighted by their own probability: -w_a [y log p + (1 - y) sg(p) log(1 - p)].
 
     Source: Luo et al. 2022 (ME-GraphAU, arXiv:2205.01782), with p = sigmoid(logit) in place of the cosine
     similarity there. No gradient flows through sg(p).
