@@ -93,7 +93,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
     """
     if (weights := sum(tensor.nbytes for tensor in network.state_dict().values())) > _LARGEST:
         raise ExportError(
-            f"model.backbone: expected weights below 2 GB, the limit of an ONNX file, got {weights / 1e9:.1f} GB for "
+            f"model.backbone: expected weights below 2 GB, the limit of an ONNX file, got {weights / 1e9:.1f} GB of "
             f"{network.spec.name}; train a smaller backbone"
         )
     size = network.spec.image_size

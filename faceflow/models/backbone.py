@@ -190,7 +190,7 @@ def _fitting_state(name: str, options: dict[str, Any], weights: Weights) -> tupl
         return state, ""
     place = f" under '{prefix}'" if prefix else ""
     return state, (
-        f"{weights.key}: the backbone uses {len(wanted)} tensors{place} of '{weights.path}'; {len(unused)} others, "
+        f"{weights.key}: the backbone takes {len(wanted)} tensors{place} of '{weights.path}'; {len(unused)} others, "
         f"such as '{unused[0]}', are not used"
     )
 
