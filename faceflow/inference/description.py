@@ -34,7 +34,7 @@ AU_MEANINGS = {
     "_smooth": "mean over neighbouring frames",
 }
 BAND_MEANINGS = {
-    "AU.._unsure": "1 if the probability is in the unsure band of the AU; empty for an AU without a band",
+    "AU.._unsure": "1 if the band of the AU does not confirm the decision; empty for an AU without a band",
     "AU.._int_low": "lower end of the intensity interval",
     "AU.._int_high": "upper end of the intensity interval",
 }
