@@ -1,4 +1,4 @@
-"""`faceflow.compare`: a comparison from Python, and what it returns."""
+"""`faceflow.compare`: compare runs from Python, and what it returns."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ComparedRuns:
-    """Runs beside the first of them.
+    """Runs compared with the first of them.
 
     Attributes:
-        folder: of all results.
-        table: a row per run, metric and AU, and one for their mean (`au` is "mean" there), as comparison.csv holds it:
-            scores, difference with the bounds of its 95 % interval, p, p_holm, and a verdict: win, tie or loss.
+        folder: where all results are.
+        table: content of comparison.csv, one row per run, metric and AU plus one for the mean over AUs (`au` is
+            "mean"): scores, difference with its 95 % interval, p, p_holm, and a verdict: win, tie or loss.
         picture: comparison.png; None with pictures=false.
-        groups: the same by column and group, where an audit asks for it; else None.
+        groups: the same by column and group, if `audit` was given; otherwise None.
     """
 
     folder: Path
@@ -53,21 +53,21 @@ def compare(
     ['AU1', 'AU12', 'AU6', 'mean']
 
     Args:
-        runs: folders of trainings, tests or folds, or CSVs of predictions; two or more.
-        overrides: any settings as on the command line.
-        metrics: scores to compare by, such as "f1_val", "ap", "auroc" and "icc".
-        level: of the corrected p, from which on a difference counts.
-        shared_aus: whether runs of other AUs are compared on those that all have.
-        any_protocol: whether runs of other splits or label rules are compared all the same.
-        threshold: of CSVs, from which probability on an AU occurs.
-        audit: columns of the first run's predictions, such as ["sex", "glasses"]: differences in each of their groups.
-        output: folder of the results; default: one named by the time, below runs/compare.
-        overwrite: whether an earlier comparison in `output` is replaced.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        runs: two or more folders of training runs, tests or folds, or CSVs of predictions.
+        overrides: any settings, written as on the command line.
+        metrics: scores to compare, such as "f1_val", "ap", "auroc" and "icc".
+        level: a difference counts if its corrected p is below this level.
+        shared_aus: whether to compare runs with different AUs, on the AUs that all of them have.
+        any_protocol: whether to compare runs even if their splits or label rules differ.
+        threshold: probability from which an AU occurs, for CSVs of predictions.
+        audit: columns of the first run's predictions, such as ["sex", "glasses"]; adds the differences in each group.
+        output: folder for the results; default: a folder in runs/compare named by date and time.
+        overwrite: whether to replace an earlier comparison in `output`.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range, or runs of other AUs or protocols.
-        DataError: runs that are not finished, or not of the same faces, subjects and labels.
+        ConfigError: a setting is unknown or out of range, or the runs have different AUs or protocols.
+        DataError: a run is not finished, or the runs differ in their faces, subjects or labels.
     """
     values = {
         "runs": [Path(run) for run in runs],

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CroppedFaces:
-    """Face crops of videos and pictures.
+    """Face crops from videos and images.
 
     Attributes:
-        folder: of all results.
-        finished: False where other machines still crop their part (`shared`, `shard`).
-        crops: the crops.
-        rows: crops.csv, a row for every frame and face; None before all is finished.
-        labels: labels.csv of a data set or of `labels`, ready for `faceflow.train`; None without one.
-        table: rows by status of every clip.
+        folder: where all results are.
+        finished: False while other machines are still cropping their parts (`shared`, `shard`).
+        crops: files of the crops.
+        rows: crops.csv, one row per frame and face; None until everything is finished.
+        labels: labels.csv, ready for `faceflow.train`; None unless a data set or `labels` was given.
+        table: number of rows by status, for each clip.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ def crop(
     shared: bool | None = None,
     config_dir: str | Path | None = None,
 ) -> CroppedFaces:
-    """Cut aligned faces out of videos and pictures, as `faceflow-crop` does.
+    """Cut aligned faces out of videos and images, as `faceflow-crop` does.
 
     >>> faces = faceflow.crop(source="video.mp4", output="faces")
     >>> faces.rows.name
@@ -69,35 +69,35 @@ def crop(
     'labels.csv'
     >>> faceflow.crop(dataset="disfa", root="/data/DISFA", output="disfa").labels  # doctest: +SKIP
 
-    Beside the crops, `features/` has landmarks, blendshapes and pose of each. Called again with the same settings, it
-    goes on where it was stopped.
+    The folder `features/` beside the crops holds landmarks, blendshapes and head pose of each. If a call was
+    interrupted, repeat it with the same settings: it resumes.
 
     Args:
-        overrides: any settings as on the command line.
-        source: a file, a folder (searched to the bottom), a pattern, or a list of them.
-        output: folder of the results.
-        labels: a table of AUs for the pictures, or for the frames of the videos, of `source`; see docs/how_to/crop.md.
-        dataset: a published data set below `root`, such as "disfa" or "bp4d", instead of `source`.
-        root: its folder.
-        selection: which faces of a frame: "largest", "center", "track" (one subject through a video) or "all".
-        hold: frames through which a lost face keeps its last place.
-        smooth: frames on either side that steady the alignment in videos.
-        cuts: whether cuts of videos are found; faces after one have new numbers.
+        overrides: any settings, written as on the command line.
+        source: a file, a folder (searched recursively), a glob pattern, or a list of these.
+        output: folder for the results.
+        labels: a table of AUs for the images, or for the video frames, in `source`; see docs/how_to/crop.md.
+        dataset: a published data set in `root`, such as "disfa" or "bp4d", instead of `source`.
+        root: folder of the data set.
+        selection: which faces of a frame to crop: "largest", "center", "track" (one subject through a video) or "all".
+        hold: number of frames for which a lost face keeps its last position.
+        smooth: frames on either side over which the alignment is smoothed in videos.
+        cuts: whether to detect cuts in videos; faces after a cut get new numbers.
         every: 5 takes every fifth frame of a video.
-        start_s: seconds of a video to leave out.
-        end_s: second at which to stop.
+        start_s: seconds to skip at the start of a video.
+        end_s: second of a video at which to stop.
         align: how faces are cut: "eyes", "box" or "jaanet".
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
-        folds: "published", or a number of folds to split the subjects of a data set into.
-        card: file of a card of the crops in the format of Hugging Face, such as "README.md".
-        workers: processes, each of which takes a video at a time. They import the program that calls this: one that
-            is a script needs `if __name__ == "__main__":`.
+        folds: "published", or the number of folds to split the subjects of a data set into.
+        card: file for a card of the crops in Hugging Face format, such as "README.md".
+        workers: number of processes; each takes one video at a time. They import the calling program, so a script
+            needs `if __name__ == "__main__":`.
         shared: whether other calls and commands with these settings, on this machine or others, crop into `output` too.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range.
-        DataError: no face anywhere, or files that cannot be read or written.
+        ConfigError: a setting is unknown or out of range.
+        DataError: no face was found, or a file cannot be read or written.
     """
     values = {
         "source": source,

@@ -1,4 +1,4 @@
-"""`faceflow.export`: an ONNX file from Python, and what it says of itself."""
+"""`faceflow.export`: export an ONNX file from Python, and what it returns."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ExportedModel:
 
     Attributes:
         path: the ONNX file, for `faceflow.load`.
-        contract: what it says of itself: AUs, thresholds, how faces are cut, metrics of the test.
-        difference: largest one of any output from torch, in single precision.
-        table: what the command prints, one row per fact.
+        contract: metadata in the file: AUs, thresholds, how faces are cut, test metrics.
+        difference: largest difference between any output and torch's, in single precision.
+        table: the table that the command prints, one row per fact.
     """
 
     path: Path
@@ -60,24 +60,24 @@ def export(
     ('AU1', 'AU6', 'AU12')
 
     Args:
-        overrides: any settings as on the command line.
+        overrides: any settings, written as on the command line.
         checkpoint: best.ckpt of a run.
-        output: the file, such as "model.onnx".
-        overwrite: whether a file that exists is replaced.
+        output: file to write, such as "model.onnx".
+        overwrite: whether to replace an existing file.
         precision: "fp32", "fp16_stored", "int8_stored", "fp16", "int8" or "int8_static".
-        data: labelled faces to compare on, and to measure what a lower precision costs; see `faceflow.train`.
+        data: labelled faces for the comparison with torch and for the cost of a lower precision; see `faceflow.train`.
         labels: CSV of your own labels.
         images: folder of its faces.
-        crop: crops.json of the training faces, where the checkpoint does not know it.
-        card: file of a card in the format of Hugging Face, such as "README.md".
+        crop: crops.json of the training faces, if the checkpoint does not hold its content.
+        card: file for a card in Hugging Face format, such as "README.md".
         batch_size: faces per batch.
-        workers: loader processes; 0 loads in this one.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        workers: loader processes; 0 loads in the main process.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range.
+        ConfigError: a setting is unknown or out of range.
         ExportError: the network cannot be exported, or loses more than `max_drop`; no file is left.
-        FaceFlowError: data or files that cannot be used; see its subclasses.
+        FaceFlowError: data or files cannot be used; see its subclasses.
     """
     values = {
         "checkpoint": checkpoint,

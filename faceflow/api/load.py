@@ -44,52 +44,52 @@ def load(
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Predictor:
-    """Open the built-in model or an exported one to predict pictures and videos.
+    """Open the built-in model or an exported one to predict images and videos.
 
-    >>> with faceflow.load("model.onnx", crops=True) as model:  # of your own; crops: faces that are cut already
+    >>> with faceflow.load("model.onnx", crops=True) as model:  # your own model, on faces that are already cropped
     ...     rows = model.predict("crops/s0/0.jpg")
     >>> list(rows.filter(like="AU"))
     ['AU01_prob', 'AU01', 'AU06_prob', 'AU06', 'AU12_prob', 'AU12']
 
-    >>> with faceflow.load() as model:  # the built-in one
+    >>> with faceflow.load() as model:  # the built-in model
     ...     rows = model.predict("video.mp4")
     ...     events = model.events("video.mp4")  # onset, apex, offset and end of every AU
     >>> list(rows)[:4], list(events)[:4]
     (['file', 'frame', 'time_s', 'face'], ['file', 'face', 'au', 'onset_frame'])
 
-    A setting that is left out has its default of `faceflow-infer`, which `faceflow-infer --cfg job` prints. Loading
-    works in threads, and inside other Hydra applications.
+    A setting that you leave out has the default of `faceflow-infer`, which `faceflow-infer --cfg job` prints. Loading
+    works in threads and inside other Hydra applications.
 
     Args:
-        path: file of `faceflow-export`; default: the built-in model, and stderr says so in a line.
-        overrides: further settings as on the command line, such as "detector.min_score=0.7", or a list of them.
+        path: file written by `faceflow-export`; default: the built-in model, which is announced by a line on stderr.
+        overrides: further settings, written as on the command line, such as "detector.min_score=0.7", or lists of them.
         model: which built-in model: "fused" (default), or "fast", which reads no pixels.
-        selection: which faces of a frame: "largest", "center", "track" (one subject through a video) or "all".
-        hold: frames through which a lost face keeps its last place.
-        selection_smooth: frames on either side that steady the alignment in videos; default: as the training crops.
-        cuts: whether cuts of videos are found; faces after one have new numbers.
+        selection: which faces of a frame to score: "largest", "center", "track" (one subject through a video) or "all".
+        hold: number of frames for which a lost face keeps its last position.
+        selection_smooth: frames on either side over which the alignment is smoothed in videos; default: as in training.
+        cuts: whether to detect cuts in videos; faces after a cut get new numbers.
         every: 5 reads every fifth frame of a video.
-        start_s: seconds of a video to leave out.
-        end_s: second at which to stop.
-        crops: whether pictures are face crops already, cut like those that the model was trained on.
-        align: how faces are cut: "eyes", "box" or "jaanet"; default: as the training crops.
+        start_s: seconds to skip at the start of a video.
+        end_s: second of a video at which to stop.
+        crops: whether the images are already face crops, cut like those that the model was trained on.
+        align: how faces are cut: "eyes", "box" or "jaanet"; default: as in training.
         detector: "mediapipe_landmarks" or "mediapipe_boxes".
-        same_detector: whether to refuse another detector than the one that found the training faces.
-        calibrate: "median" (of a subject's video), "running" (of its frames so far), "first:2s" (of its first two
-            seconds) or a picture of the neutral face: adds columns without what the subject shows at rest.
-        neutral_probability: an AU that is less probable than this at rest is left as it is.
-        smooth: frames on either side over which estimates are averaged, in columns of their own.
+        same_detector: whether to refuse a detector other than the one used for the training faces.
+        calibrate: "median" (of a subject's video), "running" (median of the frames so far), "first:2s" (median of the
+            first two seconds) or an image of the neutral face: adds columns corrected for the face at rest.
+        neutral_probability: an AU with a lower probability than this at rest is not corrected.
+        smooth: frames on either side over which estimates are averaged, in additional columns.
         alias: column names: "none" (ours), "openface" or "pyfeat".
-        columns: any of "aus", "pose", "gaze", "blendshapes" and "landmarks"; default: the first three, as far as the
-            detector gives them.
+        columns: any of "aus", "pose", "gaze", "blendshapes" and "landmarks"; default: those of the first three that
+            the detector supports.
         provider: where the network runs: "auto", "cuda", "coreml" or "cpu".
-        detectors: frames that are searched at once; 0: one per core, at most 4.
-        batch_size: faces that are scored at once.
-        threads: of the CPU for the network; 0: one per core.
+        detectors: number of frames searched in parallel; 0: one per core, at most 4.
+        batch_size: number of faces scored at once.
+        threads: CPU threads for the network; 0: one per core.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range.
-        ExportError: the file is no model of ours, or is damaged; of a built-in one, or is missing.
+        ConfigError: a setting is unknown or out of range.
+        ExportError: the file is damaged or was not exported by FaceFlow, or a file of the built-in model is missing.
     """
     check_extra("infer")
     from faceflow.inference.infer import described, open_predictor

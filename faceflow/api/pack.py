@@ -16,11 +16,11 @@ class PackedFaces:
     """A packed set.
 
     Attributes:
-        folder: where it lies, for `labels` of `faceflow.train`, or as its `unlabeled`.
-        rows: of the table that was packed.
-        pictures: fewer than `rows` where several rows name one.
-        features: pictures with features.
-        shards: files of pictures.
+        folder: of the set; pass it to `faceflow.train` as `labels` or `unlabeled`.
+        rows: number of rows in the packed table.
+        pictures: number of images; fewer than `rows` if several rows name the same image.
+        features: number of images with features.
+        shards: number of files that hold the images.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ def pack(
     bad_images: str | None = None,
     config_dir: str | Path | None = None,
 ) -> PackedFaces:
-    """Pack crops, as `faceflow-pack` does; started again after an end that was not its own, it goes on.
+    """Pack crops, as `faceflow-pack` does. If a call was interrupted, repeat it: it resumes.
 
     >>> packed = faceflow.pack(labels="faces.csv", images="crops", output="packed")
     >>> packed.rows
@@ -48,17 +48,17 @@ def pack(
     >>> run = faceflow.train(data="csv", labels=packed.folder, max_epochs=1)
 
     Args:
-        overrides: any settings as on the command line.
-        labels: table of the crops, as `labels` of `faceflow.train`; without one, all pictures below `images`.
-        images: folder of the crops; by default that of the table.
-        output: folder of the packed set.
-        shard_mb: megabytes of pictures in each file.
-        bad_images: "error" or "keep": what is done about a picture that is missing or broken.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        overrides: any settings, written as on the command line.
+        labels: table of the crops, as `labels` of `faceflow.train`; by default all images in `images` are packed.
+        images: folder of the crops; by default the folder of the table.
+        output: folder for the packed set.
+        shard_mb: megabytes of images in each file.
+        bad_images: what to do if an image is missing or broken: "error" or "keep".
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range, or a folder with something else in it.
-        DataError: files that cannot be read or written.
+        ConfigError: a setting is unknown or out of range, or `output` holds something else.
+        DataError: a file cannot be read or written.
     """
     values = {"labels": labels, "images": images, "output": output, "shard_mb": shard_mb, "bad_images": bad_images}
 

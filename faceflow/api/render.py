@@ -21,10 +21,10 @@ class RenderedFaces:
     """A rendered data set.
 
     Attributes:
-        folder: of all results.
+        folder: where all results are.
         labels: labels.csv, ready for `faceflow.train`.
-        labels_by_side: the same for the left and the right side of the face.
-        table: subjects and images of every domain.
+        labels_by_side: the same with separate labels for the left and the right side of the face.
+        table: number of subjects and images per domain.
     """
 
     folder: Path
@@ -55,26 +55,26 @@ def render(
     ['studio', 'webcam']
     >>> run = faceflow.train(data="csv", labels=rendered.labels, max_epochs=1)
 
-    Called again with the same settings, it goes on where it was stopped.
+    If a call was interrupted, repeat it with the same settings: it resumes.
 
     Args:
-        overrides: any settings as on the command line.
-        output: folder of the results.
+        overrides: any settings, written as on the command line.
+        output: folder for the results.
         facekit: clone of ICT-FaceKit, or its converted file.
         experiment: a named set of settings, such as "benchmark".
-        domains: how people are recorded, such as "studio" and "webcam".
+        domains: how subjects are recorded, such as "studio" and "webcam".
         expression: how often AUs occur: "sparse" or "frequent".
-        subjects: how many, shared among the domains.
-        frames: images of each.
-        seed: of all random draws.
+        subjects: number of subjects, divided among the domains.
+        frames: number of images per subject.
+        seed: seed of all random draws.
         size: side of the images in pixels.
-        workers: processes, each of which takes a subject at a time. They import the program that calls this: one that
-            is a script needs `if __name__ == "__main__":`.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        workers: number of processes; each takes one subject at a time. They import the calling program, so a script
+            needs `if __name__ == "__main__":`.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range, or no face model.
-        DataError: files that cannot be read or written.
+        ConfigError: a setting is unknown or out of range, or there is no face model.
+        DataError: a file cannot be read or written.
     """
     values = {
         "output": output,

@@ -13,14 +13,14 @@ from faceflow.aus import description
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Content of metrics.json; empty where there is none."""
+    """Content of metrics.json; empty if there is no such file."""
     path = folder / "metrics.json"
     content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return content
 
 
 def scores_table(test: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The tests of metrics.json, a row per data set and AU and one for their mean; undefined numbers are NaN."""
+    """The tests in metrics.json, one row per data set and AU plus one for the mean; undefined numbers are NaN."""
     rows = [
         {"dataset": dataset, "au": au, "description": description(au) if au != "mean" else "", **values}
         for dataset, scores in test.items()
@@ -32,7 +32,7 @@ def scores_table(test: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def folds_table(folder: Path) -> pd.DataFrame:
-    """The folds of a run and what sums them up, as folds.csv holds them."""
+    """Content of folds.csv: the folds of a run and their summary rows."""
     return pd.read_csv(folder / "folds.csv")
 
 
@@ -42,7 +42,7 @@ def facts_table(facts: Mapping[str, str]) -> pd.DataFrame:
 
 
 def clips_table(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
-    """Rows by status of every clip."""
+    """Number of rows by status, for each clip."""
     frame = pd.DataFrame([{"clip": clip, "rows": sum(found.values()), **found} for clip, found in counts.items()])
     return frame.astype({str(name): "Int64" for name in frame.columns if name != "clip"}).fillna(0)
 

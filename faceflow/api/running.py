@@ -1,4 +1,4 @@
-"""Commands inside another program: their checks and their run folders, but mistakes are raised, and nothing stays."""
+"""Commands inside another program: same checks and run folders, but errors are raised and global state is restored."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def run_command(
 
     Args:
         command: name of the command.
-        values: settings by config key; None stands for the default of the config.
-        overrides: further settings as on the command line, which come after these.
+        values: settings by config key; None means the default of the config.
+        overrides: further settings, written as on the command line; they take precedence over `values`.
         config_dir: folder of the user's own configs.
-        task: takes the composed config.
+        task: called with the composed config.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range, or a sweep.
-        FaceFlowError: whatever the task cannot do.
+        ConfigError: a setting is unknown or out of range, or asks for a sweep.
+        FaceFlowError: the task failed.
     """
     texts = override_texts(overrides)
     if not isinstance(config_dir, str | Path | None):
-        raise TypeError(f"config_dir: expected a text or a path, got {type(config_dir).__name__}")
+        raise TypeError(f"config_dir: expected a str or a path, got {type(config_dir).__name__}")
     check_extra(command)
     with mistakes_raised(command):
         if config_dir is not None:
@@ -61,7 +61,7 @@ def run_command(
 
 @contextlib.contextmanager
 def mistakes_raised(command: str) -> Iterator[None]:
-    """Raise mistakes that Hydra or the file system finds as ours, in the one line that `faceflow-COMMAND` prints."""
+    """Turn errors of Hydra or the file system into ours, with the one line that `faceflow-COMMAND` prints."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
@@ -74,7 +74,7 @@ def mistakes_raised(command: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def torch_restored() -> Iterator[None]:
-    """Restore random numbers and global switches of torch that a training sets, and free its memory."""
+    """Restore the random state and global switches of torch that training sets, and free its memory."""
     import numpy as np
     import torch
 
@@ -84,7 +84,7 @@ def torch_restored() -> Iterator[None]:
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     try:
         yield
-    finally:  # Lightning's isolate_rng does not restore where an error or Ctrl-C ends the block
+    finally:  # Lightning's isolate_rng restores nothing if an error or Ctrl-C ends the block
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         cudnn.benchmark = benchmark
         random.setstate(plain)
@@ -95,7 +95,7 @@ def torch_restored() -> Iterator[None]:
 
 
 def check_one_device(trainer: DictConfig) -> None:
-    """Refuse several devices: their processes would start the program that calls us anew.
+    """Refuse several devices: their processes would run the calling program again.
 
     Raises:
         ConfigError: more than one device or node.

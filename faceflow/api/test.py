@@ -1,4 +1,4 @@
-"""`faceflow.test`: a test from Python, and what it returns."""
+"""`faceflow.test`: test from Python, and what it returns."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class EvaluationRun:
     """A test of a checkpoint or an exported model.
 
     Attributes:
-        folder: of all results.
-        f1: mean F1 over AUs at the thresholds of validation, of all data sets together.
-        table: a row per data set and AU, and one for their mean (`au` is "mean" there).
+        folder: where all results are.
+        f1: mean F1 over AUs at the validation thresholds, on all data sets pooled.
+        table: one row per data set and AU, plus one for the mean over AUs (`au` is "mean").
         metrics: content of metrics.json.
     """
 
@@ -60,27 +60,27 @@ def test(
     ['AU1', 'AU6', 'AU12', 'mean']
 
     Args:
-        overrides: any settings as on the command line.
+        overrides: any settings, written as on the command line.
         checkpoint: best.ckpt of a run.
-        onnx: exported file to test instead of the checkpoint's own network.
-        output: folder of the results (hydra.run.dir); default: one named by the time, below runs/test.
-        overwrite: whether the results of an earlier test in `output` are replaced.
+        onnx: exported file to test in place of the network in the checkpoint.
+        output: folder for the results (hydra.run.dir); default: a folder in runs/test named by date and time.
+        overwrite: whether to replace the results of an earlier test in `output`.
         data: data sets; see `faceflow.train`.
-        baseline: another model on the same faces: "built_in", or an exported file.
-        center: "subject", to give every score also centred by subject.
-        audit: columns of the labels whose groups are scored, such as ["sex", "glasses"].
+        baseline: another model to score on the same faces: "built_in", or an exported file.
+        center: "subject" adds scores that are centred by subject.
+        audit: label columns whose groups are scored, such as ["sex", "glasses"].
         labels: CSV of your own labels.
         images: folder of its faces.
         subset: "unseen" subjects only, or "all".
-        same_subjects: whether equal ids in other files are the same people; default: a warning.
+        same_subjects: whether equal ids in other files mean the same subject; by default there is a warning.
         accelerator: "auto", "cpu" or "gpu".
         batch_size: faces per batch.
-        workers: loader processes; 0 loads in this one.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        workers: loader processes; 0 loads in the main process.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown or out of range.
-        FaceFlowError: data or files that cannot be used; see its subclasses.
+        ConfigError: a setting is unknown or out of range.
+        FaceFlowError: data or files cannot be used; see its subclasses.
     """
     values = {
         "checkpoint": checkpoint,
@@ -106,7 +106,7 @@ def test(
 
             done = test(config)
         metrics = read_metrics(done.folder)
-        table = scores_table(metrics.get("test", {}))  # none of a check of labels by stored predictions
+        table = scores_table(metrics.get("test", {}))  # a label check on stored predictions has no test
         return EvaluationRun(folder=done.folder, f1=done.f1_val, table=table, metrics=metrics)
 
     return run_command("test", values, overrides, config_dir, task)

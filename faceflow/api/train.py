@@ -1,4 +1,4 @@
-"""`faceflow.train`: a training from Python, and what it returns."""
+"""`faceflow.train`: train from Python, and what it returns."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingRun:
-    """A training, and the test of its best checkpoint.
+    """A training run and the test of its best checkpoint.
 
     Attributes:
-        folder: of all results.
-        monitor: metric that chose the checkpoint.
-        best: its best value, over folds the mean; None after a preview or a data report.
-        checkpoint: the best one; None where there are several folds, or none was trained.
-        folds: folder of every fold by name; empty where the protocol has one only.
-        table: scores of the test, a row per data set and AU, and one for their mean (`au` is "mean" there); over folds
-            a row per fold and the rows that sum them up. None where nothing was tested.
-        metrics: content of metrics.json; empty where there is none.
+        folder: where all results are.
+        monitor: metric by which the checkpoint was chosen.
+        best: best value of `monitor`, averaged over folds; None after a preview or a data report.
+        checkpoint: the best checkpoint; None if there are several folds or nothing was trained.
+        folds: folder of each fold by name; empty if the protocol has a single split.
+        table: test scores, one row per data set and AU plus one for the mean over AUs (`au` is "mean"); with folds, one
+            row per fold plus summary rows. None if nothing was tested.
+        metrics: content of metrics.json; empty if there is no such file.
     """
 
     folder: Path
@@ -75,41 +75,41 @@ def train(
     >>> list(run.table["au"])
     ['AU1', 'AU6', 'AU12', 'mean']
 
-    Prints and writes what the command does, train.log and config.yaml included. A setting that is left out has its
-    default, which `faceflow-train --cfg job` prints. One training runs at a time; other threads wait for it. While it
-    runs, `seed` seeds the random numbers of Python, NumPy and torch. Afterwards they are as before, and so are logging,
-    warnings, environment variables, signal handlers and Hydra.
+    Prints and writes what the command does, including train.log and config.yaml. A setting that you leave out has its
+    default, which `faceflow-train --cfg job` prints. Only one training runs at a time; other threads wait for it. While
+    it runs, `seed` seeds the random numbers of Python, NumPy and torch. Their state is restored afterwards, as are
+    logging, warnings, environment variables, signal handlers and Hydra.
 
     Args:
-        overrides: any settings as on the command line, such as ["scheduler=poly", "optimizer.lr=1e-4"].
-        output: folder of the results (hydra.run.dir); default: one named by the time, below runs/train.
-        overwrite: whether the results of an earlier run in `output` are replaced.
-        resume: checkpoint of an interrupted run to go on from.
-        init_weights: checkpoint whose network is the start of a new run.
+        overrides: any settings, written as on the command line, such as ["scheduler=poly", "optimizer.lr=1e-4"].
+        output: folder for the results (hydra.run.dir); default: a folder in runs/train named by date and time.
+        overwrite: whether to replace the results of an earlier run in `output`.
+        resume: checkpoint of an interrupted run to continue from.
+        init_weights: checkpoint whose network initialises a new run.
         experiment: a named set of settings, such as "quickstart" or "disfa".
         data: data sets, such as "disfa", ["disfa", "bp4d"], or "csv" for your own `labels` and `images`.
         labels: CSV with columns AU1, AU2, ..., filename and subject.
         images: folder of the faces.
-        unlabeled: folder or CSV of unlabelled faces, or several.
+        unlabeled: folder or CSV of unlabelled faces, or a list of these.
         aus: a set of AUs, such as "disfa8", or a list, such as ["AU6", "AU12"].
-        protocol: who is tested, such as "holdout", "kfold" or "disfa3".
+        protocol: how subjects are split for testing, such as "holdout", "kfold" or "disfa3".
         model: backbone, such as "small" or "resnet18".
         method: such as "supervised", "fixmatch" or "miro".
         loss: such as "bce" or "focal".
         levels: 1 for occurrence, 5 for FACS intensity.
-        seed: of weights, splits of batches and augmentation.
-        max_epochs: length of the training.
-        baseline: another model on the tested faces: "built_in", or an exported file.
-        center: "subject", to give every score of the test also centred by subject.
-        audit: columns of the labels whose groups are scored in the test, such as ["sex", "glasses"].
+        seed: seed of weights, batches and augmentation.
+        max_epochs: number of epochs.
+        baseline: another model to score on the test faces: "built_in", or an exported file.
+        center: "subject" adds test scores that are centred by subject.
+        audit: label columns whose groups are scored in the test, such as ["sex", "glasses"].
         batch_size: labelled faces per step.
-        workers: loader processes; 0 loads in this one.
-        config_dir: folder with configs of your own, as `--config-dir`.
+        workers: loader processes; 0 loads in the main process.
+        config_dir: folder with your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: a setting that is unknown, out of range, or asks for several runs or devices.
-        FaceFlowError: data, files or loader processes that fail; see its subclasses.
-        KeyboardInterrupt: interrupted; its note says how to go on.
+        ConfigError: a setting is unknown, out of range, or asks for several runs or devices.
+        FaceFlowError: data, files or loader processes failed; see its subclasses.
+        KeyboardInterrupt: the run was interrupted; a note on the exception says how to resume.
     """
     chosen = {"aus": aus} if aus is None or isinstance(aus, str) else {"aus.names": aus}
     values = {

@@ -1,4 +1,4 @@
-"""The models that come with FaceFlow: found by their names, and checked before they are used."""
+"""The models that come with FaceFlow: found by name, and checked before use."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ FOLDER = Path(__file__).parent
 CARD = FOLDER / "README.md"
 FUSED, FAST = "fused", "fast"  # pixels and features; features alone
 MODELS = (FUSED, FAST)
-BUILT_IN = "built_in"  # what settings call them where a file may be named instead
+BUILT_IN = "built_in"  # value of settings that otherwise name a file
 TRAINED_ON = "rendered faces alone"
 _SUMS = "SHA256SUMS"
 _REINSTALL = "reinstall faceflow: pip install --force-reinstall --no-deps faceflow"
 
 
 def built_in_model(name: str | None, *, folder: Path = FOLDER) -> Path:
-    """Find a built-in model whose bytes are those that FaceFlow was released with.
+    """Find a built-in model, and check its SHA-256.
 
     Args:
         name: one of `MODELS`; None for the fused one.
-        folder: of the models and their SHA256SUMS, in the format of sha256sum.
+        folder: holds the models and their SHA256SUMS, in the format of sha256sum.
 
     Raises:
         ConfigError: no such model.
-        ExportError: its file is missing or is another one, or its hash is not known.
+        ExportError: its file is missing or has changed, or its hash is missing.
     """
     check_choice(name, key="model", options=(*MODELS, None))
     path = folder / f"{name or FUSED}.onnx"
@@ -46,5 +46,5 @@ def built_in_model(name: str | None, *, folder: Path = FOLDER) -> Path:
 
 
 def built_in_name(path: Path) -> str | None:
-    """Name of the built-in model that a file is; None for any other file."""
+    """Name of the built-in model in a file; None for any other file."""
     return path.stem if path.parent == FOLDER and path.stem in MODELS else None

@@ -1,4 +1,4 @@
-"""A network written as ONNX, compared with torch and, in a lower precision, measured, before the file gets its name."""
+"""Write a network as ONNX, compare it with torch and measure the cost of its precision, before the file is named."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """How labelled faces are read to measure what a precision costs, and the thresholds that validation left."""
+    """How labelled faces are read to measure the cost of a precision, and the thresholds of validation."""
 
     pipeline: Pipeline
     loading: Loading
@@ -41,10 +41,10 @@ class Measuring:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """A file that was written, what it says of itself, and how it differs from the network.
+    """A written file, its metadata, and how it differs from the network.
 
-    `difference` is the largest one of any output in single precision, `reduced_difference` in the lower one, None where
-    there is none; `cost` is None where it was not measured.
+    `difference` is the largest difference of any output in single precision, `reduced_difference` in the lower
+    precision, None if there is none; `cost` is None if it was not measured.
     """
 
     contract: ModelContract
@@ -67,21 +67,21 @@ def convert(
 
     Args:
         network: in evaluation mode, on the CPU.
-        contract: what the file says of itself, at the precision of `settings`.
-        output: the file.
+        contract: metadata of the file, at the precision of `settings`.
+        output: file to write.
         settings: precision and limits.
         samples: faces to compare on, by kind.
-        faces: to calibrate and to measure on.
-        measuring: how they are read.
+        faces: faces to calibrate and measure on.
+        measuring: how `faces` are read.
 
     Raises:
-        ConfigError: computing in a lower precision with a network without a backbone.
-        ExportError: the network cannot be exported, or the file differs too much from it; none is left behind.
+        ConfigError: computation in a lower precision was requested for a network without a backbone.
+        ExportError: the network cannot be exported, or the file differs too much from it; no file is left.
     """
     if settings.precision not in (FP32, *STORED) and network.backbone is None:
         raise ConfigError(
-            f"precision: expected {', '.join((FP32, *STORED))} for a model that reads features alone, which is small "
-            f"and fast as it is, got {settings.precision}; leave it out"
+            f"precision: expected {', '.join((FP32, *STORED))} for a model that reads features only, which is small "
+            f"and fast already, got {settings.precision}; leave it out"
         )
     with waiting(f"Exporting {network.spec.name}"):
         model = build_graph(network, simplify=settings.fuses)
@@ -103,8 +103,8 @@ def convert(
             reduced_difference = check_finite(network, lower, samples)
         if faces is None:
             log.warning(
-                "precision=%s: what it costs was not measured; add data=csv data.labels=FILE to have it checked "
-                "against max_drop and max_drop_au",
+                "precision=%s: its cost was not measured; add data=csv data.labels=FILE to check it against max_drop "
+                "and max_drop_au",
                 settings.precision,
             )
             cost = None
@@ -133,5 +133,5 @@ def _measure(
 
 
 def _open(path: Path) -> OnnxModel:
-    """Open a file as its users will."""
+    """Open a file as users will."""
     return OnnxModel(path, provider="cpu", threads=torch.get_num_threads(), key="output")

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, collected from its checkpoint and the run around it."""
+"""Metadata of an exported file, collected from its checkpoint and the run it belongs to."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def describe_model(
     """Fill the contract of an exported file.
 
     Args:
-        payload: of the checkpoint.
-        checkpoint: its file; the metrics of its test lie in the folder of its run.
-        precision: of the weights.
+        payload: payload of the checkpoint.
+        checkpoint: file of the checkpoint; the test metrics are in its run folder.
+        precision: precision of the weights.
         crop: recipe by which training faces were cut.
-        licence: note on what may be done with the weights.
+        licence: note on permitted uses of the weights.
     """
     spec, (_, record) = payload.spec, run_of(checkpoint)
     run = {"faceflow": payload.versions.get("faceflow", "unknown"), **payload.run}
@@ -49,7 +49,7 @@ def describe_model(
         precision=precision,
         run=run,
         training_data=payload.training_data or _training_data(record),
-        metrics={} if payload.outdated else _metrics(record),  # of occurrence as it was read then
+        metrics={} if payload.outdated else _metrics(record),  # they score occurrence at the old level
         protocol=payload.protocol,
         licence=licence,
     )
@@ -66,7 +66,7 @@ def _meaning(payload: Payload) -> str:
 
 
 def run_of(checkpoint: Path) -> tuple[Path | None, Mapping[str, Any]]:
-    """Folder and metrics.json of the run of a checkpoint; nothing where it is gone or about another checkpoint."""
+    """Run folder of a checkpoint and its metrics.json; None and empty if missing or about another checkpoint."""
     for folder in (checkpoint.resolve().parent.parent, checkpoint.resolve().parent):
         try:
             record = json.loads((folder / "metrics.json").read_text("utf-8"))
@@ -78,7 +78,7 @@ def run_of(checkpoint: Path) -> tuple[Path | None, Mapping[str, Any]]:
 
 
 def _metrics(record: Mapping[str, Any]) -> dict[str, float]:
-    """Means over AUs of the test; those of the pool where several data sets were tested."""
+    """Test means over AUs; those of the pooled test if there are several data sets."""
     try:
         summary = list(record["test"].values())[-1]["summary"]
         return {

@@ -40,8 +40,8 @@ class ExportResult:
 
     Attributes:
         path: the ONNX file.
-        contract: what it says of itself: AUs, thresholds, how faces are cut, metrics of the test.
-        difference: largest one of any output from torch, in single precision.
+        contract: metadata in the file: AUs, thresholds, how faces are cut, test metrics.
+        difference: largest difference between any output and torch's, in single precision.
         facts: the printed table.
     """
 
@@ -55,12 +55,12 @@ def export(config: DictConfig) -> ExportResult:
     """Export a checkpoint by a config.
 
     Raises:
-        ConfigError, DataError, CheckpointError: settings or files that cannot be used.
-        ExportError: a network that cannot be exported, or a file that differs too much from it; none is left behind.
+        ConfigError, DataError, CheckpointError: a setting or file cannot be used.
+        ExportError: the network cannot be exported, or the file differs too much from it; no file is left.
     """
     silence_advice()
     watch = FileWatch(path := Path(str(config.output)))
-    whole, nothing = f"the model is whole, in {path}", "no file was written; start the same command again"
+    whole, nothing = f"the model is complete, in {path}", "no file was written; start the same command again"
     with kept(lambda: whole if watch.written(path) else nothing):
         output, card = check_output(config.output, overwrite=config.overwrite), check_card(config.get("card"))
         if card is not None:
@@ -77,7 +77,7 @@ def export(config: DictConfig) -> ExportResult:
         if settings.precision == INT8_STATIC and not with_data:
             raise ConfigError(
                 "data: expected faces on which int8_static measures activations, got none; add data=csv "
-                "data.labels=FILE, or take precision=int8"
+                "data.labels=FILE, or use precision=int8"
             )
         trackers, run = reopened(Path(config.checkpoint)) if config.track else ([], None)
         local = located(config)
@@ -94,7 +94,7 @@ def export(config: DictConfig) -> ExportResult:
         samples = comparison_faces(faces, payload, pipeline)
         measuring = Measuring(pipeline=pipeline, loading=loading, thresholds=payload.thresholds)
         with claimed(output, key="output", folder=False):
-            check_new(output, overwrite=config.overwrite)  # what another command has just written
+            check_new(output, overwrite=config.overwrite)  # another command may have written it meanwhile
             written = convert(network, contract, output, settings, samples=samples, faces=faces, measuring=measuring)
         facts = _facts(output, written, samples)
         _report(output, facts)
@@ -108,7 +108,7 @@ def export(config: DictConfig) -> ExportResult:
 
 
 def _facts(output: Path, written: Conversion, samples: Mapping[str, Sample]) -> dict[str, str]:
-    """What the user should know of the file, in words."""
+    """Facts about the file for the user."""
     contract, lower = written.contract, {}
     size, count = contract.image_size, len(contract.aus)
     crop = contract.crop["align"].get("preset", "?") if contract.crop else None

@@ -1,4 +1,4 @@
-"""Which faces an export is compared, calibrated and measured on."""
+"""Faces on which an export is compared, calibrated and measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faceflow.models.checkpoint import Payload
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFaces:
-    """Faces of subjects whom the checkpoint has not seen, faces to calibrate on, and a caution about whom they show."""
+    """Faces of subjects that the checkpoint has not seen, faces to calibrate on, and a caution about their subjects."""
 
     unseen: Sequence[FaceTable]
     calibration: Sequence[FaceTable]
@@ -25,11 +25,11 @@ class ExportFaces:
 
     @classmethod
     def choose(cls, tables: Sequence[FaceTable], payload: Payload, *, same_subjects: bool | None) -> Self:
-        """Tell the subjects of training, on whom one may calibrate, from others.
+        """Separate training subjects, which may be used for calibration, from others.
 
         Args:
-            tables: faces of both; without any of training, the others serve for calibration too.
-            payload: of the checkpoint.
+            tables: faces of both; if no training faces are among them, calibration uses the others too.
+            payload: payload of the checkpoint.
             same_subjects: see `without_seen`.
 
         Raises:
@@ -44,9 +44,9 @@ class ExportFaces:
 
 
 def comparison_faces(faces: ExportFaces | None, payload: Payload, pipeline: Pipeline) -> Mapping[str, Sample]:
-    """Faces on which torch and ONNX Runtime are compared, by kind: random ones, and real ones where there are any.
+    """Faces on which torch and ONNX Runtime are compared, by kind: random ones, and real ones if available.
 
-    The real ones are some of `faces`, or of the folders that the run was trained on.
+    Real faces come from `faces`, or from the training folders of the run.
     """
     count, inputs = max(BATCHES), payload.spec.inputs
     files = spread(faces.unseen, count) if faces else []

@@ -1,4 +1,4 @@
-"""Where an export goes, and how exact it must be: values of `configs/export.yaml`, checked."""
+"""Output and accuracy of an export: checked values of `configs/export.yaml`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from faceflow.exporting.quantization import PRECISIONS, STORED
 class ExportSettings:
     """How a network is converted, and what the conversion may cost.
 
-    `max_drop` limits what a lower precision loses of the mean over AUs, `max_drop_au` of any AU, both as a share, None
-    for no limit; int8_static measures activations on `calibration` faces; `simplify` fuses operators, None where it
-    may.
+    `max_drop` limits how much a lower precision may lower the mean score over AUs, `max_drop_au` the score of any AU;
+    both are shares, None for no limit. int8_static measures activations on `calibration` faces. `simplify` fuses
+    operators; None fuses them if the precision allows it.
 
     Raises:
         ConfigError: a value out of range.
@@ -39,14 +39,14 @@ class ExportSettings:
             check_boolean(self.simplify, key="simplify")
         if self.simplify and self.precision in STORED:
             raise ConfigError(
-                f"simplify: expected false with precision={self.precision}, whose file keeps weights under their "
-                "names, got true; leave it out"
+                f"simplify: expected false with precision={self.precision}, which keeps the names of weights, got "
+                "true; leave it out"
             )
         check_whole(self.calibration, key="calibration", lowest=1, expected="a count of faces")
 
     @property
     def fuses(self) -> bool:
-        """Whether operators are fused, which leaves the weights without their names."""
+        """Whether operators are fused, which drops the names of the weights."""
         return self.precision not in STORED if self.simplify is None else self.simplify
 
 
@@ -54,7 +54,7 @@ def check_output(output: object, *, overwrite: bool) -> Path:
     """Check the name of the file, and that it can be written.
 
     Raises:
-        ConfigError: no .onnx file, a folder, a file that exists, or a place that cannot be written.
+        ConfigError: not an .onnx file, a folder, an existing file, or a folder that cannot be written.
     """
     path = Path(str(output))
     if output is None or path.suffix != ".onnx":
@@ -66,12 +66,12 @@ def check_output(output: object, *, overwrite: bool) -> Path:
     check_new(path, overwrite=overwrite)
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another place")
+        raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another folder")
     return path
 
 
 def check_new(path: Path, *, overwrite: bool, key: str = "output") -> None:
-    """Check that no file is replaced unasked; `key` names it in messages.
+    """Check that no file is replaced unless asked; `key` names it in messages.
 
     Raises:
         ConfigError: it exists.

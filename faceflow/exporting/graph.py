@@ -1,4 +1,4 @@
-"""A network as one ONNX file: faces in, probabilities and intensities out, and what they mean in its metadata."""
+"""A network as one ONNX file: faces in, probabilities and intensities out, with metadata that explains them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from faceflow.inference.contract import INTENSITY, KEY, PROBABILITY, ModelContra
 from faceflow.models.network import AUNetwork
 from faceflow.views import FEATURES, IMAGES
 
-OPSET = 20  # with IR version 10, as onnx writes it: ONNX Runtime reads such files since 1.18, FaceFlow asks for 1.27
+OPSET = 20  # with IR version 10, as onnx writes it: ONNX Runtime reads it since 1.18, and FaceFlow requires 1.27
 _LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 
 class DecodedNetwork(nn.Module):
-    """A network as its users see it: takes faces as they are in memory, gives what `metrics.au_scores` scores."""
+    """A network as users see it: takes faces as they are in memory, returns what `metrics.au_scores` scores."""
 
     slope: Tensor
     offset: Tensor
@@ -84,16 +84,16 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
 
     Args:
         network: in evaluation mode, on the CPU.
-        simplify: fuse operators with the optimizer of onnxscript, which torch brings in. Otherwise it folds constants
-            alone, and every weight stays an initializer under its name in torch after `contract.WEIGHTS`; ONNX Runtime
-            then fuses operators when it opens the file.
+        simplify: fuse operators with the optimizer of onnxscript, a dependency of torch. Otherwise it only folds
+            constants, and every weight stays an initializer named `contract.WEIGHTS` plus its name in torch; ONNX
+            Runtime then fuses operators when it opens the file.
 
     Raises:
         ExportError: torch cannot export this backbone, or it does not fit into one file.
     """
     if (weights := sum(tensor.nbytes for tensor in network.state_dict().values())) > _LARGEST:
         raise ExportError(
-            f"model.backbone: expected weights below 2 GB, which one ONNX file can hold, got {weights / 1e9:.1f} GB of "
+            f"model.backbone: expected weights below 2 GB, the limit of an ONNX file, got {weights / 1e9:.1f} GB of "
             f"{network.spec.name}; train a smaller backbone"
         )
     size = network.spec.image_size
@@ -119,7 +119,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
                 optimizer.inline(program.model)
                 optimizer.fold_constants(program.model, onnx_shape_inference=True, should_fold=_except_zeros)
                 optimizer.remove_unused_nodes(program.model)
-    except RuntimeError as error:  # the base of torch's own
+    except RuntimeError as error:  # base class of torch's errors
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ExportError(
             f"model.backbone: expected a network that torch {torch.__version__} exports to ONNX, got "
@@ -134,7 +134,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
 
 
 def _except_zeros(node: Any) -> bool | None:
-    """Leave zeros to be expanded, which stand for the bias of a convolution without one; fold what else can be."""
+    """Fold constants, but not expanded zeros, which stand for the bias of a convolution without one."""
     return False if node.op_type == "Expand" else None
 
 
@@ -148,7 +148,7 @@ def write_model(path: Path, model: onnx.ModelProto, contract: ModelContract) -> 
 
 @contextlib.contextmanager
 def exporter_silenced() -> Iterator[None]:
-    """Keep what exporters and quantizers tell their developers off the terminal; errors are still raised."""
+    """Keep developer output of exporters and quantizers off the terminal; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

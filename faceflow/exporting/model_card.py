@@ -1,4 +1,4 @@
-"""The card of an exported model, in the format of Hugging Face: what was measured, and what was not."""
+"""The card of an exported model in Hugging Face format: what was measured, and what was not."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ _HELD = {
 }
 _KINDS = {"f1": "f1", "accuracy": "accuracy", "auroc": "roc_auc", "ap": "average_precision"}  # as the Hub calls them
 _USE = (
-    "Estimating the Action Units that a face shows, in research, and in products whose makers have measured it on "
-    "faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. "
-    "Action Units are movements; they do not say what a subject feels."
+    "Estimating the Action Units that a face shows, in research, and in products whose makers have evaluated the model "
+    "on faces like theirs.\n\nNot for identification, lie detection, hiring, policing, grading or medical decisions. "
+    "Action Units are movements; they do not show what a subject feels."
 )
 _LIMITS = (
-    "Scores hold for faces and labels like those of the test. Other cameras, light, poses, ages and skin may cost much "
-    "of them: measure on faces like yours before you rely on a number. What is not in the tables was not measured."
+    "Scores hold for faces and labels like those of the test. They can be much lower for other cameras, light, poses, "
+    "ages and skin: evaluate on faces like yours before you rely on a number. What is not in the tables was "
+    "not measured."
 )
 
 
@@ -57,17 +58,17 @@ def write_model_card(
 
     Args:
         path: of the card.
-        contract: what the model says of itself.
-        model: its file.
-        checkpoint: that it comes from; results of its test lie in the folder of its run.
-        facts: of the export, by name.
+        contract: metadata of the model.
+        model: file of the model.
+        checkpoint: source of the model; the test results are in its run folder.
+        facts: facts about the export, by name.
 
     Raises:
         DataError: the card cannot be written.
     """
     folder, record = run_of(checkpoint)
     tests: Mapping[str, Any] = record.get("test") or {}
-    if not contract.metrics:  # none, or of occurrence as it was read then
+    if not contract.metrics:  # none, or they score occurrence at the old level
         tests = {}
     place = Place.INTENSITY_TABLE if contract.levels > 1 else Place.OCCURRENCE_TABLE
     shown = [column for column in columns_in(place) if any(column.name in each["summary"] for each in tests.values())]
@@ -87,7 +88,7 @@ def write_model_card(
         f"## Protocol\n\n{_facts(contract.protocol) if contract.protocol else NOT_MEASURED}",
         f"## Scores\n\n{_scores(tests, shown)}",
         f"## Probabilities\n\n{_probabilities(contract, record if tests else {})}",
-        f"## Groups of people\n\n{_groups(folder, record) if tests else NOT_MEASURED}",
+        f"## Groups of subjects\n\n{_groups(folder, record) if tests else NOT_MEASURED}",
         f"## Export\n\n{_facts({name: text.replace(str(model), model.name) for name, text in facts.items()})}",
         f"## Limits\n\n{_LIMITS}",
         f"## Licence\n\n{contract.licence or 'not stated'}",
@@ -130,7 +131,7 @@ def _overview(contract: ModelContract, model: Path) -> str:
         f"```bash\nfaceflow-infer onnx={model.name} source=VIDEO output=aus.csv\n```\n\n"
         + _facts(
             {
-                "network": contract.backbone or "small layers over features",
+                "network": contract.backbone or "small layers on features",
                 "labels": contract.label_meaning or NOT_MEASURED,
                 **{f"run: {name}": text for name, text in contract.run.items()},
             }
@@ -152,11 +153,11 @@ def _training_data(contract: ModelContract, record: Mapping[str, Any]) -> str:
         parts.append(f"Crops: align={align.get('preset', '?')}, faces found by {detector.get('name', '?')}.")
     known = contract.crop_statistics
     if known is None:
-        parts.append(f"What the crops look like: {NOT_MEASURED}.")
+        parts.append(f"Statistics of the crops: {NOT_MEASURED}.")
     else:
         whom = "" if known.subjects is None else f" of {known.subjects} subjects"
         quantiles = [[name, *(f"{value:.3g}" for value in values)] for name, values in known.quantiles.items()]
-        parts.append(f"What {known.faces} of the crops{whom} look like, as quantiles:")
+        parts.append(f"Statistics of {known.faces} of the crops{whom}, as quantiles:")
         parts.append(markdown_table(["", *(f"{100 * share:g} %" for share in QUANTILES)], quantiles))
     return "\n\n".join(parts)
 
@@ -167,8 +168,8 @@ def _scores(tests: Mapping[str, Any], shown: Sequence[Column]) -> str:
     header = [column.header for column in shown]
     means = [[data, str(test["rows"]), *_cells(test["summary"], shown)] for data, test in tests.items()]
     parts = [
-        "Means over AUs on people that the network was not trained on; in brackets 95 % intervals over them, where "
-        "these were computed.",
+        "Means over AUs on subjects that the network was not trained on; in brackets 95 % intervals over subjects, "
+        "where computed.",
         markdown_table(["data set", "faces", *header], means),
     ]
     for data, test in tests.items():
@@ -181,18 +182,18 @@ def _scores(tests: Mapping[str, Any], shown: Sequence[Column]) -> str:
 
 
 def _probabilities(contract: ModelContract, record: Mapping[str, Any]) -> str:
-    """Whether probabilities are calibrated and which decisions are sure, and what the test found of both."""
+    """Whether probabilities are calibrated and which decisions are sure, with test results for both."""
     calibration, band = contract.calibration, contract.conformal
     if calibration is None:
-        parts = [f"Not calibrated; their error: {NOT_MEASURED}."]
+        parts = [f"Not calibrated; calibration error: {NOT_MEASURED}."]
     else:
         parts = [
             f"Calibrated: {calibration.protocol}.",
             _measured(
                 record.get(PROTOCOL),
                 _ERRORS,
-                about="Expected calibration error (ECE) and mean squared error (Brier) in the test, before and after, "
-                "means over AUs; 0 is best, and exact probabilities would have that ECE on as few faces:",
+                about="Expected calibration error (ECE) and mean squared error (Brier) in the test, before and after "
+                "calibration, means over AUs; 0 is best. Even exact probabilities have an ECE above 0 on few faces:",
             ),
         ]
     if band is None:
@@ -203,15 +204,15 @@ def _probabilities(contract: ModelContract, record: Mapping[str, Any]) -> str:
             _measured(
                 record.get(COVERAGE),
                 _HELD,
-                about="Shares of faces in the test, means over AUs: held are those of active (inactive) faces that lie "
-                "in the unsure band or on its right side; sure are the errors that the band confirms:",
+                about="Shares of faces in the test, means over AUs. Held: active (inactive) faces in the unsure band "
+                "or on its correct side. Sure: errors outside the band:",
             ),
         ]
     return "\n\n".join(parts)
 
 
 def _measured(found: Mapping[str, Mapping[str, Any]] | None, names: Mapping[str, str], *, about: str) -> str:
-    """A table of means by data set, with the names that any of them has."""
+    """A table of means by data set, with a column for each name that occurs."""
     if not found:
         return f"In the test: {NOT_MEASURED}."
     shown = {name: header for name, header in names.items() if any(name in means for means in found.values())}
@@ -220,11 +221,11 @@ def _measured(found: Mapping[str, Mapping[str, Any]] | None, names: Mapping[str,
 
 
 def _groups(folder: Path | None, record: Mapping[str, Any]) -> str:
-    """The groups of an audit that a run left, or the folds that it is one of; means over AUs."""
+    """Groups of an audit of the run, or of all folds if it is a fold; means over AUs."""
     rows, parts = _group_rows(folder), []
     if not rows and folder is not None and _is_fold(record, folder.parent):
         rows = _group_rows(folder.parent)
-        parts.append("Of the test faces of all folds together, each scored by the network of its own fold.")
+        parts.append("On the test faces of all folds together, each scored by the network of its fold.")
     if not rows:
         return f"{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}: an audit of the test compares groups."
     about = ("column", "group", "subjects", "faces", "au")
@@ -241,7 +242,7 @@ def _group_rows(folder: Path | None) -> list[dict[str, str]]:
 
 
 def _is_fold(record: Mapping[str, Any], folder: Path) -> bool:
-    """Whether a folder sums up folds, and the run of a record is one of them."""
+    """Whether a folder holds the summary of folds, and the run of a record is one of them."""
     try:
         folds = json.loads((folder / "metrics.json").read_text("utf-8"))["folds"]
         return record in folds.values()
@@ -258,7 +259,7 @@ def _cells(values: Mapping[str, Any], shown: Iterable[Column]) -> list[str]:
 
 
 def _cell(values: Mapping[str, Any], name: str) -> str:
-    """A score with its interval, or that there is none."""
+    """A score with its interval, or a note that there is none."""
     if not _known(values.get(name)):
         return NOT_MEASURED
     text, low, high = f"{float(values[name]):.3f}", f"{name}_low", f"{name}_high"

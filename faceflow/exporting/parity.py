@@ -1,4 +1,4 @@
-"""Does an exported file say what the network says?"""
+"""Checks that an exported file gives the same outputs as the network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 
 
 def random_faces(spec: NetworkSpec) -> Sample:
-    """As many random faces as the largest batch takes, always the same."""
+    """Random faces for the largest batch, the same on every call."""
     rng, count, size = np.random.default_rng(0), max(BATCHES), spec.image_size
     images = rng.integers(0, 256, (count, size, size, 3), np.uint8)
     landmarks = rng.normal(100, 50, (count, 3 * LANDMARKS))  # of a face of some 150 pixels
@@ -32,15 +32,15 @@ def random_faces(spec: NetworkSpec) -> Sample:
 def largest_difference(network: AUNetwork, model: OnnxModel, faces: Sample) -> float:
     """Largest difference of any output between torch and ONNX Runtime, over batches of several sizes.
 
-    The network's side is decoded by `faceflow.encoding`, not by what the graph was made from.
+    The network's outputs are decoded by `faceflow.encoding`, independently of the code that the graph was made from.
 
     Args:
         network: in evaluation mode.
-        model: exported from it.
-        faces: repeated where a batch needs more.
+        model: exported from the network.
+        faces: repeated if a batch needs more.
 
     Returns:
-        Infinity where an output is not a number.
+        Infinity if an output is not finite.
     """
     differences = []
     for size in BATCHES:
@@ -57,13 +57,13 @@ def check_finite(network: AUNetwork, model: OnnxModel, samples: Mapping[str, Sam
     """Largest difference over faces of several kinds.
 
     Raises:
-        ExportError: an output is not a number.
+        ExportError: an output is not finite.
     """
     difference = max(largest_difference(network, model, faces) for faces in samples.values())
     if not np.isfinite(difference):
         raise ExportError(
-            f"precision: expected finite outputs, got some that are not of a {model.contract.precision} model; take "
-            "another precision, or a checkpoint whose training did not diverge"
+            f"precision: expected finite outputs, got others from a {model.contract.precision} model; use another "
+            "precision, or a checkpoint whose training did not diverge"
         )
     return difference
 
@@ -72,7 +72,7 @@ def check_parity(network: AUNetwork, model: OnnxModel, samples: Mapping[str, Sam
     """Largest difference of a model in single precision.
 
     Raises:
-        ExportError: it is above `TOLERANCE`, or an output is not a number.
+        ExportError: it is above `TOLERANCE`, or an output is not finite.
     """
     difference = check_finite(network, model, samples)
     if difference > TOLERANCE:

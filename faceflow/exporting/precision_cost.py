@@ -1,4 +1,4 @@
-"""What a lower precision costs: metrics of a network and of its exported file on the same labelled faces."""
+"""Cost of a lower precision: metrics of a network and of its exported file on the same labelled faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faceflow.metrics.metric import Place, columns_in
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCost:
-    """A mean over AUs in full precision and in the lower one, and the AU that loses most, by how much."""
+    """A mean over AUs in full and in lower precision, and the AU that loses most, with its loss."""
 
     metric: str
     before: float
@@ -40,7 +40,7 @@ class MetricCost:
 
 @dataclass(frozen=True, kw_only=True)
 class PrecisionCost:
-    """What each metric loses, and on which faces."""
+    """Loss of each metric, and the faces on which it was measured."""
 
     metrics: tuple[MetricCost, ...]
     faces: str
@@ -50,10 +50,10 @@ class PrecisionCost:
 
     @classmethod
     def between(cls, full: Evaluation, low: Evaluation, *, faces: str) -> Self:
-        """Compare ICC where there are intensities, F1 at the thresholds of validation, and what else declares it.
+        """Compare ICC if there are intensities, F1 at the validation thresholds, and other metrics that declare it.
 
         Raises:
-            DataError: labels on which no AU has one of these metrics.
+            DataError: no AU has a value of one of these metrics on these labels.
         """
         graded_first = sorted(columns_in(Place.EXPORT), key=lambda column: not column.metric.graded)
         names = [column.name for column in graded_first if column.name in full.columns]
@@ -73,8 +73,8 @@ class PrecisionCost:
                 )
         if not costs:
             raise DataError(
-                f"data: expected labels on which {' or '.join(names)} is defined, to measure what precision costs, got "
-                "none; take more faces, of both classes"
+                f"data: expected labels on which {' or '.join(names)} is defined, to measure the cost of precision, "
+                "got none; use more faces, of both classes"
             )
         return cls(metrics=tuple(costs), faces=faces)
 
@@ -88,7 +88,7 @@ def measure_cost(
     pipeline: Pipeline,
     loading: Loading,
 ) -> PrecisionCost:
-    """Test both on all faces of some tables."""
+    """Test both predictors on all faces of the tables."""
 
     def pooled(predictor: Predictor) -> Evaluation:
         return test_network(
@@ -109,10 +109,10 @@ def check_cost(cost: PrecisionCost, precision: str, *, max_drop: float | None, m
         if max_drop is not None and one.drop > max_drop:
             raise ExportError(
                 f"max_drop: expected {precision} to cost at most {max_drop:g} of the mean {one.metric}, got {cost}; "
-                "take another precision, or allow it with max_drop"
+                "use another precision, or raise max_drop"
             )
         if max_drop_au is not None and one.worst_drop > max_drop_au:
             raise ExportError(
                 f"max_drop_au: expected {precision} to cost no AU more than {max_drop_au:g} of its {one.metric}, got "
-                f"{one.worst_drop:.4f} for {one.worst} ({cost}); take another precision, or allow it with max_drop_au"
+                f"{one.worst_drop:.4f} for {one.worst} ({cost}); use another precision, or raise max_drop_au"
             )

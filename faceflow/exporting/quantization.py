@@ -21,11 +21,11 @@ from faceflow.views import FEATURES, IMAGES
 FP32, FP16, FP16_STORED, INT8_STORED = "fp32", "fp16", "fp16_stored", "int8_stored"
 INT8, INT8_STATIC = "int8", "int8_static"
 STORED = (FP16_STORED, INT8_STORED)
-"""Precisions of the weights alone, which keep their names; the network computes in single precision."""
+"""Precisions of stored weights only; weights keep their names and the network computes in single precision."""
 PRECISIONS = (FP32, FP16, *STORED, INT8, INT8_STATIC)
 _LINEAR, _CONVOLUTION = ["Gemm", "MatMul"], "Conv"
 _WEIGHTED = [*_LINEAR, _CONVOLUTION]  # where the time goes; normalisation and decode stay as they are
-_CUTOFFS = ["Relu", "Clip"]  # join the convolution before them, whose range is then what they leave of it
+_CUTOFFS = ["Relu", "Clip"]  # fused into the convolution before them, whose range they then limit
 _LARGEST = 127  # of a signed 8-bit integer
 _BATCH = 8
 
@@ -34,12 +34,12 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
     """Convert a graph in single precision.
 
     Args:
-        model: not changed.
-        precision: one of `PRECISIONS`. fp16_stored and int8_stored compute in single precision, by weights that keep
-            their names, see `build_graph`. int8_static computes in integers, by ranges measured once; int8 does so in
-            linear layers, by ranges measured anew in every batch, and only stores convolutions in 8 bits: ONNX Runtime
-            computes them several times slower in integers when it has to measure.
-        faces: on which int8_static measures them.
+        model: is not changed.
+        precision: one of `PRECISIONS`. fp16_stored and int8_stored compute in single precision, and weights keep their
+            names, see `build_graph`. int8_static computes in integers, with ranges measured once. int8 does so in
+            linear layers only, with ranges measured in every batch, and merely stores convolutions in 8 bits: with
+            measured ranges, ONNX Runtime computes them several times slower in integers.
+        faces: faces on which int8_static measures the ranges.
 
     Raises:
         ExportError: the graph has an operator that cannot be converted.
@@ -52,7 +52,7 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
             return _converted(model, precision, faces, Path(folder) / "converted.onnx")
     except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"precision: expected a network that {precision} fits, got ({reason}); take fp32") from error
+        raise ExportError(f"precision: expected a network that fits {precision}, got ({reason}); use fp32") from error
 
 
 def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, path: Path) -> onnx.ModelProto:
@@ -92,7 +92,7 @@ def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, pat
 def _stored(model: onnx.ModelProto, *, in_bytes: bool) -> onnx.ModelProto:
     """Store weights under their names in half precision, or convolutions in bytes; ONNX Runtime restores them.
 
-    Vectors stay as they are, as they are small and scale whole channels, and so does what half precision cannot hold.
+    Vectors are not converted, as they are small and scale whole channels, nor is what half precision cannot hold.
     """
     graph, single = model.graph, {}
     if in_bytes:
@@ -108,7 +108,7 @@ def _stored(model: onnx.ModelProto, *, in_bytes: bool) -> onnx.ModelProto:
     for node in graph.node:
         node.input[:] = [single.get(name, name) for name in node.input]
     nodes = list(graph.node)
-    del graph.node[:], graph.value_info[:]  # which name the types of before
+    del graph.node[:], graph.value_info[:]  # they name the old types
     graph.node.extend([*casts, *nodes])
     return model
 
@@ -137,7 +137,7 @@ def _store_convolutions_in_bytes(graph: onnx.GraphProto) -> None:
 
 
 def _of_features(graph: onnx.GraphProto) -> list[str]:
-    """Nodes that see features alone: they are few, and a frown is a hundredth of a face."""
+    """Nodes that see only features: they are few, and a frown is a hundredth of a face."""
     names, known = [], {FEATURES}
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
@@ -158,7 +158,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _kept_in_single(graph: onnx.GraphProto) -> list[str]:
-    """Nodes before the first weights and behind the last: 0..255 and sums of levels lose digits in half precision."""
+    """Nodes before the first weights and after the last: 0..255 and sums of levels lose digits in half precision."""
     names: list[str] = []
     known = {IMAGES}
     for node in graph.node:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Sample(NamedTuple):
-    """Faces as a network takes them: images (N, S, S, 3) and features (N, F); None where they are not read."""
+    """Network inputs: images (N, S, S, 3) and features (N, F); None if the network does not read them."""
 
     images: Image | None = None
     features: NDArray[np.float32] | None = None
@@ -43,10 +43,10 @@ class Sample(NamedTuple):
 
 
 def load_faces(files: Sequence[str], pipeline: Pipeline, inputs: Sequence[str] = (IMAGES,)) -> Sample:
-    """Read faces as a network sees them that takes some `inputs`.
+    """Read faces as inputs of a network that takes `inputs`.
 
     Raises:
-        DataError: a file that is no picture, or has no features beside it.
+        DataError: a file is not an image, or has no features beside it.
     """
     images = np.stack([pipeline(read_image(file), 0) for file in files]) if IMAGES in inputs else None
     if FEATURES not in inputs:
@@ -64,13 +64,13 @@ def spread(tables: Sequence[FaceTable], count: int) -> list[str]:
 def training_faces(
     config: Mapping[str, Any], count: int, pipeline: Pipeline, inputs: Sequence[str] = (IMAGES,)
 ) -> Sample | None:
-    """Some faces of the folders that a run was trained on; None where they are gone.
+    """Some faces from the training folders of a run; None if they are gone.
 
     Args:
-        config: of the run, as its checkpoint keeps it: nothing but its paths is read.
-        count: at most.
-        pipeline: of evaluation.
-        inputs: that the network takes.
+        config: config of the run, from its checkpoint; only its paths are read.
+        count: largest number of faces.
+        pipeline: evaluation pipeline.
+        inputs: inputs of the network.
     """
     try:
         files = list(itertools.islice(_pictures(config["data"]["sources"]), count))

@@ -1,4 +1,4 @@
-"""What a run says at its end: how many faces, and how active each AU was."""
+"""Summary at the end of a run: number of faces, and how active each AU was."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faceflow.inference.pipeline import FramePrediction
 
 
 class Tally:
-    """Counts frames, statuses and AUs as they come; the clock runs from the start."""
+    """Counts frames, statuses and active AUs during a run, and measures its time."""
 
     def __init__(self, contract: ModelContract) -> None:
         self.contract = contract

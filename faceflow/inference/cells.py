@@ -1,4 +1,4 @@
-"""What a column of results is, and cells of what the detector knows of a face."""
+"""Columns of result files, and cells with values from the detector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["text", "whole", "number"]
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A column of a file: its name, what its cells hold, and what it means where its name does not say."""
+    """A column of a file: its name, the kind of its cells, and its meaning if the name does not tell."""
 
     name: str
     kind: Kind
@@ -24,13 +24,13 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Column(Field):
-    """A column of predictions, and how a cell is made."""
+    """A column of predictions, and the function that makes its cells."""
 
     cell: Callable[[FramePrediction, FacePrediction], Cell]
 
 
 def of_detection(value: Callable[[Detection], float | None]) -> Callable[[FramePrediction, FacePrediction], Cell]:
-    """Cell of what the detector says of a face; empty where it found none."""
+    """Cell with a value of the detection of a face; empty if there is none."""
 
     def cell(frame: FramePrediction, face: FacePrediction) -> Cell:
         found = None if face.face.detection is None else value(face.face.detection)

@@ -28,19 +28,19 @@ _DIGITS = 6  # float32 has seven
 class Table:
     """The columns of a run.
 
-    Where there is no face, or none that was cut, cells of AUs are empty.
+    AU cells are empty if there is no face, or if the face was not cut.
 
     Args:
-        contract: names AUs and thresholds.
-        alias: none (ours), or names of another tool:
+        contract: gives AUs and thresholds.
+        alias: none (our names), or the names of another tool:
             openface: frame, face_id, timestamp, confidence, success (1 where a face was scored), `AU01_r` (intensity
             0-5, of models with levels only) and `AU01_c` (0 or 1), pose_Rx and gaze_angle_x (see `face_columns`), then
-            ours under their own names. OpenFace writes 0 where there is no face; here the cell is empty.
+            our columns under their own names. OpenFace writes 0 if there is no face; here the cell is empty.
             pyfeat: FaceRectX, Y, Width, Height, FaceScore, `AU01` (probability), input, frame (from 0), approx_time
-            (MM:SS), Identity; then ours, with the decision as `AU01_occ`.
-        suffixes: of the estimates, "" first.
-        groups: of columns, aus or those of `face_columns`, in their order.
-        centred: suffixes of centred estimates, which have thresholds of their own.
+            (MM:SS), Identity; then our columns, with the decision as `AU01_occ`.
+        suffixes: suffixes of the estimates, "" first.
+        groups: groups of columns in order: aus or those of `face_columns`.
+        centred: suffixes of centred estimates, which have their own thresholds.
 
     Raises:
         ConfigError: unknown alias.
@@ -77,11 +77,11 @@ class Table:
             yield [None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in cells]
 
     def contract_of(self, suffix: str) -> ModelContract:
-        """The contract whose thresholds decide on the estimates of a suffix."""
+        """The contract whose thresholds apply to the estimates of a suffix."""
         return self.contract.centred if suffix in self.centred else self.contract
 
     def _au_columns(self, suffix: str) -> Iterator[Column]:
-        band = self.contract.conformal if suffix == "" else None  # it holds for the network's own estimates alone
+        band = self.contract.conformal if suffix == "" else None  # it holds only for the raw estimates of the network
         for index in range(len(self.contract.aus)):
             yield self._au_column(index, "_prob", suffix)
             if self.contract.levels > 1:
@@ -131,7 +131,7 @@ class Table:
 
 
 def _name(au: str) -> str:
-    """Name that sorts and that other tools share: AU1 -> AU01, AU12_L -> AU12_L."""
+    """Name that sorts well and is used by other tools: AU1 -> AU01, AU12_L -> AU12_L."""
     return f"AU{int(joined(au)[2:]):02d}" + (f"_{side_of(au)}" if side_of(au) else "")
 
 
@@ -143,8 +143,8 @@ def _outside(training: CropStatistics) -> Column:
         name="outside",
         kind="text",
         cell=cell,
-        meaning=f"in which of {', '.join(training.limits)} the face is unlike those that the model was trained on, see "
-        "crop_statistics; empty: in none",
+        meaning=f"which of {', '.join(training.limits)} differ from those of the training faces, see crop_statistics; "
+        "empty if none",
     )
 
 
@@ -157,9 +157,9 @@ _FRAME = Column(
     name="frame",
     kind="whole",
     cell=lambda frame, face: frame.number,
-    meaning="number of the decoded frame, from 1; of a picture, its number in its folder",
+    meaning="number of the decoded frame, from 1; for an image, its number in its folder",
 )
-# A new column is a line here; what only a detector knows of a face, it hands over in `Detection.extras`.
+# Add a line here for a new column; values from a detector come in `Detection.extras`.
 _OURS = (
     Column(name="file", kind="text", cell=lambda frame, face: frame.file),
     _FRAME,
@@ -167,27 +167,27 @@ _OURS = (
         name="time_s",
         kind="number",
         cell=lambda frame, face: frame.time_s,
-        meaning="time of the frame in seconds; empty for pictures",
+        meaning="time of the frame in seconds; empty for images",
     ),
     Column(
         name="face",
         kind="whole",
         cell=lambda frame, face: face.face.number,
-        meaning="number of the face, the same through a video; empty where no face was found",
+        meaning="number of the face, the same throughout a video; empty if no face was found",
     ),
     Column(
         name="status",
         kind="text",
         cell=lambda frame, face: face.face.status,
-        meaning="ok; tracked: the face was missed, its last place was scored; no_face; low_confidence: found but not "
-        "scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty but for ok and "
-        "tracked",
+        meaning="ok; tracked: the face was not detected and its last position was scored; no_face; low_confidence: "
+        "found but not scored, see detector.min_score; decode_error: the frame could not be read. AUs are empty unless "
+        "ok or tracked",
     ),
     Column(
         name="det_score",
         kind="number",
         cell=_SCORE,
-        meaning="how sure the detector is of the face, 0 to 1; empty for detectors that give no score",
+        meaning="confidence of the detector in the face, 0 to 1; empty for detectors that give no score",
     ),
     Column(
         name="x1",
@@ -217,7 +217,7 @@ _PYFEAT = (
         name="frame",
         kind="whole",
         cell=lambda frame, face: frame.number - 1,
-        meaning="number of the decoded frame, from 0; of a picture, its number in its folder, from 0",
+        meaning="number of the decoded frame, from 0; for an image, its number in its folder, from 0",
     ),
     Column(name="approx_time", kind="text", cell=_clock),
     Column(
@@ -226,7 +226,7 @@ _PYFEAT = (
         cell=lambda frame, face: None if face.face.number is None else f"Subject_{face.face.number}",
     ),
 )
-# Columns of the other tool, and the endings of AU columns that change: ours -> theirs.
+# Columns of the other tool, and the changed endings of AU columns: ours -> theirs.
 _THEIRS: dict[str, tuple[tuple[Column, ...], dict[str, str]]] = {
     "none": ((), {}),
     "openface": (_OPENFACE, {"_int": "_r", "": "_c"}),

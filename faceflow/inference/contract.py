@@ -1,4 +1,4 @@
-"""What an exported model says of itself: everything that running it on new pictures needs, inside the ONNX file."""
+"""Metadata of an exported model: everything needed to run it on new images, stored inside the ONNX file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from faceflow.errors import ExportError, FaceFlowError
 from faceflow.formats import UPDATE, is_known, is_newer, known_fields
 from faceflow.views import FEATURES, IMAGES
 
-FORMAT = 2  # has models that read features; others stay at 1
+FORMAT = 2  # models that read features; others stay at 1
 _PIXELS_ALONE = 1
-_NEWER = ("calibration", "conformal", "crop_statistics")  # left out where there is none, as files without them are
+_NEWER = ("calibration", "conformal", "crop_statistics")  # left out if None, as in earlier files
 KEY = "faceflow"  # of the ONNX metadata; its value is one JSON object
-# Before the name that a weight has in torch: its initializer, in single or half precision, where a file keeps them.
+# Prefix of an initializer that keeps the name of its torch weight, in single or half precision.
 WEIGHTS = "network."
-BYTES, SCALE = "_bytes", "_scale"  # or behind its name: 8-bit integers, and a factor for each channel that it makes
+BYTES, SCALE = "_bytes", "_scale"  # or suffixes of that name: 8-bit integers, and one factor per output channel
 _SIZES = 16, 2048  # pixels of `image_size`
 # Inputs are named as in `faceflow.views`: "images", uint8 (N, S, S, 3), RGB; "features", float32 (N, FEATURES).
 PROBABILITY, INTENSITY = "probability", "intensity"  # float32 (N, A); intensity in FACS units 0-5, if there are levels
@@ -35,18 +35,19 @@ PROBABILITY, INTENSITY = "probability", "intensity"  # float32 (N, A); intensity
 class ModelContract:
     """The metadata of an exported model.
 
-    `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) say what they mean and
-    `label_meaning` says it in words; `thresholds` are tuned on validation, by AU, those of joined sides among them;
-    `centring` says the same of centred scores, None where validation named no subjects. `calibration` is what the graph
-    has applied to its probabilities, and `conformal` says which of these are unsure; None where there is none. `inputs`
-    are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` say how these
-    are read, as `NetworkSpec` has it. Images are squares of `image_size` pixels; `mean` and `std` are applied inside
-    the graph and kept for people. `crop` is the recipe (`align`, `detector` and `selection` of crops.json) by which
-    training faces were cut, `crop_statistics` say what they look like, both None if unknown. The rest is provenance:
-    `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name -> fingerprint), `metrics` with their
-    `protocol`, `precision` (fp32, fp16, fp16_stored, int8_stored, int8, int8_static), a `licence` note.
+    `aus` is the order of the outputs; `levels`, `cutpoints` and `occurrence_min` (FACS units) define their meaning, and
+    `label_meaning` describes it in words. `thresholds` by AU are tuned on validation and include those of joined sides;
+    `centring` holds those of centred scores, None if validation had no subject names. `calibration` has been applied to
+    the probabilities by the graph, and `conformal` defines which of them are unsure; None if there is none. `inputs`
+    are those of the graph: "images", "features" (`FaceFeatures.vector`) or both; `features` and `fusion` define how
+    they are read, see `NetworkSpec`. Images are squares of `image_size` pixels; `mean` and `std` are applied inside
+    the graph and stored for information only. `crop` is the recipe (`align`, `detector` and `selection` of crops.json)
+    by which training faces were cut, and `crop_statistics` describe what they look like; both None if unknown. The rest
+    is provenance: `backbone`, `run` (id, FaceFlow version, git revision), `training_data` (name -> fingerprint),
+    `metrics` with their `protocol`, `precision` (fp32, fp16, fp16_stored, int8_stored, int8, int8_static), a `licence`
+    note.
 
-    Fields without a default decide numbers; every file has them.
+    Fields without a default affect results; every file has them.
     """
 
     aus: tuple[str, ...]
@@ -81,16 +82,16 @@ class ModelContract:
 
     @property
     def shown(self) -> dict[str, int]:
-        """AUs that pictures, events and summaries show, and their numbers: without the sides of those given joined."""
+        """AUs shown in images, events and summaries, and their numbers; without sides if the joined AU is an output."""
         return {au: index for index, au in enumerate(self.aus) if joined(au) == au or joined(au) not in self.aus}
 
     @property
     def centred(self) -> Self:
-        """The same with thresholds of centred scores, where it has them, in the place of those of raw ones."""
+        """The same contract with the thresholds of centred scores, if it has them, instead of those of raw scores."""
         return self if self.centring is None else dataclasses.replace(self, thresholds=self.centring.thresholds)
 
     def to_json(self) -> str:
-        """Text for the file."""
+        """JSON text for the file."""
         number = FORMAT if FEATURES in self.inputs else _PIXELS_ALONE
         values = dataclasses.asdict(self)
         values = {key: value for key, value in values.items() if value is not None or key not in _NEWER}
@@ -102,10 +103,10 @@ class ModelContract:
 
         Args:
             text: value of the metadata key.
-            source: file that it comes from, for messages.
+            source: name of the file, for messages.
 
         Raises:
-            ExportError: no JSON, a newer format, missing fields, or values that cannot be.
+            ExportError: not JSON, a newer format, missing fields, or invalid values.
         """
         try:
             raw = json.loads(text)
@@ -145,20 +146,18 @@ class ModelContract:
             if contract.crop_statistics is not None:
                 statistics = CropStatistics.from_dict(contract.crop_statistics)
                 contract = dataclasses.replace(contract, crop_statistics=statistics)
-            # Counted first: `levels` of a stranger's file may be huge.
+            # Counted first, as `levels` in an untrusted file may be huge.
             counted = contract.levels == (len(contract.cutpoints) or 1)
             if not counted or cutpoints(contract.levels, contract.cutpoints or None) != contract.cutpoints:
                 raise ValueError(f"cutpoints {contract.cutpoints} of {contract.levels} levels")
             _check_values(contract)
         except (FaceFlowError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ExportError(
-                f"{source}: expected metadata that fits together, got {error}; export it again"
-            ) from error
+            raise ExportError(f"{source}: expected consistent metadata, got {error}; export it again") from error
         return contract
 
 
 def _check_values(contract: ModelContract) -> None:
-    """Raise ValueError for values that running the model would stumble over; a file may come from anywhere."""
+    """Raise ValueError for values with which the model cannot run, as the file may be untrusted."""
     size, thresholds = contract.image_size, contract.thresholds
     if not isinstance(size, int) or not _SIZES[0] <= size <= _SIZES[1]:
         raise ValueError(f"image_size {size!r}")

@@ -1,4 +1,4 @@
-"""Features of crops that `faceflow-crop` cut: what it kept beside them."""
+"""Features that `faceflow-crop` stored beside its crops."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class CropFeatures:
         self._records = CropRecords()
 
     def of(self, file: str) -> NDArray[np.float32]:
-        """Features (FEATURES,) of a crop; arrays, which have no file, have no name.
+        """Features (FEATURES,) of a crop; for arrays, which have no file, the name is empty.
 
         Raises:
-            DataError: it has none, or they are of another picture.
+            DataError: the crop has no features, or they are of another image.
         """
         if not file:
             raise DataError(
-                "source: expected files of crops, beside which their features lie, got arrays; leave crops=true out, "
-                "or take a model that reads pixels alone"
+                "source: expected crop files with features stored beside them, got arrays; leave crops=true out, "
+                "or use a model that reads pixels only"
             )
         crop = Path(file).absolute()
         if split_path(crop):
@@ -39,7 +39,7 @@ class CropFeatures:
             raise self._none(crop)
         if int(record["picture"]) != hash_content(crop):
             raise DataError(
-                f"source: expected features of '{crop}', got those of another picture; crop again to another output"
+                f"source: expected features of '{crop}', got those of another image; crop again to another output"
             )
         return unpack(record)
 
@@ -55,7 +55,7 @@ class CropFeatures:
 
     def _none(self, crop: Path) -> DataError:
         return DataError(
-            f"source: expected features of every crop for a model that reads them, got none for '{crop}'; crop again "
-            "with detector=mediapipe_landmarks, leave crops=true out for whole pictures, or take a model that reads "
-            "pixels alone"
+            f"source: expected features of every crop, which this model reads, got none for '{crop}'; crop again with "
+            "detector=mediapipe_landmarks, leave crops=true out for uncropped images, or use a model that reads "
+            "pixels only"
         )

@@ -1,4 +1,4 @@
-"""The file beside a table of predictions: which model made it, of what, and what its columns mean."""
+"""The file beside a table of predictions: which model made it, from which sources, and what its columns mean."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ _OF_MODEL = ("inputs", "features", "backbone", "precision", "image_size", "run",
 AU_MEANINGS = {
     "AU.._prob": "probability that the AU occurs",
     "AU.._int": "intensity, 0-5",
-    "AU..": "1 where the probability reaches the threshold",
+    "AU..": "1 if the probability reaches the threshold",
     "_cal": "after calibration to the subject",
     "_smooth": "mean over neighbouring frames",
 }
 BAND_MEANINGS = {
-    "AU.._unsure": "1 where the probability lies in the band of the AU, so that the decision is not sure; empty where "
-    "nothing is promised",
-    "AU.._int_low": "lower end of the interval of the intensity",
-    "AU.._int_high": "upper end of the interval of the intensity",
+    "AU.._unsure": "1 if the band of the AU does not confirm the decision; empty for an AU without a band",
+    "AU.._int_low": "lower end of the intensity interval",
+    "AU.._int_high": "upper end of the intensity interval",
 }
-CENTRED = "centred: the subject's median is taken away and a constant of the AU added; by thresholds_cal"
+CENTRED = "centred: the subject's median is subtracted and a constant of the AU is added; uses thresholds_cal"
 
 
 def describe(
@@ -53,17 +52,17 @@ def describe(
     rows: int,
     complete: bool,
 ) -> dict[str, Any]:
-    """Everything that somebody needs who finds the table alone.
+    """Content of the description, enough to use the table without further information.
 
     Args:
-        model: that made it.
-        table: its columns.
-        found: what was read.
-        crop: how faces were found, chosen and cut; None where pictures were crops already.
-        settings: of this run, plain data.
-        event_estimates: suffix of the estimates whose events were found; None where none were.
-        rows: written.
-        complete: whether the run came to its end.
+        model: model that made the predictions.
+        table: columns of the table.
+        found: sources that were read.
+        crop: how faces were found, chosen and cut; None if the images were crops already.
+        settings: settings of this run, as plain data.
+        event_estimates: suffix of the estimates from which events were found; None without events.
+        rows: number of rows written.
+        complete: whether the run finished.
     """
     contract = model.contract
     return {
@@ -116,7 +115,7 @@ def _thresholds(contract: ModelContract) -> dict[str, float]:
 
 
 def write_description(path: Path, content: Mapping[str, Any]) -> None:
-    """Write it as JSON.
+    """Write a description as JSON.
 
     Raises:
         DataError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""The events of all faces of a video: collected frame by frame, found at its end, a row each."""
+"""The events of all faces of a video: estimates are collected frame by frame, events are found at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.traces import filled_times
 from faceflow.report.timeline import Mark
 
-_FPS = 25.0  # where nothing says how long a frame lasts
+_FPS = 25.0  # if the duration of a frame is unknown
 _PHASES = ("onset", "apex", "offset", "end")
 _DIGITS = 6
 _WHEN = {
     "onset": "first frame of the rise",
     "apex": "first frame of the highest value",
-    "offset": "last frame at its most, within a tenth of the rise",
+    "offset": "last frame within a tenth of the rise below the peak",
     "end": "last frame of the fall",
 }
 EVENT_FIELDS = (
@@ -32,12 +32,12 @@ EVENT_FIELDS = (
     *(Field(name=f"{phase}_frame", kind="whole", meaning=_WHEN[phase]) for phase in _PHASES),
     *(Field(name=f"{phase}_s", kind="number") for phase in _PHASES),
     Field(name="duration_s", kind="number", meaning="from the onset to the end, both included"),
-    Field(name="peak", kind="number", meaning="highest intensity 0-5, or probability of models without intensities"),
-    Field(name="mean", kind="number", meaning="mean of the same from the onset to the end"),
+    Field(name="peak", kind="number", meaning="highest intensity, 0-5; probability for models without intensities"),
+    Field(name="mean", kind="number", meaning="mean of the same value from the onset to the end"),
     Field(
         name="complete",
         kind="whole",
-        meaning="1 where the face was seen before the onset and after the end; 0: the event was cut off",
+        meaning="1 if the face was seen before the onset and after the end; 0 if the event was cut off",
     ),
 )
 
@@ -46,7 +46,7 @@ EVENT_FIELDS = (
 class FaceEvent:
     """An event of a face; `frames` and `times` are those of onset, apex, offset and end.
 
-    `times` and `duration` are in s, None where nothing says how long a frame lasts.
+    `times` and `duration` are in s, None if the duration of a frame is unknown.
     """
 
     file: str
@@ -58,7 +58,7 @@ class FaceEvent:
     event: Event
 
     def cells(self) -> list[Cell]:
-        """A row with `EVENT_FIELDS`."""
+        """A row of `EVENT_FIELDS`."""
         times = [None] * len(_PHASES) if self.times is None else [round(time, _DIGITS) for time in self.times]
         duration = None if self.duration is None else round(self.duration, _DIGITS)
         found = self.event
@@ -66,7 +66,7 @@ class FaceEvent:
         return [self.file, self.face, self.au, *self.frames, *times, duration, *values]
 
     def mark(self) -> Mark:
-        """What a timeline shows of it."""
+        """Mark of the event in a timeline."""
         onset, apex, _, end = self.frames if self.times is None else self.times
         return Mark(face=self.face, au=self.au, start=onset, apex=apex, end=end)
 
@@ -74,11 +74,11 @@ class FaceEvent:
 class EventFinder:
     """Collects the estimates of one video after the other.
 
-    Frames in which a face was missed say nothing of it, also where its last place was scored (tracked).
+    Frames in which a face was not detected are ignored, even if its last position was scored (tracked).
 
     Args:
-        contract: names AUs and thresholds.
-        suffix: of the estimates whose events are found.
+        contract: gives AUs and thresholds.
+        suffix: suffix of the estimates from which events are found.
         rule: what counts as an event.
     """
 
@@ -87,7 +87,7 @@ class EventFinder:
         self._clear()
 
     def add(self, frame: FramePrediction) -> None:
-        """Take the estimates of the next frame."""
+        """Add the estimates of the next frame."""
         for face in frame.faces:
             found = face.estimates.get(self._suffix)
             if found is not None and face.face.status == "ok":
@@ -99,7 +99,7 @@ class EventFinder:
         self._numbers.append(frame.number)
 
     def end_video(self) -> list[FaceEvent]:
-        """Events since the last call, by face, AU and onset; what comes next is another video."""
+        """Events since the last call, by face, AU and onset; the next frame belongs to another video."""
         events = list(self._events())
         self._clear()
         return events

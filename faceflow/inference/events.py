@@ -1,20 +1,20 @@
-"""When an AU comes and goes: onset, apex, offset and end of each of its events, from the estimates of one face.
+"""Finds when an AU comes and goes: onset, apex, offset and end of each event, from the estimates of one face.
 
-An event starts where the probability reaches the model's threshold and lasts until it falls below `release` of that
-(hysteresis). Events that lie no further apart than `bridge_s` are one; those that last less than `shortest_s` are none,
-nor are those that rise by less than `noise` times the noise of the curve from frame to frame above the lower quartile
-of what is within `rise_s` before or after them.
+An event starts where the probability reaches the model's threshold and lasts until it falls below `release` times the
+threshold (hysteresis). Events at most `bridge_s` apart are merged. Events shorter than `shortest_s` are dropped, and so
+are events that rise by less than `noise` times the noise between frames; the rise is measured from the lower quartile
+of the curve within `rise_s` before or after the event.
 
-Onset, apex, offset and end are read off the intensity where the model has one, else off the probability. From the
-start of an event the curve is followed back over at most `rise_s`, and at most to the lowest value after the event
-before; the lowest value there is the rest. The foot is the last frame that lies no more than a tenth of the rise (from
-the rest to the event's peak) above the rest, or a frame before it, as far as the curve still falls on the way back. The
-onset is the frame after the foot: the first frame of the rise, not the one that crosses the threshold. The end is found
-the same way after the event: the last frame of the fall. The apex is the first frame of the highest value, the offset
-the last frame no more than a tenth of the rise below it.
+Onset, apex, offset and end are read from the intensity if the model has one, otherwise from the probability. From the
+start of an event the curve is followed back over at most `rise_s`, and at most to the lowest value since the previous
+event; the lowest value found is the rest. The foot is the last frame at most a tenth of the rise (from the rest to the
+peak of the event) above the rest, or an earlier frame if the curve still falls on the way back. The onset is the frame
+after the foot: the first frame of the rise, not the one that crosses the threshold. The end is found the same way after
+the event: the last frame of the fall. The apex is the first frame with the highest value, the offset the last frame at
+most a tenth of the rise below it.
 
-Where a face is missed for no longer than `bridge_s`, curves are straight lines between the frames before and after;
-where it is missed for longer, nothing is known, and no event reaches across.
+While a face is missed for at most `bridge_s`, curves are interpolated linearly. If it is missed for longer, its state
+is unknown, and no event extends across the gap.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from faceflow.checks import check_number
 
 _TENTH = 0.1
 _ROUNDING = 1e-6  # s
-_ENOUGH = 20  # frames in which noise can be told from events
+_ENOUGH = 20  # frames needed to separate noise from events
 
 Floats = NDArray[np.float64]
 
@@ -63,10 +63,10 @@ class EventRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Frames of an event, by their place in the arrays; it is shown from `onset` to `end`, both included.
+    """Frames of an event, as positions in the arrays; it lasts from `onset` to `end`, both included.
 
-    `peak` is the highest value and `mean` that of all its frames. An event is `complete` if the rest before and after
-    was seen.
+    `peak` is the highest value and `mean` the mean of all its frames. An event is `complete` if the rest before and
+    after it was seen.
     """
 
     onset: int
@@ -81,13 +81,13 @@ class Event:
 def seen_stretches(
     times: Floats, seen: NDArray[np.bool_], *, step: float, bridge_s: float
 ) -> Iterator[tuple[int, int]]:
-    """Places of the first and the last frame of each stretch in which a face is never missed for over `bridge_s`.
+    """Positions of the first and last frame of each stretch in which a face is never missed for over `bridge_s`.
 
     Args:
-        times: of the frames (N,), s, rising.
+        times: times of the frames (N,), s, rising.
         seen: whether the face was seen (N,).
-        step: time that a frame lasts, s.
-        bridge_s: longest time without it.
+        step: duration of a frame, s.
+        bridge_s: longest time without the face, s.
     """
     places = np.flatnonzero(seen)
     if len(places) == 0:
@@ -103,11 +103,11 @@ def find_events(
     """Events of an AU in one stretch of a face; see the top of this file.
 
     Args:
-        probability: of occurrence (N,), NaN where the face was missed, but for the first and the last frame.
-        values: intensity, or probability again, likewise.
-        times: (N,), s, rising.
-        step: time that a frame lasts, s.
-        threshold: of the probability.
+        probability: probability of occurrence (N,), NaN where the face was missed, but not in the first and last frame.
+        values: intensity, or again the probability, in the same form.
+        times: times of the frames (N,), s, rising.
+        step: duration of a frame, s.
+        threshold: threshold of the probability.
         rule: what counts as an event.
     """
     known = np.isfinite(probability)
@@ -116,7 +116,7 @@ def find_events(
     cores = _merged(_cores(probability, threshold, rule.release * threshold), times, step + rule.bridge_s)
     cores = [(a, b) for a, b in cores if times[b] - times[a] + step >= rule.shortest_s - _ROUNDING]
     least = rule.noise * _noise(values)
-    # What lasts through the whole stretch has no rest to rise from.
+    # An event that lasts through the whole stretch has no rest to rise from.
     cores = [(a, b) for a, b in cores if (a, b) == (0, len(times) - 1) or _rise(values, times, a, b, rule) >= least]
     if not cores:
         return
@@ -142,7 +142,7 @@ def find_events(
 
 
 def _cores(probability: Floats, upper: float, lower: float) -> Iterator[tuple[int, int]]:
-    """First and last places from where `upper` is reached until `lower` no longer is."""
+    """First and last positions of runs that start at `upper` and last while values reach `lower`."""
     start: int | None = None
     for place, value in enumerate(probability):
         if start is None and value >= upper:
@@ -165,30 +165,30 @@ def _merged(cores: Iterator[tuple[int, int]], times: Floats, within: float) -> l
 
 
 def _noise(values: Floats) -> float:
-    """Standard deviation of what changes from frame to frame; 0 where there are too few of them to say."""
+    """Standard deviation of the noise between frames; 0 with too few frames."""
     if len(values) < _ENOUGH:
         return 0.0
-    # Of second differences, to which a rise counts little; 1.4826 times the median is the deviation of normal ones, and
-    # theirs is the square root of 6 times that of the values.
+    # From second differences, which a rise hardly affects. For normal noise, 1.4826 times the median is their standard
+    # deviation, which is the square root of 6 times that of the values.
     return float(1.4826 * np.median(np.abs(np.diff(values, n=2))) / np.sqrt(6))
 
 
 def _around(times: Floats, first: int, last: int, within: float) -> tuple[int, int]:
-    """Places of the first and the last frame within so many seconds."""
+    """Positions of the first and the last frame within this many seconds."""
     earliest = np.searchsorted(times, times[first] - within - _ROUNDING)
     latest = np.searchsorted(times, times[last] + within + _ROUNDING, side="right") - 1
     return int(earliest), int(latest)
 
 
 def _rise(values: Floats, times: Floats, first: int, last: int, rule: EventRule) -> float:
-    """How far the peak lies above the lower quartile before or after it, which no single frame decides."""
+    """Height of the peak above the lower quartile before or after it, which does not depend on a single frame."""
     earliest, latest = _around(times, first, last, rule.rise_s)
     rest = min(np.quantile(values[earliest : first + 1], 0.25), np.quantile(values[last : latest + 1], 0.25))
     return float(values[first : last + 1].max() - rest)
 
 
 def _risen(values: Floats, peak: float) -> int:
-    """Place of the first value of the rise that ends with the last one."""
+    """Position of the first value of the rise that ends with the last value."""
     rest = values.min()
     foot = int(np.flatnonzero(values <= rest + _TENTH * (peak - rest))[-1])
     while foot > 0 and values[foot - 1] < values[foot]:

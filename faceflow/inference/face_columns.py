@@ -1,4 +1,4 @@
-"""Columns of what the detector knows of a face beside its place: head pose, gaze, blendshapes and landmarks."""
+"""Columns with further results of the detector: head pose, gaze, blendshapes and landmarks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Values = Callable[[FaceFeatures], Sequence[float] | Array]
 
 
 def face_columns(group: str, *, alias: str) -> list[Column]:
-    """Columns of a group, one of `GROUPS`; cells are empty where there is no face, or no features of it.
+    """Columns of a group, one of `GROUPS`; cells are empty if there is no face, or no features of it.
 
     pose_yaw (positive: to the subject's left), pose_pitch (downwards) and pose_roll (to the right shoulder), gaze_yaw
     and gaze_pitch (relative to the head, both eyes together) are in degrees, as in the labels of faceflow-render. With
-    alias openface they are pose_Rx, pose_Ry and pose_Rz in radians, where x is to the right of the picture, y downwards
+    alias openface they are pose_Rx, pose_Ry and pose_Rz in radians, where x is to the right of the image, y downwards
     and z away from the camera and R = Rx Ry Rz, and gaze_angle_x and gaze_angle_y, relative to the camera. Blendshapes
     have MediaPipe's names; landmark0_x ... landmark477_z are pixels. Numbers are rounded: angles to 0.01 degrees or
     0.0001 radians, blendshapes to 0.0001, landmarks to 0.01 pixels.
@@ -51,7 +51,7 @@ def openface_pose(found: FaceFeatures) -> tuple[float, float, float]:
 
 
 def openface_gaze(found: FaceFeatures) -> tuple[float, float]:
-    """Angles of OpenFace in radians: across, positive to the right of the picture, and downwards."""
+    """Gaze angles of OpenFace in radians: horizontal, positive to the right of the image, and downwards."""
     across, up, near = rotation(*found.pose) @ rotation(*gaze(found), 0.0)[:, 2]
     return float(np.arctan2(across, near)), float(np.arctan2(-up, near))
 
@@ -71,7 +71,7 @@ _OURS: dict[str, _Angles] = {
     "pose": (
         ("pose_yaw", "pose_pitch", "pose_roll"),
         lambda found: found.pose,
-        "turn of the head in degrees: yaw to the subject's left, pitch downwards, roll to the right shoulder",
+        "rotation of the head in degrees: yaw to the subject's left, pitch downwards, roll to the right shoulder",
     ),
     "gaze": (
         ("gaze_yaw", "gaze_pitch"),
@@ -83,11 +83,11 @@ _OPENFACE: dict[str, _Angles] = {
     "pose": (
         ("pose_Rx", "pose_Ry", "pose_Rz"),
         openface_pose,
-        "turn of the head in radians, R = Rx Ry Rz: x to the right of the picture, y downwards, z away",
+        "rotation of the head in radians, R = Rx Ry Rz: x to the right of the image, y downwards, z away",
     ),
     "gaze": (
         ("gaze_angle_x", "gaze_angle_y"),
         openface_gaze,
-        "direction of both eyes in radians, relative to the camera: x to the right of the picture, y downwards",
+        "direction of both eyes in radians, relative to the camera: x to the right of the image, y downwards",
     ),
 }

@@ -1,4 +1,4 @@
-"""From frames to what the network sees: faces found, chosen and cut as `faceflow-crop` does, or crops as they come."""
+"""From frames to network inputs: faces are found, chosen and cut as in `faceflow-crop`, or crops are used directly."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from faceflow.views import FEATURES, IMAGES
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CutFace:
-    """A face of a frame; `pixels` (S, S, 3) and `features` (F,) are None where the model does not read them.
+    """A face of a frame; `pixels` (S, S, 3) and `features` (F,) are None if the model does not read them.
 
-    Both are where there is nothing to score.
+    Both are None if there is nothing to score.
     """
 
     face: Face
@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CutFrame:
-    """A frame and its faces, at least one row; `picture` is there while a video is rendered."""
+    """A frame and its faces, at least one row; `picture` is set if a video is rendered."""
 
     number: int
     time_s: float | None
@@ -60,10 +60,10 @@ class CutFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which faces, and how steady: `policy` and `hold` as in `Selector`, `smooth` as in `faces.track_smoothing`.
+    """Choice and smoothing of faces: `policy` and `hold` as in `Selector`, `smooth` as in `faces.track_smoothing`.
 
-    `smooth` None stands for that of the model's training crops. `cuts`: whether videos are searched for cuts, over
-    which no face is followed.
+    `smooth` None means the value of the model's training crops. `cuts`: whether to detect cuts in videos; faces are
+    not followed across a cut.
     """
 
     policy: str
@@ -89,9 +89,9 @@ def whole_pictures(
     """Frames that are crops already, of any size.
 
     Args:
-        frames: to score.
-        size: side of the network's input S, pixels; None where it reads none.
-        features: of the frame of a number; None where the model does not read them.
+        frames: frames to score.
+        size: side S of the network's input, pixels; None if it reads no images.
+        features: returns the features of a frame by its number; None if the model does not read them.
         picture: what a rendered video shows of a frame; None: nothing is kept.
     """
     for frame in frames:
@@ -123,7 +123,8 @@ def aligned_faces(
 ) -> Generator[CutFrame, None, None]:
     """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `cropping.crop_clip`.
 
-    Every one of the `detectors`, which are alike and open, searches a frame at a time. `inputs` are those of the model.
+    The `detectors` have the same settings and are open; each searches one frame at a time. `inputs` are those of the
+    model.
     """
     if selection.cuts and sequence:
         frames = mark_cuts(frames)

@@ -1,4 +1,4 @@
-"""Statistics of a face, as far as its crop and its features are there."""
+"""Statistics of a face, from its crop and its features if available."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def face_statistics(pixels: Image | None, features: NDArray[np.float32] | None, 
     """Statistics by name, see `faceflow.crop_statistics`.
 
     Args:
-        pixels: the crop at the size that the network takes, (S, S, 3); None where it reads none.
-        features: of the same face, (FEATURES,); None where they are not known.
+        pixels: the crop at the input size of the network, (S, S, 3); None if it reads no images.
+        features: features of the same face, (FEATURES,); None if unknown.
         image_size: side S of the network's input, pixels.
     """
     found = {} if pixels is None else of_pixels(pixels)

@@ -1,4 +1,4 @@
-"""What is predicted: videos, pictures, a camera, a stream or arrays, each as frames one after another."""
+"""Sources of predictions: videos, images, a camera, a stream or arrays, each read as a sequence of frames."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _LAST_CAMERA = 99  # OpenCV takes hundreds for its drivers, and crashes for numbers below 0
 _DEVICES = ("/dev/video", "/dev/v4l/")  # of Linux
-_CAMERA_FPS = 30.0  # of a rendered video, where the camera does not say
+_CAMERA_FPS = 30.0  # of a rendered video, if the camera reports none
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Source:
     """A stream of frames.
 
-    Frames of a `sequence` follow each other in time, so faces are followed through it; `live` has no end of its own.
-    `file` names the file of a frame by its number, `count` is the number of frames as far as known, else 0, `fps` the
-    rate of those that are read, and `video` the file with their sound.
+    Frames of a `sequence` follow each other in time, so faces are tracked through it; a `live` source has no end.
+    `file` returns the file name of a frame by its number, `count` is the number of frames, 0 if unknown, `fps` the rate
+    of the frames that are read, and `video` the file with their sound.
     """
 
     name: str
@@ -52,57 +52,57 @@ class Source:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FoundSources:
-    """What a user names; `files` says what was found of it in folders, None where it is a camera or arrays."""
+    """Sources that a user named; `files` lists what was found in folders, None for a camera or arrays."""
 
     sources: list[Source]
     files: FoundClips | None = None
 
 
 def find_sources(wanted: Any, frames: FrameRange, *, skip: Collection[Path] = ()) -> list[Source]:
-    """Find what a user names; see `search_sources`."""
+    """Find the sources that a user named; see `search_sources`."""
     return search_sources(wanted, frames, skip=skip).sources
 
 
 def search_sources(
     wanted: Any, frames: FrameRange, *, skip: Collection[Path] = (), copies: Path | None = None
 ) -> FoundSources:
-    """Find what a user names: paths and patterns (of videos, pictures, folders), a camera or stream, or arrays.
+    """Find the sources that a user named: paths and patterns (videos, images, folders), a camera, a stream or arrays.
 
-    A camera is a number, in a text where no file has that name, or a device /dev/video0; a stream is an address with a
-    scheme, such as rtsp://host/live.
+    A camera is a number (also as text if no file has that name) or a device such as /dev/video0; a stream is an address
+    with a scheme, such as rtsp://host/live.
 
     Args:
-        wanted: one of them or a list. A camera is its number or a device; a stream is an address with "://"; arrays are
-            uint8 RGB (H, W, 3) of any sizes, or one (N, H, W, 3).
+        wanted: one of these or a list. A camera is its number or a device; a stream is an address with "://"; arrays
+            are uint8 RGB (H, W, 3) of any sizes, or one array (N, H, W, 3).
         frames: which frames of videos are read.
-        skip: files that are no sources: results of an earlier run.
-        copies: folder of the copies of what lies on a store.
+        skip: files that are not sources, such as results of an earlier run.
+        copies: folder for local copies of stored objects.
 
     Raises:
-        DataError: nothing there, or a camera that does not open.
-        ConfigError: no source, or kinds that cannot be together.
+        DataError: nothing was found, or a camera does not open.
+        ConfigError: no source, or kinds that cannot be combined.
     """
     many = isinstance(wanted, Sequence) and not isinstance(wanted, str)
     items = list(wanted) if many or (isinstance(wanted, np.ndarray) and wanted.ndim == 4) else [wanted]
     if not items or any(item is None or item == "" for item in items if not isinstance(item, np.ndarray)):
-        raise ConfigError("source: expected files or a camera's number, got none; add source=PATH, or source=0")
+        raise ConfigError("source: expected files or a camera number, got none; add source=PATH, or source=0")
     if all(isinstance(item, np.ndarray) for item in items):
         return FoundSources(sources=[_arrays(items)])
     items = [_camera_or_path(item) for item in items]
     if any(isinstance(item, int) or is_live(item) for item in items):
         if len(items) > 1:
             raise ConfigError(
-                f"source: expected one camera or stream alone, got {len(items)} sources; predict them in turn"
+                f"source: expected a single camera or stream, got {len(items)} sources; predict them one at a time"
             )
         if isinstance(items[0], str):
             live = _stream(items[0], frames) if "://" in items[0] else _camera(items[0], frames)
             return FoundSources(sources=[live])
-        expected = f"the number of a camera, 0..{_LAST_CAMERA}, or a path"
+        expected = f"a camera number, 0..{_LAST_CAMERA}, or a path"
         check_whole(items[0], key="source", lowest=0, highest=_LAST_CAMERA, expected=expected)
         return FoundSources(sources=[_camera(items[0], frames)])
     if not all(isinstance(item, str | Path) for item in items):
         kinds = ", ".join(sorted({type(item).__name__ for item in items}))
-        raise ConfigError(f"source: expected paths, or one camera, or images (uint8 arrays), got {kinds}")
+        raise ConfigError(f"source: expected paths, one camera, or images as uint8 arrays, got {kinds}")
     paths = [str(item) for item in items]
     check_texts(paths if many else paths[0], key="source")
     found = search(paths, skip=skip, copies=copies)
@@ -110,17 +110,17 @@ def search_sources(
 
 
 def _camera_or_path(item: Any) -> Any:
-    """The number of a camera that a text names; anything else as it is."""
+    """The camera number in a text; anything else is returned unchanged."""
     if not isinstance(item, str) or not _NUMBER.fullmatch(item):
         return item
     if not os.path.lexists(item):
         return int(item)
-    log.info("source=%s: the file of this name is read; for the camera write source=/dev/video%s", item, item)
+    log.info("source=%s: reading the file of this name; for the camera use source=/dev/video%s", item, item)
     return item
 
 
 def is_live(source: object) -> bool:
-    """Whether text names a device or the address of a stream, and no file."""
+    """Whether a text names a device or the address of a stream, not a file."""
     return isinstance(source, str) and ("://" in source or source.startswith(_DEVICES))
 
 
@@ -155,7 +155,7 @@ def _clip(clip: Clip, frames: FrameRange) -> Source:
 
 
 def _video(path: Path, frames: FrameRange) -> Iterator[Frame]:
-    """Frames of a video; one that cannot be opened is a frame without pixels, so that other files go on."""
+    """Frames of a video; one that cannot be opened gives a frame without pixels, so that other files are still read."""
     try:
         yield from read_video(path, frames)
     except DataError as error:
@@ -184,7 +184,7 @@ def _stream(address: str, frames: FrameRange) -> Source:
     name = public_name(address)
     return Source(
         name=name,
-        # Who joins in the middle gets what cannot be decoded before the first key frame.
+        # After joining a stream in the middle, frames before the first key frame cannot be decoded.
         read=lambda: itertools.dropwhile(lambda frame: frame.image is None, read_video(address, frames)),
         file=lambda number: name,
         sequence=True,
@@ -196,7 +196,7 @@ def _stream(address: str, frames: FrameRange) -> Source:
 
 def _camera(camera: int | str, frames: FrameRange) -> Source:
     name = f"camera {camera}"
-    with native_lines_logged():  # the drivers that OpenCV asks print a line each
+    with native_lines_logged():  # each driver that OpenCV tries prints a line
         capture = cv2.VideoCapture(camera) if isinstance(camera, int) else cv2.VideoCapture(camera, cv2.CAP_V4L2)
         opened = capture.isOpened()
         rate = float(capture.get(cv2.CAP_PROP_FPS)) if opened else 0.0
@@ -204,7 +204,7 @@ def _camera(camera: int | str, frames: FrameRange) -> Source:
         capture.release()
         raise DataError(
             f"source: expected {name} to open, got no answer; check that it is connected, that no other program uses "
-            "it, and its number (0, 1, ...); a file is source=PATH"
+            "it, and its number (0, 1, ...); for a file use source=PATH"
         )
     fps = rate if 0 < rate < 1000 else _CAMERA_FPS
     return Source(
@@ -219,7 +219,7 @@ def _camera(camera: int | str, frames: FrameRange) -> Source:
 
 
 def _shots(capture: Any, frames: FrameRange) -> Iterator[Frame]:
-    """Frames of a camera with the seconds since the first one, until it is unplugged or `end_s`."""
+    """Frames of a camera with the seconds since the first frame, until `end_s` or until it is unplugged."""
     started: float | None = None
     number = 0
     try:

@@ -1,4 +1,4 @@
-"""The infer command from its config: a table, and if asked a rendered video and a timeline."""
+"""The infer command, run from its config: writes a table and, if requested, a rendered video and a timeline."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ log = logging.getLogger(__name__)
 
 
 def infer(cfg: Mapping[str, Any]) -> None:
-    """Predict what a config names and write it.
+    """Predict the sources in a config and write the results.
 
-    Ctrl-C and SIGTERM are how a live source ends, in order and with its results complete.
+    Ctrl-C and SIGTERM end a live source regularly, with complete results.
 
     Args:
         cfg: plain values of `configs/infer.yaml`.
 
     Raises:
-        ConfigError, ExportError, DataError: a setting, a model or a source that cannot work, no face anywhere, or a
-            result that cannot be written.
-        KeyboardInterrupt: interrupted; what was predicted is written under another name.
+        ConfigError, ExportError, DataError: a setting, model or source cannot be used, no face was found, or a result
+            cannot be written.
+        KeyboardInterrupt: interrupted; rows predicted so far are kept under another name.
     """
     source, overwrite, shared = cfg["source"], cfg["overwrite"], cfg["shared"]
     settings = {key: value for key, value in cfg.items() if key not in ("task", "paths", "storage")}
@@ -69,8 +69,8 @@ def infer(cfg: Mapping[str, Any]) -> None:
     )
     if files.labels is not None and cfg["crops"] is not True:
         raise ConfigError(
-            "labels: expected crops=true, as labels are of face crops, got whole pictures; cut them with faceflow-crop "
-            "and name its folder of crops as source"
+            "labels: expected crops=true, as labels are for face crops, got uncropped images; run faceflow-crop on "
+            "them and set source to its folder of crops"
         )
     results: Results | None = None
     with kept(lambda: NOTHING_KEPT if results is None else results.kept()), open_predictor(cfg) as predictor:
@@ -82,7 +82,7 @@ def infer(cfg: Mapping[str, Any]) -> None:
             _infer_shared(cfg, predictor, found, files, settings)
             return
         if sources[0].live and not isinstance(source, int):
-            settings["source"] = sources[0].name  # an address may hold a password
+            settings["source"] = sources[0].name  # an address can contain a password
         labels = None
         if files.labels is not None:
             labels = MachineLabels(predictor.model, files.labels, margin=cfg["labels_margin"])
@@ -98,14 +98,14 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 if not results.tally.frames:
                     raise DataError(
                         "source: expected frames, got none; check frames.start_s and frames.end_s, and that the video "
-                        "is whole"
+                        "is complete"
                     )
             results.finish()
             results.report()
             if not results.tally.scored:
-                advice = "if pictures are face crops already, add crops=true"
-                if FEATURES in predictor.model.contract.inputs:  # which bare crops do not have
-                    advice = "check that they are upright and not tiny"
+                advice = "if the images are face crops already, add crops=true"
+                if FEATURES in predictor.model.contract.inputs:  # which bare crops lack
+                    advice = "check that faces are upright and not tiny"
                 raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
 
 
@@ -136,7 +136,7 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
     """Open the model that a config names.
 
     Raises:
-        ExportError, ConfigError: the model or a setting cannot work.
+        ExportError, ConfigError: the model or a setting cannot be used.
     """
     crops, align = cfg["crops"], cfg.get("align")
     settings = PredictorSettings(
@@ -157,13 +157,13 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
     )
     onnx, name = cfg["onnx"], cfg["model"]["name"]
     if onnx is not None and name is not None:
-        raise ConfigError(f"onnx: expected a file or model={name}, a built-in one, got both; leave one of them out")
+        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one of them out")
     path, key = (built_in_model(name), "model") if onnx is None else (onnx, "onnx")
     return Predictor(OnnxModel(path, provider=cfg["provider"], threads=cfg["threads"], key=key), settings)
 
 
 def described(model: OnnxModel) -> str:
-    """Which model runs where; of a built-in one also what it was trained on, and where more is said of it."""
+    """Which model runs where; for a built-in one also its training data, and the file with its card."""
     name = built_in_name(model.path)
     if name is None:
         return f"{model.path} on {model.provider}"
@@ -171,19 +171,19 @@ def described(model: OnnxModel) -> str:
 
 
 def _notes(predictor: Predictor, sources: Sequence[Source]) -> Iterator[str]:
-    """What a user would not expect of the median of a face."""
+    """Notes on unexpected effects of the median of a face."""
     calibrate = predictor.settings.calibrate
     if calibrate not in (MEDIAN, RUNNING):
         return
     if predictor.model.contract.centring is None:
         yield (
-            "the model has no thresholds of centred scores; what a face shows at rest beyond neutral_probability is "
-            "taken away, and its own thresholds decide"
+            "the model has no thresholds for centred scores; what a face shows at rest above neutral_probability is "
+            "subtracted, and the usual thresholds decide"
         )
     if calibrate == MEDIAN and sources[0].live:
         yield (
-            "the source has no end, so the median of each face is that of its frames so far; columns .._cal are empty "
-            f"up to its frame {RUNNING_FRAMES}"
+            "the source is live, so the median of each face is taken over its frames so far; columns .._cal are empty "
+            f"before its frame {RUNNING_FRAMES}"
         )
 
 

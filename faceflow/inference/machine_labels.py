@@ -1,4 +1,4 @@
-"""Estimates of face crops as labels: a CSV that `data=csv` reads as it is, and that says who labelled them."""
+"""Estimates of face crops as labels: a CSV that `data=csv` can read, with the model that labelled it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from faceflow.packs.rows import read_rows
 from faceflow.tables.columns import LABELLED_BY
 from faceflow.tables.reading import read_table
 
-_HASH = 12  # characters that tell models apart
+_HASH = 12  # characters that distinguish models
 _DIGITS = 3
-_BELOW = 0.01  # FACS units by which what does not occur stays below the least that does
+_BELOW = 0.01  # FACS units by which absent AUs stay below the least intensity that counts as occurrence
 _LABELS = "labels.csv"  # of faceflow-crop
 
 
 class MachineLabels:
     """Rows of labels by a model.
 
-    An AU is left empty where the model is unsure: where its probability has not gone `margin` of the way from the
-    threshold to 0 or to 1. Labels are intensities that agree with the decision, 0 or 1 of a model without levels. A
-    subject is the one that the table beside the crops names, else the recording: its frames must stay in one split.
+    An AU is left empty if the model is unsure: if its probability has not gone `margin` of the way from the threshold
+    to 0 or 1. Labels are intensities that agree with the decision, or 0 or 1 for a model without levels. The subject
+    comes from the table beside the crops; without one it is the recording, whose frames must stay in one split.
 
     Args:
-        model: that labels.
-        path: of the CSV.
+        model: model that labels.
+        path: file of the CSV.
         margin: a share in [0, 1).
 
     Raises:
-        ConfigError: a margin out of range.
+        ConfigError: `margin` is out of range.
     """
 
     def __init__(self, model: OnnxModel, path: Path, *, margin: float) -> None:
@@ -77,7 +77,7 @@ class MachineLabels:
         return [*row, name.as_posix(), self._subject(crops, name), self.who]
 
     def line(self, rows: int) -> str:
-        """What was written, in words."""
+        """A line that says what was written."""
         share = self.unsure / self.labels if self.labels else 0.0
         return f"Labels by '{self.who}': {rows} faces, {share:.0%} of the labels left empty as unsure, in {self._path}"
 
@@ -93,7 +93,7 @@ class MachineLabels:
 
 
 def _named_subjects(crops: Path | None) -> dict[str, str]:
-    """Subject of every crop that a table of faceflow-crop labels; none where there is no such table or column."""
+    """Subject of every crop in the label table of faceflow-crop; empty if there is no such table or column."""
     folder = crops and pack_folder(crops)
     if folder:
         table = read_rows(opened(str(folder)), key="labels")

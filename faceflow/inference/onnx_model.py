@@ -1,4 +1,4 @@
-"""An exported model, ready to run: what it says of itself, where it runs, scores of batches of faces."""
+"""An exported model, ready to run: its metadata, the device it runs on, and scores of batches of faces."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ PROVIDERS = {  # the best first
     "coreml": "CoreMLExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-# The search for the fastest convolution would start anew for every size of a batch.
+# Otherwise the fastest convolution would be searched for every batch size.
 _OPTIONS = {"CUDAExecutionProvider": {"cudnn_conv_algo_search": "HEURISTIC"}}
-# The first that reads no file outside a model's folder, wherever in its graph a stranger's model asks for one.
+# The first version in which an untrusted model cannot read files outside its folder.
 _LEAST_VERSION = (1, 27)
 _State = tuple[int, int]  # size and time of change of a file
 _ERRORS_ONLY = 3  # severity of ONNX Runtime's own lines
 _LEAD = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", re.DOTALL)
 _LONGEST = 300  # characters of a reason
 
-if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where it was imported before faceflow
+if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # too late for the variable if it was imported before faceflow
     ort.disable_telemetry_events()
 
 
@@ -52,7 +52,7 @@ if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # it read that already where
 class Scores:
     """Estimates of AUs in the order of the contract, float32.
 
-    `probability` of occurrence, (N, A); `intensity` in FACS units 0-5, (N, A), or None where the model has no levels.
+    `probability` of occurrence, (N, A); `intensity` in FACS units 0-5, (N, A), or None if the model has no levels.
     """
 
     probability: NDArray[np.float32]
@@ -60,20 +60,20 @@ class Scores:
 
 
 class OnnxModel:
-    """A file of `faceflow-export`.
+    """A model file written by `faceflow-export`.
 
     It can be pickled, and used on both sides of a fork: every process opens the file for itself.
 
     Args:
-        path: the file.
-        provider: cuda, coreml or cpu; auto takes the best that is there.
-        threads: of the CPU for one batch; 0 = one per core.
+        path: file of the model.
+        provider: cuda, coreml or cpu; auto chooses the best available.
+        threads: CPU threads for one batch; 0 = one per core.
         key: config key that names the file, for messages.
 
     Raises:
-        ExportError: the file is missing, damaged, not a model of ours or of a newer format, or it asks for weights
+        ExportError: the file is missing, damaged, not exported by FaceFlow, of a newer format, or refers to weights
             outside its folder; or ONNX Runtime is too old to refuse those.
-        ConfigError: a provider that is not available here.
+        ConfigError: the provider is not available here.
     """
 
     def __init__(self, path: str | Path, *, provider: str = "auto", threads: int = 0, key: str = "onnx") -> None:
@@ -88,7 +88,7 @@ class OnnxModel:
         self._check_interface(key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Settings and state of the file, from which another process opens it."""
+        """Settings and state of the file, with which another process opens it."""
         return _reopened, (type(self), self.path, self._settings, self._state)
 
     @property
@@ -98,18 +98,18 @@ class OnnxModel:
 
     @property
     def provider(self) -> str:
-        """Where it runs: cuda, coreml or cpu."""
+        """Provider in use: cuda, coreml or cpu."""
         return _short(self._session.get_providers()[0])
 
     def run(self, images: Image | None, features: NDArray[np.float32] | None = None) -> Scores:
-        """Scores of a batch; what the contract's `inputs` do not name is left aside.
+        """Score a batch; arrays that are not in the contract's `inputs` are ignored.
 
         Args:
             images: RGB (N, S, S, 3), with S the contract's `image_size`.
-            features: of the same faces, (N, FEATURES).
+            features: features of the same faces, (N, FEATURES).
 
         Raises:
-            ExportError: it fails, such as for want of memory.
+            ExportError: the model fails, for example because memory is short.
         """
         given = {IMAGES: images, FEATURES: features}
         feeds = {name: given[name] for name in self.contract.inputs}
@@ -135,7 +135,7 @@ class OnnxModel:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS_ONLY
-        # Threads that spin while they wait for work take the cores from the detector.
+        # Threads that spin while waiting for work would take cores from the detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.load_model_format", "ONNX")
         wanted = _choose(provider)
@@ -145,17 +145,17 @@ class OnnxModel:
                 session = ort.InferenceSession(
                     str(self.path), options, providers=[(name, _OPTIONS.get(name, {})) for name in wanted]
                 )
-        except Exception as error:  # onnxruntime raises classes of its own that share no base
+        except Exception as error:  # the exceptions of onnxruntime share no base class
             raise ExportError(
                 f"{key}: expected an ONNX model that ONNX Runtime {ort.__version__} can open, got '{self.path}' "
                 f"({_reason(error)}); copy the whole file again, update onnxruntime, or make one with faceflow-export"
             ) from error
-        session.disable_fallback()  # it would print to stdout and go on elsewhere
+        session.disable_fallback()  # it would print to stdout and switch to another provider
         if session.get_providers()[0] != wanted[0]:
             log.debug("%s", printed.getvalue())
             message = (
-                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that do not; see its "
-                "installation in the manual of ONNX Runtime, or set provider=cpu"
+                f"provider: expected {_short(wanted[0])} to work, got libraries or a device that fail; see the ONNX "
+                "Runtime manual on installing it, or set provider=cpu"
             )
             if provider != "auto":
                 raise ConfigError(message)
@@ -163,7 +163,7 @@ class OnnxModel:
         return session
 
     def _metadata(self, key: str) -> str:
-        """What the file says of itself."""
+        """Metadata of the file."""
         try:
             return str(self._session.get_modelmeta().custom_metadata_map[KEY])
         except KeyError as error:
@@ -183,13 +183,13 @@ class OnnxModel:
         fits = all(outputs.get(name) == [count] for name in self.contract.outputs)
         if inputs != _inputs_of(self.contract) or not fits:
             raise ExportError(
-                f"{key}: expected the inputs and outputs that the metadata promise, got others: '{self.path}'; "
+                f"{key}: expected inputs and outputs as in the metadata, got others: '{self.path}'; "
                 "export it again with faceflow-export"
             )
 
 
 def _inputs_of(contract: ModelContract) -> list[tuple[str, str, list[int]]]:
-    """Name, type and shape, without the batch, of the inputs that a contract promises."""
+    """Name, type and shape (without the batch) of the inputs in a contract."""
     kinds = {
         IMAGES: ("tensor(uint8)", [contract.image_size, contract.image_size, 3]),
         FEATURES: ("tensor(float)", [NUMBERS]),
@@ -204,7 +204,7 @@ def _reopened(kind: type[OnnxModel], path: Path, settings: dict[str, Any], state
 
 def _state_of(path: Path, *, key: str) -> _State:
     try:
-        with path.open("rb"):  # ONNX Runtime would call a folder a damaged file
+        with path.open("rb"):  # ONNX Runtime would report a folder as a damaged file
             found = path.stat()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
@@ -215,11 +215,11 @@ def _state_of(path: Path, *, key: str) -> _State:
 
 
 def _check_state(path: Path, state: _State, *, key: str) -> None:
-    """Refuse a file that was replaced since the model was loaded: two processes would give different numbers."""
+    """Refuse a file that changed since the model was loaded: two processes would give different results."""
     if not path.is_file() or _state_of(path, key=key) != state:
         raise ExportError(
-            f"{key}: expected '{path}' as it was when the model was loaded, got a file that was changed or removed "
-            "since; load the model again"
+            f"{key}: expected '{path}' as it was when the model was loaded, got a changed or missing file; load the "
+            "model again"
         )
 
 
@@ -231,19 +231,19 @@ def _check_version() -> None:
     if tuple(int(part) for part in ort.__version__.split(".")[:2]) < _LEAST_VERSION:
         least = ".".join(map(str, _LEAST_VERSION))
         raise ExportError(
-            f"onnxruntime: expected version {least} or later, got {ort.__version__}, which reads any file that a model "
-            f"names; run: pip install -U 'onnxruntime>={least}'"
+            f"onnxruntime: expected version {least} or later, got {ort.__version__}, which lets a model read any file; "
+            f"run: pip install -U 'onnxruntime>={least}'"
         )
 
 
 def _reason(error: Exception) -> str:
-    """What ONNX Runtime says, without its numbers; of a long text the end, which names the fault."""
+    """Message of ONNX Runtime without its codes; only the end of a long text, which names the fault."""
     text = " ".join(_LEAD.sub("", str(error)).split())
     return text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}"
 
 
 def fit(image: Image, size: int) -> Image:
-    """Resize an image (H, W, 3) to (S, S, 3) as validation and test do; one of that size is handed back as it is."""
+    """Resize an image (H, W, 3) to (S, S, 3) as in validation and test; an image of that size is returned as is."""
     if image.shape[:2] == (size, size):
         return image
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
@@ -254,9 +254,8 @@ def _choose(provider: str) -> list[str]:
     check_choice(provider, key="provider", options=("auto", *PROVIDERS))
     overwritten = "cuda" not in available and bool(installed([GPU_WHEEL]))
     if overwritten and provider in ("auto", "cuda"):
-        message = (
-            f"provider: expected cuda, which {GPU_WHEEL} brings, got onnxruntime installed over it; run: "
-            + repair("onnxruntime")
+        message = f"provider: expected cuda from {GPU_WHEEL}, got onnxruntime installed over it; run: " + repair(
+            "onnxruntime"
         )
         if provider == "cuda":
             raise ConfigError(message)

@@ -1,4 +1,4 @@
-"""Rows written as they come, so that a run that ends early leaves a table that can be read."""
+"""Writes rows as they come, so that a run that ends early leaves a readable table."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _READER_GONE = 141  # exit code of a shell command that SIGPIPE ended
 
 
 def partial_name(path: Path) -> Path:
-    """Where results lie until they are complete: `faces.csv` is `faces.partial.csv`."""
+    """Name of a file until it is complete: `faces.partial.csv` for `faces.csv`."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 class RowFile(abc.ABC):
-    """A table that grows by whole rows under `partial_name`, and gets its own name when the block ends well.
+    """A table that grows by whole rows under `partial_name`, and gets its final name if the block ends without error.
 
-    Otherwise what was written stays where it is, complete rows only, unless that is nothing.
+    Otherwise the complete rows stay in the partial file, which is removed if there are none.
 
     Args:
-        path: the file.
-        columns: of the table.
+        path: final file of the table.
+        columns: columns of the table.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the file cannot be written.
     """
 
     def __init__(self, path: Path, columns: Sequence[Field]) -> None:
@@ -48,7 +48,7 @@ class RowFile(abc.ABC):
         self.partial = partial_name(path)
         self.columns = columns
         self.rows = 0
-        self._complete: int | None = None  # bytes of whole rows, where a row may be cut by a full disk
+        self._complete: int | None = None  # bytes of whole rows, as a full disk can cut a row
 
     def __enter__(self) -> Self:
         try:
@@ -81,7 +81,7 @@ class RowFile(abc.ABC):
         self.rows += 1
 
     def _tidy(self) -> None:
-        """Leave whole rows, or nothing."""
+        """Keep only whole rows, and no file without rows."""
         with contextlib.suppress(OSError):
             if self.rows == 0:
                 self.partial.unlink(missing_ok=True)
@@ -129,7 +129,7 @@ class CsvRows(RowFile):
 
 
 class StdoutRows(CsvRows):
-    """CSV for the next program of a pipe, row by row; ends quietly when that one has read enough."""
+    """CSV for the next program in a pipe, row by row; ends quietly when that program stops reading."""
 
     def __init__(self, columns: Sequence[Field]) -> None:
         super().__init__(Path(STDOUT), columns)
@@ -138,7 +138,7 @@ class StdoutRows(CsvRows):
         if sys.__stdout__ is None:
             raise DataError("output: expected a standard output that can be written, got a closed one; name a file")
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal shows
+            sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal's encoding
         self.file = sys.stdout
         with self._flushed():
             self._begin()
@@ -159,7 +159,7 @@ class StdoutRows(CsvRows):
             yield
             self.file.flush()
         except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # Python flushes once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # Python flushes again on exit
             if isinstance(error, BrokenPipeError):
                 raise SystemExit(_READER_GONE) from None
             raise self._unwritable(error) from error
@@ -187,7 +187,7 @@ class JsonRows(RowFile):
 
 
 class ParquetRows(RowFile):
-    """Parquet in groups of rows. A file whose process was killed cannot be read, as its index comes last."""
+    """Parquet in groups of rows. If the process is killed, the file is unreadable, as its index is written last."""
 
     _TYPES: ClassVar[Mapping[str, str]] = {"text": "string", "whole": "int64", "number": "float64"}
 
@@ -218,8 +218,8 @@ class ParquetRows(RowFile):
         try:
             self._flush()
             self._writer.close()
-        except (OSError, self._arrow.ArrowInvalid) as error:  # the latter where an earlier write has failed
-            self.rows = 0  # without its index, none of them can be read
+        except (OSError, self._arrow.ArrowInvalid) as error:  # the latter if an earlier write failed
+            self.rows = 0  # without the index, no row can be read
             raise error if isinstance(error, OSError) else OSError(str(error)) from error
 
 
@@ -227,10 +227,10 @@ FORMATS: dict[str, type[RowFile]] = {".csv": CsvRows, ".jsonl": JsonRows, ".parq
 
 
 def row_file(output: str, columns: Sequence[Field], *, key: str = "output") -> RowFile:
-    """Choose the format of a table by its name; `key` names it in messages.
+    """Choose the format of a table by its suffix; `key` names it in messages.
 
     Raises:
-        ConfigError: no known suffix.
+        ConfigError: unknown suffix.
     """
     if output == STDOUT:
         return StdoutRows(columns)

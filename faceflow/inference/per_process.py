@@ -1,7 +1,7 @@
-"""Objects with native threads, which every process must have of its own.
+"""Objects with native threads, of which every process needs its own.
 
-The threads of a library do not live on in the child of a fork: using such an object there waits for ever, and so does
-closing it or letting it go. The child leaves the parent's object alone and opens another when it needs one.
+The threads of a library do not survive in the child of a fork: using, closing or destroying such an object there hangs
+forever. The child leaves the parent's object alone and opens another when it needs one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """One object for this process, opened when it is first needed.
+    """One object per process, opened when it is first needed.
 
     Args:
-        close: ends what `get` opened.
+        close: closes what `get` opened.
     """
 
     def __init__(self, close: Callable[[T], object]) -> None:
@@ -45,7 +45,7 @@ class PerProcess(Generic[T]):
 
     def leave_to_parent(self) -> None:
         """Forget the object in the child of a fork, and keep Python from ever destroying it there."""
-        self._lock = threading.Lock()  # a thread of the parent may have held it
+        self._lock = threading.Lock()  # a thread of the parent may hold the old one
         if self._opened is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened))
             self._opened = None

@@ -1,4 +1,4 @@
-"""Reading, finding and cutting faces, and scoring them, in threads of their own with short queues between them."""
+"""Reading frames, finding and cutting faces, and scoring them, in separate threads with short queues in between."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Cut = Callable[[Iterator[Frame]], Generator[CutFrame, None, None]]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Estimates:
-    """What is estimated of one face, in the order of the model's AUs, float32.
+    """Estimates of one face, in the order of the model's AUs, float32.
 
-    `probability` (A,); `intensity` (A,) in FACS units 0-5, None where the model has no levels.
+    `probability` (A,); `intensity` (A,) in FACS units 0-5, None if the model has no levels.
     """
 
     probability: NDArray[np.float32]
@@ -41,10 +41,10 @@ class Estimates:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FacePrediction:
-    """A face and its estimates by the suffix of their columns: "" as the model gives them, others derived from these.
+    """A face and its estimates by the suffix of their columns: "" for those of the model, others are derived from them.
 
-    There are none where no face was cut. `statistics` are those of `faceflow.crop_statistics`, where the model knows
-    those of its training.
+    There are none if no face was cut. `statistics` are those of `faceflow.crop_statistics`, if the model stores those
+    of its training faces.
     """
 
     face: Face
@@ -52,13 +52,13 @@ class FacePrediction:
     statistics: Mapping[str, float] = field(default_factory=dict)
 
     def with_estimates(self, suffix: str, estimates: Estimates) -> FacePrediction:
-        """The same with further estimates."""
+        """A copy with further estimates."""
         return replace(self, estimates={**self.estimates, suffix: estimates})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FramePrediction:
-    """A frame with one row per face, at least one; `picture` is there while a video is rendered."""
+    """A frame with one row per face, at least one; `picture` is set if a video is rendered."""
 
     file: str
     number: int
@@ -73,18 +73,18 @@ def predict(
     """Score the faces of a source, in its order and in bounded memory.
 
     Args:
-        source: to read.
-        cut: frames to faces, see `faces`.
-        model: to score them.
-        batch_size: faces scored at once; a camera's frames do not wait for each other.
-        stop: when it is set no further frame is read; what was read is finished.
+        source: source to read.
+        cut: turns frames into faces, see `face_crops`.
+        model: model that scores them.
+        batch_size: faces scored at once; frames of a camera do not wait for each other.
+        stop: when it is set, no further frame is read; frames already read are finished.
     """
     at_once = 1 if source.live else batch_size
     with contextlib.ExitStack() as open_stages:
         read = _until(stop, warn_of_faults(source.read(), source.file))
         frames = prefetch(read, _FRAMES_AHEAD, weigh=frame_bytes)
         open_stages.enter_context(contextlib.closing(frames))
-        # While a batch is scored the next one is cut, and the last one is written: room for one between the stages.
+        # While a batch is scored, the next is cut and the last is written: room for one between stages.
         found = prefetch(cut(frames), at_once)
         open_stages.enter_context(contextlib.closing(found))
         scored = prefetch(_scored(found, model, at_once), at_once)
@@ -102,7 +102,7 @@ def predict(
 def warn_of_outside(
     frames: Iterable[FramePrediction], training: CropStatistics | None, *, name: str
 ) -> Iterator[FramePrediction]:
-    """Pass the frames of a source on, and warn in one line at its end where its faces are unlike those of training."""
+    """Pass on the frames of a source, and log one warning at its end if its faces are unlike those of training."""
     if training is None:
         yield from frames
         return
@@ -131,7 +131,7 @@ def _scored(
     for frame in frames:
         waiting.append(frame)
         faces += sum(face.scored for face in frame.faces)
-        # Frames without a face do not fill a batch, but wait no longer than it takes to read two of them.
+        # Frames without a face do not fill a batch, but wait at most for two batches of frames.
         if faces >= batch_size or len(waiting) >= 2 * batch_size - 1:
             yield from _score(waiting, model, batch_size)
             waiting, faces = [], 0
@@ -157,7 +157,7 @@ def _score(
 
 
 def _statistics(face: CutFace, model: OnnxModel) -> dict[str, float]:
-    """What can be compared with the training faces of a model that remembers them."""
+    """Statistics that can be compared with those of the training faces, if the model stores these."""
     if model.contract.crop_statistics is None:
         return {}
     features, found = face.features, face.face.detection
@@ -167,7 +167,7 @@ def _statistics(face: CutFace, model: OnnxModel) -> dict[str, float]:
 
 
 def network_inputs(faces: Sequence[CutFace]) -> tuple[Image | None, NDArray[np.float32] | None]:
-    """Pixels and features of faces, as far as the model reads them."""
+    """Pixels and features of faces, if the model reads them."""
     pixels = [face.pixels for face in faces if face.pixels is not None]
     features = [face.features for face in faces if face.features is not None]
     return np.stack(pixels) if pixels else None, np.stack(features) if features else None

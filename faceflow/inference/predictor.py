@@ -1,4 +1,4 @@
-"""A model with all that running it on pictures and videos takes: the Python interface of inference."""
+"""A model with everything needed to run it on images and videos: the Python interface of inference."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _DTYPES = {"text": "string", "whole": "Int64", "number": "float64"}
 
 
 class Predictor:
-    """Predicts AUs of whatever `faceflow-infer` takes; `load` makes one.
+    """Predicts AUs for any source that `faceflow-infer` accepts; `faceflow.load` returns one.
 
-    The face detector opens when it is first needed and stays open until `close()`, the end of `with predictor:`, or
-    that of the object. A predictor can be pickled, and used in forked and spawned processes: each opens model and
+    The face detector is opened when it is first needed and stays open until `close()`, the end of `with predictor:`, or
+    the end of the object. A predictor can be pickled, and used in forked and spawned processes: each opens model and
     detector for itself.
 
     Args:
-        model: of `faceflow-export`.
+        model: an exported model.
         settings: how faces are found, cut and scored.
 
     Raises:
-        ConfigError: the model does not say how its faces were cut, nor do the settings, or another detector found them.
+        ConfigError: neither model nor settings define how faces are cut, or the detector differs from that of training.
     """
 
     def __init__(self, model: OnnxModel, settings: PredictorSettings) -> None:
@@ -75,33 +75,33 @@ class Predictor:
         self.selection = choose_selection(contract, settings.selection)
         if settings.crops and settings.neutral and FEATURES in contract.inputs:
             raise ConfigError(
-                "calibrate: expected none or median with crops=true and a model that reads features, which one picture "
-                f"does not have, got '{settings.neutral}'; leave crops out, or take a model that reads pixels alone"
+                "calibrate: expected none or median with crops=true and a model that reads features, which a single "
+                f"image lacks, got '{settings.neutral}'; leave crops out, or use a model that reads pixels only"
             )
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:
             check_detector(contract, settings.detector, same=settings.same_detector)
         self._opened: PerProcess[Detectors] = PerProcess(close=Detectors.close)
-        # At the end of Python, where MediaPipe can no longer close what was left open, and says so.
+        # At interpreter exit MediaPipe could no longer close an open detector and would print an error.
         weakref.finalize(self, self._opened.close)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What another process makes its own from; the detector is opened there when it is needed."""
+        """Arguments for a copy in another process, which opens its own detector when needed."""
         return type(self), (self.model, self.settings)
 
     def predict(self, source: str | Path | int | Image | Sequence[str | Path | Image]) -> DataFrame:
-        """Predict pictures and videos.
+        """Predict images and videos.
 
         Args:
-            source: RGB images of type uint8, (H, W, 3) each, of any sizes, one, a list or an array (N, H, W, 3); or a
-                path, a folder or a pattern of pictures and videos, or a list of them.
+            source: RGB images of type uint8 and any size: one (H, W, 3), a list of these, or an array (N, H, W, 3); or
+                a path, folder or pattern of images and videos, or a list of these.
 
         Returns:
-            A row for each frame and face, also where no face was found, with the columns of `faceflow-infer`;
+            One row per frame and face, also for frames without a face, with the columns of `faceflow-infer`;
             `frame` counts from 1.
 
         Raises:
-            DataError, ConfigError: nothing to predict, or no detector.
+            DataError, ConfigError: there is nothing to predict, or no detector.
         """
         rows: list[list[Cell]] = []
         for found in find_sources(source, self.settings.frames):
@@ -113,20 +113,20 @@ class Predictor:
         """Find when AUs come and go in videos; see `inference.events`.
 
         Args:
-            source: a path, a folder or a pattern of videos, or a list of them.
+            source: a path, folder or pattern of videos, or a list of these.
 
         Returns:
-            A row for each event, with the columns of `faceflow-infer events=true`, of the estimates after calibration
+            One row per event, with the columns of `faceflow-infer events=true`, from the estimates after calibration
             and smoothing.
 
         Raises:
-            DataError, ConfigError: nothing to predict, pictures, or no detector.
+            DataError, ConfigError: there is nothing to predict, the sources are images, or there is no detector.
         """
         finder = self.event_finder()
         rows: list[list[Cell]] = []
         for found in find_sources(source, self.settings.frames):
             if not found.sequence:
-                raise ConfigError(f"source: expected videos, got pictures: '{found.name}'; pictures have no events")
+                raise ConfigError(f"source: expected videos, got images: '{found.name}'; images have no events")
             with closing(self.stream(found)) as frames:
                 for frame in frames:
                     finder.add(frame)
@@ -134,7 +134,7 @@ class Predictor:
         return _data_frame(rows, EVENT_FIELDS)
 
     def event_finder(self) -> EventFinder:
-        """Finds the events of frames from `stream`, by the estimates after calibration and smoothing."""
+        """Finds events in frames from `stream`, in the estimates after calibration and smoothing."""
         suffix = self.table.suffixes[-1]
         return EventFinder(self.table.contract_of(suffix), suffix=suffix, rule=self.settings.event_rule)
 
@@ -148,23 +148,23 @@ class Predictor:
     ) -> Generator[FramePrediction, None, None]:
         """Predict one source frame by frame, in bounded memory (but see `calibrated_to_median`).
 
-        Close what it returns, as its threads use the detector.
+        Close the returned generator, as its threads use the detector.
 
         Args:
             source: see `find_sources`.
-            stop: ends it early, see `pipeline.predict`.
+            stop: ends the prediction early, see `pipeline.predict`.
             picture: what to keep of a frame for `watch`.
-            watch: sees every frame as soon as it is scored, before calibration and smoothing.
+            watch: receives every frame as soon as it is scored, before calibration and smoothing.
         """
         settings = self.settings
-        running = settings.calibrate == RUNNING or (settings.calibrate == MEDIAN and source.live)  # which has no end
+        running = settings.calibrate == RUNNING or (settings.calibrate == MEDIAN and source.live)  # no end
         if (settings.rest_s is not None or running) and not source.sequence:
             raise ConfigError(
-                f"calibrate: expected a video for the median of a subject's frames, got pictures: '{source.name}'; "
-                "set calibrate=FILE, a picture of the neutral face"
+                f"calibrate: expected a video for the median of a subject's frames, got images: '{source.name}'; "
+                "set calibrate=FILE, an image of the neutral face"
             )
         if self.recipe is not None:
-            _ = self.detectors  # here and not in the thread that uses it: what it prints is caught
+            _ = self.detectors  # opened here, not in the thread that uses it, so that its output is caught
         neutral = self._neutral if settings.neutral else None
         with closing(self._predict(source, stop=stop, picture=picture, batch_size=settings.batch_size)) as frames:
             derived = warn_of_outside(frames, self.model.contract.crop_statistics, name=source.name)
@@ -181,7 +181,7 @@ class Predictor:
 
     @property
     def crop(self) -> dict[str, Any] | None:
-        """How faces are found, chosen and cut, as in crops.json; None where pictures are crops already."""
+        """How faces are found, chosen and cut, as in crops.json; None if the images are crops already."""
         if self.recipe is None or self.settings.detector is None:
             return None
         detector, align = describe_detector(self.settings.detector), self.recipe.to_dict()
@@ -197,7 +197,7 @@ class Predictor:
     ) -> Generator[CutFrame, None, None]:
         """Find, choose and cut the faces of frames; arguments as in `whole_pictures` and `aligned_faces`.
 
-        `file` names the file of a frame that is a crop.
+        `file` returns the file name of a frame that is a crop.
         """
         contract = self.model.contract
         if self.recipe is None:
@@ -221,7 +221,7 @@ class Predictor:
 
     @property
     def detectors(self) -> Sequence[FaceDetector]:
-        """Face detectors, open, one for each frame that is searched at once."""
+        """Open face detectors, one for each frame that is searched in parallel."""
         detector = self.settings.detector
         assert detector is not None, "crops need no detector"
         features = FEATURES in self.model.contract.inputs or self.settings.groups != (AUS,)
@@ -254,7 +254,7 @@ class Predictor:
 
     @cached_property
     def _neutral(self) -> Estimates:
-        """Estimates of the neutral picture."""
+        """Estimates of the neutral image."""
         picture = self.settings.neutral
         assert picture is not None
         (source,) = find_sources([read_image(picture)], self.settings.frames)
@@ -262,7 +262,7 @@ class Predictor:
             faces = [face.estimates[""] for frame in frames for face in frame.faces if face.estimates]
         if len(faces) != 1:
             raise DataError(
-                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use a picture of one subject"
+                f"calibrate: expected one face in '{picture}', got {len(faces) or 'none'}; use an image of one subject"
             )
         return faces[0]
 

@@ -1,4 +1,4 @@
-"""How a predictor finds, cuts and scores faces: the values of `configs/infer.yaml`, checked."""
+"""How a predictor finds, cuts and scores faces: checked values of `configs/infer.yaml`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from faceflow.inference.face_crops import Selection
 
 MEDIAN, RUNNING, NONE = "median", "running", "none"
 _FIRST = re.compile(r"first:(\d+(?:\.\d+)?)s", re.ASCII)
-_UNASKED = (AUS, "pose", "gaze")  # columns that cost nothing
+_UNASKED = (AUS, "pose", "gaze")  # columns by default, which cost nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorSettings:
-    """What a `Predictor` needs besides its model.
+    """Settings of a `Predictor`.
 
-    `crops`: pictures are face crops already, so that nothing is searched and `detector` may be None. `recipe` None
-    stands for that of the model's training crops; `same_detector` refuses another detector than theirs, and
-    `detectors` are opened at once, 0 for one per core. `calibrate` is none, median, running (the median so far),
-    first:2s or a picture of a neutral face, whose AUs below `neutral_probability` stay as they are; `smooth` counts
-    frames on either side. `columns` are groups of columns, None for aus, pose and gaze as far as the detector gives
-    them; `event_rule` says what `Predictor.events` finds.
+    `crops`: images are face crops already, so no face is searched and `detector` can be None. `recipe` None means that
+    of the model's training crops; `same_detector` refuses a detector other than that of the training crops, and
+    `detectors` is the number opened, 0 for one per core. `calibrate` is none, median, running (the median so far),
+    first:2s or an image of a neutral face; AUs below `neutral_probability` in it are not corrected. `smooth` is the
+    number of frames on either side. `columns` are groups of columns, None for those of aus, pose and gaze that the
+    detector supports; `event_rule` defines what `Predictor.events` finds.
 
     Raises:
         ConfigError: a value out of range.
@@ -60,21 +60,21 @@ class PredictorSettings:
         check_number(
             self.neutral_probability,
             key="neutral_probability",
-            expected="a probability in 0..1, neither 0 nor 1",
+            expected="a probability above 0 and below 1",
             valid=lambda p: 0 < p < 1,
         )
         check_boolean(self.crops, key="crops")
         if self.neutral is not None and not Path(self.neutral).is_file():
             raise ConfigError(
-                "calibrate: expected none, median, running, first:2s, or a picture of a neutral face, got "
-                f"'{self.neutral}', which is no file; check the path"
+                "calibrate: expected none, median, running, first:2s, or an image of a neutral face, got "
+                f"'{self.neutral}', which is not a file; check the path"
             )
         if self.columns is not None:
             self._check_columns(self.columns)
 
     @property
     def rest_s(self) -> float | None:
-        """Seconds of a face, from its first frame on, whose median is the face at rest; None: no median is."""
+        """Seconds from a face's first frame over which its median is the face at rest; None if no median is used."""
         if self.calibrate == MEDIAN:
             return math.inf
         found = _FIRST.fullmatch(self.calibrate)
@@ -82,7 +82,7 @@ class PredictorSettings:
 
     @property
     def neutral(self) -> str | None:
-        """Picture of the neutral face, if there is one."""
+        """Image of the neutral face, if there is one."""
         return None if self.calibrate in (NONE, RUNNING) or self.rest_s is not None else self.calibrate
 
     @property
@@ -101,16 +101,16 @@ class PredictorSettings:
             check_choice(group, key="columns", options=COLUMNS)
         if isinstance(columns, str) or not columns or len(set(columns)) < len(columns):
             raise ConfigError(
-                f"columns: expected a list of {', '.join(COLUMNS)}, each once, got {columns!r}; for example "
+                f"columns: expected a list of {', '.join(COLUMNS)}, each at most once, got {columns!r}; for example "
                 "columns=[aus,pose]"
             )
         wanted = [group for group in columns if group != AUS]
         if wanted and not self._gives_features:
             by, instead = (
-                ("crops=true, which searches no face", "leave crops out")
+                ("crops=true, which runs no detector", "leave crops out")
                 if self.crops
                 else ("a detector without features", "add detector=mediapipe_landmarks detector.features=true")
             )
             raise ConfigError(
-                f"columns: expected aus alone with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
+                f"columns: expected only aus with {by}, got {', '.join(wanted)}; leave them out, or {instead}"
             )

@@ -1,4 +1,4 @@
-"""How faces are found and cut: as the user says, else as those that the model was trained on."""
+"""How faces are found and cut: by the user's settings, or as in the model's training data."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from faceflow.views import FEATURES
 
 log = logging.getLogger(__name__)
 
-_LARGEST_CROP = 4096  # pixels; a file from somewhere else must not take all memory
+_LARGEST_CROP = 4096  # pixels; an untrusted file must not use up memory
 
 
 def trained_with(contract: ModelContract, part: str) -> Mapping[str, Any]:
-    """What the model says of its training crops: `align`, `detector` or `selection`; empty where it says nothing."""
+    """A part of the recipe of the training crops: `align`, `detector` or `selection`; empty if the model has none."""
     found = contract.crop.get(part) if isinstance(contract.crop, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
 def choose_selection(contract: ModelContract, selection: Selection) -> Selection:
-    """Settle `smooth`: as the user says, else as the model was trained, else none."""
+    """Set `smooth`: to the user's value, else that of the training crops, else 0."""
     if selection.smooth is not None:
         return selection
     return replace(selection, smooth=trained_with(contract, "selection").get("smooth", 0))
 
 
 def choose_recipe(contract: ModelContract, recipe: Recipe | None) -> Recipe:
-    """How faces are cut: as the user says, else as the model was trained.
+    """How faces are cut: by the user's recipe, else that of the training crops.
 
     Raises:
-        ConfigError: neither says, or what is said cannot be.
+        ConfigError: there is no recipe, or it is invalid.
     """
     if recipe is not None:
         return recipe
     stored = trained_with(contract, "align")
     if not stored:
         raise ConfigError(
-            "align: expected a model that says how its faces were cut, got one that does not; add align=eyes, box or "
-            "jaanet, as the training crops were made, or crops=true if pictures are crops already"
+            "align: expected a model that stores how its faces were cut, got one that does not; add align=eyes, box or "
+            "jaanet, as for the training crops, or crops=true if the images are crops already"
         )
     trained = Recipe.from_dict(stored)
     if trained.size > _LARGEST_CROP:
         raise ConfigError(
             f"align.size: expected crops of at most {_LARGEST_CROP} pixels in the model, got {trained.size}; add "
-            "align=eyes, box or jaanet, as the training crops were made"
+            "align=eyes, box or jaanet, as for the training crops"
         )
     return trained
 
@@ -59,29 +59,29 @@ def check_detector(contract: ModelContract, detector: FaceDetector, *, same: boo
     """Compare a detector with the one that found the training faces; a warning names settings that differ.
 
     Args:
-        contract: of the model.
-        detector: need not be open.
-        same: refuse another one, as others find eyes and boxes elsewhere.
+        contract: contract of the model.
+        detector: detector, open or not.
+        same: refuse another detector, as detectors place eyes and boxes differently.
 
     Raises:
         ConfigError: another detector, or one without the features that the model reads.
     """
     if FEATURES in contract.inputs and not detector.features:
         raise ConfigError(
-            f"detector: expected one with features of faces, which this model reads, got {detector.name} without; "
-            "take detector=mediapipe_landmarks and leave detector.features=true"
+            f"detector: expected one that gives face features, which this model reads, got {detector.name} without "
+            "them; use detector=mediapipe_landmarks and leave detector.features=true"
         )
     stored = trained_with(contract, "detector")
     trained = stored.get("name", detector.name)
     if same and trained != detector.name:
         raise ConfigError(
-            f"detector: expected {trained}, which found the faces that the model was trained on, got {detector.name}; "
+            f"detector: expected {trained}, which found the training faces of the model, got {detector.name}; "
             f"add detector={trained}, or same_detector=false"
         )
     ours = detector.settings if trained == detector.name else {}
     if differing := [key for key, value in ours.items() if key in stored and stored[key] != value]:
         log.warning(
-            "The faces that the model was trained on were found with %s, these are found with %s; AUs may differ",
+            "Detector settings differ from those of training (training: %s, now: %s); AUs may differ",
             ", ".join(f"detector.{key}={stored[key]!r}" for key in differing),
             ", ".join(f"{ours[key]!r}" for key in differing),
         )

@@ -1,4 +1,4 @@
-"""A video or picture that shows what was estimated: boxes around faces, and a bar for each AU beside the frame."""
+"""A video or image that shows the estimates: boxes around faces, and a bar for each AU beside the frame."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from faceflow.inference.output import partial_name
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
 PICTURE_SUFFIXES = (".png", ".jpg")
-_FPS = 25.0  # where the source does not say
+_FPS = 25.0  # if the source has no rate
 _LOWEST, _HIGHEST = 480, 1080  # pixels of the shown frame
 _ROW, _HEAD, _PANEL, _EDGE, _BAR = 30, 40, 400, 12, 9  # pixels; a panel of _HEAD, then rows
 _TAG = 20  # pixels, height of a face's label
-_NAME, _VALUE = 192, 86  # pixels for them, where a row is low
+_NAME, _VALUE = 192, 86  # pixels of their width in low rows
 _PAPER, _INK, _GRAY, _PALE = (24, 24, 27), (240, 240, 240), (150, 150, 155), (62, 62, 68)
 _ACTIVE, _PASSIVE, _THRESHOLD = (230, 140, 40), (86, 160, 214), (255, 255, 255)
 _STATUS = {"ok": (110, 220, 120), "tracked": (240, 200, 70)}
 _UNSURE = (235, 90, 80)
 _FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
-_ROOMY = 24  # pixels of a row from which on name and bar lie below each other
+_ROOMY = 24  # height of a row in pixels from which the bar is below the name
 
 
 def shown(image: Image) -> Picture:
-    """Frame at the size of the video: at least readable, at most Full HD, even sides as codecs want them."""
+    """Frame at the size of the video: large enough to read, at most Full HD, with even sides as codecs require."""
     height, width = image.shape[:2]
     scale = min(max(_LOWEST / height, 1.0), _HIGHEST / height)
     size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
@@ -49,18 +49,18 @@ def shown(image: Image) -> Picture:
 
 
 class Renderer:
-    """Writes frames as a video, or one as a picture, under `partial_name` until it is complete.
+    """Writes frames as a video, or a single frame as an image, under `partial_name` until it is complete.
 
-    Bars are those of the first face of a frame; boxes are those of all.
+    Bars show the first face of a frame, boxes all faces.
 
     Args:
-        path: .mp4, .mkv (H.264) or .avi (Motion JPEG); .png or .jpg, where there is one frame.
-        contract: names AUs and thresholds.
-        fps: frames per second of a source without times; None where it does not say.
-        sound_of: video whose sound goes along; None: silence.
+        path: .mp4, .mkv (H.264) or .avi (Motion JPEG); .png or .jpg for a single frame.
+        contract: gives AUs and thresholds.
+        fps: frames per second of a source without times; None if unknown.
+        sound_of: video whose sound is copied; None for silence.
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: unknown suffix.
         DataError: the file cannot be written.
     """
 
@@ -68,12 +68,12 @@ class Renderer:
         self.is_picture = path.suffix.lower() in PICTURE_SUFFIXES
         if not self.is_picture and path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise ConfigError(
-                f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, or for one picture "
+                f"render: expected a video that ends in {', '.join(WRITABLE_SUFFIXES)}, or for a single image "
                 f"{', '.join(PICTURE_SUFFIXES)}, got '{path}'"
             )
         if not self.is_picture and path.suffix.lower() != ".avi" and not writes_h264():
             raise ConfigError(
-                f"render: expected an FFmpeg that encodes H.264, got one without; name it {path.stem}.avi"
+                f"render: expected an FFmpeg that encodes H.264, got one that does not; set render={path.stem}.avi"
             )
         self.path = path
         self.contract = contract
@@ -81,7 +81,7 @@ class Renderer:
         self.sound_of = sound_of
         self._writer: VideoWriter | _PictureWriter | None = None
         self._size: tuple[int, int] | None = None  # of the frame, width and height
-        self._several = False  # whether there was more than one face, so that each is named
+        self._several = False  # whether there was more than one face, so that faces are numbered
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class Renderer:
                 partial_name(self.path).replace(self.path)
 
     def draw(self, frames: Iterator[FramePrediction]) -> Iterator[FramePrediction]:
-        """Write frames, with pictures as `shown` makes them, and hand them on without; a broken frame is blank."""
+        """Write frames that have a `picture` made by `shown`, and pass them on without it; broken frames are blank."""
         for frame in frames:
             if frame.picture is not None and self._size is None:
                 self._open(frame.picture.pixels)
@@ -125,7 +125,7 @@ class Renderer:
 
     @contextlib.contextmanager
     def _written(self, *, report: bool = True) -> Iterator[None]:
-        """Leave no part of a video that cannot be written, and say so unless something else went wrong before."""
+        """Remove a video that cannot be written, and raise unless another error came first."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:
@@ -158,7 +158,7 @@ class Renderer:
 
 
 class _PictureWriter:
-    """Writes a picture where a `VideoWriter` would write a video."""
+    """Writes an image with the interface of `VideoWriter`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -167,11 +167,11 @@ class _PictureWriter:
         self.path.write_bytes(encode_image(image, self.path.suffix.lower()))
 
     def close(self) -> None:
-        """Nothing: it is written at once."""
+        """Do nothing: the image is already written."""
 
 
 def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
-    """A copy that is no larger than width and height: the picture may turn, or change its size, in mid-stream."""
+    """A copy that fits into width and height, as frames can rotate or change size in mid-stream."""
     height, width = picture.pixels.shape[:2]
     scale = min(size[0] / width, size[1] / height)
     if scale == 1:
@@ -194,7 +194,7 @@ def _draw_box(picture: Image, face: FacePrediction, scale: float, *, several: bo
 
 
 def _tag(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """Write dark on a bar of the box's colour, its lower left at `corner`: legible on any picture."""
+    """Write dark text on a bar in the colour of the box, with its lower left at `corner`: legible on any frame."""
     width, bottom = _width(text, 0.5) + 8, corner[1]
     left = max(0, min(corner[0], picture.shape[1] - width))
     cv2.rectangle(picture, (left, bottom - _TAG), (left + width, bottom), colour, -1)
@@ -247,7 +247,7 @@ def _draw_bar(
 
 
 def _share(estimates: Estimates, index: int) -> tuple[float, str]:
-    """Share of the bar that is filled, and its number."""
+    """Filled share of the bar, and its number as text."""
     probability = float(estimates.probability[index])
     if estimates.intensity is None:
         return probability, f"{probability:.2f}"

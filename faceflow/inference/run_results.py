@@ -1,4 +1,4 @@
-"""Where the predictions of `faceflow-infer` go: a table with its description, a rendered video, a timeline, a tally."""
+"""Results of `faceflow-infer`: a table with its description, a rendered video, a timeline, a summary."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Results:
     """Results of a run, written as they come.
 
     Args:
-        files: where they go.
-        predictor: that makes them.
-        found: what it predicts.
-        settings: of the run, as plain data for the description.
-        labels: rows for the file of labels, where one is written.
+        files: files to write.
+        predictor: makes the predictions.
+        found: sources to predict.
+        settings: settings of the run, as plain data for the description.
+        labels: rows for the label file, if one is written.
 
     Raises:
-        ConfigError: a video of an unknown format.
+        ConfigError: unknown video format.
     """
 
     def __init__(
@@ -62,23 +62,23 @@ class Results:
         self.labels = labels
         self.label_rows = None if labels is None else row_file(str(files.labels), labels.fields, key="labels")
         self.traces: Traces | None = None
-        if files.plot is not None:  # with the estimates whose events it shows
+        if files.plot is not None:  # shows the estimates in which events are found
             suffix = "" if files.events is None else predictor.table.suffixes[-1]
             self.traces = Traces(predictor.table.contract_of(suffix), Path(first.name).name, suffix=suffix)
         self.tally = Tally(contract)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Write rows and video in the block; where it ends early, complete rows stay under `partial_name`."""
+        """Write rows and video inside the block; if it ends early, complete rows stay under `partial_name`."""
         try:
             empty = contextlib.nullcontext()
             with self.rows, self.event_rows or empty, self.label_rows or empty, self.renderer or empty:
                 yield
         except BaseException as error:
             if self.rows.rows and self.files.description is not None:
-                with contextlib.suppress(DataError):  # on a full disk: what happened first is what is reported
+                with contextlib.suppress(DataError):  # on a full disk: the first error is the one to report
                     self._describe(partial_name(self.files.description), complete=False)
-                if not isinstance(error, KeyboardInterrupt):  # which says it by itself
+                if not isinstance(error, KeyboardInterrupt):  # whose message says so already
                     log.warning("Ended early: %d complete rows are in %s", self.rows.rows, self.rows.partial)
             raise
 
@@ -104,19 +104,19 @@ class Results:
                 self.event_rows.write(event.cells())
 
     def finish(self) -> None:
-        """Write what stands beside the complete table, and draw the timeline.
+        """Write the files beside the complete table, and draw the timeline.
 
         Raises:
             DataError: a file cannot be written.
         """
         if self.files.description is not None:
             self._describe(self.files.description, complete=True)
-            partial_name(self.files.description).unlink(missing_ok=True)  # of an interrupted run before
+            partial_name(self.files.description).unlink(missing_ok=True)  # left by an earlier, interrupted run
         if self.traces is not None and self.files.plot is not None and self.tally.scored:
             draw_timeline(self.files.plot, self.traces.timeline([event.mark() for event in self.events]))
 
     def report(self) -> None:
-        """Print what was found and where it lies; to stderr where the table is on stdout."""
+        """Print a summary and the files written; to stderr if the table is on stdout."""
         files, tally = self.files, self.tally
         with contextlib.redirect_stdout(sys.stderr) if files.table is None else contextlib.nullcontext():
             if tally.scored:
@@ -134,7 +134,7 @@ class Results:
                 print_lines(f"Look at: {' and '.join(drawn)}")
 
     def kept(self) -> str:
-        """Say what is kept of a run that was stopped."""
+        """Message on what is kept of a stopped run."""
         rows = self.rows
         if not rows.rows:
             return NOTHING_KEPT

@@ -1,4 +1,4 @@
-"""Estimates smoothed over the frames of a video, without lag, beside the raw ones."""
+"""Smooths estimates over the frames of a video, without lag, in addition to the raw ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SUFFIX = "_smooth"
 
 
 def smoothed(frames: Iterator[FramePrediction], *, radius: int) -> Iterator[FramePrediction]:
-    """Add to all estimates their mean over the same face in up to `radius` frames on either side.
+    """Add to every estimate its mean over the same face in up to `radius` frames on either side.
 
     Nearer frames count more: weight 1 - |distance| / (radius + 1). Frames without the face are left out, and get no
-    estimate themselves. `radius` frames are kept waiting.
+    smoothed estimate. Output lags by `radius` frames.
 
     Args:
-        frames: of one source, in order.
+        frames: frames of one source, in order.
         radius: frames on either side, >= 1.
     """
     window: deque[FramePrediction] = deque(maxlen=2 * radius + 1)

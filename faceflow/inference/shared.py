@@ -1,4 +1,4 @@
-"""One corpus predicted by several jobs: a part for every recording, by the job that holds its lease, then one table."""
+"""Prediction of a corpus by several jobs: each recording by the job that holds its lease, then joined into a table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OWN = ("output", "shared", "provider", "detectors", "batch_size", "threads")  #
 
 @dataclass(frozen=True, kw_only=True)
 class SharedCorpus:
-    """What several jobs predict together; `settings` of the run, as plain data."""
+    """A corpus that several jobs predict together; `settings` are those of the run, as plain data."""
 
     predictor: Predictor
     found: FoundSources
@@ -47,19 +47,19 @@ class SharedCorpus:
 
     @property
     def folder(self) -> Path:
-        """Where parts lie until all are there."""
+        """Folder of the parts until all are finished."""
         return parts_folder(self.files)
 
     def predict(self, stop: threading.Event) -> None:
-        """Predict the recordings that no other job predicts, and join all parts where none is missing.
+        """Predict the recordings that no other job predicts, and join all parts if none is missing.
 
         Raises:
-            ConfigError: a camera, or parts that were predicted with other settings.
+            ConfigError: the source is a camera, or parts were predicted with other settings.
             DataError: a result cannot be written.
         """
         sources = self.found.sources
         if sources[0].live:
-            raise ConfigError("shared: expected files, which jobs can divide, got a camera or stream; drop shared")
+            raise ConfigError("shared: expected files, which jobs can divide, got a camera or stream; leave shared out")
         self._check_settings()
         with progress_bar("Predicting", sum(source.count for source in sources), unit="frames") as bar:
             for source in sources:
@@ -70,7 +70,7 @@ class SharedCorpus:
             return
         missing = [source for source in sources if not self._part(source).table.exists()]  # type: ignore[union-attr]
         if missing and not self._joined():
-            log.info("%d recordings of other jobs are not finished; the table is written when all are", len(missing))
+            log.info("%d recordings of other jobs are unfinished; the table is written when all are done", len(missing))
             return
         with claimed_if_free(self.folder) as free:
             if free and not self._joined():
@@ -89,7 +89,7 @@ class SharedCorpus:
         write_settings(path, wanted, number=FORMAT)
 
     def _part(self, source: Source) -> WrittenFiles:
-        """Files of a recording; its table is there when they are finished."""
+        """Files of a recording; its table exists when it is finished."""
         digest = hashlib.sha256(source.name.encode()).hexdigest()[:12]
         name = re.sub(r"[^\w.-]+", "_", Path(source.name).name)
         folder = self.folder / f"{name}_{digest}"
@@ -153,7 +153,7 @@ class SharedCorpus:
             complete=True,
         )
         write_description(files.description, content)
-        _join_tables(tables, files.table)  # the last: where it is, all is
+        _join_tables(tables, files.table)  # written last: if it exists, so do all others
         shutil.rmtree(self.folder, ignore_errors=True)
         print_lines(f"Rows: {rows} of {len(parts)} recordings, in {files.table}; what they mean: {files.description}")
         for path in (files.events, files.labels):
@@ -162,7 +162,7 @@ class SharedCorpus:
 
 
 class _StoppedError(Exception):
-    """A recording that is left unfinished."""
+    """Raised to leave a recording unfinished."""
 
 
 def parts_folder(files: WrittenFiles) -> Path:
@@ -175,7 +175,7 @@ def check_shared(output: str, *, render: object, plot: object, overwrite: object
     """Check that several jobs can write a result together.
 
     Raises:
-        ConfigError: stdout, Parquet, a picture or video, or results that are to be replaced.
+        ConfigError: the output is stdout or Parquet, or settings ask for an image or video or to replace results.
     """
     if Path(output).suffix.lower() not in _SUFFIXES:
         suffixes = " or ".join(_SUFFIXES)
@@ -202,7 +202,7 @@ def finished_earlier(output: str, settings: Mapping[str, Any]) -> bool:
 
 
 def _join_tables(parts: Sequence[Path], path: Path) -> None:
-    """Write the rows of all parts one after another, with one header."""
+    """Concatenate the rows of all parts under one header."""
     with whole_file(path) as partial, partial.open("wb") as table:
         for number, part in enumerate(parts):
             with part.open("rb") as rows:

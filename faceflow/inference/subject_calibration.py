@@ -1,21 +1,21 @@
-r"""Calibration to a subject: what a face shows at rest is taken from every estimate of it.
+r"""Calibration to a subject: subtracts the estimates of the face at rest from all estimates of this face.
 
-Networks read wrinkles and the shape of a brow as action: a subject's neutral face gets a score of its own. OpenFace
-takes it away by the median face of a video (Baltrušaitis, Mahmoud and Robinson 2015, "Cross-dataset learning and
+Networks mistake wrinkles and the shape of a brow for action, so the neutral face of a subject gets scores above 0.
+OpenFace subtracts the median face of a video (Baltrušaitis, Mahmoud and Robinson 2015, "Cross-dataset learning and
 person-specific normalisation for automatic Action Unit detection"); here the estimates are corrected, not the features.
 
-The median face is taken away as `faceflow.centring` says, where the model knows the constants and thresholds of
-centred scores. Elsewhere, and where the face at rest is that of a picture or of the first seconds, with b the estimate
-at rest of the same subject:
+If the model has the constants and thresholds of centred scores, the median face is subtracted as described in
+`faceflow.centring`. Otherwise, and if the face at rest comes from an image or from the first seconds, with b the
+estimate at rest of the same subject:
 
     intensity     i_cal = min(max(i - b, 0), 5)
     probability   logit p_cal = logit p - max(0, logit b - logit p_0)
 
-p_0 is the most that a face at rest may have (`neutral_probability`): an AU whose b lies below it stays as it is, as
-nothing needs to be taken away, and no estimate ever rises. Thresholds are then those of the model.
+p_0 is the highest probability that is accepted at rest (`neutral_probability`): an AU whose b is below it is not
+corrected, and no estimate ever rises. Thresholds are then those of the model.
 
-The median is the face at rest where an AU is at rest in more than half of the frames: a subject who smiles through most
-of a video needs a neutral picture.
+The median is the face at rest if an AU is at rest in more than half of the frames: a subject who smiles through most of
+a video needs a neutral image.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from faceflow.encoding import FACS_MAX
 from faceflow.inference.pipeline import Estimates, FacePrediction, FramePrediction
 
 SUFFIX = "_cal"
-RUNNING_FRAMES = 64  # of a face, before its running median is taken for the face at rest
+RUNNING_FRAMES = 64  # of a face, before its running median is used as the face at rest
 
 _SMALLEST = 1e-7  # of a probability at rest: keeps its logit finite
-_KEPT = 1024  # frames; the running median of more is that of an even part of them, at least half as many
-_FACES = 100  # whose running medians are kept, those seen last
+_KEPT = 1024  # frames; with more, the running median uses an evenly spaced part of them, at least half as many
+_FACES = 100  # faces whose running medians are kept: those seen last
 
 Correct = Callable[[Estimates], Estimates]  # a face's estimates, without what it shows at rest
 Calibration = Callable[[Estimates], Correct]  # what a face showed in N frames, (N, A), to how it is corrected
 
 
 def calibration(*, usual: Rest | None, neutral_probability: float) -> Calibration:
-    """How estimates are corrected: centred on `usual`, the constants of a model; without them by what is in excess."""
+    """How estimates are corrected: centred on `usual`, the constants of a model, or if None by the excess at rest."""
     if usual is not None:
         return partial(_centring, usual=usual)
     return lambda shown: partial(calibrate, neutral=median(shown), neutral_probability=neutral_probability)
 
 
 def calibrate(estimates: Estimates, neutral: Estimates, *, neutral_probability: float) -> Estimates:
-    """Take the estimates of a neutral face from others of the same subject."""
+    """Subtract the estimates of a neutral face from others of the same subject."""
     excess = np.maximum(_logit(neutral.probability) - _logit(np.float32(neutral_probability)), 0)
     raw = estimates.probability.astype(np.float64)
     probability = np.where(excess > 0, raw / (raw + (1 - raw) * np.exp(excess)), raw)
@@ -73,9 +73,9 @@ def calibrated_to(
 def calibrated_to_median(
     frames: Iterator[FramePrediction], *, seconds: float, calibration: Calibration
 ) -> Iterator[FramePrediction]:
-    """Add estimates calibrated to the median of each face over the seconds from its first frame on.
+    """Add estimates calibrated to the median of each face over the `seconds` from its first frame.
 
-    A frame is held until the median of each of its faces is known, with infinite `seconds` until the end.
+    A frame is held until the median of each of its faces is known; with infinite `seconds`, until the end.
     """
     started: dict[int | None, float] = {}
     found: dict[int | None, list[Estimates]] = {}
@@ -102,9 +102,9 @@ def calibrated_to_running_median(
 ) -> Iterator[FramePrediction]:
     """Add estimates calibrated to the median of each face so far, from its `RUNNING_FRAMES`th frame on.
 
-    No frame is held, and none later than itself is looked at. Before, a face has no calibrated estimates.
+    No frame is held, and no later frame is used. Before that frame, a face has no calibrated estimates.
     """
-    faces: dict[int | None, _Shown] = {}  # those seen last at the end
+    faces: dict[int | None, _Shown] = {}  # the one seen last is at the end
     for frame in frames:
         known = {}
         for face in _scored(frame):
@@ -125,7 +125,7 @@ def median(shown: Estimates) -> Estimates:
 
 
 def stacked(estimates: Sequence[Estimates]) -> Estimates:
-    """Those of several frames as one, (N, A)."""
+    """Estimates of several frames stacked, (N, A)."""
     intensities = [item.intensity for item in estimates if item.intensity is not None]
     return Estimates(
         probability=np.stack([item.probability for item in estimates]),
@@ -134,7 +134,7 @@ def stacked(estimates: Sequence[Estimates]) -> Estimates:
 
 
 class _Shown:
-    """What a face showed so far, in bounded memory: from `_KEPT` frames on every second one, every fourth, ..."""
+    """Estimates of a face so far, in bounded memory: beyond `_KEPT` frames every second one, every fourth, ..."""
 
     def __init__(self, first: Estimates) -> None:
         self.count = 0
@@ -180,7 +180,7 @@ def _scored(frame: FramePrediction) -> list[FacePrediction]:
 
 
 def _added(frame: FramePrediction, known: Mapping[int | None, Correct]) -> FramePrediction:
-    """Add calibrated estimates of the faces whose rest is known."""
+    """Add calibrated estimates for faces whose rest is known."""
     faces = [
         face.with_estimates(SUFFIX, known[face.face.number](face.estimates[""]))
         if "" in face.estimates and face.face.number in known

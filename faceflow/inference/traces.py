@@ -1,4 +1,4 @@
-"""What a timeline needs of every frame, kept small: no pictures, float32."""
+"""The data of a timeline for every frame, kept small: no images, float32."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceflow.report.timeline import Mark, Timeline, Trace
 
 
 def filled_times(times: Sequence[float | None], numbers: Sequence[int]) -> NDArray[np.float64] | None:
-    """Times of frames (N,) in s, where a frame that did not decode has none; None where none has."""
+    """Times of frames (N,) in s, filled in for frames that did not decode; None if no frame has a time."""
     filled, places = np.array(times, np.float64), np.array(numbers, np.float64)  # None becomes NaN
     known = np.isfinite(filled)
     return np.where(known, filled, np.interp(places, places[known], filled[known])) if known.any() else None
@@ -24,12 +24,12 @@ _Row = tuple[int, NDArray[np.float32], NDArray[np.bool_]]  # place of the frame,
 
 
 class Traces:
-    """Collects the estimates of a video frame by frame; intensities where the model has them, else probabilities.
+    """Collects the estimates of a video frame by frame; intensities if the model has them, else probabilities.
 
     Args:
-        contract: names AUs and thresholds.
-        title: of the timeline.
-        suffix: of the estimates, "" as the model gives them.
+        contract: gives AUs and thresholds.
+        title: title of the timeline.
+        suffix: suffix of the estimates, "" for those of the model.
     """
 
     def __init__(self, contract: ModelContract, title: str, *, suffix: str = "") -> None:
@@ -44,7 +44,7 @@ class Traces:
         self._thresholds = thresholds_of(contract)[self._columns]
 
     def add(self, frame: FramePrediction) -> None:
-        """Take the estimates of the next frame."""
+        """Add the estimates of the next frame."""
         for face in frame.faces:
             found = face.estimates.get(self._suffix)
             if found is not None:
@@ -55,7 +55,7 @@ class Traces:
         self._numbers.append(frame.number)
 
     def timeline(self, marks: Sequence[Mark] = ()) -> Timeline:
-        """All frames so far, at least one face among them, with events of the video."""
+        """Timeline of all frames so far, with at least one face, and of events in the video."""
         times = filled_times(self._times, self._numbers)
         return Timeline(
             title=self.title,

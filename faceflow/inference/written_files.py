@@ -1,4 +1,4 @@
-"""Which files a run of `faceflow-infer` writes, checked before anything is read."""
+"""The files that a run of `faceflow-infer` writes, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faceflow.report.timeline_files import check_timeline
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFiles:
-    """Where results go; `table` and `description` are None where rows go to stdout, others if not asked for."""
+    """Files for results; `table` and `description` are None if rows go to stdout, others if not requested."""
 
     table: Path | None
     description: Path | None
@@ -29,39 +29,39 @@ class WrittenFiles:
 
     @property
     def all(self) -> dict[str, Path]:
-        """Those that are written, by config key."""
+        """Files that are written, by config key."""
         keys = {"output": self.table, "output, its description": self.description}
         found = {**keys, "render": self.render, "plot": self.plot, "events": self.events, "labels": self.labels}
         return {key: path for key, path in found.items() if path is not None}
 
     def check_sources(self, sources: Sequence[Source]) -> None:
-        """Check that there is one video to render or to plot, or one picture to render, and some video that has events.
+        """Check that the source fits: one video to render or plot, one image to render, or any video for events.
 
         Raises:
-            ConfigError: several sources, or pictures.
+            ConfigError: several sources, or images.
         """
         one_picture = len(sources) == 1 and not sources[0].sequence and sources[0].count == 1
         as_picture = self.render is not None and self.render.suffix.lower() in PICTURE_SUFFIXES
         if as_picture and not one_picture:
             raise ConfigError(
-                f"render: expected one picture as the source of '{self.render}', got others; name a video "
-                f"{Path(str(self.render)).stem}.mp4, or leave render out"
+                f"render: expected a single image as the source of '{self.render}', got other sources; for a video set "
+                f"render={Path(str(self.render)).stem}.mp4, or leave render out"
             )
         if self.events is not None and not any(source.sequence for source in sources):
-            raise ConfigError("events: expected a video or camera, got pictures; leave events out, or name a video")
+            raise ConfigError("events: expected a video or camera, got images; leave events out, or set source=VIDEO")
         for key, path in (("render", None if as_picture else self.render), ("plot", self.plot)):
             if path is not None and (len(sources) > 1 or not sources[0].sequence):
-                kinds = "pictures" if len(sources) == 1 else f"{len(sources)} sources"
-                instead = f", or write {path.stem}.png" if key == "render" and one_picture else ""
+                kinds = "images" if len(sources) == 1 else f"{len(sources)} sources"
+                instead = f", or set render={path.stem}.png" if key == "render" and one_picture else ""
                 raise ConfigError(
-                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or name one video{instead}"
+                    f"{key}: expected one video or camera, got {kinds}; leave {key} out, or set source=VIDEO{instead}"
                 )
 
     def check_new(self, *, overwrite: bool) -> None:
-        """Check that nothing is replaced unasked.
+        """Check that nothing is replaced unless asked.
 
         Raises:
-            ConfigError: one of them exists.
+            ConfigError: a file exists.
         """
         for key, path in self.all.items():
             if path.exists() and not overwrite:
@@ -69,11 +69,11 @@ class WrittenFiles:
 
     @contextlib.contextmanager
     def claimed(self, *, overwrite: bool) -> Iterator[None]:
-        """Keep other commands from writing them while the block runs; see `files.claim`."""
+        """Keep other commands from writing these files while the block runs; see `files.claim`."""
         with contextlib.ExitStack() as claims:
             for key, path in self.all.items():
                 claims.enter_context(claimed(path, key=key, folder=False))
-            self.check_new(overwrite=overwrite)  # what another command has just written
+            self.check_new(overwrite=overwrite)  # another command may have written it meanwhile
             yield
 
 
@@ -90,16 +90,16 @@ def choose_files(
     """Check the names of all results.
 
     Args:
-        output: of the table; "-" is stdout.
-        render: of the rendered video; None where there is none.
-        plot: of the timeline; None where there is none.
-        events: of the table of events; true: beside the table; false or None where there is none.
-        source: what is predicted, which no result may replace.
-        overwrite: whether results that exist may be replaced.
-        labels: of the CSV of labels; None where there is none.
+        output: name of the table; "-" is stdout.
+        render: name of the rendered video; None for none.
+        plot: name of the timeline; None for none.
+        events: name of the table of events; true: beside the table; false or None for none.
+        source: source of the predictions, which no result may replace.
+        overwrite: whether existing results can be replaced.
+        labels: name of the label CSV; None for none.
 
     Raises:
-        ConfigError: an unknown format, a folder, the source itself, or a file that exists.
+        ConfigError: an unknown format, a folder, the source itself, or an existing file.
     """
     row_file(output, [])  # an unknown format
     table = None if output == STDOUT else Path(output)
@@ -112,7 +112,7 @@ def choose_files(
         labels=None if labels is None else Path(str(labels)),
     )
     if files.labels is not None and (files.labels.suffix.lower() != ".csv" or files.labels == table):
-        raise ConfigError(f"labels: expected a .csv file of its own, got '{labels}'; write labels=labels.csv")
+        raise ConfigError(f"labels: expected a separate .csv file, got '{labels}'; write labels=labels.csv")
     if files.plot is not None:
         check_timeline(files.plot)
     check_boolean(overwrite, key="overwrite")
@@ -120,7 +120,7 @@ def choose_files(
     sources = [Path(name) for name in names if isinstance(name, str) and Path(name).exists()]
     for key, path in files.all.items():
         if path.is_dir():
-            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a name to it")
+            raise ConfigError(f"{key}: expected the name of a file, got a folder: '{path}'; add a file name")
         if path.exists() and any(path.samefile(each) for each in sources):
             raise ConfigError(f"{key}: expected a file for results, got the source: '{path}'; choose another name")
     files.check_new(overwrite=overwrite)
@@ -128,14 +128,14 @@ def choose_files(
 
 
 def _events_file(events: str | bool | None, table: Path | None) -> Path | None:
-    asked = str(events).lower()  # the command line quotes what may be a path: "true"
+    asked = str(events).lower()  # the command line quotes possible paths: "true"
     if asked in ("none", "false"):
         return None
     if asked != "true":
         row_file(str(events), [], key="events")
         if str(events) == STDOUT or (table is not None and Path(str(events)) == table):
-            raise ConfigError(f"events: expected a file of its own, got '{events}'; choose another name")
+            raise ConfigError(f"events: expected a separate file, got '{events}'; choose another name")
         return Path(str(events))
     if table is None:
-        raise ConfigError("events: expected a file where rows go to stdout, got true; write events=events.csv")
+        raise ConfigError("events: expected a file name, as rows go to stdout, got true; write events=events.csv")
     return table.with_name(f"{table.stem}_events{table.suffix}")

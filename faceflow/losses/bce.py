@@ -17,11 +17,11 @@ class BCE(ElementwiseLoss):
 
     Args:
         weighting: "none"; "inverse_frequency", one weight per AU with mean 1; "positive", a weight on the positives of
-            each AU and level, which shifts calibration by its logarithm; or "positive_sqrt", its square root.
-        max_weight: cap of the weights, at least 1; not used by "none".
+            each AU and level, which shifts logits by its logarithm; or "positive_sqrt", its square root.
+        max_weight: upper limit of the weights, at least 1; not used by "none".
 
     Raises:
-        ConfigError: unknown weighting, or a cap below 1.
+        ConfigError: unknown weighting, or `max_weight` below 1.
     """
 
     au_weight: Tensor | None

@@ -14,14 +14,14 @@ from faceflow.losses.processes import summed
 class Dice(ElementwiseLoss):
     """bce_share * BCE + (1 - bce_share) * soft Dice, one Dice ratio per AU and level over the batch.
 
-    Dice has no value per entry, so `elementwise`, and with it every consistency term, is the BCE part alone,
-    bce_share included: a consistency term thus never outweighs the same entries of the supervised one.
+    Dice has no value per entry, so `elementwise`, and with it every consistency term, is only the BCE part, scaled by
+    bce_share: a consistency term thus never outweighs the same entries of the supervised term.
 
     Source: Milletari et al. 2016 (V-Net, arXiv:1606.04797); for AUs Shao et al. 2018 (JAA-Net,
     arXiv:1803.05588).
 
     Args:
-        epsilon: smoothing of the ratio, in images, above 0.
+        epsilon: smoothing of the ratio, as a number of images, above 0.
         bce_share: share of BCE in (0, 1].
 
     Raises:
@@ -48,6 +48,6 @@ class Dice(ElementwiseLoss):
         positives = summed(target.sum(dim=0))
         overlap = summed((p * target).sum(dim=0))
         dice = 1 - (2 * overlap + self.epsilon) / (summed(p.sum(dim=0)) + positives + self.epsilon)
-        # Without a positive in the batch the ratio is about 1 whatever the logits say.
+        # Without a positive in the batch the ratio is about 1 for any logits.
         kept = positives > 0
         return torch.where(kept, dice, 0.0).sum() / kept.sum().clamp(min=1)

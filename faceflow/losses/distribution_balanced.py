@@ -27,7 +27,7 @@ class DistributionBalanced(ElementwiseLoss):
         positives: q = z + v, weight w;  negatives: q = neg_scale * (z + v), weight w / neg_scale
         loss = balance * (1 - exp(-BCE(q)))^focal_gamma * weight * BCE(q)
 
-    An AU level that the training split shows in one polarity only has no odds: its loss is 0.
+    An AU level that has only positives or only negatives in the training split has no odds: its loss is 0.
 
     Args:
         neg_scale: kappa, above 0.
@@ -36,7 +36,7 @@ class DistributionBalanced(ElementwiseLoss):
         map_beta: slope of w, above 0.
         map_gamma: r at the middle of w.
         focal_gamma: focusing parameter, at least 0.
-        balance: plain factor, above 0.
+        balance: constant factor, above 0.
         neutral_weight: r of rows without a positive. "max" is the formula's limit, infinity, which gives
             neutral faces the largest weight; "mean" is the mean over the batch's other rows ("max" if there
             are none). With "mean" the weights of a row depend on its batch.

@@ -1,4 +1,4 @@
-"""The one API of all losses: a value per label entry, and its mean over the observed entries."""
+"""The interface of all losses: a value per label entry, and its mean over the observed entries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class LabelCounts:
     Attributes:
         positives: images on which the level of the AU is on, (A, L); images without that label do not count.
         observed: images that carry a label of the AU, (A,).
-        domains: names of the domains that `domain` numbers in a batch; those of labelled faces come first.
-        subjects: how many subjects `subject` numbers in a batch.
-        origins: how many origins `origin` numbers in a batch, see `faceflow.data.groups.Groups`.
+        domains: names of the domains that `domain` in a batch refers to; those of labelled faces come first.
+        subjects: number of subjects that `subject` in a batch refers to.
+        origins: number of origins that `origin` in a batch refers to, see `faceflow.data.groups.Groups`.
     """
 
     positives: Tensor
@@ -30,7 +30,7 @@ class LabelCounts:
 
 
 class ElementwiseLoss(nn.Module):
-    """A loss per label entry; supervised and consistency terms use the same one.
+    """A loss per label entry, used by supervised and consistency terms alike.
 
     A loss implements `_entries`, and `bind` if it depends on label counts.
     """
@@ -39,11 +39,11 @@ class ElementwiseLoss(nn.Module):
         """Fill buffers from the training counts. Called once, before any checkpoint is restored."""
 
     def elementwise(self, logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """Loss of every entry with its weights, whether observed or not.
+        """Weighted loss of every entry, whether observed or not.
 
         Args:
             logits: (B, A, L).
-            target: 0 or 1, (B, A, L); may hold anything, NaN included, where `mask` is False.
+            target: 0 or 1, (B, A, L); can hold any value, including NaN, where `mask` is False.
             mask: True where the AU is observed, (B, A).
 
         Returns:

@@ -16,7 +16,7 @@ class Focal(ElementwiseLoss):
     Args:
         gamma: focusing parameter, at least 0; 0 is plain BCE.
         alpha: weight of positives in [0, 1], 1 - alpha for negatives; None = off. The 0.25 of the paper is
-            meant for detectors: it weighs down the positives, which are the rare polarity of an AU.
+            meant for detectors: it reduces the weight of positives, which are rare for an AU.
 
     Raises:
         ConfigError: a value out of range.
@@ -40,5 +40,5 @@ class Focal(ElementwiseLoss):
 def focal_factor(bce: Tensor, gamma: float) -> Tensor:
     """(1 - p_t)^gamma, where p_t = exp(-bce) is the probability given to the true label; any shape."""
     miss = -torch.expm1(-bce)
-    # At miss = 0 the slope of a power below 1 is infinite, and times 0 it would be NaN.
+    # At miss = 0 the slope of a power below 1 is infinite; multiplied by 0 it would be NaN.
     return miss.clamp(min=torch.finfo(miss.dtype).tiny).pow(gamma)

@@ -1,4 +1,4 @@
-"""Rows and sums over all processes of a run, so that a loss or a statistic is that of the whole batch."""
+"""Rows and sums over all processes of a run, so that losses and statistics refer to the whole batch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """Rows of all processes, which have equally many, in the order in which one process would have had them.
+    """Rows of all processes (the same number each), in the order in which a single process would have them.
 
-    The sampler deals rows out in turn, see `faceflow.data.sampling.EpochSampler`.
+    The sampler assigns rows to processes in turn, see `faceflow.data.sampling.EpochSampler`.
     """
     if not _several():
         return rows
@@ -19,10 +19,10 @@ def gathered(rows: Tensor) -> Tensor:
 
 
 def summed(values: Tensor) -> Tensor:
-    """Sums over all processes, whose gradient is right once the processes have averaged theirs.
+    """Sums over all processes; their gradient is correct once the processes have averaged their gradients.
 
-    So a ratio of sums is that of the whole batch in every process, where a mean of the processes' ratios would weight
-    an entry by how many others its process has.
+    A ratio of such sums is that of the whole batch in every process. A mean of the ratios of single processes would
+    weight an entry by the number of entries in its process.
     """
     if not _several():
         return values
@@ -34,7 +34,7 @@ def summed(values: Tensor) -> Tensor:
 
 
 def averaged(values: Tensor) -> Tensor:
-    """Means over all processes, of values that each took of equally many rows."""
+    """Means over all processes, of values computed from the same number of rows in each."""
     return summed(values) / torch.distributed.get_world_size() if _several() else values
 
 

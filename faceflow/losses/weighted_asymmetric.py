@@ -13,17 +13,17 @@ WEIGHTINGS = ("none", "inverse_frequency")
 
 
 class WeightedAsymmetric(ElementwiseLoss):
-    """BCE whose negatives fade with their own probability: -w_a [y log p + (1 - y) sg(p) log(1 - p)].
+    """BCE with negatives weighted by their own probability: -w_a [y log p + (1 - y) sg(p) log(1 - p)].
 
     Source: Luo et al. 2022 (ME-GraphAU, arXiv:2205.01782), with p = sigmoid(logit) in place of the cosine
     similarity there. No gradient flows through sg(p).
 
     Args:
         weighting: "none", or "inverse_frequency", one weight per AU with mean 1.
-        max_weight: cap of the weights, at least 1; not used by "none".
+        max_weight: upper limit of the weights, at least 1; not used by "none".
 
     Raises:
-        ConfigError: unknown weighting, or a cap below 1.
+        ConfigError: unknown weighting, or `max_weight` below 1.
     """
 
     au_weight: Tensor | None

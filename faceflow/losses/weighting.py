@@ -9,10 +9,10 @@ from faceflow.losses.elementwise import LabelCounts
 
 
 def inverse_frequency(counts: LabelCounts, max_weight: float) -> Tensor:
-    """Weight per AU, proportional to one over its occurrence rate (first level), with mean 1 before the cap.
+    """Weight per AU, inversely proportional to its occurrence rate (first level), with mean 1 before the cap.
 
-    It re-weights AUs, not polarities: positives and negatives of an AU share its weight. An AU without a
-    positive has no rate; it keeps weight 1, so that it cannot take the weight of all others.
+    Positives and negatives of an AU have the same weight. An AU without positives has no rate; it keeps weight 1, so
+    that it does not take the weight of all others.
 
     Args:
         counts: label counts of the training split.
@@ -33,7 +33,7 @@ def inverse_frequency(counts: LabelCounts, max_weight: float) -> Tensor:
 def positive_weight(counts: LabelCounts, max_weight: float) -> Tensor:
     """Weight of the positives per AU and level: negatives / positives within [1, max_weight].
 
-    It shifts the calibrated logit by log(weight). An AU that nobody labelled has weight 1.
+    It shifts the calibrated logit by log(weight). An AU without labels has weight 1.
 
     Args:
         counts: label counts of the training split.

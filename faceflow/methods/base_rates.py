@@ -1,4 +1,4 @@
-"""Logits at which the labels' base rates come out."""
+"""Shift logits so that mean probabilities match the base rates of the labels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from faceflow.losses.elementwise import LabelCounts
 from faceflow.losses.processes import gathered
 from faceflow.methods.latest_logits import LatestLogits
 
-_STEPS = 3  # of Newton's method; each update starts from the last one's result
-_FARTHEST = 1.0  # that such a step goes, in logits: where all probabilities are near 0 or 1 it would leap
-_RAREST = 1e-3  # base rate; a level that never occurs would be shifted without end
+_STEPS = 3  # of Newton's method; each update starts from the result of the last
+_FARTHEST = 1.0  # largest step, in logits: if all probabilities are near 0 or 1, steps would be far too long
+_RAREST = 1e-3  # lowest base rate; a level that never occurs would be shifted further and further
 
 
 def base_rates(counts: LabelCounts, *, strength: float) -> Tensor:
-    """Share of labelled faces on which a level is on, (A, L), as if `strength` more had shown the mean of all AUs.
+    """Share of labelled faces on which a level is on, (A, L), as if `strength` further faces had the mean rate of AUs.
 
-    A rate of few subjects is mostly theirs; the beta prior that the strength stands for draws it to the mean.
+    With few subjects, a rate mostly reflects these subjects; the beta prior of this strength draws it to the mean.
     """
     positives, observed = counts.positives.float(), counts.observed.float().unsqueeze(1)
     mean = (positives / observed.clamp(min=1)).mean(dim=0)
@@ -25,7 +25,7 @@ def base_rates(counts: LabelCounts, *, strength: float) -> Tensor:
 
 
 class BaseRateShift(LatestLogits):
-    """Logits plus the constant per AU and level at which the mean probability of the latest ones is the base rate.
+    """Adds a constant per AU and level, with which the mean probability of the latest logits is the base rate.
 
     Source: distribution alignment of ReMixMatch (Berthelot et al. 2020, arXiv:1911.09785), for independent labels.
 
@@ -43,7 +43,7 @@ class BaseRateShift(LatestLogits):
 
     @torch.no_grad()
     def follow(self, logits: Tensor) -> None:
-        """Take in rows (B, A, L) of every process; before they are shifted."""
+        """Add rows (B, A, L) of every process; call it before they are shifted."""
         latest = self.remember(gathered(logits.float()))
         for _ in range(_STEPS):
             probability = (latest + self.shift).sigmoid()

@@ -11,14 +11,14 @@ from faceflow.losses.elementwise import ElementwiseLoss
 
 
 class Cutoffs(NamedTuple):
-    """Logits from which a label counts as confidently on, and up to which as confidently off; (A, L) or (1, 1)."""
+    """Logits from which a label is confidently on, and up to which it is confidently off; (A, L) or (1, 1)."""
 
     positive: Tensor
     negative: Tensor
 
 
 class PseudoLabels(NamedTuple):
-    """What the teacher is sure of: `target` of 0 and 1, and `confident` True where it counts, both (B, A, L)."""
+    """Labels by the teacher: `target` of 0 and 1, and `confident`, True where the target counts; both (B, A, L)."""
 
     target: Tensor
     confident: Tensor
@@ -26,17 +26,17 @@ class PseudoLabels(NamedTuple):
 
 @torch.no_grad()
 def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool, prefer_on: bool = False) -> PseudoLabels:
-    """Turn the confident ones of independent sigmoids into labels.
+    """Turn confident predictions of independent sigmoids into labels.
 
-    Two-sided cutoffs are FixMatch on each binary problem: of the softmax over (0, z) the larger one is >= tau where
-    |z| >= logit(tau). Compared as fp32 logits: a bf16 sigmoid near 0.95 is too coarse.
+    Two-sided cutoffs are FixMatch on each binary problem: the larger softmax value over (0, z) is >= tau if
+    |z| >= logit(tau). Values are compared as fp32 logits, as a bf16 sigmoid near 0.95 is too coarse.
 
     Args:
-        logits: of the teacher, (B, A, L).
+        logits: logits of the teacher, (B, A, L).
         cutoffs: see `Cutoffs`.
-        rank_consistent: a level that is surely on switches on all levels below it, one that is surely off all above
-            it; levels that are told both count as unsure. Otherwise levels are labelled one by one.
-        prefer_on: levels that are told both count as on.
+        rank_consistent: a level that is confidently on switches on all levels below it, a level that is confidently off
+            switches off all above it; levels in conflict count as unsure. Otherwise each level is labelled alone.
+        prefer_on: levels in conflict count as on.
 
     Source: FixMatch (Sohn et al. 2020, arXiv:2001.07685), eq. 4.
     """
@@ -49,15 +49,14 @@ def pseudo_labels(logits: Tensor, cutoffs: Cutoffs, *, rank_consistent: bool, pr
 
 
 def consistency(criterion: ElementwiseLoss, strong: Tensor, labels: PseudoLabels) -> Tensor:
-    """Loss of the strong view against the teacher's labels, averaged over all entries, unsure ones included.
+    """Loss of the strong view against the teacher's labels, averaged over all entries, including unsure ones.
 
-    A mean over the confident entries alone would multiply the term by 1 / (their share), and would make DeFixMatch
-    biased.
+    A mean over only the confident entries would multiply the term by 1 / (their share), and would bias DeFixMatch.
 
     Args:
-        criterion: the one of the labelled faces, so that both terms have one scale.
-        strong: logits, (B, A, L).
-        labels: of the same rows.
+        criterion: the criterion of the labelled faces, so that both terms have the same scale.
+        strong: logits of the strong view, (B, A, L).
+        labels: pseudo-labels of the same rows.
 
     Source: FixMatch eq. 4, with one sigmoid per label instead of a softmax.
     """

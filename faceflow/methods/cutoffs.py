@@ -1,4 +1,4 @@
-"""From which probability on a prediction becomes a pseudo-label: fixed, per AU, or following the base rates."""
+"""Probabilities from which a prediction becomes a pseudo-label: fixed, per AU, or following the base rates."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ OTHERS = "others"  # key of all AUs that are not named
 class CutoffRule(nn.Module):
     """Cutoffs of every AU and level.
 
-    With a coverage, they adapt until the pseudo-labels have the base rates of the true labels, see `Coverage`. Rare
-    AUs are otherwise hardly ever labelled as on, and the network learns to leave them out.
+    With a coverage, they adapt until the pseudo-labels have the base rates of the true labels, see `Coverage`.
+    Otherwise rare AUs are hardly ever labelled as on, and the network learns to ignore them.
 
     Source: class-aware cutoffs of CAP (Xie et al. 2023, arXiv:2305.02795), one per polarity.
 
     Args:
-        p_cutoff: confidence in (0.5, 1] that makes a label on, or one per AU: {AU12: 0.9, others: 0.95}. Adaptive
+        p_cutoff: confidence in (0.5, 1] from which a label is on, or one per AU: {AU12: 0.9, others: 0.95}. Adaptive
             cutoffs use it in the first step.
-        n_cutoff: confidence that makes a label off; None is `p_cutoff`. Of a rare AU nearly every face is off with
-            a probability of 0.95, whatever it shows.
+        n_cutoff: confidence from which a label is off; None for `p_cutoff`. For a rare AU nearly every face is off
+            with a probability of 0.95, whatever it shows.
         coverage: share of the entries in (0, 1] that get a pseudo-label, or None for fixed cutoffs.
         rank_consistent: whether labels of several levels must be ordinal, see `pseudo_labels`.
     """
@@ -54,15 +54,15 @@ class CutoffRule(nn.Module):
         self.share, self.rank_consistent = coverage, rank_consistent
 
     def bind(self, aus: Sequence[str], prior: Tensor, *, key: str) -> None:
-        """Lay out the cutoffs.
+        """Build the cutoffs.
 
         Args:
-            aus: of the network.
+            aus: AUs of the network.
             prior: base rates of the labelled faces, (A, L).
             key: config key of the method, for messages.
 
         Raises:
-            ConfigError: confidences of other AUs, or of too few.
+            ConfigError: confidences name other AUs, or lack one.
         """
         self.register_buffer("positive", self._logits("p_cutoff", aus, key).expand(prior.shape).clone())
         self.register_buffer("negative", -self._logits("n_cutoff", aus, key).expand(prior.shape))
@@ -83,17 +83,17 @@ class CutoffRule(nn.Module):
         return torch.logit(torch.tensor(wanted, dtype=torch.float64)).float().unsqueeze(1)
 
     def label(self, logits: Tensor) -> PseudoLabels:
-        """Label what is confident by the cutoffs of this step; logits (B, A, L).
+        """Label confident entries by the cutoffs of this step; logits (B, A, L).
 
-        Where levels contradict one another, fixed cutoffs leave them unsure. Adaptive ones promise shares, and take
-        them for on: the rarer label is the one that would be lacking.
+        Contradicting levels are left unsure by fixed cutoffs. Adaptive cutoffs, which have to reach a share, label them
+        as on: the rarer label would otherwise be short.
         """
         cutoffs = Cutoffs(self.positive, self.negative)
         return pseudo_labels(logits, cutoffs, rank_consistent=self.rank_consistent, prefer_on=self.coverage is not None)
 
     @torch.no_grad()
     def follow(self, logits: Tensor) -> None:
-        """Move adaptive cutoffs by a batch (B, A, L) of every process; after the step has used the old ones."""
+        """Adapt the cutoffs to a batch (B, A, L) of every process; call it after the step has used the old ones."""
         if self.coverage is not None:
             everywhere = gathered(logits)
             cutoffs = self.coverage.follow(everywhere, self.label(everywhere))

@@ -14,9 +14,9 @@ from faceflow.views import LABELED
 class DeFixMatch(FixMatch):
     """Debiased FixMatch (Schmutz et al. 2023, arXiv:2203.07512, eq. 5 and appendix L).
 
-    risk = 1/2 [L(labelled view, y) + L(strong, y)] + lambda_u (H(unlabelled) - H(labelled)), with one and the same H:
-    teacher labels of the weak view against the strong view, true labels never used. In expectation the two H cancel,
-    as long as both streams show the same population. A confident and right entry of a labelled strong view weighs
+    risk = 1/2 [L(labelled view, y) + L(strong, y)] + lambda_u (H(unlabelled) - H(labelled)), with the same H: the
+    strong view against teacher labels of the weak view, without true labels. In expectation the two H cancel if both
+    streams show the same population. A confident and correct entry of a labelled strong view has weight
     1/2 - lambda_u, so above 1/2 the loss would be unbounded below.
 
     Raises:
@@ -29,12 +29,12 @@ class DeFixMatch(FixMatch):
     highest_lambda = 0.5
 
     def unlabeled_terms(self, outputs: Outputs, logits: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Return `consistency_loss` and `debias_loss`, of labels by the same cutoffs; their sum may be negative."""
+        """Return `consistency_loss` and `debias_loss`, with labels by the same cutoffs; their sum can be negative."""
         debias = -self.weight * self.consistency(outputs, "labeled", logits, batch)
         return super().unlabeled_terms(outputs, logits, batch) | {"debias_loss": debias}
 
     def task_loss(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean loss of the labelled and the strong view: without the latter training is unstable (appendix L.2)."""
+        """Mean loss of the labelled and the strong view; without the latter, training is unstable (appendix L.2)."""
         labeled = batch["labeled"]
         views = [outputs[view].logits for view in (LABELED, "labeled/strong")]
         plain, strong = (self.criterion(logits, labeled["target"], labeled["mask"]) for logits in views)

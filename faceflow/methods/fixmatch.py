@@ -27,26 +27,26 @@ class FixMatch(Objective):
     """FixMatch for Action Units: one sigmoid per label, cutoffs on both sides.
 
     Source: Sohn et al. 2020, arXiv:2001.07685, eq. 2-4. `lambda_u=0` is supervised training: no unlabelled face is
-    opened.
+    read.
 
     Args:
-        criterion: loss of the labelled faces, and per entry that of the unlabelled ones.
-        p_cutoff, n_cutoff: confidence that makes a pseudo-label on or off, one or per AU, see `CutoffRule`.
+        criterion: loss of the labelled faces and, per entry, of the unlabelled faces.
+        p_cutoff, n_cutoff: confidence from which a pseudo-label is on or off, one or per AU, see `CutoffRule`.
         coverage: None, or the share of entries to pseudo-label at the labelled base rates, see `CutoffRule`.
         rank_consistent: whether pseudo-labels of several levels must be ordinal, see `pseudo_labels`.
         center, targets, prior_strength: what is labelled and how, see `PseudoLabeller`.
-        weighted: whether the weights that the criterion takes from the labels' frequencies hold for unlabelled faces.
+        weighted: whether the criterion's weights by label frequency also apply to unlabelled faces.
         lambda_u: weight of the consistency term.
-        ramp_up: share of the run in which that weight rises linearly from 0.
-        teacher: "student", or "ema" for the network's average.
+        ramp_up: share of the run over which that weight rises linearly from 0.
+        teacher: "student", or "ema" for the averaged network.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     views = frozenset({LABELED, "unlabeled/strong", f"{TEACHER}unlabeled/weak"})
-    supervised_views = frozenset({LABELED})  # what is read with lambda_u = 0
-    streams: ClassVar[tuple[str, ...]] = ("unlabeled",)  # whose faces the teacher labels
+    supervised_views = frozenset({LABELED})  # views that are read with lambda_u = 0
+    streams: ClassVar[tuple[str, ...]] = ("unlabeled",)  # streams that the teacher labels
     highest_lambda: ClassVar[float] = math.inf
 
     def __init__(
@@ -92,16 +92,16 @@ class FixMatch(Objective):
         check_number(lambda_u, key="lambda_u", expected="a weight >= 0", valid=lambda x: x >= 0)
         if lambda_u > self.highest_lambda:
             raise ConfigError(
-                f"lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; above it right "
-                "predictions of labelled faces are pushed away without bound"
+                f"lambda_u: expected a weight in [0, {self.highest_lambda}], got {lambda_u}; a larger weight makes "
+                "the loss unbounded below"
             )
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
-        """Give the criteria the label counts, and lay out the state of pseudo-labels and their statistics."""
+        """Pass the label counts to the criteria, and build the state of pseudo-labels and their statistics."""
         self.unlabeled_criterion = self.criterion if self.weighted else copy.deepcopy(self.criterion)
         self.criterion.bind(counts)
         if not self.weighted:
-            half = torch.ones_like(counts.positives)  # of two faces each: labels of one frequency have equal weights
+            half = torch.ones_like(counts.positives)  # of two faces each: labels of equal frequency have equal weights
             self.unlabeled_criterion.bind(LabelCounts(half, 2 * torch.ones_like(counts.observed)))
         aus = network.spec.aus
         self.labeller.bind(aus, counts, key=self.key)
@@ -124,7 +124,7 @@ class FixMatch(Objective):
         return self.criterion(outputs[LABELED].logits, labeled["target"], labeled["mask"])  # type: ignore[no-any-return]
 
     def unlabeled_terms(self, outputs: Outputs, logits: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Weighted terms of the pseudo-labels, which are made of `logits` by stream."""
+        """Weighted terms of the pseudo-labels, which are made from `logits` by stream."""
         return {"consistency_loss": self.weight * self.consistency(outputs, "unlabeled", logits, batch)}
 
     @property
@@ -133,14 +133,14 @@ class FixMatch(Objective):
         return self.lambda_u * min(1.0, self.progress / self.ramp_up) if self.ramp_up else self.lambda_u
 
     def consistency(self, outputs: Outputs, stream: str, logits: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Unweighted consistency of a stream; that of the unlabelled one is counted for the log."""
+        """Unweighted consistency of a stream; the unlabelled stream is also counted for the log."""
         labels = self.labeller.label(logits[stream])
         if stream == "unlabeled":
             self.pseudo_statistics.update(labels, batch[stream]["target"], batch[stream]["mask"])
         return consistency(self.unlabeled_criterion, outputs[f"{stream}/strong"].logits, labels)
 
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
-        """Mask rates, pseudo-positive rate beside the labelled base rate, and quality where labels are hidden."""
+        """Mask rates, pseudo-positive rate, labelled base rate, and quality if there are hidden labels."""
         if not self.pseudo_statistics.update_called:
             return {}
         named = named_rates(self.pseudo_statistics.compute(), aus)
@@ -149,6 +149,6 @@ class FixMatch(Objective):
 
 
 def _with_labeller(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Bring the state of a run that version 0.1 began to where it is now."""
+    """Move the state of a run that version 0.1 started to its new names."""
     for key in [key for key in state if key.startswith(f"{prefix}cutoffs.")]:
         state[f"{prefix}labeller.{key.removeprefix(prefix)}"] = state.pop(key)

@@ -1,4 +1,4 @@
-"""The logits of the latest faces, which running statistics are taken of."""
+"""The logits of the latest faces, from which running statistics are computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WINDOW = 1024  # faces
 
 
 class LatestLogits(nn.Module):
-    """Logits of the latest faces in the order of their steps; a checkpoint holds them.
+    """Logits of the latest faces in the order of their steps, stored in checkpoints.
 
     Args:
         shape: counts of AUs and levels, (A, L).
@@ -29,11 +29,11 @@ class LatestLogits(nn.Module):
         return torch.tensor(self.rows)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on from the count of the checkpoint."""
+        """Restore the count of rows from the checkpoint."""
         self.rows = int(state)
 
     def remember(self, logits: Tensor) -> Tensor:
-        """Take in rows (B, A, L) of every process, and return the latest ones, (N, A, L)."""
+        """Add rows (B, A, L) of every process, and return the latest ones, (N, A, L)."""
         self.window.copy_(torch.cat([self.window, logits.float()])[-_WINDOW:])
         self.rows = min(_WINDOW, self.rows + len(logits))
         return self.window[-self.rows :]

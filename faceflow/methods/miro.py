@@ -1,4 +1,4 @@
-"""MIRO: keeps the features near those of the pretrained backbone, so that training domains do not erase them."""
+"""MIRO: keeps features near those of the pretrained backbone, so that training domains do not erase them."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from faceflow.views import LABELED
 log = logging.getLogger(__name__)
 
 NORMALIZATIONS = ("none", "layer")
-MEASURED_BATCHES = 16  # that the scale of the features is estimated on
-_SMALLEST_VARIANCE = 1e-12  # that can be a unit: a layer may be dead
+MEASURED_BATCHES = 16  # batches from which the scale of the features is estimated
+_SMALLEST_VARIANCE = 1e-12  # smallest divisor, as a layer may be dead
 
 
 class MIRO(Objective):
     """Mutual Information Regularization with Oracle (Cha et al. 2022, arXiv:2203.10789).
 
-    The oracle is the backbone as training found it. For features f and the oracle's f0 of the labelled view:
+    The oracle is the backbone as it was before training. For features f and features f0 of the oracle, both of the
+    labelled view:
 
         R = sum over stages of 1/2 mean((f - f0)^2 / s + ln s),  s = softplus(b) + epsilon per channel
 
-    The encoder of the mean is the identity and that of the variance a bias, as in the authors' code. Stages are
-    the feature maps of the backbone; of more than five, as a ViT has, four at equal distances.
+    The encoder of the mean is the identity and that of the variance is a bias, as in the authors' code. Stages are
+    the feature maps of the backbone; if there are more than five, as in a ViT, four at equal distances are used.
 
-    A checkpoint holds a digest of the oracle in place of its weights, which the run's settings restore.
+    A checkpoint holds a digest of the oracle instead of its weights, which are restored by the settings of the run.
 
     Args:
         weight: lambda, at least 0.
-        lr_mult: rate of b relative to the base rate.
-        variance_init: s at the start, above `epsilon`.
+        lr_mult: learning rate of b relative to the base rate.
+        variance_init: initial s, above `epsilon`.
         epsilon: lower bound of s, above 0.
         normalize: "layer" divides both features by the standard deviation of f0 over the first 16 training batches.
         freeze_batch_norm: the trained network keeps the pretrained batch statistics.
@@ -82,10 +83,10 @@ class MIRO(Objective):
         self.variance_init, self.epsilon, self.normalize = variance_init, epsilon, normalize
 
     def check_without_backbone(self) -> None:
-        """Refuse it: there are no features to keep near to."""
+        """Refuse it, as there are no backbone features to preserve."""
         raise ConfigError(
-            f"{self.key}: expected a model with a pretrained backbone, to whose features MIRO keeps near, got one "
-            "that reads features of faces alone; take model=fused, or another method"
+            f"{self.key}: expected a model with a pretrained backbone, whose features MIRO preserves, got one that "
+            "reads face features only; use model=fused, or another method"
         )
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
@@ -93,7 +94,7 @@ class MIRO(Objective):
         assert network.backbone is not None, "check_without_backbone() refuses others"
         if not network.backbone.pretrained:
             log.warning(
-                "%s: %s starts from random weights, and MIRO would keep its features near random ones; set "
+                "%s: %s starts from random weights, so MIRO would keep its features near random ones; set "
                 "model.pretrained=true, or model.weights=FILE",
                 self.key,
                 network.spec.backbone,
@@ -111,7 +112,7 @@ class MIRO(Objective):
         self.register_load_state_dict_pre_hook(_keep_own_oracle)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> MIRO:
-        """Set the mode, in which the oracle does not join: neither its statistics nor its depth may vary."""
+        """Set the mode of all but the oracle, whose statistics and depth must not vary."""
         super().train(mode)
         if hasattr(self, "oracle"):
             self.oracle.eval()
@@ -142,7 +143,7 @@ class MIRO(Objective):
         if self.training:
             means = torch.stack([stage.mean() for stage in oracle])
             own = torch.stack([stage.var(correction=0) for stage in oracle])
-            variances = averaged(own + (means - averaged(means)).square())  # of the rows of all processes
+            variances = averaged(own + (means - averaged(means)).square())  # over the rows of all processes
             running_mean = torch.lerp(self.feature_variance, variances, 1 / (self.measured + 1))
             self.feature_variance.copy_(
                 torch.where(self.measured < MEASURED_BATCHES, running_mean, self.feature_variance)
@@ -152,7 +153,7 @@ class MIRO(Objective):
 
 
 def chosen_stages(count: int) -> tuple[int, ...]:
-    """Feature maps that are compared: all of up to five, else four at equal distances that end with the last."""
+    """Feature maps that are compared: all if there are up to five, else four at equal distances, the last included."""
     return tuple(range(count)) if count <= 5 else tuple(count * quarter // 4 - 1 for quarter in (1, 2, 3, 4))
 
 
@@ -166,7 +167,7 @@ def _inverse_softplus(value: float) -> float:
 
 
 def _digest(oracle: Backbone) -> Tensor:
-    """SHA-256 of the weights as 32 numbers, the same for every device, memory layout and precision they fit in."""
+    """SHA-256 of the weights as 32 numbers, the same for every device, memory layout and lossless precision."""
     digest = hashlib.sha256()
     for name, value in sorted(oracle.state_dict().items()):
         if not name.endswith("num_batches_tracked"):
@@ -192,6 +193,6 @@ def _keep_own_oracle(miro: MIRO, state: dict[str, Any], prefix: str, *_: Any) ->
         theirs, ours = (bytes(digest.tolist()).hex()[:12] for digest in (saved, miro.oracle_digest))
         raise CheckpointError(
             f"resume: expected the pretrained backbone that the run started from, got other weights ({ours} instead "
-            f"of {theirs}); set model.weights, or init_weights, to what that run used"
+            f"of {theirs}); set model.weights, or init_weights, to those of that run"
         )
     state.update({f"{prefix}oracle.{key}": value for key, value in miro.oracle.state_dict().items()})

@@ -1,4 +1,4 @@
-"""What a training method is: named loss terms over views that share one forward pass."""
+"""The interface of training methods: named loss terms over views that share one forward pass."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from faceflow.views import stream_and_pipeline
 Outputs = Mapping[str, NetworkOutput]  # view, such as "labeled" or "unlabeled/strong" -> output of those rows
 Batch = Mapping[str, Mapping[str, Tensor]]  # stream -> pipeline, or name of `FaceDataset`'s items -> rows
 
-TEACHER = "teacher:"  # before a view: the same rows as the teacher sees them, without a gradient
+TEACHER = "teacher:"  # prefix of a view: the teacher's output for the same rows, without a gradient
 
 
 class Objective(nn.Module):
-    """A paper's training loss.
+    """The training loss of a paper.
 
-    The module runs one forward pass over the union of all objectives' views and sums their terms, so objectives
-    combine in YAML. Parameters that an objective owns (a head of its own, MIRO's encoders) are trained at
-    `lr_mult` times the base rate without weight decay.
+    The module runs one forward pass over the union of all objectives' views and sums their terms, so objectives can be
+    combined in YAML. Parameters that an objective owns (its own head, MIRO's encoders) are trained at `lr_mult` times
+    the base learning rate, without weight decay.
 
-    A view is "stream/pipeline"; `LABELED`, "labeled" alone, is what labelled faces show to supervised terms. A view
-    "teacher:unlabeled/weak" serves pseudo-labels alone: no gradient flows into it. The `teacher` is the network itself,
-    or its average.
+    A view is "stream/pipeline"; `LABELED`, which is just "labeled", is the view of labelled faces for supervised terms.
+    A view "teacher:unlabeled/weak" is for pseudo-labels only: no gradient flows into it. The `teacher` is the network
+    itself, or its average.
     """
 
     views: frozenset[str]  # for example {LABELED, "unlabeled/strong", "teacher:unlabeled/weak"}
@@ -35,12 +35,12 @@ class Objective(nn.Module):
     lr_mult: float = 1.0
     teacher: str = "student"  # or "ema"
     freeze_batch_norm: bool = False  # keep the backbone's batch statistics as they are
-    progress: float = 0.0  # share of the run's updates that are done; set before every step
+    progress: float = 0.0  # share of the run that is done, in updates; set before every step
     key: str = "method"  # its config key, for messages; set before it is bound
-    paced: str | None = None  # its setting that `progress` serves, where one does: the run must have an end
+    paced: str | None = None  # its setting that depends on `progress`, if any: the length of the run must be known
 
     def check_without_backbone(self) -> None:
-        """Raise ConfigError where it cannot train a model that reads features of faces alone."""
+        """Raise ConfigError if it cannot train a model that reads only face features."""
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
         """Build state that depends on the network or the training labels; before any checkpoint is restored."""
@@ -50,12 +50,12 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def statistics(self, aus: tuple[str, ...]) -> dict[str, float]:
-        """Values of the epoch that ends, by name, for the log; they start anew. Runs in all processes."""
+        """Values of the finished epoch for the log, by name; resets them. Runs in all processes."""
         return {}
 
 
 def faces_of(batch: Batch, view: str) -> Faces:
-    """Images and features of a view, as far as the batch has them."""
+    """Images and features of a view, if the batch has them."""
     stream, pipeline = stream_and_pipeline(view)
     return Faces.of(batch[stream], pipeline)
 

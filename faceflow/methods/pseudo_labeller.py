@@ -23,18 +23,18 @@ TARGETS = ("hard", "soft")
 class PseudoLabeller(nn.Module):
     """Pseudo-labels of a teacher.
 
-    Centred logits are 0 at rest, whatever the AU; where nothing adapts to that, they are shifted to the base rates of
+    Centred logits are 0 at rest for every AU; unless the cutoffs adapt to that, they are shifted to the base rates of
     the labels.
 
     Args:
         p_cutoff, n_cutoff, coverage, rank_consistent: see `CutoffRule`.
-        center: "subject" takes from the logits what they are for that subject at rest, see `SubjectCentres`; or "none".
-        targets: "hard" labels what is confident; "soft" takes probabilities as they are, for all entries, shifted to
+        center: "subject" subtracts the logits of the subject at rest, see `SubjectCentres`; or "none".
+        targets: "hard" labels confident entries; "soft" uses the probabilities of all entries as targets, shifted to
             the base rates (Tarvainen and Valpola 2017, arXiv:1703.01780).
-        prior_strength: faces for which the mean base rate of all AUs counts in that of each, see `base_rates`.
+        prior_strength: weight of the mean base rate of all AUs in each base rate, in faces, see `base_rates`.
 
     Raises:
-        ConfigError: a value out of range, or a coverage of soft targets.
+        ConfigError: a value out of range, or a coverage with soft targets.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PseudoLabeller(nn.Module):
         self.shifted = coverage is None and (self.centred or self.soft)
 
     def bind(self, aus: Sequence[str], counts: LabelCounts, *, key: str) -> None:
-        """Lay out the state; `key` is the config key of the method, for messages."""
+        """Build the state; `key` is the config key of the method, for messages."""
         rates = base_rates(counts, strength=self.prior_strength)
         self.cutoffs.bind(aus, rates, key=key)
         self.base_rate = float(rates.mean())
@@ -70,11 +70,11 @@ class PseudoLabeller(nn.Module):
 
     @torch.no_grad()
     def prepared(self, teacher: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """Logits of each stream that labels are made of.
+        """Logits of each stream from which labels are made.
 
         Args:
-            teacher: stream -> logits (B, A, L); all are shifted as "unlabeled" among them is to the base rates.
-            batch: whose rows they are.
+            teacher: stream -> logits (B, A, L); all are shifted by what brings "unlabeled" to the base rates.
+            batch: batch of these rows.
         """
         logits = dict(teacher)
         if self.centres is not None:
@@ -97,5 +97,5 @@ class PseudoLabeller(nn.Module):
         return PseudoLabels(target=probability, confident=torch.ones_like(probability, dtype=torch.bool))
 
     def follow(self, logits: Tensor) -> None:
-        """Move adaptive cutoffs by prepared logits of the unlabelled stream, after the step has used the old ones."""
+        """Adapt cutoffs to prepared logits of the unlabelled stream; call it after the step has used the old ones."""
         self.cutoffs.follow(logits)

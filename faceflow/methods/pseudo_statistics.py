@@ -1,4 +1,4 @@
-"""How much is pseudo-labelled, and how well, over a whole epoch."""
+"""Amount and quality of pseudo-labels over a whole epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faceflow.methods.consistency import PseudoLabels
 class PseudoLabelStatistics(Metric):
     """Sums per AU over the steps and processes of an epoch; rates are ratios of sums, never means of ratios.
 
-    Where the unlabelled faces carry hidden labels, these judge the pseudo-labels and nothing else.
+    Hidden labels of unlabelled faces, if any, are used only to rate the pseudo-labels.
     """
 
     full_state_update = False
@@ -45,9 +45,9 @@ class PseudoLabelStatistics(Metric):
         """Add a batch.
 
         Args:
-            labels: of B rows.
-            hidden: 0 or 1, (B, A, L).
-            known: True where the AU carries a hidden label, (B, A).
+            labels: pseudo-labels of B rows.
+            hidden: hidden labels, 0 or 1, (B, A, L).
+            known: True where the AU has a hidden label, (B, A).
         """
         on = labels.confident & (labels.target > 0.5)
         off = labels.confident & (labels.target <= 0.5)
@@ -61,9 +61,9 @@ class PseudoLabelStatistics(Metric):
             setattr(self, name, getattr(self, name) + count.sum(dim=(0, 2)))
 
     def compute(self) -> dict[str, NDArray[np.float64]]:
-        """Rates per AU, (A,); NaN where there is nothing to divide by.
+        """Rates per AU, (A,); NaN where the denominator is 0.
 
-        Arrays, because torchmetrics would squeeze tensors of one element.
+        Returns arrays, because torchmetrics would squeeze tensors of one element.
         """
         sums = {name: getattr(self, name).cpu().numpy() for name in self._SUMS}
         labelled = sums["positive"] + sums["negative"]
@@ -78,7 +78,7 @@ class PseudoLabelStatistics(Metric):
 
 
 def named_rates(rates: Mapping[str, NDArray[np.float64]], aus: Sequence[str]) -> dict[str, float]:
-    """Name the mean over AUs "mask_positive" and each AU's rate "mask_positive/AU12"; undefined ones are left out."""
+    """Name the mean over AUs "mask_positive" and rates of AUs "mask_positive/AU12"; undefined rates are left out."""
     named: dict[str, float] = {}
     for name, values in rates.items():
         defined = {au: value for au, value in zip(aus, values.tolist(), strict=True) if value == value}

@@ -1,8 +1,8 @@
-"""Logits relative to what the teacher says of the same subject at rest.
+"""Logits relative to the teacher's logits of the same subject at rest.
 
-A network that learned from few subjects gives every face a score for whom it shows. Pseudo-labels made of such logits
-teach that "this subject has AU14", and training confirms it. Relative to the subject's own median only what changes on
-a face is left.
+A network trained on few subjects scores every face partly by its identity. Pseudo-labels made from such logits teach
+that "this subject has AU14", and training confirms it. After the subject's median is subtracted, only changes on the
+face remain.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor, nn
 
 from faceflow.losses.processes import gathered
 
-_WINDOW = 32  # latest faces of an origin, of whose logits the centre is the median
+_WINDOW = 32  # latest faces of an origin; the centre is the median of their logits
 
 
 class SubjectCentres(nn.Module):
-    """Logits minus the median of the latest ones of their origin, per AU and level.
+    """Logits minus the median of the latest logits of their origin, per AU and level.
 
-    An origin is a subject, or what stands in for one, see `faceflow.data.groups.Groups`. Faces count from the first
-    on, so that a constant that is added to all logits of an origin never changes what comes out.
+    An origin is a subject, or a substitute for one, see `faceflow.data.groups.Groups`. Faces count from the first
+    on, so a constant added to all logits of an origin never changes the result.
 
     Args:
-        origins: how many there are.
+        origins: number of origins.
         shape: counts of AUs and levels, (A, L).
     """
 
-    latest: Tensor  # logits, (O, W + 1, A, L); what a batch has too many of goes to the last place
+    latest: Tensor  # logits, (O, W + 1, A, L); the last place takes the surplus of a batch
     seen: Tensor  # faces so far, (O,)
 
     def __init__(self, origins: int, shape: Sequence[int]) -> None:
@@ -38,7 +38,7 @@ class SubjectCentres(nn.Module):
 
     @torch.no_grad()
     def follow(self, logits: Tensor, origin: Tensor) -> None:
-        """Take in rows (B, A, L) of every process, whose origins are (B,); before they are centred."""
+        """Add rows (B, A, L) of every process with their origins (B,); call it before they are centred."""
         logits, origin = gathered(logits.float()), gathered(origin)
         same = origin.unsqueeze(0) == origin.unsqueeze(1)
         earlier, later = same.tril(-1).sum(dim=1), same.triu(1).sum(dim=1)
@@ -47,7 +47,7 @@ class SubjectCentres(nn.Module):
         self.seen.index_add_(0, origin, torch.ones_like(origin))
 
     def forward(self, logits: Tensor, origin: Tensor) -> Tensor:
-        """Centre rows (B, A, L) of origins (B,) that were followed."""
+        """Centre rows (B, A, L) of origins (B,) that were added."""
         empty = torch.arange(_WINDOW, device=origin.device) >= self.seen[origin].unsqueeze(1)
         latest = self.latest[origin, :_WINDOW].masked_fill(empty[..., None, None], torch.nan)
         return logits.float() - latest.nanmedian(dim=1).values

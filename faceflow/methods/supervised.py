@@ -20,7 +20,7 @@ class Supervised(Objective):
         self.criterion = criterion
 
     def bind(self, network: AUNetwork, counts: LabelCounts) -> None:
-        """Give the criterion the label counts."""
+        """Pass the label counts to the criterion."""
         self.criterion.bind(counts)
 
     def forward(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:

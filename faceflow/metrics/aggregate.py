@@ -1,4 +1,4 @@
-"""One score over the folds of a protocol, in both conventions: mean over folds, and all their predictions pooled."""
+"""One score over the folds of a protocol, in both conventions: mean over folds, and pooled predictions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 class Aggregate:
     """A metric of one AU, or its mean over AUs.
 
-    `values` has one value per fold, NaN where a fold has none, such as for an AU that nobody in it shows. `pooled` is
+    `values` has one value per fold, NaN if a fold has none, for example for an AU that nobody in it shows. `pooled` is
     the metric on the predictions of all folds together, `low` and `high` bound its 95 % interval over subjects; NaN
-    where unknown.
+    if unknown.
     """
 
     values: tuple[float, ...]
@@ -23,7 +23,7 @@ class Aggregate:
 
     @property
     def folds(self) -> int:
-        """Count of the folds that have a value."""
+        """Number of folds that have a value."""
         return int(np.isfinite(self.values).sum())
 
     @property
@@ -41,7 +41,7 @@ class Aggregate:
         return {"folds": self.folds, **self.spread()}
 
     def spread(self) -> dict[str, float]:
-        """What sums the folds up, in the order of tables."""
+        """Summary of the folds, in the order of tables."""
         return {"mean": self.mean, "std": self.std, "pooled": self.pooled, "low": self.low, "high": self.high}
 
     @property

@@ -1,4 +1,4 @@
-"""All metrics of one set of predictions: a column per metric, a row per AU, and the means over AUs."""
+"""All metrics of one set of predictions: one column per metric, one row per AU, and the means over AUs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RESAMPLES = 50
 class Prediction:
     """Decoded outputs: probability of occurrence (N, A), and FACS intensity (N, A) of ordinal networks.
 
-    `levels` are the probabilities (N, A, L) that they were decoded from, where these are at hand.
+    `levels` are the probabilities (N, A, L) that they were decoded from, if available.
     """
 
     probability: Array
@@ -37,8 +37,8 @@ class Evaluation:
     """Metrics of one data set.
 
     `columns` hold one value per AU: counts, then every declared metric (see `metrics.metric`): `f1_val` at the
-    threshold tuned on validation, `f1_0.5` at threshold 0.5, those of rankings, those of intensities. `summary` holds
-    their means over the AUs on which they are defined; `valid_aus` counts those of AUROC, `valid_aus_icc` those of
+    threshold tuned on validation, `f1_0.5` at threshold 0.5, ranking metrics, intensity metrics. `summary` holds their
+    means over the AUs on which they are defined; `valid_aus` is the number of these AUs for AUROC, `valid_aus_icc` for
     ICC.
     """
 
@@ -48,7 +48,7 @@ class Evaluation:
     summary: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, None for undefined, for JSON."""
+        """Plain numbers for JSON, None if undefined."""
         per_au = {
             au: {name: _plain(values[index]) for name, values in self.columns.items()}
             for index, au in enumerate(self.aus)
@@ -66,11 +66,11 @@ def decode(probabilities: Array, points: Sequence[float], occurrence_min: float)
 
 
 def merge_sides(prediction: Prediction, outputs: Sequence[str], groups: Mapping[str, Sequence[int]]) -> Prediction:
-    """Bring outputs (N, A) to the AUs that are scored, (N, A'); sides join by the larger value, as labels do.
+    """Reduce outputs (N, A) to the AUs that are scored, (N, A'); sides are joined by the larger value, as in labels.
 
     Args:
-        prediction: of every output.
-        outputs: AUs of the network, A of them.
+        prediction: prediction of every output.
+        outputs: the A AUs of the network.
         groups: scored AU -> the output columns that it joins.
     """
     shape = prediction.probability.shape
@@ -99,12 +99,12 @@ def evaluate(
     """Score predictions on a whole set.
 
     Args:
-        prediction: (N, A) probabilities and perhaps intensities.
+        prediction: probabilities (N, A), and intensities for ordinal networks.
         aus: A names.
         occurrence: labels, (N, A).
         observed: which labels exist, (N, A).
-        intensity: (N, A) FACS units, NaN where no intensity is known.
-        thresholds: (A,) tuned on validation, NaN where there is none (its metrics are NaN then).
+        intensity: labels in FACS units, (N, A), NaN where unknown.
+        thresholds: thresholds tuned on validation, (A,), NaN if there is none (its metrics are then NaN).
     """
     tuned = np.isfinite(thresholds)
     cuts = np.where(tuned, thresholds, DEFAULT_THRESHOLD)
@@ -133,7 +133,7 @@ def evaluate(
 
 
 def tuned_thresholds(prediction: Prediction, occurrence: NDArray[np.bool_], observed: NDArray[np.bool_]) -> Array:
-    """Per-AU thresholds (A,) of the best F1, bagged; NaN where an AU shows only one class."""
+    """Bagged thresholds (A,) of the best F1 per AU; NaN if an AU has only one class."""
     return bagged_thresholds(prediction.probability, occurrence, observed, resamples=_RESAMPLES, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""Which groups of faces are to be scored on their own: columns of a table, and what cannot be one."""
+"""Groups of faces that are scored separately: columns of a table, and checks of these."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from faceflow.aus import parse_column
 from faceflow.checks import check_whole
 from faceflow.errors import ConfigError
 
-MOST_GROUPS = 20  # more are numbers, or names of files
-ALONE = frozenset(("filename", "subject"))  # a group of each would be one face, or one subject
+MOST_GROUPS = 20  # a column with more holds numbers or file names
+ALONE = frozenset(("filename", "subject"))  # each group would be one face or one subject
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Columns of the labels whose groups are scored, and how many subjects a group has at least that is reported."""
+    """Label columns whose groups are scored, and the least number of subjects of a group that is reported."""
 
     columns: tuple[str, ...]
     least_subjects: int
 
 
 def asked_audit(columns: object, least_subjects: object) -> Audit | None:
-    """Read what a user sets; None where `columns` is None.
+    """Read the settings of a user; None if `columns` is None.
 
     Raises:
-        ConfigError: no names of columns that could hold groups, or no whole number of at least 1.
+        ConfigError: `columns` are not names of columns that can hold groups, or the number is not a whole one >= 1.
     """
     if columns is None:
         return None
@@ -36,7 +36,7 @@ def asked_audit(columns: object, least_subjects: object) -> Audit | None:
         raise ConfigError(f"audit: expected columns of the labels such as [sex,glasses], got {columns!r}; name them")
     for name in listed:
         if name in ALONE or parse_column(name):
-            what = "is the label of an AU" if parse_column(name) else "puts each into a group of its own"
+            what = "is the label of an AU" if parse_column(name) else "makes a group of each face or subject"
             raise ConfigError(
                 f"audit: expected columns of groups such as sex, got '{name}', which {what}; leave it out"
             )
@@ -46,16 +46,16 @@ def asked_audit(columns: object, least_subjects: object) -> Audit | None:
 
 
 def check_groups(column: str, texts: npt.NDArray[np.str_]) -> None:
-    """Check that a column holds groups; "" is no entry.
+    """Check that a column holds groups; "" means no entry.
 
     Raises:
-        ConfigError: all its cells are empty, or it has more values than groups could.
+        ConfigError: all its cells are empty, or it has too many values to be groups.
     """
     groups = np.unique(texts[texts != ""])
     if not len(groups):
-        raise ConfigError(f"audit: expected entries in the column '{column}', got empty cells alone; leave it out")
+        raise ConfigError(f"audit: expected entries in the column '{column}', got only empty cells; leave it out")
     if len(groups) > MOST_GROUPS:
         raise ConfigError(
             f"audit: expected at most {MOST_GROUPS} groups in a column, got {len(groups)} values in '{column}', "
-            f"such as '{groups[0]}' and '{groups[1]}'; put them into a few groups, in a column of its own"
+            f"such as '{groups[0]}' and '{groups[1]}'; put them into a few groups in a new column"
         )

@@ -1,8 +1,8 @@
-"""How far scores depend on who was tested: 95 % intervals by resampling subjects (Efron 1979, percentile interval).
+"""How much scores depend on the tested subjects: 95 % intervals by resampling subjects (Efron 1979, percentiles).
 
-Frames of one subject are alike, so that resampling frames would give intervals far too narrow. Metrics of
-decisions and ICC are functions of sums over frames: sums per subject are taken once, and a resample is a weighted
-sum of them.
+Frames of one subject are alike, so resampling frames would give intervals that are far too narrow. Decision metrics
+and ICC are functions of sums over frames: sums per subject are computed once, and a resample is a weighted sum of
+them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEVEL = 0.95
 _BLOCK = 4_000_000  # draws that are held in memory at once
 
 Formula = Callable[[FloatArray], FloatArray]  # of sums (..., K, A)
-Sums = tuple[list[Array], Formula]  # K terms (N, A) and what is made of their sums
+Sums = tuple[list[Array], Formula]  # K terms (N, A) and the formula of their sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ class SubjectBootstrap:
     """Intervals of metrics on the same N frames, all from the same resamples.
 
     Args:
-        subjects: who is on each frame, (N,).
-        resamples: how many; 0 leaves the bounds undefined, as does a single subject.
-        seed: of the draws.
+        subjects: subject on each frame, (N,).
+        resamples: number of resamples; with 0, or with a single subject, the bounds are undefined.
+        seed: seed of the draws.
     """
 
     def __init__(self, subjects: npt.ArrayLike, *, resamples: int, seed: int) -> None:
@@ -60,19 +60,19 @@ class SubjectBootstrap:
         self._seed = seed
 
     def decisions(self, metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Estimate:
-        """A metric of decisions, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
+        """A decision metric, undefined for an AU without both classes; all (N, A), decisions and truth 0/1."""
         return self._estimate(*sums_of_decisions(metric, predicted, truth, observed))
 
     def intensities(self, metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Estimate:
-        """A metric of intensities (N, A) that has a formula of moments."""
+        """An intensity metric with a formula of moments; arrays are (N, A)."""
         return self._estimate(*sums_of_intensities(metric, prediction, truth, observed))
 
     def all_intervals(
         self, prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
     ) -> dict[str, Estimate]:
-        """Estimates of all metrics that want an interval, by column; arguments as for `evaluate`.
+        """Estimates of all metrics that have an interval, by column; arguments as for `evaluate`.
 
-        Thresholds may also be given by frame, (N, A).
+        Thresholds can also be given per frame, (N, A).
         """
         asked = _all_sums(
             prediction, occurrence=occurrence, intensity=intensity, observed=observed, thresholds=thresholds
@@ -90,7 +90,7 @@ class SubjectBootstrap:
     ) -> dict[str, Estimate]:
         """Estimates of how much two predictions of the same frames differ, after - before, by column.
 
-        Both are scored on the same resamples, so that how hard a subject is for both does not widen an interval.
+        Both are scored on the same resamples, so a subject that is hard for both does not widen an interval.
 
         Args:
             before: a prediction, and its thresholds as for `evaluate`.
@@ -106,7 +106,7 @@ class SubjectBootstrap:
         return {name: self._estimate(*_difference(first[name], second[name])) for name in first if name in second}
 
     def _estimate(self, terms: list[Array], metric: Formula) -> Estimate:
-        """Evaluate a metric of sums (..., K, A) on everybody and on each resample; terms are K arrays (N, A)."""
+        """Evaluate a metric of sums (..., K, A) on all subjects and on each resample; terms are K arrays (N, A)."""
         ((everybody, per_au),) = self.draws([(terms, metric)], np.arange(len(self._subject)))
         valid = np.isfinite(everybody)
         return Estimate(
@@ -122,7 +122,7 @@ class SubjectBootstrap:
         Calls for other frames use the same resamples, so that their values can be compared.
 
         Args:
-            asked: of each metric K terms (M, A) of these frames, and its formula of their sums (..., K, A).
+            asked: for each metric, K terms (M, A) of these frames, and its formula of their sums (..., K, A).
             rows: numbers of the frames, (M,).
         """
         members, subject = np.unique(self._subject[rows], return_inverse=True)
@@ -159,7 +159,7 @@ def _per_group(values: Array, group: npt.NDArray[np.intp], count: int) -> FloatA
 def _all_sums(
     prediction: Prediction, *, occurrence: Array, intensity: Array, observed: BoolArray, thresholds: Array
 ) -> dict[str, Sums]:
-    """What all metrics that want an interval are computed from, by column; arguments as for `evaluate`."""
+    """Terms and formula of each metric that has an interval, by column; arguments as for `evaluate`."""
     tuned = np.isfinite(thresholds)
     cuts = {AT_VAL: (thresholds, observed & tuned), AT_HALF: (np.full(1, DEFAULT_THRESHOLD), observed)}
     predicted = np.full_like(intensity, np.nan) if prediction.intensity is None else prediction.intensity
@@ -175,7 +175,7 @@ def _all_sums(
 
 
 def sums_of_decisions(metric: Metric, predicted: Array, truth: Array, observed: BoolArray) -> Sums:
-    """What a metric of decisions is computed from; arguments as for `SubjectBootstrap.decisions`."""
+    """Terms and formula of a decision metric; arguments as for `SubjectBootstrap.decisions`."""
     positive, called = (truth == 1) & observed, (predicted == 1) & observed
     hit = positive & called
     counts = [hit, called & ~hit, positive & ~hit, observed & ~positive & ~called]
@@ -183,7 +183,7 @@ def sums_of_decisions(metric: Metric, predicted: Array, truth: Array, observed: 
 
 
 def sums_of_intensities(metric: Metric, prediction: Array, truth: Array, observed: BoolArray) -> Sums:
-    """What a metric of intensities is computed from; arguments as for `SubjectBootstrap.intensities`."""
+    """Terms and formula of an intensity metric; arguments as for `SubjectBootstrap.intensities`."""
     formula = metric.of_moments
     assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
     seen = np.where(observed, 1.0, 0.0)
@@ -199,13 +199,13 @@ def _difference(first: Sums, second: Sums) -> Sums:
 
 
 def _centred(values: Array, seen: FloatArray, observed: BoolArray) -> FloatArray:
-    """Subtract the mean of each AU, lest sums of squares cancel; 0 where unobserved."""
+    """Subtract the mean of each AU, so that sums of squares do not cancel; 0 where unobserved."""
     known = np.where(observed, values, 0.0)
     return np.where(observed, known - known.sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
 
 
 def interval(value: FloatArray, draws: FloatArray) -> Interval:
-    """Bounds of the draws (R, ...) that are defined, along their first axis."""
+    """A value with the bounds of the defined draws (R, ...), along their first axis."""
     tail = (1 - LEVEL) / 2
     bounds = np.full((2, *value.shape), np.nan)
     some = np.isfinite(value) & np.isfinite(draws).any(axis=0)
@@ -214,6 +214,6 @@ def interval(value: FloatArray, draws: FloatArray) -> Interval:
 
 
 def mean_over_aus(values: FloatArray) -> FloatArray:
-    """Mean over AUs (..., A) that are defined, NaN without one."""
+    """Mean over the AUs (..., A) whose value is defined, NaN if there is none."""
     defined = np.isfinite(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))

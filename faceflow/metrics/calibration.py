@@ -1,4 +1,4 @@
-"""How far probabilities can be taken at their word: calibration error, Brier score, and maps that make both smaller."""
+"""How well probabilities match frequencies: calibration error, Brier score, and maps that reduce both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceflow.calibration import TEMPERATURE
 from faceflow.encoding import Array
 
 BINS = 15  # Guo et al. 2017, section 5
-LEAST_SUBJECTS = 3  # fewer cannot confirm a map on those that were held out
+LEAST_SUBJECTS = 3  # with fewer, a map cannot be confirmed on held-out subjects
 _FOLDS = 5
 _STEPS, _CLOSE, _HALVINGS = 100, 1e-9, 40
 
@@ -26,7 +26,7 @@ NO_GAIN = "no smaller loss on held-out subjects"
 
 @dataclass(frozen=True)
 class Reliability:
-    """The K bins of one AU that hold faces: mean probability, share of faces where the AU occurs, and faces, (K,)."""
+    """The K non-empty bins of one AU: mean probability, share of faces where the AU occurs, number of faces, (K,)."""
 
     confidence: Array
     frequency: Array
@@ -39,14 +39,14 @@ class Reliability:
 
     @property
     def floor(self) -> float:
-        """Expected ECE of exact probabilities on as many faces: mean absolute deviation of a binomial in each bin."""
+        """Expected ECE of exact probabilities on this many faces: mean absolute deviation of a binomial in each bin."""
         deviation = [binomial_deviation(int(n), float(p)) for n, p in zip(self.count, self.confidence, strict=True)]
         return float(np.sum(deviation) / np.sum(self.count))
 
 
 @dataclass(frozen=True)
 class AUMap:
-    """A map of one AU's logits, see `faceflow.calibration`; `note` says why it is the identity."""
+    """A map of one AU's logits, see `faceflow.calibration`; `note` gives the reason if it is the identity."""
 
     slope: float = 1.0
     offset: float = 0.0
@@ -54,7 +54,7 @@ class AUMap:
 
 
 def reliability(probability: Array, truth: Bools, bins: int = BINS) -> Reliability:
-    """Sort the faces of one AU, at least one, into bins of equal width; an edge belongs to the bin below it."""
+    """Sort the faces of one AU (at least one) into bins of equal width; an edge belongs to the bin below it."""
     index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
     count = np.bincount(index, minlength=bins)
     filled = count > 0
@@ -64,19 +64,19 @@ def reliability(probability: Array, truth: Bools, bins: int = BINS) -> Reliabili
 
 
 def calibration_errors(probability: Array, truth: Bools, observed: Bools) -> Array:
-    """Expected calibration error of each AU, (A,); NaN where no label exists. Arrays are (N, A)."""
+    """Expected calibration error of each AU, (A,); NaN without labels. Arrays are (N, A)."""
     return _each(lambda p, y: reliability(p, y).ece, probability, truth, observed)
 
 
 def calibration_floors(probability: Array, truth: Bools, observed: Bools) -> Array:
-    """Error that exact probabilities would be expected to have on as many faces, (A,), see `Reliability.floor`."""
+    """Expected error of exact probabilities on this many faces, (A,), see `Reliability.floor`."""
     return _each(lambda p, y: reliability(p, y).floor, probability, truth, observed)
 
 
 def calibration_terms(probability: Array, truth: Bools, observed: Bools) -> Iterator[Array]:
-    """Arrays (N, A) of whose sums over frames `calibration_error_of_sums` makes the error of each AU.
+    """Arrays (N, A) from whose sums over frames `calibration_error_of_sums` computes the error of each AU.
 
-    Of every bin the label less the probability, 0 outside it; then whether there is a label. Arrays are (N, A).
+    For every bin, label minus probability, and 0 outside the bin; then whether there is a label. Inputs are (N, A).
     """
     place = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], probability)
     difference = np.where(observed, np.subtract(truth, probability, dtype=np.float64), 0.0)
@@ -86,26 +86,26 @@ def calibration_terms(probability: Array, truth: Bools, observed: Bools) -> Iter
 
 
 def calibration_error_of_sums(sums: Array) -> Array:
-    """Expected calibration error (..., A) of sums (..., K, A) of `calibration_terms`, NaN where no label exists."""
+    """Expected calibration error (..., A) from sums (..., K, A) of `calibration_terms`, NaN without labels."""
     count = sums[..., -1, :]
     total = np.abs(sums[..., :-1, :]).sum(axis=-2)
     return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), np.float64)
 
 
 def brier_scores(probability: Array, truth: Bools, observed: Bools) -> Array:
-    """Brier score of each AU, mean of (p - y)^2 (Brier 1950), (A,); NaN where no label exists. Arrays are (N, A)."""
+    """Brier score of each AU, mean of (p - y)^2 (Brier 1950), (A,); NaN without labels. Arrays are (N, A)."""
     return _each(lambda p, y: float(np.mean((p - y) ** 2)), probability, truth, observed)
 
 
 def fit_map(logits: Array, truth: Bools, subjects: NDArray[np.intp], *, method: str) -> AUMap:
-    """Fit the map of one AU, and keep it only where it helps on subjects that it was not fitted on.
+    """Fit the map of one AU, and keep it only if it helps on subjects that it was not fitted on.
 
     Up to five groups of subjects are held out in turn. With fewer than three subjects nothing is held out.
 
     Args:
-        logits: of faces with a label, (N,).
+        logits: logits of labelled faces, (N,).
         truth: their labels, (N,).
-        subjects: who they show, (N,).
+        subjects: their subjects, (N,).
         method: platt or temperature.
     """
     if not 0 < truth.sum() < len(truth):
@@ -128,10 +128,10 @@ def fit_map(logits: Array, truth: Bools, subjects: NDArray[np.intp], *, method: 
 
 
 def fit_coefficients(logits: Array, truth: Bools, *, method: str) -> tuple[float, float]:
-    """Slope and offset of the largest likelihood, by Newton's method; the offset of temperature scaling is 0.
+    """Slope and offset of maximum likelihood, by Newton's method; the offset of temperature scaling is 0.
 
-    As in Platt 1999, labels are drawn towards each other by one imaginary face of a class each, (N1 + 1) / (N1 + 2) and
-    1 / (N0 + 2), so that classes that a threshold separates have finite coefficients.
+    As in Platt 1999, targets are (N1 + 1) / (N1 + 2) and 1 / (N0 + 2) instead of 1 and 0, so that coefficients stay
+    finite if a threshold separates the classes.
 
     Args:
         logits: (N,).
@@ -171,7 +171,7 @@ def binomial_deviation(count: int, p: float) -> float:
 
 
 def _loss(logits: Array, target: Array) -> float:
-    """Sum of the cross entropy."""
+    """Sum of the cross-entropy."""
     return float(np.sum(np.logaddexp(0.0, logits) - target * logits))
 
 

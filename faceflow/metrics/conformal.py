@@ -1,4 +1,4 @@
-"""Cuts that hold a promised share of the faces of unseen subjects, from faces of others."""
+"""Cuts that cover a promised share of the faces of unseen subjects, computed from other subjects."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 
-_GROUPS = 100  # of subjects that are left out in turn, at most
+_GROUPS = 100  # largest number of groups of subjects that are left out in turn
 _HALVINGS = 30
 
 
 def covering_cut(scores: Array, subjects: NDArray[np.intp], coverage: float) -> float:
-    """Smallest upper cut that holds a share of the scores of subjects that it was not taken from.
+    """Smallest upper cut that covers a share of the scores of subjects that it was not computed from.
 
-    Faces of a subject resemble each other, so a quantile over all of them holds too few faces of the next subject, and
-    one with a proof for any dependence (Lee et al. 2023, arXiv:2306.06342) too many. So the level of the quantile is
-    chosen where, over all subjects, the quantile of the others holds the promised share of the one left out, faces
-    pooled; the cut is the quantile of all at that level.
+    Faces of a subject resemble each other, so a quantile over all faces covers too few faces of the next subject, and
+    one that is proven for any dependence (Lee et al. 2023, arXiv:2306.06342) covers too many. The level of the quantile
+    is therefore chosen by leaving subjects out in turn: at this level, quantiles of the remaining subjects cover the
+    promised share of the left-out faces, pooled over all subjects. The cut is the quantile of all faces at this level.
 
     Args:
-        scores: (N,), the larger the stranger.
-        subjects: who the faces show, (N,); two or more.
+        scores: scores (N,); larger means stranger.
+        subjects: subjects of the faces, (N,); two or more.
         coverage: share in (0, 1).
 
     Returns:
-        Infinity where even the largest score of the others holds too few.
+        Infinity if even the largest score of the other subjects covers too few faces.
     """
     _, who = np.unique(subjects, return_inverse=True)
     who = who % _GROUPS
@@ -48,5 +48,5 @@ def covering_cut(scores: Array, subjects: NDArray[np.intp], coverage: float) -> 
 
 
 def quantile(ordered: Array, level: float) -> float:
-    """Smallest of rising values (N,) that at least a share `level` of them reaches not beyond."""
+    """Smallest of the sorted values (N,) such that at least a share `level` of them is not above it."""
     return float(ordered[max(0, math.ceil(level * len(ordered) - 1e-9) - 1)])

@@ -9,7 +9,7 @@ from faceflow.encoding import Array
 
 
 def precision_recall(probability: Array, truth: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Precision and recall, (K + 1,), at the K distinct probabilities from high to low, after a start at recall 0."""
+    """Precision and recall, (K + 1,), at the K distinct probabilities from high to low, starting at recall 0."""
     order = np.argsort(-probability, kind="stable")
     last_of_tie = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
     hits = np.cumsum(truth[order])[last_of_tie]

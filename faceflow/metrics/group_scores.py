@@ -1,11 +1,11 @@
-"""Scores of groups of faces, such as those of one sex or one camera, and how far the groups are apart.
+"""Scores of groups of faces, such as those of one sex or one camera, and the gaps between groups.
 
-All groups are scored on the same resamples of all subjects, so that the interval of a gap is right whether groups share
-subjects, as with and without glasses, or not.
+All groups are scored on the same resamples of all subjects, so that the interval of a gap is correct whether or not
+groups share subjects, as with and without glasses.
 
-The calibration error (ECE) has no gap: it is a mean of absolute values, and so the larger by chance the fewer faces a
-group has. Resampling adds as much once more, so its interval is moved back by that. What can be compared between groups
-is the signed error of the rate.
+The calibration error (ECE) has no gap: it is a mean of absolute values, so it grows by chance if a group has few faces.
+Resampling adds the same amount again, so its interval is moved back by that amount. Compare groups by the signed error
+of the rate instead.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class GroupScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """Mean of the group with the highest score less that of the one with the lowest, with its 95 % interval."""
+    """Mean of the group with the highest score minus that of the group with the lowest, with its 95 % interval."""
 
     highest: str
     lowest: str
@@ -68,13 +68,13 @@ class ColumnScores:
     """Groups of one column, those with the lowest F1 first.
 
     Attributes:
-        column: its name.
-        aus: A of them.
-        groups: that are reported.
-        small: subjects of each group that is not, as it has too few.
-        unknown: faces without an entry.
-        gaps: by score, of ECE never; none where fewer than two groups have it.
-        averaged: AUs in the means, by score.
+        column: name of the column.
+        aus: the A AUs.
+        groups: groups that are reported.
+        small: number of subjects of each group that is not reported because it has too few.
+        unknown: number of faces without an entry.
+        gaps: gap by score, never for ECE, and only if at least two groups have the score.
+        averaged: number of AUs in the means, by score.
     """
 
     column: str
@@ -87,22 +87,22 @@ class ColumnScores:
 
     @property
     def gap(self) -> float:
-        """Gap in F1; 0 where there is none."""
+        """Gap in F1; 0 if there is none."""
         return float(self.gaps[F1].interval.value) if F1 in self.gaps else 0.0
 
 
 def base_rate(positives: Array, labelled: Array) -> FloatArray:
-    """Share of the labelled frames on which an AU occurs, (..., A); NaN without a label."""
+    """Share of the labelled frames on which an AU occurs, (..., A); NaN without labels."""
     return ratio(positives, labelled)
 
 
 def false_alarm_rate(fp: Array, tn: Array) -> FloatArray:
-    """Share of the frames without an AU that are taken for one with it, (..., A); NaN where there is none."""
+    """Share of the frames without an AU that are predicted to show it, (..., A); NaN without such frames."""
     return ratio(fp, fp + tn)
 
 
 def rate_error(probability: Array, positives: Array, labelled: Array) -> FloatArray:
-    """Mean probability less the base rate, (..., A), of sums over labelled frames; NaN without a label."""
+    """Mean probability minus base rate, (..., A), from sums over labelled frames; NaN without labels."""
     return ratio(probability - positives, labelled)
 
 
@@ -123,17 +123,17 @@ def score_groups(
     """Score the groups of every column, columns with the largest gap in F1 first.
 
     Args:
-        columns: group of each frame by column, (N,); "" where it is not known.
-        subjects: who is on each frame, (N,).
-        prediction: probabilities (N, A) and perhaps intensities.
+        columns: group of each frame by column, (N,); "" if unknown.
+        subjects: subject on each frame, (N,).
+        prediction: probabilities (N, A), and intensities for ordinal networks.
         aus: A names.
         occurrence: labels, (N, A).
-        intensity: labels in FACS units, (N, A), NaN where none is known.
+        intensity: labels in FACS units, (N, A), NaN where unknown.
         observed: which labels and predictions exist, (N, A).
-        thresholds: of validation, (A,) or (N, A), NaN where there is none.
-        least_subjects: of a group that is reported.
-        resamples: of the subjects; 0 for no intervals.
-        seed: of the draws.
+        thresholds: validation thresholds, (A,) or (N, A), NaN if there is none.
+        least_subjects: least number of subjects of a group that is reported.
+        resamples: number of resamples of the subjects; 0 for no intervals.
+        seed: seed of the draws.
     """
     bootstrap = SubjectBootstrap(subjects, resamples=resamples, seed=seed)
     probability, cuts = prediction.probability, np.broadcast_to(thresholds, observed.shape)
@@ -205,7 +205,7 @@ def _gap(
     drawn: Mapping[str, Mapping[str, tuple[FloatArray, FloatArray]]],
     common: BoolArray,
 ) -> Gap | None:
-    """Gap between the means of two groups; in resamples over the AUs that both have there."""
+    """Gap between the means of two groups; in each resample, over the AUs that both groups have in it."""
     if score == ECE or len(groups) < 2 or not common.any():
         return None
     means = [float(group.estimates[score].mean.value) for group in groups]

@@ -1,4 +1,4 @@
-"""F1 of those who do not look at the face: what a score of a rare or frequent AU is to be read against."""
+"""F1 of guesses that ignore the face: reference values for the score of a rare or frequent AU."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 ALWAYS, PRIOR = "f1_always", "f1_prior"
 GUESSES = {ALWAYS: "always", PRIOR: "prior"}  # name in files -> header
-MEANING = "always, prior: F1 of saying of every face that the AU occurs, and of guessing as often as it does"
+MEANING = "always, prior: F1 of predicting the AU on every face, and of guessing it as often as it occurs"
 
 
 def always_f1(base_rate: npt.ArrayLike) -> FloatArray:
-    """F1 of saying of every frame that the AU occurs, 2b / (1 + b): precision is the base rate b, recall is 1.
+    """F1 of predicting the AU on every frame, 2b / (1 + b): precision is the base rate b, recall is 1.
 
-    NaN where an AU occurs on no frame or on all, and so has no F1.
+    NaN if an AU occurs on no frame or on all frames and so has no F1.
     """
     rate = _defined(base_rate)
     return 2 * rate / (1 + rate)
@@ -26,7 +26,7 @@ def prior_f1(base_rate: npt.ArrayLike) -> FloatArray:
 
 
 def guessed_f1(positives: npt.ArrayLike, labelled: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """`always_f1` and `prior_f1` of counts of frames, (A,) each."""
+    """`always_f1` and `prior_f1` from numbers of frames, (A,) each."""
     known = np.asarray(labelled, np.float64)
     rate = np.asarray(positives, np.float64) / np.where(known > 0, known, np.nan)
     return always_f1(rate), prior_f1(rate)

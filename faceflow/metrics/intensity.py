@@ -1,7 +1,7 @@
 """AU intensity metrics over a whole epoch, per AU.
 
-They are our own and not those of torchmetrics for the reasons that `occurrence` gives: speed, missing labels, and AUs
-that nobody shows; torchmetrics has no ICC.
+They replace those of torchmetrics for the reasons given in `occurrence`: speed, missing labels, and AUs that nobody
+shows; torchmetrics has no ICC.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _TINY = 1e-12  # variance of a constant, up to rounding
 
 @dataclass(frozen=True)
 class IntensityRows:
-    """Checked intensities, turned to (A, N): one contiguous row per AU, which numpy sums pairwise.
+    """Checked intensities, transposed to (A, N): one contiguous row per AU, which numpy sums pairwise.
 
-    Missing entries are 0 in both, and in what is derived from them, and so add nothing to any sum.
+    Missing entries are 0 in both arrays and in derived values, so they add nothing to any sum.
     """
 
     predicted: FloatArray
@@ -37,7 +37,7 @@ class IntensityRows:
 
     @classmethod
     def check(cls, prediction: Array, truth: Array, observed: Array) -> Self:
-        """Assert that (N, A) arrays fit together; only observed entries are looked at."""
+        """Assert that (N, A) arrays are consistent; only observed entries are checked."""
         assert prediction.ndim == 2, f"prediction must be (N, A), got {prediction.shape}"
         assert prediction.shape == truth.shape == observed.shape, (
             "prediction, truth and observed must have one shape, got "
@@ -52,7 +52,7 @@ class IntensityRows:
 
     @cached_property
     def count(self) -> npt.NDArray[np.intp]:
-        """Observed frames, (A,)."""
+        """Number of observed frames, (A,)."""
         return np.asarray(np.count_nonzero(self.seen, axis=1))
 
     @cached_property
@@ -61,7 +61,7 @@ class IntensityRows:
         return np.abs(self.predicted - self.truth)
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """Mean (A,) of values (A, N) that are 0 where nothing is observed; NaN without an observed frame."""
+        """Mean (A,) of values (A, N) that are 0 where unobserved; NaN without an observed frame."""
         return ratio(np.sum(values, axis=1), self.count)
 
     @cached_property
@@ -82,7 +82,7 @@ class IntensityRows:
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over frames, (..., A): their count, and of prediction p and truth t their powers and product."""
+    """Sums over frames, (..., A): their number, and powers and product of prediction p and truth t."""
 
     n: FloatArray
     p: FloatArray
@@ -93,7 +93,7 @@ class Moments:
 
 
 def _icc_of_moments(sums: Moments) -> FloatArray:
-    """ICC of values whose mean is about 0, lest the sums of squares cancel."""
+    """ICC of values whose mean is about 0, so that the sums of squares do not cancel."""
     count = np.maximum(sums.n, 1)
     predicted, labelled = sums.pp - sums.p * sums.p / count, sums.tt - sums.t * sums.t / count
     covariance = sums.pt - sums.p * sums.t / count
@@ -109,9 +109,9 @@ def _icc_of_moments(sums: Moments) -> FloatArray:
 def icc(rows: IntensityRows) -> FloatArray:
     """ICC(3,1) of the raters prediction and truth (Shrout and Fleiss 1979): for two raters 2 cov / (var + var).
 
-    NaN if the truth does not vary, as for an AU that nobody shows: no prediction of it can be told from another, and
-    PCC, F1 and AUROC are undefined there too. 0 if only the prediction does not vary: it agrees with nothing and must
-    not drop out of the mean over AUs.
+    NaN if the truth does not vary, as for an AU that nobody shows: predictions cannot be ranked, and PCC, F1 and AUROC
+    are undefined too. 0 if only the prediction does not vary: it agrees with nothing and must not be left out of the
+    mean over AUs.
     """
     predicted, truth = rows.variances
     return np.clip(np.where(truth > 0, ratio(2 * rows.covariance, predicted + truth), np.nan), -1.0, 1.0)
@@ -138,7 +138,7 @@ def mae(rows: IntensityRows) -> FloatArray:
 
 @intensity_metric("RMSE", lower_is_better=True)
 def rmse(rows: IntensityRows) -> FloatArray:
-    """Root of the mean squared error over all frames, never a mean of batch values."""
+    """Root mean squared error over all frames, never a mean of batch values."""
     return np.sqrt(rows.mean(rows.error**2))
 
 
@@ -159,7 +159,7 @@ def wmape(rows: IntensityRows) -> FloatArray:
 
 @intensity_metric("MAPE", lower_is_better=True, defined_on="an intensity above 0")
 def mape(rows: IntensityRows) -> FloatArray:
-    """Mean |e| / truth over the frames with truth > 0; NaN if there is none."""
+    """Mean |e| / truth over the frames with truth > 0; NaN if there are none."""
     active = rows.truth > 0
     shares = np.divide(rows.error, rows.truth, out=np.zeros_like(rows.truth), where=active)
     return ratio(np.sum(shares, axis=1), np.count_nonzero(active, axis=1))
@@ -176,18 +176,18 @@ def intensity_metrics(prediction: Array, truth: Array, observed: Array) -> dict[
         observed: (N, A) bool, False where the label is missing.
 
     Returns:
-        (A,) arrays: every metric of intensities that is declared, and `observed`, the number of observed frames.
+        (A,) arrays: every declared intensity metric, and `observed`, the number of observed frames.
     """
     rows = IntensityRows.check(prediction, truth, observed)
     return {metric.name: metric.formula(rows) for metric in metrics_of(Needs.INTENSITY)} | {"observed": rows.count}
 
 
 def _centre(values: FloatArray, seen: BoolArray) -> FloatArray:
-    """Subtract each row's mean over its seen entries; the others stay 0."""
+    """Subtract the mean over the observed entries of each row; the others stay 0."""
     lowest = np.min(values, axis=1, where=seen, initial=np.inf, keepdims=True)
     highest = np.max(values, axis=1, where=seen, initial=-np.inf, keepdims=True)
     mean = np.sum(values, axis=1, keepdims=True) / np.maximum(np.count_nonzero(seen, axis=1), 1)[:, None]
-    # A rounded mean can leave the range of the values: clipped, a constant row centres to exactly 0.
+    # A rounded mean can be outside the range of the values; clipped, it centres a constant row to exactly 0.
     return np.where(seen, values - np.clip(mean, lowest, highest), 0.0)
 
 

@@ -1,7 +1,7 @@
 """Labels that are probably wrong, by confident learning, AU by AU.
 
 C. Northcutt, L. Jiang, I. Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels (JAIR 2021,
-arXiv:1911.00068). Each AU is a problem of two classes of its own, so that faces without its label take no part in it.
+arXiv:1911.00068). Each AU is a separate problem of two classes, so faces without its label are not used for it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from numpy.typing import NDArray
 
 from faceflow.encoding import Array
 
-LEAST = 10  # labels of each class: the mean over fewer is no threshold
-_ROUNDING = 1e-6  # a probability equal to the mean of equal ones reaches it
+LEAST = 10  # labels of each class; the mean over fewer is not a usable threshold
+_ROUNDING = 1e-6  # so that a probability equal to the mean of equal ones reaches it
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelErrors:
-    """What confident learning says of the labels of N faces and A AUs.
+    """Result of confident learning for the labels of N faces and A AUs.
 
     Attributes:
-        checked: labels that were looked at, (N, A): of AUs with enough labels of both classes, where there is a
-            prediction.
+        checked: labels that were checked, (N, A): those with a prediction, of AUs with enough labels of both classes.
         suspicious: labels that are probably wrong, (N, A).
-        thresholds: mean probability of the class over its labels, (2, A): that an AU does not occur, and that it does;
-            NaN where an AU is not checked.
-        score: how much more probable the other class is than the label, (N, A), -1 to 1: the normalized margin with its
-            sign turned, so that the most suspicious are highest; NaN where nothing was checked.
+        thresholds: mean probability of a class over the faces with this label, (2, A): AU absent, AU present; NaN if an
+            AU is not checked.
+        score: how much more probable the other class is than the label, (N, A), -1 to 1: the negated normalized margin,
+            so the most suspicious labels have the highest score; NaN where nothing was checked.
     """
 
     checked: NDArray[np.bool_]
@@ -38,13 +37,13 @@ class LabelErrors:
 
 
 def find_label_errors(probability: Array, occurs: NDArray[np.bool_], observed: NDArray[np.bool_]) -> LabelErrors:
-    """Find the labels off the diagonal of the confident joint of every AU that the more probable class contradicts.
+    """Find labels that are off the diagonal of the confident joint of an AU and contradict the more probable class.
 
-    A label is suspicious where the other class is more probable, and at least as probable as on average over the faces
-    that have it as their label. It is what cleanlab calls `filter_by="confident_learning"`.
+    A label is suspicious if the other class is more probable, and at least as probable as its average over the faces
+    that have it as label. cleanlab calls this `filter_by="confident_learning"`.
 
     Args:
-        probability: that an AU occurs, (N, A), of networks that did not learn from these labels; NaN: none.
+        probability: probability that an AU occurs, (N, A), by networks not trained on these labels; NaN if unknown.
         occurs: the labels, (N, A).
         observed: where there is a label, (N, A).
     """

@@ -1,7 +1,7 @@
-"""How a metric declares itself: one decorator above its formula says what it needs and where it is shown.
+"""Declaration of metrics: a decorator above a formula states what it needs and where it is shown.
 
-Whatever module of this package a metric stands in, it is found (`declared`): there is no list to edit. A metric of
-decisions gives two columns, `f1_val` at the thresholds of validation and `f1_0.5` at 0.5; others give one.
+Metrics are found in every module of this package (`declared`): there is no list to edit. A decision metric gives two
+columns, `f1_val` at the validation thresholds and `f1_0.5` at 0.5; others give one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 AT_VAL, AT_HALF = "val", str(DEFAULT_THRESHOLD)
-_FIRST = ("occurrence", "intensity")  # the usual metrics lead tables and files
+_FIRST = ("occurrence", "intensity")  # the usual metrics come first in tables and files
 
 
 class Place(Flag):
@@ -41,11 +41,11 @@ class Place(Flag):
     HEADLINE = auto()  # of report.html
     FOLDS = auto()  # tables and files over folds
     CURVES = auto()  # over the epochs of a training
-    EXPORT = auto()  # what a lower precision costs
+    EXPORT = auto()  # cost of a lower precision
 
 
 class Needs(Enum):
-    """What a formula is given of every AU, in the order of columns."""
+    """Input of a formula for every AU, in the order of columns."""
 
     DECISIONS = "counts of right and wrong decisions"
     RANKING = "scores in their order"
@@ -57,16 +57,16 @@ class Metric:
     """A metric of one AU.
 
     Attributes:
-        name: of its column, and of its mean over AUs.
-        header: in tables.
+        name: name of its column, and of its mean over AUs.
+        header: header in tables.
         needs: what `formula` takes: `Confusion`, `Ranking` or `IntensityRows`.
-        formula: gives the values of all AUs (A,), of a `Ranking` that of one.
-        lower_is_better: whether an error.
-        at_val, at_half: where it is shown, by threshold; `at_val` is that of metrics without a threshold.
+        formula: returns the values of all AUs (A,), or of a single AU for a `Ranking`.
+        lower_is_better: True for errors.
+        at_val, at_half: where it is shown, by threshold; metrics without a threshold use `at_val`.
         of_moments: formula of an intensity metric from sums over frames, for intervals.
-        intervals: whether tests give its 95 % interval over subjects.
+        intervals: whether tests report its 95 % interval over subjects.
         defined_on: what labels must show for it to have a value.
-        averaged: whether its mean over AUs means anything.
+        averaged: whether its mean over AUs is meaningful.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric at a threshold, None where it has none: `f1_val`, in tables `F1@val`."""
+    """A metric at a threshold, None if it has none: `f1_val`, in tables `F1@val`."""
 
     metric: Metric
     threshold: str | None
@@ -97,12 +97,12 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Of the column in files."""
+        """Name of the column in files."""
         return self.metric.name if self.threshold is None else f"{self.metric.name}_{self.threshold}"
 
     @property
     def header(self) -> str:
-        """Of the column in tables."""
+        """Header of the column in tables."""
         return self.metric.header if self.threshold is None else f"{self.metric.header}@{self.threshold}"
 
 
@@ -114,7 +114,7 @@ def decision_metric(
     at_half: Place = Place.NOWHERE,
     intervals: bool = False,
 ) -> Callable[[Callable[[Confusion], FloatArray]], Metric]:
-    """Declare a metric of decisions; its value is dropped where an AU lacks one of the classes."""
+    """Declare a decision metric; it has no value for an AU that lacks one of the classes."""
 
     def declare(formula: Callable[[Confusion], FloatArray]) -> Metric:
         return Metric(
@@ -134,7 +134,7 @@ def decision_metric(
 def ranking_metric(
     header: str, *, lower_is_better: bool = False, shown: Place = Place.NOWHERE, averaged: bool = True
 ) -> Callable[[Callable[[Ranking], float]], Metric]:
-    """Declare a metric of the order of scores; its formula is asked only about AUs that show both classes."""
+    """Declare a metric of the order of scores; its formula is called only for AUs with both classes."""
 
     def declare(formula: Callable[[Ranking], float]) -> Metric:
         return Metric(
@@ -158,7 +158,7 @@ def intensity_metric(
     of_moments: Callable[[Moments], FloatArray] | None = None,
     defined_on: str = "intensities",
 ) -> Callable[[Callable[[IntensityRows], FloatArray]], Metric]:
-    """Declare a metric of intensities; those with a formula of moments get intervals."""
+    """Declare an intensity metric; with a formula of moments it gets intervals."""
 
     def declare(formula: Callable[[IntensityRows], FloatArray]) -> Metric:
         return Metric(
@@ -178,7 +178,7 @@ def intensity_metric(
 
 @functools.cache
 def declared() -> tuple[Metric, ...]:
-    """Every metric of this package: those of decisions, of rankings, of intensities, each as they stand in a module."""
+    """Every metric of this package: decision, ranking and intensity metrics, each in the order of their modules."""
     package = importlib.import_module("faceflow.metrics")
     names = [*_FIRST, *sorted(module.name for module in pkgutil.iter_modules(package.__path__))]
     modules = [importlib.import_module(f"faceflow.metrics.{name}") for name in dict.fromkeys(names)]
@@ -189,12 +189,12 @@ def declared() -> tuple[Metric, ...]:
 
 
 def metrics_of(needs: Needs) -> Sequence[Metric]:
-    """Metrics whose formula takes the same."""
+    """Metrics whose formula takes this input."""
     return [metric for metric in declared() if metric.needs is needs]
 
 
 def columns() -> Sequence[Column]:
-    """Columns of all metrics in the order of tables: a metric of decisions at both thresholds, then the next."""
+    """Columns of all metrics in the order of tables; both thresholds of a decision metric are adjacent."""
     return [
         Column(metric=metric, threshold=threshold, shown=shown)
         for metric in declared()
@@ -212,11 +212,11 @@ def columns_in(place: Place) -> Sequence[Column]:
 
 
 def column_named(name: str) -> Column | None:
-    """The column of a name; None for one that is no metric, as a bound or a monitored loss."""
+    """The column with a name; None if it is not a metric, such as a bound or a monitored loss."""
     return next((column for column in columns() if column.name == name), None)
 
 
 def header_of(name: str) -> str:
-    """What tables call a column; its name where no metric declares it, nor one of those who do not look."""
+    """Header of a column in tables; its name if neither a metric nor a guess declares it."""
     column = column_named(name)
     return GUESSES.get(name, name) if column is None else column.header

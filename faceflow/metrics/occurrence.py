@@ -1,8 +1,8 @@
 """AU occurrence metrics over a whole epoch, per AU, from one sort of each AU's scores.
 
-They are our own and not those of torchmetrics: 13 times as fast on a test set of the size of DISFA, as numpy scores all
-AUs from one sort, and defined where torchmetrics warns and counts 0: an AU that shows one class only has no F1, and
-must not lower the mean over AUs. Where both are defined they agree; tests hold them against torchmetrics and sklearn.
+They replace those of torchmetrics. They are 13 times as fast on a test set of the size of DISFA, as numpy scores all
+AUs from one sort, and an AU with only one class has no F1 here, so it does not lower the mean over AUs; torchmetrics
+warns and counts 0. Where both are defined they agree; tests compare them with torchmetrics and sklearn.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Confusion:
 
     @property
     def has_both_classes(self) -> BoolArray:
-        """Whether an AU has any metric."""
+        """Whether metrics of an AU are defined."""
         return np.asarray((self.positives > 0) & (self.negatives > 0))
 
 
@@ -63,7 +63,7 @@ def f1_norm(counts: Confusion) -> FloatArray:
 
 @decision_metric("Prec", at_val=Place.OCCURRENCE_TABLE)
 def precision(counts: Confusion) -> FloatArray:
-    """Share of the predicted positives that are; 0 without any."""
+    """Share of the predicted positives that are positive; 0 without any."""
     called: IntArray = np.maximum(counts.tp + counts.fp, 1)
     return counts.tp / called
 
@@ -76,13 +76,13 @@ def recall(counts: Confusion) -> FloatArray:
 
 @decision_metric("Spec")
 def specificity(counts: Confusion) -> FloatArray:
-    """Share of the negatives that are left alone."""
+    """Share of the negatives that are predicted as negative."""
     return counts.tn / counts.negatives
 
 
 @decision_metric("Acc")
 def accuracy(counts: Confusion) -> FloatArray:
-    """Share of the frames that are decided right."""
+    """Share of the frames with a correct decision."""
     return (counts.tp + counts.tn) / (counts.positives + counts.negatives)
 
 
@@ -118,7 +118,7 @@ def eer_threshold(ranking: Ranking) -> float:
 def occurrence_metrics(prob: Array, truth: Array, observed: Array, thresholds: npt.ArrayLike) -> dict[str, Array]:
     """Score predicted occurrence probabilities per AU.
 
-    An AU without an observed positive and an observed negative gets NaN in every metric, so that `macro`
+    Every metric of an AU is NaN unless it has an observed positive and an observed negative, so that `macro`
     leaves it out. Missing entries have no influence.
 
     Args:
@@ -128,8 +128,7 @@ def occurrence_metrics(prob: Array, truth: Array, observed: Array, thresholds: n
         thresholds: (A,) or scalar; predicts positive when `prob >= threshold`.
 
     Returns:
-        (A,) arrays: every metric of decisions and rankings that is declared, and the counts `positives` and
-        `observed`.
+        (A,) arrays: every declared decision and ranking metric, and the counts `positives` and `observed`.
     """
     rows = OccurrenceRows.check(prob, truth, observed)
     metrics = _decision_metrics(rows, thresholds)
@@ -143,7 +142,7 @@ def occurrence_metrics(prob: Array, truth: Array, observed: Array, thresholds: n
 
 
 def decision_metrics(prob: Array, truth: Array, observed: Array, thresholds: npt.ArrayLike) -> dict[str, Array]:
-    """Score decisions alone: those of `occurrence_metrics` that depend on the thresholds, and the counts."""
+    """Score only decisions: the values of `occurrence_metrics` that depend on thresholds, and the counts."""
     return _decision_metrics(OccurrenceRows.check(prob, truth, observed), thresholds)
 
 
@@ -154,7 +153,7 @@ def _decision_metrics(rows: OccurrenceRows, thresholds: npt.ArrayLike) -> dict[s
 
 
 def score_decisions(metric: Metric, counts: Confusion) -> FloatArray:
-    """Values (..., A) of a metric of decisions, NaN where an AU lacks a class."""
+    """Values (..., A) of a decision metric, NaN if an AU lacks a class."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(counts.has_both_classes, metric.formula(counts), np.nan)
 
@@ -166,7 +165,7 @@ def macro(values: Array) -> float:
 
 
 def micro_f1(prob: Array, truth: Array, observed: Array, thresholds: npt.ArrayLike) -> float:
-    """F1 of the counts pooled over all AUs, those with a single class included.
+    """F1 of the counts pooled over all AUs, including those with a single class.
 
     Arguments as for `occurrence_metrics`. NaN if nothing is positive, neither observed nor predicted.
     """

@@ -1,4 +1,4 @@
-"""Two models on the same labels: means over the AUs on which both have a score."""
+"""Compares two models on the same labels by means over the AUs on which both have a score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceflow.metrics.au_scores import Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class PairedMean:
-    """Mean of a metric for one model and the other, over the `aus` of them that have it from both."""
+    """Mean of a metric for each of two models, over the `aus` on which both have a value."""
 
     first: float
     second: float
@@ -21,7 +21,7 @@ class PairedMean:
 
 
 def paired_means(first: Evaluation, second: Evaluation) -> dict[str, PairedMean]:
-    """Mean of every metric that both have, where a mean over AUs is one of its own; NaN over no AU."""
+    """Mean of every metric that both have, if its mean over AUs is meaningful; NaN without an AU."""
     found = {}
     for name in first.summary:
         if name in first.columns and name in second.columns:
@@ -32,7 +32,7 @@ def paired_means(first: Evaluation, second: Evaluation) -> dict[str, PairedMean]
 
 
 def _by_au(evaluation: Evaluation, name: str) -> dict[str, float]:
-    """Values of a metric by AU, where it is defined."""
+    """Defined values of a metric by AU."""
     values: Array = evaluation.columns[name]
     return {au: float(value) for au, value in zip(evaluation.aus, values, strict=True) if np.isfinite(value)}
 

@@ -1,9 +1,9 @@
-"""Two predictions of the same frames: how much their scores differ, and whether chance alone could do so.
+"""Compares two predictions of the same frames: the differences of their scores, and whether chance explains them.
 
 Intervals come from drawing the subjects with replacement, the same for both (paired bootstrap, percentile interval).
-The p value comes from a permutation test: if both systems were alike, it would not matter which of them predicted a
+The p value comes from a permutation test: if both systems were equal, it would not matter which of them predicted a
 subject, so the predictions of whole subjects are swapped at random (Noreen 1989, "approximate randomization"). It is
-exact however few the subjects are, which the interval is not: of fewer than about 20 it is somewhat too narrow.
+exact for any number of subjects; the interval is somewhat too narrow for fewer than about 20.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Scores = Callable[[FloatArray], FloatArray]  # of sums (..., K, A)
 
 @dataclass(frozen=True, kw_only=True)
 class PairedScores:
-    """Scores of two predictions per AU, (A,), and how they differ, second - first; NaN where undefined.
+    """Scores of two predictions per AU, (A,), and their difference, second - first; NaN where undefined.
 
-    `p` are two-sided p values, not corrected for the number of AUs. `mean` and `mean_p` are those of the mean over the
-    AUs on which both have a score.
+    `p` are two-sided p values, not corrected for the number of AUs. `mean` and `mean_p` refer to the mean over the AUs
+    on which both have a score.
     """
 
     first: FloatArray
@@ -46,10 +46,10 @@ class PairedTest:
     """Compares predictions of the same N frames, all on the same resamples and swaps.
 
     Args:
-        subjects: who is on each frame, (N,); at least two.
-        resamples: how many, and how many swaps at most: of few subjects every one of the 2^S is tried.
-        seed: of the draws.
-        advance: is called after each AU of a metric of rankings, which take long.
+        subjects: subject on each frame, (N,); at least two subjects.
+        resamples: number of resamples, and largest number of swaps; with few subjects all 2^S swaps are tried.
+        seed: seed of the draws.
+        advance: called after each AU of the ranking metrics, which take long.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class PairedTest:
 
     @property
     def least_p(self) -> float:
-        """The smallest p value that there can be: a swap of everybody differs as much as none."""
+        """The smallest possible p value: swapping all subjects gives the same difference as swapping none."""
         return 2 / 2**self.count if self.every_swap else 1 / (self._resamples + 1)
 
     def decisions(
         self, metric: Metric, first: BoolArray, second: BoolArray, truth: Array, observed: BoolArray
     ) -> PairedScores:
-        """A metric of decisions; all (N, A), truth 0/1 where observed."""
+        """A decision metric; all (N, A), truth 0/1 where observed."""
 
         def counts(called: BoolArray) -> list[Array]:
             positive, called = (truth == 1) & observed, called & observed
@@ -83,11 +83,11 @@ class PairedTest:
     def intensities(
         self, metric: Metric, first: Array, second: Array, truth: Array, observed: BoolArray
     ) -> PairedScores:
-        """A metric of intensities (N, A) that has a formula of moments."""
+        """An intensity metric with a formula of moments; arrays are (N, A)."""
         formula = metric.of_moments
         assert formula is not None, f"{metric.name} cannot be computed from sums over frames"
         seen = np.where(observed, 1.0, 0.0)
-        # One centre for all three, lest sums of squares cancel: predictions that are swapped keep their offset.
+        # One centre for all three, so that sums of squares do not cancel and swapped predictions keep their offset.
         centre = np.where(observed, truth, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
         t = np.where(observed, truth - centre, 0.0)
 
@@ -100,9 +100,9 @@ class PairedTest:
     def rankings(
         self, metrics: Sequence[Metric], first: Array, second: Array, truth: Array, observed: BoolArray
     ) -> dict[str, PairedScores]:
-        """Metrics of rankings by name; all (N, A), scores in [0, 1].
+        """Ranking metrics by name; all (N, A), scores in [0, 1].
 
-        Scores are swapped as ranks, so that two systems of one order but other scales are alike.
+        Scores are swapped as ranks, so two systems with the same order on different scales count as equal.
         """
         swaps = np.concatenate(list(self._swaps())).astype(np.int64)
         weights = np.concatenate([block.astype(np.int64) for block in self._bootstrap.weights()])
@@ -130,7 +130,7 @@ class PairedTest:
         }
 
     def _of_sums(self, first: list[Array], second: list[Array], scores: Scores) -> PairedScores:
-        """Compare by scores of sums; terms are K arrays (N, A)."""
+        """Compare scores computed from sums; terms are K arrays (N, A)."""
         one, other = (
             np.stack([self._bootstrap.per_subject(term) for term in terms], axis=1) for terms in (first, second)
         )
@@ -147,7 +147,7 @@ class PairedTest:
         return self._scores(scores(all_one), scores(all_other), np.concatenate(drawn), np.concatenate(swapped))
 
     def _scores(self, first: FloatArray, second: FloatArray, drawn: FloatArray, swapped: FloatArray) -> PairedScores:
-        """Sum up scores (A,) and the differences of resamples and swaps (R, A)."""
+        """Summarise scores (A,) and the differences of resamples and swaps (R, A)."""
         difference = second - first
         valid = np.isfinite(difference)
         mean = np.asarray(mean_over_aus(difference[valid]))
@@ -161,26 +161,26 @@ class PairedTest:
         )
 
     def _p(self, found: float, swapped: FloatArray) -> float:
-        """Share of the swaps that differ as much as what was found."""
+        """Share of the swaps whose difference is at least as large as the one found."""
         if not np.isfinite(found):
             return float("nan")
         extreme = int(np.count_nonzero(np.abs(swapped) >= abs(found) - _ROUNDING))
         if self.every_swap:
             return extreme / len(swapped)
-        return (extreme + 1) / (len(swapped) + 1)  # what was found is one of them
+        return (extreme + 1) / (len(swapped) + 1)  # the found difference is one of them
 
     def _swaps(self) -> Iterator[BoolArray]:
         """Which subjects are swapped, (R, S) in blocks of R."""
         if self.every_swap:
             yield (np.arange(2**self.count)[:, None] >> np.arange(self.count) & 1).astype(np.bool_)
             return
-        rng = np.random.default_rng([self._seed, 1])  # not the numbers of the resamples
+        rng = np.random.default_rng([self._seed, 1])  # other random numbers than the resamples
         for start in range(0, self._resamples, _BLOCK):
             yield rng.random((min(_BLOCK, self._resamples - start), self.count)) < 0.5
 
 
 def holm(p: npt.ArrayLike) -> FloatArray:
-    """P values corrected for their number (Holm 1979), of any shape; those that are NaN do not count."""
+    """P values of any shape, corrected for their number (Holm 1979); NaN values do not count."""
     values = np.asarray(p, np.float64)
     found = np.full(values.size, np.nan)
     order = [place for place in np.argsort(values, axis=None) if np.isfinite(values.flat[place])]
@@ -192,7 +192,7 @@ def holm(p: npt.ArrayLike) -> FloatArray:
 def _ranked(
     metrics: Sequence[Metric], score: FloatArray, positive: BoolArray, seen: BoolArray, counts: Iterator[IntArray]
 ) -> FloatArray:
-    """Values (R, M) of metrics on resamples that draw every frame `counts` times, NaN without both classes."""
+    """Values (R, M) of metrics on resamples that contain every frame `counts` times, NaN without both classes."""
     rankings = rank_resamples(score, positive, seen, counts)
     values = [[m.formula(each) if each.has_both_classes else np.nan for m in metrics] for each in rankings]
     return np.array(values, np.float64).reshape(-1, len(metrics))

@@ -18,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class OccurrenceRows:
-    """Checked occurrence arrays, turned to (A, N): one contiguous row per AU, the layout that is fast to scan."""
+    """Checked occurrence arrays, transposed to (A, N): one contiguous row per AU, which is fast to scan."""
 
     prob: FloatArray
     positive: BoolArray
@@ -27,9 +27,9 @@ class OccurrenceRows:
 
     @classmethod
     def check(cls, prob: Array, truth: Array, observed: Array) -> OccurrenceRows:
-        """Assert that (N, A) arrays fit together.
+        """Assert that (N, A) arrays are consistent.
 
-        Only observed entries are looked at: a missing one may hold anything, NaN and -1 included.
+        Only observed entries are checked: a missing one can hold any value, including NaN and -1.
         """
         assert prob.ndim == 2, f"prob must be (N, A), got {prob.shape}"
         assert prob.shape == truth.shape == observed.shape, (
@@ -48,7 +48,7 @@ class OccurrenceRows:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The K distinct scores of one AU, highest first, and what predicting `score >= scores[k]` gives.
+    """The K distinct scores of one AU, highest first, and the counts when predicting `score >= scores[k]`.
 
     Tied frames form one entry, so every metric of a Ranking is exact under ties and independent of row order.
     """
@@ -77,7 +77,7 @@ class Ranking:
 
     @cached_property
     def equal_error(self) -> int:
-        """Where the miss rate FNR is closest to the false alarm rate FPR, of a ranking with both classes.
+        """Index where the miss rate FNR is closest to the false alarm rate FPR, for a ranking with both classes.
 
         FNR - FPR falls strictly with the threshold, so at most two scores tie in |FNR - FPR|, one on each side of
         equality; the higher one is taken.
@@ -109,14 +109,14 @@ def rank_resamples(
         score: (N,), in [0, 1].
         positive: (N,).
         seen: which frames are observed, (N,).
-        counts: of each resample, how often every frame is in it, (N,).
+        counts: for each resample, how often it contains every frame, (N,).
     """
     frames = np.flatnonzero(seen)
     frames = frames[np.argsort(score[frames])[::-1]]
     ranked = score[frames]
     last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], ranked.size > 0))
     scores = ranked[last_of_tie]
-    # One sum counts frames in its lower half and positives in its upper one.
+    # One sum counts frames in its lower 32 bits and positives in its upper ones.
     both = 1 + (positive[frames].astype(np.int64) << 32)
     for count in counts:
         sums = np.cumsum(count[frames] * both)[last_of_tie]

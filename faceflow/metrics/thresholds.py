@@ -21,8 +21,8 @@ def tune_thresholds(prob: Array, truth: Array, observed: Array, fallback: npt.Ar
 
     Returns:
         (A,) thresholds for `prob >= threshold`. Each lies midway between a distinct score and the next
-        lower one (or 0 below the lowest), so rounding noise in the scores flips no frame. Of equally good cuts
-        the one nearest 0.5 is taken, the higher of two as near.
+        lower one (or 0 below the lowest), so rounding noise in the scores flips no frame. Among equally good cuts
+        the one nearest 0.5 is chosen, the higher of two equally near.
     """
     rows = OccurrenceRows.check(prob, truth, observed)
     default = np.asarray(fallback, dtype=np.float64)
@@ -50,15 +50,15 @@ def best_f1_threshold(ranking: Ranking) -> float:
 def bagged_thresholds(prob: Array, truth: Array, observed: Array, *, resamples: int, seed: int) -> FloatArray:
     """Average the tuned thresholds over bootstrap resamples of the frames (Breiman 1996, bagging).
 
-    The cut with the best F1 jumps with a handful of frames where positives are few; the mean over resamples keeps
-    its place on other subjects better, and hardly differs from the plain cut where labels are many.
+    With few positives, the cut with the best F1 depends on a handful of frames; the mean over resamples transfers
+    better to other subjects, and hardly differs from the plain cut if there are many labels.
 
     Args:
         prob: (N, A) in [0, 1].
         truth: (N, A), 0 or 1.
         observed: (N, A) bool, False where the label is missing.
-        resamples: how many.
-        seed: of the resampling.
+        resamples: number of resamples.
+        seed: seed of the resampling.
 
     Returns:
         (A,) thresholds; NaN for AUs without an observed positive and an observed negative.
@@ -72,7 +72,7 @@ def bagged_thresholds(prob: Array, truth: Array, observed: Array, *, resamples: 
         for draw, ranking in enumerate(rank_resamples(score, positive, seen, counts)):
             if ranking.has_both_classes:
                 cuts[draw, au] = best_f1_threshold(ranking)
-    # A rare AU may lose its only positive in a resample; the plain cut makes sure that something is averaged.
+    # A rare AU can lose its only positive in a resample; the plain cut ensures that there is a value to average.
     defined = np.isfinite(cuts)
     total = np.where(defined, cuts, 0.0).sum(axis=0)
     mean = np.divide(total, defined.sum(axis=0), out=np.full(cuts.shape[1], np.nan), where=defined[0])

@@ -1,4 +1,4 @@
-"""Any timm network as a backbone: normalises its input, gives pooled features and, on request, feature maps."""
+"""Any timm network as a backbone: normalises its input, returns pooled features and, on request, feature maps."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from faceflow.models.weights import Weights
 
 log = logging.getLogger(__name__)
 
-# Buffers that timm recomputes for the image size, so that files may lack them.
+# Buffers that timm recomputes for the image size; files need not hold them.
 _DERIVED = ("relative_position_index", "attn_mask", "num_batches_tracked", "relative_coords_table")
 
 
 class Backbone(nn.Module):
     """A timm network without its classifier.
 
-    It keeps the network's own last stages (EfficientNet's conv_head, ConvNeXt's norm, ViT's class token), which
+    It keeps the last stages of the network (EfficientNet's conv_head, ConvNeXt's norm, ViT's class token), which
     `features_only` would drop. `dim` is the width of the pooled features, `channels` those of the feature maps;
-    `pretrained` says whether the weights came from the hub or a file.
+    `pretrained` is True if the weights came from the hub or a file.
     """
 
     mean: Tensor
@@ -51,11 +51,11 @@ class Backbone(nn.Module):
         self.dim, self.channels = _probe(self, name, image_size)
 
     def forward(self, images: Tensor, *, maps: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Pooled features, and feature maps if asked for.
+        """Return pooled features and, if `maps` is set, feature maps.
 
         Args:
             images: RGB in 0..255, uint8 or float, (B, 3, H, W).
-            maps: return the feature map of every stage (of every block in a ViT) too.
+            maps: also return the feature map of every stage (of every block in a ViT).
 
         Returns:
             (B, D), and maps (B, C_i, H_i, W_i), always NCHW.
@@ -68,11 +68,11 @@ class Backbone(nn.Module):
         return self.model.forward_head(final, pre_logits=True), tuple(stages)
 
     def feature_maps(self, images: Tensor, indices: Sequence[int] | None = None) -> tuple[Tensor, ...]:
-        """Feature maps as `forward` gives them, without the layers behind the last one.
+        """Return feature maps as `forward` does, without running the layers after the last map.
 
         Args:
             images: as in `forward`.
-            indices: which maps, in ascending order; None is all.
+            indices: which maps, in ascending order; None for all.
         """
         chosen = None if indices is None else list(indices)
         stages = self.model.forward_intermediates(
@@ -87,7 +87,7 @@ class Backbone(nn.Module):
 def check_backbone(name: str) -> None:
     """Check that timm knows a model.
 
-    Names with a source such as 'hf-hub:' are refused: `create_model` would fetch what they point to.
+    Names with a source such as 'hf-hub:' are refused, because `create_model` would download from it.
 
     Raises:
         ConfigError: unknown name or pretrained tag, with suggestions.
@@ -147,7 +147,7 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
     if not drop_path:
         for part in model.modules():
             if isinstance(part, DropPath):
-                part.drop_prob = 0.0  # some families have a rate of their own, Swin 0.1
+                part.drop_prob = 0.0  # some families have their own default, Swin 0.1
     model.pretrained_cfg.pop("state_dict", None)  # timm would keep the whole file with the model
     if note:
         log.info("%s", note)
@@ -155,13 +155,13 @@ def _create(name: str, image_size: int, drop_path: float, *, pretrained: bool, w
 
 
 def _fitting_state(name: str, options: dict[str, Any], weights: Weights) -> tuple[dict[str, Tensor], str]:
-    """Find the network's tensors in a file by their names; timm itself would load what fits and say nothing.
+    """Find the tensors of a network in a file by name; timm itself would load what fits and report nothing.
 
     Returns:
-        The tensors, and a line for the user where the file holds others too.
+        The tensors, and a line for the user if the file holds others too.
 
     Raises:
-        CheckpointError: some are not there, or more are than such a network has.
+        CheckpointError: tensors are missing, or there are more than such a network has.
     """
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in timm.create_model(name, **options).state_dict().items()}
@@ -196,7 +196,7 @@ def _fitting_state(name: str, options: dict[str, Any], weights: Weights) -> tupl
 
 
 def _load(model: nn.Module, state: dict[str, Tensor]) -> bool:
-    """Load a state as it is, but for what timm derives from the image size; False where shapes differ."""
+    """Load a state unchanged, except for what timm derives from the image size; False if shapes differ."""
     ours = model.state_dict()
     counted = {key: value for key, value in state.items() if key.endswith("num_batches_tracked")}
     learned = {key: value for key, value in state.items() if not key.endswith(_DERIVED)}
@@ -207,13 +207,13 @@ def _load(model: nn.Module, state: dict[str, Tensor]) -> bool:
 
 
 def _resampled(name: str, options: dict[str, Any], state: dict[str, Tensor]) -> nn.Module:
-    """Let timm load a state: it resamples what depends on the size of the image."""
+    """Let timm load a state; it resamples what depends on the image size."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what torch advises timm on its interpolation
+        warnings.simplefilter("ignore", UserWarning)  # torch warns timm about its interpolation
         overlay = {"state_dict": dict(state)}
         model: nn.Module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
     ours = model.state_dict()
-    for key, value in state.items():  # it skips without a word what it does not recognise
+    for key, value in state.items():  # timm silently skips what it does not recognise
         same = (
             key.endswith(_DERIVED)
             or ours[key].shape != value.shape
@@ -229,9 +229,9 @@ def _reason(error: Exception) -> str:
 
 
 def _probe(backbone: Backbone, name: str, image_size: int) -> tuple[int, tuple[int, ...]]:
-    """Run one blank image to learn the widths, which timm states under different names per family."""
+    """Run one blank image to find the widths, which timm names differently in each family."""
     if not hasattr(backbone.model, "forward_intermediates"):
-        raise ConfigError(f"model.backbone: expected a timm model with forward_intermediates, got {name}; take another")
+        raise ConfigError(f"model.backbone: expected a timm model with forward_intermediates, got {name}; use another")
     training = backbone.training
     backbone.eval()
     try:

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read as data only, enough to rebuild the network without the config."""
+"""Checkpoints: written completely or not at all, read as data only, sufficient to rebuild the network."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from faceflow.models.weights import load_file
 
 log = logging.getLogger(__name__)
 
-# Rises when an older version would misread the file: 4 has calibrated probabilities and 3 networks that read features,
-# others stay at 2, which says whose faces were seen by their content, 1 by file names.
+# Raised when an older version would misread the file. 4: calibrated probabilities, 3: networks that read features,
+# 2 (all others): seen faces are identified by their content, 1: by file names.
 FORMAT = 4
 _FEATURES, _PIXELS_ALONE = 3, 2
 PAYLOAD = "faceflow"
@@ -37,18 +37,17 @@ Faces = dict[str, dict[str, Tensor]]  # split -> "pictures" and "labels", hashes
 
 @dataclass(kw_only=True)
 class Payload:
-    """What a checkpoint says of its run, as plain data.
+    """Information in a checkpoint about its run, as plain data.
 
-    `thresholds` are tuned on validation, and `centring` says the same of centred scores, None where validation knew no
-    subjects; both, and the bands of `conformal`, are of calibrated probabilities where there is a `calibration`. `seen`
-    are the identities of the subjects of training and validation and `faces` hashes of their pictures and labels, by
-    which a test finds whom to leave out; `protocol` says how data were split and what the labels mean; `config` and
-    `versions` are provenance for people and are never instantiated.
-    `crop` is the recipe by which the training faces were cut and `crop_statistics` say what they look like, None if
-    unknown; `training_data` are the
-    fingerprints of the training sets by name, `run` the id and the code's revision. `outdated` thresholds are left out:
-    version 0.1.0 tuned them where it read occurrence, off another level. Older checkpoints lack fields that have a
-    default here; fields that a newer version adds are passed over.
+    `thresholds` are tuned on validation; `centring` holds those of centred scores, None if validation knew no subjects.
+    With a `calibration`, both of these and the bands of `conformal` refer to calibrated probabilities. `seen` holds the
+    identities of the training and validation subjects, and `faces` the hashes of their images and labels; a test uses
+    them to leave out seen subjects. `protocol` describes how data were split and what the labels mean. `config` and
+    `versions` are provenance for readers and are never instantiated. `crop` is the recipe by which the training faces
+    were cut, and `crop_statistics` describe what they look like; None if unknown. `training_data` maps training sets
+    to fingerprints, `run` holds the run id and the code revision. `outdated` thresholds are left out: version 0.1.0
+    read occurrence at another level and tuned them there. Older checkpoints lack fields that have a default here;
+    fields that a newer version adds are ignored.
     """
 
     spec: NetworkSpec
@@ -97,7 +96,7 @@ class Payload:
         """Read the payload of a loaded checkpoint.
 
         Raises:
-            CheckpointError: not written by FaceFlow, by a newer version, or with unknown content.
+            CheckpointError: the file is not from FaceFlow, is from a newer version, or has unknown content.
         """
         raw = checkpoint.get(PAYLOAD) if isinstance(checkpoint, Mapping) else None
         if not isinstance(raw, Mapping):
@@ -113,7 +112,7 @@ class Payload:
             )
         if not is_known(number, FORMAT):
             raise CheckpointError(
-                f"{source}: expected the number of a checkpoint format, got {number!r}; it is damaged"
+                f"{source}: expected the number of a checkpoint format, got {number!r}; the file is damaged"
             )
         expected = {"spec": Mapping, "thresholds": Mapping, "protocol": Mapping, "seen": list, "config": Mapping,
                     "versions": Mapping}  # fmt: skip
@@ -142,7 +141,7 @@ class Payload:
                 outdated=outdated,
             )
         except (CheckpointError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{source}: {error}; the file is damaged, or not ours") from error
+            raise CheckpointError(f"{source}: {error}; the file is damaged, or not from FaceFlow") from error
 
 
 def read_checkpoint(path: str | Path, *, key: str) -> tuple[dict[str, Any], Payload]:
@@ -156,7 +155,7 @@ def read_checkpoint(path: str | Path, *, key: str) -> tuple[dict[str, Any], Payl
 
 
 def network_state(checkpoint: Mapping[str, Any], *, source: str | Path) -> dict[str, Tensor]:
-    """Weights of the network that the run validated: the average where it kept one."""
+    """Weights of the network that the run validated: the averaged ones if it kept an average."""
     state = checkpoint.get("state_dict")
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{source}: expected 'state_dict' in the checkpoint, got none; the file is damaged")
@@ -184,17 +183,17 @@ def load_network(path: str | Path, *, key: str) -> tuple[AUNetwork, Payload]:
         before, now = _first_level(spec), occurrence_level(spec.cutpoints, spec.occurrence_min)
         log.warning(
             "%s: occurrence (intensity >= %g) is now read where labels are cut, at %.3g; FaceFlow 0.1.0 read it at "
-            "%.3g, so its thresholds and scores of occurrence do not fit: F1@val is left out; train again to have it",
+            "%.3g, so its thresholds and occurrence scores do not fit: F1@val is left out; train again to get it",
             *(path, spec.occurrence_min, spec.cutpoints[now], spec.cutpoints[before]),
         )
     return network.eval(), payload
 
 
 def load_state(network: AUNetwork, weights: Mapping[str, Tensor], *, source: str | Path) -> None:
-    """Load weights, all of them and nothing else.
+    """Load weights; their names and shapes must match exactly.
 
     Raises:
-        CheckpointError: other names or shapes.
+        CheckpointError: names or shapes differ.
     """
     try:
         network.load_state_dict(weights, strict=True)
@@ -227,6 +226,6 @@ def _faces(raw: Mapping[str, Mapping[str, Tensor]]) -> Faces:
 
 
 def _first_level(spec: NetworkSpec) -> int:
-    """Level off which version 0.1.0 read occurrence: the first at or above the rule, else the last."""
+    """Level at which version 0.1.0 read occurrence: the first at or above the rule, or the last."""
     cuts = np.asarray(spec.cutpoints) + TOLERANCE
     return max(0, min(int(np.searchsorted(cuts, spec.occurrence_min)), spec.levels - 1))

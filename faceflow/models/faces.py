@@ -1,4 +1,4 @@
-"""What a network is shown of faces: images, features, or both."""
+"""Inputs of a network: images, features, or both."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from faceflow.views import features_of
 
 
 class Faces(NamedTuple):
-    """Images (B, 3, S, S), uint8 RGB, and features (B, F) of the same faces; None where they are not read."""
+    """Images (B, 3, S, S), uint8 RGB, and features (B, F) of the same faces; None if they are not read."""
 
     images: Tensor | None = None
     features: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Mapping[str, Tensor], pipeline: str) -> Faces:
-        """What a batch holds of a view."""
+        """Images and features of a view in a batch."""
         return cls(rows.get(pipeline), rows.get(features_of(pipeline)))
 
     @classmethod
     def joined(cls, parts: Sequence[Faces]) -> Faces:
-        """Rows of all parts, which hold the same things, one after the other."""
+        """Concatenate parts that have the same fields."""
         columns = ([part for part in column if part is not None] for column in zip(*parts, strict=True))
         return cls(*(torch.cat(column) if column else None for column in columns))
 
     @property
     def size(self) -> int:
-        """How many faces."""
+        """Number of faces."""
         return len(next(part for part in self if part is not None))

@@ -1,6 +1,6 @@
-"""Networks that read what a detector knows of a face: its landmarks or its blendshapes, normalised inside.
+"""Networks that read features of a face from a detector: landmarks or blendshapes, normalised inside the network.
 
-They take the numbers of `FaceFeatures.vector`, F = FEATURES of them, in the pixels of any picture.
+They take vectors of `FaceFeatures.vector`, with F = FEATURES numbers, in pixels of an image of any size.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from faceflow.errors import ConfigError, suggest
 from faceflow.faces.features import BLENDSHAPES, LANDMARKS
 from faceflow.models.head import AUHead
 
-_ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))  # of the landmarks and of the blendshapes in a vector
-_SMALLEST, _LARGEST = 1e-8, 1 - 1e-7  # blendshapes; that of a wrinkled nose stays below 1e-5
-_FLAT = 1e-6  # size in pixels, or deviation, that counts as none
+_ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))  # where landmarks and blendshapes end in a vector
+_SMALLEST, _LARGEST = 1e-8, 1 - 1e-7  # blendshapes; the one of a wrinkled nose stays below 1e-5
+_FLAT = 1e-6  # size in pixels, or deviation, that counts as 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
     """Which parts of the features a network reads, and the layers of each.
 
-    `hidden` is the width of the layer between features and head, `components` how many principal components stand
-    for the landmarks.
+    `hidden` is the width of the layer between features and head, `components` the number of principal components that
+    represent the landmarks.
     """
 
     parts: tuple[str, ...]
@@ -37,7 +37,7 @@ class FeatureSpec:
     components: int
 
     def __post_init__(self) -> None:
-        """Check every field; a spec may come from a stranger's file."""
+        """Check every field, as a spec may come from an untrusted file."""
         known = isinstance(self.parts, tuple | list) and self.parts and len(set(self.parts)) == len(self.parts)
         if not known or (unknown := [part for part in self.parts if part not in PARTS]):
             hint = suggest(str(unknown[0]), PARTS) if known else f"choose from {', '.join(PARTS)}"
@@ -47,7 +47,7 @@ class FeatureSpec:
 
     @classmethod
     def from_dict(cls, raw: Any) -> FeatureSpec | None:
-        """Read plain containers; None where there are none."""
+        """Read plain containers; None for None."""
         return cls(**{**raw, "parts": tuple(raw["parts"])}) if raw else None
 
 
@@ -58,7 +58,7 @@ def log_odds(vectors: Tensor) -> Tensor:
 
 
 def frontal_landmarks(vectors: Tensor) -> Tensor:
-    """Landmarks (B, 3 * 478) of vectors (B, F): around their mean, in units of their spread, turned by the pose."""
+    """Landmarks (B, 3 * 478) of vectors (B, F): centred, in units of their spread, with the head pose undone."""
     points = vectors[:, : _ENDS[0]].reshape(-1, LANDMARKS, 3)
     points = points - points.mean(dim=1, keepdim=True)
     spread = points.square().sum(dim=2).mean(dim=1).sqrt().clamp(min=_FLAT)
@@ -72,16 +72,16 @@ def frontal_landmarks(vectors: Tensor) -> Tensor:
     return (torch.stack([x, y, z], dim=2) / spread[:, None, None]).flatten(1)
 
 
-PARTS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {  # normalisation, and how many numbers it gives
+PARTS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {  # normalisation, and length of its result
     "blendshapes": (log_odds, len(BLENDSHAPES)),
     "landmarks": (frontal_landmarks, 3 * LANDMARKS),
 }
 
 
 class FeatureBranch(nn.Module):
-    """One part of the features: normalised, standardised, one hidden layer, ordinal logits.
+    """One part of the features: normalisation, standardisation, one hidden layer, ordinal logits.
 
-    `fit` sets the standardisation. NaN stands for a number that is not known and is read as the mean.
+    `fit` sets the standardisation. NaN marks an unknown number and is replaced by the mean.
     """
 
     mean: Tensor
@@ -103,15 +103,15 @@ class FeatureBranch(nn.Module):
         return logits
 
     def standardised(self, vectors: Tensor) -> Tensor:
-        """(B, F) -> (B, K), each with mean 0 and deviation 1 on the faces of `fit`."""
+        """(B, F) -> (B, K), each with mean 0 and standard deviation 1 on the faces of `fit`."""
         with _full_precision(vectors):
             return (self.normalise(vectors) - self.mean).nan_to_num(nan=0.0) @ self.basis
 
     @torch.no_grad()
     def fit(self, vectors: Tensor) -> None:
-        """Standardise by training faces (N, F), the landmarks along their principal components.
+        """Set the standardisation from training faces (N, F); landmarks use their principal components.
 
-        Components beyond the N - 1 that N faces have are 0.
+        N faces have N - 1 components; further ones are 0.
         """
         values = self.normalise(vectors.double())
         self.mean.copy_(values.mean(dim=0))
@@ -125,7 +125,7 @@ class FeatureBranch(nn.Module):
 
 
 def branches(spec: FeatureSpec | None, *, aus: int, levels: int, dropout: float) -> nn.ModuleDict:
-    """A branch for every part that a network reads, by its name."""
+    """A branch for every part that a network reads, by name."""
     parts: Sequence[str] = () if spec is None else spec.parts
     return nn.ModuleDict(
         {part: FeatureBranch(part, spec, aus=aus, levels=levels, dropout=dropout) for part in parts if spec}
@@ -134,7 +134,7 @@ def branches(spec: FeatureSpec | None, *, aus: int, levels: int, dropout: float)
 
 @contextlib.contextmanager
 def _full_precision(tensor: Tensor) -> Iterator[None]:
-    """Keep mixed precision, in which a frown is lost, out of a step; what is exported has none."""
+    """Disable mixed precision, in which a frown is lost, for a step; exported graphs have none."""
     if not torch.is_autocast_enabled(tensor.device.type):
         yield
         return
@@ -143,7 +143,7 @@ def _full_precision(tensor: Tensor) -> Iterator[None]:
 
 
 def _turned(first: Tensor, second: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Coordinates (B, N) in axes that are turned by an angle (B,) from the first to the second."""
+    """Coordinates (B, N) in axes rotated by an angle (B,) from the first towards the second."""
     cosine, sine = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
     return cosine * first + sine * second, cosine * second - sine * first
 

@@ -29,10 +29,10 @@ class AUHead(nn.Module):
     def set_prior(self, rates: Tensor) -> None:
         """Start at the base rates, so that the first epoch is not spent on learning that AUs are rare.
 
-        An AU whose bias is not 0 has learned already, and keeps it.
+        An AU whose bias is not 0 is already trained and keeps its bias.
 
         Args:
-            rates: share of positive labels, (A, L). Bias = logit of the rate, clamped to [0.001, 0.999]
+            rates: share of positive labels, (A, L). The bias is the logit of the rate, clamped to [0.001, 0.999]
                 (Lin et al. 2017, arXiv:1708.02002, section 4.1).
         """
         bias = self.linear.bias.view(self.shape)
@@ -41,12 +41,12 @@ class AUHead(nn.Module):
 
     @torch.no_grad()
     def take_rows(self, weight: Tensor, bias: Tensor, rows: Mapping[int, int]) -> None:
-        """Take over AUs of another head with as many levels.
+        """Copy AUs of another head that has the same number of levels.
 
         Args:
-            weight: of its linear layer, (A' * L, D).
-            bias: of its linear layer, (A' * L).
-            rows: AU of this head -> AU of that one.
+            weight: weight of its linear layer, (A' * L, D).
+            bias: bias of its linear layer, (A' * L).
+            rows: index of an AU in this head -> index in the other head.
         """
         ours, theirs = list(rows), list(rows.values())
         levels, width = self.shape[1], self.linear.in_features

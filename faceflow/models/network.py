@@ -1,4 +1,4 @@
-"""The network of every method: a timm backbone, what reads features of a face, or both, and ordinal AU logits.
+"""The network of every method: a timm backbone, branches that read face features, or both, with ordinal AU logits.
 
 Letters used throughout: B batch, A AUs, L ordinal levels per AU, N rows, D width, C/H/W maps, F features of a face.
 """
@@ -29,11 +29,11 @@ from faceflow.views import FEATURES, IMAGES
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """Plain data that fully determines the network and what its outputs mean; part of every checkpoint.
+    """Plain data that fully determines the network and the meaning of its outputs; part of every checkpoint.
 
-    `backbone` is None where it reads `features` alone, and these where it reads images alone; without a backbone `mean`
-    and `std` are empty. `fusion` is the weight of the images' logits where it reads both, see `AUNetwork`.
-    `cutpoints` are the FACS intensities of the levels (none for one level, which is occurrence);
+    `backbone` is None if the network reads only features, `features` is None if it reads only images; without a
+    backbone `mean` and `std` are empty. `fusion` is the weight of the image logits if it reads both, see `AUNetwork`.
+    `cutpoints` are the FACS intensities of the levels (none for a single level, which is occurrence);
     `occurrence_min` is the FACS intensity that counts as occurrence when levels are read as intensities.
     """
 
@@ -49,7 +49,7 @@ class NetworkSpec:
     fusion: float = 0.5
 
     def __post_init__(self) -> None:
-        """Check every field; a spec may come from a stranger's file."""
+        """Check every field, as a spec may come from an untrusted file."""
         if self.backbone is not None:
             check_backbone(self.backbone)
         elif self.features is None:
@@ -57,7 +57,7 @@ class NetworkSpec:
                 "model: expected a backbone, features or both, got neither; set model.backbone or model.features"
             )
         check_aus(self.aus, key="aus.names")
-        # Counted first: `levels` of a stranger's file may be huge.
+        # Counted first, as `levels` in an untrusted file may be huge.
         counted = self.levels == (len(self.cutpoints) or 1)
         if not counted or cutpoints(self.levels, self.cutpoints or None) != self.cutpoints:
             raise ConfigError(
@@ -78,17 +78,17 @@ class NetworkSpec:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it takes: images, features or both."""
+        """Inputs of the network: images, features or both."""
         return (*([IMAGES] if self.backbone else []), *([FEATURES] if self.features else []))
 
     @property
     def name(self) -> str:
-        """What it is, in a word or two."""
+        """Short name of the network."""
         parts = self.features.parts if self.features else ()
         return " + ".join((self.backbone, *parts) if self.backbone else parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for files; those of networks of images alone are as they were before there were others."""
+        """Plain containers, for files; networks that read only images keep the format of earlier versions."""
         values = plain_lists(asdict(self))
         parts = values.pop("features"), values.pop("fusion")
         return values if self.features is None else values | {"features": plain_lists(parts[0]), "fusion": parts[1]}
@@ -98,7 +98,7 @@ class NetworkSpec:
         """Read what `to_dict` wrote.
 
         Raises:
-            CheckpointError: a field without a default is missing, or has a value that cannot be.
+            CheckpointError: a field without a default is missing, or a value is invalid.
         """
         if not isinstance(raw, Mapping):
             raise CheckpointError(f"network spec: expected fields and their values, got {type(raw).__name__}")
@@ -116,26 +116,26 @@ class NetworkSpec:
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, A, L), and feature maps (B, C_i, H_i, W_i) where they were asked for."""
+    """Logits (B, A, L), and feature maps (B, C_i, H_i, W_i) if requested."""
 
     logits: Tensor
     maps: tuple[Tensor, ...] = ()
 
 
 class AUNetwork(nn.Module):
-    """Backbone and head, a branch per part of the features, or both; everything is normalised inside.
+    """Backbone with a head, one branch per part of the features, or both; inputs are normalised inside.
 
-    RGB images are in 0..255; features are those of `FaceFeatures.vector`. Where it reads several, its logits are a
-    weighted mean of theirs: `fusion` for the images, the rest for the parts of the features alike.
+    RGB images are in 0..255; features are those of `FaceFeatures.vector`. With several members, the logits are a
+    weighted mean of theirs: weight `fusion` for the images, the rest in equal shares for the parts of the features.
 
     Args:
-        spec: of the network.
-        pretrained: fetch the weights of the backbone.
-        weights: or take them from a file.
-        dropout: before the last layers.
-        drop_path: of the backbone.
-        alone: share of the training faces that only one of the members judges, drawn anew in every step, so that each
-            learns what it can see and none leans on the others (Neverova et al. 2016, arXiv:1501.00102, "ModDrop").
+        spec: spec of the network.
+        pretrained: download the weights of the backbone.
+        weights: take the weights of the backbone from a file instead.
+        dropout: dropout before the last layers.
+        drop_path: drop path of the backbone.
+        alone: share of the training faces that a single member scores, redrawn in every step, so that each member
+            learns what it can see and does not rely on the others (Neverova et al. 2016, arXiv:1501.00102, "ModDrop").
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class AUNetwork(nn.Module):
             check_number(value, key=f"model.{key}", expected=expected, valid=lambda x: 0 <= x < 1)
         check_number(alone, key="model.alone", expected="a share in [0, 1]", valid=lambda x: 0 <= x <= 1)
         self.spec, self.alone = spec, alone
-        self.calibration: Calibration | None = None  # of decoded probabilities; logits stay as they are
+        self.calibration: Calibration | None = None  # applied to decoded probabilities; logits are unchanged
         self.backbone: Backbone | None = None
         if spec.backbone is not None:
             self.backbone = Backbone(
@@ -171,7 +171,7 @@ class AUNetwork(nn.Module):
 
     @property
     def heads(self) -> dict[str, AUHead]:
-        """Heads by what they judge: "images" and the parts of the features."""
+        """Heads by their input: "images" and the parts of the features."""
         found = {IMAGES: self.head} if self.backbone is not None else {}
         return found | {part: branch.head for part, branch in self._branches.items()}
 
@@ -181,7 +181,7 @@ class AUNetwork(nn.Module):
             head.set_prior(rates)
 
     def fit(self, vectors: Tensor) -> None:
-        """Standardise what reads features by those of training faces (N, F)."""
+        """Standardise the feature branches on training faces (N, F)."""
         for branch in self._branches.values():
             branch.fit(vectors)
 

@@ -1,4 +1,4 @@
-"""Tensors from files of strangers: read as data, never as code."""
+"""Tensors from untrusted files: read as data, never as code."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from torch import Tensor
 from faceflow.errors import CheckpointError
 from faceflow.stand_ins import stand_in
 
-_AVERAGES = {"average", "averaged", "ema", "swa", "teacher"}  # what trainers call an average of weights
+_AVERAGES = {"average", "averaged", "ema", "swa", "teacher"}  # names that trainers give to averaged weights
 
 
 def load_file(path: str | Path, *, key: str) -> Any:
-    """Load a safetensors file, or what `torch.save` wrote, refusing anything but tensors and plain containers.
+    """Load a safetensors file or a file of `torch.save`; only tensors and plain containers are accepted.
 
     Raises:
-        CheckpointError: no such file, truncated, of another kind, or pickled code.
+        CheckpointError: the file is missing, truncated, of another kind, or holds pickled code.
     """
     path = _existing(path, key)
     if found := stand_in(path):
         raise CheckpointError(f"{key}: expected a file of tensors, got {found}")
     with path.open("rb") as file:
         head = file.read(9)
-    if head[8:] == b"{":  # the header of safetensors, after its length; whatever the suffix says
+    if head[8:] == b"{":  # the header of safetensors, after its length, whatever the suffix
         return _read_safetensors(path)
     try:
-        with path.open("rb") as file, warnings.catch_warnings():  # of a path, torch believes the suffix
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it then says so in its error
+        with path.open("rb") as file, warnings.catch_warnings():  # given a path, torch would trust the suffix
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # its error repeats this
             return torch.load(file, map_location="cpu", weights_only=True)  # noqa: TID251
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
@@ -56,20 +56,20 @@ def load_file(path: str | Path, *, key: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Tensors of a file by name. `key` of the config names the file; `path` is for messages."""
+    """Tensors of a file by name. `key` is the config key that names the file; `path` is for messages."""
 
     tensors: Mapping[str, Tensor]
     path: str | Path
     key: str
 
     def best_prefix(self, shapes: Mapping[str, torch.Size]) -> str:
-        """Find under which prefix most tensors have the names and shapes of a network.
+        """Find the prefix under which most tensors have the names and shapes of a network.
 
-        Trainers wrap networks into others. Where several prefixes fit alike, an average of the weights comes first,
-        then what comes first in the file.
+        Trainers wrap networks in other modules. If several prefixes fit equally well, an average of the weights is
+        preferred, then the first in the file.
 
         Args:
-            shapes: of the network's tensors by name.
+            shapes: shapes of the network's tensors by name.
         """
         names, fits = Counter[str](), Counter[str]()
         depth = 1 + max((name.count(".") for name in shapes), default=0)
@@ -84,15 +84,15 @@ class Weights:
         return max(names, key=lambda prefix: (fits[prefix], names[prefix], _is_average(prefix)), default="")
 
     def below(self, prefix: str) -> dict[str, Tensor]:
-        """Tensors under a prefix, by the rest of their names."""
+        """Tensors under a prefix, by their names without it."""
         return {k.removeprefix(prefix): value for k, value in self.tensors.items() if k.startswith(prefix)}
 
 
 def named_weights(content: object, *, path: str | Path, key: str) -> Weights:
-    """All named tensors of what `load_file` read; those in dicts within it as 'dict.name'.
+    """All named tensors in the result of `load_file`; those in nested dicts are named 'dict.name'.
 
     Raises:
-        CheckpointError: it holds no tensors.
+        CheckpointError: there are no tensors.
     """
     tensors = dict(_named_tensors(content))
     if not tensors:
@@ -101,7 +101,7 @@ def named_weights(content: object, *, path: str | Path, key: str) -> Weights:
 
 
 def _named_tensors(content: object) -> Iterator[tuple[str, Tensor]]:
-    """Walk through dicts, each once: those of a stranger's file may contain themselves."""
+    """Walk through dicts, each once, as those in an untrusted file may contain themselves."""
     waiting, seen = [("", content)], set[int]()
     while waiting:
         prefix, node = waiting.pop(0)

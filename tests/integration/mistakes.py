@@ -236,7 +236,7 @@ METHODS = [
     Case("cutoff", "ConfigError: method.fixmatch.p_cutoff: expected a probability in (0.5, 1], got 0.5", (*FIXMATCH, "method.fixmatch.p_cutoff=0.5")),
     Case("method under another key", "ConfigError: method.keep.weight: expected a number >= 0, got -1", ("+method.keep={{_target_:faceflow.methods.miro.MIRO,weight:-1,lr_mult:1,variance_init:1,epsilon:0.1,normalize:none,freeze_batch_norm:true}}",)),
     Case("lambda below 0", "ConfigError: method.fixmatch.lambda_u: expected a weight >= 0, got -1", (*FIXMATCH, "method.fixmatch.lambda_u=-1")),
-    Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; above it right predictions of labelled faces are pushed away without bound", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
+    Case("lambda above the bound", "ConfigError: method.defixmatch.lambda_u: expected a weight in [0, 0.5], got 0.6; a larger weight makes the loss unbounded below", ("method=defixmatch", "method.defixmatch.lambda_u=0.6")),
     Case("mu", "ConfigError: loader.mu: expected a whole number >= 1, got 0", (*FIXMATCH, "loader.mu=0")),
     Case("steps of an epoch", "ConfigError: loader.steps_per_epoch: expected a whole number >= 1, or null, got 0", (*FIXMATCH, "loader.steps_per_epoch=0")),
     Case("share of labelled subjects", "ConfigError: split.labeled: expected *, got 0", ("split.labeled=0",)),

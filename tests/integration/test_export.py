@@ -231,7 +231,7 @@ def test_without_any_faces_noise_is_compared_and_the_cost_is_unknown(
     shown = " ".join(outcome.stdout.split())
     assert "7 random faces; no training faces found" in shown
     assert "not measured" in shown
-    assert "what it costs was not measured" in outcome.stderr
+    assert "its cost was not measured" in outcome.stderr
     contract = OnnxModel(tmp_path / "file/model.onnx", provider="cpu").contract
     assert contract.crop == {**RECIPE, "align": {"preset": "box"}}
 

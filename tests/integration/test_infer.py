@@ -203,7 +203,7 @@ def test_a_broken_file_among_others_has_a_row_and_a_warning(folder: Path) -> Non
 
 
 MISTAKES: dict[str, tuple[Sequence[str], str]] = {
-    "no source": ([], "ConfigError: source: expected files or a camera's number, got none"),
+    "no source": ([], "ConfigError: source: expected files or a camera number, got none"),
     "missing source": (["source=none.mp4"], "DataError: source: expected a file, a folder or a pattern that matches"),
     "no camera": (["source=77"], "DataError: source: expected camera 77 to open, got no answer"),
     "folder without pictures": (["source={folder}/configs"], "DataError: source: expected images (apng avif bmp"),
@@ -230,7 +230,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     "detector": (["detector=mediapipe_bxes"], "ConfigError: detector=mediapipe_bxes: expected an option of 'detector'"),
     "other detector": (
         ["detector=mediapipe_boxes"],
-        "ConfigError: detector: expected markers, which found the faces th",
+        "ConfigError: detector: expected markers, which found the training faces",
     ),
     "calibration": (["calibrate=no.jpg"], "ConfigError: calibrate: expected none, median, running, first:2s, or a"),
     "no model": (["onnx=none.onnx"], "ExportError: onnx: expected an ONNX model, got 'none.onnx': no such file; check"),
@@ -246,7 +246,7 @@ MISTAKES: dict[str, tuple[Sequence[str], str]] = {
     ),
     "no recipe": (
         ["onnx={folder}/plain.onnx"],
-        "ConfigError: align: expected a model that says how its faces were cut",
+        "ConfigError: align: expected a model that stores how its faces were cut",
     ),
 }
 

@@ -109,7 +109,7 @@ ROWS = [
     Row(fed="`a.jpg` and `a.png` in one folder", thread="flozz/yoga-image-optimizer#23", command="crop", overrides=CROP, prepare=same_stem,
         right="one crop for each", check=crop_of_each),
     Row(fed="image without a face", thread="cosanlab/py-feat#113", command="infer", overrides=INFER, prepare=nobody,
-        line="DataError: source: expected a face in some frame, got none in 1 frame: 1 no_face; if pictures are face crops already, add crops=true"),
+        line="DataError: source: expected a face in some frame, got none in 1 frame: 1 no_face; if the images are face crops already, add crops=true"),
     Row(fed="MP4 file cut off before its index", thread="OpenDriveLab/AgiBot-World#23", command="infer", overrides=(*INFER, "source={folder}/v.mp4"), prepare=unfinished,
         line="DataError: source: expected *, got *"),
     Row(fed="OpenFace's CSV, with a space after every comma", thread="Fictionarry/ER-NeRF#115", command="train", overrides=TRAIN, prepare=labels(lambda text: re.sub(r"AU(\d+)", r"AU\1_r", text, count=3).replace(",", ", ")),

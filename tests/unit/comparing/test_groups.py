@@ -138,7 +138,10 @@ def test_without_a_group_of_enough_subjects_there_is_an_empty_file(runs: tuple[P
             "audit: expected at most 20 groups in a column, got 96 values in 'age', such as '0' and '1'",
         ),
         ({"audit": []}, "audit: expected columns of the labels such as [sex,glasses], got []; name them"),
-        ({"audit": ["subject"]}, "audit: expected columns of groups such as sex, got 'subject', which puts each into"),
+        (
+            {"audit": ["subject"]},
+            "audit: expected columns of groups such as sex, got 'subject', which makes a group of each",
+        ),
         ({"audit_least_subjects": 0}, "audit_least_subjects: expected a whole number >= 1, got 0"),
     ],
 )

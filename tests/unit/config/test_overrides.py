@@ -68,7 +68,7 @@ def test_other_forms_of_overrides_are_a_type_error(overrides: Any, got: str) -> 
 
 @pytest.mark.parametrize("config_dir", [3, b"mine", ["mine"]])
 def test_a_folder_of_configs_is_a_text_or_a_path(config_dir: Any) -> None:
-    with pytest.raises(TypeError, match="^config_dir: expected a text or a path, got "):
+    with pytest.raises(TypeError, match="^config_dir: expected a str or a path, got "):
         faceflow.crop(output="a", config_dir=config_dir)
 
 

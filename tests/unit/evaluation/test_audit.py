@@ -75,7 +75,7 @@ def test_nothing_is_audited_by_default() -> None:
         (
             "filename",
             5,
-            "^audit: expected columns of groups such as sex, got 'filename', which puts each into a group of",
+            "^audit: expected columns of groups such as sex, got 'filename', which makes a group of each",
         ),
         (["subject"], 5, "^audit: .* got 'subject', which puts each"),
         (["sex"], 0, "^audit_least_subjects: expected a whole number >= 1, got 0$"),
@@ -103,7 +103,7 @@ def test_a_column_that_is_nowhere_is_told_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ([""] * 8, "^audit: expected entries in the column 'age', got empty cells alone; leave it out$"),
+        ([""] * 8, "^audit: expected entries in the column 'age', got only empty cells; leave it out$"),
         (
             [f"{number}.5" for number in range(50)],
             "^audit: expected at most 20 groups in a column, got 50 values in 'age', such as '0.5' and '1.5'; put them",

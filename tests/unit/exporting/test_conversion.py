@@ -66,7 +66,7 @@ def test_what_is_not_measured_is_a_warning(tmp_path: Path, caplog: pytest.LogCap
             measuring=measuring(),
         )  # fmt: skip
     assert done.cost is None
-    assert "precision=fp16: what it costs was not measured; add data=csv" in caplog.messages[0]
+    assert "precision=fp16: its cost was not measured; add data=csv" in caplog.messages[0]
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_without_a_test_there_is_no_number(record: object, tmp_path: Path) -> No
     text = card(tmp_path, contract(metrics={}), record)
     assert ModelCard(text).data.eval_results is None
     assert section(text, "Scores") == "not measured"
-    assert section(text, "Groups of people").startswith("not measured")
+    assert section(text, "Groups of subjects").startswith("not measured")
 
 
 def test_scores_of_an_outdated_rule_are_left_out(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_groups_of_an_audit_are_means_over_aus(tmp_path: Path) -> None:
         rows.writerow(["column", "group", "subjects", "faces", "au", "f1_val", "f1_val_low", "f1_val_high", "ece"])
         rows.writerow(["sex", "female", 6, 60, "AU1", 0.9, 0.8, 1, 0.1])
         rows.writerow(["sex", "female|f", 6, 60, "mean", 0.5, 0.25, 0.75, ""])
-    groups = section(card(tmp_path, contract()), "Groups of people")
+    groups = section(card(tmp_path, contract()), "Groups of subjects")
     assert groups.splitlines()[2:] == [r"| sex | female\|f | 6 | 60 | 0.500 (0.250 to 0.750) | not measured |"]
 
 
@@ -105,13 +105,11 @@ def write_groups(folder: Path, f1: float) -> None:
 def test_a_fold_has_the_groups_of_all_folds(tmp_path: Path) -> None:
     write_groups(tmp_path, 0.25)
     (tmp_path / "metrics.json").write_text(json.dumps({"folds": {"1": RECORD, "2": {}}}), "utf-8")
-    groups = section(card(tmp_path, contract()), "Groups of people")
-    assert groups.startswith(
-        "Of the test faces of all folds together, each scored by the network of its own fold.\n\n|"
-    )
+    groups = section(card(tmp_path, contract()), "Groups of subjects")
+    assert groups.startswith("On the test faces of all folds together, each scored by the network of its fold.\n\n|")
     assert groups.endswith("\n| sex | f | 6 | 60 | 0.250 |")
     write_groups(tmp_path / "run", 0.75)  # its own, where it has any
-    own = section(card(tmp_path, contract()), "Groups of people")
+    own = section(card(tmp_path, contract()), "Groups of subjects")
     assert own.startswith("| column |")
     assert own.endswith("| 0.750 |")
 
@@ -120,7 +118,7 @@ def test_a_fold_has_the_groups_of_all_folds(tmp_path: Path) -> None:
 def test_groups_of_a_folder_that_does_not_sum_up_the_run_are_not_its_own(above: object, tmp_path: Path) -> None:
     write_groups(tmp_path, 0.25)
     (tmp_path / "metrics.json").write_text(above if above == "damaged" else json.dumps(above), "utf-8")
-    assert section(card(tmp_path, contract()), "Groups of people").startswith("Not measured")
+    assert section(card(tmp_path, contract()), "Groups of subjects").startswith("Not measured")
 
 
 def test_calibration_and_its_errors_before_and_after_are_those_of_the_test(tmp_path: Path) -> None:
@@ -137,7 +135,7 @@ def test_a_band_says_what_it_promises_and_what_it_held(tmp_path: Path) -> None:
     held = {"faces": {"active_held": 0.875, "inactive_held": 0.9, "unsure": 0.3125, "missed_sure": 0.125}}
     said = section(card(tmp_path, contract(conformal=BAND), {**RECORD, "conformal_coverage": held}), "Probabilities")
     assert said.startswith(
-        "Not calibrated; their error: not measured.\n\nUnsure decisions are marked. Promised: 90 % of"
+        "Not calibrated; calibration error: not measured.\n\nUnsure decisions are marked. Promised: 90 % of"
     )
     assert "on 8 validation subjects; no promise (too few): AU4." in said
     assert said.splitlines()[-3:] == [
@@ -167,4 +165,4 @@ def test_training_data_and_the_export_are_described(tmp_path: Path) -> None:
     assert "| file | model.onnx (3 MB) |" in section(text, "Export")
     assert str(tmp_path) not in text
     unknown = section(card(tmp_path, contract(training_data={}, crop=None)), "Training data")
-    assert unknown == "Not known.\n\nWhat the crops look like: not measured."
+    assert unknown == "Not known.\n\nStatistics of the crops: not measured."

@@ -35,7 +35,7 @@ def test_it_gives_what_its_file_gives_and_says_that_it_runs(name: str, capsys: p
 
 def test_a_file_and_a_built_in_model_are_one_too_many(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
-    with pytest.raises(ConfigError, match="^onnx: expected a file or model=fast, a built-in one, got both; leave one"):
+    with pytest.raises(ConfigError, match="^onnx: expected a file or the built-in model=fast, got both; leave one"):
         faceflow.load(path, model="fast")
 
 

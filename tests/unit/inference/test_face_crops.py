@@ -157,9 +157,7 @@ def test_the_recipe_is_that_of_the_training_faces_unless_the_user_says_otherwise
 
 @pytest.mark.parametrize("crop", [None, {}, {"align": None}, {"align": []}, []])
 def test_a_model_that_does_not_say_how_faces_were_cut_asks_for_it(crop: Any) -> None:
-    with pytest.raises(
-        ConfigError, match="add align=eyes, box or jaanet, as the training crops were made, or crops=true"
-    ):
+    with pytest.raises(ConfigError, match="add align=eyes, box or jaanet, as for the training crops, or crops=true"):
         choose_recipe(contract(crop=crop), None)
 
 
@@ -183,7 +181,7 @@ def test_the_same_detector_with_other_settings_is_a_warning_that_names_them(capl
         trained = {"name": "markers", "sha256": "0" * 64, "level": level}
         check_detector(contract(crop=CROP | {"detector": trained}), MarkerDetector(), same=True)
     (line,) = caplog.messages
-    assert line.endswith("were found with detector.level=0.25, these are found with 0.0; AUs may differ")
+    assert line.endswith("(training: detector.level=0.25, now: 0.0); AUs may differ")
 
 
 @pytest.mark.parametrize(

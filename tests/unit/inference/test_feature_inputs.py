@@ -58,7 +58,7 @@ def test_a_file_from_before_reads_images_and_a_new_one_of_pixels_still_has_the_o
 )
 def test_inputs_that_cannot_be_are_refused(values: dict[str, Any]) -> None:
     raw = json.loads(feature_contract().to_json()) | values
-    with pytest.raises(ExportError, match=r"^m.onnx: expected metadata that fits together"):
+    with pytest.raises(ExportError, match=r"^m.onnx: expected consistent metadata"):
         ModelContract.from_json(json.dumps(raw), source="m.onnx")
 
 
@@ -67,7 +67,7 @@ def test_a_graph_with_other_inputs_than_promised_is_refused(tmp_path: Path) -> N
     graph = colour_graph(contract())
     onnx.helper.set_model_props(graph, {"faceflow": feature_contract().to_json()})
     onnx.save(graph, str(path))
-    with pytest.raises(ExportError, match="^onnx: expected the inputs and outputs that the metadata promise"):
+    with pytest.raises(ExportError, match="^onnx: expected inputs and outputs as in the metadata"):
         OnnxModel(path, provider="cpu")
 
 
@@ -99,12 +99,12 @@ def test_features_of_crops_are_those_beside_them(model: Path, tmp_path: Path) ->
         np.testing.assert_allclose(found.astype(float), vectors[:, :3] / 1000, atol=2e-5)
 
         write_image(crops[1], smooth_image(rng, 16))
-        with pytest.raises(DataError, match=r"^source: expected features of '.*2.png', got those of another picture"):
+        with pytest.raises(DataError, match=r"^source: expected features of '.*2.png', got those of another image"):
             predictor.predict(tmp_path / "faces/crops/anna")
         (tmp_path / "faces/crops/ben.png").rename(tmp_path / "faces/crops/carl.png")
-        with pytest.raises(DataError, match=r"^source: expected features of every crop .*, got none for '.*carl.png'"):
+        with pytest.raises(DataError, match=r"^source: expected features of every crop, .*, got none for '.*carl.png'"):
             predictor.predict(tmp_path / "faces/crops/carl.png")
-        with pytest.raises(DataError, match="^source: expected files of crops, .* got arrays"):
+        with pytest.raises(DataError, match="^source: expected crop files .* got arrays"):
             predictor.predict(blank(16, 16))
 
 
@@ -115,7 +115,7 @@ def test_one_neutral_crop_has_no_features(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_detector_without_features_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="^detector: expected one with features of faces, .*, got markers without"):
+    with pytest.raises(ConfigError, match="^detector: expected one that gives face features, .*, got markers without"):
         check_detector(feature_contract(), MarkerDetector(), same=False)
     check_detector(feature_contract(), MarkerDetector(features=True), same=True)
     check_detector(contract(), MarkerDetector(), same=True)

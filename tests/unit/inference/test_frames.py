@@ -86,20 +86,20 @@ def test_arrays_of_another_kind_are_refused(image: Any, got: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "line"),
     [
-        (None, "source: expected files or a camera's number, got none; add source=PATH, or source=0"),
-        ([], "source: expected files or a camera's number, got none"),
-        ([0, 1], "source: expected one camera or stream alone, got 2 sources"),
-        ([0, "a.mp4"], "source: expected one camera or stream alone, got 2 sources"),
-        ("", "source: expected files or a camera's number, got none"),
-        (["a.mp4", ""], "source: expected files or a camera's number, got none"),
-        (2.5, "source: expected paths, or one camera, or images (uint8 arrays), got float"),
+        (None, "source: expected files or a camera number, got none; add source=PATH, or source=0"),
+        ([], "source: expected files or a camera number, got none"),
+        ([0, 1], "source: expected a single camera or stream, got 2 sources"),
+        ([0, "a.mp4"], "source: expected a single camera or stream, got 2 sources"),
+        ("", "source: expected files or a camera number, got none"),
+        (["a.mp4", ""], "source: expected files or a camera number, got none"),
+        (2.5, "source: expected paths, one camera, or images as uint8 arrays, got float"),
         (
             [blank(), Path("a.png")],
-            "source: expected paths, or one camera, or images (uint8 arrays), got PosixPath, nd",
+            "source: expected paths, one camera, or images as uint8 arrays, got PosixPath, nd",
         ),
-        (-1, "source: expected the number of a camera, 0..99, or a path, got -1"),
-        (2**40, "source: expected the number of a camera, 0..99, or a path, got 1099511627776"),
-        (True, "source: expected the number of a camera, 0..99, or a path, got True"),
+        (-1, "source: expected a camera number, 0..99, or a path, got -1"),
+        (2**40, "source: expected a camera number, 0..99, or a path, got 1099511627776"),
+        (True, "source: expected a camera number, 0..99, or a path, got True"),
         ("nowhere.mp4", "source: expected a file, a folder or a pattern that matches, got 'nowhere.mp4'"),
         (99, "source: expected camera 99 to open, got no answer; check that it is connected"),
     ],
@@ -130,13 +130,13 @@ def test_a_number_is_a_camera_where_no_file_has_that_name(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"^source: expected camera 99 to open, got no answer"):
         find_sources("99", ALL)
-    with pytest.raises(ConfigError, match=r"^source: expected the number of a camera, 0..99, or a path, got 2024"):
+    with pytest.raises(ConfigError, match=r"^source: expected a camera number, 0..99, or a path, got 2024"):
         find_sources("2024", ALL)
     write_photo(tmp_path / "99/a.png", blank(4, 4))
     with caplog.at_level(logging.INFO):
         (source,) = find_sources("99", ALL)
     assert (source.name, source.live) == ("99", False)
-    assert caplog.messages == ["source=99: the file of this name is read; for the camera write source=/dev/video99"]
+    assert caplog.messages == ["source=99: reading the file of this name; for the camera use source=/dev/video99"]
 
 
 def test_what_is_passed_over_in_folders_is_counted(tmp_path: Path) -> None:

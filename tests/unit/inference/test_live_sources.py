@@ -120,7 +120,7 @@ def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
 
 
 def test_only_one_stream_at_a_time() -> None:
-    with pytest.raises(ConfigError, match="^source: expected one camera or stream alone, got 2 sources; predict"):
+    with pytest.raises(ConfigError, match="^source: expected a single camera or stream, got 2 sources; predict"):
         find_sources(["rtsp://a/b", "a.mp4"], ALL)
 
 

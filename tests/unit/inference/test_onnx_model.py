@@ -64,7 +64,7 @@ def test_an_onnx_file_of_others_is_told_how_ours_are_made(tmp_path: Path) -> Non
 @pytest.mark.parametrize("changes", [{"image_size": 32}, {"aus": ("AU1", "AU4")}, {"levels": 2, "cutpoints": (2, 4)}])
 def test_metadata_that_promise_another_graph_are_refused(tmp_path: Path, changes: Any) -> None:
     other = contract(**{"thresholds": {}, **changes})
-    with pytest.raises(ExportError, match="onnx: expected the inputs and outputs that the metadata promise"):
+    with pytest.raises(ExportError, match="onnx: expected inputs and outputs as in the metadata"):
         OnnxModel(write_model(tmp_path / "m.onnx", metadata=other.to_json()))
 
 
@@ -116,7 +116,7 @@ def test_a_provider_that_does_not_work_is_said_or_refused(
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CoreMLExecutionProvider", "CPUExecutionProvider"])
     if "CoreMLExecutionProvider" in OnnxModel(path)._session.get_providers():
         pytest.skip("this ONNX Runtime has CoreML")
-    line = "provider: expected coreml to work, got libraries or a device that do not"
+    line = "provider: expected coreml to work, got libraries or a device that fail"
     assert OnnxModel(path).provider == "cpu"
     assert caplog.messages[-1].startswith(line)
     with pytest.raises(ConfigError, match=line):

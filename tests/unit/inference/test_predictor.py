@@ -133,7 +133,7 @@ def test_events_are_rows_of_videos(model: Path, tmp_path: Path) -> None:
     assert (event["onset_s"], event["duration_s"]) == (pytest.approx(0.3), pytest.approx(0.4))
     assert predictor.events([video, other])["file"].tolist() == [str(video), str(other)]
     assert predictor.events(write_video(tmp_path / "c.avi", [black] * 3))["au"].dtype == "string"
-    with pytest.raises(ConfigError, match="^source: expected videos, got pictures: .*; pictures have no events"):
+    with pytest.raises(ConfigError, match="^source: expected videos, got images: .*; images have no events"):
         predictor.events(write_photo(tmp_path / "a.png", red))
 
 
@@ -248,13 +248,13 @@ def test_a_predictor_serves_again_after_an_error_and_after_it_was_closed(model: 
         (
             ["neutral_probability=1"],
             None,
-            "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 1",
+            "neutral_probability: expected a probability above 0 and below 1, got 1",
         ),
         (["threads=1.5"], None, "threads: expected a whole number >= 0, got 1.5"),
         (
             ["calibrate=medain"],
             None,
-            "calibrate: expected none, median, running, first:2s, or a picture",
+            "calibrate: expected none, median, running, first:2s, or an image",
         ),
         (["calibrate=median", "crops=true"], [uniform(0, 0, 0)], "calibrate: expected a video for the median of a sub"),
         (

@@ -31,30 +31,33 @@ def settings(**changes: Any) -> PredictorSettings:
         ({"batch_size": 0}, "batch_size: expected a whole number >= 1, got 0"),
         ({"detectors": -1}, "detectors: expected a whole number >= 0, got -1"),
         ({"smooth": 0.5}, "smooth: expected frames on either side >= 0, got 0.5"),
-        ({"neutral_probability": 0}, "neutral_probability: expected a probability in 0..1, neither 0 nor 1, got 0"),
+        ({"neutral_probability": 0}, "neutral_probability: expected a probability above 0 and below 1, got 0"),
         ({"crops": "yes"}, "crops: expected true or false, got 'yes'"),
         (
             {"calibrate": "none.png"},
-            "calibrate: expected none, median, running, first:2s, or a picture of a",
+            "calibrate: expected none, median, running, first:2s, or an image of a",
         ),
         (
             {"calibrate": "first:0s"},
-            "calibrate: expected none, median, running, first:2s, or a picture of a",
+            "calibrate: expected none, median, running, first:2s, or an image of a",
         ),
         (
             {"columns": "pose"},
-            "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each once, got 'pose'",
+            "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each at most once, got 'pose'",
         ),
-        ({"columns": []}, "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each once, got []"),
+        (
+            {"columns": []},
+            "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each at most once, got []",
+        ),
         (
             {"columns": ["aus", "aus"]},
-            "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each once, ",
+            "columns: expected a list of aus, pose, gaze, blendshapes, landmarks, each at most once, ",
         ),
         ({"columns": ["aus", "poses"]}, "columns: expected aus, pose, gaze, blendshapes, landmarks, got 'poses'; did "),
-        ({"columns": ["aus", "pose"]}, "columns: expected aus alone with crops=true, which searches no face, got pose"),
+        ({"columns": ["aus", "pose"]}, "columns: expected only aus with crops=true, which runs no detector, got pose"),
         (
             {"columns": ["gaze"], "crops": False, "detector": MarkerDetector()},
-            "columns: expected aus alone with a detector without features, got gaze; leave them out, or add detector=",
+            "columns: expected only aus with a detector without features, got gaze; leave them out, or add detector=",
         ),
     ],
 )

@@ -199,7 +199,7 @@ def test_a_full_disk_is_said_and_leaves_no_video(tmp_path: Path, suffix: str) ->
 
 
 def test_another_format_or_place_is_refused(tmp_path: Path) -> None:
-    line = "render: expected a video that ends in .mp4, .avi, .mkv, or for one picture .png, .jpg, got 'a.gif'"
+    line = "render: expected a video that ends in .mp4, .avi, .mkv, or for a single image .png, .jpg, got 'a.gif'"
     with pytest.raises(ConfigError, match=line):
         Renderer(Path("a.gif"), contract(), None, None)
     (tmp_path / "file").touch()

@@ -39,7 +39,9 @@ def test_events_lie_beside_the_table_or_where_they_are_asked_for(events: object,
 
 
 def test_events_beside_stdout_need_a_name() -> None:
-    with pytest.raises(ConfigError, match="^events: expected a file where rows go to stdout, got true; write events="):
+    with pytest.raises(
+        ConfigError, match="^events: expected a file name, as rows go to stdout, got true; write events="
+    ):
         chosen("-", events=True)
     assert chosen("-", events="e.csv").events == Path("e.csv")
 
@@ -49,7 +51,7 @@ def test_pictures_alone_have_no_events(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "a.png", face_at(40, 40))
     files = chosen(tmp_path / "a.csv", events=True)
     files.check_sources(find_sources([video, photo], ALL))
-    with pytest.raises(ConfigError, match="^events: expected a video or camera, got pictures; leave events out"):
+    with pytest.raises(ConfigError, match="^events: expected a video or camera, got images; leave events out"):
         files.check_sources(find_sources(photo, ALL))
 
 
@@ -63,8 +65,8 @@ def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
         ("b.csv", {"plot": str(source), "source": [str(source)]}, "plot: expected a file for results, got the source"),
         ("b.csv", {"plot": str(source)}, "plot: expected a new file, got one that exists"),
         ("b.csv", {"events": "a.txt"}, "events: expected a file that ends in .csv, .jsonl, .parquet, got 'a.txt'"),
-        ("b.csv", {"events": "-"}, "events: expected a file of its own, got '-'"),
-        ("b.csv", {"events": str(tmp_path / "b.csv")}, "events: expected a file of its own, got"),
+        ("b.csv", {"events": "-"}, "events: expected a separate file, got '-'"),
+        ("b.csv", {"events": str(tmp_path / "b.csv")}, "events: expected a separate file, got"),
         ("b.csv", {"overwrite": "maybe"}, "overwrite: expected true or false, got 'maybe'"),
     ):
         with pytest.raises(ConfigError) as caught:
@@ -78,7 +80,7 @@ def test_one_video_is_rendered_or_plotted_and_nothing_else(tmp_path: Path) -> No
     photo = write_photo(tmp_path / "a.png", face_at(40, 40))
     drawn = chosen(tmp_path / "a.csv", render="a.mp4")
     drawn.check_sources(find_sources(video, ALL))
-    with pytest.raises(ConfigError, match="^render: expected one video or camera, got pictures; leave render out"):
+    with pytest.raises(ConfigError, match="^render: expected one video or camera, got images; leave render out"):
         drawn.check_sources(find_sources(photo, ALL))
     with pytest.raises(ConfigError, match="^render: expected one video or camera, got 2 sources"):
         drawn.check_sources(find_sources([video, photo], ALL))
@@ -91,9 +93,11 @@ def test_one_picture_is_rendered_as_a_picture(tmp_path: Path) -> None:
     drawn = chosen(tmp_path / "a.csv", render="shown.png")
     drawn.check_sources(find_sources(photo, ALL))
     for wrong in (video, [photo, other], [photo, video]):
-        with pytest.raises(ConfigError, match=r"^render: expected one picture as the source of 'shown\.png', got"):
+        with pytest.raises(ConfigError, match=r"^render: expected a single image as the source of 'shown\.png', got"):
             drawn.check_sources(find_sources(wrong, ALL))
-    with pytest.raises(ConfigError, match=r"got pictures; leave render out, or name one video, or write shown\.png$"):
+    with pytest.raises(
+        ConfigError, match=r"got images; leave render out, or set source=VIDEO, or set render=shown\.png$"
+    ):
         chosen(tmp_path / "a.csv", render="shown.mp4").check_sources(find_sources(photo, ALL))
 
 

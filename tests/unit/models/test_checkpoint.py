@@ -75,7 +75,7 @@ def test_damaged_statistics_of_crops_are_refused(tmp_path: Path) -> None:
     content = checkpoint()
     content[PAYLOAD]["crop_statistics"]["quantiles"]["yaw"] = [1.0]
     message = refusal(write(tmp_path / "best.ckpt", content))
-    assert message.endswith("quantiles (1.0,) of yaw; the file is damaged, or not ours")
+    assert message.endswith("quantiles (1.0,) of yaw; the file is damaged, or not from FaceFlow")
 
 
 def test_checkpoint_is_plain_data(tmp_path: Path) -> None:
@@ -285,5 +285,5 @@ def test_constants_that_cannot_centre_are_called_damaged(tmp_path: Path) -> None
     content = checkpoint()
     content[PAYLOAD]["centring"] = {"thresholds": {}, "logit": {}, "intensity": {}}
     assert refusal(write(tmp_path / "best.ckpt", content)).endswith(
-        f"no constants of centred scores for {SPEC.aus[0]}; the file is damaged, or not ours"
+        f"no constants of centred scores for {SPEC.aus[0]}; the file is damaged, or not from FaceFlow"
     )

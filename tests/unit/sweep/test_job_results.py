@@ -97,7 +97,7 @@ def test_f1_of_those_who_do_not_look_stands_beside_that_of_jobs(
     markdown = (sweep / "sweep.md").read_text("utf-8")
     assert "| job | aus | seed | status | best | f1_val | always | prior | updates |" in markdown
     assert "| a | 0.500 | 0.141 | 0.500 | 0.350 | 2 | 60 |" in markdown  # means of 2/3 and 1/3, of 0.5 and 0.2
-    assert "always, prior: F1 of saying of every face" in " ".join(capsys.readouterr().out.split())
+    assert "always, prior: F1 of predicting the AU" in " ".join(capsys.readouterr().out.split())
     summarize_sweep(sweep, metric="ap")
     assert "always" not in (sweep / "sweep.md").read_text("utf-8"), "they are no AP"
     with pytest.raises(ConfigError, match="metric: expected one of the sweep's scores, got 'f1_prior'"):
