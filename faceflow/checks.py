@@ -135,7 +135,7 @@ def check_texts(value: object, *, key: str) -> None:
         for position, item in enumerate(value):
             check_texts(item, key=f"{key}[{position}]")
     elif isinstance(value, str) and not names_file(value):
-        raise ConfigError(f"{key}: expected characters that a file name can hold, got {value!r}; correct it")
+        raise ConfigError(f"{key}: expected characters allowed in a file name, got {value!r}; correct it")
 
 
 def names_file(text: str) -> bool:

@@ -172,6 +172,6 @@ class OutsideTally:
         low, *_, high = self.training.quantiles[name]
         mean = self._sums[name, side] / count
         return (
-            f"{self.outside} of {self.faces} faces are unlike those that the model was trained on, most of all in "
-            f"{name}: {mean:.3g} on average in {count} of them, {low:.3g} to {high:.3g} in 99 % of the training faces"
+            f"{self.outside} of {self.faces} faces are unlike the training faces, most of all in {name}: {count} of "
+            f"them average {mean:.3g}, and 99 % of the training faces have {low:.3g} to {high:.3g}"
         )

@@ -135,7 +135,7 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
     path = path.absolute()
     lock = path / LOCK if folder else path.with_name(f".{path.name}{LOCK}")
     if lock in _claims:  # to open the file and close it again would free it
-        raise _held(path, key, "this one")
+        raise _held(path, key, "by this process")
     try:
         missing = itertools.takewhile(lambda above: not above.exists(), lock.parents)
         made = list(missing)[::-1]  # the uppermost first
@@ -146,7 +146,7 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
                 file.seek(0)
                 holder = file.read(200).strip()
                 file.close()
-                raise _held(path, key, holder or "it has just started")
+                raise _held(path, key, holder or "by one that has just started")
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                     break
@@ -181,8 +181,8 @@ def died_in(folder: Path) -> bool:
 
 def _held(path: Path, key: str, holder: str) -> ConfigError:
     return ConfigError(
-        f"{key}: expected a place that no other command writes to, got '{path}' of one that still runs ({holder}); "
-        "wait for its end, or choose another"
+        f"{key}: expected a place that no other command is writing to, got '{path}', in use ({holder}); "
+        "wait until that command ends, or choose another place"
     )
 
 

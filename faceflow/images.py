@@ -43,7 +43,7 @@ _TAIL_BYTES = 64
 _LARGEST_META = 1 << 16  # bytes in which an AVIF file says how it is turned
 _HASHED_BYTES = 1 << 16  # a face crop is smaller and hashed whole; of a larger file its start, middle and end
 _TOO_LARGE = f"an image of more than {MOST_PIXELS // 10**6} million pixels"
-_NO_HEIF = "a HEIC image and nothing that reads it: pip install 'faceflow[heic]'"
+_NO_HEIF = "a HEIC image but no reader for it: pip install 'faceflow[heic]'"
 _START_OF_PNG = b"IHDR"
 _FRAMES = bytes({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # SOF0 to SOF15 of ITU-T T.81, table B.1, where sizes stand
 _REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
@@ -138,11 +138,11 @@ def fault_of(file: IO[bytes]) -> str | None:
     file.seek(max(0, size - _TAIL_BYTES))
     tail = file.read(_TAIL_BYTES)
     if size == 0:
-        return "a file of zero bytes"
+        return "an empty file"
     if _is_heif(head):
         return None if importlib.util.find_spec("pillow_heif") else _NO_HEIF
     if not (head.startswith((*_HEADERS, *_JPEG2000)) or _PORTABLE.match(head) or head[4:12] in _AVIF):
-        return "a file that is no JPEG, PNG or other image that can be read"
+        return "a file that is not a JPEG, PNG or other readable image"
     if head[12:16] == _START_OF_PNG and int.from_bytes(head[16:20]) * int.from_bytes(head[20:24]) > MOST_PIXELS:
         return _TOO_LARGE
     truncated_jpeg = head.startswith(_HEADERS[0]) and _END_OF_JPEG not in tail and not _jpeg_ends(file)

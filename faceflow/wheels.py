@@ -62,8 +62,8 @@ def import_whole(module: str, *, key: str) -> ModuleType:
         raise ConfigError(f"{key}: expected {module} to import, got {reason}") from error
     if module in _PROBES and not hasattr(package, _PROBES[module]):
         raise ConfigError(
-            f"{key}: expected {module} to be whole, got what is left of it after another package with the same folder "
-            f"was removed; run: {repair(module)}"
+            f"{key}: expected {module} to be complete, got what was left of it when another package with the same "
+            f"folder was removed; run: {repair(module)}"
         )
     return package
 
@@ -75,7 +75,7 @@ def missing_library(error: BaseException) -> str:
         return ""
     library = found[1]
     if library not in _DEBIAN:
-        return f"no system library {library}; install the package that holds it"
+        return f"no system library {library}; install the package that provides it"
     packages = dict.fromkeys((*(_CROPPING if library in _ALSO else ()), _DEBIAN[library]))
     return f"no system library {library}; on Debian or Ubuntu run: apt-get install {' '.join(packages)}"
 

@@ -68,8 +68,8 @@ def run_in_workers(
     except BrokenProcessPool as error:
         await_sigterm()
         raise DataError(
-            f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
-            "what is finished is kept: start the same command again, or with fewer workers"
+            f"workers: expected {workers} processes to keep running, got one that was killed, perhaps for lack of "
+            "memory; finished work is kept: rerun the command, with fewer workers if this happens again"
         ) from error
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -79,7 +79,7 @@ class FoundClips:
     def line(self) -> str:
         """Say which files were passed over."""
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.passed_over.most_common())
-        return f"Passed over {self.passed_over.total()} files that are no videos or images by their name: {kinds}"
+        return f"Skipped {self.passed_over.total()} files without the suffix of a video or image: {kinds}"
 
 
 def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:

@@ -21,12 +21,10 @@ _LABELS, _RECIPE = "labels.csv", "crops.json"
 _MOST = 12  # values of an AU that are counted one by one
 _MADE = "Cropped with `faceflow-crop`"
 _LIMITS = (
-    f"Age, sex and skin of the people: {NOT_MEASURED}. How well coders agree: {NOT_MEASURED}. Frames in which no face "
-    "was found have no crop; `failures.png` shows some of them."
+    f"Age, sex and skin tone of the subjects: {NOT_MEASURED}. Agreement between coders: {NOT_MEASURED}. Frames in "
+    "which no face was found have no crop; `failures.png` shows some of them."
 )
-_TERMS = (
-    "Not stated: crops are bound by the terms of the pictures and of their labels, and by the consent of the people."
-)
+_TERMS = "Not stated: the terms of the images and labels, and the consent of the subjects, also apply to the crops."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,9 @@ def check_replaced(card: Path | None) -> None:
         ConfigError: a file that faceflow-crop did not write.
     """
     if card is not None and card.exists() and _MADE not in card.read_text("utf-8", errors="replace"):
-        raise ConfigError(f"card: expected a new file, got one of something else: '{card}'; choose another name")
+        raise ConfigError(
+            f"card: expected a new file or an earlier card, got another file: '{card}'; choose another name"
+        )
 
 
 def write_data_card(
@@ -88,10 +88,9 @@ def write_data_card(
     rows = [[status, str(count)] for status, count in statuses.most_common()]
     parts = [
         f"# Face crops: {name}",
-        f"{_MADE} {faceflow.__version__}: {crops} crops of {len(counts)} recordings or folders of pictures, {features} "
+        f"{_MADE} {faceflow.__version__}: {crops} crops of {len(counts)} recordings or folders of images, {features} "
         "of them with landmarks, blendshapes and pose.",
-        "## Frames and faces\n\nRows of `crops.csv` by what became of them.\n\n"
-        + markdown_table(["status", "rows"], rows),
+        "## Frames and faces\n\nRows of `crops.csv` by status.\n\n" + markdown_table(["status", "rows"], rows),
         "## Labels\n\n" + ("None." if labels is None else _describe(labels)),
         f"## How faces were cut\n\n```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```",
         f"## Limits\n\n{_LIMITS}",

@@ -40,8 +40,8 @@ class DetectionLog:
             if not hold(self._file):
                 self._file.close()
                 raise DataError(
-                    f"{self.path.parent}: expected a clip that no other command crops, got one that is being cropped; "
-                    "wait for its end, or choose another output"
+                    f"{self.path.parent}: expected a clip that no other command is cropping, got one in use; "
+                    "wait until that command ends, or choose another output"
                 )
             self._file.truncate(self._read())
         except OSError as error:

@@ -122,7 +122,9 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
     check_whole(folds, key="folds", lowest=2, expected=f"{PUBLISHED}, a whole number >= 2, or null")
     count = int(folds)
     if count > len(here):
-        raise ConfigError(f"folds: expected at most as many folds as subjects ({len(here)}), got {count}; lower it")
+        raise ConfigError(
+            f"folds: expected at most as many folds as subjects ({len(here)}), got {count}; use fewer folds"
+        )
     return {f"{count}fold_{number + 1}": here[number::count] for number in range(count)}
 
 
@@ -148,5 +150,5 @@ def _published(published: Folds, here: Sequence[str]) -> dict[str, list[str]]:
         )
         del found[name]
     if left := sorted(set(here) - {subject for subjects in found.values() for subject in subjects}):
-        log.warning("folds: %s are in no published fold and always train", ", ".join(left))
+        log.warning("folds: %s are in no published fold, so they are in every train.csv", ", ".join(left))
     return found

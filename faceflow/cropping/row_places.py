@@ -77,7 +77,7 @@ def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence
         name = (table.named("filename") or [""])[0]
         raise DataError(
             f"{table.where(0)}: expected files of source in column 'filename', got none in {len(places)} rows, such as "
-            f"'{name}'; check source, or write paths below it"
+            f"'{name}'; check source, or write paths relative to it"
         )
     rows = LabelRows(table=table, places=places, boxes=_boxes(table), marks=marks)
     _check_single(rows)
@@ -105,7 +105,7 @@ def _places(table: Table, clips: Sequence[Clip]) -> list[Place | None]:
             if frames is None:
                 raise DataError(
                     f"{table.path}: expected a column 'frame' for the frames of '{name}', got {table.listed()}; add "
-                    "it: frame 1 is the first"
+                    "it, counting from 1"
                 )
             number = _frame(frames[row], table.where(row))
         places.append(Place(clip, number))
@@ -118,7 +118,7 @@ def _frame(text: str, where: str) -> int:
     except ValueError:
         number = 0
     if number < 1 or number != int(number):
-        raise DataError(f"{where}: expected a frame from 1 on, got '{text}'; frame 1 is the first of a video")
+        raise DataError(f"{where}: expected a frame number from 1 on, got '{text}'; the first frame of a video is 1")
     return int(number)
 
 
@@ -163,7 +163,7 @@ class _Files:
         best = whole or exact or fitting
         if len(best) > 1:
             raise DataError(
-                f"{where}: expected one file, got '{text}', as which '{best[0]}' and '{best[1]}' end; write more "
+                f"{where}: expected one file, got '{text}', which matches '{best[0]}' and '{best[1]}'; write more "
                 "of the path"
             )
         return self._places[best[0]] if best else None
@@ -190,7 +190,7 @@ def _boxes(table: Table) -> list[Box | None]:
         try:
             numbers = [read_number(cell, marks) for cell in cells]
         except ValueError as error:
-            raise DataError(f"{table.where(row)}: expected numbers of a box, got '{error}'; correct it") from error
+            raise DataError(f"{table.where(row)}: expected numbers for a box, got '{error}'; correct it") from error
         said = [number for number in numbers if number is not None]
         if not said:
             boxes.append(None)
@@ -202,7 +202,7 @@ def _boxes(table: Table) -> list[Box | None]:
                 boxes.append(box)
                 continue
         raise DataError(
-            f"{table.where(row)}: expected a box in {', '.join(found)} of some width and height, got "
+            f"{table.where(row)}: expected a box in {', '.join(found)} with a width and a height above 0, got "
             f"{', '.join(cell or 'nothing' for cell in cells)}; correct it, or leave all four empty"
         )
     return boxes
@@ -218,6 +218,6 @@ def _check_single(rows: LabelRows) -> None:
         other = first.setdefault(place, row)
         if other != row and table.row(other) != table.row(row):
             raise DataError(
-                f"{table.where(row)}: expected one row per picture or frame, got another in line "
-                f"{table.lines[other]}; keep one, or say in x1, y1, x2, y2 which face each of them labels"
+                f"{table.where(row)}: expected one row per image or frame, got another in line "
+                f"{table.lines[other]}; keep one, or give the face of each in x1, y1, x2, y2"
             )

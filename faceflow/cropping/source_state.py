@@ -30,8 +30,8 @@ def check_source(clip: Clip, folder: Path) -> None:
     state = _state(clip)
     if stored != state:
         raise DataError(
-            f"{clip.file}: expected {_words(stored)} as when its crops were begun, got {_words(state)}; to crop it "
-            f"again remove '{folder}', to keep those crops choose another output"
+            f"{clip.file}: expected {_words(stored)}, as when cropping started, got {_words(state)}; to crop it "
+            f"again, remove '{folder}'; to keep the crops, choose another output"
         )
 
 

@@ -103,7 +103,7 @@ def crop_clips(
         check_source(clip, rows_file(output, clip).parent)
     left = [clip for clip in mine if not rows_file(output, clip).exists()]
     if len(left) < len(mine):
-        log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
+        log.info("%d of %d clips were already finished", len(mine) - len(left), len(mine))
 
     def announced() -> int:
         return sum(_announced(clip, settings.frames.every) for clip in left)
@@ -127,7 +127,7 @@ def crop_clips(
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
         others = "shards" if shard.count > 1 else "jobs"
-        log.info("%d clips of other %s are not finished; crops.csv is written when all are", len(waiting), others)
+        log.info("%d clips of other %s are not finished; crops.csv is written when all clips are", len(waiting), others)
         return False
     return True
 
@@ -157,7 +157,7 @@ def _crop_alone(
         try:
             crop_clip(clip, settings, detectors, output, told)
         except _LostLeaseError:  # this process, or its machine, stood still for minutes
-            log.warning("%s: another job took it over", clip.file)
+            log.warning("%s: taken over by another job", clip.file)
 
 
 class _LostLeaseError(Exception):

@@ -104,8 +104,8 @@ def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int
         scales = {au: scale for au, scale in zip(aus, table.scales_for(aus), strict=True) if _may_label(au, table)}
         if levels > 1 and (binary := [au for au, scale in scales.items() if scale.binary]):
             raise DataError(
-                f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1 of "
-                f"{', '.join(binary)}; leave these AUs out with aus.names, use levels=1, or set the score_max=5 of "
+                f"{table.name}: expected graded intensities for levels={levels}, got only labels 0 and 1 for "
+                f"{', '.join(binary)}; leave these AUs out with aus.names, use levels=1, or set score_max=5 for "
                 "that data set if they are intensities"
             )
         own: dict[float, list[str]] = {}
@@ -115,7 +115,8 @@ def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int
     if levels > 1 and len(set(rules.values())) > 1:
         raise DataError(
             f"data.sources: expected one occurrence rule for levels={levels}, got "
-            f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set occurrence_min alike"
+            f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set the same "
+            "occurrence_min for all"
         )
     return next(iter(rules.values()), OCCURRENCE_MIN)
 
@@ -144,8 +145,9 @@ def check_reading(
             total += int(known.sum())
         if wrong:
             log.warning(
-                "cutpoints: expected a cut at the occurrence rule of %s, got %s; occurrence is read at intensity >= "
-                "%g, which judges %d of %d labels otherwise and lowers F1, AP and AUROC; train with a cut at that rule",
+                "cutpoints: expected a cut at the occurrence rule of %s, got %s; the network's occurrence means "
+                "intensity >= %g, which differs from the rule on %d of %d labels and lowers F1, AP and AUROC; train "
+                "with a cut at the rule",
                 *(name, f"[{', '.join(f'{point:g}' for point in points)}]", cut, wrong, total),
             )
 
@@ -165,13 +167,13 @@ def count_labels(
         observed += np.isfinite(scores).sum(axis=0)
     if not_labelled := [au for au, count in zip(aus, observed, strict=True) if count == 0]:
         raise DataError(
-            f"training labels: expected some for every AU, got none of {', '.join(not_labelled)} (all missing); "
+            f"training labels: expected some for every AU, got none for {', '.join(not_labelled)} (all missing); "
             f"leave it out with aus.names=[...]"
         )
     if not positives.any():
         rules = "; ".join(f"{table.name}: {describe_scales(table.columns, table.scales)}" for table in tables)
         raise DataError(
-            f"training labels: expected some positive ones, got none ({rules}); lower occurrence_min, or set "
+            f"training labels: expected positive labels, got none ({rules}); lower occurrence_min, or set "
             "score_max=1 and occurrence_min=1 for 0/1 labels"
         )
     for au, count in zip(aus, positives[:, 0], strict=True):

@@ -70,5 +70,5 @@ class Compression(albumentations.ImageCompression):  # type: ignore[misc]
 
 def _checked(at_side: int) -> int:
     if at_side < 1:
-        raise ConfigError(f"at_side: expected the side of a picture in pixels, got {at_side}; 112 is the usual one")
+        raise ConfigError(f"at_side: expected the side of an image in pixels, got {at_side}; the usual value is 112")
     return at_side

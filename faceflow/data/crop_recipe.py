@@ -29,13 +29,13 @@ def read_crop_recipe(path: str | Path, *, key: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a file that is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "not a JSON file"
         raise DataError(f"{key}: expected a crops.json of faceflow-crop, got '{path}' ({reason}); check it") from error
     parts = {name: content.get(name) for name in _KEPT} if isinstance(content, Mapping) else {}
     if not parts or not all(isinstance(part, Mapping) for part in parts.values()):
         raise DataError(
             f"{key}: expected a crops.json of faceflow-crop, got '{path}' without {', '.join(_KEPT)}; name the file "
-            "that lies beside its folder of crops"
+            "beside the folder of crops"
         )
     return parts
 
@@ -57,8 +57,8 @@ def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
     if all(_cutting(recipe) == _cutting(known[0]) for recipe in known):
         return known[0]
     log.warning(
-        "%s were cut in different ways, or it is not known how; an exported model will not say how to cut faces: give "
-        "it with faceflow-export crop=FILE",
+        "%s: crops were cut in different or unknown ways, so an exported model cannot say how to cut faces; name a "
+        "crops.json with faceflow-export crop=FILE",
         ", ".join(recipes),
     )
     return None

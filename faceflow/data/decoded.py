@@ -41,7 +41,7 @@ class ImageCache:
         check_number(self.gb, key="loader.cache_gb", expected="a number of gigabytes > 0", valid=lambda x: x > 0)
         if self.place == DISK and self.folder is not None and not Path(self.folder).expanduser().is_dir():
             raise ConfigError(
-                f"loader.cache_folder: expected a folder, got '{self.folder}'; make it, or leave the key out for "
+                f"loader.cache_folder: expected a folder, got '{self.folder}'; create it, or leave the key out to use "
                 f"{tempfile.gettempdir()}"
             )
 
@@ -94,7 +94,7 @@ class DecodedImages:
         if fitting < rows:
             key = "loader.cache_gb" if self.limit <= free else "loader.cache"
             log.warning(
-                "%s: about %s of %s decoded images have room, %.1f GB of %.1f; the others are decoded in every epoch",
+                "%s: room for about %s of %s decoded images, %.1f GB of %.1f; the others are decoded in every epoch",
                 *(key, f"{fitting:,}", f"{rows:,}", fitting * each / _GB, rows * each / _GB),
             )
 

@@ -16,7 +16,7 @@ from faceflow.packs.layout import split_path
 
 _COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
 
-_INSTEAD = "a model that reads pixels alone, such as model=default"
+_INSTEAD = "a model that reads only pixels, such as model=default"
 
 Rows = NDArray[np.int64]
 
@@ -53,7 +53,7 @@ class FeatureStore:
             return unpack(np.frombuffer(content, kind, count=1)[0])
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{path}: expected the features it had before, got '{error}'; crop again to another output"
+                f"{path}: expected the features it held at the start, got '{error}'; crop again to another output"
             ) from error
 
 
@@ -100,7 +100,7 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
         if held != expected:
             raise DataError(
                 f"{paths[places[0, row]]}: expected features of the crops in '{Path(files[row]).parent}', got those of "
-                f"other pictures, as for '{Path(files[row]).name}'; crop again to another output"
+                f"other images, for example for '{Path(files[row]).name}'; crop again to another output"
             )
     return FeatureStore(paths=paths, kinds=tuple(kinds.values()), file=places[0], start=places[1])
 
@@ -125,6 +125,6 @@ def _find_packed(
 
 def _none(key: str, file: str, instead: str) -> DataError:
     return DataError(
-        f"{key}: expected features of every face, got none for '{file}'; crop the pictures (also those of "
-        f"faceflow-render) with: faceflow-crop detector=mediapipe_landmarks, or take {instead}"
+        f"{key}: expected features of every face, got none for '{file}'; crop the images (those of faceflow-render "
+        f"too) with: faceflow-crop detector=mediapipe_landmarks, or use {instead}"
     )

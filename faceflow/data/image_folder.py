@@ -40,7 +40,7 @@ def image_names(folder: Path, *, key: str) -> list[str]:
         endings = ", ".join(IMAGE_SUFFIXES)
         raise DataError(f"{key}: expected images ({endings}) in '{folder}', got none of {others} files")
     if others:
-        log.info("%s: left out %d files of '%s' that are no images by their suffix", key, others, folder)
+        log.info("%s: left out %d files in '%s' without the suffix of an image", key, others, folder)
     return sorted(names)
 
 

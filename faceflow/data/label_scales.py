@@ -236,14 +236,14 @@ def _warn(key: str, guessed: Sequence[str], unclear: Sequence[str], scales: Mapp
 
     if guessed:
         log.warning(
-            "%s.score_max: read as 0/1 labels beside AUs with intensities: %s; set %s to confirm it, or %s if these "
-            "are weak intensities",
+            "%s.score_max: read as 0/1 labels although other AUs have intensities: %s; set %s to confirm, or %s if "
+            "these are weak intensities",
             *(key, ", ".join(guessed), stated(guessed, 1), stated(guessed, 5)),
         )
     if unclear:
         log.warning(
-            "%s.score_max: read as weak intensities, none above 1, so that occurrence (intensity >= %g) is never "
-            "reached: %s; set %s if these are 0/1 labels, or %s to confirm it",
+            "%s.score_max: read as weak intensities, none above 1, so occurrence (intensity >= %g) is never "
+            "reached: %s; set %s if these are 0/1 labels, or %s to confirm",
             *(key, scales[unclear[0]].occurrence_min, ", ".join(unclear), stated(unclear, 1), stated(unclear, 5)),
         )
 

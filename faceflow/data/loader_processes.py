@@ -45,9 +45,9 @@ def check_shared_memory(loaders: Iterable[Loader], *, processes: int = 1) -> Non
     if needed > free:
         advised = math.ceil(needed * 1.25 / _MIB)  # other programs use some
         raise ConfigError(
-            f"loader.workers: expected {math.ceil(needed / _MIB)} MiB free in {SHARED}, where loader processes put the "
-            f"batches that they prepare, got {_mib(free)}; give the container more (docker run --shm-size={advised}m), "
-            "take a smaller loader.batch_size or fewer loader.workers, or loader.workers=0, which needs none"
+            f"loader.workers: expected {math.ceil(needed / _MIB)} MiB free in {SHARED} for the batches of loader "
+            f"processes, got {_mib(free)}; give the container more (docker run --shm-size={advised}m), set a smaller "
+            "loader.batch_size or fewer loader.workers, or set loader.workers=0, which needs none"
         )
 
 
@@ -62,28 +62,28 @@ def explain_loss(error: BaseException, workers: int) -> str | None:
         return None
     await_sigterm()
     memory = (
-        "most likely there was not enough memory: take fewer loader.workers or a smaller loader.batch_size, or allow "
-        "the job more memory"
+        "most likely it ran out of memory: set fewer loader.workers or a smaller loader.batch_size, or give the job "
+        "more memory"
     )
-    expected = f"loader.workers: expected {workers} loader processes that live"
+    expected = f"loader.workers: expected {workers} loader processes to keep running"
     if killed := _KILLED.search(text):
         how = f"{expected}, got one that was killed (pid {killed['pid']}, signal '{killed['signal'].strip()}')"
         if killed["signal"].startswith("Bus"):
             return (
                 f"{how}; most likely shared memory was full ({_mib(shutil.disk_usage(SHARED).free)} free in {SHARED}): "
-                "start the container with a larger --shm-size, or take loader.workers=0"
+                "start the container with a larger --shm-size, or set loader.workers=0"
             )
         if killed["signal"].startswith(("Killed", "Terminated")):
             return f"{how}; {memory}"
-        return f"{how}; a picture may have crashed its decoder: loader.workers=0 shows where"
+        return f"{how}; an image may have crashed its decoder: loader.workers=0 shows where"
     if _EXITED.search(text):
         return f"{expected}, got one that died; {memory}"
     if timeout := _TIMEOUT.search(text):
         return (
-            f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk of the pictures may "
-            f"hang, or memory be full{_shared_now()}: see to them, or raise loader.timeout_s (0: wait for ever)"
+            f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk with the images may "
+            f"hang, or memory may be full{_shared_now()}: check both, or raise loader.timeout_s (0: wait forever)"
         )
-    return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; take loader.workers=0"
+    return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; set loader.workers=0"
 
 
 def print_unless_cut_off(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -115,7 +115,7 @@ def _while_fetching(error: BaseException) -> bool:
 
 
 def _shared_now() -> str:
-    return f" ({_mib(shutil.disk_usage(SHARED).free)} are free in {SHARED})" if SHARED.is_dir() else ""
+    return f" ({_mib(shutil.disk_usage(SHARED).free)} free in {SHARED})" if SHARED.is_dir() else ""
 
 
 def _mib(size: int) -> str:

@@ -62,7 +62,7 @@ def pictures_of(path: Path, images: Path | None) -> Path | None:
     table, pictures = pack_folder(path), pack_folder(images)
     if table is not None and images is not None and pictures != table:
         raise ConfigError(
-            f"images: expected null with the packed set '{table}', which has its pictures, got '{images}'; remove it"
+            f"images: expected null with the packed set '{table}', which contains the images, got '{images}'; remove it"
         )
     folder = table or pictures
     return inside(folder) if folder else None
@@ -89,11 +89,11 @@ def _compare(pack: Pack) -> None:
             try:
                 right = hash_of(io.BytesIO(pack.content(place))) == pack.index[CONTENTS, place]
             except OSError as error:
-                raise DataError(f"{path}: expected a whole shard, got '{error.strerror}'; copy it again") from error
+                raise DataError(f"{path}: expected a complete shard, got '{error.strerror}'; copy it again") from error
             if not right:
                 raise DataError(
-                    f"{path}: expected the pictures of the index of this packed set, got others; copy it again, or "
-                    "pack again"
+                    f"{path}: expected the images listed in the index of this packed set, got others; copy it again, "
+                    "or pack again"
                 )
 
 
@@ -105,7 +105,7 @@ def _warn_of_changes(pack: Pack) -> None:
         return  # gone, as on another machine
     if changed:
         log.warning(
-            "%s: packed from '%s', which has changed since; pack it again to have the change",
+            "%s: packed from '%s', which has changed since; pack it again to include the change",
             pack.folder,
             source.labels,
         )

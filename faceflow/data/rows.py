@@ -46,7 +46,7 @@ def with_slashes(file: LabelFile, images: Path) -> LabelFile:
     ]
     if read == names.tolist():
         return file
-    notes = (*file.notes, "backslashes in filename as slashes")
+    notes = (*file.notes, "backslashes in filename read as slashes")
     return dataclasses.replace(file, frame=file.frame.assign(filename=read), notes=notes)
 
 
@@ -82,7 +82,7 @@ def without_duplicates(file: LabelFile) -> Rows:
 def in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
     """Which rows are of some domains, each of which the file must know."""
     if "domain" not in file.frame.columns:
-        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains; add it")
+        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains, got none; add it")
     known = set(file.frame["domain"])
     if absent := sorted(set(domains) - known):
         raise ConfigError(

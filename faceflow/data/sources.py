@@ -216,7 +216,7 @@ def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     if config.labels and parts:
         raise ConfigError(f"{key}: expected either labels or train/val/test, got both; remove one")
     if not config.labels and not parts:
-        raise ConfigError(f"{key}.labels: expected the path of a CSV, got nothing; set it")
+        raise ConfigError(f"{key}.labels: expected the path of a CSV, got none; set it")
     return {None: config.labels} if config.labels else parts
 
 
@@ -239,7 +239,7 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         )
     if len(faults) == len(table):
         images = images_folder(config, file)
-        raise DataError(f"{file.path}: expected images in '{images}', got none that can be read; check both paths")
+        raise DataError(f"{file.path}: expected images in '{images}', got none readable; check both paths")
     good = np.ones(len(table), np.bool_)
     good[list(faults)] = False
     whole = with_pictures(table.select(good, table.split))
@@ -248,9 +248,9 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
     if shared and config.bad_images == "error":
         row, first = next((row, first) for row, first in shared if whole.identities[row] != whole.identities[first])
         raise DataError(
-            f"{file.where(int(places[row]))}: expected one subject per picture, got '{whole.filenames[row]}' of "
-            f"{whole.subjects[row]} with the content of '{whole.filenames[first]}' of {whole.subjects[first]} (line "
-            f"{file.lines[places[first]]}); correct their subject, or leave all {len(shared)} such rows out with "
+            f"{file.where(int(places[row]))}: expected one subject per image, got '{whole.filenames[row]}' of "
+            f"{whole.subjects[row]} with the same content as '{whole.filenames[first]}' of {whole.subjects[first]} "
+            f"(line {file.lines[places[first]]}); correct the subject, or leave all {len(shared)} such rows out with "
             f"{key}.bad_images=skip"
         )
     return without_shared(whole, shared, skipped=len(faults))
@@ -276,12 +276,12 @@ def without_shared(table: FaceTable, shared: Sequence[tuple[int, int]], *, skipp
     kept[[row for row, _ in shared]] = False
     if not kept.any():
         raise DataError(
-            f"{table.name}: expected pictures of one subject each, got none: '{table.filenames[0]}' and all others are "
-            "under several subjects; check the 'subject' column"
+            f"{table.name}: expected images of one subject each, got none: '{table.filenames[0]}' and all others "
+            "belong to several subjects; check the 'subject' column"
         )
     if shared:
         log.warning(
-            "%s: left out %d images whose picture is under several subjects, such as '%s'",
+            "%s: left out %d images that belong to several subjects, such as '%s'",
             *(table.name, len(shared), table.filenames[shared[0][0]]),
         )
     return dataclasses.replace(table.select(kept, table.split), skipped=skipped + len(shared))

@@ -112,14 +112,14 @@ def check_leaks(splits: Tables) -> None:
             one, other = named[first][shared[0]], named[second][shared[0]]
             found = f"{first} and {second}" if one == other else f"{first}, the same as '{other}' in {second}"
             raise DataError(
-                f"splits: expected no picture in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
+                f"splits: expected no image in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
                 "rows from one of the label files"
             )
         if common := sorted(subjects[first] & subjects[second]):
             raise DataError(
                 f"splits: expected no subject in two splits, got '{common[0]}' in {first} and {second} ({len(common)} "
-                "shared); move all rows of a subject to one label file, or give data sets of other people another "
-                "data.sources.*.identities"
+                "shared); move all rows of a subject to one label file, or, if these are different "
+                "subjects, give each data set its own data.sources.*.identities"
             )
 
 
@@ -181,8 +181,8 @@ def _divide(table: FaceTable, shares: Mapping[str, float], seed: int, placed: di
     """Parts of a table by split; subjects that `placed` knows stay where they are, the others are added to it."""
     if not table.has_subjects:
         log.warning(
-            "%s: no 'subject' column, so images are split at random: one subject may be in training and test, and "
-            "the numbers may be too good; add a 'subject' column",
+            "%s: no 'subject' column, so images are split at random: a subject may be in both training and test, and "
+            "scores may be too high; add a 'subject' column",
             table.name,
         )
     subjects = np.unique(table.subjects)

@@ -55,7 +55,7 @@ def training_streams(
     if not outside and not hidden:
         raise ConfigError(
             "unlabeled: expected unlabelled faces, which this method learns from, got none; set unlabeled=FOLDER or "
-            "data.unlabeled, hide labels with split.labeled=0.1, or take method=supervised"
+            "data.unlabeled, hide labels with split.labeled=0.1, or use method=supervised"
         )
     pool = without_held_out(outside, splits) if outside else []
     own = _renamed(hidden, "hidden") + (_unjudged(_renamed(labeled, "labelled")) if include_labeled else [])
@@ -77,13 +77,18 @@ def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[Fac
         if (both := np.isin(numbers, np.intersect1d(outside, inside))).any():
             row = int(np.argmax(both))
             raise DataError(
-                f"data.unlabeled: expected subjects of one split each, got '{table.filenames[row]}' of "
-                f"{table.subjects[row]}, whose ids or pictures are in train and in val or test too; correct its "
+                f"data.unlabeled: expected each subject in one split, got '{table.filenames[row]}' of "
+                f"{table.subjects[row]}, whose ids or images are in train and also in val or test; correct its "
                 "subject, or leave it out with data.unlabeled.*.exclude"
             )
         free = table.select(~np.isin(numbers, outside), table.split)
         if lost := len(table) - len(free):
-            log.warning("%s: left out %d of %d unlabelled faces, in val or test", table.name, lost, len(table))
+            log.warning(
+                "%s: left out %d of %d unlabelled faces: their subjects or images are in val or test",
+                table.name,
+                lost,
+                len(table),
+            )
         if len(free):
             left.append(free)
     if unlabeled and not left:

@@ -62,7 +62,7 @@ def _tell_spellings(tables: Sequence[FaceTable]) -> None:
     if met:
         *others, last = (f"'{spelled}'" for spelled in met[0])
         alike = f"{', '.join(others)} and {last}"
-        log.warning("subject: %s are taken as one subject%s; write ids alike", alike, _more(len(met)))
+        log.warning("subject: %s are treated as one subject%s; use one spelling per subject", alike, _more(len(met)))
 
 
 def _tell_copies(tables: Sequence[FaceTable]) -> None:
@@ -76,7 +76,7 @@ def _tell_copies(tables: Sequence[FaceTable]) -> None:
     if len(same):
         one, other = int(order[same[0]]), int(order[same[0] + 1])
         log.warning(
-            "'%s' (%s) and '%s' (%s) hold the same picture, so they stay in one split%s",
+            "'%s' (%s) and '%s' (%s) are the same image, so both subjects stay in one split%s",
             *(filenames[one], identities[one], filenames[other], identities[other], _more(len(same))),
         )
 

@@ -89,7 +89,7 @@ def _build_step(node: Any, key: str) -> BasicTransform | BaseCompose:
     if caught:
         raise ConfigError(f"{key}: {name} would change its arguments: {_one_line(caught[0].message)}")
     if name in _MIRRORS:
-        raise ConfigError(f"{key}: {name} would mix up left and right AUs; remove it, the data set does the flip")
+        raise ConfigError(f"{key}: {name} would mix up left and right AUs; remove it, the data set flips images itself")
     return step
 
 

@@ -86,7 +86,8 @@ def read_unlabeled(sets: Mapping[str, Mapping[str, Any]], *, prefer: Kind) -> li
     names = [table.name for table in tables]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
-            f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: of a set, or remove a path"
+            f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: for one set, or remove "
+            "a path"
         )
     return _without_repeats(tables)
 
@@ -154,8 +155,8 @@ def _without_excluded(where: str, entries: Sequence[str], found: Sequence[_Faces
         hits = _listed(where, path, found) if is_list else _matching(str(path), found)
         if not hits:
             raise ConfigError(
-                f"{where}.exclude: expected patterns and lists that exclude some image, got '{entry}', which fits none "
-                f"of {sum(len(faces.real) for faces in found)} paths such as '{found[0].below[0]}'; correct it"
+                f"{where}.exclude: expected patterns and lists that exclude an image, got '{entry}', which matches "
+                f"none of {sum(len(faces.real) for faces in found)} paths such as '{found[0].below[0]}'; correct it"
             )
         excluded |= hits
     return [faces.table.select(_mask(path not in excluded for path in faces.real), UNLABELED) for faces in found]
@@ -178,7 +179,7 @@ def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
         table = read_table(path, key=f"{where}.exclude")
         named = table.named("filename")
         if named is None:
-            raise DataError(f"{path}: expected a column 'filename', got {table.listed()}; rename the one of the paths")
+            raise DataError(f"{path}: expected a column 'filename', got {table.listed()}; rename the column of paths")
         lines = named
     else:
         try:
@@ -195,7 +196,7 @@ def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
         if real in known
     }
     if hits and (lost := sorted(set(lines) - {line for line, _ in hits})):
-        log.warning("%s.exclude: '%s' lists %d files that are not there, as '%s'", where, path, len(lost), lost[0])
+        log.warning("%s.exclude: '%s' lists %d files that do not exist, such as '%s'", where, path, len(lost), lost[0])
     return {real for _, real in hits}
 
 

@@ -67,7 +67,9 @@ class AffWild2:
         for part in (_TRAIN, _VALIDATION):
             for path in self._label_files(part):
                 if files.setdefault(path.stem, path) != path:
-                    raise DataError(f"{path}: expected a video in one set, got also '{files[path.stem]}'; remove one")
+                    raise DataError(
+                        f"{path}: expected each video in one set, got it also as '{files[path.stem]}'; remove one"
+                    )
         folders = {folder.name: folder for place in find(self.root, _CROPS) for folder in sorted(place.glob("*/"))}
         names = in_both("Aff-Wild2", files, folders)
         if not names:
@@ -101,8 +103,8 @@ def _find_crops(folder: Path) -> dict[int, Path]:
     crops = numbered_files(folder, _CROP)
     if 0 in crops:
         raise DataError(
-            f"{crops[0]}: expected crops counted from 1, got frame 0; take the crops that come with the data, in "
-            "which 00001.jpg is the first frame"
+            f"{crops[0]}: expected crops counted from 1, got frame 0; use the crops that come with the data, where "
+            "00001.jpg is the first frame"
         )
     return crops
 

@@ -119,7 +119,7 @@ def _by_task(files: Iterator[Path]) -> dict[str, list[Path]]:
 
 def _read_occurrence(files: Sequence[Path]) -> Labels:
     if len(files) > 1:
-        raise DataError(f"{files[1]}: expected one file of the task, got also '{files[0]}'; remove one")
+        raise DataError(f"{files[1]}: expected one file for the task, got also '{files[0]}'; remove one")
     lines = read_lines(files[0])
     columns, width = _read_header(files[0], lines)
     rows: dict[int, dict[str, float | None]] = {}
@@ -161,6 +161,6 @@ def _read_intensity(files: Sequence[Path]) -> Labels:
         assert match is not None
         au = f"AU{match[1]}"
         if au in scores:
-            raise DataError(f"{path}: expected one file of {au} for the task, got another in its folder; remove one")
+            raise DataError(f"{path}: expected one file for {au} and the task, got another in its folder; remove one")
         scores[au] = read_scores(path, INTENSITY, separator=",")
     return by_frame(scores)

@@ -86,7 +86,7 @@ class EmotioNet:
         if not found:
             raise not_found("EmotioNet", _LAYOUT, self.root)
         if lost:
-            log.warning("EmotioNet: rows left out whose image is not here: %d of %d", lost, len(rows))
+            log.warning("EmotioNet: left out rows without an image: %d of %d", lost, len(rows))
         return found
 
 
@@ -110,8 +110,8 @@ class _Images:
         exact = [path for path in found if path.parent.name == folder]
         if len(exact) > 1 or (not exact and stem not in self.shared):
             raise DataError(
-                f"{where}: expected one image of '{url}', got {len(found)} with its name; keep one, or keep them in "
-                f"folders that are named as in the URL ('{folder}')"
+                f"{where}: expected one image of '{url}', got {len(found)} with its name; keep one, or put them in "
+                f"folders named as in the URL ('{folder}')"
             )
         return next(iter(exact), None)
 

@@ -106,7 +106,9 @@ def read_code(text: str, codes: Codes, file: File, line: int) -> float | None:
 
 def two_labels(file: File, line: int, frame: int) -> DataError:
     """Error for a frame that a file labels twice, and differently."""
-    return DataError(f"{file}:{line}: expected one label per frame, got other values for frame {frame}; keep one line")
+    return DataError(
+        f"{file}:{line}: expected one label per frame, got different values for frame {frame}; keep one line"
+    )
 
 
 def by_frame(columns: Mapping[str, Scores]) -> dict[int, dict[str, float]]:

@@ -61,8 +61,8 @@ def files_in(place: Path) -> Sequence[File]:
         path = PureWindowsPath(member)  # knows both kinds of slash, and drives
         if ".." in path.parts or path.anchor:
             raise DataError(
-                f"{place}: expected members inside the archive, got '{member}'; unsafe archives are not read, "
-                "get the original"
+                f"{place}: expected members inside the archive, got '{member}'; unsafe archives are not read: "
+                "download the original"
             )
     return [ZipMember(place, member) for member in sorted(members)]
 
@@ -102,7 +102,7 @@ def subfolders(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Pa
         for folder in sorted(place.glob("*/*/")):
             name = f"{folder.parent.name.upper()}/{folder.name}"
             if pattern.fullmatch(name) and found.setdefault(name, folder) != folder:
-                raise DataError(f"{folder}: expected one folder of {name}, got also '{found[name]}'; move one away")
+                raise DataError(f"{folder}: expected one folder for {name}, got also '{found[name]}'; remove one")
     return found
 
 
@@ -110,7 +110,7 @@ def in_both(data_set: str, labels: Collection[str], images: Collection[str]) -> 
     """Names that have labels as well as images (or a video), sorted; a warning counts the others."""
     for alone, lacking in ((set(images) - set(labels), "labels"), (set(labels) - set(images), "video or images")):
         if alone:
-            log.warning("%s: recordings left out without %s: %d, such as %s", data_set, lacking, len(alone), min(alone))
+            log.warning("%s: left out recordings without %s: %d, such as %s", data_set, lacking, len(alone), min(alone))
     return sorted(set(labels) & set(images))
 
 

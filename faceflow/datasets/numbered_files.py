@@ -32,7 +32,7 @@ def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
         if match := pattern.fullmatch(path.name):
             number = int(match[1])
             if files.setdefault(number, path) != path:
-                raise DataError(f"{path}: expected one file of frame {number}, got also '{files[number]}'; remove one")
+                raise DataError(f"{path}: expected one file for frame {number}, got also '{files[number]}'; remove one")
     return dict(sorted(files.items()))
 
 
@@ -57,7 +57,7 @@ def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
         got = f"{min(images)} to {max(images)}" if images else "no images"
         raise DataError(
             f"{folder}: expected images of the labelled frames {min(labeled)} to {max(labeled)}, got {got}; "
-            "keep the file names of the original"
+            "restore the original file names"
         )
     return images
 
@@ -72,12 +72,12 @@ def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recordin
     empty = [recording for recording in recordings if not recording.frames]
     if not kept:
         raise DataError(
-            f"{empty[0].file}: expected images of labelled frames, got none, as in all {len(empty)} recordings of "
-            f"{data_set}; keep the file names of the original"
+            f"{empty[0].file}: expected images of labelled frames, got none, nor in any of the {len(empty)} recordings "
+            f"of {data_set}; restore the original file names"
         )
     if empty:
         log.warning(
-            "%s: recordings left out without an image of a labelled frame: %d, such as %s",
+            "%s: left out recordings without an image of a labelled frame: %d, such as %s",
             data_set,
             len(empty),
             empty[0].name,

@@ -96,7 +96,7 @@ def _read_lines(file: Path) -> dict[int, Listed]:
         codes = None if cells[1].lower() == NULL else _read_codes(cells[1], file, line)
         if found.setdefault(int(image[1]), codes) != codes:
             raise DataError(
-                f"{file}:{line}: expected one line per image, got other AUs for {cells[0]}; keep the right one"
+                f"{file}:{line}: expected one line per image, got different AUs for {cells[0]}; keep the right one"
             )
     return found
 

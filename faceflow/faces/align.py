@@ -52,7 +52,7 @@ class Recipe(abc.ABC):
         values = dict(data)
         preset = values.pop("preset", None)
         if preset not in tuple(RECIPES):
-            raise ConfigError(f"align.preset: expected a way to align, got {preset!r}; {suggest(str(preset), RECIPES)}")
+            raise ConfigError(f"align.preset: expected a known preset, got {preset!r}; {suggest(str(preset), RECIPES)}")
         kind = RECIPES[preset]
         known = {field.name for field in dataclasses.fields(kind)}
         if unknown := sorted(map(str, values.keys() - known)):
@@ -85,7 +85,7 @@ class Recipe(abc.ABC):
     def _points(self, face: Detection, count: int, names: str) -> Array:
         if not np.isfinite(face.points[:count]).all():
             raise ConfigError(
-                f"align.preset: '{self.preset}' expected {names} of every face, got a detector that does not give "
+                f"align.preset: expected a detector that gives {names}, which '{self.preset}' needs, got one without "
                 "them; set detector=mediapipe_landmarks or align=box"
             )
         return face.points[:count]

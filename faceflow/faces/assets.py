@@ -62,7 +62,7 @@ def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LAND
         path = Path(folder).expanduser() / file.name
         if path.is_file():
             return _chosen(path, file)
-        log.info("%s=%s holds no %s", FOLDER_VARIABLE, folder, file.name)
+        log.info("%s=%s does not contain %s", FOLDER_VARIABLE, folder, file.name)
     path = cache.expanduser() / file.name
     if path.is_file():
         if (found := file_hash(path)) == file.sha256:
@@ -80,7 +80,7 @@ def file_hash(path: Path) -> str:
 def _chosen(path: Path, file: ModelFile) -> Path:
     if (found := file_hash(path)) != file.sha256:
         log.warning(
-            "%s: expected SHA-256 %s, got %s; using it, but faces may be found elsewhere than with the usual file",
+            "%s: expected SHA-256 %s, got %s; using it, but detections may differ from those of the usual file",
             path,
             file.sha256,
             found,
@@ -96,7 +96,7 @@ def _download(file: ModelFile, path: Path) -> Path:
     from urllib3.exceptions import MaxRetryError
 
     pooch.get_logger().setLevel(logging.WARNING)
-    log.info("%s: downloading it from %s", file.name, file.url)
+    log.info("%s: downloading from %s", file.name, file.url)
     store = pooch.create(
         path.parent,
         base_url="",
@@ -128,13 +128,13 @@ def _download(file: ModelFile, path: Path) -> Path:
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(
             f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
-            f"another machine, SHA-256 {file.sha256}, and put it at {path}, or into the folder that {FOLDER_VARIABLE} "
-            "names, or set detector.model=FILE"
+            f"another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
+            f"{FOLDER_VARIABLE}, or set detector.model=FILE"
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"paths.cache: expected a folder that can be written, to keep {file.name} in, got '{path.parent}' "
-            f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own "
+            f"paths.cache: expected a folder that can be written, for {file.name}, got '{path.parent}' "
+            f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own "
             "copy with detector.model=FILE"
         ) from error
     return path

@@ -69,7 +69,7 @@ def packed_record(path: str | Path) -> tuple[Path, int] | None:
     held, size = found[0].manifest, np.dtype(RECORD).itemsize
     if held.record != size:
         raise DataError(
-            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record}, of another "
+            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record} from another "
             "version of FaceFlow; crop and pack again"
         )
     return found[0].shards[found[0].index[SHARDS, found[1]]], start
@@ -183,7 +183,7 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
         or (records.dtype.names or ())[:1] != ("crop",)
         or records.dtype.descr[1:] != np.dtype(RECORD).descr
     ):
-        raise _damaged(path, "other numbers")
+        raise _damaged(path, "an array of another type")
     if (size := path.stat().st_size) != records.offset + records.nbytes:
         raise _damaged(path, f"{size} bytes instead of {records.offset + records.nbytes}")
     sound = (records["crop"] != b"") & (records["step"] >= _STEP) & np.isfinite(records["pose"]).all(axis=1)
@@ -217,9 +217,7 @@ class CropRecords:
 
 
 def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(
-        f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output"
-    )
+    return DataError(f"{path}: expected a feature file of faceflow-crop, got {reason}; crop again to another output")
 
 
 _ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))

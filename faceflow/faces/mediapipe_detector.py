@@ -150,8 +150,8 @@ class MediaPipeDetector(abc.ABC):
         except RuntimeError as error:
             height, width = image.shape[:2]
             raise DataError(
-                f"detector: expected MediaPipe to search an image of {width} x {height}, got '{_reason(error)}'; free "
-                "memory, or lower detectors or workers"
+                f"detector: expected MediaPipe to search an image of {width} x {height} pixels, got "
+                f"'{_reason(error)}'; free memory, or lower detectors or workers"
             ) from error
 
 

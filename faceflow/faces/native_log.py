@@ -20,8 +20,8 @@ _STDERR = 2
 _USER_ERROR = 2  # exit code
 _LONGEST = 200  # characters of a reason
 START_HINT = (
-    "check the limits on memory and threads (ulimit -v, ulimit -u, docker --memory, --pids-limit), and that its system "
-    "libraries are installed"
+    "check the limits on memory and threads (ulimit -v, ulimit -u, docker --memory, --pids-limit), and whether its "
+    "system libraries are installed"
 )
 # What glog, Abseil, TensorFlow Lite and the C++ runtime print before they give up: the surest first.
 _FAULTS = (re.compile(r"^F\d{4} |\bterminat(e|ing)\b"), re.compile(r"^E\d{4} |^ERROR\b|Check failed|\] CHECK in "))
@@ -91,7 +91,7 @@ def _abort_explained(library: str, lines: NativeLines) -> Iterator[None]:
 
     def explain(number: int) -> None:
         reason = lines.fault() or "no reason given"
-        line = f"ConfigError: expected {library} to start, got '{reason}', which aborts it; {START_HINT}\n"
+        line = f"ConfigError: expected {library} to start, got '{reason}', which aborted it; {START_HINT}\n"
         os.write(_STDERR if _terminal is None else _terminal, line.encode())
         with contextlib.suppress(Exception):
             sys.stdout.flush()

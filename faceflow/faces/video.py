@@ -106,5 +106,5 @@ def warn_of_faults(frames: Iterable[Frame], file_of: Callable[[int], str]) -> It
         line = f"{file_of(frame.number)}: {frame.fault}"
         if frame.fault and line not in said:
             said.add(line)
-            log.warning("%s; such rows have the status decode_error", line)
+            log.warning("%s; rows of such frames have the status decode_error", line)
         yield frame

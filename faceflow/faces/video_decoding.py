@@ -25,9 +25,9 @@ from faceflow.faces.video_file import find_missing, open_video, public_name, unr
 log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4  # more hardly help, and each holds frames
-_BROKEN = "expected a whole video, got a frame that cannot be decoded"
-_DAMAGED = "expected a whole video, got a frame that is damaged"
-_UNREADABLE = "expected a whole video, got a part that cannot be read"
+_BROKEN = "expected an intact video, got a frame that cannot be decoded"
+_DAMAGED = "expected an intact video, got a damaged frame"
+_UNREADABLE = "expected an intact video, got a part that cannot be read"
 # Each of their packets is a frame that shows; those of other codecs may be hidden, or hold two or none.
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "prores"})
 _PROGRESSIVE = (0, 1)  # field orders: unknown, progressive
@@ -228,7 +228,7 @@ class _Decoding:
             except av.FFmpegError as error:
                 if isinstance(self.source, str):
                     reason = (error.strerror or str(error)).lower()
-                    log.warning("%s: expected a stream that goes on, got '%s'", public_name(self.source), reason)
+                    log.warning("%s: expected the stream to continue, got '%s'", public_name(self.source), reason)
                     return
                 yield None
             if self._packets == before:  # otherwise there may be more behind the damage

@@ -66,18 +66,20 @@ def pictures_of(container: InputContainer, source: Path | str) -> VideoStream:
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
-        raise unreadable(source, "one without moving pictures")
+        raise unreadable(source, "one without a video stream")
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
-        raise unreadable(source, "one of a codec that FFmpeg cannot decode")
+        raise unreadable(source, "one with a codec that FFmpeg cannot decode")
     return stream
 
 
 def unreadable(source: Path | str, got: str) -> DataError:
     """Say that a file or a stream is no video that can be read."""
     if isinstance(source, str):
-        return DataError(f"{public_name(source)}: expected a stream, got {got}; check the address and that it is on")
+        return DataError(
+            f"{public_name(source)}: expected a stream, got {got}; check the address and that the stream is running"
+        )
     return DataError(f"{source}: expected a video, got {got}; replace the file or leave it out")
 
 
@@ -123,9 +125,9 @@ def find_missing(container: InputContainer, stream: VideoStream, packets: int, e
     elif container.format.name == "avi":
         promised = stream.frames
     if promised - packets > _slack(promised):
-        return f"expected {promised} frames, got {packets}: the file is cut off"
+        return f"expected {promised} frames, got {packets}: the file is truncated"
     if (seconds := _matroska_end_s(stream)) - end_s > max(0.5, seconds / 200):
-        return f"expected video until {seconds:.1f} s, got it until {end_s:.1f} s: the file is cut off"
+        return f"expected video until {seconds:.1f} s, got video until {end_s:.1f} s: the file is truncated"
     return None
 
 
@@ -149,6 +151,6 @@ def _why_unreadable(source: Path | str, error: av.FFmpegError | OSError) -> str:
         return (error.strerror or str(error)).lower()
     try:
         with source.open("rb") as file:
-            return "a file that FFmpeg cannot decode" if file.read(1) else "a file of zero bytes"
+            return "a file that FFmpeg cannot decode" if file.read(1) else "an empty file"
     except OSError as failure:
         return (failure.strerror or str(failure)).lower()

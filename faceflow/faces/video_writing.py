@@ -140,7 +140,9 @@ def _sound_packets(
         if sound.codec_context is not None:
             codec = sound.codec_context.codec.canonical_name
         if codec not in target.supported_codecs:
-            log.warning("%s: sound left out: expected what %s can hold, got %s", source, target.format.name, codec)
+            log.warning(
+                "%s: sound left out: expected a codec that %s can store, got %s", source, target.format.name, codec
+            )
             return
         for other in container.streams:
             if other is not sound:

@@ -65,12 +65,12 @@ def pack_rows(
     from faceflow.packing.source import find_rows
     from faceflow.packing.write import write_pack
 
-    with kept(lambda: f"the shards that are whole are kept in {output}; start the same command again, and it goes on"):
+    with kept(lambda: f"complete shards are kept in {output}; start the same command again to resume"):
         rows = find_rows(labels, images, columns)
         with claimed(output, key="output", folder=True):
             packed = write_pack(rows, output, shard_bytes=int(shard_mb * 2**20), keep_broken=bad_images == KEEP)
     manifest = packed.manifest
-    table = plain_table("Packed", ["set"], ["rows", "pictures", "broken", "with features", "shards", "GB"])
+    table = plain_table("Packed", ["set"], ["rows", "images", "broken", "with features", "shards", "GB"])
     size = sum(shard.bytes for shard in manifest.shards)
     numbers = (manifest.rows, manifest.pictures, packed.broken, manifest.features, len(manifest.shards))
     table.add_row(str(output), *(f"{number:,}" for number in numbers), f"{size / 1e9:.2f}")

@@ -49,7 +49,7 @@ class PackedFeatures:
             return None
         if int(record["picture"]) != content:
             raise DataError(
-                f"{features_beside(path.parent)}: expected features of '{path}', got those of another picture; crop "
+                f"{features_beside(path.parent)}: expected features of '{path}', got those of another image; crop "
                 "again to another output"
             )
         row: bytes = record.tobytes()

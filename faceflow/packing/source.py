@@ -44,10 +44,12 @@ def find_rows(labels: str | None, images: str | None, columns: Mapping[str, str 
     """
     for key, path in (("labels", labels), ("images", images)):
         if pack_folder(path):
-            raise ConfigError(f"{key}: expected what is not yet packed, got the packed set '{path}'; name its source")
+            raise ConfigError(f"{key}: expected something not yet packed, got the packed set '{path}'; name its source")
     if labels is None:
         if images is None:
-            raise ConfigError("labels: expected a table of crops, got none; add labels=FILE, or images=FOLDER for all")
+            raise ConfigError(
+                "labels: expected a table of crops, got none; add labels=FILE, or images=FOLDER for all images in it"
+            )
         table = _listed(Path(images).expanduser())
         named, folder = table, table.path
     else:

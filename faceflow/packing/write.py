@@ -69,7 +69,7 @@ def write_pack(
     index = np.ascontiguousarray(index[:, order])
     if (np.diff(index[NAMES]) == 0).any():
         raise DataError(
-            "labels: expected file names that differ in their hash of 64 bits, got two that do not; rename one of the "
+            "labels: expected file names with different 64-bit hashes, got two with the same; rename one of the "
             "files, or pack the set in two parts"
         )
     with whole_file(output / INDEX) as partial, partial.open("wb") as file:
@@ -103,7 +103,7 @@ def _found(rows: Rows, output: Path) -> Packed:
     manifest = read_manifest(output)
     _check_source(manifest.source, rows.source, output)
     index = np.load(output / INDEX, mmap_mode="r", allow_pickle=False)
-    log.info("%s: already packed, and its source is as it was", output)
+    log.info("%s: already packed, and its source has not changed", output)
     return Packed(manifest=manifest, broken=_broken(rows, index))
 
 
@@ -116,17 +116,17 @@ def _begin(source: Source, output: Path, shard_bytes: int) -> str:
             owner, size, before = str(begun["id"]), begun["shard_bytes"], Source(**begun["source"])
         except (ValueError, LookupError, TypeError) as error:
             raise ConfigError(
-                f"output: expected a folder to pack to, got '{output}' of something else; choose another"
+                f"output: expected a folder to pack to, got '{output}' with other content; choose another"
             ) from error
         _check_source(before, source, output)
         if size != shard_bytes:
             raise ConfigError(
-                f"shard_mb: expected {size / 2**20:g} as for the shards in '{output}', got {shard_bytes / 2**20:g}; "
-                "repeat that setting, or choose another output"
+                f"shard_mb: expected {size / 2**20:g}, the size of the shards in '{output}', got "
+                f"{shard_bytes / 2**20:g}; set that size, or choose another output"
             )
         return owner
     if output.is_dir() and any(file for file in output.iterdir() if not file.name.startswith(".")):
-        raise ConfigError(f"output: expected a folder that is new or empty, got '{output}' with files; choose another")
+        raise ConfigError(f"output: expected a new or empty folder, got '{output}' with files; choose another")
     owner = uuid.uuid4().hex
     content = {"id": owner, "shard_bytes": shard_bytes, "source": dataclasses.asdict(source)}
     with whole_file(path) as partial:
@@ -140,15 +140,15 @@ def _check_source(before: Source, now: Source, output: Path) -> None:
         theirs, ours = (each.labels or each.images for each in (before, now))
         if theirs == ours:
             theirs, ours = before.images, now.images
-        raise ConfigError(f"output: expected '{output}' for '{theirs}', of which it is, got '{ours}'; {again}")
+        raise ConfigError(f"output: expected '{theirs}', which '{output}' was packed from, got '{ours}'; {again}")
     if before.sha256 != now.sha256:
         raise ConfigError(
-            f"labels: expected '{now.labels}' as it was packed to '{output}', got one that has changed since; {again}"
+            f"labels: expected '{now.labels}' as it was when packed to '{output}', got a changed file; {again}"
         )
     if before.state != now.state:
         raise ConfigError(
-            f"images: expected the pictures in '{now.images}' as they were packed to '{output}', got some that have "
-            f"changed since; {again}"
+            f"images: expected the images in '{now.images}' as they were when packed to '{output}', got some that "
+            f"have changed; {again}"
         )
 
 
@@ -193,7 +193,7 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Rea
             if picture.fault and not keep_broken:
                 raise DataError(
                     f"{rows.table.where(row)}: expected an image, got {picture.fault}: '{rows.files[row]}'; fix it, or "
-                    "pack broken pictures as they are with bad_images=keep"
+                    "pack broken images as they are with bad_images=keep"
                 )
             record = None if picture.content is None else features.of(rows.files[row], picture.content)
             own = (*own[:2], picture.content, not picture.fault, picture.image, record)

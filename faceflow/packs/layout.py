@@ -87,12 +87,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a file that is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "not a JSON file"
         raise DataError(f"{path}: expected a packed set of faceflow-pack, got '{reason}'; pack again") from error
     number = raw.get("format") if isinstance(raw, Mapping) else None
     if is_newer(number, FORMAT):
         raise DataError(
-            f"{path}: expected a packed set of version {FORMAT} at most, got version {number}, of a newer FaceFlow; "
+            f"{path}: expected a packed set of version {FORMAT} at most, got version {number} of a newer FaceFlow; "
             f"update it with: {UPDATE}"
         )
     if not is_known(number, FORMAT):
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return _manifest(raw)
     except (LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: expected a whole packed set, got one without {error}; pack again") from error
+        raise DataError(f"{path}: expected a complete packed set, got one without {error}; pack again") from error
 
 
 def _manifest(raw: Mapping[str, Any]) -> Manifest:

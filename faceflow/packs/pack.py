@@ -37,12 +37,12 @@ class Pack:
         try:
             index = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            reason = (error.strerror or "") if isinstance(error, OSError) else "no whole array"
+            reason = (error.strerror or "") if isinstance(error, OSError) else "an incomplete array"
             raise DataError(f"{path}: expected the index of a packed set, got '{reason}'; pack again") from error
         expected = (len(range(7)), self.manifest.pictures)
         if index.dtype != np.int64 or index.shape != expected:
             raise DataError(
-                f"{path}: expected an index of {expected[1]} pictures, as pack.json says, got {index.shape} of "
+                f"{path}: expected an index of {expected[1]} images, as in pack.json, got {index.shape} of "
                 f"{index.dtype}; pack again"
             )
         self.index: NDArray[np.int64] = np.asarray(index)
@@ -140,7 +140,7 @@ def read_part(path: Path, start: int, size: int) -> bytes:
         handle = _handle(str(path))  # held, so that it is not closed meanwhile
         content = os.pread(handle.number, size, start)
     if len(content) != size:
-        raise OSError(5, f"a shard that is cut short, '{path.name}'")
+        raise OSError(5, f"a truncated shard, '{path.name}'")
     return content
 
 

@@ -196,8 +196,8 @@ class Cache:
                 self.index.use(uses, limit=self._limit)
             except NoRoomError as error:
                 raise StorageError(
-                    f"storage.gb: expected room for the {error.needed / _GB:.2f} GB that this job and others use at "
-                    f"once, got {self.settings.gb:g}; raise it"
+                    f"storage.gb: expected at least {error.needed / _GB:.2f} GB for all files in use by this job and "
+                    f"others, got {self.settings.gb:g}; raise it"
                 ) from error
         held = self.index.held(uses)
         known = [url for url, entry in wanted.items() if (of := held.get(paths[url])) and of.version == entry.version]

@@ -111,7 +111,7 @@ def is_whole(path: Path, held: Held, *, url: str) -> bool:
         return False
     except OSError as error:
         raise StorageError(f"{path}: expected a copy that can be read, got '{error.strerror}'; remove it") from error
-    log.warning("%s: its copy in storage.cache has changed; it is fetched again", url)
+    log.warning("%s: its copy in storage.cache has changed; fetching it again", url)
     return False
 
 
@@ -146,12 +146,12 @@ def _read(path: Path, entry: Entry, *, hides_md5: Callable[[], bool]) -> Held:
     """Check a file against what the store said of its object."""
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
-        raise StoreError(FAILED, f"{size} of {entry.size} bytes came")
+        raise StoreError(FAILED, f"received {size} of {entry.size} bytes")
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             sha256.update(block)
             md5.update(block)
     if entry.md5 is not None and md5.hexdigest() != entry.md5 and not hides_md5():
-        raise StoreError(FAILED, f"bytes with MD5 {md5.hexdigest()} came, not {entry.md5}")
+        raise StoreError(FAILED, f"received bytes with MD5 {md5.hexdigest()}, not {entry.md5}")
     return Held(version=entry.version, size=size, sha256=sha256.hexdigest())

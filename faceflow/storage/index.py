@@ -213,7 +213,7 @@ class Index:
         except sqlite3.DatabaseError as error:
             raise StorageError(
                 f"{self.folder / _FILE}: expected the index of a cache, got '{error}'; check the disk, or remove the "
-                "folder with all copies in it"
+                "whole folder"
             ) from error
         except OSError as error:
             raise StorageError(

@@ -61,7 +61,7 @@ class Mirror:
             return
         shown = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
         log.warning(
-            "%s: %d files of the run are not at '%s' (%s): %s; all are in %s, copy them from there",
+            "%s: %d files of the run were not copied to '%s' (%s): %s; copy them from %s, which has all files",
             *(KEY, len(left), self.url, self._failed, shown, self.folder),
         )
 
@@ -83,8 +83,8 @@ class Mirror:
                 link.unlink(missing_ok=True)
             if self._failed and not before:
                 log.warning(
-                    "%s: expected a store that can be written, got '%s' (%s); the run goes on, and its next checkpoint "
-                    "is copied again",
+                    "%s: expected a store that can be written, got '%s' (%s); the run goes on and tries again at its "
+                    "next checkpoint",
                     *(KEY, self.url, self._failed),
                 )
 
@@ -181,8 +181,8 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
     results = sorted(name for name in there if name.endswith(_RESULTS))
     if results and not replaces:
         raise ConfigError(
-            f"{KEY}: expected a place without results, got '{url}' with {results[0]} of an earlier run; go on with "
-            f"resume={url}, take another place, or replace them with overwrite=true"
+            f"{KEY}: expected an address without results, got '{url}' with {results[0]} of an earlier run; resume it "
+            f"with resume={url}, choose another address, or replace the results with overwrite=true"
         )
     try:
         probe = below(url, ".faceflow")  # that it can be written shows before hours of training

@@ -29,8 +29,8 @@ def told(key: str, url: str) -> Iterator[None]:
     except InUseError as error:
         job = error.job.rpartition(",")[0]
         raise StorageError(
-            f"{key}: expected objects as other jobs use them, got another version of '{error.path}' than {job} has; "
-            "wait for its end, or set storage.cache=FOLDER"
+            f"{key}: expected the version of '{error.path}' that {job} is using, got another version; wait until "
+            "that job ends, or set storage.cache=FOLDER"
         ) from error
 
 
@@ -40,11 +40,11 @@ def refused(error: StoreError, key: str, url: str) -> RefusedError:
         text = f"{key}: expected an object on the store, got none at '{url}'; check the address"
     elif error.kind == FORBIDDEN:
         text = (
-            f"{key}: expected an object that may be read, got '{url}' ({error}); check the address and the "
+            f"{key}: expected permission to read the object, got '{url}' ({error}); check the address and the "
             "credentials, see docs/how_to/object_storage.md"
         )
     elif str(error) == CHANGED:
-        text = f"{key}: expected an object that stays as it is, got '{url}' ({error}); start again when it is written"
+        text = f"{key}: expected an object that does not change, got '{url}' ({error}); start again when it is complete"
     else:
         text = f"{key}: expected an object that can be read, got '{url}' ({error}); check the network, and start again"
     refused = RefusedError(text)

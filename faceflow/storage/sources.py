@@ -44,7 +44,9 @@ def local_sources(source: Any, cache: Callable[[], Cache], suffixes: Collection[
     if not is_stored(source, suffixes):
         return source
     if "*" in source:
-        raise ConfigError(f"{_KEY}: expected the address of a file or folder, got the pattern '{source}'; name those")
+        raise ConfigError(
+            f"{_KEY}: expected the address of a file or folder, got the pattern '{source}'; name a file or folder"
+        )
     if _suffix(source) in suffixes:
         return str(cache().file(source, key=_KEY))
 

@@ -84,11 +84,11 @@ class Store:
             StoreError: nothing is there, it may not be listed, or the store cannot be reached.
         """
         if not self.lists:
-            raise StoreError(MISSING, "the web has no folders")
+            raise StoreError(MISSING, "web addresses have no folders")
         found: Mapping[str, Any] = self._tried(lambda: self._system.find(url, detail=True))
         top = str(self._system._strip_protocol(url)).rstrip("/") + "/"
         if not found:
-            raise StoreError(MISSING, "nothing below it")
+            raise StoreError(MISSING, "no objects below it")
         return {path.removeprefix(top): self._entry(info) for path, info in found.items() if path.startswith(top)}
 
     def get(self, url: str, path: Path, count: Callable[[int], None]) -> None:
@@ -204,8 +204,7 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
 
     if scheme not in fsspec.available_protocols():
         raise ConfigError(
-            f"{key}: expected s3://, gs://, https:// or another store that fsspec knows, got {scheme}://; check "
-            "the address"
+            f"{key}: expected s3://, gs://, https:// or another scheme of fsspec, got {scheme}://; check the address"
         )
     if scheme in _MODULES:
         module = _MODULES[scheme]

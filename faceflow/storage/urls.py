@@ -28,8 +28,8 @@ def check_url(url: str, *, key: str) -> str:
     host = rest.partition("/")[0]
     if "@" in host and scheme in _WEB:
         raise ConfigError(
-            f"{key}: expected an address without a password, got one of '{host.rpartition('@')[2]}'; give credentials "
-            "as docs/how_to/object_storage.md says"
+            f"{key}: expected an address without a password, got one for '{host.rpartition('@')[2]}'; give credentials "
+            "as in docs/how_to/object_storage.md"
         )
     parts = _path(url).strip("/").split("/")
     if scheme == "file" or not all(parts) or {".", ".."} & set(parts):

@@ -75,7 +75,7 @@ def check_columns(names: object, *, key: str) -> None:
         ConfigError: anything but a text or null for each standard name.
     """
     if not isinstance(names, Mapping) or not all(name is None or isinstance(name, str) for name in names.values()):
-        raise ConfigError(f"{key}: expected a name for each column, or null where there is none, got {names!r}")
+        raise ConfigError(f"{key}: expected a name for each column, or null if there is none, got {names!r}")
 
 
 def name_columns(table: Table, names: Mapping[str, str | None], *, key: str) -> Table:

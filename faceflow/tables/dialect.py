@@ -49,7 +49,7 @@ def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             raise DataError(
-                f"{path}: expected {encoding.upper()} text as its first bytes say, got '{error.reason}' at byte "
+                f"{path}: expected {encoding.upper()} text, as its first bytes indicate, got '{error.reason}' at byte "
                 f"{error.start}; save it as 'CSV UTF-8'"
             ) from error
     try:
@@ -61,7 +61,7 @@ def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
         ) from error
     word = next(word for word in re.split(r"[\s,;|\"]+", text) if not word.isascii())
     log.warning(
-        "%s: no UTF-8, so read as Windows-1252, which gives '%s'; save it as 'CSV UTF-8' if that is wrong", path, word
+        "%s: not UTF-8, so read as Windows-1252, which gives '%s'; if that is wrong, save it as 'CSV UTF-8'", path, word
     )
     return text, ("read as Windows-1252",)
 
@@ -161,7 +161,7 @@ def _split(path: Path, body: str, separator: str, skipped: int) -> Iterator[Line
             first = last + 1
     except csv.Error as error:
         raise DataError(
-            f"{path}:{first + skipped}: expected cells with whole quotes, got '{error}'; close the quote or remove it"
+            f"{path}:{first + skipped}: expected closed quotes, got '{error}'; close the quote or remove it"
         ) from error
 
 

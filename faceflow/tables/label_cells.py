@@ -63,7 +63,7 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
         logical=frozenset(au for au, spelled in spellings.items() if not _LOGICAL.keys().isdisjoint(spelled)),
         notes=(
             *(marks.note if columns else ()),
-            *((f"letters A to E as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
+            *((f"letters A to E read as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
             *((f"columns not read as AUs: {', '.join(unused)}",) if unused else ()),
         ),
     )
@@ -114,7 +114,7 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
     chosen = next((found[kind] for kind in order if kind in found), {})
     if lost := {au for positions in found.values() for au in positions} - set(chosen):
         log.warning(
-            "%s: left out %s, whose only columns are in other units than '%s'",
+            "%s: left out %s, whose only columns have different units from '%s'",
             *(table.path, _in_order(lost), table.header[next(iter(chosen.values()))]),
         )
     return chosen
@@ -149,7 +149,7 @@ def _scores(table: Table, position: int, marks: Marks, *, letters: bool) -> NDAr
         try:
             number = codes[lower] if lower in codes else read_number(lower, marks)
         except AmbiguousNumberError:
-            raise _no_label(table, position, texts.index(text), "which may be a fraction or thousands") from None
+            raise _no_label(table, position, texts.index(text), "which may mean a fraction or thousands") from None
         except ValueError:
             raise _no_label(table, position, texts.index(text), "") from None
         known[text] = np.nan if number is None else number
@@ -157,7 +157,7 @@ def _scores(table: Table, position: int, marks: Marks, *, letters: bool) -> NDAr
 
 
 def _no_label(table: Table, position: int, row: int, doubt: str) -> DataError:
-    step = "write it with a decimal point" if doubt else "write the score, or leave the cell empty where it is unknown"
+    step = "write it with a decimal point" if doubt else "write the score, or leave the cell empty if it is unknown"
     return DataError(
         f"{table.where(row)}: expected a number in column '{table.header[position]}', got "
         f"'{table.columns[position][row]}'{f', {doubt}' if doubt else ''}; {step}"

@@ -50,7 +50,7 @@ def _read(path: Path, content: bytes) -> Table:
             try:
                 return _read(path, unpack(content))
             except (OSError, EOFError, lzma.LZMAError) as error:
-                raise DataError(f"{path}: expected a whole packed file, got '{error}'; copy it again") from error
+                raise DataError(f"{path}: expected a complete compressed file, got '{error}'; copy it again") from error
     if content.startswith(b"PK\x03\x04"):
         return _read_zip(path, content)
     if content.startswith(b"PAR1"):
@@ -77,7 +77,7 @@ def _from_lines(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Ta
         if len(cells) > width and any(cells[width:]):
             raise DataError(
                 f"{path}:{number}: expected {width} cells as in the header (line {first}), got {len(cells)}; remove "
-                "what is too many, or put quotes around text that holds a separator"
+                "the extra cells, or quote text that contains a separator"
             )
         rows.append(cells[:width] + [""] * (width - len(cells)))
         numbers.append(number)
@@ -111,7 +111,7 @@ def _read_zip(path: Path, content: bytes) -> Table:
                     )
                 return _read(path, archive.read(names[0]))
     except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # RuntimeError: it has a password
-        raise DataError(f"{path}: expected a whole archive, got '{error}'; save the table as CSV") from error
+        raise DataError(f"{path}: expected a complete archive, got '{error}'; save the table as CSV") from error
     return _read_workbook(path, content)
 
 
@@ -130,7 +130,7 @@ def _read_workbook(path: Path, content: bytes) -> Table:
         raise DataError(f"{path}: expected an Excel workbook, got '{error}'; save it as CSV") from error
     full = [(title, rows) for title, rows in sheets if any(cell is not None for row in rows for cell in row)]
     title, rows = full[0] if full else ("", [])
-    note = (f"of {len(full)} sheets the first, '{title}'",) if len(full) > 1 else ()
+    note = (f"read from '{title}', the first of {len(full)} sheets",) if len(full) > 1 else ()
     return _from_lines(path, ((number, _texts(row)) for number, row in enumerate(rows, 1)), note)
 
 
@@ -144,7 +144,7 @@ def _read_parquet(path: Path, content: bytes) -> Table:
         found = parquet.read_table(io.BytesIO(content))
     except (arrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: expected a whole Parquet file, got '{reason}'; save it as CSV") from error
+        raise DataError(f"{path}: expected a complete Parquet file, got '{reason}'; save it as CSV") from error
     columns = [
         _texts([name, *column.to_pylist()]) for name, column in zip(found.column_names, found.columns, strict=True)
     ]

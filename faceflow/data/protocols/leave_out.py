@@ -76,14 +76,14 @@ class _LeaveOneOut(EvaluationProtocol):
         both = tested & {str(subject) for table in others for subject in table.subjects}
         if both:
             log.warning(
-                f"%s left out: %d of its subjects are in other {self.unit}s too; their %d images there are in no split",
+                f"%s left out: %d of its subjects are also in other {self.unit}s; their %d images there are not used",
                 *(group, len(both), sum(map(len, others)) - sum(map(len, free))),
             )
         if not any(map(len, free)):
             raise DataError(
-                f"protocol: expected subjects outside of the {self.unit} '{group}' to train on, got none ({len(both)} "
-                f"subjects, all of them in that {self.unit} too); leave out others with "
-                f"protocol.{self.chosen_by}=[...], or take protocol=holdout"
+                f"protocol: expected subjects outside the {self.unit} '{group}' to train on, got none (all {len(both)} "
+                f"are also in that {self.unit}); leave out others with "
+                f"protocol.{self.chosen_by}=[...], or use protocol=holdout"
             )
         return [table for table in free if len(table)]
 

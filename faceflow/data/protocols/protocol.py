@@ -103,7 +103,7 @@ def apart_by_split(tables: Sequence[FaceTable]) -> list[FaceTable]:
 def ignore_given(tables: Sequence[FaceTable]) -> list[FaceTable]:
     """Forget which label file was given for which split, and say so."""
     if given := sorted({table.name for table in tables if table.split}):
-        log.warning("%s: this protocol ignores the given train, val and test", ", ".join(given))
+        log.warning("%s: this protocol ignores the split into train, val and test files", ", ".join(given))
     return [dataclasses.replace(table, split=None) for table in apart_by_split(tables)]
 
 

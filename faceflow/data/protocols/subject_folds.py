@@ -175,8 +175,8 @@ class SubjectFolds(_FoldsOfSubjects):
                     continue
                 if subject in found:
                     raise ConfigError(
-                        f"protocol.identities: expected a name, as {found[subject]} and {whole} may be different "
-                        f"people, got null; say whom the folds mean, for example protocol.identities={people}"
+                        f"protocol.identities: expected a name, since {found[subject]} and {whole} may be different "
+                        f"subjects, got null; say which ones the folds mean, such as protocol.identities={people}"
                     )
                 found[subject] = whole
         return found
@@ -185,8 +185,8 @@ class SubjectFolds(_FoldsOfSubjects):
         listed = [subject for tested in self.subjects.values() for subject in tested]
         if not known:
             raise DataError(
-                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(there)}; write "
-                "them in the 'subject' column as the protocol does"
+                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(there)}; spell "
+                "them in the 'subject' column as in the protocol"
             )
         for fold in self.only or self.subjects:
             if not known.keys() & set(self.subjects[fold]):
@@ -196,8 +196,7 @@ class SubjectFolds(_FoldsOfSubjects):
                 )
         if absent := [subject for subject in listed if subject not in known]:
             log.warning(
-                "protocol: %d of its %d subjects are not in the data (%s), so its results are not those of the whole "
-                "data set",
+                "protocol: %d of its %d subjects are not in the data (%s), so results do not cover the whole data set",
                 *(len(absent), len(listed), _examples(absent)),
             )
 
@@ -205,12 +204,14 @@ class SubjectFolds(_FoldsOfSubjects):
         if others and self.others == "error":
             raise DataError(
                 f"protocol: expected every subject in one of its folds, got {len(others)} in none "
-                f"({_examples(others)}); leave them out of the labels, or let them train in every fold: "
+                f"({_examples(others)}); remove them from the labels, or train on them in every fold with "
                 "protocol.others=train"
             )
         if others:
             log.warning(
-                "protocol: %d subjects in none of its folds train in every fold (%s)", len(others), _examples(others)
+                "protocol: %d subjects that are in no fold are trained on in every fold (%s)",
+                len(others),
+                _examples(others),
             )
 
 
