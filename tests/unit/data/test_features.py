@@ -65,8 +65,8 @@ def test_faces_without_features_are_one_line(tmp_path: Path, gone: str) -> None:
     with pytest.raises(DataError) as caught:
         read_features(files, key="data.sources.mine")
     assert str(caught.value) == (
-        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop the images (those of faceflow-render "
-        "too) with: faceflow-crop "
+        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop the images (those of "
+        "faceflow-render too) with: faceflow-crop "
         "detector=mediapipe_landmarks, or use a model that reads only pixels, such as model=default"
     )
 

@@ -119,8 +119,8 @@ class TestLabels:
     def test_two_scores_of_one_frame_are_refused(self, root: Path) -> None:
         write_file(root / "ActionUnit_Labels/SN001/SN001_au9.txt", b"1,0\n2,0\n2,1\n")
         assert error_of(root) == (
-            "ROOT/ActionUnit_Labels/SN001/SN001_au9.txt:3: expected one label per frame, got different values for frame 2; "
-            "keep one line"
+            "ROOT/ActionUnit_Labels/SN001/SN001_au9.txt:3: expected one label per frame, got different values for "
+            "frame 2; keep one line"
         )
 
     def test_labels_counted_from_0_are_refused(self, root: Path) -> None:
