@@ -1,4 +1,4 @@
-"""Features of the faces of a data set: what `faceflow-crop` kept beside their crops."""
+"""Features of the faces of a data set, which `faceflow-crop` stored beside the crops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceflow.faces.feature_file import RECORD, features_beside, open_records, p
 from faceflow.images import hash_contents
 from faceflow.packs.layout import split_path
 
-_COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
+_COMPARED = 8  # images per recording: its features are written together, so all of them are right or none
 
 _INSTEAD = "a model that reads only pixels, such as model=default"
 
@@ -23,9 +23,9 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureStore:
-    """Features of N faces, which stay on disk: they can be pickled for the processes of a loader.
+    """Features of N faces, which stay on disk, so that the object can be pickled for loader processes.
 
-    `file` (N,) and `start` (N,) say in which of `paths` each row lies and at which byte; `kinds` are their records.
+    `file` (N,) and `start` (N,) are the index in `paths` and the byte offset of each row; `kinds` are the record types.
     """
 
     paths: tuple[Path, ...]
@@ -46,7 +46,7 @@ class FeatureStore:
         number = self.file[row]
         path, kind = self.paths[number], self.kinds[number]
         try:
-            # Read, not mapped: a map holds a file open, and there may be thousands.
+            # Read, not mapped: a map keeps its file open, and there may be thousands.
             with path.open("rb", buffering=0) as file:
                 file.seek(int(self.start[row]))
                 content = file.read(kind.itemsize)
@@ -62,11 +62,11 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
 
     Args:
         files: of the crops.
-        key: what names them in messages.
-        instead: what to take where there are none.
+        key: names them in messages.
+        instead: alternative to name in the message if there are none.
 
     Raises:
-        DataError: a crop without features, features of other pictures, or a damaged file.
+        DataError: a crop without features, features of other images, or a damaged file.
     """
     folders: dict[str, list[int]] = {}
     for row, name in enumerate(files):
@@ -113,7 +113,7 @@ def _find_packed(
     *,
     none: Callable[[int], DataError],
 ) -> None:
-    """Find the features of pictures in packed sets, whose index says where they start."""
+    """Find the features of images in packed sets, whose index stores where they start."""
     numbers = {path: number for number, path in enumerate(kinds)}
     for row in rows:
         found = packed_record(files[row])

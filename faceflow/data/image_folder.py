@@ -1,4 +1,4 @@
-"""All images of a folder."""
+"""All images in a folder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def image_names(folder: Path, *, key: str) -> list[str]:
-    """Paths of all images below a folder, relative to it and in order; hidden files and folders are passed over.
+    """Paths of all images below a folder, relative to it and sorted; hidden files and folders are skipped.
 
     Args:
-        folder: where links to folders are followed.
+        folder: links to folders are followed.
         key: config key that named it, for messages.
 
     Raises:
-        DataError: it cannot be read, or holds no image.
+        DataError: it cannot be read, or has no image.
     """
 
     def refuse(error: OSError) -> NoReturn:
@@ -45,6 +45,6 @@ def image_names(folder: Path, *, key: str) -> list[str]:
 
 
 def _leads_back(folder: str, name: str) -> bool:
-    """Whether a folder is a link to one that it lies in, which would never end."""
+    """Whether a folder is a link to one of its own parents, which would loop forever."""
     link = Path(folder, name)
     return link.is_symlink() and Path(folder).resolve().is_relative_to(link.resolve())

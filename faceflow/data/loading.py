@@ -9,7 +9,7 @@ from faceflow.checks import check_number, check_parallel, check_whole
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """Rows of a batch, loader processes, and the longest wait for a batch of theirs in seconds, 0 for ever."""
+    """Rows of a batch, loader processes, and the longest wait for a batch in seconds (0: forever)."""
 
     batch_size: int
     workers: int

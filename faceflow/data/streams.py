@@ -1,4 +1,4 @@
-"""What goes into the training streams: the labelled faces, and the unlabelled pool where a method reads one."""
+"""Training streams: the labelled faces, and the unlabelled pool if a method reads one."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def training_streams(
     include_labeled: bool,
     prefer: Kind,
 ) -> dict[str, list[FaceTable]]:
-    """Hide labels as the split asks, and add the "unlabeled" tables if a view reads them.
+    """Hide labels as `split.labeled` says, and add the "unlabeled" tables if a view reads them.
 
-    The pool holds the unlabelled sets without validation and test subjects, the faces whose labels are hidden and, if
-    asked, the labelled training faces. The latter have no labels there: a network that has learned these would flatter
-    its pseudo-labels. No unlabelled file is opened for a method that reads none.
+    The pool holds the unlabelled sets without validation and test subjects, the faces whose labels are hidden and,
+    optionally, the labelled training faces. Their labels are removed there: the network has learned them, so its
+    pseudo-labels would look too good. No unlabelled file is opened for a method that reads none.
 
     Args:
         splits: "train", "val" and "test".
@@ -63,10 +63,10 @@ def training_streams(
 
 
 def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[FaceTable]:
-    """Leave out every unlabelled face whose subject or picture is in val or test: it would flatter every number.
+    """Leave out unlabelled faces whose subject or image is in val or test: they would inflate all scores.
 
     Raises:
-        DataError: no face is left, or the unlabelled faces show that two splits share a subject.
+        DataError: no face is left, or the unlabelled faces reveal that two splits share a subject.
     """
     held_out, trained = [*splits.get("val", ()), *splits.get("test", ())], splits.get("train", [])
     tables = [*held_out, *trained, *unlabeled]
@@ -104,7 +104,7 @@ def _all(numbers: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
 
 
 def _renamed(tables: Sequence[FaceTable], part: str) -> list[FaceTable]:
-    """Name the part of a data set that tables are; its domains keep their names."""
+    """Add the name of a part to the tables' names; domains keep their names."""
     return [dataclasses.replace(table, name=f"{table.name}:{part}", domains=domains_of(table)) for table in tables]
 
 

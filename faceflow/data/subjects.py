@@ -1,4 +1,4 @@
-"""Who is who in several tables: rows of one subject, however they are named, belong together."""
+"""Subjects across tables: rows of one subject belong together, however they are named."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
-    """Number the people behind all rows of some tables, one table after the other, (N,).
+    """Number the subjects of all rows of some tables, one table after the other, (N,).
 
-    Rows of the same subject, identity or picture belong together, and so do all that such rows lead to.
+    Rows with the same subject, identity or image belong together, also across chains of such rows.
     """
     if not tables:
         return np.empty(0, np.intp)
@@ -38,7 +38,7 @@ def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
 
 
 def unify(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Give all rows of a subject the same subject, and name what was taken for one subject."""
+    """Give all rows of a subject the same subject id, and warn of what was merged."""
     if not tables:
         return []
     group = connected(tables)
@@ -66,7 +66,7 @@ def _tell_spellings(tables: Sequence[FaceTable]) -> None:
 
 
 def _tell_copies(tables: Sequence[FaceTable]) -> None:
-    """Name pictures that are the only sign that two identities are one."""
+    """Warn of images that are the only sign that two identities are one."""
     pictures = np.concatenate([table.pictures for table in tables])
     identities = np.concatenate([table.identities for table in tables])
     filenames = [filename for table in tables for filename in table.filenames.tolist()]
