@@ -1,4 +1,4 @@
-"""A packed set is written: shard after shard, its index, and at last `pack.json`, which makes it one."""
+"""Writing a packed set: the shards, the index, and finally `pack.json`, which marks it as complete."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 Reader = Callable[[Sequence[str]], Iterator[Picture]]
 
 RECIPE = "crops.json"
-_BEGUN = "packing.json"  # what a set that is not whole is packed from
+_BEGUN = "packing.json"  # source and settings of an incomplete set
 _SHARD = "shard_{:05d}.arrow"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A packed set: what it says of itself, and its pictures that are broken."""
+    """A packed set: its manifest, and the number of broken images."""
 
     manifest: Manifest
     broken: int
@@ -47,18 +47,18 @@ class Packed:
 def write_pack(
     rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool, read: Reader = read_pictures
 ) -> Packed:
-    """Pack rows and their pictures; what an earlier run that was stopped has written is kept.
+    """Pack rows and their images; complete shards of an interrupted run are kept.
 
     Args:
         rows: to pack.
         output: folder of the packed set.
-        shard_bytes: of the pictures of a shard, from which on the next one begins.
-        keep_broken: whether pictures that are missing or broken are packed as they are.
-        read: gives the pictures of files, each once, in their order.
+        shard_bytes: bytes of images after which the next shard begins.
+        keep_broken: whether missing or broken images are packed as they are.
+        read: yields the images of files, each once, in order.
 
     Raises:
-        ConfigError: the folder holds something else, or a set of the same source that has changed since.
-        DataError: a picture that is missing or broken, or a file that cannot be written.
+        ConfigError: the folder has other content, or the source has changed since it was packed there.
+        DataError: an image that is missing or broken, or a file that cannot be written.
     """
     if (output / MANIFEST).is_file():
         return _found(rows, output)
@@ -99,7 +99,7 @@ def write_pack(
 
 
 def _found(rows: Rows, output: Path) -> Packed:
-    """The packed set that is already there, if it is of the same source."""
+    """Existing packed set, which must be of the same source."""
     manifest = read_manifest(output)
     _check_source(manifest.source, rows.source, output)
     index = np.load(output / INDEX, mmap_mode="r", allow_pickle=False)
@@ -108,7 +108,7 @@ def _found(rows: Rows, output: Path) -> Packed:
 
 
 def _begin(source: Source, output: Path, shard_bytes: int) -> str:
-    """Id of a set that is begun, or that an earlier run has begun with the same source and size of shards."""
+    """Id of a new set, or of one that an earlier run began with the same source and shard size."""
     path = output / _BEGUN
     if path.is_file():
         try:
@@ -164,7 +164,7 @@ def _write_shards(
         while done < len(rows.files):
             path = output / _SHARD.format(len(shards))
             if remaining is None and path.is_file():
-                read_columns(path, [0], owner=owner)  # of an earlier run; Arrow sees whether it is whole
+                read_columns(path, [0], owner=owner)  # of an earlier run; Arrow checks that it is complete
                 count, part = index_shard(path, len(shards))
                 bar.advance(count)
             else:
@@ -178,7 +178,7 @@ def _write_shards(
 
 
 def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Reader) -> Iterator[Row]:
-    """Rows to write, from one on; a file that several rows name is packed with the first of them."""
+    """Rows to write, from `start` on; a file that several rows name is packed with the first of them."""
     seen = set(rows.names[:start])
     features = PackedFeatures()
     firsts = []
@@ -202,11 +202,11 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Rea
 
 
 def _broken(rows: Rows, index: NDArray[np.int64]) -> int:
-    """Pictures that are missing, and those that are not whole."""
+    """Count of images that are missing or broken."""
     return len(set(rows.names)) - int((index[WHOLE] == 1).sum())
 
 
 def _recipe_of(rows: Rows) -> Path | None:
-    """The crops.json beside the folder of crops that holds all files."""
+    """The crops.json beside the folder of crops that contains all files."""
     crops = crops_folder(Path(os.path.commonpath([min(rows.files), max(rows.files)])))
     return crops.parent / RECIPE if crops else None

@@ -1,4 +1,4 @@
-"""Rows of a packed set, without its pictures, and whether its files belong together."""
+"""Rows of a packed set, without images, and checks that its files belong together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTRA = "faceflow[pack]"
 
 
 def read_rows(pack: Pack, *, key: str) -> Table:
-    """Read the table that was packed: its cells as they were, with their line numbers.
+    """Read the packed table: its original cells and line numbers.
 
     Args:
         pack: the packed set.
@@ -55,7 +55,7 @@ def read_rows(pack: Pack, *, key: str) -> Table:
 
 
 def read_names(pack: Pack, *, key: str) -> list[str]:
-    """Names of the pictures of a packed set, each once, in the order of its rows; raises as `read_rows` does."""
+    """Names of the images of a packed set, each once, in row order; raises as `read_rows` does."""
     check_installed("pyarrow", key=key, install=EXTRA)
     column = len(pack.manifest.header) + COLUMNS.index(NAME)
     check_files(pack)
@@ -72,7 +72,7 @@ def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Tab
     Args:
         path: of the shard.
         columns: their positions.
-        owner: id of the packed set that it must be of.
+        owner: id of the packed set that it must belong to.
 
     Raises:
         DataError: it is damaged, of another version or of another packed set.
@@ -97,7 +97,7 @@ def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Tab
 
 
 def check_files(pack: Pack) -> None:
-    """Check that the files of a packed set are there, have their sizes and agree on what there is; no shard is read.
+    """Check that the files of a packed set exist, have the right sizes and agree with each other; no shard is read.
 
     Raises:
         DataError: names the file.
