@@ -1,4 +1,4 @@
-"""The crop command from its config: what to crop, cropping it, tables and pictures."""
+"""The crop command: from its config to crops, tables and contact sheets."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _NAMED = 5  # of the clips that a message is about
 
 @dataclass(frozen=True, kw_only=True)
 class CropResult:
-    """What cropping left behind.
+    """Result of cropping.
 
     Attributes:
         folder: of the results, with crops.csv, a row for every frame and face.
-        finished: False where other machines still crop their share of the clips.
+        finished: False if other machines are still cropping their share of the clips.
         crops: files below the folder `crops`.
-        counts: rows by status of every clip.
-        labelled: whether there are labels, of a data set or of `labels`, so that labels.csv lies there too.
+        counts: rows by status for every clip.
+        labelled: whether labels.csv was written, with labels of a data set or of `labels`.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class CropResult:
 
 
 def crop(cfg: Mapping[str, Any]) -> CropResult:
-    """Crop what a config names.
+    """Crop the source or data set of a config.
 
     Args:
         cfg: plain values of `configs/crop.yaml`.
@@ -132,7 +132,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if features:
-                # Pictures at the top of a source have theirs in one file beside the folder.
+                # Images at the top of a source have their features in one file beside the folder.
                 shown = output / FOLDER if (output / FOLDER).is_dir() else output / (FOLDER + SUFFIX)
                 print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
@@ -160,7 +160,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
 def _find(
     node: Mapping[str, Any] | None, source: object, root: object, output: Path, copies: Path | None
 ) -> tuple[Dataset | None, FoundClips]:
-    """The data set, if one is named, and what there is to crop."""
+    """Data set, if one is named, and the clips to crop."""
     if node:
         if source is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
@@ -235,7 +235,7 @@ def _count_features(output: Path, clips: Sequence[Clip]) -> int:
 
 
 def _draw(output: Path, crops: Sequence[str], failures: Sequence[Failure], sheet: int) -> None:
-    """Draw some crops and failures, and say where all lie."""
+    """Draw some crops and failures, and print where all of them are."""
     pictures = [output / name for name in _PICTURES]
     draw_crops(output, crops, sheet, pictures[0])
     draw_failures(failures, sheet, pictures[1])

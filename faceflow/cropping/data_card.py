@@ -1,4 +1,4 @@
-"""The data card of crops, in the format of Hugging Face: what was counted, and what is not known."""
+"""The data card of crops, in the format of Hugging Face: counts, and what is not known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TERMS = "Not stated: the terms of the images and labels, and the consent of the
 
 @dataclass(frozen=True, kw_only=True)
 class _Labelled:
-    """What labels.csv holds; `values` are counted by column of an AU, without empty cells."""
+    """Summary of labels.csv; `values` are counts by AU column, without empty cells."""
 
     rows: int
     subjects: int | None
@@ -38,7 +38,7 @@ class _Labelled:
 
 
 def check_replaced(card: Path | None) -> None:
-    """Check that a card takes the place of nothing but an earlier one.
+    """Check that a card would replace only an earlier card.
 
     Raises:
         ConfigError: a file that faceflow-crop did not write.
@@ -67,8 +67,8 @@ def write_data_card(
         counts: name and statuses of every clip.
         crops: how many there are.
         features: how many of them have landmarks, blendshapes and pose.
-        labelled: whether labels.csv lies there.
-        columns: names of its columns by what they hold; None where there is none.
+        labelled: whether there is a labels.csv.
+        columns: standard name -> name of its column; None if there is none.
 
     Raises:
         DataError: the file cannot be written.
@@ -136,7 +136,7 @@ def _describe(labels: _Labelled) -> str:
 
 
 def _plain(cell: str) -> str:
-    """A number without its zeros: 2.0 is 2."""
+    """A number without trailing zeros: 2.0 is 2."""
     with contextlib.suppress(ValueError):
         return f"{float(cell):g}"
     return cell

@@ -1,4 +1,4 @@
-"""Labels of the user's own files: which frame of which clip each row of a table names, and where in it the face is."""
+"""Labels of the user's own files: the clip, the frame and the box of the face of each row of a table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DRIVE = re.compile(r"[a-zA-Z]:/")
 
 @dataclass(frozen=True)
 class Place:
-    """A frame of a clip; photographs are frames by number too."""
+    """A frame of a clip; photographs are numbered like frames."""
 
     clip: str
     frame: int
@@ -35,10 +35,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRows:
-    """Rows of a table: what each labels.
+    """Rows of a table, with what each one labels.
 
-    `places` (N,) are None for a row whose file is not there, `boxes` (N,) are x1, y1, x2, y2 in pixels of the upright
-    picture, None where a row has none. `marks` are the decimal marks of the labels.
+    `places` (N,) are None for a row whose file does not exist, `boxes` (N,) are x1, y1, x2, y2 in pixels of the upright
+    image, None for a row without a box. `marks` are the decimal marks of the labels.
     """
 
     table: Table
@@ -48,25 +48,25 @@ class LabelRows:
 
     @property
     def boxed(self) -> bool:
-        """Whether any row says where its face is."""
+        """Whether any row has a box."""
         return any(box is not None for box in self.boxes)
 
 
 def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence[Clip]) -> LabelRows:
     """Read a table of labels and find the frames that its rows name.
 
-    A `filename` is a path below a source, the end of a path that only one file has, or the path of another machine
-    that ends like a file below a source. Rows of a video have a `frame`, counted from 1. Where one video is all there
-    is, no `filename` is needed.
+    A `filename` is a path below a source, the end of a path that matches only one file, or a path on another machine
+    that ends like that of a file below a source. Rows of a video have a `frame`, counted from 1. If the source is one
+    video, no `filename` is needed.
 
     Args:
         path: of the table.
-        names: standard name -> what the file calls the column.
-        clips: that are cropped.
+        names: standard name -> name of the column in the file.
+        clips: clips to crop.
 
     Raises:
-        ConfigError, DataError: a table that cannot be read, no AU, a name that several files have, no row of any file,
-            or two rows of one face.
+        ConfigError, DataError: a table that cannot be read, no AU, a name that matches several files, no row that
+            matches a file, or two rows for one face.
     """
     table = name_columns(read_table(path.expanduser(), key="labels"), names, key="columns")
     marks = check_label_cells(table)
@@ -123,7 +123,7 @@ def _frame(text: str, where: str) -> int:
 
 
 class _Files:
-    """Files of clips by what a table may call them."""
+    """Files of clips by the names that a table may use."""
 
     def __init__(self, clips: Iterable[Clip]) -> None:
         self._places: dict[Path, tuple[str, int | None]] = {}
@@ -138,10 +138,10 @@ class _Files:
                     self._by_name.setdefault(name, []).append(path)
 
     def find(self, text: str, where: str) -> tuple[str, int | None] | None:
-        """Clip of a file and its number among the images of the clip; None where there is no such file.
+        """Clip of a file and its number among the images of the clip; None if there is no such file.
 
         Raises:
-            DataError: several files have the name.
+            DataError: the name matches several files.
         """
         name = text.replace("\\", "/")
         drive = _DRIVE.match(name)
@@ -169,7 +169,7 @@ class _Files:
         return self._places[best[0]] if best else None
 
     def _fits(self, found: Path, parts: tuple[str, ...]) -> bool:
-        """Whether a file's path ends with parts; capitals and a suffix that is left out do not matter."""
+        """Whether a file's path ends with parts; case and a missing suffix are ignored."""
         own = tuple(part.casefold() for part in found.absolute().parts)
         said = tuple(part.casefold() for part in parts)
         return len(said) <= len(own) and own[len(own) - len(said) : -1] == said[:-1]
@@ -209,7 +209,7 @@ def _boxes(table: Table) -> list[Box | None]:
 
 
 def _check_single(rows: LabelRows) -> None:
-    """Two rows of one frame must say which face each of them is."""
+    """Check that rows of the same frame have boxes."""
     first: dict[Place, int] = {}
     table = rows.table
     for row, place in enumerate(rows.places):
