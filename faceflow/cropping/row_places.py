@@ -209,7 +209,7 @@ def _boxes(table: Table) -> list[Box | None]:
 
 
 def _check_single(rows: LabelRows) -> None:
-    """Check that rows of the same frame have boxes."""
+    """Check that different rows of the same frame have boxes."""
     first: dict[Place, int] = {}
     table = rows.table
     for row, place in enumerate(rows.places):

@@ -25,7 +25,7 @@ _LONGEST = 300  # characters of a reason
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A file, its SHA-256, and the URL of who publishes it."""
+    """A file, its SHA-256, and the URL of its publisher."""
 
     name: str
     sha256: str
@@ -40,13 +40,13 @@ FACE_LANDMARKER = ModelFile(
 
 
 def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LANDMARKER) -> Path:
-    """Find a model file: the one named, else in the folder FACEFLOW_MODELS, else in the cache, else on the net.
+    """Find a model file: the given one, else in the folder FACEFLOW_MODELS, else in the cache, else by download.
 
-    A file that the user chose is used even if its bytes are others, with a warning; nothing else is.
+    A file that the user chose is used even if its hash differs, with a warning; any other file is not.
 
     Args:
         explicit: the user's own file.
-        cache: folder that downloaded files are kept in.
+        cache: folder for downloaded files.
         file: which file.
 
     Raises:
@@ -89,7 +89,7 @@ def _chosen(path: Path, file: ModelFile) -> Path:
 
 
 def _download(file: ModelFile, path: Path) -> Path:
-    """Download a file into the cache; it gets its name once its bytes are the expected ones."""
+    """Download a file into the cache; it gets its name once its hash has been verified."""
     import pooch
     from requests import ConnectionError as NoConnection
     from requests import RequestException
@@ -141,18 +141,18 @@ def _download(file: ModelFile, path: Path) -> Path:
 
 
 class _UnreachableError(Exception):
-    """No connection comes about; after errors of requests Pooch would try again and keep the user waiting."""
+    """No connection; raised instead of errors of requests, after which Pooch would try again while the user waits."""
 
 
 class _Bar:
-    """A bar of Rich as Pooch drives one; `total` is set once the size of the file is known."""
+    """A progress bar of Rich with the interface that Pooch needs; `total` is set once the file size is known."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress, self._task = progress, progress.add_task(name, total=None)
         self.total = 0
 
     def update(self, count: int) -> None:
-        """Count bytes that have come."""
+        """Count received bytes."""
         self._progress.update(self._task, total=self.total or None, advance=count)
 
     def reset(self) -> None:
@@ -160,4 +160,4 @@ class _Bar:
         self._progress.reset(self._task)
 
     def close(self) -> None:
-        """Nothing: the bar goes with its display."""
+        """Do nothing: the bar is removed with its display."""
