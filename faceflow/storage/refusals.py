@@ -1,4 +1,4 @@
-"""What a store or the disk of its copies refuses, in words for the user."""
+"""Errors of a store, or of the disk for its copies, as messages for the user."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CHANGED = "it changed while it was read"
 
 
 class RefusedError(StorageError):
-    """An object cannot be read, in words for the user; `kind` says why."""
+    """An object cannot be read; `kind` says why."""
 
     kind = FAILED
 
 
 @contextlib.contextmanager
 def told(key: str, url: str) -> Iterator[None]:
-    """Say what a store refuses in the words of the key that asked for it."""
+    """Turn errors of a store into messages with the config key."""
     try:
         yield
     except StoreError as error:
@@ -35,7 +35,7 @@ def told(key: str, url: str) -> Iterator[None]:
 
 
 def refused(error: StoreError, key: str, url: str) -> RefusedError:
-    """The error for the user."""
+    """Error for the user."""
     if error.kind == MISSING:
         text = f"{key}: expected an object on the store, got none at '{url}'; check the address"
     elif error.kind == FORBIDDEN:
@@ -54,7 +54,7 @@ def refused(error: StoreError, key: str, url: str) -> RefusedError:
 
 @contextlib.contextmanager
 def on_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full."""
+    """Name the disk if writing a copy fails."""
     try:
         yield
     except DataError as error:
