@@ -5,8 +5,8 @@
     cropped_aligned/video1/00001.jpg                    crops that come with the data
 
 Row n below the header is frame n, which is crop n; -1 means that the AU was not annotated, and crops are missing where
-the data set's own detector found no face. A video of two people has label files and folders of crops that end in
-`_left` and `_right`: each is a subject of its own, because each shows one of them throughout.
+the data set's own detector found no face. A video of two subjects has label files and folders of crops that end in
+`_left` and `_right`: each of them shows one subject throughout and counts as a subject of its own.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _read_rows(file: Path) -> Rows:
     rows = []
     for expected, (line, text) in enumerate(lines, first + 1):
         if line != expected:
-            # A row that is skipped would shift all that follow to other frames.
+            # Skipping a row would shift all later rows to other frames.
             raise DataError(
                 f"{file}:{expected}: expected a row for every frame, got an empty line; restore the original file"
             )

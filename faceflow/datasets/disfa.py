@@ -1,4 +1,4 @@
-"""DISFA (Mavadati et al. 2013): 27 people filmed by two cameras, 12 AUs graded 0-5 in every frame.
+"""DISFA (Mavadati et al. 2013): 27 subjects filmed by two cameras, 12 AUs graded 0-5 in every frame.
 
     Videos_LeftCamera/LeftVideoSN001_comp.avi   Video_RightCamera/RightVideoSN001_comp.avi
     ActionUnit_Labels/SN001/SN001_au1.txt       lines "frame,intensity", frames count from 1
@@ -101,7 +101,7 @@ def _read_label_name(name: str) -> tuple[str, int] | None:
 
 
 def _read_labels(subject: str, files: dict[tuple[str, int], File]) -> Labels:
-    """Labels of one subject; the AU of a column is what the name of its file says."""
+    """Labels of one subject; the AU of a column is in the name of its file."""
     aus = {au for owner, au in files if owner == subject}
     if wrong := sorted(aus ^ set(AUS)):
         raise DataError(

@@ -3,10 +3,10 @@
     PV001.output/00000994.auw   one line of 24 numbers from 0 to 1
     PV001.output/00000994.jpg   or PV001/00000994.jpg: the image of the same number
 
-The movements are the data set's own, some of one side of the face, and the files do not name them: which AU each of
-the 24 is must be said from the documents that come with the data. Images are found by their number; how the frames of
-a video are numbered is not documented, so videos are not read. People are told apart by clip: the few who were filmed
-twice count as two.
+The movements are the data set's own, some of one side of the face, and the files do not name them: the user must state
+which AU each of the 24 is, from the documents that come with the data. Images are found by their number; the numbering
+of frames in videos is not documented, so videos are not read. Each clip counts as one subject: the few subjects who
+were filmed twice count as two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files of a folder that are named by the frame they belong to, whatever stands before the number."""
+"""Files of a folder that are named by their frame, whatever comes before the number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# Names that begin with a dot are none of the data set's: .DS_Store, and ._1.png of archives packed on a Mac.
+# Names that begin with a dot are not part of the data set: .DS_Store, and ._1.png of archives packed on a Mac.
 IMAGES = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 NUMBERED_IMAGES = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)  # whatever the zero padding
 
@@ -37,7 +37,7 @@ def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
 
 
 def image_number(name: str) -> int | None:
-    """Frame number that is the name of an image file; None for other names."""
+    """Frame number of an image file whose name is only a number; None for other names."""
     match = NUMBERED_IMAGES.fullmatch(name)
     return int(match[1]) if match else None
 
@@ -63,7 +63,7 @@ def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
 
 
 def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recording]:
-    """Leave out recordings of which no image is left; a warning counts them.
+    """Leave out recordings without images; a warning counts them.
 
     Raises:
         DataError: none is left.

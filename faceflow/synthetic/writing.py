@@ -44,7 +44,7 @@ class Portrait:
 
 
 def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, domains: list[str], seed: int) -> Path:
-    """Draw `frames` faces of each of `subjects` subjects per domain, unless that was done before.
+    """Draw `frames` faces of each of `subjects` subjects per domain, unless they exist already.
 
     Writes `labels.csv` (intensities 0..5 of 12 AUs, filename, subject, frame, domain) and
     `images/<domain>/<subject>_<frame>.jpg`. Every image depends on the seed, its domain, subject and frame
