@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0.dev0"
 
-# No library calls home, and OpenCV decodes no picture that would fill the memory (268 million pixels take 0.8 GB),
-# unless the user has set its variable otherwise. Most read theirs when they are imported, so this must come first.
+# Libraries send no telemetry, and OpenCV decodes no image that would fill the memory (268 million pixels take 0.8 GB),
+# unless the user has set the variable. Most libraries read theirs when they are imported, so this must come first.
 # Child processes inherit it.
 for _variable, _value in {
     "ORT_DISABLE_TELEMETRY": "1",
@@ -36,7 +36,7 @@ __all__ = ["compare", "crop", "export", "load", "pack", "render", "test", "train
 
 
 def __getattr__(name: str) -> object:
-    """Import a function when it is first asked for, so that `import faceflow` costs nothing."""
+    """Import a function on first use, so that `import faceflow` is fast."""
     if name in __all__:
         return getattr(importlib.import_module(f"faceflow.api.{name}"), name)
     raise AttributeError(f"module 'faceflow' has no attribute '{name}'")

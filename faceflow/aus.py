@@ -73,14 +73,14 @@ _SUFFIX: dict[str, tuple[str, Kind]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What a CSV header says: which AU, and whether the tool that wrote it calls it intensity or occurrence."""
+    """Meaning of a CSV header: which AU, and whether its column is an intensity, an occurrence or either (label)."""
 
     au: str
     kind: Kind
 
 
 def parse_column(header: str) -> Column | None:
-    """Read a CSV header as an AU, or return None where it is another column.
+    """Read a CSV header as an AU; None if it is another column.
 
     Understands `AU12`, `AU012`, `AU12_L`, `AUL12`, `AU12_presence`, `AU12_intensity`, and the headers of OpenFace
     (`AU12_r` intensity, `AU12_c` occurrence), Py-Feat (`AU12`) and LibreFace (`au_12`, `au_12_intensity`). A
@@ -104,7 +104,7 @@ def parse_column(header: str) -> Column | None:
 
 
 def looks_like_au(header: str) -> bool:
-    """Tell whether a reader would take a CSV header for an AU, as "gt_AU12", "AU6_A", "Action Unit 4" or just "12"."""
+    """Whether a CSV header looks like an AU to a person, as "gt_AU12", "AU6_A", "Action Unit 4" or just "12"."""
     text = header.strip()
     return bool(_LOOKS.search(text)) or (text.isascii() and text.isdigit() and int(text) in DESCRIPTIONS)
 
@@ -129,7 +129,7 @@ def check_aus(names: Iterable[str], *, key: str) -> tuple[str, ...]:
 
 
 def side_of(au: str) -> str:
-    """Return 'L', 'R', or '' for an AU that names no side."""
+    """Return 'L', 'R', or '' for an AU without a side."""
     return au[-1] if au.endswith(("_L", "_R")) else ""
 
 

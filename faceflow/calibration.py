@@ -1,13 +1,13 @@
-r"""Calibrated probabilities: a rising map of every AU's logit, fitted on validation subjects. Numpy only.
+r"""Calibrated probabilities: an increasing map of every AU's logit, fitted on validation subjects. Numpy only.
 
 With z the logit of a network's probability of occurrence,
 
     platt         p' = sigmoid(slope z + offset)      Platt 1999
     temperature   p' = sigmoid(z / T), slope = 1 / T  Guo et al. 2017, arXiv:1706.04599
 
-No ranking of probabilities changes, and a threshold that goes through the same map decides as before. A network with
-several levels has a map for each of them besides, and its intensity is the expectation over the calibrated levels.
-The sides of an AU share its map, so that the larger of two calibrated sides is the calibrated larger side.
+Rankings do not change, and a threshold passed through the same map gives the same decisions. A network with several
+levels also has a map for each level, and its intensity is the expectation over the calibrated levels. Both sides of an
+AU share one map, so calibration does not change which side is larger.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SMALLEST, _LARGEST = 1e-30, 1 - 2**-25  # probabilities of single precision who
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilitySettings:
-    """What validation makes of a network's probabilities: a map of `METHODS`, and the coverage of bands, if any."""
+    """What validation fits to a network's probabilities: a map of `METHODS`, and bands with a coverage, if any."""
 
     calibration: str = NONE
     coverage: float | None = None
@@ -42,12 +42,11 @@ class ProbabilitySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Maps of a network's AUs.
+    """Calibration maps for the AUs of a network.
 
-    `slope` (> 0) and `offset` are by AU, those of joined sides among them; 1 and 0 leave an AU as it is, and `notes`
-    say why. `levels` are slope and offset of every level, where there are several. `subjects` counts those of
-    validation on whom it was fitted, 0 where they are not known; `chosen` says whether held-out ones of them had to
-    confirm each map.
+    `slope` (> 0) and `offset` are by AU, including joined sides; 1 and 0 leave an AU unchanged, and `notes` give the
+    reason. `levels` are slope and offset of every level, where there are several. `subjects` counts the validation
+    subjects of the fit, 0 if unknown; `chosen` says whether each map was kept only if it helped on held-out ones.
     """
 
     method: str
@@ -59,7 +58,7 @@ class Calibration:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def coefficients(self, aus: Sequence[str]) -> tuple[Array, Array]:
-        """Slopes and offsets of some AUs in their order, (A,) each."""
+        """Slopes and offsets of the given AUs, (A,) each."""
         return np.array([self.slope[au] for au in aus]), np.array([self.offset[au] for au in aus])
 
     def of_logits(self, logits: ArrayLike, aus: Sequence[str]) -> Array:
@@ -68,12 +67,12 @@ class Calibration:
         return _sigmoid(np.asarray(logits, np.float64) * slope + offset)
 
     def level_coefficients(self, aus: Sequence[str]) -> tuple[Array, Array]:
-        """Slopes and offsets of the levels of some AUs in their order, (A, L) each."""
+        """Slopes and offsets of the levels of the given AUs, (A, L) each."""
         pairs = np.array([self.levels[au] for au in aus], np.float64)
         return pairs[..., 0], pairs[..., 1]
 
     def of_levels(self, logits: ArrayLike, aus: Sequence[str]) -> Array:
-        """Probabilities of levels by their logits, (..., A, L); the network's own where none were calibrated."""
+        """Probabilities of levels from their logits, (..., A, L); the network's own if levels are not calibrated."""
         values = np.asarray(logits, np.float64)
         if not self.levels:
             return _sigmoid(values)
@@ -81,20 +80,20 @@ class Calibration:
         return _sigmoid(values * slope + offset)
 
     def apply(self, probability: ArrayLike, aus: Sequence[str]) -> Array:
-        """Calibrated probabilities of a network's own, (..., A)."""
+        """Calibrated probabilities from the network's own, (..., A)."""
         return self.of_logits(logit(probability), aus)
 
     def undo(self, probability: ArrayLike, aus: Sequence[str]) -> Array:
-        """The network's own probabilities of calibrated ones, (..., A)."""
+        """The network's own probabilities from calibrated ones, (..., A)."""
         slope, offset = self.coefficients(aus)
         return _sigmoid((logit(probability) - offset) / slope)
 
     def thresholds(self, thresholds: Mapping[str, float]) -> dict[str, float]:
-        """Thresholds of calibrated probabilities that decide as these do of the network's own."""
+        """Thresholds for calibrated probabilities that decide as the given ones do for the network's own."""
         return {au: float(self.apply([cut], [au])[0]) for au, cut in thresholds.items()}
 
     def centring(self, centring: Centring) -> Centring:
-        """The constants and thresholds of centred scores that decide as before: centring and this map commute."""
+        """Constants and thresholds of centred scores that give the same decisions: centring and this map commute."""
         return dataclasses.replace(
             centring,
             thresholds=self.thresholds(centring.thresholds),
@@ -103,7 +102,7 @@ class Calibration:
 
     @property
     def protocol(self) -> str:
-        """What was done, in a line."""
+        """Describe the calibration in one line."""
         said = f"{self.method}, fitted on {self.subjects} validation subject{'' if self.subjects == 1 else 's'}"
         said += "" if self.chosen else ", too few to confirm it on held-out ones"
         reasons: dict[str, list[str]] = {}
@@ -117,10 +116,10 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, raw: Any, *, aus: Sequence[str]) -> Self:
-        """Read what `to_dict` wrote; a file may come from anywhere.
+        """Read what `to_dict` wrote; the source is not trusted.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: it is not valid.
         """
         try:
             slope, offset = ({str(au): float(value) for au, value in raw[name].items()} for name in ("slope", "offset"))
@@ -151,7 +150,7 @@ class Calibration:
 
 
 def logit(probability: ArrayLike) -> Array:
-    """Logits of probabilities; those of 0 and 1 are finite."""
+    """Logits of probabilities; finite also for 0 and 1."""
     p = np.clip(np.asarray(probability, np.float64), _SMALLEST, _LARGEST)
     found: Array = np.log(p) - np.log1p(-p)
     return found

@@ -34,10 +34,10 @@ def write_card(path: Path, front: Mapping[str, Any], parts: Sequence[str]) -> No
 
 
 def check_card(card: object, *, key: str = "card") -> Path | None:
-    """Check the name of a card; None where none is asked for.
+    """Check the name of a card; None if no card is wanted.
 
     Raises:
-        ConfigError: no Markdown file, or a folder.
+        ConfigError: not a Markdown file, or a folder.
     """
     if card is None:
         return None
@@ -48,12 +48,12 @@ def check_card(card: object, *, key: str = "card") -> Path | None:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; bars and line ends in its cells are kept from ending them."""
+    """A Markdown table; bars in cells are escaped, line ends become spaces."""
     cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     lines = [cells[0], ["---"] * len(header), *cells[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def size_category(count: int) -> str:
-    """How many rows a data set has, as the Hub sorts them."""
+    """Size category of the Hugging Face Hub for a number of rows."""
     return next((name for most, name in _SIZES if count < most), "n>1M")

@@ -1,17 +1,17 @@
-r"""People as their own baseline: what a subject's scores usually are is taken from each of them. Numpy only.
+r"""Centring: a subject's scores relative to the subject's own median, as each person's baseline. Numpy only.
 
-Networks give every subject's neutral face a score of its own. With z = logit p the score of an AU on a frame, i its
-intensity, and medians over all frames of the subject,
+The scores that a network gives to a neutral face differ between subjects. With z = logit p the score of an AU on a
+frame, i its intensity, and medians over all frames of the subject,
 
     probability   z' = z - median z + m,   p' = sigmoid z'
     intensity     i' = min(max(i - median i + c, 0), 5)
 
-m and c are constants of the AU, the means over validation subjects of their medians. They keep centred scores on the
-scale of probabilities and intensities, where one threshold serves everybody, and change no ranking. No label is looked
-at. Both are centred as a network gives them, decoded: levels are not known where an exported model runs, and a test and
-`faceflow-infer` must agree on the same frames.
+m and c are constants of the AU: the means of these medians over validation subjects. They keep centred scores on the
+scale of probabilities and intensities, so that one threshold fits all subjects, and change no ranking. Labels are not
+used. The decoded values are centred: an exported model does not give levels, and a test and `faceflow-infer` must
+agree on the same frames.
 
-The median is the face at rest where an AU is at rest in more than half of the frames.
+The median shows the face at rest if the AU is at rest in more than half of the frames.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceflow.encoding import FACS_MAX, Array
 
-LEAST_FRAMES = 8  # of a subject; with fewer its scores stay as they are
+LEAST_FRAMES = 8  # of a subject; with fewer, its scores are not centred
 
-_LARGEST = 10.0  # logit: single precision, and ONNX Runtime with it, tells logits apart to 0.01 up to here
+_LARGEST = 10.0  # logit: up to here, logits are accurate to 0.01 in single precision, also in ONNX Runtime
 
 
 class Rest(NamedTuple):
-    """What faces show at rest: logits of probabilities (A,), and intensities (A,) where the network gives them."""
+    """Scores at rest: logits of probabilities (A,), and intensities (A,) if the network gives them."""
 
     logit: Array
     intensity: Array | None
 
 
 class Decoded(Protocol):
-    """Probabilities and, of networks with levels, intensities: of N frames (N, A), or of one (A,)."""
+    """Probabilities and, for networks with levels, intensities: of N frames (N, A), or of one (A,)."""
 
     @property
     def probability(self) -> NDArray[Any]: ...  # noqa: D102
@@ -56,10 +56,10 @@ class Centred(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Centring:
-    """What centred scores are made with and read by, by AU.
+    """Constants and thresholds of centred scores, by AU.
 
-    `thresholds` are tuned on the centred scores of validation, those of joined sides among them; `logit` and
-    `intensity` are the constants m and c, the latter empty where the network gives no intensities.
+    `thresholds` are tuned on the centred scores of validation, including joined sides; `logit` and `intensity` are the
+    constants m and c, the latter empty if the network gives no intensities.
     """
 
     thresholds: Mapping[str, float]
@@ -77,15 +77,15 @@ class Centring:
 
     @classmethod
     def from_dict(cls, raw: Any, *, aus: Sequence[str], graded: bool) -> Self:
-        """Read what `to_dict` wrote; a file may come from anywhere.
+        """Read what `to_dict` wrote; the source is not trusted.
 
         Args:
-            raw: of a file.
+            raw: content of a file.
             aus: of the network.
             graded: whether it gives intensities.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: it is not valid.
         """
         try:
             found = {
@@ -125,7 +125,7 @@ def centred(scores: Decoded, rest: Rest, usual: Rest) -> Centred:
 
 
 def centred_by_subject(scores: Decoded, subjects: ArrayLike, usual: Rest) -> Centred:
-    """Centre each subject (N,) by its own medians; those of few frames stay as they are."""
+    """Centre each subject (N,) by its own medians; subjects with too few frames are not changed."""
     probability = np.array(scores.probability, np.float64)
     intensity = None if scores.intensity is None else np.array(scores.intensity, np.float64)
     for rows in _enough(subjects):
@@ -138,7 +138,7 @@ def centred_by_subject(scores: Decoded, subjects: ArrayLike, usual: Rest) -> Cen
 
 
 def usual_rest(scores: Decoded, subjects: ArrayLike) -> Rest | None:
-    """The means over subjects (N,) of their medians; None if no subject has enough frames."""
+    """Mean of the medians of all subjects (N,); None if no subject has enough frames."""
     rests = [rest_of(_rows(scores, rows)) for rows in _enough(subjects)]
     if not rests:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faceflow.errors import ConfigError, similar_names
 
-_PER_CORE = 16  # threads or processes: more than waiting for disks can use
+_PER_CORE = 16  # threads or processes: more than are useful even for work that waits for disks
 
 
 def check_number(value: object, *, key: str, expected: str, valid: Callable[[float], bool]) -> None:
@@ -39,8 +39,8 @@ def check_whole(
         value: what the user wrote.
         key: its config key, for messages.
         lowest: the range includes it.
-        highest: and it.
-        expected: the range in words, where there are better ones.
+        highest: the range includes it.
+        expected: the range in words, if the default words do not fit.
 
     Raises:
         ConfigError: not a whole number, or out of range.
@@ -51,10 +51,10 @@ def check_whole(
 
 
 def check_parallel(value: object, *, key: str) -> None:
-    """Check a count of threads or processes: each takes memory, and thousands of them end the whole machine.
+    """Check a count of threads or processes: each takes memory, and thousands bring the whole machine down.
 
     Args:
-        value: what the user wrote; 0 is a choice of ours, or none.
+        value: what the user wrote; 0 means automatic, or none.
         key: its config key, for messages.
 
     Raises:
@@ -88,7 +88,7 @@ def check_choice(value: object, *, key: str, options: Iterable[str | None]) -> N
         options: the words; None is written null.
 
     Raises:
-        ConfigError: none of them; names all, and those that are spelt alike.
+        ConfigError: none of them; lists all, and those with similar spelling.
     """
     known = tuple(options)
     if value in known:
@@ -100,13 +100,13 @@ def check_choice(value: object, *, key: str, options: Iterable[str | None]) -> N
 
 
 def check_installed(*modules: str, key: str, install: str, instead: str = "") -> None:
-    """Check that optional packages are there, without importing them.
+    """Check that optional packages are installed, without importing them.
 
     Args:
         modules: their top-level modules.
-        key: what needs them, for messages.
-        install: what pip installs to have them, such as "faceflow[train]".
-        instead: what to do without them.
+        key: config key that needs them, for messages.
+        install: what to install with pip, such as "faceflow[train]".
+        instead: an alternative that does not need them.
 
     Raises:
         ConfigError: says what to install.
@@ -119,7 +119,7 @@ def check_installed(*modules: str, key: str, install: str, instead: str = "") ->
 
 
 def check_texts(value: object, *, key: str) -> None:
-    """Check that all texts of a config could name a file, as most of them do.
+    """Check that all texts of a config could be file names, as most of them are.
 
     Args:
         value: a text, or mappings and lists that hold texts.
@@ -135,11 +135,11 @@ def check_texts(value: object, *, key: str) -> None:
         for position, item in enumerate(value):
             check_texts(item, key=f"{key}[{position}]")
     elif isinstance(value, str) and not names_file(value):
-        raise ConfigError(f"{key}: expected characters that a file name can hold, got {value!r}; correct it")
+        raise ConfigError(f"{key}: expected characters allowed in a file name, got {value!r}; correct it")
 
 
 def names_file(text: str) -> bool:
-    """Whether a text could name a file: it has no NUL character, and only such as the file system can encode."""
+    """Whether a text could name a file: it has no NUL, and the file system can encode all its characters."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:

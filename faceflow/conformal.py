@@ -1,8 +1,8 @@
-"""Which decisions are sure: a band of probabilities and an interval of intensity per AU, fitted on validation.
+"""Uncertain decisions: a band of probabilities and an interval of intensity per AU, fitted on validation.
 
-With a promised coverage c, probabilities in [low, high] are unsure. Of the faces where the AU occurs, c have p >= low;
-of those where it does not, c have p <= high: label-conditional split conformal prediction (Vovk 2012; Sadinle et al.
-2019), whose level is chosen by leaving out each subject in turn, see `metrics.conformal`. Numpy only.
+With coverage c, probabilities in [low, high] are unsure. Of the faces where the AU occurs, a share c has p >= low; of
+the others, a share c has p <= high: label-conditional split conformal prediction (Vovk 2012; Sadinle et al. 2019),
+whose level is chosen by leaving out each subject in turn, see `metrics.conformal`. Numpy only.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ COVERAGE = "conformal_coverage"  # the config key, and what tables call it
 
 @dataclass(frozen=True, kw_only=True)
 class Conformal:
-    """Bands by AU, those of joined sides among them.
+    """Bands by AU, including joined sides.
 
     `low` and `high` bound the unsure probabilities; 0 and 1 leave no probability below or above. `radius` is half the
-    width of the interval of intensity, in FACS units, of models with levels. An AU that is missing promises nothing,
-    and `notes` say why. `subjects` counts those of validation.
+    width of the interval of intensity, in FACS units, for models with levels. A missing AU has no guaranteed coverage,
+    and `notes` give the reason. `subjects` counts the validation subjects.
     """
 
     coverage: float
@@ -37,7 +37,7 @@ class Conformal:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def unsure(self, probability: ArrayLike, threshold: float, au: str) -> Array:
-        """Where the band does not confirm a decision at a threshold: 1, elsewhere 0; NaN where nothing is promised."""
+        """1 where the band does not confirm the decision at a threshold, else 0; NaN for an AU without a band."""
         p = np.asarray(probability, np.float64)
         if au not in self.low:
             return np.full_like(p, np.nan)
@@ -45,13 +45,13 @@ class Conformal:
         return np.where(np.isfinite(p), unsure, np.nan)
 
     def interval(self, intensity: ArrayLike, au: str) -> tuple[Array, Array]:
-        """Ends of the interval around intensities, in FACS units 0-5; NaN where nothing is promised."""
+        """Ends of the interval around intensities, in FACS units 0-5; NaN for an AU without an interval."""
         center, radius = np.asarray(intensity, np.float64), self.radius.get(au, math.nan)
         return np.maximum(center - radius, 0.0), np.minimum(center + radius, FACS_MAX)
 
     @property
     def protocol(self) -> str:
-        """What was promised, in a line."""
+        """Describe the coverage in one line."""
         said = f"{100 * self.coverage:g} % of active and of inactive faces, on {self.subjects} validation subjects"
         reasons: dict[str, list[str]] = {}
         for au, reason in self.notes.items():
@@ -64,10 +64,10 @@ class Conformal:
 
     @classmethod
     def from_dict(cls, raw: Any) -> Self:
-        """Read what `to_dict` wrote; a file may come from anywhere.
+        """Read what `to_dict` wrote; the source is not trusted.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: it is not valid.
         """
         try:
             low, high, radius = (

@@ -22,7 +22,7 @@ _FILE_WIDTH = 110
 
 def new_table(title: str, caption: str) -> Table:
     """Empty table in the common style."""
-    # Texts, not strings: rich would read brackets in names of data sets as markup.
+    # Text, not str: rich would read brackets in names of data sets as markup.
     return Table(
         title=Text(title, "bold"),
         caption=Text(caption, "dim") if caption else None,
@@ -43,7 +43,7 @@ def add_columns(table: Table, headers: Sequence[str], justify: Literal["left", "
 
 
 def plain_table(title: str, texts: Sequence[str], numbers: Sequence[str], *, caption: str = "") -> Table:
-    """Empty table in the common style; columns of texts are on the left, those of numbers on the right."""
+    """Empty table in the common style: columns of text first, aligned left, then numbers, aligned right."""
     table = new_table(title, caption)
     add_columns(table, texts, "left")
     add_columns(table, numbers, "right")
@@ -51,24 +51,24 @@ def plain_table(title: str, texts: Sequence[str], numbers: Sequence[str], *, cap
 
 
 def add_row(table: Table, cells: Sequence[str], style: str = "") -> None:
-    """Add cells as they are; rich would read brackets in them as markup."""
+    """Add cells as plain text; rich would read brackets in them as markup."""
     table.add_row(*map(Text, cells), style=style)
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Format a number of a cell; undefined is a dash, and what rounds to zero has no sign."""
+    """Format a number for a cell; an undefined one is a dash, and one that rounds to zero has no sign."""
     return f"{value:z.{digits}f}" if np.isfinite(value) else "-"
 
 
 def print_tables(*tables: Table, saved_to: Path | None = None) -> None:
-    """Print tables to stdout and, if asked, write the same as plain text.
+    """Print tables to stdout and, if wanted, write them as plain text too.
 
     Raises:
         DataError: the file cannot be written.
     """
     console = Console()
     narrowest, widest = _widths(tables)
-    # Numbers are never cut: a terminal too narrow for them breaks the lines itself.
+    # Numbers are never truncated: a terminal that is too narrow wraps the lines.
     console.width = max(console.width, narrowest) if console.is_terminal else max(_FILE_WIDTH, widest)
     _print(console, tables)
     if saved_to is not None:
@@ -91,7 +91,7 @@ def save_tables(*tables: Table, path: Path) -> None:
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines to stdout as they are, for results that are no table."""
+    """Print lines to stdout unchanged, for results that are not tables."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -103,7 +103,7 @@ def _print(console: Console, tables: Sequence[Table]) -> None:
 
 
 def _widths(tables: Sequence[Table]) -> tuple[int, int]:
-    """Least width that cuts no number, and the width at which nothing wraps."""
+    """Smallest width that truncates no number, and the width at which nothing wraps."""
     roomy = Console(file=io.StringIO(), width=10_000)
     sizes = [Measurement.get(roomy, roomy.options, table) for table in tables]
     return max((size.minimum for size in sizes), default=1), max((size.maximum for size in sizes), default=1)

@@ -1,13 +1,13 @@
-"""What face crops look like to a network, and which faces are unlike those that it was trained on. Numpy only.
+"""Statistics of face crops, and which faces are unlike the training faces. Numpy only.
 
     brightness  mean grey level, 0-255 (ITU-R BT.601)
     contrast    standard deviation of the grey levels over their mean (RMS contrast, Peli 1990)
     sharpness   variance of the Laplacian of the grey levels (Pech-Pacheco et al. 2000)
-    face_size   side of the square as large as the box of the landmarks, in pixels of the picture
+    face_size   square root of the area of the landmarks' box, in pixels of the image
     yaw, pitch  of the head, degrees
 
-The first three are of the crop at the size that the network takes, which no more of a face than that is read for:
-`face_size` ends there.
+The first three are of the crop at the input size of the network. `face_size` is at most that size, as a larger face
+shows the network no more.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from faceflow.encoding import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """How far a value may lie from those of training.
+    """How far a value may be from those of training.
 
-    Ranges are no narrower than `least`, of a `ratio` the logarithm of it: a set of one camera says little of others.
-    What is `harmless_above` has no upper limit.
+    Ranges are at least `least` wide, in logarithms for a `ratio`: data of one camera say little about others. A
+    statistic that is `harmless_above` has no upper limit.
     """
 
     least: float
@@ -46,12 +46,12 @@ STATISTICS = {
     "pitch": Statistic(least=10.0),
 }
 QUANTILES = (0.005, 0.05, 0.5, 0.95, 0.995)
-# How far limits lie beyond the 5 % and 95 % quantiles, in widths between these: so far, or further where few subjects
-# say little of the next one. Chosen on rendered subjects, see docs/how_to/drift.md.
+# How far limits are beyond the 5 % and 95 % quantiles, in units of the distance between them; further with few
+# subjects, who say little about the next one. Chosen on rendered subjects, see docs/how_to/drift.md.
 _BEYOND, _FEW, _PER_SUBJECT = 0.35, 0.15, 4.0
-_UNKNOWN = 12  # subjects for which faces without any stand
-_TOO_MANY = 0.2  # share of the faces of a source
-_SMALLEST = 0.01  # value whose logarithm is taken for that of smaller ones
+_UNKNOWN = 12  # number of subjects assumed if it is not known
+_TOO_MANY = 0.2  # share of the faces of a source from which on a line is shown
+_SMALLEST = 0.01  # smaller values are raised to this before the logarithm
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -68,7 +68,7 @@ def of_landmarks(landmarks: Array, pose: Array, *, image_size: int) -> dict[str,
     """Size and pose of a face.
 
     Args:
-        landmarks: (N, 2) or more columns, in pixels of the picture.
+        landmarks: (N, 2) or more columns, in pixels of the image.
         pose: yaw, pitch and what follows, degrees.
         image_size: side of the network's input, pixels.
     """
@@ -78,9 +78,9 @@ def of_landmarks(landmarks: Array, pose: Array, *, image_size: int) -> dict[str,
 
 @dataclass(frozen=True, kw_only=True)
 class CropStatistics:
-    """Statistics of the crops of a training: `quantiles` by name at `QUANTILES`, of some `faces` of `subjects`.
+    """Statistics of training crops: `quantiles` by name at `QUANTILES`, over `faces` faces of `subjects` subjects.
 
-    `subjects` is None where they are not known.
+    `subjects` is None if unknown.
     """
 
     faces: int
@@ -89,7 +89,7 @@ class CropStatistics:
 
     @classmethod
     def measured(cls, values: Mapping[str, ArrayLike], *, subjects: int | None) -> Self:
-        """Those of faces with values (N,) by name, N > 0."""
+        """Statistics of faces with values (N,) by name, N > 0."""
         found = {name: np.asarray(each, np.float64) for name, each in values.items()}
         return cls(
             faces=max(map(len, found.values()), default=0),
@@ -99,7 +99,7 @@ class CropStatistics:
 
     @functools.cached_property
     def limits(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value of faces like those of training, infinite where there is none."""
+        """Lowest and highest value of faces like those of training; infinite if there is no limit."""
         beyond = max(_BEYOND, _FEW + _PER_SUBJECT / max(1, self.subjects or _UNKNOWN))
         limits = {}
         for name, quantiles in self.quantiles.items():
@@ -113,7 +113,7 @@ class CropStatistics:
         return limits
 
     def outside(self, values: Mapping[str, float]) -> dict[str, int]:
-        """Statistics of a face that lie outside the limits, with -1 below and 1 above."""
+        """Statistics of a face that are outside the limits: -1 below, 1 above."""
         sides = {
             name: int(values[name] > high) - int(values[name] < low)
             for name, (low, high) in self.limits.items()
@@ -128,10 +128,10 @@ class CropStatistics:
 
     @classmethod
     def from_dict(cls, raw: Any) -> Self:
-        """Read what `to_dict` wrote; a file may come from anywhere. Statistics of a newer version are left out.
+        """Read what `to_dict` wrote; the source is not trusted. Statistics of a newer version are left out.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: it is not valid.
         """
         try:
             faces, subjects = int(raw["faces"]), None if raw["subjects"] is None else int(raw["subjects"])
@@ -147,7 +147,7 @@ class CropStatistics:
 
 
 class OutsideTally:
-    """Counts the faces of a source that are unlike those of training, as they come."""
+    """Counts the faces of a source that are unlike those of training, one at a time."""
 
     def __init__(self, training: CropStatistics) -> None:
         self.training = training
@@ -165,13 +165,13 @@ class OutsideTally:
             self._sums[departure] = self._sums.get(departure, 0.0) + values[departure[0]]
 
     def line(self) -> str | None:
-        """What is most unlike training, where more than a fifth of the faces are; else None."""
+        """What differs most from training, if more than a fifth of the faces are outside; else None."""
         if self.outside <= _TOO_MANY * self.faces:
             return None
         (name, side), count = max(self._counts.items(), key=lambda item: item[1])
         low, *_, high = self.training.quantiles[name]
         mean = self._sums[name, side] / count
         return (
-            f"{self.outside} of {self.faces} faces are unlike those that the model was trained on, most of all in "
-            f"{name}: {mean:.3g} on average in {count} of them, {low:.3g} to {high:.3g} in 99 % of the training faces"
+            f"{self.outside} of {self.faces} faces are unlike the training faces, most of all in {name}: {count} of "
+            f"them average {mean:.3g}, and 99 % of the training faces have {low:.3g} to {high:.3g}"
         )

@@ -19,10 +19,10 @@ from faceflow.errors import ConfigError
 Array = NDArray[np.float64]
 
 FACS_MAX = 5.0  # FACS grades intensity A..E, coded 1..5
-OCCURRENCE_MIN = 2.0  # FACS intensity from which on most papers count an AU as occurring
+OCCURRENCE_MIN = 2.0  # lowest FACS intensity that most papers count as occurrence
 
-# 0.6 computed in float32 by another tool may read 0.59999996, and 3 / 5 may differ from it in the last bit: all mean
-# the same score, and nobody grades finer than this.
+# 0.6 computed in float32 by another tool may read 0.59999996, and 3 / 5 may differ in the last bit: all mean the same
+# score, and no coder grades finer than this.
 TOLERANCE = 1e-6
 
 
@@ -44,7 +44,7 @@ class LabelScale:
         return self.occurrence_min * FACS_MAX / self.score_max
 
     def __str__(self) -> str:
-        """Say it the way a result table does."""
+        """Describe it as result tables do."""
         if self.binary:
             return "0/1 labels"
         return f"occurrence = intensity >= {self.occurrence_min:g} on a 0-{self.score_max:g} scale"
@@ -59,8 +59,8 @@ def cutpoints(
     """Scores in FACS units (0-5) at which each level switches on; one level means occurrence and has none.
 
     By default two levels are cut at 2, 4; three at 2, 3, 4; four at 1, 2, 3, 4; five at 1..5, the only lossless code of
-    FACS intensities; more at equal steps up to 5. Other than with five levels, the cut nearest to the occurrence rule
-    is moved onto it, so that one level is occurrence.
+    FACS intensities; more at equal steps up to 5. Except with five levels, the cut nearest to the occurrence rule is
+    moved onto it, so that one level is occurrence.
 
     Args:
         levels: ordinal levels L per AU.
@@ -117,7 +117,7 @@ def to_facs(scores: Array, scale: Scales) -> Array:
 
 
 def rank_consistent(probabilities: Array) -> Array:
-    """Make P(score >= level) fall with the level, as it must: running minimum over levels, (..., L)."""
+    """Make P(score >= level) non-increasing in the level: running minimum over levels, (..., L)."""
     return np.minimum.accumulate(np.asarray(probabilities, np.float64), axis=-1)
 
 
@@ -136,10 +136,10 @@ def occurrence_probability(probabilities: Array, points: Sequence[float], occurr
 
 
 def occurrence_level(points: Sequence[float], occurrence_min: float) -> int:
-    """Level off which occurrence is read; arguments as for `occurrence_probability`.
+    """Level that stands for occurrence; arguments as for `occurrence_probability`.
 
-    The level cut at the rule; else the nearest one that divides whole intensities alike, as every cut in (1, 2] does
-    for the rule >= 2; else the nearest one, of two equally near ones the upper.
+    The level cut at the rule; else the nearest one that divides whole intensities in the same way, as every cut in
+    (1, 2] does for the rule >= 2; else the nearest one, and the upper one of two equally near.
     """
     if not points:
         return 0
@@ -161,8 +161,8 @@ def _default_cutpoints(levels: int, occurrence_min: float) -> tuple[float, ...]:
     if levels > FACS_MAX:
         cuts = [FACS_MAX * level / levels for level in range(1, levels + 1)]
     else:
-        # Bins of equal width, from the next whole intensity on. The highest cut lies below 5, which is so rare that a
-        # level of its own would have next to no positives; five levels have room for it.
+        # Bins of equal width, from the next whole intensity on. The highest cut is below 5, which is so rare that a
+        # level of its own would have almost no positives; only five levels have one for it.
         cuts = [float(math.ceil(FACS_MAX * level / (levels + 1))) for level in range(1, levels + 1)]
     nearest = min(range(levels), key=lambda level: abs(cuts[level] - occurrence_min))
     if levels != FACS_MAX and abs(cuts[nearest] - occurrence_min) > TOLERANCE:

@@ -27,11 +27,11 @@ class CheckpointError(FaceFlowError):
 
 
 class LoaderError(FaceFlowError):
-    """A process that loads faces died, or gave no batch in time."""
+    """A loader process died, or gave no batch in time."""
 
 
 class ProcessError(FaceFlowError):
-    """One of the processes that train together died."""
+    """One of several training processes died."""
 
 
 class ExportError(FaceFlowError):
@@ -39,7 +39,7 @@ class ExportError(FaceFlowError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Name the options closest to a misspelt one, or list the first ten of them."""
+    """Name the options closest to a misspelt one, or list the first ten options."""
     options = sorted(known)
     if similar := similar_names(name, options):
         return similar
@@ -48,6 +48,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def similar_names(name: str, known: Sequence[str]) -> str:
-    """Ask whether one of the options was meant that a misspelt one is close to; "" where none is."""
+    """Ask whether a similar option was meant; "" if none is similar."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
     return "did you mean " + " or ".join(f"'{option}'" for option in close) + "?" if close else ""

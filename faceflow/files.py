@@ -22,17 +22,17 @@ if sys.platform != "win32":
 LOCK = ".claim"
 _LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 _taken_over: list[TextIO] = []  # locks of processes that died
-_claims: dict[Path, Claim] = {}  # of this process: locks of POSIX do not stand between two claims of one process
+_claims: dict[Path, Claim] = {}  # of this process: POSIX locks do not separate two claims of one process
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it when the block ends well; missing folders are made.
+    """Yield a temporary path beside `path` and rename it when the block succeeds; missing folders are created.
 
     Raises:
-        DataError: the file cannot be written; what was there before is untouched.
+        DataError: the file cannot be written; an earlier file is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as _LEFTOVER finds it
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # matches _LEFTOVER
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -52,7 +52,7 @@ class FileWatch:
         self._before = {path: _state(path) for path in paths}
 
     def written(self, path: Path) -> bool:
-        """Whether one of its files is there and is not what it was; clocks of file servers do not matter."""
+        """Whether one of its files exists and has changed; clocks of file servers do not matter."""
         now = _state(path)
         return now is not None and now != self._before[path]
 
@@ -66,16 +66,16 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def remove_leftovers(folder: Path, *, older_than_s: float) -> None:
-    """Remove what killed processes left of files below a folder that `whole_file` had begun."""
+    """Remove partial files below a folder that `whole_file` began in processes that were killed."""
     for path in folder.rglob(".*"):
         if _LEFTOVER.fullmatch(path.name):
-            with contextlib.suppress(FileNotFoundError):  # its process may be alive, and just renamed it
+            with contextlib.suppress(FileNotFoundError):  # its process may be alive and may have just renamed it
                 if path.is_file() and time.time() - path.stat().st_mtime >= older_than_s:
                     path.unlink()
 
 
 def new_folder(path: Path) -> Path:
-    """Make a folder that nobody else has: `path`, or where that exists, the first free of `path`_2, `path`_3, ..."""
+    """Create a new folder: `path`, or if that exists, the first free of `path`_2, `path`_3, ..."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         folder = path if number == 1 else path.with_name(f"{path.name}_{number}")
@@ -86,10 +86,10 @@ def new_folder(path: Path) -> Path:
 
 
 def hold(file: IO[Any]) -> bool:
-    """Lock a file until it is closed or this process ends; False where another process holds it.
+    """Lock a file until it is closed or this process ends; False if another process holds the lock.
 
-    Child processes, such as those of a data loader, do not inherit the lock, so it is free as soon as a process that
-    held it is killed. On a file system without locks nobody holds anything.
+    Child processes, such as those of a data loader, do not inherit the lock, so it is free as soon as the process that
+    held it is killed. On a file system without locks nothing is ever locked.
     """
     if sys.platform == "win32":
         return True
@@ -108,12 +108,12 @@ class Claim:
         self.process = os.getpid()
 
     def release(self) -> None:
-        """Let others write there; folders that were made for the claim and are empty go."""
+        """Let others write there; remove folders that were created for the claim and are empty."""
         if _claims.get(self.lock) is not self or self.process != os.getpid():  # a forked child
             return
         del _claims[self.lock]
         with contextlib.suppress(OSError):
-            self.lock.unlink()  # before the lock is free: whoever waits for it must not lock a file without a name
+            self.lock.unlink()  # before the lock is free: a waiting process must not lock a deleted file
         self.file.close()
         for folder in reversed(self.made):
             with contextlib.suppress(OSError):
@@ -124,18 +124,18 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
     """Claim a place until the claim is released or this process ends, by a lock on a hidden file.
 
     Args:
-        path: a folder, which is made where it is missing, or a file that is to be written.
+        path: a folder, created if missing, or a file to write.
         key: config key that named it, for messages.
-        folder: which of both it is.
+        folder: whether `path` is a folder.
 
     Raises:
-        ConfigError: another process that runs holds it, or this one does already.
+        ConfigError: another running process holds it, or this one already does.
         DataError: it cannot be written.
     """
     path = path.absolute()
     lock = path / LOCK if folder else path.with_name(f".{path.name}{LOCK}")
-    if lock in _claims:  # to open the file and close it again would free it
-        raise _held(path, key, "this one")
+    if lock in _claims:  # opening and closing the file again would free the lock
+        raise _held(path, key, "by this process")
     try:
         missing = itertools.takewhile(lambda above: not above.exists(), lock.parents)
         made = list(missing)[::-1]  # the uppermost first
@@ -146,11 +146,11 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
                 file.seek(0)
                 holder = file.read(200).strip()
                 file.close()
-                raise _held(path, key, holder or "it has just started")
+                raise _held(path, key, holder or "by one that has just started")
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                     break
-            file.close()  # the one that held it has just removed it
+            file.close()  # its holder has just removed it
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
@@ -166,7 +166,7 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
 def died_in(folder: Path) -> bool:
     """Whether the process that claimed a folder, or one of its parts, died before it released it.
 
-    One of several processes that ask is told so: it takes the lock over.
+    Only one of several processes that ask gets True: it takes over the lock.
     """
     folder = folder.absolute()
     for lock in (folder / LOCK, folder.with_name(f".{folder.name}{LOCK}"), folder.parent / LOCK):
@@ -181,8 +181,8 @@ def died_in(folder: Path) -> bool:
 
 def _held(path: Path, key: str, holder: str) -> ConfigError:
     return ConfigError(
-        f"{key}: expected a place that no other command writes to, got '{path}' of one that still runs ({holder}); "
-        "wait for its end, or choose another"
+        f"{key}: expected a place that no other command is writing to, got '{path}', in use ({holder}); "
+        "wait until that command ends, or choose another place"
     )
 
 
@@ -198,7 +198,7 @@ def claimed(path: Path, *, key: str, folder: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def claimed_if_free(folder: Path) -> Iterator[bool]:
-    """Hold the claim on a folder while the block runs, if no other command does; yields whether.
+    """Hold the claim on a folder while the block runs, if no other command does; yields whether it is held.
 
     Raises:
         DataError: it cannot be written.

@@ -1,7 +1,7 @@
-"""Formats that grow: a file of an older version lacks fields, one of a newer version has more.
+"""File formats that grow: a file of an older version lacks fields, one of a newer version has more.
 
-The number of a format rises only where older code could not read a file properly. A field that is added has a default,
-which says what files without it mean; fields that this version does not know are left out.
+The format number rises only if older code could not read a file correctly. A field that is added has a default, which
+applies to files without it; fields that this version does not know are ignored.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def is_known(number: object, known: int) -> bool:
 
 
 def known_fields(kind: type[Any], raw: Mapping[Any, Any]) -> dict[str, Any]:
-    """The fields of a dataclass that a file has.
+    """Fields of a dataclass that are in a file.
 
     Args:
         kind: the dataclass.
         raw: what the file holds, by name.
 
     Raises:
-        LookupError: a field is missing that has no default; its text is the name.
+        LookupError: a field without a default is missing; the text is its name.
     """
     fields = dataclasses.fields(kind)
     if unknown := [key for key in raw if key not in {field.name for field in fields}]:

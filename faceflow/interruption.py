@@ -1,6 +1,6 @@
-"""How a user, a scheduler or a container ends a command: Ctrl-C and SIGTERM, and what is said about it.
+"""How a user, a scheduler or a container ends a command: Ctrl-C and SIGTERM, and the message about it.
 
-SIGTERM is how Slurm, `docker stop` and Kubernetes ask a process to end, before they kill it.
+Slurm, `docker stop` and Kubernetes send SIGTERM to ask a process to end before they kill it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_TOGETHER_S = 1.0  # signals of one request: `timeout`, for one, sends SIGTERM to a process and then to its group
+_TOGETHER_S = 1.0  # signals within it are one request: `timeout` sends SIGTERM to a process, then to its group
 _SOON_S = 0.01
 _GRACE_S = 0.5  # between the signals to the processes of a group
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM. Everything that Ctrl-C ends in order, this does too; only the exit code differs."""
+    """SIGTERM. It ends a command as cleanly as Ctrl-C does; only the exit code differs."""
 
 
 class StopEvent(threading.Event):
@@ -29,17 +29,17 @@ class StopEvent(threading.Event):
     terminated = False
 
     def raise_if_set(self) -> None:
-        """End here, once all is in order."""
+        """Stop here if a request has come; call it when everything is in a consistent state."""
         if self.is_set():
             raise Terminated if self.terminated else KeyboardInterrupt
 
 
 class _Requests:
-    """What this process was asked so far; signals reach the main thread alone."""
+    """Requests to this process so far; signals reach only the main thread."""
 
     process = 0
     latest: float | None = None
-    waiting: StopEvent | None = None  # of who wants to finish something first
+    waiting: StopEvent | None = None  # set instead of raising, while something must be finished first
 
 
 @contextlib.contextmanager
@@ -66,23 +66,23 @@ def terminable() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
-        _Requests.latest = None  # what comes next in this process, in a notebook for one, was not asked to end
+        _Requests.latest = None  # what runs next in this process, as in a notebook, was not asked to end
 
 
 def _raise_soon(lost: KeyboardInterrupt) -> None:
-    """Raise again what Python dropped, because it came in a destructor or in a callback of the garbage collector."""
+    """Raise an interrupt again that Python dropped because it came in a destructor or a garbage collector callback."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGALRM, before)
         raise type(lost)
 
     before = signal.signal(signal.SIGALRM, ask)
-    signal.setitimer(signal.ITIMER_REAL, _SOON_S)  # not at once: that would be in here
+    signal.setitimer(signal.ITIMER_REAL, _SOON_S)  # not at once, while still in this hook
 
 
 def on_sigterm(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM: the first one stops, or tells who wants to finish something first; a later one stops at once."""
-    if os.getpid() != _Requests.process:  # a child that was forked a moment ago, and set no handler of its own yet
+    """Handle SIGTERM: the first one raises, or sets the event of `finish_first`; a later one raises at once."""
+    if os.getpid() != _Requests.process:  # a child that was just forked and has not set its own handler yet
         os._exit(128 + number)
     now, latest = time.monotonic(), _Requests.latest
     if latest is not None and now - latest < _TOGETHER_S:
@@ -97,7 +97,7 @@ def on_sigterm(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def finish_first() -> Iterator[StopEvent]:
-    """Yield an event that the first SIGTERM sets, so that what is at work can be finished; the next one stops it."""
+    """Yield an event that the first SIGTERM sets, so that current work can be finished; the next one raises."""
     before, _Requests.waiting = _Requests.waiting, StopEvent()
     try:
         yield _Requests.waiting
@@ -124,9 +124,10 @@ def stop_on_interrupt() -> Iterator[StopEvent]:
 
 @contextlib.contextmanager
 def kept(tell: Callable[[], str]) -> Iterator[None]:
-    """Tell who stops this block what is kept and how to go on, unless something inside has told it better.
+    """Add to an interrupt of this block what is kept and how to resume, unless a note was added further inside.
 
-    An error after SIGTERM comes of it, a worker that was terminated as well for one: it becomes `Terminated`.
+    An error after SIGTERM is taken as its consequence, such as a worker that was also terminated, and becomes
+    `Terminated`.
     """
     try:
         yield
@@ -143,17 +144,17 @@ def kept(tell: Callable[[], str]) -> Iterator[None]:
 
 
 def told(stop: KeyboardInterrupt) -> str:
-    """Line for the user; empty where another process of the run says it."""
+    """Line for the user; empty if another process of the run prints it."""
     name = "Terminated" if isinstance(stop, Terminated) else "Interrupted"
     notes: list[str] = getattr(stop, "__notes__", ["start the same command again"])
     return f"{name}: {notes[0]}" if notes[0] else ""
 
 
 def await_sigterm() -> None:
-    """Wait a moment: a signal to all processes of a run may end a child before it reaches this process.
+    """Wait briefly: a signal to all processes of a run may end a child before it reaches this process.
 
     Raises:
-        Terminated: it did.
+        Terminated: SIGTERM has come.
     """
     time.sleep(_GRACE_S)
     if _Requests.latest is not None:

@@ -1,4 +1,4 @@
-"""Leases: several processes, also of several machines on one file system, divide work without talking to each other."""
+"""Leases: processes, even on several machines with one file system, share work without direct communication."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 from faceflow.errors import DataError
 
 RENEW_S = 15.0
-STALE_S = 120.0  # without a renewal: its machine is gone
+STALE_S = 120.0  # without a renewal, after which its machine counts as gone
 _NAME = re.compile(r"\.lease\.(\d+)")
 
 
 class Lease:
-    """The right to work on what lies in a folder, renewed while its process lives; `lost` where another one has it."""
+    """The right to work on a folder, renewed while its process lives; `lost` if another process took it over."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.lost = path, False
@@ -33,7 +33,7 @@ class Lease:
         self._ended.set()
         self._renewal.join()
         leases = [path for path, _ in _leases(self.path.parent)]
-        if leases[-1:] == [self.path]:  # else another process took it over
+        if leases[-1:] == [self.path]:  # otherwise another process took it over
             for path in leases:
                 path.unlink(missing_ok=True)
 
@@ -46,11 +46,11 @@ class Lease:
 
 @contextlib.contextmanager
 def leased(folder: Path) -> Iterator[Lease | None]:
-    """Hold the lease on a folder while the block runs; None where another process that works holds it.
+    """Hold the lease on a folder while the block runs; None if another live process holds it.
 
-    A lease is a file that is created where there was none, which file systems do for one process alone. That of a
-    process which died is followed by one with the next number, so that of several who take it over one succeeds too.
-    It counts as dead when it is gone from its machine, or when another machine has not renewed it for two minutes.
+    A lease is a file created exclusively, which succeeds for only one process. The lease of a dead process is followed
+    by one with the next number, so that again only one process can take over. A process counts as dead if it no longer
+    runs on this machine, or, on another machine, if its lease was not renewed for two minutes.
 
     Raises:
         DataError: the folder cannot be written.
@@ -84,7 +84,7 @@ def _take(folder: Path) -> Lease | None:
 
 
 def _leases(folder: Path) -> list[tuple[Path, int]]:
-    """Files of leases with their numbers, the one that counts last."""
+    """Files of leases with their numbers; the last one is valid."""
     found = ((path, _NAME.fullmatch(path.name)) for path in folder.glob(".lease.*"))
     return sorted(((path, int(match[1])) for path, match in found if match), key=lambda each: each[1])
 
@@ -94,15 +94,15 @@ def _is_dead(path: Path) -> bool:
         holder: Any = json.loads(path.read_text("utf-8"))
         if all(holder.get(key) == value for key, value in _machine().items()):
             return bool(_started(holder["process"]) != holder["started"])
-    except FileNotFoundError:  # its process has just ended it: who finds none takes the first number
+    except FileNotFoundError:  # its process has just ended it
         return False
-    except (OSError, ValueError, AttributeError, KeyError):  # it is being written, or its process died while it was
+    except (OSError, ValueError, AttributeError, KeyError):  # it is being written, or its process died while writing
         pass
     return _age(path) > STALE_S
 
 
 def _age(path: Path) -> float:
-    """Seconds since a lease was renewed, by the clock of the file system: those of two machines may differ."""
+    """Seconds since a lease was renewed, by the file system's clock: the clocks of two machines may differ."""
     probe = path.with_name(f".now.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}")
     try:
         probe.touch()
@@ -115,7 +115,7 @@ def _age(path: Path) -> float:
 
 
 def _machine() -> dict[str, str]:
-    """What says that the processes of two numbers are the same kind of number: machine, its start, and container."""
+    """What makes process numbers comparable: the same machine, boot and container (PID namespace)."""
     facts = {"host": socket.gethostname(), "boot": "", "numbers": ""}
     with contextlib.suppress(OSError):
         facts["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
@@ -124,7 +124,7 @@ def _machine() -> dict[str, str]:
 
 
 def _started(process: int) -> str | None:
-    """When a process of this machine was started, as its number may be given again; None where there is none."""
+    """Start time of a process of this machine, since its number may be reused; None if there is no such process."""
     if Path("/proc/self/stat").exists():
         try:
             state, *fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""Progress on a terminal: bars and waiting texts on stderr, as stdout may be the table."""
+"""Progress on a terminal: bars and waiting texts on stderr, since stdout may be the table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-PATIENCE_S = 2.0  # what takes no longer shows nothing
+PATIENCE_S = 2.0  # shorter work shows no bar
 _REFRESH_S = 0.1
 
 
@@ -23,26 +23,26 @@ def shows_bars() -> bool:
 
 
 class Bar:
-    """Counts what is done; see `progress_bar`."""
+    """Counts finished items; see `progress_bar`."""
 
     def __init__(self, display: Progress | None, patience_s: float = 0.0) -> None:
         self._display = display
         self._next = time.monotonic() + patience_s
 
     def advance(self, count: int = 1) -> None:
-        """Count items that are done, and redraw the bar where it is time."""
+        """Count finished items, and redraw the bar when it is due."""
         if self._display is None:
             return
         (task,) = self._display.tasks
         self._display.advance(task.id, count)
-        # Redrawn by whoever counts, not by a thread: processes may be forked meanwhile, and would inherit its locks.
+        # Redrawn by the caller, not by a thread: processes may be forked in the meantime and would inherit its locks.
         if (now := time.monotonic()) >= self._next:
             self._display.start()
             self._display.refresh()
             self._next = now + _REFRESH_S
 
     def note(self, text: str) -> None:
-        """Show a text behind the bar from its next redrawing on."""
+        """Show a text after the bar, from the next redraw on."""
         if self._display is not None:
             (task,) = self._display.tasks
             self._display.update(task.id, note=text)
@@ -52,13 +52,13 @@ class Bar:
 def progress_bar(
     title: str, total: int | Callable[[], int], *, unit: str, visible: bool = True, patience_s: float = PATIENCE_S
 ) -> Iterator[Bar]:
-    """Show how much of a work is done, its speed and the time left, for as long as the block runs.
+    """Show progress, speed and the time left while the block runs.
 
-    Only on a terminal, and only from two seconds on.
+    Only on a terminal, and only after `patience_s`.
 
     Args:
         title: what is being done.
-        total: items to come, 0 = unknown; or a function that counts them, called only if there is a terminal.
+        total: number of items, 0 = unknown; or a function that counts them, called only if there is a terminal.
         unit: of the items, such as "frames".
         visible: whether to show anything at all.
         patience_s: seconds before the bar appears.
@@ -84,7 +84,7 @@ def progress_bar(
 
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """Show on a terminal what is being done while the block runs, where nothing can be counted."""
+    """Show on a terminal what is being done while the block runs, if nothing can be counted."""
     with Console(file=sys.stderr).status(f"{text} ..."):
         yield
 

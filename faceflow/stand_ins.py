@@ -1,4 +1,4 @@
-"""What a clone without its large files, or a download that was refused, leaves in place of a file."""
+"""What is left in place of a file by a clone without Git LFS files, or by a download that was refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PAGE = (b"<!doctype html", b"<html")
 
 
 def stand_in(path: Path) -> str | None:
-    """Name what stands in a file's place and what to do, None where nothing does.
+    """Say what is there instead of the file and what to do; None if it is the file itself.
 
     Raises:
         OSError: it cannot be read.

@@ -1,8 +1,8 @@
-"""Whether a package imports: wheels that share a folder break when one of them goes, others lack system libraries.
+"""Whether a package imports: removing one of several wheels in a folder breaks the rest; some lack system libraries.
 
 `opencv-python-headless` (of albumentations and ours) and `opencv-contrib-python` (of MediaPipe) both own `cv2`;
-`onnxruntime` and `onnxruntime-gpu` both own `onnxruntime`. pip knows nothing of it: the one installed last counts, and
-removing either takes the files of both.
+`onnxruntime` and `onnxruntime-gpu` both own `onnxruntime`. pip does not track this: the wheel installed last is used,
+and removing either removes the files of both.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from faceflow.errors import ConfigError
 
 GPU_WHEEL = "onnxruntime-gpu"
 _REINSTALL = "pip install --force-reinstall --no-deps"
-_OWNERS = {  # module -> wheels that hold it, the one that FaceFlow asks for first
+_OWNERS = {  # module -> wheels that contain it, the one that FaceFlow depends on first
     "cv2": ("opencv-python-headless", "opencv-contrib-python", "opencv-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime", GPU_WHEEL),
 }
-_PROBES = {"cv2": "imdecode", "onnxruntime": "InferenceSession"}  # what a whole one has
+_PROBES = {"cv2": "imdecode", "onnxruntime": "InferenceSession"}  # present in a complete package
 _LIBRARY = re.compile(r"(lib[\w.+-]+?\.so[.\d]*): cannot open shared object file")
-_DEBIAN = {  # the package of a library, also in Ubuntu
+_DEBIAN = {  # library -> package of Debian and Ubuntu
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
     "libGLESv2.so.2": "libgles2",
@@ -46,14 +46,14 @@ _ALSO = {"libxcb.so.1", "libX11.so.6", "libEGL.so.1", "libGL.so.1", "libGLESv2.s
 
 
 def import_whole(module: str, *, key: str) -> ModuleType:
-    """Import a package that is installed.
+    """Import an installed package.
 
     Args:
         module: its name.
-        key: what needs it, for messages.
+        key: config key that needs it, for messages.
 
     Raises:
-        ConfigError: it does not import, or is the rest of one: says what to run.
+        ConfigError: it does not import, or is incomplete; says what to run.
     """
     try:
         package = importlib.import_module(module)
@@ -62,29 +62,31 @@ def import_whole(module: str, *, key: str) -> ModuleType:
         raise ConfigError(f"{key}: expected {module} to import, got {reason}") from error
     if module in _PROBES and not hasattr(package, _PROBES[module]):
         raise ConfigError(
-            f"{key}: expected {module} to be whole, got what is left of it after another package with the same folder "
-            f"was removed; run: {repair(module)}"
+            f"{key}: expected {module} to be complete, got what was left of it when another package with the same "
+            f"folder was removed; run: {repair(module)}"
         )
     return package
 
 
 def missing_library(error: BaseException) -> str:
-    """Name the library of the system that an import lacks, and its package; "" where that is not the reason."""
+    """Name the system library that an import lacks, and its package; "" if that is not the reason."""
     found = _LIBRARY.search(str(error))
     if not found:
         return ""
     library = found[1]
     if library not in _DEBIAN:
-        return f"no system library {library}; install the package that holds it"
+        return f"no system library {library}; install the package that provides it"
     packages = dict.fromkeys((*(_CROPPING if library in _ALSO else ()), _DEBIAN[library]))
     return f"no system library {library}; on Debian or Ubuntu run: apt-get install {' '.join(packages)}"
 
 
 def repair(module: str) -> str:
-    """Command that makes a package whole which several wheels share."""
+    """Command that repairs a package which several wheels share."""
     wheels = _OWNERS.get(module, (module,))
     versions = installed(wheels)
-    if GPU_WHEEL in versions:  # the last one installed counts; without the other, an update of FaceFlow installs it
+    if (
+        GPU_WHEEL in versions
+    ):  # the last one installed is used; without the other, an update of FaceFlow would install it last
         first = [] if wheels[0] in versions else [f"pip install --no-deps {wheels[0]}"]
         return " && ".join([*first, f"{_REINSTALL} {GPU_WHEEL}=={versions[GPU_WHEEL]}"])
     version = next(iter(versions.values()), "")
@@ -94,7 +96,7 @@ def repair(module: str) -> str:
 
 
 def installed(wheels: Sequence[str]) -> dict[str, str]:
-    """Those wheels that pip knows as installed, with their versions."""
+    """Wheels that pip lists as installed, with their versions."""
     found = {}
     for wheel in wheels:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Processes that work through many files, and tell how far they are."""
+"""Processes that work through many files and report their progress."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def run_in_workers(
     """Run a task with the arguments of each job, in any order.
 
     Args:
-        task: of a module, so that a process can import it; calls `tell_done` as it goes on.
+        task: a module-level function, so that a process can import it; calls `tell_done` as it progresses.
         jobs: arguments of each call.
         workers: processes.
-        start: prepares a process; an error of it would read as a killed worker.
+        start: prepares a process; an error in it would look like a killed worker.
         state: arguments of `start`.
-        advance: takes how much more is done, every moment.
-        receive: takes what a task returns.
+        advance: called several times a second with how much more is done.
+        receive: called with the result of each task.
 
     Raises:
         DataError: a worker was killed.
-        Terminated: it ended with the whole run.
+        Terminated: the whole run was terminated.
     """
     context = multiprocessing.get_context("spawn")
     done = context.Value("Q", 0)
@@ -59,7 +59,7 @@ def run_in_workers(
         running = {pool.submit(task, *job) for job in jobs}
         while running:
             finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            count = int(done.get_obj().value)  # a worker that was killed may hold the lock for ever
+            count = int(done.get_obj().value)  # a killed worker may hold the lock forever
             advance(count - told)
             told = count
             for future in finished:
@@ -68,8 +68,8 @@ def run_in_workers(
     except BrokenProcessPool as error:
         await_sigterm()
         raise DataError(
-            f"workers: expected {workers} processes to live, got one that was killed, perhaps for want of memory; "
-            "what is finished is kept: start the same command again, or with fewer workers"
+            f"workers: expected {workers} processes to keep running, got one that was killed, perhaps for lack of "
+            "memory; finished work is kept: rerun the command, with fewer workers if this happens again"
         ) from error
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -79,7 +79,7 @@ def run_in_workers(
 
 
 def tell_done(count: int) -> None:
-    """Tell, in a worker, how much more is done."""
+    """Report, in a worker, how much more is done."""
     with _Process.done.get_lock():
         _Process.done.value += count
 
@@ -92,9 +92,9 @@ def _start(done: Synchronized[int], start: Callable[..., None], state: tuple[Any
 
 
 def _end_with_parent() -> None:
-    """End this process when the parent is gone, killed perhaps; it would work on, and then wait for ever.
+    """End this process when its parent is gone, perhaps killed; otherwise it would work on and then wait forever.
 
-    Not as in `sweep.job`: the pools of the standard library give a handle to wait for, which serves Windows too.
+    Unlike in `sweep.job`, pools of the standard library give a handle to wait for, which also works on Windows.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

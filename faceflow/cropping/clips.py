@@ -1,4 +1,4 @@
-"""What is cropped: videos and folders of images, each with a name of its own below the crops."""
+"""What to crop: videos and folders of images, each with a unique name below the crops."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Clip:
 
     `name` is the folder of its crops, unique and "/"-separated, empty for images at the top. `images` are its files by
     frame number, None for a video. Frames of a `sequence` follow each other in time, so faces are tracked through it;
-    photographs have nothing to do with each other. `recording` is what a data set says about it. `copies` is the folder
-    of the copies where the files are those of objects on a store.
+    photographs are independent. `recording` is its entry in a data set. `copies` is the folder of local copies if the
+    files are on a store.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Clip:
 
     @property
     def title(self) -> str:
-        """File or folder as the user knows it."""
+        """File or folder as the user named it."""
         return self._named(str(self.file))
 
     def frame_name(self, number: int) -> str:
-        """Name of a frame's crops, without extension: the number, or that of a photograph's file."""
+        """Name of a frame's crops, without extension: the frame number, or the file name of a photograph."""
         if self.sequence or self.images is None:
             return _NUMBERED.format(number)
         path = self.images[number]
@@ -62,7 +62,7 @@ class Clip:
         return {path.name for path in self.images.values()} if self.images else set()
 
     def frame_file(self, number: int) -> str:
-        """File that a frame comes from, as the user knows it."""
+        """File that a frame comes from, as the user named it."""
         return self._named(str(self.images[number] if self.images is not None else self.file))
 
     def _named(self, path: str) -> str:
@@ -71,15 +71,15 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundClips:
-    """What sources hold: `clips`, and how many files, by suffix, were passed over as neither image nor video."""
+    """Content of sources: `clips`, and the number of other files, by suffix, that were skipped."""
 
     clips: list[Clip]
     passed_over: Counter[str]
 
     def line(self) -> str:
-        """Say which files were passed over."""
+        """Line about the skipped files."""
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in self.passed_over.most_common())
-        return f"Passed over {self.passed_over.total()} files that are no videos or images by their name: {kinds}"
+        return f"Skipped {self.passed_over.total()} files without the suffix of a video or image: {kinds}"
 
 
 def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[Clip]:
@@ -88,15 +88,15 @@ def find_clips(sources: Sequence[str], *, skip: Collection[Path] = ()) -> list[C
 
 
 def search(sources: Sequence[str], *, skip: Collection[Path] = (), copies: Path | None = None) -> FoundClips:
-    """Find videos and images: files, globs, folders searched to the bottom, packed sets. No file is taken twice.
+    """Find videos and images in files, globs, folders (recursively) and packed sets. No file is taken twice.
 
     Args:
         sources: paths and patterns.
-        skip: files, and folders with all that is in them, that are no sources: results of an earlier run.
-        copies: folder of the copies of what lies on a store.
+        skip: files and whole folders that are not sources: results of an earlier run.
+        copies: folder of local copies of files on a store.
 
     Raises:
-        DataError: a source that does not exist, or that holds neither.
+        DataError: a source that does not exist, or has neither images nor videos.
     """
     skipped = {_absolute(path) for path in skip}
     taken: set[Path] = set()
@@ -143,7 +143,7 @@ def search(sources: Sequence[str], *, skip: Collection[Path] = (), copies: Path 
 
 
 def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
-    """Turn the recordings of a data set into clips; what shows nobody in particular is a folder of photographs."""
+    """Turn the recordings of a data set into clips; a recording without a subject is a folder of photographs."""
     return [
         Clip(name=item.name, file=item.file, images=item.frames, sequence=bool(item.subject), recording=item)
         for item in recordings
@@ -151,7 +151,7 @@ def clips_of(recordings: Iterable[Recording]) -> list[Clip]:
 
 
 def _files(source: str) -> tuple[list[Path], Path]:
-    """Files of a source, sorted, or pictures of a packed set, and the folder that their names are relative to."""
+    """Sorted files of a source, or images of a packed set, and the folder that their names are relative to."""
     path = Path(source)
     if folder := pack_folder(path):
         top = inside(folder)
@@ -172,29 +172,29 @@ def _files(source: str) -> tuple[list[Path], Path]:
 
 
 def _pattern(path: Path) -> str:
-    """The pattern that a path is, but that a folder which exists is no pattern, whatever its name."""
+    """Path as a glob pattern, with its existing folders escaped, whatever their names."""
     there = next(folder for folder in path.parents if folder.is_dir())
     return str(Path(glob.escape(str(there)), path.relative_to(there)))
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Everything below a folder but what is hidden."""
+    """Everything below a folder except hidden files and folders."""
     found = folder.rglob("*")
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _is_file(path: Path) -> bool:
-    """A link to a file that is not there is one that cannot be read: its disk may not be mounted."""
+    """Whether a path is a file; a broken link counts as one that cannot be read, as its disk may not be mounted."""
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _free(name: str, taken: Mapping[str, Path], path: Path) -> str:
-    """Two sources may hold files of one name: the second one is named with its folder's path."""
+    """Free name of a clip: if two sources have files of one name, the second is named by its full path."""
     return name if taken.get(name, path) == path else _absolute(path).as_posix().lstrip("/")
 
 
 def _short_names(videos: Mapping[str, Path], images: Mapping[str, object]) -> list[tuple[str, Path]]:
-    """Names without extension, but where two clips would share one."""
+    """Names without extension, unless two clips would share one."""
     stems = Counter(Path(name).with_suffix("").as_posix() for name in videos)
     named = []
     for name, path in videos.items():
@@ -209,7 +209,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _unknown_kind(path: Path) -> str | None:
-    """What to call a file that is passed over; None of those that are read."""
+    """Kind of a file that is skipped; None for files that are read."""
     if not _is_utf8(path):
         return "with a name that is no UTF-8"
     suffix = path.suffix.lower()

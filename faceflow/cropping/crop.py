@@ -1,4 +1,4 @@
-"""The crop command from its config: what to crop, cropping it, tables and pictures."""
+"""The crop command: from its config to crops, tables and contact sheets."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _NAMED = 5  # of the clips that a message is about
 
 @dataclass(frozen=True, kw_only=True)
 class CropResult:
-    """What cropping left behind.
+    """Result of cropping.
 
     Attributes:
         folder: of the results, with crops.csv, a row for every frame and face.
-        finished: False where other machines still crop their share of the clips.
+        finished: False if other machines are still cropping their share of the clips.
         crops: files below the folder `crops`.
-        counts: rows by status of every clip.
-        labelled: whether there are labels, of a data set or of `labels`, so that labels.csv lies there too.
+        counts: rows by status for every clip.
+        labelled: whether labels.csv was written, with labels of a data set or of `labels`.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class CropResult:
 
 
 def crop(cfg: Mapping[str, Any]) -> CropResult:
-    """Crop what a config names.
+    """Crop the source or data set of a config.
 
     Args:
         cfg: plain values of `configs/crop.yaml`.
@@ -85,7 +85,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
     check_replaced(card := check_card(cfg["card"]))
     shared = cfg["shared"]
-    with kept(lambda: f"what is cropped is kept in {output}; start the same command again, and it goes on there"):
+    with kept(lambda: f"finished crops are kept in {output}; start the same command again to resume"):
         frames = FrameRange(**cfg["frames"])
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
@@ -117,7 +117,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
             ):
                 return unfinished
             if shared and not claims.enter_context(claimed_if_free(output)):
-                log.info("Another job writes the tables of all clips")
+                log.info("Another job is writing the tables of all clips")
                 return unfinished
             join_clips(clips, output, alone=not shared and shard.count == 1)
             counts, failures, crops = _summarize(output, clips)
@@ -132,7 +132,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 _write_own_labels(output, match_faces(rows, clips, output, policy=policy), folds)
             _draw(output, crops, failures, sheet)
             if features:
-                # Pictures at the top of a source have theirs in one file beside the folder.
+                # Images at the top of a source have their features in one file beside the folder.
                 shown = output / FOLDER if (output / FOLDER).is_dir() else output / (FOLDER + SUFFIX)
                 print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
@@ -160,7 +160,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
 def _find(
     node: Mapping[str, Any] | None, source: object, root: object, output: Path, copies: Path | None
 ) -> tuple[Dataset | None, FoundClips]:
-    """The data set, if one is named, and what there is to crop."""
+    """Data set, if one is named, and the clips to crop."""
     if node:
         if source is not None:
             raise ConfigError("source: expected either source or dataset, got both; drop one of them")
@@ -179,7 +179,7 @@ def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Se
     if labels is None:
         return None
     if dataset is not None:
-        raise ConfigError("labels: expected labels of the files of source, got also dataset=; drop one of them")
+        raise ConfigError("labels: expected labels of the files in source, got dataset= too; drop one of them")
     check_columns(columns, key="columns")
     return read_label_rows(Path(str(labels)), columns, clips)
 
@@ -187,25 +187,27 @@ def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Se
 def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> None:
     if rows is not None and settings.policy == "all" and not rows.boxed:
         raise ConfigError(
-            "selection.policy: expected largest, center or track with labels that do not say where in a picture their "
-            "face is, got 'all'; add columns x1, y1, x2, y2 or x, y, w, h to the table"
+            "selection.policy: expected largest, center or track for labels without face boxes, got 'all'; "
+            "add columns x1, y1, x2, y2 or x, y, w, h to the table"
         )
     if dataset is not None and settings.policy == "all":
         raise ConfigError(
-            "selection.policy: expected largest, center or track with a data set, whose labels are those of one "
-            "subject in the frame, got 'all'"
+            "selection.policy: expected largest, center or track for a data set, which labels one subject per "
+            "frame, got 'all'"
         )
     frames = settings.frames
     images = [clip.title for clip in clips if clip.images is not None]
     if images and (frames.start_s > 0 or frames.end_s is not None):
         log.warning(
-            "frames.start_s, frames.end_s: images have no times, so all are cropped: %s", ", ".join(images[:_NAMED])
+            "frames.start_s, frames.end_s: images have no time, so all are cropped: %s", ", ".join(images[:_NAMED])
         )
 
 
 def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> dict[str, list[str]]:
     if wanted is not None and dataset is None and rows is None:
-        raise ConfigError("folds: expected a data set with labels, got files; drop it, or add dataset=NAME root=FOLDER")
+        raise ConfigError(
+            "folds: expected a data set with labels, got files; drop folds, or add dataset=NAME root=FOLDER"
+        )
     subjects: Sequence[str] = [clip.recording.subject for clip in clips if clip.recording]
     if wanted is not None and rows is not None:
         named = rows.table.named("subject")
@@ -233,7 +235,7 @@ def _count_features(output: Path, clips: Sequence[Clip]) -> int:
 
 
 def _draw(output: Path, crops: Sequence[str], failures: Sequence[Failure], sheet: int) -> None:
-    """Draw some crops and failures, and say where all lie."""
+    """Draw some crops and failures, and print where all of them are."""
     pictures = [output / name for name in _PICTURES]
     draw_crops(output, crops, sheet, pictures[0])
     draw_failures(failures, sheet, pictures[1])
@@ -251,7 +253,7 @@ def _write_labels(output: Path, clips: Sequence[Clip], folds: Mapping[str, Seque
     write_folds(output / "folds", folds, crops, aus)
     if mismatches := [text for count in counts if (text := count.mismatch)]:
         shown = "; ".join(mismatches[:_NAMED])
-        log.warning("labels and frames differ in number: %s (%d of %d clips)", shown, len(mismatches), len(counts))
+        log.warning("numbers of labels and frames differ: %s (%d of %d clips)", shown, len(mismatches), len(counts))
     labelled, excluded = sum(count.labelled for count in counts), sum(count.excluded for count in counts)
     print_lines(
         f"Labels: {output / 'labels.csv'}: {len(crops)} crops of {labelled} labelled frames"
@@ -268,6 +270,6 @@ def _write_own_labels(output: Path, faces: RowFaces, folds: Mapping[str, Sequenc
     labels, *lists = write_row_faces(faces, output, folds)
     print_lines(
         f"Labels: {labels}: {len(faces.crops)} crops of {len(faces.rows.places)} rows",
-        *(f"Without a partner: {path}" for path in lists),
+        *(f"Unmatched: {path}" for path in lists),
         *(f"Fold {name} tests {', '.join(tested)}" for name, tested in folds.items()),
     )

@@ -1,4 +1,4 @@
-"""One clip: its frames are read, searched, chosen from, aligned and written, in one pass with bounded memory."""
+"""Cropping one clip: read, detect, select, align and write in one pass with bounded memory."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ FORMATS = ("jpg", "png")
 
 @dataclass(frozen=True, kw_only=True)
 class CropSettings:
-    """How faces are chosen, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`.
+    """How faces are selected, aligned and written; `policy` and `hold` as in `Selector`, `smooth` as in `smooth`.
 
-    `cuts`: whether videos are searched for cuts, over which no face is followed.
+    `cuts`: whether to find cuts in videos; faces are not tracked across cuts.
     """
 
     recipe: Recipe
@@ -74,7 +74,7 @@ class CropSettings:
 
 
 def rows_file(output: Path, clip: Clip) -> Path:
-    """Where the rows of a clip lie; it is there when the clip is finished."""
+    """File with the rows of a clip; it exists once the clip is finished."""
     return output / PROGRESS / clip.name / ROWS
 
 
@@ -89,12 +89,12 @@ def crop_clip(
     output: Path,
     tell: Callable[[int], None],
 ) -> None:
-    """Crop a clip; what an interrupted run detected and wrote of it is used, and the result is the same.
+    """Crop a clip; detections and crops of an interrupted run are reused, with the same result.
 
     Args:
-        clip: a file that cannot be read gets a row that says so.
+        clip: a file that cannot be read gets a row with the status decode_error.
         settings: see `CropSettings`.
-        detectors: alike and open; each searches a frame at a time.
+        detectors: equal copies, open; each searches one frame at a time.
         output: folder of all results.
         tell: called with the number of frames done since the last call.
 
@@ -123,18 +123,18 @@ def crop_clip(
 
 
 def tidy(clip: Clip, output: Path) -> None:
-    """Remove what a finished clip needs no more; it may have been killed just before."""
+    """Remove temporary files of a finished clip, also if its run was killed before it could."""
     _log_file(output, clip).unlink(missing_ok=True)
 
 
 class UnreadableClipError(DataError):
-    """A file that gives no frame; the other files go on."""
+    """A file without readable frames; the other files are still cropped."""
 
 
 def _chosen_faces(
     clip: Clip, settings: CropSettings, detectors: Sequence[FaceDetector], output: Path
 ) -> Generator[tuple[Frame, list[Face]], None, None]:
-    """Frames of a clip with the faces to crop, steadied."""
+    """Frames of a clip with the faces to crop, smoothed."""
     path = _log_file(output, clip)
     with (
         _local_file(clip, path.parent) as file,
@@ -156,7 +156,7 @@ def _chosen_faces(
 def _frames(clip: Clip, file: Path, settings: CropSettings) -> Iterator[Frame]:
     marked = mark_cuts if settings.cuts and clip.sequence else iter
     if clip.images is not None:
-        every = settings.frames.every if clip.sequence else 1  # photographs are no frames
+        every = settings.frames.every if clip.sequence else 1  # photographs are not frames
         yield from marked(read_images({n: path for n, path in clip.images.items() if not (n - 1) % every}))
         return
     try:
@@ -173,7 +173,7 @@ def _searched(
             return frame, None
         return frame, detector.detect(frame.image)
 
-    # Frames are decoded, searched and, by the caller, written side by side.
+    # Frames are decoded, searched and, by the caller, written in parallel.
     with contextlib.closing(map_in_order(search, detectors, frames, weigh=frame_bytes)) as searched:
         for frame, found in searched:
             if found is not None:
@@ -203,13 +203,13 @@ def _crop(clip: Clip, frame: Frame, face: Face, settings: CropSettings, output: 
 
 
 def _keep_features(face: Face, crop: Path, features: FeatureSpool) -> None:
-    """Keep what the detector found: steadied like the alignment, a blink would be blurred."""
+    """Store the features as detected: smoothing them like the alignment would blur a blink."""
     if face.status in CUT and face.detection is not None and face.detection.features is not None:
         features.add(crop.name, pack(face.detection.features.vector(), picture=hash_content(crop)))
 
 
 def _was_written(crop: Path, begun: int) -> bool:
-    """Whether an earlier run wrote a crop of this state of the file."""
+    """Whether an earlier run wrote this crop from the file as it is now."""
     try:
         return crop.stat().st_mtime_ns >= begun
     except OSError:
@@ -218,7 +218,7 @@ def _was_written(crop: Path, begun: int) -> bool:
 
 @contextlib.contextmanager
 def _local_file(clip: Clip, folder: Path) -> Iterator[Path]:
-    """Path of a clip's file; a video in a zip archive is unpacked for as long as it is read."""
+    """Path of a clip's file; a video in a zip archive is unpacked while the block runs."""
     if isinstance(clip.file, Path):
         yield clip.file
         return

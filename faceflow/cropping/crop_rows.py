@@ -1,4 +1,4 @@
-"""`crops.csv`: one row per decoded frame and face, also where no face was found."""
+"""`crops.csv`: one row per decoded frame and face, also for frames without a face."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FaceRow:
-    """A frame and, if there is one, a face in it.
+    """A frame and, if found, a face in it.
 
     `box` (4,) is x1, y1, x2, y2 and `points` (5, 2) are eyes, nose and mouth corners as detected, in pixels of the
     frame; `affine` (2, 3) maps them to the crop, after smoothing; `crop` is the file below `crops/`.
@@ -47,7 +47,7 @@ class FaceRow:
     crop: str = ""
 
     def cells(self) -> list[str]:
-        """Cells in the order of `COLUMNS`; what is unknown is empty."""
+        """Cells in the order of `COLUMNS`; unknown values are empty."""
         return [
             *(self.file, str(self.frame), _number(self.time_s, 4), "" if self.face is None else str(self.face)),
             *(self.status, _number(self.score, 4)),

@@ -1,4 +1,4 @@
-"""What a crop run says at its end: a table of clips and statuses, and pictures of crops and failures."""
+"""Summary of a crop run: a table of clips and statuses, and contact sheets of crops and failures."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _PER_ROW = 6
 _LETTERS = 25  # of a caption
 _FAILED = ("no_face", "low_confidence", "decode_error")
 _TILE, _CAPTION = 160, 16  # pixels
-_ROUNDED_S = 0.001  # rows round times
-_SEED = 0  # the same crops give the same picture
+_ROUNDED_S = 0.001  # times in rows are rounded
+_SEED = 0  # the same crops give the same sheet
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Failure:
 
     @property
     def caption(self) -> str:
-        """Which frame it is: a number in a video, the name of a photograph."""
+        """Name of the frame and its status: a number in a video, the file name of a photograph."""
         clip = self.clip
         name = f"{Path(clip.name).name} {self.frame}" if clip.sequence else Path(clip.frame_file(self.frame)).name
         return f"{name}: {self.status}"
@@ -65,7 +65,7 @@ def statuses(output: Path, clip: Clip) -> tuple[Counter[str], list[Failure]]:
 
 
 def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
-    """Rows by status: of the clips with the largest share of failures, and of all.
+    """Rows by status, for the clips with the largest share of failures and for all.
 
     Args:
         counts: name and statuses of every clip.
@@ -85,12 +85,12 @@ def summary_table(counts: Sequence[tuple[str, Counter[str]]]) -> Table:
 def store_summary(
     path: Path, counts: Sequence[tuple[str, Counter[str]]], passed_over: Mapping[str, int], *, features: int
 ) -> None:
-    """Write rows by status of all clips, and the files of the sources that were passed over, by suffix.
+    """Write rows by status for all clips, and counts of skipped source files by suffix.
 
     Args:
         path: of the file.
         counts: name and statuses of every clip.
-        passed_over: files by suffix.
+        passed_over: skipped files by suffix.
         features: crops with features.
 
     Raises:
@@ -111,10 +111,10 @@ def draw_crops(output: Path, crops: Sequence[str], count: int, path: Path) -> No
 
 
 def draw_failures(failures: Sequence[Failure], count: int, path: Path) -> None:
-    """Draw `count` frames without a crop, chosen at random, on one sheet; those that do not decode are left out."""
+    """Draw `count` frames without a crop, chosen at random, on one sheet; undecodable ones are left out."""
     decoded = [failure for failure in failures if failure.status != "decode_error"]
     order = np.random.default_rng(_SEED).permutation(len(decoded))
-    tiles: list[Image] = []  # small at once: photographs may have hundreds of megabytes each
+    tiles: list[Image] = []  # scaled down at once: a photograph may take hundreds of megabytes
     for failure in (decoded[i] for i in order[: 4 * count]):
         if len(tiles) == count:
             break

@@ -1,4 +1,4 @@
-"""The data card of crops, in the format of Hugging Face: what was counted, and what is not known."""
+"""The data card of crops, in the format of Hugging Face: counts, and what is not known."""
 
 from __future__ import annotations
 
@@ -21,17 +21,15 @@ _LABELS, _RECIPE = "labels.csv", "crops.json"
 _MOST = 12  # values of an AU that are counted one by one
 _MADE = "Cropped with `faceflow-crop`"
 _LIMITS = (
-    f"Age, sex and skin of the people: {NOT_MEASURED}. How well coders agree: {NOT_MEASURED}. Frames in which no face "
-    "was found have no crop; `failures.png` shows some of them."
+    f"Age, sex and skin tone of the subjects: {NOT_MEASURED}. Agreement between coders: {NOT_MEASURED}. Frames in "
+    "which no face was found have no crop; `failures.png` shows some of them."
 )
-_TERMS = (
-    "Not stated: crops are bound by the terms of the pictures and of their labels, and by the consent of the people."
-)
+_TERMS = "Not stated: the terms of the images and labels, and the consent of the subjects, also apply to the crops."
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Labelled:
-    """What labels.csv holds; `values` are counted by column of an AU, without empty cells."""
+    """Summary of labels.csv; `values` are counts by AU column, without empty cells."""
 
     rows: int
     subjects: int | None
@@ -40,13 +38,15 @@ class _Labelled:
 
 
 def check_replaced(card: Path | None) -> None:
-    """Check that a card takes the place of nothing but an earlier one.
+    """Check that a card would replace only an earlier card.
 
     Raises:
         ConfigError: a file that faceflow-crop did not write.
     """
     if card is not None and card.exists() and _MADE not in card.read_text("utf-8", errors="replace"):
-        raise ConfigError(f"card: expected a new file, got one of something else: '{card}'; choose another name")
+        raise ConfigError(
+            f"card: expected a new file or an earlier card, got another file: '{card}'; choose another name"
+        )
 
 
 def write_data_card(
@@ -67,8 +67,8 @@ def write_data_card(
         counts: name and statuses of every clip.
         crops: how many there are.
         features: how many of them have landmarks, blendshapes and pose.
-        labelled: whether labels.csv lies there.
-        columns: names of its columns by what they hold; None where there is none.
+        labelled: whether there is a labels.csv.
+        columns: standard name -> name of its column; None if there is none.
 
     Raises:
         DataError: the file cannot be written.
@@ -88,10 +88,9 @@ def write_data_card(
     rows = [[status, str(count)] for status, count in statuses.most_common()]
     parts = [
         f"# Face crops: {name}",
-        f"{_MADE} {faceflow.__version__}: {crops} crops of {len(counts)} recordings or folders of pictures, {features} "
+        f"{_MADE} {faceflow.__version__}: {crops} crops of {len(counts)} recordings or folders of images, {features} "
         "of them with landmarks, blendshapes and pose.",
-        "## Frames and faces\n\nRows of `crops.csv` by what became of them.\n\n"
-        + markdown_table(["status", "rows"], rows),
+        "## Frames and faces\n\nRows of `crops.csv` by status.\n\n" + markdown_table(["status", "rows"], rows),
         "## Labels\n\n" + ("None." if labels is None else _describe(labels)),
         f"## How faces were cut\n\n```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```",
         f"## Limits\n\n{_LIMITS}",
@@ -137,7 +136,7 @@ def _describe(labels: _Labelled) -> str:
 
 
 def _plain(cell: str) -> str:
-    """A number without its zeros: 2.0 is 2."""
+    """A number without trailing zeros: 2.0 is 2."""
     with contextlib.suppress(ValueError):
         return f"{float(cell):g}"
     return cell

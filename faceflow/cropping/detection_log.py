@@ -1,4 +1,4 @@
-"""What was detected in the frames so far, kept on disk so that an interrupted clip never detects twice."""
+"""Detections so far, kept on disk so that an interrupted clip does not detect again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from faceflow.files import hold
 
 
 class DetectionLog:
-    """One JSON line per frame, appended as soon as the frame was searched.
+    """One JSON line per frame, appended when the frame has been searched.
 
-    Numbers come back bit for bit, features (8 kB a face) as float32; extras and the detector's own landmarks do not.
+    Numbers are restored exactly, features (8 kB per face) as float32; extras and the detector's landmarks are lost.
 
     Args:
-        path: the file; what an earlier process wrote to it is read, up to a line that it did not finish.
+        path: the file; lines of an earlier process are read, except an incomplete last one.
 
     Raises:
         DataError: the file cannot be written, or another process writes it.
@@ -31,7 +31,7 @@ class DetectionLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._places: dict[int, int] = {}  # frame -> where its line begins: an hour of features has a gigabyte
+        self._places: dict[int, int] = {}  # frame -> start of its line: features of an hour take a gigabyte
 
     def __enter__(self) -> Self:
         try:
@@ -40,8 +40,8 @@ class DetectionLog:
             if not hold(self._file):
                 self._file.close()
                 raise DataError(
-                    f"{self.path.parent}: expected a clip that no other command crops, got one that is being cropped; "
-                    "wait for its end, or choose another output"
+                    f"{self.path.parent}: expected a clip that no other command is cropping, got one in use; "
+                    "wait until that command ends, or choose another output"
                 )
             self._file.truncate(self._read())
         except OSError as error:
@@ -55,11 +55,11 @@ class DetectionLog:
             self._file.close()
 
     def __contains__(self, frame: int) -> bool:
-        """Whether a frame was searched before, and not yet got."""
+        """Whether a frame was searched before and `get` has not returned it yet."""
         return frame in self._places
 
     def get(self, frame: int) -> list[Detection] | None:
-        """Faces of a frame that was searched before, or None."""
+        """Return the faces of a frame that was searched before, once; otherwise None."""
         place = self._places.pop(frame, None)
         if place is None:
             return None
@@ -70,7 +70,7 @@ class DetectionLog:
             raise self._unwritable(error) from error
 
     def add(self, frame: int, faces: list[Detection]) -> None:
-        """Keep the faces of a frame."""
+        """Store the faces of a frame."""
         found = [[face.score, *face.box.tolist(), *face.points.ravel().tolist(), _text(face)] for face in faces]
         try:
             self._file.write(json.dumps([frame, found]).encode() + b"\n")
@@ -79,7 +79,7 @@ class DetectionLog:
             raise self._unwritable(error) from error
 
     def _read(self) -> int:
-        """Length of the file up to its last whole line."""
+        """Length of the file up to its last complete line."""
         whole = 0
         self._file.seek(0)
         for line in self._file:
@@ -105,7 +105,7 @@ def _faces(line: bytes) -> tuple[int, list[Detection]]:
     """Frame and faces of a line.
 
     Raises:
-        ValueError, TypeError, IndexError: a damaged one.
+        ValueError, TypeError, IndexError: the line is damaged.
     """
     frame, faces = json.loads(line)
     return frame, [_face(*numbers) for numbers in faces]

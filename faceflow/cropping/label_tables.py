@@ -37,7 +37,7 @@ class LabelledCrop:
 
 @dataclass(frozen=True)
 class LabelCount:
-    """What became of the labels of one recording: frames that were labelled, decoded, and got a labelled crop."""
+    """Counts for one recording: frames that were labelled, decoded, and got a labelled crop."""
 
     name: str
     labelled: int
@@ -49,7 +49,7 @@ class LabelCount:
 
     @property
     def mismatch(self) -> str | None:
-        """Say that labels and video differ in length, or None."""
+        """Message if labels and video differ in length, else None."""
         if not self.labelled or self.decoded <= self.last_label < self.decoded + self.every:
             return None
         return f"{self.name}: labels up to frame {self.last_label}, but {self.decoded} frames in the video"
@@ -61,7 +61,7 @@ def labelled_crops(clip: Clip, rows: Path, frames: FrameRange) -> tuple[list[Lab
     Args:
         clip: of a data set.
         rows: of its frames.
-        frames: that were read; the length of a video that is not read to its end is unknown.
+        frames: range that was read; the length of a video that is not read to its end is unknown.
     """
     recording = clip.recording
     assert recording is not None, "only recordings have labels"
@@ -83,7 +83,7 @@ def labelled_crops(clip: Clip, rows: Path, frames: FrameRange) -> tuple[list[Lab
 
 
 def write_labels(path: Path, crops: Sequence[LabelledCrop], aus: Sequence[str]) -> None:
-    """Write crops with labels in FaceFlow's CSV format; AUs that were not annotated are empty."""
+    """Write crops with labels in FaceFlow's CSV format; cells of AUs that were not annotated are empty."""
     known = {name for crop in crops for name in ABOUT if getattr(crop, name) != ""}
     about = [name for name in ABOUT if name in known or not crops]
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
@@ -102,12 +102,12 @@ def annotated_aus(clips: Iterable[Clip]) -> list[str]:
 
 
 def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[str]) -> dict[str, list[str]]:
-    """Test subjects by the name of a fold.
+    """Test subjects by name of the fold.
 
     Args:
         folds: "published", a number of folds over the subjects in the order of their names, or None.
-        published: folds of the data set; those that test nobody of `subjects` are left out with a warning.
-        subjects: that are here.
+        published: folds of the data set; those without a test subject in `subjects` are left out with a warning.
+        subjects: subjects in the data.
 
     Raises:
         ConfigError: not one of these, or too few subjects.
@@ -122,7 +122,9 @@ def choose_folds(folds: str | int | None, published: Folds, subjects: Iterable[s
     check_whole(folds, key="folds", lowest=2, expected=f"{PUBLISHED}, a whole number >= 2, or null")
     count = int(folds)
     if count > len(here):
-        raise ConfigError(f"folds: expected at most as many folds as subjects ({len(here)}), got {count}; lower it")
+        raise ConfigError(
+            f"folds: expected at most as many folds as subjects ({len(here)}), got {count}; use fewer folds"
+        )
     return {f"{count}fold_{number + 1}": here[number::count] for number in range(count)}
 
 
@@ -148,5 +150,5 @@ def _published(published: Folds, here: Sequence[str]) -> dict[str, list[str]]:
         )
         del found[name]
     if left := sorted(set(here) - {subject for subjects in found.values() for subject in subjects}):
-        log.warning("folds: %s are in no published fold and always train", ", ".join(left))
+        log.warning("folds: %s are in no published fold, so they are in every train.csv", ", ".join(left))
     return found

@@ -1,4 +1,4 @@
-"""Labels of the user's own files beside the crops: which face each row labels, and what is left on either side."""
+"""Labels of the user's own files: which face each row labels, rows without a face and faces without a row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Face = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class RowFaces:
-    """Crop of every row that has one, why the others have none, and crops that no row labels."""
+    """Crops by row, reasons for rows without one, and faces that no row labels, by clip."""
 
     rows: LabelRows
     crops: Mapping[int, str]
@@ -40,8 +40,8 @@ class RowFaces:
 def match_faces(rows: LabelRows, clips: Iterable[Clip], output: Path, *, policy: str) -> RowFaces:
     """Find the face that each row labels.
 
-    A row with a box labels the face that overlaps it most, intersection over union, of those with the centre of one in
-    the other; no face is taken twice. Without a box it is the one that `policy` chose, or would have chosen.
+    A row with a box labels the face with the largest intersection over union, if the centre of one box is in the other;
+    no face is used twice. A row without a box labels the face that `policy` chose, or would have chosen.
     """
     asked: dict[Place, list[int]] = {}
     reasons: dict[int, str] = {}
@@ -102,7 +102,7 @@ def write_row_faces(faces: RowFaces, folder: Path, folds: Mapping[str, Sequence[
 
 
 def labels_table(faces: RowFaces) -> ShownTable:
-    """Count rows and faces of every clip; those with most rows without a face come first."""
+    """Count rows and faces of every clip; clips with the most rows without a face come first."""
     named = [place.clip if place else None for place in faces.rows.places]
     counts: dict[str | None, list[int]] = {clip: [0, 0, 0, len(left)] for clip, left in faces.left.items()}
     for row, clip in enumerate(named):
@@ -175,7 +175,7 @@ def _centred(inner: Box, outer: Box) -> bool:
 
 
 def _plain_cells(rows: LabelRows, row: int) -> list[str]:
-    """Cells as they are; labels with decimal commas get a point, since commas separate the columns here."""
+    """Unchanged cells, but labels with decimal commas get a point, since commas separate the columns here."""
     cells = rows.table.row(row)
     for position, name in enumerate(rows.table.header):
         if rows.marks.comma and parse_column(name) and any(mark in cells[position] for mark in ",."):

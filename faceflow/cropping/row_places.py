@@ -1,4 +1,4 @@
-"""Labels of the user's own files: which frame of which clip each row of a table names, and where in it the face is."""
+"""Labels of the user's own files: the clip, the frame and the box of the face of each row of a table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DRIVE = re.compile(r"[a-zA-Z]:/")
 
 @dataclass(frozen=True)
 class Place:
-    """A frame of a clip; photographs are frames by number too."""
+    """A frame of a clip; photographs are numbered like frames."""
 
     clip: str
     frame: int
@@ -35,10 +35,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRows:
-    """Rows of a table: what each labels.
+    """Rows of a table, with what each one labels.
 
-    `places` (N,) are None for a row whose file is not there, `boxes` (N,) are x1, y1, x2, y2 in pixels of the upright
-    picture, None where a row has none. `marks` are the decimal marks of the labels.
+    `places` (N,) are None for a row whose file does not exist, `boxes` (N,) are x1, y1, x2, y2 in pixels of the upright
+    image, None for a row without a box. `marks` are the decimal marks of the labels.
     """
 
     table: Table
@@ -48,25 +48,25 @@ class LabelRows:
 
     @property
     def boxed(self) -> bool:
-        """Whether any row says where its face is."""
+        """Whether any row has a box."""
         return any(box is not None for box in self.boxes)
 
 
 def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence[Clip]) -> LabelRows:
     """Read a table of labels and find the frames that its rows name.
 
-    A `filename` is a path below a source, the end of a path that only one file has, or the path of another machine
-    that ends like a file below a source. Rows of a video have a `frame`, counted from 1. Where one video is all there
-    is, no `filename` is needed.
+    A `filename` is a path below a source, the end of a path that matches only one file, or a path on another machine
+    that ends like that of a file below a source. Rows of a video have a `frame`, counted from 1. If the source is one
+    video, no `filename` is needed.
 
     Args:
         path: of the table.
-        names: standard name -> what the file calls the column.
-        clips: that are cropped.
+        names: standard name -> name of the column in the file.
+        clips: clips to crop.
 
     Raises:
-        ConfigError, DataError: a table that cannot be read, no AU, a name that several files have, no row of any file,
-            or two rows of one face.
+        ConfigError, DataError: a table that cannot be read, no AU, a name that matches several files, no row that
+            matches a file, or two rows for one face.
     """
     table = name_columns(read_table(path.expanduser(), key="labels"), names, key="columns")
     marks = check_label_cells(table)
@@ -77,7 +77,7 @@ def read_label_rows(path: Path, names: Mapping[str, str | None], clips: Sequence
         name = (table.named("filename") or [""])[0]
         raise DataError(
             f"{table.where(0)}: expected files of source in column 'filename', got none in {len(places)} rows, such as "
-            f"'{name}'; check source, or write paths below it"
+            f"'{name}'; check source, or write paths relative to it"
         )
     rows = LabelRows(table=table, places=places, boxes=_boxes(table), marks=marks)
     _check_single(rows)
@@ -105,7 +105,7 @@ def _places(table: Table, clips: Sequence[Clip]) -> list[Place | None]:
             if frames is None:
                 raise DataError(
                     f"{table.path}: expected a column 'frame' for the frames of '{name}', got {table.listed()}; add "
-                    "it: frame 1 is the first"
+                    "it, counting from 1"
                 )
             number = _frame(frames[row], table.where(row))
         places.append(Place(clip, number))
@@ -118,12 +118,12 @@ def _frame(text: str, where: str) -> int:
     except ValueError:
         number = 0
     if number < 1 or number != int(number):
-        raise DataError(f"{where}: expected a frame from 1 on, got '{text}'; frame 1 is the first of a video")
+        raise DataError(f"{where}: expected a frame number from 1 on, got '{text}'; the first frame of a video is 1")
     return int(number)
 
 
 class _Files:
-    """Files of clips by what a table may call them."""
+    """Files of clips by the names that a table may use."""
 
     def __init__(self, clips: Iterable[Clip]) -> None:
         self._places: dict[Path, tuple[str, int | None]] = {}
@@ -138,10 +138,10 @@ class _Files:
                     self._by_name.setdefault(name, []).append(path)
 
     def find(self, text: str, where: str) -> tuple[str, int | None] | None:
-        """Clip of a file and its number among the images of the clip; None where there is no such file.
+        """Clip of a file and its number among the images of the clip; None if there is no such file.
 
         Raises:
-            DataError: several files have the name.
+            DataError: the name matches several files.
         """
         name = text.replace("\\", "/")
         drive = _DRIVE.match(name)
@@ -163,13 +163,13 @@ class _Files:
         best = whole or exact or fitting
         if len(best) > 1:
             raise DataError(
-                f"{where}: expected one file, got '{text}', as which '{best[0]}' and '{best[1]}' end; write more "
+                f"{where}: expected one file, got '{text}', which matches '{best[0]}' and '{best[1]}'; write more "
                 "of the path"
             )
         return self._places[best[0]] if best else None
 
     def _fits(self, found: Path, parts: tuple[str, ...]) -> bool:
-        """Whether a file's path ends with parts; capitals and a suffix that is left out do not matter."""
+        """Whether a file's path ends with parts; case and a missing suffix are ignored."""
         own = tuple(part.casefold() for part in found.absolute().parts)
         said = tuple(part.casefold() for part in parts)
         return len(said) <= len(own) and own[len(own) - len(said) : -1] == said[:-1]
@@ -190,7 +190,7 @@ def _boxes(table: Table) -> list[Box | None]:
         try:
             numbers = [read_number(cell, marks) for cell in cells]
         except ValueError as error:
-            raise DataError(f"{table.where(row)}: expected numbers of a box, got '{error}'; correct it") from error
+            raise DataError(f"{table.where(row)}: expected numbers for a box, got '{error}'; correct it") from error
         said = [number for number in numbers if number is not None]
         if not said:
             boxes.append(None)
@@ -202,14 +202,14 @@ def _boxes(table: Table) -> list[Box | None]:
                 boxes.append(box)
                 continue
         raise DataError(
-            f"{table.where(row)}: expected a box in {', '.join(found)} of some width and height, got "
+            f"{table.where(row)}: expected a box in {', '.join(found)} with a width and a height above 0, got "
             f"{', '.join(cell or 'nothing' for cell in cells)}; correct it, or leave all four empty"
         )
     return boxes
 
 
 def _check_single(rows: LabelRows) -> None:
-    """Two rows of one frame must say which face each of them is."""
+    """Check that different rows of the same frame have boxes."""
     first: dict[Place, int] = {}
     table = rows.table
     for row, place in enumerate(rows.places):
@@ -218,6 +218,6 @@ def _check_single(rows: LabelRows) -> None:
         other = first.setdefault(place, row)
         if other != row and table.row(other) != table.row(row):
             raise DataError(
-                f"{table.where(row)}: expected one row per picture or frame, got another in line "
-                f"{table.lines[other]}; keep one, or say in x1, y1, x2, y2 which face each of them labels"
+                f"{table.where(row)}: expected one row per image or frame, got another in line "
+                f"{table.lines[other]}; keep one, or give the face of each in x1, y1, x2, y2"
             )

@@ -1,4 +1,4 @@
-"""What the files of a clip were when it was begun: crops of two states of a file must not be mixed."""
+"""State of a clip's files when cropping began: crops of two versions of a file must not be mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATE = "source.json"
 
 
 def check_source(clip: Clip, folder: Path) -> None:
-    """Hold the files of a clip against what an earlier run wrote to a folder, if it did.
+    """Compare the files of a clip with the state that an earlier run stored in a folder, if any.
 
     Raises:
         DataError: other files, or files that have changed since.
@@ -30,13 +30,13 @@ def check_source(clip: Clip, folder: Path) -> None:
     state = _state(clip)
     if stored != state:
         raise DataError(
-            f"{clip.file}: expected {_words(stored)} as when its crops were begun, got {_words(state)}; to crop it "
-            f"again remove '{folder}', to keep those crops choose another output"
+            f"{clip.file}: expected {_words(stored)}, as when cropping started, got {_words(state)}; to crop it "
+            f"again, remove '{folder}'; to keep the crops, choose another output"
         )
 
 
 def store_source(clip: Clip, folder: Path) -> int:
-    """Write what the files of a clip are, unless an earlier run did; returns when that was, in nanoseconds."""
+    """Store the state of a clip's files, unless an earlier run did; return the time of storing, in nanoseconds."""
     path = folder / STATE
     if not path.exists():
         with whole_file(path) as partial:
@@ -45,7 +45,7 @@ def store_source(clip: Clip, folder: Path) -> int:
 
 
 def _state(clip: Clip) -> dict[str, Any]:
-    """Count and size of the files, and a hash of their names, sizes and times of change."""
+    """Count and size of the files, and a hash of their names, sizes and modification times."""
     if clip.images is not None:
         files = [clip.images[number] for number in sorted(clip.images)]
     else:

@@ -1,4 +1,4 @@
-"""All clips: what is left of them, in worker processes and several jobs, and the rows of all at the end."""
+"""Cropping all clips in worker processes and several jobs, and joining their rows at the end."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from faceflow.worker_pool import run_in_workers, tell_done
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-_EARLIER = {"detector.features": False, "selection.cuts": False}  # versions, which knew neither
-_OTHERS_WRITE_S = 600  # another job may still be writing what is younger
+_EARLIER = {"detector.features": False, "selection.cuts": False}  # settings missing in earlier versions
+_OTHERS_WRITE_S = 600  # another job may still be writing younger files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """Part of the clips for one of several machines: every `count`-th one, from `index` on."""
+    """Share of the clips for one of several machines: every `count`-th one, from `index` on."""
 
     index: int
     count: int
@@ -50,10 +50,10 @@ class Shard:
 
 
 def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -> None:
-    """Write `crops.json`, or hold it against what is there: one folder never mixes two ways to crop.
+    """Write `crops.json`, or compare with an existing one: a folder never mixes two ways to crop.
 
     Raises:
-        ConfigError: the folder holds crops of other settings.
+        ConfigError: the folder has crops made with other settings.
     """
     path = output / "crops.json"
     wanted = {"detector": describe_detector(detector)} | settings.to_dict()
@@ -64,7 +64,7 @@ def store_recipe(output: Path, settings: CropSettings, detector: FaceDetector) -
         crops = (file for file in (output / CROPS).rglob("*") if file.suffix[1:] in FORMATS)
         if any(crops) or any((output / PROGRESS).rglob(ROWS)):
             raise ConfigError(difference)
-        shutil.rmtree(output / PROGRESS, ignore_errors=True)  # what a run with a mistake searched and could not crop
+        shutil.rmtree(output / PROGRESS, ignore_errors=True)  # detections of a run that failed before its first crop
     write_settings(path, wanted, number=FORMAT)
 
 
@@ -87,14 +87,14 @@ def crop_clips(
         output: folder of all results.
         shard: which of the clips.
         workers: processes; 0 and 1 crop in this one.
-        detectors: frames that each of them searches at once; 0 shares the cores among them, at most 4 each.
+        detectors: frames that each worker searches at once; 0 divides the cores among workers, at most 4 each.
 
     Returns:
-        Whether every clip is finished, also those of the other shards.
+        Whether every clip is finished, including those of other shards.
 
     Raises:
         DataError: a result cannot be written, or a worker was killed.
-        Terminated: it ended with the whole run.
+        Terminated: the whole run was terminated.
     """
     check_parallel(workers, key="workers")
     check_parallel(detectors, key="detectors")
@@ -103,7 +103,7 @@ def crop_clips(
         check_source(clip, rows_file(output, clip).parent)
     left = [clip for clip in mine if not rows_file(output, clip).exists()]
     if len(left) < len(mine):
-        log.info("%d of %d clips were finished before", len(mine) - len(left), len(mine))
+        log.info("%d of %d clips were already finished", len(mine) - len(left), len(mine))
 
     def announced() -> int:
         return sum(_announced(clip, settings.frames.every) for clip in left)
@@ -127,13 +127,13 @@ def crop_clips(
     rows = [rows_file(output, clip) for clip in clips]
     if waiting := [path for path in rows if not path.exists()]:
         others = "shards" if shard.count > 1 else "jobs"
-        log.info("%d clips of other %s are not finished; crops.csv is written when all are", len(waiting), others)
+        log.info("%d clips of other %s are not finished; crops.csv is written when all clips are", len(waiting), others)
         return False
     return True
 
 
 def join_clips(clips: Sequence[Clip], output: Path, *, alone: bool) -> None:
-    """Join the rows of finished clips into `crops.csv`; `alone` where no other command writes to the folder."""
+    """Join the rows of finished clips into `crops.csv`; `alone` if no other command writes to the folder."""
     for clip in clips:
         tidy(clip, output)
     remove_leftovers(output, older_than_s=0 if alone else _OTHERS_WRITE_S)
@@ -143,7 +143,7 @@ def join_clips(clips: Sequence[Clip], output: Path, *, alone: bool) -> None:
 def _crop_alone(
     clip: Clip, settings: CropSettings, detectors: Sequence[FaceDetector], output: Path, tell: Callable[[int], None]
 ) -> None:
-    """Crop a clip, unless another job crops it or has done so meanwhile."""
+    """Crop a clip, unless another job is cropping it or has finished it."""
     done = rows_file(output, clip)
     with leased(done.parent) as lease:
         if lease is None or done.exists():
@@ -156,12 +156,12 @@ def _crop_alone(
 
         try:
             crop_clip(clip, settings, detectors, output, told)
-        except _LostLeaseError:  # this process, or its machine, stood still for minutes
-            log.warning("%s: another job took it over", clip.file)
+        except _LostLeaseError:  # this process, or its machine, was suspended for minutes
+            log.warning("%s: taken over by another job", clip.file)
 
 
 class _LostLeaseError(Exception):
-    """Another job works on the clip."""
+    """Another job has taken over the clip."""
 
 
 class _Worker:
@@ -173,7 +173,7 @@ class _Worker:
 
 
 class _Keep(logging.Handler):
-    """Keeps what is logged in a worker, which has no terminal of its own, for the parent."""
+    """Keeps log records of a worker, which has no terminal, for the parent."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _Worker.lines.append((record.levelno, record.getMessage()))
@@ -192,9 +192,9 @@ def _start_worker(detector: FaceDetector, detectors: int, workers: int, level: i
 
 
 def _crop_in_worker(clip: Clip, settings: CropSettings, output: Path) -> list[tuple[int, str]]:
-    """Crop a clip; returns level and text of what was logged."""
+    """Crop a clip; return level and text of the log records."""
     _Worker.lines = []
-    if _Worker.detectors is None:  # an error in the pool's initializer would read as a killed worker
+    if _Worker.detectors is None:  # an error in the pool's initializer would look like a killed worker
         _Worker.detectors = _Worker.open_detectors()
     _crop_alone(clip, settings, _Worker.detectors.open, output, tell_done)
     return _Worker.lines

@@ -1,4 +1,4 @@
-"""From the data part of a config to split tables, the AUs to train, and label counts."""
+"""From the data config to tables, the AUs to train, label counts and the protocol text."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def read_tables(
 
     Args:
         sources: key -> settings, see `SourceConfig`.
-        levels: with several, a column of intensities is taken where a tool wrote occurrences too.
-        attributes: further columns of the labels to keep, see `FaceTable`.
+        levels: with several, intensities are read where a tool wrote both intensities and occurrences.
+        attributes: other label columns to keep, see `FaceTable`.
 
     Raises:
-        ConfigError, DataError: no data set, two of one name, or see `read_source`.
+        ConfigError, DataError: no data set, two with one name, or see `read_source`.
     """
     if not sources:
         raise ConfigError("data.sources: expected at least one data set, got none; choose data=csv or another")
@@ -60,7 +60,7 @@ def read_tables(
 
 
 def choose_aus(names: Sequence[str] | None, tables: Sequence[FaceTable]) -> tuple[str, ...]:
-    """AUs of the network: those asked for, or all that the training data label.
+    """AUs of the network: those requested, or all that the training data label.
 
     Raises:
         ConfigError: an AU that no training data set labels.
@@ -97,15 +97,15 @@ def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int
     """Check that the labels support ordinal levels; return the occurrence rule in FACS units.
 
     Raises:
-        DataError: several levels asked of AUs with 0/1 labels, or different occurrence rules.
+        DataError: several levels for AUs with 0/1 labels, or different occurrence rules.
     """
     rules: dict[str, float] = {}
     for table in tables:
         scales = {au: scale for au, scale in zip(aus, table.scales_for(aus), strict=True) if _may_label(au, table)}
         if levels > 1 and (binary := [au for au, scale in scales.items() if scale.binary]):
             raise DataError(
-                f"{table.name}: expected graded intensities for levels={levels}, got labels that are all 0 or 1 of "
-                f"{', '.join(binary)}; leave these AUs out with aus.names, use levels=1, or set the score_max=5 of "
+                f"{table.name}: expected graded intensities for levels={levels}, got only labels 0 and 1 for "
+                f"{', '.join(binary)}; leave these AUs out with aus.names, use levels=1, or set score_max=5 for "
                 "that data set if they are intensities"
             )
         own: dict[float, list[str]] = {}
@@ -115,7 +115,8 @@ def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int
     if levels > 1 and len(set(rules.values())) > 1:
         raise DataError(
             f"data.sources: expected one occurrence rule for levels={levels}, got "
-            f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set occurrence_min alike"
+            f"{', '.join(f'{name} >= {rule:g}' for name, rule in rules.items())} of 5; set the same "
+            "occurrence_min for all"
         )
     return next(iter(rules.values()), OCCURRENCE_MIN)
 
@@ -123,12 +124,12 @@ def check_levels(tables: Sequence[FaceTable], aus: Sequence[str], *, levels: int
 def check_reading(
     tables: Sequence[FaceTable], aus: Sequence[str], points: Sequence[float], occurrence_min: float
 ) -> None:
-    """Warn where the level off which occurrence is read does not divide the labels as their occurrence rule does.
+    """Warn if the level that stands for occurrence divides the labels differently from their occurrence rule.
 
     Args:
         tables: whose labels are learned or scored.
         aus: of the network.
-        points: its cut points.
+        points: its cutpoints.
         occurrence_min: its occurrence rule in FACS units.
     """
     if not points:
@@ -144,8 +145,9 @@ def check_reading(
             total += int(known.sum())
         if wrong:
             log.warning(
-                "cutpoints: expected a cut at the occurrence rule of %s, got %s; occurrence is read at intensity >= "
-                "%g, which judges %d of %d labels otherwise and lowers F1, AP and AUROC; train with a cut at that rule",
+                "cutpoints: expected a cut at the occurrence rule of %s, got %s; the network's occurrence means "
+                "intensity >= %g, which differs from the rule on %d of %d labels and lowers F1, AP and AUROC; train "
+                "with a cut at the rule",
                 *(name, f"[{', '.join(f'{point:g}' for point in points)}]", cut, wrong, total),
             )
 
@@ -156,7 +158,7 @@ def count_labels(
     """Count positives (A, L) and observed labels (A,) of the training split.
 
     Raises:
-        DataError: an AU without any label, or no positive label at all.
+        DataError: an AU without labels, or no positive label at all.
     """
     positives, observed = np.zeros((len(aus), max(1, len(points))), np.int64), np.zeros(len(aus), np.int64)
     for table in tables:
@@ -165,13 +167,13 @@ def count_labels(
         observed += np.isfinite(scores).sum(axis=0)
     if not_labelled := [au for au, count in zip(aus, observed, strict=True) if count == 0]:
         raise DataError(
-            f"training labels: expected some for every AU, got none of {', '.join(not_labelled)} (all missing); "
+            f"training labels: expected some for every AU, got none for {', '.join(not_labelled)} (all missing); "
             f"leave it out with aus.names=[...]"
         )
     if not positives.any():
         rules = "; ".join(f"{table.name}: {describe_scales(table.columns, table.scales)}" for table in tables)
         raise DataError(
-            f"training labels: expected some positive ones, got none ({rules}); lower occurrence_min, or set "
+            f"training labels: expected positive labels, got none ({rules}); lower occurrence_min, or set "
             "score_max=1 and occurrence_min=1 for 0/1 labels"
         )
     for au, count in zip(aus, positives[:, 0], strict=True):
@@ -181,7 +183,7 @@ def count_labels(
 
 
 def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
-    """Say how the data were split and what the labels mean; printed beside every number."""
+    """Describe how the data were split and what the labels mean; printed beside every number."""
     described = {"split": rule}
     for split, tables in splits.items():
         described[split] = ", ".join(
@@ -196,7 +198,7 @@ def describe_protocol(splits: Tables, *, rule: str) -> dict[str, str]:
 
 
 def _describe_labellers(splits: Tables) -> dict[str, str]:
-    """Say which labels a model made, and what that means for a test."""
+    """Describe which labels a model made, and what that means for a test."""
     by_model = [
         f"{split} labels of {table.name} by {' and '.join(table.labelled_by)}"
         for split, tables in splits.items()

@@ -1,4 +1,4 @@
-"""Batches: rows packed into one piece of memory, which is handed over, pinned and copied at once."""
+"""Batches: rows packed into one block of memory, which is handed over, pinned and copied as a whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALIGNED = 8  # bytes of the largest type
 
 @dataclass(frozen=True)
 class Part:
-    """One tensor of a batch: where it begins in the memory, its type and shape."""
+    """One tensor of a batch: its offset in the memory, its type and shape."""
 
     start: int
     dtype: torch.dtype
@@ -25,36 +25,36 @@ class Part:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Size in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def of(self, memory: Tensor) -> Tensor:
-        """View of it in the memory, uint8 of one dimension."""
+        """View it in the memory, a one-dimensional uint8 tensor."""
         return memory[self.start : self.start + self.nbytes].view(self.dtype).view(self.shape)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch in one piece of memory.
+    """A batch in one block of memory.
 
-    A loader process hands over every tensor by a connection of its own, a millisecond for the eight of a batch.
+    Otherwise a loader process hands over every tensor separately, which takes a millisecond for the eight of a batch.
     """
 
     memory: Tensor
     parts: dict[str, Part]
 
     def pin_memory(self) -> Self:
-        """Pin it in memory that a GPU reads; torch calls this."""
+        """Copy it to pinned memory for the GPU; called by torch."""
         return type(self)(self.memory.pin_memory(), self.parts)
 
     def unpacked(self) -> dict[str, Tensor]:
-        """Tensors (B, ...) by name; images (B, 3, S, S) lie channels last."""
+        """Tensors (B, ...) by name; images (B, 3, S, S) are channels last in memory."""
         tensors = {key: part.of(self.memory) for key, part in self.parts.items()}
         return {key: value.permute(0, 3, 1, 2) if _is_images(value) else value for key, value in tensors.items()}
 
 
 def pack(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]]) -> Packed:
-    """Pack the rows of a batch, B arrays of one shape and type by name; images (S, S, 3) are those of type uint8."""
+    """Pack the rows of a batch: by name, B arrays of one shape and type; uint8 arrays are images (S, S, 3)."""
     parts, size = {}, 0
     for name, rows in columns.items():
         first = torch.from_numpy(np.asarray(rows[0]))
@@ -67,7 +67,7 @@ def pack(columns: Mapping[str, Sequence[NDArray[Any]] | NDArray[Any]]) -> Packed
 
 
 def aligned(size: int) -> int:
-    """Bytes from the start of a part to that of the next one."""
+    """Bytes from the start of one part to the start of the next."""
     return -(-size // _ALIGNED) * _ALIGNED
 
 

@@ -1,6 +1,6 @@
-"""Camera faults that are as strong on a large picture of a face as on a small one.
+"""Camera faults that are equally strong on large and small images of a face.
 
-Their numbers are those of a picture `at_side` px high, on which they are the transforms of albumentations to the bit.
+Their settings hold for an image `at_side` px high, where they are bit-identical to the transforms of albumentations.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from faceflow.errors import ConfigError
 
 
 class Blur(albumentations.GaussianBlur):  # type: ignore[misc]
-    """Gaussian blur whose deviation is a share of the side."""
+    """Gaussian blur whose standard deviation is a share of the image's side."""
 
     def __init__(self, *, sigma_limit: Sequence[float], at_side: int, p: float) -> None:
-        """Set the range of deviations, in pixels of a picture of `at_side` px."""
+        """Set the range of standard deviations, in pixels of an image of `at_side` px."""
         super().__init__(blur_limit=0, sigma_limit=sigma_limit, p=p)
         self.at_side = _checked(at_side)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the kernel."""
         sigma = self.py_random.uniform(*self.sigma_limit) * len(data["image"]) / self.at_side
-        self.py_random.randint(*self.blur_limit)  # which GaussianBlur draws too: the next step goes on alike
+        self.py_random.randint(*self.blur_limit)  # GaussianBlur draws it too: later steps stay the same
         return {"kernel": create_gaussian_kernel_1d(sigma)}
 
 
 class Noise(albumentations.GaussNoise):  # type: ignore[misc]
-    """Gaussian noise that leaves the same deviation in the mean over a given share of the face.
+    """Gaussian noise whose mean over a given share of the face has the same standard deviation at any size.
 
-    The mean over k times as many pixels has 1 / sqrt(k) of their deviation: that of one pixel grows with the side.
+    A mean over k times as many pixels has 1 / sqrt(k) of the deviation, so that of one pixel grows with the side.
     """
 
     def __init__(self, *, std_range: Sequence[float], at_side: int, p: float) -> None:
-        """Set the range of deviations, shares of white in a pixel of a picture of `at_side` px."""
+        """Set the range of standard deviations per pixel of an image of `at_side` px, as shares of white."""
         super().__init__(std_range=std_range, p=p)
         self.at_side = _checked(at_side)
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the noise (H, W, 3)."""
         noise = super().get_params_dependent_on_data(params, data)["noise_map"]
-        # albumentations adds what is before the point, which makes weak noise weaker; so be it at every size.
+        # albumentations truncates noise to integers, which weakens weak noise; the same is done at every size.
         return {"noise_map": np.rint(np.trunc(noise) * (len(data["image"]) / self.at_side))}
 
 
 class Compression(albumentations.ImageCompression):  # type: ignore[misc]
-    """JPEG artefacts of blocks that are 8 / `at_side` of the side, added to a picture that keeps its finer detail."""
+    """JPEG artefacts in blocks of 8 / `at_side` of the side, added to an image that keeps its finer detail."""
 
     def __init__(self, *, quality_range: Sequence[int], at_side: int, p: float) -> None:
-        """Set the range of qualities, 1 to 100, at which a picture of `at_side` px is compressed."""
+        """Set the range of qualities, 1 to 100, at which an image of `at_side` px is compressed."""
         super().__init__(quality_range=quality_range, p=p)
         self.at_side = _checked(at_side)
 
@@ -70,5 +70,5 @@ class Compression(albumentations.ImageCompression):  # type: ignore[misc]
 
 def _checked(at_side: int) -> int:
     if at_side < 1:
-        raise ConfigError(f"at_side: expected the side of a picture in pixels, got {at_side}; 112 is the usual one")
+        raise ConfigError(f"at_side: expected the side of an image in pixels, got {at_side}; the usual value is 112")
     return at_side

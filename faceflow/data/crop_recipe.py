@@ -1,4 +1,4 @@
-"""How the faces of a data set were cut: the recipe that `faceflow-crop` leaves beside its crops."""
+"""How the faces of a data set were cut: the recipe that `faceflow-crop` stores beside its crops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faceflow.packs.layout import split_path
 log = logging.getLogger(__name__)
 
 _RECIPE = "crops.json"
-_KEPT = ("align", "detector", "selection")  # what cutting further faces alike takes
+_KEPT = ("align", "detector", "selection")  # needed to cut other faces in the same way
 
 
 def read_crop_recipe(path: str | Path, *, key: str) -> dict[str, Any]:
@@ -29,21 +29,21 @@ def read_crop_recipe(path: str | Path, *, key: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a file that is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "not a JSON file"
         raise DataError(f"{key}: expected a crops.json of faceflow-crop, got '{path}' ({reason}); check it") from error
     parts = {name: content.get(name) for name in _KEPT} if isinstance(content, Mapping) else {}
     if not parts or not all(isinstance(part, Mapping) for part in parts.values()):
         raise DataError(
             f"{key}: expected a crops.json of faceflow-crop, got '{path}' without {', '.join(_KEPT)}; name the file "
-            "that lies beside its folder of crops"
+            "beside the folder of crops"
         )
     return parts
 
 
 def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
-    """Recipe by which the faces of tables were cut; None where it is not known of all, or differs.
+    """Recipe by which the faces of tables were cut; None if it differs or is not known for all.
 
-    The first one stands for others that cut alike and choose or follow faces otherwise.
+    Recipes that cut alike but select or track faces differently count as equal; the first one is returned.
     """
     recipes: dict[str, dict[str, Any] | None] = {}
     for table in tables:
@@ -57,18 +57,18 @@ def find_crop_recipe(tables: Sequence[FaceTable]) -> dict[str, Any] | None:
     if all(_cutting(recipe) == _cutting(known[0]) for recipe in known):
         return known[0]
     log.warning(
-        "%s were cut in different ways, or it is not known how; an exported model will not say how to cut faces: give "
-        "it with faceflow-export crop=FILE",
+        "%s: crops were cut in different or unknown ways, so an exported model cannot say how to cut faces; name a "
+        "crops.json with faceflow-export crop=FILE",
         ", ".join(recipes),
     )
     return None
 
 
 def _cutting(recipe: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
-    """What of a recipe decides where a face lies in its crop."""
+    """Parts of a recipe that decide where a face is in its crop."""
     if recipe is None:
         return None
-    align = {"max_enlargement": None} | recipe["align"]  # earlier versions did not know it
+    align = {"max_enlargement": None} | recipe["align"]  # missing in earlier versions
     return align, recipe["detector"].get("name"), recipe["selection"].get("smooth")
 
 

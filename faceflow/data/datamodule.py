@@ -1,4 +1,4 @@
-"""Loaders: the streams that a method reads, and evaluation."""
+"""Loaders of the streams that a method reads, and of evaluation."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _ALONE = {"rank": 0, "world_size": 1}
 
 
 class AUDataModule(L.LightningDataModule):
-    """Training streams and the validation loader over tables that are already split.
+    """Training streams and the validation loader for tables that are already split.
 
     A batch holds one entry per stream that the method reads: `batch_size` rows of "labeled", `mu` times as many of
     "unlabeled". Each has the images of its views, `target`, `mask` and `index` (see `FaceDataset`), and `domain`,
     `subject` and `origin` (B,), int64 (see `Groups`). Without `steps_per_epoch` the stream that takes more steps is
-    seen once in an epoch; the other one goes on where it stopped, and begins anew where it ends.
+    seen once per epoch; the other one continues where it stopped, and starts again at its end.
 
     Args:
         tables: split -> one table per data set.
-        groups: domains and subjects of the training faces among them.
+        groups: domains and subjects of their training faces.
         aus, points: targets, see `faceflow.encoding`.
-        views: that are computed, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream
-            is opened.
+        views: views to compute, such as "labeled" or "unlabeled/strong", see `faceflow.views`; no other stream is
+            opened.
         pipelines: augmentations by name, and "eval".
-        reads: what the network reads of a face, and the augmentations of features.
+        reads: inputs of the network, and the augmentations of features.
         flip: probability of a horizontal flip in training.
-        batch_size: labelled rows a step, per device.
+        batch_size: labelled rows per step and device.
         mu: unlabelled rows per labelled one.
         steps_per_epoch: steps of an epoch, or None.
         workers: loader processes per device, shared among the streams by what they load.
-        timeout_s: how long a batch of theirs is waited for; 0 for ever.
+        timeout_s: longest wait for a batch from them; 0 waits forever.
         seed: of the order of rows and of every augmentation.
         cache: of decoded images, or None.
     """
@@ -114,10 +114,10 @@ class AUDataModule(L.LightningDataModule):
         return self._loader(dataset, sampler, batch_size=size, workers=self.workers, drop_last=False)
 
     def check_memory(self, *, processes: int) -> None:
-        """Check that the batches of training and of validation have room, and say where decoded images have none.
+        """Check that there is room for the batches of training and validation; warn if decoded images do not all fit.
 
         Args:
-            processes: of this machine that load them.
+            processes: training processes on this machine.
 
         Raises:
             ConfigError: see `faceflow.data.loader_processes.check_shared_memory`.
@@ -130,7 +130,7 @@ class AUDataModule(L.LightningDataModule):
             loader.dataset.check_room()
 
     def state_dict(self) -> dict[str, int]:
-        """Say which epoch comes next."""
+        """Next epoch, for the checkpoint."""
         assert self.trainer is not None, "Lightning asks while it trains"
         return {"next_epoch": self.trainer.fit_loop.epoch_progress.current.ready}
 
@@ -166,7 +166,7 @@ class AUDataModule(L.LightningDataModule):
         together = size * place["world_size"]
         draws = None if steps is None else steps * together
         seed = (self.seed,) if stream == "labeled" else (self.seed, 1)
-        # A last batch of one row has no batch statistics; a rest is dropped only where a full batch remains.
+        # A last batch of one row has no batch statistics; a remainder is dropped only if there is a full batch.
         drop_last = (len(dataset) if draws is None else draws) >= together
         rank, world = place["rank"], place["world_size"]
         sampler = EpochSampler(
@@ -236,5 +236,5 @@ def _start_worker(worker: int) -> None:
 
 
 def check_flip(flip: object) -> None:
-    """Raise ConfigError unless the probability of a horizontal flip is one."""
+    """Raise ConfigError unless the probability of a horizontal flip is in [0, 1]."""
     check_number(flip, key="flip", expected="a probability in [0, 1]", valid=lambda x: 0 <= x <= 1)

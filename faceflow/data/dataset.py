@@ -29,9 +29,9 @@ from faceflow.views import FEATURES, IMAGES, features_of
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """What is read of a face: `inputs` of the network, and what each view does to features, by pipeline.
+    """What is read for a face: `inputs` of the network, and the augmentation of features by pipeline.
 
-    Images are decoded at no more of their size than leaves `shortest` pixels on each side; None decodes them whole.
+    JPEGs are decoded at a reduced size that keeps at least `shortest` pixels on each side; None decodes at full size.
     """
 
     inputs: Sequence[str] = (IMAGES,)
@@ -43,12 +43,12 @@ PIXELS = Reads()
 
 
 class FaceDataset(Dataset[dict[str, Tensor]]):
-    """Labelled faces; an item is made from its (row, seed) alone.
+    """Labelled faces; an item depends only on its (row, seed).
 
-    Items hold per view a uint8 RGB image (3, S, S), features (F,) named by `features_of`, or both, as `reads` says;
-    `target` (A, L) of 0 and 1, `mask` (A,) True where the AU is labelled, `index`, the row, and the int64 numbers of
-    the row that `numbers` has. All views of an item share one decision to flip, so that the sides of the face agree
-    between them and with the label. Images are kept in `decoded`, where it is given.
+    Items have, per view, a uint8 RGB image (3, S, S), features (F,) named by `features_of`, or both, depending on
+    `reads`; `target` (A, L) of 0 and 1, `mask` (A,) True where the AU is labelled, `index`, the row, and the int64
+    values of `numbers` for the row. All views of an item are flipped together, so that the sides of the face agree
+    between views and with the label. Decoded images are kept in `decoded`, if given.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         self.flip = flip
         self.numbers = dict(numbers)
         self.mirror = flip_order(aus) if flip > 0 else list(range(len(aus)))
-        # Bytes in one array: a list of str would be copied into every worker by its reference counts.
+        # Bytes in one array: reference counts would make every worker copy a list of str.
         self.files = np.concatenate([np.char.encode(table.files, "utf-8") for table in tables])
         self.features = None
         if FEATURES in reads.inputs:
@@ -78,7 +78,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
                 np.concatenate([table.files for table in tables]).tolist(), key=", ".join(names)
             )
         scores = [scores_for(aus, table.columns, table.scores) for table in tables]
-        # 0/1 labels know no levels: they are missing where levels are asked for.
+        # 0/1 labels have no levels: with levels they count as missing.
         graded = [[not (points and scale.binary) for scale in table.scales_for(aus)] for table in tables]
         self.mask = np.concatenate([np.isfinite(rows) & known for rows, known in zip(scores, graded, strict=True)])
         self.target = np.concatenate(
@@ -111,7 +111,7 @@ class FaceDataset(Dataset[dict[str, Tensor]]):
         )
 
     def check_room(self) -> None:
-        """Say in one line where the decoded images will not all have room."""
+        """Warn if there is no room for all decoded images."""
         if self.decoded is not None and len(self):
             self.decoded.check_room(len(self), self.files[0].decode("utf-8"), shortest=self.reads.shortest)
 

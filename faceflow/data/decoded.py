@@ -1,4 +1,4 @@
-"""Decoded images kept from one epoch to the next, where every loader process finds them."""
+"""Decoded images kept between epochs and shared by all loader processes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from faceflow.images import Image, read_image
 log = logging.getLogger(__name__)
 
 NONE, RAM, DISK = "none", "ram", "disk"
-_ENTRY = struct.Struct("<qii")  # where an image ends, its height and its width; zeros: none
+_ENTRY = struct.Struct("<qii")  # end of an image in the file, height, width; zeros: none
 _GB = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCache:
-    """Where decoded images are kept: `place` none, ram or disk, at most `gb` for each device, on disk in `folder`."""
+    """Where decoded images are kept: `place` is none, ram or disk; at most `gb` per device; `folder` is for disk."""
 
     place: str
     gb: float
@@ -41,7 +41,7 @@ class ImageCache:
         check_number(self.gb, key="loader.cache_gb", expected="a number of gigabytes > 0", valid=lambda x: x > 0)
         if self.place == DISK and self.folder is not None and not Path(self.folder).expanduser().is_dir():
             raise ConfigError(
-                f"loader.cache_folder: expected a folder, got '{self.folder}'; make it, or leave the key out for "
+                f"loader.cache_folder: expected a folder, got '{self.folder}'; create it, or leave the key out to use "
                 f"{tempfile.gettempdir()}"
             )
 
@@ -51,7 +51,7 @@ class ImageCache:
         return self.place != NONE
 
     def open(self, share: float) -> DecodedImages | None:
-        """Make room for a data set that may take a share of it; None where nothing is kept."""
+        """Open a cache for a data set that may use this share of it; None if nothing is kept."""
         if not self.used:
             return None
         folder = None if self.place == RAM else Path(self.folder or tempfile.gettempdir()).expanduser()
@@ -59,14 +59,14 @@ class ImageCache:
 
 
 class DecodedImages:
-    """Images by row, (H, W, 3) uint8, written once and read by every process that has this object.
+    """Images by row, (H, W, 3) uint8, written once and read by all processes that share this object.
 
-    They are appended to one file, and a second one says where each lies: appending needs no lock, and an image that
-    two processes add at a time lies there twice. Neither file has a name on Linux, so that nothing is left behind.
+    They are appended to one file; a second file stores where each image is. Appending needs no lock; an image that two
+    processes add at the same time is stored twice. On Linux neither file has a name, so that nothing is left behind.
 
     Args:
-        folder: of the files; None for memory.
-        limit: bytes of images; further ones are decoded anew in every epoch.
+        folder: folder of the files; None for memory.
+        limit: bytes of images; others are decoded again in every epoch.
     """
 
     def __init__(self, folder: Path | None, *, limit: int) -> None:
@@ -75,7 +75,7 @@ class DecodedImages:
         self._open = True
 
     def read(self, row: int, file: str, *, shortest: int | None = None) -> Image:
-        """Read the image of a row from memory, or from its file where it is not there yet; see `read_image`.
+        """Read the image of a row from the cache, or from its file if it is not cached yet; see `read_image`.
 
         Raises:
             DataError: see `read_image`.
@@ -87,14 +87,14 @@ class DecodedImages:
         return kept
 
     def check_room(self, rows: int, file: str, *, shortest: int | None = None) -> None:
-        """Say in one line where not all rows will fit, by the size of the first."""
+        """Warn if not all rows will fit, judging by the size of the first."""
         each = read_image(file, shortest=shortest).nbytes
         free = free_bytes(self._folder)
         fitting = min(self.limit, free) // each
         if fitting < rows:
             key = "loader.cache_gb" if self.limit <= free else "loader.cache"
             log.warning(
-                "%s: about %s of %s decoded images have room, %.1f GB of %.1f; the others are decoded in every epoch",
+                "%s: room for about %s of %s decoded images, %.1f GB of %.1f; the others are decoded in every epoch",
                 *(key, f"{fitting:,}", f"{rows:,}", fitting * each / _GB, rows * each / _GB),
             )
 

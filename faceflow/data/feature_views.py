@@ -1,4 +1,4 @@
-"""What augmented views do to the features of a face."""
+"""Augmentation of the features of a face."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from faceflow.faces.features import FaceFeatures
 
 Vector = NDArray[np.float32]
 
-_SMALLEST = 1e-8  # blendshape that is told from 0, and from 1
+_SMALLEST = 1e-8  # blendshapes are clipped to this distance from 0 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureView:
-    """Disturbs features as a detector errs; the result depends on them and the seed alone.
+    """Perturbs features like errors of a detector; the result depends only on the features and the seed.
 
     Attributes:
-        landmarks: deviation of every coordinate of a landmark, a share of their spread around their mean.
-        stretch: deviation of the logarithm by which each axis is stretched; faces are longer or deeper than others.
-        pose: deviation of yaw, pitch and roll, degrees: the face is not turned back as far as it was turned.
-        blendshapes: deviation of their log-odds.
-        dropout: probability of a blendshape not to be known, which is NaN.
+        landmarks: standard deviation of every coordinate, as a share of the landmarks' spread around their mean.
+        stretch: standard deviation of the logarithm of each axis' scale, as some faces are longer or deeper.
+        pose: standard deviation of yaw, pitch and roll, degrees: the pose correction becomes inexact.
+        blendshapes: standard deviation of the log-odds.
+        dropout: probability that a blendshape is unknown (NaN).
     """
 
     landmarks: float
@@ -43,7 +43,7 @@ class FeatureView:
         check_number(self.dropout, key="dropout", expected="a probability in [0, 1)", valid=lambda x: 0 <= x < 1)
 
     def __call__(self, vector: Vector, seed: int) -> Vector:
-        """Features (FEATURES,), disturbed."""
+        """Perturb features (FEATURES,)."""
         rng = np.random.default_rng((seed, 1))  # the image of the same view draws from `seed` alone
         face = FaceFeatures.from_vector(vector)
         middle = face.landmarks.mean(axis=0)
@@ -60,14 +60,14 @@ class FeatureView:
 
 
 def build_feature_view(values: Mapping[str, Any], *, key: str) -> FeatureView:
-    """Make the view that a config describes.
+    """Build the view that a config describes.
 
     Args:
         values: fields of `FeatureView`.
         key: their config key, for messages.
 
     Raises:
-        ConfigError: a value out of range, or one that is missing or unknown.
+        ConfigError: a value that is out of range, missing or unknown.
     """
     names = [field.name for field in fields(FeatureView)]
     if unknown := [name for name in values if name not in names]:
@@ -81,5 +81,5 @@ def build_feature_view(values: Mapping[str, Any], *, key: str) -> FeatureView:
 
 
 def feature_views(views: Mapping[str, Mapping[str, Any]], pipelines: Mapping[str, object]) -> dict[str, FeatureView]:
-    """Views of features for the pipelines that are read; one without an entry of its own leaves them as they are."""
+    """Feature views of the pipelines in use; a pipeline without an entry leaves features unchanged."""
     return {name: build_feature_view(views[name], key=f"feature_views.{name}") for name in pipelines if name in views}

@@ -1,4 +1,4 @@
-"""Features of the faces of a data set: what `faceflow-crop` kept beside their crops."""
+"""Features of the faces of a data set, which `faceflow-crop` stored beside the crops."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from faceflow.faces.feature_file import RECORD, features_beside, open_records, p
 from faceflow.images import hash_contents
 from faceflow.packs.layout import split_path
 
-_COMPARED = 8  # pictures per recording: its features are written together, so that all are right or none
+_COMPARED = 8  # images per recording: its features are written together, so all of them are right or none
 
-_INSTEAD = "a model that reads pixels alone, such as model=default"
+_INSTEAD = "a model that reads only pixels, such as model=default"
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureStore:
-    """Features of N faces, which stay on disk: they can be pickled for the processes of a loader.
+    """Features of N faces, which stay on disk, so that the object can be pickled for loader processes.
 
-    `file` (N,) and `start` (N,) say in which of `paths` each row lies and at which byte; `kinds` are their records.
+    `file` (N,) and `start` (N,) are the index in `paths` and the byte offset of each row; `kinds` are the record types.
     """
 
     paths: tuple[Path, ...]
@@ -46,14 +46,14 @@ class FeatureStore:
         number = self.file[row]
         path, kind = self.paths[number], self.kinds[number]
         try:
-            # Read, not mapped: a map holds a file open, and there may be thousands.
+            # Read, not mapped: a map keeps its file open, and there may be thousands.
             with path.open("rb", buffering=0) as file:
                 file.seek(int(self.start[row]))
                 content = file.read(kind.itemsize)
             return unpack(np.frombuffer(content, kind, count=1)[0])
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{path}: expected the features it had before, got '{error}'; crop again to another output"
+                f"{path}: expected the features it held at the start, got '{error}'; crop again to another output"
             ) from error
 
 
@@ -62,11 +62,11 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
 
     Args:
         files: of the crops.
-        key: what names them in messages.
-        instead: what to take where there are none.
+        key: names them in messages.
+        instead: alternative to name in the message if there are none.
 
     Raises:
-        DataError: a crop without features, features of other pictures, or a damaged file.
+        DataError: a crop without features, features of other images, or a damaged file.
     """
     folders: dict[str, list[int]] = {}
     for row, name in enumerate(files):
@@ -100,7 +100,7 @@ def read_features(files: Sequence[str], *, key: str, instead: str = _INSTEAD) ->
         if held != expected:
             raise DataError(
                 f"{paths[places[0, row]]}: expected features of the crops in '{Path(files[row]).parent}', got those of "
-                f"other pictures, as for '{Path(files[row]).name}'; crop again to another output"
+                f"other images, for example for '{Path(files[row]).name}'; crop again to another output"
             )
     return FeatureStore(paths=paths, kinds=tuple(kinds.values()), file=places[0], start=places[1])
 
@@ -113,7 +113,7 @@ def _find_packed(
     *,
     none: Callable[[int], DataError],
 ) -> None:
-    """Find the features of pictures in packed sets, whose index says where they start."""
+    """Find the features of images in packed sets, whose index stores where they start."""
     numbers = {path: number for number, path in enumerate(kinds)}
     for row in rows:
         found = packed_record(files[row])
@@ -125,6 +125,6 @@ def _find_packed(
 
 def _none(key: str, file: str, instead: str) -> DataError:
     return DataError(
-        f"{key}: expected features of every face, got none for '{file}'; crop the pictures (also those of "
-        f"faceflow-render) with: faceflow-crop detector=mediapipe_landmarks, or take {instead}"
+        f"{key}: expected features of every face, got none for '{file}'; crop the images (those of faceflow-render "
+        f"too) with: faceflow-crop detector=mediapipe_landmarks, or use {instead}"
     )

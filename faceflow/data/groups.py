@@ -19,14 +19,13 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Groups:
-    """Which domain and which subject every training face is of; -1 where that is not known.
+    """Domain and subject of every training face; -1 if unknown.
 
     Attributes:
-        domains: names in the order of their indices: those of labelled faces, then those of unlabelled ones alone.
-        subjects: how many there are. Rows that have a subject or a picture in common are of one subject.
-        origins: how many there are. An origin is whom faces come from, or what stands in for that: a subject, where
-            none is named a video, without that column a folder of pictures. Where these have too few faces to say how
-            somebody looks at rest, all such faces of a domain are one origin.
+        domains: names in the order of their indices: those of labelled faces, then those only unlabelled faces have.
+        subjects: their count. Rows that share a subject or an image belong to one subject.
+        origins: their count. An origin is a subject or, without subjects, a video or, without that column, a folder of
+            images. Origins with too few faces to show a face at rest are merged into one per domain.
         domain, subject, origin: stream -> index of each row of its tables, (N,).
     """
 
@@ -39,7 +38,7 @@ class Groups:
 
 
 def number_groups(streams: Mapping[str, Sequence[FaceTable]]) -> Groups:
-    """Number the domains and subjects of the streams "train" and, where there is one, "unlabeled"."""
+    """Number the domains and subjects of the streams "train" and, if present, "unlabeled"."""
     parts = {name: streams[name] for name in ("train", UNLABELED) if name in streams}
     domains: list[str] = []
     for tables in parts.values():
@@ -61,7 +60,7 @@ def number_groups(streams: Mapping[str, Sequence[FaceTable]]) -> Groups:
 
 
 def domains_of(table: FaceTable) -> Texts:
-    """Domain of every row: the value of its `domain` column, "" where that is empty, or the data set without one."""
+    """Domain of every row: its value in the `domain` column, which may be "", or the data set if all are empty."""
     if table.domains is None or not (table.domains != "").any():
         return np.full(len(table), table.name)
     return table.domains
@@ -76,7 +75,7 @@ def _indices(tables: Sequence[FaceTable], index: Mapping[str, int]) -> Numbers:
 
 
 def _subjects(tables: Sequence[FaceTable]) -> tuple[int, Numbers]:
-    """Count the subjects that some row of theirs names, and number them over all rows, (N,)."""
+    """Count the subjects that at least one row names, and number them over all rows, (N,)."""
     people = connected(tables)
     named = np.concatenate([np.empty(0, np.bool_), *(np.full(len(table), table.has_subjects) for table in tables)])
     known = np.unique(people[named])

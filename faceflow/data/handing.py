@@ -1,4 +1,4 @@
-"""Loaders of packed batches, which loader processes lay into shared memory that is allocated once."""
+"""Loaders of packed batches, which loader processes write to shared memory that is allocated once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class HandedOver:
-    """Where a batch lies until it is taken: what a loader process sends instead of its memory."""
+    """Where a batch is until it is taken; a loader process sends this instead of the batch itself."""
 
     places: int
     worker: int
@@ -31,10 +31,10 @@ class HandedOver:
     parts: dict[str, Part]
 
     def take(self, *, pinned: bool = False) -> Packed:
-        """Copy the batch, in the process that made the places.
+        """Copy the batch, in the process that created the places.
 
         Raises:
-            RuntimeError: the next batches already lie there; more are under way than the places were made for.
+            RuntimeError: a later batch overwrote it; more batches are in flight than there are places.
         """
         stamp, place = _of_this_process[self.places].at(self.worker, self.batch)
         memory = torch.empty(self.size, dtype=torch.uint8, pin_memory=pinned)
@@ -44,19 +44,19 @@ class HandedOver:
         return Packed(memory, self.parts)
 
     def pin_memory(self) -> Packed:
-        """Copy the batch to where a GPU reads; torch calls this."""
+        """Copy the batch to pinned memory for the GPU; called by torch."""
         return self.take(pinned=True)
 
 
 class Places:
-    """Shared memory for the batches of loader processes, which each fill their places in turn.
+    """Shared memory for the batches of loader processes; each fills its places in turn.
 
-    New shared memory for each batch, as torch has it, costs 1.4 ms a MB in page faults where a copy takes 0.05.
+    torch allocates shared memory for each batch, which costs 1.4 ms per MB in page faults; a copy costs 0.05 ms.
 
     Args:
         workers: processes.
-        count: places of each.
-        size: bytes of a batch at most.
+        count: places per process.
+        size: largest batch in bytes.
     """
 
     def __init__(self, workers: int, *, count: int, size: int) -> None:
@@ -67,24 +67,24 @@ class Places:
         _of_this_process[self.number] = self
 
     def at(self, worker: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Number of the batch that lies in a place, int64 (1,), and the memory of the place, uint8 (size,)."""
+        """Number of the batch in a place, int64 (1,), and the memory of the place, uint8 (size,)."""
         place = self._memory[worker, batch % self._memory.shape[1]]
         return place[:_STAMP].view(torch.int64), place[_STAMP:]
 
     def fill(self, batch: Packed) -> Packed | HandedOver:
-        """Lay a batch into the next place of this loader process; it is handed over as it is where it has no room."""
+        """Copy a batch to the next place of this loader process; a batch that is too large is returned as it is."""
         worker = get_worker_info()
         if worker is None or batch.memory.nbytes > self.size:
             return batch
         self._filled += 1
         stamp, place = self.at(worker.id, self._filled)
-        stamp.fill_(self._filled)  # before the memory, so that who still reads it can tell
+        stamp.fill_(self._filled)  # before the memory, so that a reader of the old batch notices
         place[: batch.memory.nbytes] = batch.memory
         return HandedOver(self.number, worker.id, self._filled, batch.memory.nbytes, batch.parts)
 
 
 class Loader(DataLoader[dict[str, Tensor]]):
-    """Loads the batches of a data set that packs them itself, and unpacks them."""
+    """Loads batches of a data set that packs them, and unpacks them."""
 
     def __init__(self, dataset: Dataset[Any], **options: Any) -> None:
         self._hand_over = _HandOver()
@@ -99,7 +99,7 @@ class Loader(DataLoader[dict[str, Tensor]]):
 
     @property
     def shared_bytes(self) -> int:
-        """Bytes of shared memory that its processes take."""
+        """Bytes of shared memory that its processes use."""
         if not self.num_workers or not len(self):
             return 0
         return self.num_workers * self._count() * (_STAMP + self._batch_bytes())
@@ -115,7 +115,7 @@ class Loader(DataLoader[dict[str, Tensor]]):
 
 
 class _HandOver:
-    """Collates in a loader process, to which it is copied."""
+    """Collate function, copied to each loader process."""
 
     places: Places | None = None
 

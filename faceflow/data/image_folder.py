@@ -1,4 +1,4 @@
-"""All images of a folder."""
+"""All images in a folder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def image_names(folder: Path, *, key: str) -> list[str]:
-    """Paths of all images below a folder, relative to it and in order; hidden files and folders are passed over.
+    """Paths of all images below a folder, relative to it and sorted; hidden files and folders are skipped.
 
     Args:
-        folder: where links to folders are followed.
+        folder: links to folders are followed.
         key: config key that named it, for messages.
 
     Raises:
-        DataError: it cannot be read, or holds no image.
+        DataError: it cannot be read, or has no image.
     """
 
     def refuse(error: OSError) -> NoReturn:
@@ -40,11 +40,11 @@ def image_names(folder: Path, *, key: str) -> list[str]:
         endings = ", ".join(IMAGE_SUFFIXES)
         raise DataError(f"{key}: expected images ({endings}) in '{folder}', got none of {others} files")
     if others:
-        log.info("%s: left out %d files of '%s' that are no images by their suffix", key, others, folder)
+        log.info("%s: left out %d files in '%s' without the suffix of an image", key, others, folder)
     return sorted(names)
 
 
 def _leads_back(folder: str, name: str) -> bool:
-    """Whether a folder is a link to one that it lies in, which would never end."""
+    """Whether a folder is a link to one of its own parents, which would loop forever."""
     link = Path(folder, name)
     return link.is_symlink() and Path(folder).resolve().is_relative_to(link.resolve())

@@ -40,15 +40,15 @@ def check_limits(value: object, *, key: str) -> None:
 def find_scales(
     key: str, files: Sequence[LabelFile], score_max: Limits, occurrence_min: Limits
 ) -> dict[str, LabelScale]:
-    """Units of a data set's labels by AU; what the user leaves open is read off the labels of all its files.
+    """Units of a data set's labels by AU; what the user does not set is inferred from the labels of all its files.
 
     Only 0 and 1 occur in the whole data set -> occurrence labels; nothing above 1 -> intensities normalised to 0-1;
     otherwise FACS 0-5 with occurrence at intensity 2, the field's convention. True and False are occurrence labels.
 
-    An AU that shows only 0 and 1 beside graded ones may have occurrence labels, or be a rare AU that is never strong.
-    It has occurrence labels if a graded AU would look like this with a probability of at most 5 %: every subject who
-    shows it (without subjects, every image) peaks at 1 as often as with the graded AU whose peaks are weakest. A
-    warning says what was decided, unless the user stated it. Both sides of an AU have one scale.
+    An AU with only 0 and 1 beside graded AUs may have occurrence labels, or may be a rare AU that is never strong. It
+    has occurrence labels if a graded AU would look like this with a probability of at most 5 %: assuming that the peak
+    of a subject who shows it (without subjects, of an image) is 1 as often as for the graded AU with the weakest peaks.
+    A warning says what was decided, unless the user set it. Both sides of an AU have one scale.
 
     Args:
         key: of the data set in the config.
@@ -58,7 +58,7 @@ def find_scales(
 
     Raises:
         ConfigError: limits for an AU that the data set does not label, or a rule outside the scale.
-        DataError: a label above the scale or below zero, named by row.
+        DataError: a label above the scale or below zero; names the row.
     """
     columns = {au: _Column(au, names, files) for au, names in _sides(files).items()}
     if score_max is None and any(file.labelled_by() and _graded(file.scores) for file in files):
@@ -83,13 +83,13 @@ def find_scales(
 
 
 def scales_for(aus: Sequence[str], columns: Sequence[str], scales: Sequence[LabelScale]) -> list[LabelScale]:
-    """Units of what `scores_for` makes of the columns (C) for some AUs (A); FACS where no column says anything."""
+    """Units of the result of `scores_for` for the columns (C) and AUs (A); FACS for an AU without a column."""
     by_joined = {joined(column): scale for column, scale in zip(columns, scales, strict=True)}
     return [by_joined.get(joined(au), _FACS) for au in aus]
 
 
 def describe_scales(aus: Sequence[str], scales: Sequence[LabelScale]) -> str:
-    """Say what labels mean the way a result table does, AUs whose scale is not the most frequent one by name."""
+    """Describe scales as result tables do; AUs whose scale is not the most frequent one are named."""
     groups: dict[LabelScale, list[str]] = {}
     for au, scale in zip(aus, scales, strict=True):
         groups.setdefault(scale, []).append(au)
@@ -102,7 +102,7 @@ def describe_scales(aus: Sequence[str], scales: Sequence[LabelScale]) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """All labels of an AU in a data set, those of both sides together."""
+    """All labels of an AU in a data set, both sides together."""
 
     au: str
     sides: tuple[str, ...]
@@ -135,7 +135,7 @@ class _Column:
 
     @functools.cached_property
     def peaks(self) -> Array:
-        """Highest label of every subject who shows the AU; without subjects every image counts as one."""
+        """Highest label of every subject who shows the AU; without subjects, of every image."""
         found = []
         for file, scores in self._parts():
             rows, column = np.nonzero(scores > 0)
@@ -187,7 +187,7 @@ def _by_au(key: str, limits: Limits, columns: Mapping[str, _Column]) -> dict[str
 def _decide(
     key: str, columns: Mapping[str, _Column], highest: Mapping[str, float | None], rules: Mapping[str, float | None]
 ) -> dict[str, LabelScale]:
-    """Scale of every AU, by what the user stated and by the labels; a guess that matters is a warning."""
+    """Scale of every AU, from the user's settings and the labels; warns of a guess that matters."""
     scales: dict[str, LabelScale] = {}
     guessed, unclear = [], []
     for au, column in columns.items():
@@ -196,7 +196,7 @@ def _decide(
             other for name, other in columns.items() if highest[name] in ((None, FACS_MAX) if top is None else (top,))
         ]
         if top == 1 and rule is not None and rule > 1 and len({*highest.values()}) > 1:
-            rule = None  # meant for the graded AUs beside it: any rule says the same of 0/1 labels
+            rule = None  # meant for the graded AUs beside it: for 0/1 labels all rules are the same
         if top is not None and not (top == 1 and rule is None):
             scales[au] = LabelScale(score_max=top, occurrence_min=_rule(top) if rule is None else rule)
             continue
@@ -223,7 +223,7 @@ def _rule(score_max: float) -> float:
 
 
 def _beyond_chance(column: _Column, graded: Sequence[_Column]) -> bool:
-    """Whether a graded AU would hardly show as many peaks of 1 and none above."""
+    """Whether a graded AU would be unlikely to show so many peaks of 1 and none above."""
     if not graded:
         return False
     weakest = max((np.isclose(other.peaks, 1).sum() + 1) / (len(other.peaks) + 2) for other in graded)
@@ -236,14 +236,14 @@ def _warn(key: str, guessed: Sequence[str], unclear: Sequence[str], scales: Mapp
 
     if guessed:
         log.warning(
-            "%s.score_max: read as 0/1 labels beside AUs with intensities: %s; set %s to confirm it, or %s if these "
-            "are weak intensities",
+            "%s.score_max: read as 0/1 labels although other AUs have intensities: %s; set %s to confirm, or %s if "
+            "these are weak intensities",
             *(key, ", ".join(guessed), stated(guessed, 1), stated(guessed, 5)),
         )
     if unclear:
         log.warning(
-            "%s.score_max: read as weak intensities, none above 1, so that occurrence (intensity >= %g) is never "
-            "reached: %s; set %s if these are 0/1 labels, or %s to confirm it",
+            "%s.score_max: read as weak intensities, none above 1, so occurrence (intensity >= %g) is never "
+            "reached: %s; set %s if these are 0/1 labels, or %s to confirm",
             *(key, scales[unclear[0]].occurrence_min, ", ".join(unclear), stated(unclear, 1), stated(unclear, 5)),
         )
 

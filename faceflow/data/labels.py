@@ -23,12 +23,12 @@ _TEXT_COLUMNS = ("filename", "subject", "domain", "video", "coder", LABELLED_BY)
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFile:
-    """A CSV as written: `scores` (N, C) in the file's own units with NaN = missing, `aus` names its C columns.
+    """A label file as written: `scores` (N, C) in its own units, NaN = missing; `aus` names the C columns.
 
-    `frame` has the columns of text that are used: filename, subject, domain, video, coder, labelled_by. `lines` (N,)
-    are the rows' line numbers as an editor counts them; `logical` are the AUs whose labels are written as True and
-    False; `notes` say what the reader took for granted. `attributes` are further columns that were asked for, as far as
-    the file has them, and `further` the names of all columns that are no AUs.
+    `frame` has the text columns in use: filename, subject, domain, video, coder, labelled_by. `lines` (N,) are line
+    numbers as an editor counts them; `logical` are the AUs whose labels are written as True and False; `notes` list
+    the reader's assumptions. `attributes` are other requested columns that the file has, and `further` the names of
+    all columns that are not AUs.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class LabelFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What is known of N rows: `occurrence` (N, A) bool, `intensity` (N, A) FACS 0-5 or NaN, `observed` (N, A)."""
+    """Labels of N rows: `occurrence` (N, A) bool, `intensity` (N, A) FACS 0-5 or NaN, `observed` (N, A)."""
 
     aus: tuple[str, ...]
     occurrence: NDArray[np.bool_]
@@ -71,21 +71,21 @@ def read_labels(
     key: str,
     attributes: Sequence[str] = (),
 ) -> LabelFile:
-    """Read a table in the label contract: AU columns, `filename`, and optional columns of texts.
+    """Read a table of labels: AU columns, `filename`, and optional text columns.
 
     These are `subject`, `frame`, `video`, `domain` and `coder`.
 
     Args:
         path: CSV or another format of `read_table`, or a packed set.
         missing_values: numbers that mean "not annotated" in this data set, besides -1 and empty cells.
-        prefer: which columns to take where a tool wrote both intensities and occurrences; their units differ, so the
-            columns of the other kind are left out.
+        prefer: which columns to read if a tool wrote both intensities and occurrences; the other kind is left out,
+            because its units differ.
         columns: standard name -> what the file calls it, as in `name_columns`.
         key: config key of the path, for messages.
-        attributes: names of further columns to keep as text; a file may lack them.
+        attributes: names of other columns to keep as text; a file may lack them.
 
     Raises:
-        DataError: no such file, no rows, no `filename`, no AU, a column twice, or text in a label column.
+        DataError: no file, no rows, no `filename`, no AU, a repeated column, or text in a label column.
     """
     return _read(path, columns, missing_values, prefer, key, labelled=True, attributes=attributes)
 
@@ -135,14 +135,15 @@ def _read(
 
 
 def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Array:
-    """Labels of the AUs asked for, made from the columns that a data set has.
+    """Labels of the requested AUs, from the columns of a data set.
 
-    Sides join by their maximum; a side observed at 0 beside a missing one stays missing, since the other may be
-    active. A joined 0 means 0 on both sides; a joined positive does not say which side, so it is missing there.
+    Two sides are joined by their maximum; if one side is 0 and the other missing, the result is missing, since the
+    other may be active. A joined 0 means 0 on both sides; a joined positive does not say which side, so both sides
+    are missing.
 
     Args:
-        aus: AUs asked for, A of them.
-        columns: AUs that the data set labels, C of them.
+        aus: A requested AUs.
+        columns: C AUs that the data set labels.
         scores: (N, C) label units, NaN = missing.
 
     Returns:
@@ -166,7 +167,7 @@ def scores_for(aus: Sequence[str], columns: Sequence[str], scores: Array) -> Arr
 
 
 def _checked_texts(table: Table, name: str) -> Sequence[str]:
-    """Read a column; refuse one that is there twice, and a NUL character, with which no file can be named."""
+    """Read a text column; raise for a repeated column, or for a NUL character, which file names cannot have."""
     texts = table.named(name) or []
     if "\0" in "".join(texts):
         row, cell = next((row, cell) for row, cell in enumerate(texts) if "\0" in cell)

@@ -1,4 +1,4 @@
-"""Loader processes: the shared memory through which they hand over batches, and how they die."""
+"""Loader processes: shared memory for their batches, and messages if one dies."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _MIB = 2**20
 
 _KILLED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: (?P<signal>[^.]+)\.")
 _EXITED = re.compile(r"DataLoader worker \(pid(?:\(s\))? [\d, ]+\) exited unexpectedly")
-_CUT_OFF = "DataLoader worker (pid 0) exited unexpectedly"  # as torch would say it, had it noticed
+_CUT_OFF = "DataLoader worker (pid 0) exited unexpectedly"  # as torch would report it
 _TIMEOUT = re.compile(r"DataLoader timed out after (?P<seconds>\S+) seconds")
 _SHARED_FULL = re.compile(r"unable to (?:allocate|open|resize|mmap|write).*(?:shm|shared memory|torch_)", re.IGNORECASE)
 
 
 def check_shared_memory(loaders: Iterable[Loader], *, processes: int = 1) -> None:
-    """Check that the batches of loader processes have room in shared memory; Docker and Kubernetes give 64 MB of it.
+    """Check that the batches of loader processes fit in shared memory; Docker and Kubernetes provide 64 MB.
 
-    Torch would hang, or die of a bus error, when it is full.
+    When it is full, torch would hang or die with a bus error.
 
     Args:
         loaders: of a run.
-        processes: of the run on this machine, with the same loaders each.
+        processes: training processes on this machine, each with the same loaders.
 
     Raises:
         ConfigError: there is too little.
@@ -45,58 +45,58 @@ def check_shared_memory(loaders: Iterable[Loader], *, processes: int = 1) -> Non
     if needed > free:
         advised = math.ceil(needed * 1.25 / _MIB)  # other programs use some
         raise ConfigError(
-            f"loader.workers: expected {math.ceil(needed / _MIB)} MiB free in {SHARED}, where loader processes put the "
-            f"batches that they prepare, got {_mib(free)}; give the container more (docker run --shm-size={advised}m), "
-            "take a smaller loader.batch_size or fewer loader.workers, or loader.workers=0, which needs none"
+            f"loader.workers: expected {math.ceil(needed / _MIB)} MiB free in {SHARED} for the batches of loader "
+            f"processes, got {_mib(free)}; give the container more (docker run --shm-size={advised}m), set a smaller "
+            "loader.batch_size or fewer loader.workers, or set loader.workers=0, which needs none"
         )
 
 
 def explain_loss(error: BaseException, workers: int) -> str | None:
-    """Say in one line how a loader process was lost, and the likely cause; None where an error is about another thing.
+    """Explain in one line how a loader process was lost, and the likely cause; None for other errors.
 
     Raises:
-        Terminated: it ended with the whole run.
+        Terminated: the whole run was terminated.
     """
     text = _text_of_torch(error)
     if text is None:
         return None
     await_sigterm()
     memory = (
-        "most likely there was not enough memory: take fewer loader.workers or a smaller loader.batch_size, or allow "
-        "the job more memory"
+        "most likely it ran out of memory: set fewer loader.workers or a smaller loader.batch_size, or give the job "
+        "more memory"
     )
-    expected = f"loader.workers: expected {workers} loader processes that live"
+    expected = f"loader.workers: expected {workers} loader processes to keep running"
     if killed := _KILLED.search(text):
         how = f"{expected}, got one that was killed (pid {killed['pid']}, signal '{killed['signal'].strip()}')"
         if killed["signal"].startswith("Bus"):
             return (
                 f"{how}; most likely shared memory was full ({_mib(shutil.disk_usage(SHARED).free)} free in {SHARED}): "
-                "start the container with a larger --shm-size, or take loader.workers=0"
+                "start the container with a larger --shm-size, or set loader.workers=0"
             )
         if killed["signal"].startswith(("Killed", "Terminated")):
             return f"{how}; {memory}"
-        return f"{how}; a picture may have crashed its decoder: loader.workers=0 shows where"
+        return f"{how}; an image may have crashed its decoder: loader.workers=0 shows where"
     if _EXITED.search(text):
         return f"{expected}, got one that died; {memory}"
     if timeout := _TIMEOUT.search(text):
         return (
-            f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk of the pictures may "
-            f"hang, or memory be full{_shared_now()}: see to them, or raise loader.timeout_s (0: wait for ever)"
+            f"loader.timeout_s: expected a batch within {timeout['seconds']} s, got none; the disk with the images may "
+            f"hang, or memory may be full{_shared_now()}: check both, or raise loader.timeout_s (0: wait forever)"
         )
-    return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; take loader.workers=0"
+    return f"loader.workers: expected room in shared memory for a batch, got none{_shared_now()}; set loader.workers=0"
 
 
 def print_unless_cut_off(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Excepthook of a loader process, whose thread hands batches over: quiet where the training ended meanwhile.
+    """Excepthook of a loader process: silent if the connection broke because the training has ended.
 
-    Errors of loading take another way, to the training process.
+    Loading errors reach the training process in another way.
     """
     if not issubclass(kind, ConnectionError | EOFError):
         sys.__excepthook__(kind, error, trace)
 
 
 def _text_of_torch(error: BaseException) -> str | None:
-    """What torch said of its loader processes, the most telling of it: errors that came of it may lie around it."""
+    """Most specific message of torch about its loader processes, in an error or one of its causes."""
     texts = []
     link: BaseException | None = error
     while link is not None:
@@ -110,12 +110,12 @@ def _text_of_torch(error: BaseException) -> str | None:
 
 
 def _while_fetching(error: BaseException) -> bool:
-    """Whether an error broke the connection to a process that was handing a batch over."""
+    """Whether an error broke the connection to a process that was handing over a batch."""
     return any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _shared_now() -> str:
-    return f" ({_mib(shutil.disk_usage(SHARED).free)} are free in {SHARED})" if SHARED.is_dir() else ""
+    return f" ({_mib(shutil.disk_usage(SHARED).free)} free in {SHARED})" if SHARED.is_dir() else ""
 
 
 def _mib(size: int) -> str:

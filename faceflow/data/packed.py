@@ -1,4 +1,4 @@
-"""Tables and pictures of packed sets, where a table, its pictures or a folder of pictures is taken."""
+"""Packed sets in place of a table, its images or a folder of images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from faceflow.tables.table import Table
 
 log = logging.getLogger(__name__)
 
-_COMPARED = 8  # pictures of each shard: it was copied whole, or it was not
+_COMPARED = 8  # images of each shard, enough to notice a bad copy
 
 
 def table_of(path: Path, *, key: str) -> Table:
-    """Read a table, or the one that was packed.
+    """Read a table, or the table of a packed set.
 
     Raises:
         DataError: see `read_table`, `read_rows` and `checked`.
@@ -41,7 +41,7 @@ def table_of(path: Path, *, key: str) -> Table:
 
 
 def checked(folder: Path) -> Pack:
-    """Open a packed set as it is now, and check its files; some pictures of each shard are held against the index.
+    """Open a packed set as it is now, and check its files; some images of each shard are compared with the index.
 
     Raises:
         DataError: names the file that is missing, damaged, or of another packed set.
@@ -54,22 +54,22 @@ def checked(folder: Path) -> Pack:
 
 
 def pictures_of(path: Path, images: Path | None) -> Path | None:
-    """Path that the names of a table are relative to where it or its folder of pictures is a packed set, else None.
+    """Path that file names of a table are relative to, if it or its image folder is a packed set; else None.
 
     Raises:
-        ConfigError: a packed table with pictures elsewhere.
+        ConfigError: a packed table with images elsewhere.
     """
     table, pictures = pack_folder(path), pack_folder(images)
     if table is not None and images is not None and pictures != table:
         raise ConfigError(
-            f"images: expected null with the packed set '{table}', which has its pictures, got '{images}'; remove it"
+            f"images: expected null with the packed set '{table}', which contains the images, got '{images}'; remove it"
         )
     folder = table or pictures
     return inside(folder) if folder else None
 
 
 def source_of(path: Path) -> Path:
-    """Path of the table that was packed, or of the folder of pictures; of anything else itself, without links."""
+    """Path of the table, or of the image folder, that was packed; any other path itself, with links resolved."""
     folder = pack_folder(path)
     if folder is None:
         return path.resolve()
@@ -78,7 +78,7 @@ def source_of(path: Path) -> Path:
 
 
 def is_there(path: str) -> bool:
-    """Whether a file is there, be it a link that leads nowhere, or a picture of a packed set."""
+    """Whether a path exists: a file, a link (even a broken one), or an image in a packed set."""
     return os.path.lexists(path) or has_picture(path)
 
 
@@ -89,11 +89,11 @@ def _compare(pack: Pack) -> None:
             try:
                 right = hash_of(io.BytesIO(pack.content(place))) == pack.index[CONTENTS, place]
             except OSError as error:
-                raise DataError(f"{path}: expected a whole shard, got '{error.strerror}'; copy it again") from error
+                raise DataError(f"{path}: expected a complete shard, got '{error.strerror}'; copy it again") from error
             if not right:
                 raise DataError(
-                    f"{path}: expected the pictures of the index of this packed set, got others; copy it again, or "
-                    "pack again"
+                    f"{path}: expected the images listed in the index of this packed set, got others; copy it again, "
+                    "or pack again"
                 )
 
 
@@ -105,7 +105,7 @@ def _warn_of_changes(pack: Pack) -> None:
         return  # gone, as on another machine
     if changed:
         log.warning(
-            "%s: packed from '%s', which has changed since; pack it again to have the change",
+            "%s: packed from '%s', which has changed since; pack it again to include the change",
             pack.folder,
             source.labels,
         )

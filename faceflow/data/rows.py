@@ -1,4 +1,4 @@
-"""Rows of a label file: which are kept, whom they show, and where their images lie."""
+"""Rows of a label file: which are kept, their subjects, and the paths of their images."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _DRIVE = re.compile(r"[a-zA-Z]:[/\\]")  # an absolute path of Windows
 
 
 def crops_beside(path: Path) -> Path | None:
-    """Folder of crops to which the file names of a `labels.csv` of faceflow-crop are relative; None beside others."""
+    """Folder of crops that the file names of a `labels.csv` of faceflow-crop are relative to; None for other tables."""
     folder = path.parent / "crops"
     return folder if folder.is_dir() and (path.parent / "crops.json").is_file() else None
 
 
 def with_slashes(file: LabelFile, images: Path) -> LabelFile:
-    """Read the backslashes of a table that was written on Windows as slashes, but where such a file exists."""
+    """Turn backslashes in file names, as written on Windows, into slashes, unless such a file exists."""
     names = file.frame["filename"]
     if not names.str.contains("\\", regex=False).any():
         return file
@@ -46,12 +46,12 @@ def with_slashes(file: LabelFile, images: Path) -> LabelFile:
     ]
     if read == names.tolist():
         return file
-    notes = (*file.notes, "backslashes in filename as slashes")
+    notes = (*file.notes, "backslashes in filename read as slashes")
     return dataclasses.replace(file, frame=file.frame.assign(filename=read), notes=notes)
 
 
 def without_duplicates(file: LabelFile) -> Rows:
-    """Rows to keep: the first of rows that repeat a file and all that is said of it."""
+    """Rows to keep: of several rows of one file, which must agree, the first."""
     names = file.frame["filename"].tolist()
     if not _all_tidy(names):
         names = [os.path.normpath(name) if _UNTIDY.search(name) else name for name in names]
@@ -80,9 +80,9 @@ def without_duplicates(file: LabelFile) -> Rows:
 
 
 def in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.bool_]:
-    """Which rows are of some domains, each of which the file must know."""
+    """Which rows are in the given domains; each domain must be in the file."""
     if "domain" not in file.frame.columns:
-        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains; add it")
+        raise DataError(f"{file.path}: expected a column 'domain' for {key}.domains, got none; add it")
     known = set(file.frame["domain"])
     if absent := sorted(set(domains) - known):
         raise ConfigError(
@@ -93,7 +93,7 @@ def in_domains(key: str, domains: Sequence[str], file: LabelFile) -> NDArray[np.
 
 
 def has_subjects(file: LabelFile, rows: Rows) -> bool:
-    """Whether the rows name their subjects; some without would be split as if they were other subjects."""
+    """Whether the rows name their subjects; either all must or none, as unnamed rows would count as other subjects."""
     if "subject" not in file.frame.columns:
         return False
     named = (file.frame["subject"] != "").to_numpy(bool)[rows]
@@ -129,9 +129,9 @@ def image_paths(key: str, file: LabelFile, rows: Rows, images: Path) -> Texts:
 
 
 def like_it(path: Path) -> str:
-    """Name the file that was probably meant by a path that is not there; "" where none is like it.
+    """Suggest the file that was probably meant by a path that does not exist; "" if none is similar.
 
-    Case and suffix are what a table made on another system, or by hand, has otherwise.
+    Tables written on another system, or by hand, often differ in case or suffix.
     """
     if path.exists() or not path.parent.is_dir():
         return ""
@@ -143,15 +143,15 @@ def like_it(path: Path) -> str:
 
 
 def _all_tidy(names: Sequence[str]) -> bool:
-    """Whether no name can be one that normpath changes: at a tenth of the time of a search in each."""
+    """Whether normpath would change no name; ten times as fast as a search in each."""
     text = "\n".join(("", *names, ""))
     return os.sep == "/" and not any(sign in text for sign in _SIGNS)
 
 
 def _on_disk(root: str, name: str) -> str:
-    """Path of an image in a root, which ends in a slash; accents are also sought in the other form of Unicode.
+    """Path of an image below a root, which ends in a slash; accents are also tried in the other Unicode form.
 
-    macOS writes "e" and its accent as two characters, a table of another system as one.
+    macOS writes "e" and its accent as two characters, tables of other systems as one.
     """
     path = os.path.normpath(os.path.join(root, name)) if _UNTIDY.search(name) else root + name  # noqa: PTH118
     if name.isascii() or is_there(path):

@@ -12,21 +12,21 @@ Draw = tuple[int, int]  # row, seed of its augmentation
 
 
 class EpochSampler(Sampler[Draw]):
-    """Draws rows with a seed each, so that an epoch depends on (seed, epoch) alone.
+    """Draws rows, each with a seed, so that an epoch depends only on (seed, epoch).
 
-    Neither the number of workers nor a resumed run changes what the network sees: Lightning calls `set_epoch`
-    with the true epoch. Across processes the rows are dealt out in turn, so that a step of all processes together has
-    the rows that it has in one process.
+    Neither the number of workers nor resuming a run changes what the network sees: Lightning calls `set_epoch` with
+    the true epoch. Rows are dealt out to processes in turn, so that a step of all processes together has the same rows
+    as with one process.
 
     Args:
         rows: of the data set.
-        shuffle: a new order in every pass over the rows, or rows in order with the same seeds every time.
-        seed: number or numbers; streams of one run differ in them.
-        draws: rows of an epoch over all processes; None is one pass. With another number an epoch goes on in the
-            pass where the last one stopped, so that all rows are seen equally often.
+        shuffle: draw a new order in every pass over the rows; otherwise rows come in order with the same seeds.
+        seed: one or several numbers, different for each stream of a run.
+        draws: rows of an epoch over all processes; None is one pass. With any other number, an epoch continues the pass
+            of the one before, so that all rows are seen equally often.
         rank, world_size: of this process.
-        pad: whether an epoch that the processes cannot share equally wraps round, so that it has all rows (metrics
-            drop the padding by row number); else the rest is dropped, as that of a batch.
+        pad: whether an epoch that cannot be shared equally among processes is filled with its first rows, so that no
+            row is lost (metrics drop the padding by row number); otherwise the remainder is dropped.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class EpochSampler(Sampler[Draw]):
         return -(-self.draws // self.world_size) if self.pad else self.draws // self.world_size
 
     def __iter__(self) -> Iterator[Draw]:
-        """Yield (row, seed) of this process's share of the epoch."""
-        # An epoch is cut out of the endless sequence of passes.
+        """Yield (row, seed) for this process's share of the epoch."""
+        # An epoch is a section of the endless sequence of passes.
         first, start = divmod(self.epoch * self.draws, self.rows)
         passes = [self._pass(number) for number in range(first, first - (-(start + self.draws) // self.rows))]
         order, seeds = (np.concatenate(parts) for parts in zip(*passes, strict=True))

@@ -1,4 +1,4 @@
-"""A file that the processes of a run share, and that is gone when they are."""
+"""A file that the processes of a run share and that disappears with them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 
 class SharedFile:
-    """A file that processes read, write and append to, each by handles of its own, opened where it is first used.
+    """A file that processes read, write and append to, each through its own handles, opened on first use.
 
-    On Linux it has no name, so that nothing is left behind however the run ends; other processes open it by way of
-    the process that made it.
+    On Linux it has no name, so that nothing is left behind however the run ends; other processes open it through the
+    process that created it.
 
     Args:
-        folder: where it lies; None for memory, or where the system has no such files, for the folder of temporary ones.
+        folder: its folder; None for memory or, on systems without files in memory, the folder for temporary files.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -38,20 +38,20 @@ class SharedFile:
         weakref.finalize(self, _remove, number, name, os.getpid())
 
     def read(self, size: int, *, at: int) -> bytearray:
-        """Read bytes from a place; fewer where the file ends."""
+        """Read bytes from a position; fewer at the end of the file."""
         content = bytearray(size)
         handle, _ = self._own()
         handle.seek(at)
         return content[: handle.readinto(content)]
 
     def write(self, content: bytes, *, at: int) -> None:
-        """Write bytes at a place, beyond the end too."""
+        """Write bytes at a position, which may be beyond the end."""
         handle, _ = self._own()
         handle.seek(at)
         handle.write(content)
 
     def append(self, content: NDArray[Any]) -> int:
-        """Add the bytes of an array at the end, in one piece, and return where they end.
+        """Append the bytes of an array in one write, and return their end position.
 
         Raises:
             OSError: there is no room.
@@ -63,15 +63,17 @@ class SharedFile:
 
     @property
     def size(self) -> int:
-        """Bytes that it has."""
+        """Size in bytes."""
         return os.fstat(self._own()[0].fileno()).st_size
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the handles to the process that has them."""
+        """Leave out the handles, which belong to one process."""
         return self.__dict__ | {"_handles": None}
 
     def _own(self) -> tuple[FileIO, FileIO]:
-        if self._handles is None or self._handles[0] != os.getpid():  # those of a parent share its place in the file
+        if (
+            self._handles is None or self._handles[0] != os.getpid()
+        ):  # handles of a parent share its position in the file
             self._handles = os.getpid(), FileIO(self._path, "r+"), FileIO(self._path, "a")
             for handle in self._handles[1:]:
                 weakref.finalize(self, handle.close)
@@ -79,7 +81,7 @@ class SharedFile:
 
 
 def free_bytes(folder: Path | None) -> int:
-    """Bytes that files in a folder may still take; of memory as much as is available."""
+    """Free bytes on the disk of a folder, or available memory for None."""
     if folder is not None:
         return shutil.disk_usage(folder).free
     with contextlib.suppress(OSError, ValueError):

@@ -12,7 +12,7 @@ from faceflow.tables.columns import check_columns
 
 @dataclass(frozen=True, kw_only=True)
 class TableConfig:
-    """What the configs of labelled and of unlabelled data sets share."""
+    """Settings shared by labelled and unlabelled data sets."""
 
     images: str | None
     columns: dict[str, str | None]
@@ -27,7 +27,7 @@ class TableConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig(TableConfig):
-    """One data set as its config states it; `configs/data/source/default.yaml` explains every key."""
+    """Settings of one data set; `configs/data/source/default.yaml` explains every key."""
 
     labels: str | None
     train: str | None
@@ -36,7 +36,7 @@ class SourceConfig(TableConfig):
 
 
 def check_settings(key: str, config: TableConfig) -> None:
-    """Check what labelled and unlabelled data sets share; `key` is the full config key."""
+    """Check the shared settings; `key` is the full config key."""
     check_choice(config.bad_images, key=f"{key}.bad_images", options=("error", "skip"))
     for setting in ("score_max", "occurrence_min"):
         check_limits(getattr(config, setting), key=f"{key}.{setting}")

@@ -1,4 +1,4 @@
-"""Data sets: label files and an images folder become one checked table."""
+"""Data sets: label files and an image folder become one checked table."""
 
 from __future__ import annotations
 
@@ -41,15 +41,14 @@ UNLABELED = "unlabeled"  # split of the faces whose labels training does not see
 
 @dataclass(frozen=True, kw_only=True)
 class FaceTable:
-    """N face crops of one data set; C = 0 label columns where it has none.
+    """N face crops of one data set with C label columns, C = 0 if it has none.
 
-    `scores` (N, C) are in the label units of `scales`, one per column, with NaN = missing. `subjects` identify who must
-    stay in one split: the subject where the data set names it, else the file. `identities` are the same with subject
-    ids in their normal form, before subjects that turn out to be one are given one subject; `pictures` are hashes of
-    what the files hold. `notes` say what was taken for granted in reading the labels; `labelled_by` names the models
-    that made labels of it, and `coders` who coded each row, where a column says so. `attributes` are texts (N,) of
-    those columns of the labels that were asked for and are there, "" for an empty cell; `further` names all columns
-    that are no AUs.
+    `scores` (N, C) are in the label units of `scales`, one per column, NaN = missing. `subjects` say what must stay in
+    one split: the subject if the data set names it, else the file. `identities` are the same with normalised subject
+    ids, before subjects that turn out to be the same are merged; `pictures` are hashes of the files' contents. `notes`
+    list the assumptions in reading the labels; `labelled_by` names the models that made labels, and `coders` the coder
+    of each row, if there is such a column. `attributes` are texts (N,) of the requested label columns that exist, ""
+    for an empty cell; `further` names all columns that are not AUs.
     """
 
     name: str
@@ -78,7 +77,7 @@ class FaceTable:
         return len(self.files)
 
     def select(self, rows: NDArray[np.bool_] | Rows, split: str | None) -> FaceTable:
-        """Keep some rows, as part of a split."""
+        """Select rows, as part of a split."""
         return dataclasses.replace(
             self,
             scores=self.scores[rows],
@@ -115,7 +114,7 @@ class FaceTable:
         return {joined(au) for au in aus if side_of(au) and au not in self.columns and joined(au) in self.columns}
 
     def fingerprint(self) -> str:
-        """SHA-256 over pictures, subjects and labels: equal for equal data, whatever files and folders are called."""
+        """SHA-256 over images, subjects and labels: equal for equal data, whatever the names of files and folders."""
         digest = hashlib.sha256("\n".join(self.columns).encode())
         digest.update(self.pictures.tobytes())
         for identity in self.identities.tolist() if self.has_subjects else ():
@@ -131,14 +130,14 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind, attributes: Seq
     Args:
         key: the data set's key under `data.sources`.
         config: its settings.
-        prefer: column to take where a tool wrote both intensity and occurrence.
-        attributes: further columns to keep, see `FaceTable`.
+        prefer: column to read if a tool wrote both intensity and occurrence.
+        attributes: other columns to keep, see `FaceTable`.
 
     Returns:
         One table without a split for `labels`, or one per split for `train`, `val`, `test`.
 
     Raises:
-        ConfigError, DataError: settings that contradict, or labels or images that break the contract.
+        ConfigError, DataError: contradictory settings, or invalid labels or images.
     """
     where = f"data.sources.{key}"
     check_settings(where, config)
@@ -164,7 +163,7 @@ def read_source(key: str, config: SourceConfig, *, prefer: Kind, attributes: Seq
 
 
 def images_folder(config: TableConfig, file: LabelFile) -> Path:
-    """Folder that the file names of a CSV are relative to; that of the crops where faceflow-crop wrote the CSV."""
+    """Folder that the file names of a CSV are relative to; for a CSV of faceflow-crop, the folder of crops."""
     images = Path(config.images).expanduser() if config.images else None
     return pictures_of(file.path, images) or images or crops_beside(file.path) or file.path.parent
 
@@ -172,9 +171,9 @@ def images_folder(config: TableConfig, file: LabelFile) -> Path:
 def list_faces(
     key: str, config: TableConfig, file: LabelFile, *, name: str, scales: Mapping[str, LabelScale], split: str | None
 ) -> tuple[FaceTable, Rows]:
-    """Make a table of a CSV without opening its images, and say which row of the CSV each of its rows is.
+    """Make a table from a CSV without opening its images; also return the CSV row of each of its rows.
 
-    `scales` are the units of the labels by AU. The table's `pictures` are all 0 until the images are looked at.
+    `scales` are the units of the labels by AU. The table's `pictures` are all 0 until the images are hashed.
     """
     file = with_slashes(file, images_folder(config, file))
     rows = without_duplicates(file)
@@ -216,19 +215,19 @@ def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     if config.labels and parts:
         raise ConfigError(f"{key}: expected either labels or train/val/test, got both; remove one")
     if not config.labels and not parts:
-        raise ConfigError(f"{key}.labels: expected the path of a CSV, got nothing; set it")
+        raise ConfigError(f"{key}.labels: expected the path of a CSV, got none; set it")
     return {None: config.labels} if config.labels else parts
 
 
 def _name_of(paths: Sequence[Path]) -> str:
-    """Name a data set by its CSV, or by their folder where there are several or the file name says nothing."""
+    """Name a data set by its CSV, or by the folder if there are several or the file name is generic."""
     first = source_of(paths[0])
     plain = len(paths) > 1 or first.stem.lower() in ("labels", "label", "data", *SPLITS)
     return first.parent.name if plain and first.parent.name else first.stem
 
 
 def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTable, rows: Rows) -> FaceTable:
-    """The rows of a table whose images are there and whole."""
+    """Rows of a table whose images exist and are intact."""
     faults = find_faults(table.files.tolist())
     if faults and config.bad_images == "error":
         position, fault = min(faults.items())
@@ -239,7 +238,7 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
         )
     if len(faults) == len(table):
         images = images_folder(config, file)
-        raise DataError(f"{file.path}: expected images in '{images}', got none that can be read; check both paths")
+        raise DataError(f"{file.path}: expected images in '{images}', got none readable; check both paths")
     good = np.ones(len(table), np.bool_)
     good[list(faults)] = False
     whole = with_pictures(table.select(good, table.split))
@@ -248,26 +247,26 @@ def _with_images(key: str, config: SourceConfig, file: LabelFile, table: FaceTab
     if shared and config.bad_images == "error":
         row, first = next((row, first) for row, first in shared if whole.identities[row] != whole.identities[first])
         raise DataError(
-            f"{file.where(int(places[row]))}: expected one subject per picture, got '{whole.filenames[row]}' of "
-            f"{whole.subjects[row]} with the content of '{whole.filenames[first]}' of {whole.subjects[first]} (line "
-            f"{file.lines[places[first]]}); correct their subject, or leave all {len(shared)} such rows out with "
+            f"{file.where(int(places[row]))}: expected one subject per image, got '{whole.filenames[row]}' of "
+            f"{whole.subjects[row]} with the same content as '{whole.filenames[first]}' of {whole.subjects[first]} "
+            f"(line {file.lines[places[first]]}); correct the subject, or leave all {len(shared)} such rows out with "
             f"{key}.bad_images=skip"
         )
     return without_shared(whole, shared, skipped=len(faults))
 
 
 def with_pictures(table: FaceTable) -> FaceTable:
-    """Hash the images of a table, which must be there."""
+    """Hash the images of a table, which must exist."""
     return dataclasses.replace(table, pictures=hash_contents(table.files.tolist()))
 
 
 def shared_rows(table: FaceTable) -> list[tuple[int, int]]:
-    """Rows whose picture several subjects of the table have, each with the first row of that picture."""
+    """Rows whose image several subjects share, each with the first row of that image."""
     return shared_pictures(table.pictures, table.identities) if table.has_subjects else []
 
 
 def without_shared(table: FaceTable, shared: Sequence[tuple[int, int]], *, skipped: int) -> FaceTable:
-    """Leave out pictures filed under several subjects: blank frames, or labels that contradict each other.
+    """Leave out images that belong to several subjects: blank frames, or contradictory labels.
 
     Raises:
         DataError: no row is left.
@@ -276,12 +275,12 @@ def without_shared(table: FaceTable, shared: Sequence[tuple[int, int]], *, skipp
     kept[[row for row, _ in shared]] = False
     if not kept.any():
         raise DataError(
-            f"{table.name}: expected pictures of one subject each, got none: '{table.filenames[0]}' and all others are "
-            "under several subjects; check the 'subject' column"
+            f"{table.name}: expected images of one subject each, got none: '{table.filenames[0]}' and all others "
+            "belong to several subjects; check the 'subject' column"
         )
     if shared:
         log.warning(
-            "%s: left out %d images whose picture is under several subjects, such as '%s'",
+            "%s: left out %d images that belong to several subjects, such as '%s'",
             *(table.name, len(shared), table.filenames[shared[0][0]]),
         )
     return dataclasses.replace(table.select(kept, table.split), skipped=skipped + len(shared))

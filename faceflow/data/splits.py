@@ -1,4 +1,4 @@
-"""Splits that never share a subject: made from one table, or checked where the user made them."""
+"""Splits that never share a subject: drawn from one table, or given by the user and checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tables = Mapping[str, list[FaceTable]]  # split -> one table per data set
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Shares of the subjects that go to validation and test, and the seed of the draw.
+    """Shares of subjects for validation and test, and the seed of the draw.
 
     `labeled` is the share of each data set's training subjects that keep their labels.
     """
@@ -35,7 +35,7 @@ class SplitConfig:
     labeled: float
 
     def __post_init__(self) -> None:
-        """Check that something is left to train on."""
+        """Check the values and that subjects remain for training."""
         for key, share, lowest in (("val", self.val, "more than 0"), ("test", self.test, "0")):
             expected = f"a share from {lowest} to below 1"
             check_number(share, key=f"split.{key}", expected=expected, valid=lambda x: 0 <= x < 1)
@@ -48,22 +48,22 @@ class SplitConfig:
             )
 
     def __str__(self) -> str:
-        """Say it the way a result table does."""
+        """Describe it as result tables do."""
         return f"val {self.val:.0%} and test {self.test:.0%} of the subjects, {self.draw}"
 
     @property
     def draw(self) -> str:
-        """Say which seed draws the subjects and, unless it is all of them, how many keep their labels."""
+        """Describe the seed of the draw and, if not all, the share of subjects that keep their labels."""
         labels = "" if self.labeled == 1 else f", labels of {100 * self.labeled:g}% of the training subjects"
         return f"seed {self.seed}{labels}"
 
 
 def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, list[FaceTable]]:
-    """Bring every table into its split.
+    """Put every table into its split.
 
-    A table without a split is divided by subject into train, val and test. Where a data set states a training
-    file but no validation file, validation subjects are taken from the training file; a missing test file
-    means that the data set is not tested. A subject of several tables gets one split for all of them.
+    A table without a split is divided by subject into train, val and test. If a data set has a training file but no
+    validation file, validation subjects are taken from the training file; without a test file, the data set is not
+    tested. A subject in several tables is in the same split for all of them.
 
     Raises:
         DataError: too few subjects, a subject in more than one split, or nothing to train on or to validate with.
@@ -89,12 +89,12 @@ def make_splits(tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, l
 
 
 def check_leaks(splits: Tables) -> None:
-    """Refuse splits that share a picture or a subject.
+    """Raise if two splits share an image or a subject.
 
-    Links to an image and copies of it are the same picture.
+    Links to an image and copies of it are the same image.
 
     Raises:
-        DataError: names one shared picture or subject, and how many there are.
+        DataError: names one shared image or subject, and how many there are.
     """
     named = {
         split: {
@@ -112,14 +112,14 @@ def check_leaks(splits: Tables) -> None:
             one, other = named[first][shared[0]], named[second][shared[0]]
             found = f"{first} and {second}" if one == other else f"{first}, the same as '{other}' in {second}"
             raise DataError(
-                f"splits: expected no picture in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
+                f"splits: expected no image in two splits, got '{one}' in {found} ({len(shared)} shared); remove the "
                 "rows from one of the label files"
             )
         if common := sorted(subjects[first] & subjects[second]):
             raise DataError(
                 f"splits: expected no subject in two splits, got '{common[0]}' in {first} and {second} ({len(common)} "
-                "shared); move all rows of a subject to one label file, or give data sets of other people another "
-                "data.sources.*.identities"
+                "shared); move all rows of a subject to one label file, or, if these are different "
+                "subjects, give each data set its own data.sources.*.identities"
             )
 
 
@@ -131,11 +131,11 @@ def without_subjects(table: FaceTable, subjects: set[str]) -> FaceTable:
 def hide_labels(train: Sequence[FaceTable], config: SplitConfig) -> tuple[list[FaceTable], list[FaceTable]]:
     """Draw the training subjects that keep their labels, for methods that learn from faces without labels.
 
-    Every data set draws its share of subjects, at least one. The draw of a larger share contains that of a smaller
-    one, and no other data set changes it; a subject of several data sets keeps the labels in all if one draws them.
+    Every data set draws its share of subjects, at least one. The draw of a larger share contains that of a smaller one
+    and does not depend on other data sets; a subject in several data sets keeps the labels in all if one draws it.
 
     Returns:
-        Tables with labels, and the same tables' other rows in the split `UNLABELED`.
+        Tables with labels, and the other rows of the same tables in the split `UNLABELED`.
     """
     if config.labeled == 1:
         return list(train), []
@@ -151,7 +151,7 @@ def hide_labels(train: Sequence[FaceTable], config: SplitConfig) -> tuple[list[F
 
 
 def real_paths(files: Iterable[str]) -> list[str]:
-    """Paths with all links followed; folders only once each, because a path costs a system call per part."""
+    """Paths with links resolved; each folder only once, because a path costs a system call per part."""
     folder_of = functools.cache(os.path.realpath)
     paths = []
     for file in files:
@@ -162,7 +162,7 @@ def real_paths(files: Iterable[str]) -> list[str]:
 
 
 def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) -> dict[str, float]:
-    """Shares of the subjects to draw from a table; none where the user stated the split."""
+    """Shares of the subjects to draw from a table; none if the user gave the split."""
     if table.split is None:
         return {"val": config.val, "test": config.test} if config.test else {"val": config.val}
     has_val = any(other.name == table.name and other.split == "val" for other in tables)
@@ -170,19 +170,19 @@ def _shares(table: FaceTable, tables: Sequence[FaceTable], config: SplitConfig) 
 
 
 def _turn(table: FaceTable) -> tuple[bool, int, str]:
-    """Order of the draws: stated training files first, for none of their subjects may become a test subject.
+    """Order of the draws: given training files first, because their subjects must not become test subjects.
 
-    Then the table with the fewest subjects, so that each still finds free ones for its own shares.
+    Then tables with fewer subjects first, so that each still finds free ones for its shares.
     """
     return table.split is None, len(np.unique(table.subjects)), table.name
 
 
 def _divide(table: FaceTable, shares: Mapping[str, float], seed: int, placed: dict[str, str]) -> dict[str, FaceTable]:
-    """Parts of a table by split; subjects that `placed` knows stay where they are, the others are added to it."""
+    """Parts of a table by split; subjects in `placed` keep their split, the others are added to it."""
     if not table.has_subjects:
         log.warning(
-            "%s: no 'subject' column, so images are split at random: one subject may be in training and test, and "
-            "the numbers may be too good; add a 'subject' column",
+            "%s: no 'subject' column, so images are split at random: a subject may be in both training and test, and "
+            "scores may be too high; add a 'subject' column",
             table.name,
         )
     subjects = np.unique(table.subjects)
@@ -202,7 +202,7 @@ def _divide(table: FaceTable, shares: Mapping[str, float], seed: int, placed: di
         placed |= dict.fromkeys(free[:count], split)
         free = free[count:]
     placed |= dict.fromkeys(free, "train")
-    # A stated training row never becomes a test row: where its subject is in a test file, that is a leak to report.
+    # A given training row never becomes a test row: if its subject is in a test file, that is reported as a leak.
     allowed = SPLITS if table.split is None else ("train", *shares)
     split_of = np.array(
         [part if (part := placed[subject]) in allowed else "train" for subject in table.subjects.tolist()]

@@ -1,4 +1,4 @@
-"""What goes into the training streams: the labelled faces, and the unlabelled pool where a method reads one."""
+"""Training streams: the labelled faces, and the unlabelled pool if a method reads one."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def training_streams(
     include_labeled: bool,
     prefer: Kind,
 ) -> dict[str, list[FaceTable]]:
-    """Hide labels as the split asks, and add the "unlabeled" tables if a view reads them.
+    """Hide labels as `split.labeled` says, and add the "unlabeled" tables if a view reads them.
 
-    The pool holds the unlabelled sets without validation and test subjects, the faces whose labels are hidden and, if
-    asked, the labelled training faces. The latter have no labels there: a network that has learned these would flatter
-    its pseudo-labels. No unlabelled file is opened for a method that reads none.
+    The pool holds the unlabelled sets without validation and test subjects, the faces whose labels are hidden and,
+    optionally, the labelled training faces. Their labels are removed there: the network has learned them, so its
+    pseudo-labels would look too good. No unlabelled file is opened for a method that reads none.
 
     Args:
         splits: "train", "val" and "test".
@@ -55,7 +55,7 @@ def training_streams(
     if not outside and not hidden:
         raise ConfigError(
             "unlabeled: expected unlabelled faces, which this method learns from, got none; set unlabeled=FOLDER or "
-            "data.unlabeled, hide labels with split.labeled=0.1, or take method=supervised"
+            "data.unlabeled, hide labels with split.labeled=0.1, or use method=supervised"
         )
     pool = without_held_out(outside, splits) if outside else []
     own = _renamed(hidden, "hidden") + (_unjudged(_renamed(labeled, "labelled")) if include_labeled else [])
@@ -63,10 +63,10 @@ def training_streams(
 
 
 def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[FaceTable]:
-    """Leave out every unlabelled face whose subject or picture is in val or test: it would flatter every number.
+    """Leave out unlabelled faces whose subject or image is in val or test: they would inflate all scores.
 
     Raises:
-        DataError: no face is left, or the unlabelled faces show that two splits share a subject.
+        DataError: no face is left, or the unlabelled faces reveal that two splits share a subject.
     """
     held_out, trained = [*splits.get("val", ()), *splits.get("test", ())], splits.get("train", [])
     tables = [*held_out, *trained, *unlabeled]
@@ -77,13 +77,18 @@ def without_held_out(unlabeled: Sequence[FaceTable], splits: Tables) -> list[Fac
         if (both := np.isin(numbers, np.intersect1d(outside, inside))).any():
             row = int(np.argmax(both))
             raise DataError(
-                f"data.unlabeled: expected subjects of one split each, got '{table.filenames[row]}' of "
-                f"{table.subjects[row]}, whose ids or pictures are in train and in val or test too; correct its "
+                f"data.unlabeled: expected each subject in one split, got '{table.filenames[row]}' of "
+                f"{table.subjects[row]}, whose ids or images are in train and also in val or test; correct its "
                 "subject, or leave it out with data.unlabeled.*.exclude"
             )
         free = table.select(~np.isin(numbers, outside), table.split)
         if lost := len(table) - len(free):
-            log.warning("%s: left out %d of %d unlabelled faces, in val or test", table.name, lost, len(table))
+            log.warning(
+                "%s: left out %d of %d unlabelled faces: their subjects or images are in val or test",
+                table.name,
+                lost,
+                len(table),
+            )
         if len(free):
             left.append(free)
     if unlabeled and not left:
@@ -99,7 +104,7 @@ def _all(numbers: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
 
 
 def _renamed(tables: Sequence[FaceTable], part: str) -> list[FaceTable]:
-    """Name the part of a data set that tables are; its domains keep their names."""
+    """Add the name of a part to the tables' names; domains keep their names."""
     return [dataclasses.replace(table, name=f"{table.name}:{part}", domains=domains_of(table)) for table in tables]
 
 

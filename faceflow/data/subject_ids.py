@@ -1,4 +1,4 @@
-"""Subject ids: one subject in several spellings, and pictures that several subjects have."""
+"""Subject ids: spellings of one subject, and images that several subjects share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 # Namespace of the subjects in a user's own files. Within a command equal ids in it are one subject; a checkpoint may
-# have been trained on other files, where the same id may be somebody else.
+# have been trained on other files, where the same id may be another subject.
 OWN = "own"
 
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
@@ -19,9 +19,9 @@ _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 
 @functools.cache
 def normal_id(subject: str) -> str:
-    """Bring a subject id to the form that all its spellings share.
+    """Normalise a subject id, so that all its spellings are equal.
 
-    Case, surrounding space, leading zeros and the ".0" that pandas adds to numbers do not count.
+    Case, surrounding space, leading zeros and the ".0" that pandas adds to numbers are ignored.
 
     >>> normal_id("001"), normal_id("1.0"), normal_id(" S01 ")
     ('1', '1', 's1')
@@ -40,7 +40,7 @@ def identity_of(subject: str) -> str:
 
 
 def shared_pictures(pictures: NDArray[np.int64], identities: NDArray[np.str_]) -> list[tuple[int, int]]:
-    """Find rows (N,) whose picture several identities have, each with the first row of that picture."""
+    """Find rows (N,) whose image several identities share, each with the first row of that image."""
     which, _ = pd.factorize(pictures)
     first = np.unique(which, return_index=True)[1]
     other = identities != identities[first[which]]

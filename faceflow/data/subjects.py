@@ -1,4 +1,4 @@
-"""Who is who in several tables: rows of one subject, however they are named, belong together."""
+"""Subjects across tables: rows of one subject belong together, however they are named."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
-    """Number the people behind all rows of some tables, one table after the other, (N,).
+    """Number the subjects of all rows of some tables, one table after the other, (N,).
 
-    Rows of the same subject, identity or picture belong together, and so do all that such rows lead to.
+    Rows with the same subject, identity or image belong together, also across chains of such rows.
     """
     if not tables:
         return np.empty(0, np.intp)
@@ -38,7 +38,7 @@ def connected(tables: Sequence[FaceTable]) -> NDArray[np.intp]:
 
 
 def unify(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Give all rows of a subject the same subject, and name what was taken for one subject."""
+    """Give all rows of a subject the same subject id, and warn of what was merged."""
     if not tables:
         return []
     group = connected(tables)
@@ -62,11 +62,11 @@ def _tell_spellings(tables: Sequence[FaceTable]) -> None:
     if met:
         *others, last = (f"'{spelled}'" for spelled in met[0])
         alike = f"{', '.join(others)} and {last}"
-        log.warning("subject: %s are taken as one subject%s; write ids alike", alike, _more(len(met)))
+        log.warning("subject: %s are treated as one subject%s; use one spelling per subject", alike, _more(len(met)))
 
 
 def _tell_copies(tables: Sequence[FaceTable]) -> None:
-    """Name pictures that are the only sign that two identities are one."""
+    """Warn of images that are the only sign that two identities are one."""
     pictures = np.concatenate([table.pictures for table in tables])
     identities = np.concatenate([table.identities for table in tables])
     filenames = [filename for table in tables for filename in table.filenames.tolist()]
@@ -76,7 +76,7 @@ def _tell_copies(tables: Sequence[FaceTable]) -> None:
     if len(same):
         one, other = int(order[same[0]]), int(order[same[0] + 1])
         log.warning(
-            "'%s' (%s) and '%s' (%s) hold the same picture, so they stay in one split%s",
+            "'%s' (%s) and '%s' (%s) are the same image, so both subjects stay in one split%s",
             *(filenames[one], identities[one], filenames[other], identities[other], _more(len(same))),
         )
 

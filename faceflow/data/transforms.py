@@ -22,7 +22,7 @@ _MIRRORS = frozenset({"HorizontalFlip", "VerticalFlip", "Transpose", "D4", "Squa
 
 
 class Pipeline:
-    """Steps applied in order to one image; the result depends on the image and the seed alone."""
+    """Steps applied in order to one image; the result depends only on the image and the seed."""
 
     def __init__(self, compose: Compose) -> None:
         self._compose = compose
@@ -32,8 +32,8 @@ class Pipeline:
 
         The input is never written to, but it is returned itself when no step changes it.
         """
-        # Not `set_random_seed`: it starts every step on the same stream, so that a large rotation would always
-        # come with, say, a bright image; it is also 15 times slower.
+        # Not `set_random_seed`: it starts every step with the same random numbers, so that a large rotation would
+        # always come with, say, a bright image; it is also 15 times slower.
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return np.ascontiguousarray(self._compose(image=image)["image"])
 
@@ -89,7 +89,7 @@ def _build_step(node: Any, key: str) -> BasicTransform | BaseCompose:
     if caught:
         raise ConfigError(f"{key}: {name} would change its arguments: {_one_line(caught[0].message)}")
     if name in _MIRRORS:
-        raise ConfigError(f"{key}: {name} would mix up left and right AUs; remove it, the data set does the flip")
+        raise ConfigError(f"{key}: {name} would mix up left and right AUs; remove it, the data set flips images itself")
     return step
 
 

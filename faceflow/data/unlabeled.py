@@ -1,6 +1,6 @@
 """Unlabelled faces: folders and CSVs of images, without what the user excludes.
 
-Exclusions name files by their real path, and one that excludes nothing is an error.
+Exclusions match files by their real path, and one that excludes nothing is an error.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class UnlabeledConfig(TableConfig):
-    """One set as its config states it; `configs/data/unlabeled/default.yaml` explains every key."""
+    """Settings of one set; `configs/data/unlabeled/default.yaml` explains every key."""
 
     path: str | list[str] | None
     exclude: list[str]
@@ -56,7 +56,7 @@ class UnlabeledConfig(TableConfig):
 
 @dataclass(frozen=True)
 class _Faces:
-    """What one path of a set holds: `below` and `real` are where each image lies below `root`, and with links followed.
+    """Images of one path of a set: `below` are their paths below `root`, `real` those with links resolved.
 
     `root` ends with a slash.
     """
@@ -70,11 +70,11 @@ class _Faces:
 def read_unlabeled(sets: Mapping[str, Mapping[str, Any]], *, prefer: Kind) -> list[FaceTable]:
     """Read all sets of unlabelled faces; those without a path are left out.
 
-    A file that is found twice, in one set or in two, is kept where it is found first.
+    A file that is found twice, in one set or in two, is kept only the first time.
 
     Args:
         sets: key under `data.unlabeled` -> settings, see `UnlabeledConfig`.
-        prefer: column to take where a tool wrote both intensity and occurrence as hidden labels.
+        prefer: column to read if a tool wrote both intensity and occurrence as hidden labels.
 
     Returns:
         One table per path, in the split `UNLABELED`; without AU columns `scores` is (N, 0).
@@ -86,13 +86,14 @@ def read_unlabeled(sets: Mapping[str, Mapping[str, Any]], *, prefer: Kind) -> li
     names = [table.name for table in tables]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
-            f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: of a set, or remove a path"
+            f"data.unlabeled: expected different names, got '{repeated[0]}' twice; set name: for one set, or remove "
+            "a path"
         )
     return _without_repeats(tables)
 
 
 def _read_set(key: str, config: UnlabeledConfig, prefer: Kind) -> list[FaceTable]:
-    """One table per path, all in the units that fit the hidden labels of all paths."""
+    """One table per path; all share the units inferred from the hidden labels of all paths."""
     where = f"data.unlabeled.{key}"
     paths = _checked_paths(where, config)
     listings = [_read_listing(where, path, config, prefer) for path in paths]
@@ -116,7 +117,7 @@ def _checked_paths(where: str, config: UnlabeledConfig) -> list[Path]:
 
 
 def _table_names(name: str, paths: Sequence[Path]) -> list[str]:
-    """Name of each path's table: that of the set, and which folder or file it is where there are several."""
+    """Name of each path's table: the name of the set, with the folder or file if there are several."""
     if len(paths) == 1:
         return [name]
     sources = [source_of(path) if pack_folder(path) else path for path in paths]
@@ -125,7 +126,7 @@ def _table_names(name: str, paths: Sequence[Path]) -> list[str]:
 
 
 def _read_listing(where: str, path: Path, config: UnlabeledConfig, prefer: Kind) -> LabelFile:
-    """Rows of a CSV, or those of the CSV that would list the images of a folder."""
+    """Rows of a CSV, or rows as of a CSV that lists the images of a folder."""
     if not path.is_dir() or pack_folder(path):
         key, missing = f"{where}.path", config.missing_values
         return read_listing(path, missing_values=missing, prefer=prefer, columns=config.columns, key=key)
@@ -146,7 +147,7 @@ def _find_faces(
 
 
 def _without_excluded(where: str, entries: Sequence[str], found: Sequence[_Faces]) -> list[FaceTable]:
-    """Leave out the images that the entries name, under all paths that lead to them."""
+    """Leave out the images that the entries match, under all paths that lead to them."""
     excluded: set[str] = set()
     for entry in entries if found else ():
         path = Path(entry).expanduser()
@@ -154,15 +155,15 @@ def _without_excluded(where: str, entries: Sequence[str], found: Sequence[_Faces
         hits = _listed(where, path, found) if is_list else _matching(str(path), found)
         if not hits:
             raise ConfigError(
-                f"{where}.exclude: expected patterns and lists that exclude some image, got '{entry}', which fits none "
-                f"of {sum(len(faces.real) for faces in found)} paths such as '{found[0].below[0]}'; correct it"
+                f"{where}.exclude: expected patterns and lists that exclude an image, got '{entry}', which matches "
+                f"none of {sum(len(faces.real) for faces in found)} paths such as '{found[0].below[0]}'; correct it"
             )
         excluded |= hits
     return [faces.table.select(_mask(path not in excluded for path in faces.real), UNLABELED) for faces in found]
 
 
 def _matching(pattern: str, found: Sequence[_Faces]) -> set[str]:
-    """Real paths of the images that a pattern fits, by their path below the folder or, if it is absolute, all of it."""
+    """Real paths of the images that a pattern matches, by path below the folder or, if absolute, by full path."""
     fits = re.compile(fnmatch.translate(posixpath.normpath(pattern))).match
     hits = set()
     for faces in found:
@@ -178,7 +179,7 @@ def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
         table = read_table(path, key=f"{where}.exclude")
         named = table.named("filename")
         if named is None:
-            raise DataError(f"{path}: expected a column 'filename', got {table.listed()}; rename the one of the paths")
+            raise DataError(f"{path}: expected a column 'filename', got {table.listed()}; rename the column of paths")
         lines = named
     else:
         try:
@@ -195,12 +196,12 @@ def _listed(where: str, path: Path, found: Sequence[_Faces]) -> set[str]:
         if real in known
     }
     if hits and (lost := sorted(set(lines) - {line for line, _ in hits})):
-        log.warning("%s.exclude: '%s' lists %d files that are not there, as '%s'", where, path, len(lost), lost[0])
+        log.warning("%s.exclude: '%s' lists %d files that do not exist, such as '%s'", where, path, len(lost), lost[0])
     return {real for _, real in hits}
 
 
 def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: FaceTable, files: int) -> FaceTable:
-    """Leave out images that are missing or broken, and say which."""
+    """Leave out images that are missing or broken, and report them."""
     faults = find_faults(table.files.tolist())
     named = [f"'{table.filenames[position]}' ({fault})" for position, fault in sorted(faults.items())[:3]]
     broken = ", ".join(named) + (f" and {len(faults) - 3} more" if len(faults) > 3 else "")
@@ -219,7 +220,7 @@ def _without_broken(where: str, config: UnlabeledConfig, path: Path, table: Face
 
 
 def _without_repeats(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Keep every file once, where it comes first."""
+    """Keep every file only the first time."""
     seen: set[str] = set()
     kept = []
     for table in tables:

@@ -1,1 +1,1 @@
-"""Published data sets: where each keeps its videos or images, its labels, and which people its folds test."""
+"""Published data sets: where each keeps its videos or images and labels, and which subjects its folds test."""

@@ -5,8 +5,8 @@
     cropped_aligned/video1/00001.jpg                    crops that come with the data
 
 Row n below the header is frame n, which is crop n; -1 means that the AU was not annotated, and crops are missing where
-the data set's own detector found no face. A video of two people has label files and folders of crops that end in
-`_left` and `_right`: each is a subject of its own, because each shows one of them throughout.
+the data set's own detector found no face. A video of two subjects has label files and folders of crops that end in
+`_left` and `_right`: each of them shows one subject throughout and counts as a subject of its own.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class AffWild2:
         for part in (_TRAIN, _VALIDATION):
             for path in self._label_files(part):
                 if files.setdefault(path.stem, path) != path:
-                    raise DataError(f"{path}: expected a video in one set, got also '{files[path.stem]}'; remove one")
+                    raise DataError(
+                        f"{path}: expected each video in one set, got it also as '{files[path.stem]}'; remove one"
+                    )
         folders = {folder.name: folder for place in find(self.root, _CROPS) for folder in sorted(place.glob("*/"))}
         names = in_both("Aff-Wild2", files, folders)
         if not names:
@@ -101,8 +103,8 @@ def _find_crops(folder: Path) -> dict[int, Path]:
     crops = numbered_files(folder, _CROP)
     if 0 in crops:
         raise DataError(
-            f"{crops[0]}: expected crops counted from 1, got frame 0; take the crops that come with the data, in "
-            "which 00001.jpg is the first frame"
+            f"{crops[0]}: expected crops counted from 1, got frame 0; use the crops that come with the data, where "
+            "00001.jpg is the first frame"
         )
     return crops
 
@@ -118,7 +120,7 @@ def _read_rows(file: Path) -> Rows:
     rows = []
     for expected, (line, text) in enumerate(lines, first + 1):
         if line != expected:
-            # A row that is skipped would shift all that follow to other frames.
+            # Skipping a row would shift all later rows to other frames.
             raise DataError(
                 f"{file}:{expected}: expected a row for every frame, got an empty line; restore the original file"
             )

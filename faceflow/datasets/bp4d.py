@@ -4,8 +4,8 @@
     AU Intensity Codes3.0/AU06/F001_T1.csv  lines "frame,intensity", 0 to 5 or 9
     Sequences_2D+3D/F001/T1/2440.jpg        2D+3D in BP4D+; any number of leading zeros
 
-9 means that the AU could not be coded. Columns are read by their header: some files list the numbers 0 to 99, of
-which the last is no AU but says that the face is occluded, others only the AUs that were coded.
+9 means that the AU could not be coded. Columns are identified by their header: some files list the numbers 0 to 99, of
+which the last is not an AU but means an occluded face, others only the coded AUs.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class BP4D:
 
 
 class BP4DPlus(BP4D):
-    """Parser of BP4D+, whose people are others than BP4D's although their names repeat."""
+    """Parser of BP4D+, whose subjects differ from those of BP4D although their names repeat."""
 
     name = "bp4d_plus"
     title = "BP4D+"
@@ -119,7 +119,7 @@ def _by_task(files: Iterator[Path]) -> dict[str, list[Path]]:
 
 def _read_occurrence(files: Sequence[Path]) -> Labels:
     if len(files) > 1:
-        raise DataError(f"{files[1]}: expected one file of the task, got also '{files[0]}'; remove one")
+        raise DataError(f"{files[1]}: expected one file for the task, got also '{files[0]}'; remove one")
     lines = read_lines(files[0])
     columns, width = _read_header(files[0], lines)
     rows: dict[int, dict[str, float | None]] = {}
@@ -161,6 +161,6 @@ def _read_intensity(files: Sequence[Path]) -> Labels:
         assert match is not None
         au = f"AU{match[1]}"
         if au in scores:
-            raise DataError(f"{path}: expected one file of {au} for the task, got another in its folder; remove one")
+            raise DataError(f"{path}: expected one file for {au} and the task, got another in its folder; remove one")
         scores[au] = read_scores(path, INTENSITY, separator=",")
     return by_frame(scores)

@@ -4,8 +4,8 @@
     cohn-kanade-images/S010/001/S010_001_00000014.png
 
 The name of the label file says which frame is the peak. An intensity of 0 means that the AU is present and its
-strength was not graded, so labels are occurrences. The coders looked for every AU, so one that is not listed is not
-present; columns are the AUs that any file lists.
+strength was not graded, so labels are occurrences. The coders looked for every AU, so one that is not listed is
+absent; columns are the AUs that any file lists.
 """
 
 from __future__ import annotations

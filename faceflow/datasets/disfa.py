@@ -1,4 +1,4 @@
-"""DISFA (Mavadati et al. 2013): 27 people filmed by two cameras, 12 AUs graded 0-5 in every frame.
+"""DISFA (Mavadati et al. 2013): 27 subjects filmed by two cameras, 12 AUs graded 0-5 in every frame.
 
     Videos_LeftCamera/LeftVideoSN001_comp.avi   Video_RightCamera/RightVideoSN001_comp.avi
     ActionUnit_Labels/SN001/SN001_au1.txt       lines "frame,intensity", frames count from 1
@@ -85,7 +85,7 @@ class DISFA:
         if there and (absent := sorted(set(self.cameras) - there)):
             raise ConfigError(
                 f"dataset.camera: expected videos of the {absent[0]} camera in '{self.root}', got only those of the "
-                f"{min(there)} one; set dataset.camera={min(there)} or add them"
+                f"{min(there)} camera; set dataset.camera={min(there)} or add the others"
             )
         return {key: file for key, file in videos.items() if key[1] in self.cameras}
 
@@ -101,18 +101,18 @@ def _read_label_name(name: str) -> tuple[str, int] | None:
 
 
 def _read_labels(subject: str, files: dict[tuple[str, int], File]) -> Labels:
-    """Labels of one subject; the AU of a column is what the name of its file says."""
+    """Labels of one subject; the AU of a column is in the name of its file."""
     aus = {au for owner, au in files if owner == subject}
     if wrong := sorted(aus ^ set(AUS)):
         raise DataError(
-            f"{subject}: expected label files of AU {', '.join(map(str, AUS))}, got "
-            f"{'one of' if wrong[0] in aus else 'none of'} AU {wrong[0]}; restore the original label folder"
+            f"{subject}: expected label files for AU {', '.join(map(str, AUS))}, got "
+            f"{'one' if wrong[0] in aus else 'none'} for AU {wrong[0]}; restore the original label folder"
         )
     scores = {au: _read_file(files[subject, au]) for au in AUS}
     known = {frame for frames in scores.values() for frame in frames}
     if short := [au for au in AUS if len(scores[au]) < len(known)]:
         log.warning(
-            "%s: expected labels of the %d frames that other files label, got %d; the others lack AU%d",
+            "%s: expected labels for all %d frames labelled in other files, got %d; the other frames lack AU%d",
             files[subject, short[0]],
             len(known),
             len(scores[short[0]]),

@@ -1,6 +1,6 @@
 """Frames of DISFA that studies left out because face or landmarks were bad, as named presets.
 
-Lists differ between studies, and results with them: a changed list is a new version, which the stored reason names.
+Lists differ between studies, and so do results: a changed list gets a new version, which the stored reason names.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     Labels/SN001/<trial>/AU1.txt    lines "000.jpg 2", "#" starts a comment
     Images/SN001/<trial>/000.jpg
 
-Its nine people are also people of DISFA, under the same names: to use both, give them the same `identities`.
+Its nine subjects are also in DISFA, under the same names: to use both, give both data sets the same `identities`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     anywhere/N_0000000001/N_0000000001_00001.jpg   images as fetched, in such folders or in one
 
 999 means that the AU was not scored. Only URLs come with the data: an image is found by the last part of its URL,
-with the folder before it where that name is there twice, and rows whose image could not be fetched are left out.
-Nobody named the people. The 950,000 labels that a program made are not read.
+and by its folder too if that name occurs twice; rows whose image could not be fetched are left out. Subjects are not
+known. The 950,000 labels made by a program are not read.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EmotioNet:
         self.root = open_root(root, "EmotioNet")
 
     def recordings(self) -> list[Recording]:
-        """List the folders of images, with those that a row names, by the line of that row."""
+        """List the folders of images; frames are the lines of the rows that name the images."""
         tables = sorted(path for path in self.root.rglob("*") if _TABLE.fullmatch(path.name))
         if not tables:
             raise not_found("EmotioNet", _LAYOUT, self.root)
@@ -86,12 +86,12 @@ class EmotioNet:
         if not found:
             raise not_found("EmotioNet", _LAYOUT, self.root)
         if lost:
-            log.warning("EmotioNet: rows left out whose image is not here: %d of %d", lost, len(rows))
+            log.warning("EmotioNet: left out rows without an image: %d of %d", lost, len(rows))
         return found
 
 
 class _Images:
-    """Images below a folder by what their URLs say, whatever format they were saved in."""
+    """Images below a folder by their URLs, whatever format they were saved in."""
 
     def __init__(self, root: Path, urls: Iterable[str]) -> None:
         self.by_stem: dict[str, list[Path]] = {}
@@ -110,8 +110,8 @@ class _Images:
         exact = [path for path in found if path.parent.name == folder]
         if len(exact) > 1 or (not exact and stem not in self.shared):
             raise DataError(
-                f"{where}: expected one image of '{url}', got {len(found)} with its name; keep one, or keep them in "
-                f"folders that are named as in the URL ('{folder}')"
+                f"{where}: expected one image of '{url}', got {len(found)} with its name; keep one, or put them in "
+                f"folders named as in the URL ('{folder}')"
             )
         return next(iter(exact), None)
 

@@ -3,8 +3,8 @@
        4.0000000e+00   3.0000000e+00
        1.2000000e+01   0.0000000e+00
 
-An AU that is listed is present; an intensity of 0 means that its strength was not graded. Nothing listed means that
-no AU is present. Some files have more columns, which are not read.
+A listed AU is present; an intensity of 0 means that its strength was not graded. An empty file means that no AU is
+present. Some files have more columns, which are not read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read_facs(file: Path, frame: int) -> dict[str, float]:
 
     Args:
         file: may be empty.
-        frame: that it describes, for messages.
+        frame: its frame, for messages.
 
     Raises:
         DataError: a line that does not begin with an AU and an intensity, or an AU with two intensities.

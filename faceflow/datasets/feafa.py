@@ -3,10 +3,10 @@
     PV001.output/00000994.auw   one line of 24 numbers from 0 to 1
     PV001.output/00000994.jpg   or PV001/00000994.jpg: the image of the same number
 
-The movements are the data set's own, some of one side of the face, and the files do not name them: which AU each of
-the 24 is must be said from the documents that come with the data. Images are found by their number; how the frames of
-a video are numbered is not documented, so videos are not read. People are told apart by clip: the few who were filmed
-twice count as two.
+The movements are the data set's own, some of one side of the face, and the files do not name them: the user must state
+which AU each of the 24 is, from the documents that come with the data. Images are found by their number; the numbering
+of frames in videos is not documented, so videos are not read. Each clip counts as one subject: the few subjects who
+were filmed twice count as two.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _check_columns(columns: Sequence[str | None] | None) -> tuple[str | None, ..
         got = "nothing" if columns is None else repr(columns) if isinstance(columns, str) else f"{len(columns)} names"
         raise ConfigError(
             f"dataset.columns: expected the AU of each of the {VALUES} values of an .auw file, got {got}; list them "
-            "as in the documents of your copy, null for a value that is no AU: dataset.columns=[AU43_L,AU43_R,null,...]"
+            "as documented with your copy, null for a value that is no AU: dataset.columns=[AU43_L,AU43_R,null,...]"
         )
     check_aus([au for au in columns if au is not None], key="dataset.columns")
     return tuple(columns)
@@ -100,7 +100,7 @@ def _clip_folders(root: Path) -> dict[str, Path]:
     for folder in [*sorted(root.glob("*/")), *sorted(root.glob("*/*/"))]:
         match = _CLIP.fullmatch(folder.name)
         if match and clips.setdefault(match[1], folder) != folder:
-            raise DataError(f"{folder}: expected one folder of {match[1]}, got also '{clips[match[1]]}'; remove one")
+            raise DataError(f"{folder}: expected one folder for {match[1]}, got also '{clips[match[1]]}'; remove one")
     return clips
 
 

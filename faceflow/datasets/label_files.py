@@ -11,12 +11,12 @@ from faceflow.datasets.published import File
 from faceflow.errors import DataError
 
 Scores = dict[int, float | None]
-"""Frame number -> score; None where the file says that the frame could not be coded."""
+"""Frame number -> score; None if the frame could not be coded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Codes:
-    """What a label may be: a whole number from 0 to `highest`, or `missing` where the AU could not be coded."""
+    """Allowed labels: a whole number from 0 to `highest`, or `missing` if the AU could not be coded."""
 
     highest: int
     missing: int | None
@@ -35,12 +35,12 @@ class Codes:
         return value
 
     def __str__(self) -> str:
-        """Say it in messages."""
+        """Describe it for messages."""
         return f"a whole number from 0 to {self.highest}" + ("" if self.missing is None else f", or {self.missing}")
 
 
 def read_lines(file: File) -> Iterator[tuple[int, str]]:
-    """Lines of a text file that are not blank, with their numbers from 1, without comments and outer spaces.
+    """Non-blank lines of a text file with their numbers from 1, stripped and without comments.
 
     Raises:
         DataError: the file cannot be read.
@@ -70,12 +70,12 @@ def read_scores(
 
     Args:
         file: without header; `#` starts a comment.
-        codes: what a label may be.
+        codes: allowed labels.
         separator: between frame and code; None: any white space.
         frame_of: reads the frame; None where it cannot.
 
     Raises:
-        DataError: a line that is no frame and code, or a frame with two different codes.
+        DataError: a line that is not a frame and a code, or a frame with two different codes.
     """
     scores: Scores = {}
     for line, text in read_lines(file):
@@ -105,8 +105,10 @@ def read_code(text: str, codes: Codes, file: File, line: int) -> float | None:
 
 
 def two_labels(file: File, line: int, frame: int) -> DataError:
-    """Error for a frame that a file labels twice, and differently."""
-    return DataError(f"{file}:{line}: expected one label per frame, got other values for frame {frame}; keep one line")
+    """Error for a frame that a file labels twice with different values."""
+    return DataError(
+        f"{file}:{line}: expected one label per frame, got different values for frame {frame}; keep one line"
+    )
 
 
 def by_frame(columns: Mapping[str, Scores]) -> dict[int, dict[str, float]]:

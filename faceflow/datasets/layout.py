@@ -1,4 +1,4 @@
-"""Find the files of a data set, whose folders were renamed, nested or left zipped by those who copied it."""
+"""Find the files of a data set whose folders may have been renamed, nested or left zipped when it was copied."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = TypeVar("Key")
 
 
 def open_root(root: str | None, data_set: str) -> Path:
-    """Folder that the user says holds a data set.
+    """Folder of a data set, as set by the user.
 
     Raises:
         ConfigError: not set, or no folder.
@@ -61,20 +61,20 @@ def files_in(place: Path) -> Sequence[File]:
         path = PureWindowsPath(member)  # knows both kinds of slash, and drives
         if ".." in path.parts or path.anchor:
             raise DataError(
-                f"{place}: expected members inside the archive, got '{member}'; unsafe archives are not read, "
-                "get the original"
+                f"{place}: expected members inside the archive, got '{member}'; unsafe archives are not read: "
+                "download the original"
             )
     return [ZipMember(place, member) for member in sorted(members)]
 
 
 def index_files(places: Iterable[Path], key_of: Callable[[str], Key | None]) -> dict[Key, File]:
-    """Files of some folders and archives by what their names say; files that say nothing are foreign and skipped.
+    """Files of some folders and archives by a key in their names; files without a key are skipped as foreign.
 
-    A file that lies unpacked beside its archive is taken from the folder.
+    A file that is in both a folder and an archive is read from the folder.
 
     Args:
         places: what `find` found.
-        key_of: reads a file name.
+        key_of: reads the key from a file name; None if there is none.
 
     Raises:
         DataError: two files of the same kind with one key.
@@ -102,20 +102,20 @@ def subfolders(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Pa
         for folder in sorted(place.glob("*/*/")):
             name = f"{folder.parent.name.upper()}/{folder.name}"
             if pattern.fullmatch(name) and found.setdefault(name, folder) != folder:
-                raise DataError(f"{folder}: expected one folder of {name}, got also '{found[name]}'; move one away")
+                raise DataError(f"{folder}: expected one folder for {name}, got also '{found[name]}'; remove one")
     return found
 
 
 def in_both(data_set: str, labels: Collection[str], images: Collection[str]) -> list[str]:
-    """Names that have labels as well as images (or a video), sorted; a warning counts the others."""
+    """Sorted names that have both labels and images (or a video); a warning counts the others."""
     for alone, lacking in ((set(images) - set(labels), "labels"), (set(labels) - set(images), "video or images")):
         if alone:
-            log.warning("%s: recordings left out without %s: %d, such as %s", data_set, lacking, len(alone), min(alone))
+            log.warning("%s: left out recordings without %s: %d, such as %s", data_set, lacking, len(alone), min(alone))
     return sorted(set(labels) & set(images))
 
 
 def not_found(data_set: str, layout: str, root: Path) -> DataError:
-    """Error for a root without a recording: what was expected, and what lies there."""
+    """Error for a root without recordings: what was expected, and what is there."""
     entries = sorted(path.name for path in root.iterdir())
     got = ", ".join(f"'{name}'" for name in entries[:5]) + (", ..." if len(entries) > 5 else "")
     return DataError(f"root: expected {data_set} as {layout} in '{root}', got {got or 'an empty folder'}; check root")

@@ -1,4 +1,4 @@
-"""Files of a folder that are named by the frame they belong to, whatever stands before the number."""
+"""Files of a folder that are named by their frame, whatever comes before the number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# Names that begin with a dot are none of the data set's: .DS_Store, and ._1.png of archives packed on a Mac.
+# Names that begin with a dot are not part of the data set: .DS_Store, and ._1.png of archives packed on a Mac.
 IMAGES = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 NUMBERED_IMAGES = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)  # whatever the zero padding
 
@@ -32,12 +32,12 @@ def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
         if match := pattern.fullmatch(path.name):
             number = int(match[1])
             if files.setdefault(number, path) != path:
-                raise DataError(f"{path}: expected one file of frame {number}, got also '{files[number]}'; remove one")
+                raise DataError(f"{path}: expected one file for frame {number}, got also '{files[number]}'; remove one")
     return dict(sorted(files.items()))
 
 
 def image_number(name: str) -> int | None:
-    """Frame number that is the name of an image file; None for other names."""
+    """Frame number of an image file whose name is only a number; None for other names."""
     match = NUMBERED_IMAGES.fullmatch(name)
     return int(match[1]) if match else None
 
@@ -57,13 +57,13 @@ def numbered_images(folder: Path, labeled: Collection[int]) -> dict[int, Path]:
         got = f"{min(images)} to {max(images)}" if images else "no images"
         raise DataError(
             f"{folder}: expected images of the labelled frames {min(labeled)} to {max(labeled)}, got {got}; "
-            "keep the file names of the original"
+            "restore the original file names"
         )
     return images
 
 
 def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recording]:
-    """Leave out recordings of which no image is left; a warning counts them.
+    """Leave out recordings without images; a warning counts them.
 
     Raises:
         DataError: none is left.
@@ -72,12 +72,12 @@ def with_frames(data_set: str, recordings: Sequence[Recording]) -> list[Recordin
     empty = [recording for recording in recordings if not recording.frames]
     if not kept:
         raise DataError(
-            f"{empty[0].file}: expected images of labelled frames, got none, as in all {len(empty)} recordings of "
-            f"{data_set}; keep the file names of the original"
+            f"{empty[0].file}: expected images of labelled frames, got none, nor in any of the {len(empty)} recordings "
+            f"of {data_set}; restore the original file names"
         )
     if empty:
         log.warning(
-            "%s: recordings left out without an image of a labelled frame: %d, such as %s",
+            "%s: left out recordings without an image of a labelled frame: %d, such as %s",
             data_set,
             len(empty),
             empty[0].name,

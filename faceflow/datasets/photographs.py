@@ -1,4 +1,4 @@
-"""Photographs of people whom nobody named."""
+"""Photographs of unknown subjects."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from faceflow.datasets.published import Labels, Recording
 
 
 def photographs(name: str, folder: Path, images: Mapping[int, Path], labels: Labels) -> Recording:
-    """Recording of a folder of photographs; its subject is "", which says that nobody knows who is who.
+    """Recording of a folder of photographs; its subject is "", which means unknown.
 
     Args:
         name: of the recording.
         folder: that holds the images.
-        images: by number, which only tells them apart.
-        labels: by the same numbers; those without any are left out.
+        images: by number, which only identifies them.
+        labels: by the same numbers; empty ones are left out.
     """
     return Recording(
         name=name,

@@ -1,4 +1,4 @@
-"""What a parser of a published data set hands over, whatever the layout of its files."""
+"""Results of the parsers of published data sets, whatever the layout of the files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Labels = Mapping[int, Mapping[str, float]]
 """Frame number -> AU (`AU12`) -> score; what was not annotated is absent."""
 
 Folds = Mapping[str, Mapping[str, Sequence[str]]]
-"""Published protocol -> fold -> subjects that it tests on; it trains on the others."""
+"""Published protocol -> fold -> test subjects; the fold trains on the others."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ZipMember:
         return PurePosixPath(self.member).name
 
     def __str__(self) -> str:
-        """Name it in messages."""
+        """Path for messages."""
         return f"{self.archive}/{self.member}"
 
 
@@ -39,9 +39,9 @@ class Recording:
     """One video, or one folder of images, of one subject, with the labels of its frames.
 
     `name` is unique, "/"-separated and without extension, so it can name the folder of the crops. `file` is the video
-    or the folder; `frames` are the images by frame number, None for a video, whose frames count from 1. `domain` is
-    what differs beside the subject, for example the camera, and "" where nothing does. `excluded` gives frames that
-    a preset of bad frames leaves out of the labels, with the reason.
+    or the folder; `frames` are the images by frame number, None for a video, whose frames count from 1. `domain` is a
+    difference other than the subject, such as the camera, or "" if there is none. `excluded` are frames that a preset
+    of bad frames leaves out of the labels, with the reason.
     """
 
     name: str

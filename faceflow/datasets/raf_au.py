@@ -3,8 +3,8 @@
     RAFAU_label.txt             lines "0001.jpg 1+2+L12" or "0001.jpg null"
     aligned/0001_aligned.jpg
 
-L and R mark an AU of one side of the face; one without a mark is of both. An AU that a line does not list is not
-present; columns are the AUs that any line lists, by side where any line marks it with one. Nobody named the people.
+L and R mark an AU on one side of the face; one without a mark is on both. An AU that a line does not list is absent;
+columns are the AUs that any line lists, by side if any line marks a side. Subjects are not known.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RAFAU:
 
         Args:
             root: folder that holds the label file and the images.
-            uncoded: what a line "null" says: missing (nothing was annotated) or absent (no AU is present).
+            uncoded: meaning of a line "null": missing (nothing was annotated) or absent (no AU is present).
 
         Raises:
             ConfigError: no such folder or choice.
@@ -57,7 +57,7 @@ class RAFAU:
         self.uncoded: Listed = None if uncoded == "missing" else frozenset()
 
     def recordings(self) -> list[Recording]:
-        """List the one folder of images, with those that a line names, by the number in their names."""
+        """List the one folder of images; frames are the numbers in their names."""
         file = next((path for depth in ("", "*/") for path in sorted(self.root.glob(depth + _FILE))), None)
         folder = next(iter(find(self.root, _FOLDER)), None)
         listed = _read_lines(file) if file else {}
@@ -73,7 +73,7 @@ class RAFAU:
         return [photographs("aligned", folder, {number: images[number] for number in numbers}, labels)]
 
     def _scores(self, found: Listed, aus: Collection[str]) -> dict[str, float]:
-        """Occurrence of every AU, of both sides where `aus` names one; nothing where nothing was annotated."""
+        """Occurrence of every AU, for both sides if `aus` has one; empty if nothing was annotated."""
         listed = self.uncoded if found is None else found
         if listed is None:
             return {}
@@ -83,7 +83,7 @@ class RAFAU:
 
 
 def _read_lines(file: Path) -> dict[int, Listed]:
-    """AUs that are listed by the number of the image."""
+    """Listed AUs by number of the image."""
     found: dict[int, Listed] = {}
     for line, text in read_lines(file):
         cells = text.split()
@@ -96,7 +96,7 @@ def _read_lines(file: Path) -> dict[int, Listed]:
         codes = None if cells[1].lower() == NULL else _read_codes(cells[1], file, line)
         if found.setdefault(int(image[1]), codes) != codes:
             raise DataError(
-                f"{file}:{line}: expected one line per image, got other AUs for {cells[0]}; keep the right one"
+                f"{file}:{line}: expected one line per image, got different AUs for {cells[0]}; keep the right one"
             )
     return found
 

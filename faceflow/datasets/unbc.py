@@ -3,7 +3,7 @@
     Frame_Labels/FACS/042-ll042/ll042t1aaaff/ll042t1aaaff001_facs.txt   lines "AU intensity x y"; empty: neutral
     Images/042-ll042/ll042t1aaaff/ll042t1aaaff001.png
 
-AU43 (eyes closed) is only said to be present, the others are graded 0-5.
+AU43 (eyes closed) is coded only as present, the others are graded 0-5.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alignment recipes: how a face becomes a crop. Training and inference share them."""
+"""Alignment recipes: how a face becomes a crop. Shared by training and inference."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SMALLEST_FACE = 1.0  # pixels; keeps a transform invertible whatever a detector
 class Recipe(abc.ABC):
     """Plain data, stored with crops and models; `preset` names the subclass.
 
-    `size` is the side of the crop in pixels, `padding` what fills it beyond the frame (replicate, reflect, or a grey
-    level 0..255), `interpolation` linear, or area, which averages where the face is larger than the crop.
+    `size` is the side of the crop in pixels, `padding` fills it beyond the frame (replicate, reflect, or a grey level
+    0..255), `interpolation` is linear, or area, which averages if the face is larger than the crop.
     """
 
     preset: ClassVar[str]
-    earlier: ClassVar[Mapping[str, Any]] = {}  # fields that recipes of earlier versions lack, and what they did
+    earlier: ClassVar[Mapping[str, Any]] = {}  # fields missing in recipes of earlier versions, and their values then
 
     size: int
     padding: str | int
@@ -44,7 +44,7 @@ class Recipe(abc.ABC):
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Recipe:
-        """Make a recipe from plain data: a config of `configs/align/`, or a stored recipe.
+        """Build a recipe from plain data: a config of `configs/align/`, or a stored recipe.
 
         Raises:
             ConfigError: unknown preset, unknown or missing key, or a value out of range.
@@ -52,7 +52,7 @@ class Recipe(abc.ABC):
         values = dict(data)
         preset = values.pop("preset", None)
         if preset not in tuple(RECIPES):
-            raise ConfigError(f"align.preset: expected a way to align, got {preset!r}; {suggest(str(preset), RECIPES)}")
+            raise ConfigError(f"align.preset: expected a known preset, got {preset!r}; {suggest(str(preset), RECIPES)}")
         kind = RECIPES[preset]
         known = {field.name for field in dataclasses.fields(kind)}
         if unknown := sorted(map(str, values.keys() - known)):
@@ -63,7 +63,7 @@ class Recipe(abc.ABC):
         return kind(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data from which `from_dict` makes the same recipe."""
+        """Plain data from which `from_dict` builds the same recipe."""
         return {"preset": self.preset, **dataclasses.asdict(self)}
 
     @abc.abstractmethod
@@ -71,7 +71,7 @@ class Recipe(abc.ABC):
         """Similarity transform (2, 3) from frame to crop coordinates; the centre of the top left pixel is (0, 0).
 
         Raises:
-            ConfigError: the detector does not give the points that this recipe needs.
+            ConfigError: the detector does not give the points that the recipe needs.
         """
 
     def warp(self, image: Image, affine: Array) -> Image:
@@ -85,7 +85,7 @@ class Recipe(abc.ABC):
     def _points(self, face: Detection, count: int, names: str) -> Array:
         if not np.isfinite(face.points[:count]).all():
             raise ConfigError(
-                f"align.preset: '{self.preset}' expected {names} of every face, got a detector that does not give "
+                f"align.preset: expected a detector that gives {names}, which '{self.preset}' needs, got one without "
                 "them; set detector=mediapipe_landmarks or align=box"
             )
         return face.points[:count]
@@ -93,14 +93,14 @@ class Recipe(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EyesRecipe(Recipe):
-    """Puts the eyes at fixed places.
+    """Puts the eyes at fixed positions.
 
     `eye_distance` is the distance between them and `eye_height` their distance from the top, both as shares of the
-    crop's side; `roll` turns the head upright. Without it only the point between the eyes has a fixed place.
+    crop's side; `roll` turns the head upright. Without it only the point between the eyes has a fixed position.
 
-    The eyes of a head that turns to its side come closer to each other; `max_enlargement` is how many times its size
-    from the front the face may have for that. From there on the face keeps its size, and the eyes leave their places.
-    None, as in recipes of version 0.1.0, which lack it: any size.
+    When a head turns to the side, its eyes come closer together in the image, which would enlarge the face.
+    `max_enlargement` limits this to a multiple of the frontal size; beyond it the face keeps its size, and the eyes
+    leave their positions. None means no limit, as in recipes of version 0.1.0, which lack it.
     """
 
     preset = "eyes"
@@ -128,7 +128,7 @@ class EyesRecipe(Recipe):
             )
 
     def affine(self, face: Detection) -> Array:
-        """Transform that brings both eyes to their places."""
+        """Transform that moves both eyes to their positions."""
         left, right = self._points(face, 2, "both eyes")
         nose, distance = face.points[2], math.dist(left, right)
         if self.max_enlargement is not None and np.isfinite(nose).all():
@@ -143,7 +143,7 @@ class EyesRecipe(Recipe):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoxRecipe(Recipe):
-    """The square around the face's box, never turned; `margin` is added on each side, as a share of the box."""
+    """The square around the face's box, never rotated; `margin` is added on each side, as a share of the box."""
 
     preset = "box"
 
@@ -155,7 +155,7 @@ class BoxRecipe(Recipe):
         check_number(self.margin, key="align.margin", expected="a number > -0.5", valid=lambda share: share > -0.5)
 
     def affine(self, face: Detection) -> Array:
-        """Transform that brings the box to the middle of the crop."""
+        """Transform that moves the box to the middle of the crop."""
         low, high = face.box.reshape(2, 2)
         side = max(float((high - low).max()), _SMALLEST_FACE) * (1 + 2 * self.margin)
         return similarity(angle=0.0, scale=self.size / side, anchor=(low + high) / 2, place=self._place(0.5, 0.5))
@@ -163,10 +163,10 @@ class BoxRecipe(Recipe):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JAANetRecipe(Recipe):
-    """The crop of JAA-Net (Shao et al. 2021, arXiv:2003.08834) and of the networks that build on its code.
+    """The crop of JAA-Net (Shao et al. 2021, arXiv:2003.08834) and of networks that build on its code.
 
-    Eyes are turned level; then the box around eyes, nose tip and mouth corners is made square and enlarged by
-    `box_enlarge`. Those networks see 176 of the 200 px: any in training, the middle in tests.
+    The eyes are made level; then the box around eyes, nose tip and mouth corners is made square and enlarged by
+    `box_enlarge`. These networks see 176 of the 200 px: a random part in training, the middle in tests.
     """
 
     preset = "jaanet"
@@ -179,7 +179,7 @@ class JAANetRecipe(Recipe):
         check_number(self.box_enlarge, key="align.box_enlarge", expected="a number > 0", valid=lambda times: times > 0)
 
     def affine(self, face: Detection) -> Array:
-        """Transform that brings the edges of the enlarged box to the centres of the crop's outermost pixels."""
+        """Transform that moves the edges of the enlarged box to the centres of the crop's outermost pixels."""
         points = self._points(face, 5, "eyes, nose tip and mouth corners")
         angle = roll(points[0], points[1])
         level = points @ rotation(angle).T

@@ -25,7 +25,7 @@ _LONGEST = 300  # characters of a reason
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A file, its SHA-256, and the URL of who publishes it."""
+    """A file, its SHA-256, and the URL of its publisher."""
 
     name: str
     sha256: str
@@ -40,13 +40,13 @@ FACE_LANDMARKER = ModelFile(
 
 
 def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LANDMARKER) -> Path:
-    """Find a model file: the one named, else in the folder FACEFLOW_MODELS, else in the cache, else on the net.
+    """Find a model file: the given one, else in the folder FACEFLOW_MODELS, else in the cache, else by download.
 
-    A file that the user chose is used even if its bytes are others, with a warning; nothing else is.
+    A file that the user chose is used even if its hash differs, with a warning; any other file is not.
 
     Args:
         explicit: the user's own file.
-        cache: folder that downloaded files are kept in.
+        cache: folder for downloaded files.
         file: which file.
 
     Raises:
@@ -62,7 +62,7 @@ def find_model(explicit: str | None, *, cache: Path, file: ModelFile = FACE_LAND
         path = Path(folder).expanduser() / file.name
         if path.is_file():
             return _chosen(path, file)
-        log.info("%s=%s holds no %s", FOLDER_VARIABLE, folder, file.name)
+        log.info("%s=%s does not contain %s", FOLDER_VARIABLE, folder, file.name)
     path = cache.expanduser() / file.name
     if path.is_file():
         if (found := file_hash(path)) == file.sha256:
@@ -80,7 +80,7 @@ def file_hash(path: Path) -> str:
 def _chosen(path: Path, file: ModelFile) -> Path:
     if (found := file_hash(path)) != file.sha256:
         log.warning(
-            "%s: expected SHA-256 %s, got %s; using it, but faces may be found elsewhere than with the usual file",
+            "%s: expected SHA-256 %s, got %s; using it, but detections may differ from those of the usual file",
             path,
             file.sha256,
             found,
@@ -89,14 +89,14 @@ def _chosen(path: Path, file: ModelFile) -> Path:
 
 
 def _download(file: ModelFile, path: Path) -> Path:
-    """Download a file into the cache; it gets its name once its bytes are the expected ones."""
+    """Download a file into the cache; it gets its name once its hash has been verified."""
     import pooch
     from requests import ConnectionError as NoConnection
     from requests import RequestException
     from urllib3.exceptions import MaxRetryError
 
     pooch.get_logger().setLevel(logging.WARNING)
-    log.info("%s: downloading it from %s", file.name, file.url)
+    log.info("%s: downloading from %s", file.name, file.url)
     store = pooch.create(
         path.parent,
         base_url="",
@@ -128,31 +128,31 @@ def _download(file: ModelFile, path: Path) -> Path:
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(
             f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
-            f"another machine, SHA-256 {file.sha256}, and put it at {path}, or into the folder that {FOLDER_VARIABLE} "
-            "names, or set detector.model=FILE"
+            f"another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
+            f"{FOLDER_VARIABLE}, or set detector.model=FILE"
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"paths.cache: expected a folder that can be written, to keep {file.name} in, got '{path.parent}' "
-            f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own "
+            f"paths.cache: expected a folder that can be written, for {file.name}, got '{path.parent}' "
+            f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own "
             "copy with detector.model=FILE"
         ) from error
     return path
 
 
 class _UnreachableError(Exception):
-    """No connection comes about; after errors of requests Pooch would try again and keep the user waiting."""
+    """No connection; raised instead of errors of requests, after which Pooch would try again while the user waits."""
 
 
 class _Bar:
-    """A bar of Rich as Pooch drives one; `total` is set once the size of the file is known."""
+    """A progress bar of Rich with the interface that Pooch needs; `total` is set once the file size is known."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress, self._task = progress, progress.add_task(name, total=None)
         self.total = 0
 
     def update(self, count: int) -> None:
-        """Count bytes that have come."""
+        """Count received bytes."""
         self._progress.update(self._task, total=self.total or None, advance=count)
 
     def reset(self) -> None:
@@ -160,4 +160,4 @@ class _Bar:
         self._progress.reset(self._task)
 
     def close(self) -> None:
-        """Nothing: the bar goes with its display."""
+        """Do nothing: the bar is removed with its display."""

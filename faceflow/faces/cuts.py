@@ -1,4 +1,4 @@
-"""Cuts of a video, found while it is read: where a shot ends and another begins."""
+"""Finding cuts in a video while it is read: where one shot ends and another begins."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from faceflow.images import Image
 Sketch = NDArray[np.float32]
 
 _WIDTH, _HEIGHT = 32, 24  # of a sketch
-_SAMPLES = 3  # pixels of a frame that are read for one of a sketch, per axis
-_NEAR = (9, 9)  # pixels of twice a sketch: what its contrast is measured in
+_SAMPLES = 3  # pixels of a frame that are read per pixel of a sketch, per axis
+_NEAR = (9, 9)  # window of the local contrast, in pixels of a sketch at double size
 _NOISE = 3.0  # grey levels of contrast that show nothing
-BLANK = 2.0  # standard deviation of grey below which there is no picture, as between two fades
-_MOTION = 3  # pixels of a sketch that camera or people move from frame to frame: a tenth of the width
+BLANK = 2.0  # standard deviation of grey below which a frame is blank, as between two fades
+_MOTION = 3  # pixels of a sketch that camera or people may move between frames: a tenth of the width
 
 _CHANGED = 0.35  # 1 - correlation from which a frame may begin a shot
-_SUDDEN = 1.5  # times the change of the frames around
-_BEFORE, _AFTER = 4, 2  # frames around
-_RESTORED = 0.6  # of the change: a frame that differs less from the last one before shows that it was a flash
+_SUDDEN = 1.5  # times the change of the neighbouring frames
+_BEFORE, _AFTER = 4, 2  # neighbouring frames
+_RESTORED = 0.6  # share of the change: if a later frame differs less from the one before, it was a flash
 
 
 def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Pass the frames of a video on, and mark those before which there is a cut.
+    """Pass on the frames of a video, and mark the first frame after each cut.
 
-    Of each frame a sketch is kept: small, grey, and its local contrast evened out, so that light and exposure do not
-    matter. A frame begins a shot where its sketch does not correlate with the one before, moved by a few pixels, which
-    camera and people are; where it changes more suddenly than its neighbours, unlike a camera that is swung round; and
-    where the old picture does not come back at once, as after a flash. Blank frames are passed over. Where a frame
-    looks like a cut, the next two are awaited.
+    For each frame a sketch is made: small, grey, with normalised local contrast, so that light and exposure do not
+    matter. A frame begins a shot if its sketch does not correlate with the one before, even shifted by a few pixels for
+    motion; if the change is more sudden than that of its neighbours, unlike with a fast pan; and if the old image does
+    not come back at once, as after a flash. Blank frames are skipped. If a frame looks like a cut, the next two frames
+    are read before deciding.
 
-    A dissolve is no cut, nor is a jump within a shot that leaves most of the picture as it was.
+    A dissolve is not a cut, nor is a jump within a shot that leaves most of the image unchanged.
     """
     source, coming = iter(frames), deque[tuple[Frame, Sketch | None]]()
 
@@ -62,7 +62,7 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
             after = [seen for _, seen in islice(coming, _AFTER) if seen is not None]
             if any(_change(last, seen) < min(_CHANGED, _RESTORED * change) for seen in after):
                 yield frame
-                continue  # it was a flash: what comes is compared with the picture before
+                continue  # it was a flash: later frames are compared with the one before it
             if not after or change > _SUDDEN * _change(sketch, after[0]):
                 frame, change = dataclasses.replace(frame, after_cut=True), 0.0
                 changes.clear()
@@ -72,10 +72,10 @@ def mark_cuts(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 
 def _sketch(image: Image | None) -> Sketch | None:
-    """Sketch (_HEIGHT, _WIDTH) of an RGB image (H, W, 3); None of one that shows nothing."""
+    """Sketch (_HEIGHT, _WIDTH) of an RGB image (H, W, 3); None for a blank one."""
     if image is None:
         return None
-    # Some of the pixels do, of green alone: reading all of a large frame would take longer than everything else.
+    # A sample of the green channel is enough: reading a whole large frame would take longer than everything else.
     steps = [max(side // (_SAMPLES * small), 1) for side, small in zip(image.shape, (_HEIGHT, _WIDTH), strict=False)]
     few = np.ascontiguousarray(image[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1], 1])
     grey = cv2.resize(few, (2 * _WIDTH, 2 * _HEIGHT), interpolation=cv2.INTER_AREA)
@@ -88,6 +88,6 @@ def _sketch(image: Image | None) -> Sketch | None:
 
 
 def _change(one: Sketch, other: Sketch) -> float:
-    """1 - correlation of two sketches, in 0..2, where they are placed best upon each other."""
+    """1 - correlation of two sketches, in 0..2, at the shift where they match best."""
     middle = other[_MOTION:-_MOTION, _MOTION:-_MOTION]
     return 1 - float(cv2.matchTemplate(one, middle, cv2.TM_CCOEFF_NORMED).max())

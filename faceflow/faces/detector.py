@@ -1,4 +1,4 @@
-"""What a face detector hands over, and what it must look like."""
+"""Detections, and the interface of face detectors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Array = NDArray[np.float64]
 class Detection:
     """A face in a frame, in pixels; the centre of the top left pixel is (0, 0).
 
-    `box` (4,) is x1, y1, x2, y2. `points` (5, 2) are the two eyes, the nose tip and the two mouth corners, first the
-    one on the left of an upright image: the subject's right. NaN stands for a point or a score that the detector does
-    not give. `landmarks` (N, 2) are all that it found, in its own order. `extras` are further numbers by name, such as
-    an angle of the head, which stay with the face on its way to a column of faceflow-infer. `features` are what
-    networks that read features take, None of a detector that has none.
+    `box` (4,) is x1, y1, x2, y2. `points` (5, 2) are the two eyes, the nose tip and the two mouth corners; of each pair
+    the one on the left of an upright image, the subject's right, comes first. NaN stands for a point or a score that
+    the detector does not give. `landmarks` (N, 2) are all it found, in its own order. `extras` are other numbers by
+    name, such as an angle of the head, for columns of faceflow-infer. `features` are inputs of networks that read
+    features, None for detectors without them.
     """
 
     box: Array
@@ -36,11 +36,11 @@ class Detection:
 
 
 class FaceDetector(Protocol):
-    """Finds the faces of an image; stateless, so that an image gives the same faces wherever it comes.
+    """Finds faces in an image; stateless, so that an image always gives the same faces.
 
-    `name` and `identity`, the SHA-256 of the model file, tell detectors apart. Faces that score less than `min_score`
-    are handed over too, where the detector has them: they count as uncertain. `features` says whether its faces have
-    features. The detector is open inside `with detector:`, and may be pickled before.
+    `name` and `identity`, the SHA-256 of the model file, identify a detector. Faces that score less than `min_score`
+    may be returned too; they count as uncertain. `features` says whether its faces have features. The detector is open
+    inside `with detector:` and can be pickled before.
     """
 
     name: str
@@ -49,12 +49,12 @@ class FaceDetector(Protocol):
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the model file; fetches the file where it is not yet there."""
+        """SHA-256 of the model file; fetches the file if it is missing."""
         ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What else decides which faces are found and where, as plain data by config key."""
+        """Other settings that influence which faces are found and where, as plain data by config key."""
         ...
 
     def detect(self, image: Image) -> list[Detection]:
@@ -69,7 +69,7 @@ class FaceDetector(Protocol):
 
 
 def describe_detector(detector: FaceDetector) -> dict[str, Any]:
-    """What tells a detector apart and decides where its faces lie, as plain data for crops.json."""
+    """Identity and settings of a detector, as plain data for crops.json."""
     return {
         "name": detector.name,
         "sha256": detector.identity,

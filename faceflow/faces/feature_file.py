@@ -20,7 +20,7 @@ from faceflow.packs.pack import FEATURE_STARTS, SHARDS, picture_in_pack
 Records = NDArray[np.void]
 
 FOLDER, SUFFIX = "features", ".npy"
-# Fields of a record, behind the name of its crop in files that have one.
+# Fields of a record, after the name of its crop in files that store it.
 RECORD = [
     ("picture", "<i8"),
     ("step", "<f4"),
@@ -29,20 +29,20 @@ RECORD = [
     ("blendshapes", "<i2", (len(BLENDSHAPES),)),
     ("pose", "<f4", (len(POSE),)),
 ]
-_STEP = 1 / 32  # pixels: half of it is the largest error
+_STEP = 1 / 32  # pixels; the largest error is half of it
 _LARGEST = np.iinfo(np.int16).max
 _ODDS_STEP = 1 / 1024
 _CHUNK = 1024  # records
 
 
 def crops_folder(path: Path) -> Path | None:
-    """The folder of crops of faceflow-crop that a path lies in, or is."""
+    """Folder of crops of faceflow-crop that a path is, or is in; None for other paths."""
     folders = (folder for folder in (path, *path.parents) if folder.name == "crops")
     return next((folder for folder in folders if (folder.parent / "crops.json").is_file()), None)
 
 
 def features_beside(folder: Path) -> Path | None:
-    """File of the features of the crops in a folder; None where faceflow-crop did not write it."""
+    """Feature file of the crops in a folder; None if the folder is not from faceflow-crop."""
     crops = crops_folder(folder)
     if crops is None:
         return None
@@ -51,13 +51,13 @@ def features_beside(folder: Path) -> Path | None:
 
 
 def feature_file(folder: Path, below: str) -> Path:
-    """Where the features of the crops in `crops/<below>` of a folder lie; `below` is empty for those at the top."""
+    """Feature file of the crops in `crops/<below>` of a folder; `below` is empty for crops at the top."""
     path = folder / FOLDER / below
     return path.with_name(path.name + SUFFIX)
 
 
 def packed_record(path: str | Path) -> tuple[Path, int] | None:
-    """File of the features of a picture in a packed set, and where in it they start; None where it has none.
+    """File with the features of an image in a packed set, and their offset in it; None if it has none.
 
     Raises:
         DataError: they are of another version, or see `picture_in_pack`.
@@ -69,7 +69,7 @@ def packed_record(path: str | Path) -> tuple[Path, int] | None:
     held, size = found[0].manifest, np.dtype(RECORD).itemsize
     if held.record != size:
         raise DataError(
-            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record}, of another "
+            f"{found[0].folder}: expected features of {size} bytes for each face, got {held.record} from another "
             "version of FaceFlow; crop and pack again"
         )
     return found[0].shards[found[0].index[SHARDS, found[1]]], start
@@ -78,9 +78,9 @@ def packed_record(path: str | Path) -> tuple[Path, int] | None:
 def pack(vector: NDArray[np.float32], *, picture: int) -> Records:
     """Record () of the features (FEATURES,) of a face whose crop has the content hash `picture`.
 
-    Landmarks are whole steps of 1/32 pixel from their middle, of twice that where a face has more than 2,000 pixels
-    and so on. Blendshapes are whole steps of 1/1024 of their log-odds, since networks read these and much is in the
-    smallest: that of a wrinkled nose stays below 1/10,000.
+    Landmarks are stored in steps of 1/32 pixel from their middle, in steps of twice that for faces of more than 2,000
+    pixels, and so on. Blendshapes are stored in steps of 1/1024 of their log-odds, since networks read these and small
+    values matter: that of a wrinkled nose stays below 1/10,000.
     """
     points, shapes, pose = np.split(vector.astype(np.float64), _ENDS)
     points, shapes = points.reshape(LANDMARKS, 3), shapes.clip(0, 1)
@@ -106,10 +106,10 @@ def unpack(record: Records) -> NDArray[np.float32]:
 
 
 class FeatureSpool:
-    """Records of a recording on their way to its file; on disk, as an hour of video has hundreds of megabytes.
+    """Collects the records of a recording for its file; on disk, as an hour of video has hundreds of megabytes.
 
     Args:
-        folder: of a temporary file without a name, which goes with the process.
+        folder: folder of a temporary file without a name, which disappears with the process.
 
     Raises:
         DataError: a file cannot be written.
@@ -131,13 +131,13 @@ class FeatureSpool:
             self._file.close()
 
     def add(self, name: str, record: Records) -> None:
-        """Keep the record of a crop, named by its file's name."""
+        """Add the record of a crop under its file name."""
         self._names.append(name.encode())
         with self._one_line():
             self._file.write(record.tobytes())
 
     def store(self, path: Path) -> None:
-        """Write the file, unless there is no record."""
+        """Write the file if there are records."""
         if not self._names:
             return
         kind = np.dtype([("crop", f"S{max(map(len, self._names))}"), *RECORD])
@@ -166,11 +166,11 @@ class FeatureSpool:
 
 
 def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
-    """Map the records (N,) of a file; `crop` is the name of each one's picture in UTF-8.
+    """Memory-map the records (N,) of a file; `crop` is the file name of each crop in UTF-8.
 
     Raises:
         FileNotFoundError: no such file.
-        DataError: no file of features, or a damaged one.
+        DataError: not a feature file, or a damaged one.
     """
     try:
         records = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -183,7 +183,7 @@ def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:
         or (records.dtype.names or ())[:1] != ("crop",)
         or records.dtype.descr[1:] != np.dtype(RECORD).descr
     ):
-        raise _damaged(path, "other numbers")
+        raise _damaged(path, "an array of another type")
     if (size := path.stat().st_size) != records.offset + records.nbytes:
         raise _damaged(path, f"{size} bytes instead of {records.offset + records.nbytes}")
     sound = (records["crop"] != b"") & (records["step"] >= _STEP) & np.isfinite(records["pose"]).all(axis=1)
@@ -201,7 +201,7 @@ class CropRecords:
         self._names: dict[bytes, int] = {}
 
     def find(self, crop: Path) -> Records | None:
-        """Record of a crop; None where it has none.
+        """Record of a crop; None if it has none.
 
         Raises:
             DataError: a damaged file.
@@ -217,9 +217,7 @@ class CropRecords:
 
 
 def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(
-        f"{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output"
-    )
+    return DataError(f"{path}: expected a feature file of faceflow-crop, got {reason}; crop again to another output")
 
 
 _ENDS = (3 * LANDMARKS, 3 * LANDMARKS + len(BLENDSHAPES))

@@ -1,4 +1,4 @@
-"""What a detector knows of a face beyond its place, as numbers that a network reads."""
+"""Features of a face from a detector: landmarks, blendshapes and pose, as inputs of a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLENDSHAPES = tuple(_NAMES.split())
 POSE = ("yaw", "pitch", "roll")
 FEATURES = 3 * LANDMARKS + len(BLENDSHAPES) + len(POSE)  # numbers of a face
 
-# Landmarks that a mirror exchanges, by the symmetry of MediaPipe's canonical face; the others lie on its middle.
+# Landmarks that a mirror exchanges, by the symmetry of MediaPipe's canonical face; the others are on its midline.
 _PAIRS = """
     3 248, 7 249, 20 250, 21 251, 22 252, 23 253, 24 254, 25 255, 26 256, 27 257, 28 258, 29 259, 30 260, 31 261, 32
     262, 33 263, 34 264, 35 265, 36 266, 37 267, 38 268, 39 269, 40 270, 41 271, 42 272, 43 273, 44 274, 45 275, 46
@@ -50,9 +50,9 @@ _PAIRS = """
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FaceFeatures:
-    """What is known of a face.
+    """Features of a face.
 
-    `landmarks` (478, 3) are in pixels of the picture, depth in the same unit and smaller towards the camera;
+    `landmarks` (478, 3) are in pixels of the image, depth in the same unit and smaller towards the camera;
     `blendshapes` (52,) are in 0..1 and `pose` (3,) is yaw, pitch and roll in degrees, signed as those of
     faceflow-render.
     """
@@ -66,7 +66,7 @@ class FaceFeatures:
         return np.concatenate([self.landmarks.ravel(), self.blendshapes, self.pose]).astype(np.float32)
 
     def moved(self, x: float, y: float) -> FaceFeatures:
-        """The same face elsewhere in a picture."""
+        """The same face elsewhere in an image."""
         return dataclasses.replace(self, landmarks=self.landmarks + np.array([x, y, 0.0]))
 
     @staticmethod
@@ -77,7 +77,7 @@ class FaceFeatures:
 
 
 def mirrored(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features (..., FEATURES) of mirrored faces; landmarks are mirrored at x = 0, which no network notices."""
+    """Features (..., FEATURES) of mirrored faces; landmarks are mirrored at x = 0, networks ignore the shift."""
     return np.asarray(vectors[..., _SOURCE] * _SIGN, np.float32)
 
 
@@ -89,7 +89,7 @@ def _mirror_name(name: str) -> str:
 
 
 def _mirror_source() -> NDArray[np.intp]:
-    """Index of the number that each one takes over."""
+    """Index of the source of each number in a mirrored vector."""
     points = np.arange(LANDMARKS)
     for pair in _PAIRS.split(","):
         one, other = map(int, pair.split())

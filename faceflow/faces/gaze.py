@@ -1,4 +1,4 @@
-"""Where a subject looks, from the features of the face."""
+"""Gaze direction from the features of a face."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ACROSS, _DOWN, _UP, _REST = 27.1, 21.9, -6.9, -4.8
 
 
 def gaze(features: FaceFeatures) -> tuple[float, float]:
-    """Yaw and pitch of both eyes together in degrees, relative to the head, as in the labels of faceflow-render.
+    """Yaw and pitch of the gaze of both eyes in degrees, relative to the head, as in the labels of faceflow-render.
 
-    Yaw is positive towards the subject's left, pitch downwards. Shut eyes give a number without meaning.
+    Yaw is positive towards the subject's left, pitch downwards. For closed eyes the result is meaningless.
     """
 
     def mean(names: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""Similarity transforms, and warping an image by one.
+"""Similarity transforms, and warping images by them.
 
 Coordinates are pixels; the centre of the top left pixel is (0, 0), as in OpenCV. Angles are radians, clockwise as seen.
 """
@@ -23,7 +23,7 @@ _NOSE = 0.84
 
 
 def similarity(*, angle: float, scale: float, anchor: Array, place: Array) -> Array:
-    """Transform (2, 3) that turns what lies at `angle` level, scales, and brings `anchor` to `place`."""
+    """Transform (2, 3) that turns the direction `angle` level, scales, and moves `anchor` to `place`."""
     linear = scale * rotation(angle)
     return np.column_stack([linear, place - linear @ anchor])
 
@@ -41,9 +41,9 @@ def roll(left: Array, right: Array) -> float:
 
 
 def frontal_eye_distance(left: Array, right: Array, nose: Array) -> float:
-    """Distance that the eyes of a turned head would have from the front, as seen from as far away.
+    """Distance between the eyes that a turned head would have if seen from the front at the same distance.
 
-    The nose tip lies before and below the middle of the eyes, at a right angle to the line between them, so that these
+    The nose tip is in front of and below the middle of the eyes, at a right angle to the line between them, so these
     three points show how far the head is turned, whatever the mouth does: the pose of a known triangle under weak
     perspective (Alter 1994, "3-D pose from 3 points using weak-perspective", IEEE TPAMI 16(8)). With the eyes `d` apart
     in the image, the nose tip `x` along their line and `y` across it, and `n` = `_NOSE`, its size `s` is the root of
@@ -56,17 +56,17 @@ def frontal_eye_distance(left: Array, right: Array, nose: Array) -> float:
 
 
 def warp(image: Image, affine: Array, *, size: int, padding: str | int, interpolation: str) -> Image:
-    """Square crop of an image by a transform from its coordinates to those of the crop.
+    """Square crop of an image, by a transform from image to crop coordinates.
 
-    With area interpolation the image is sampled at least once per image pixel, and the samples that fall into a crop
-    pixel are averaged: shrinking does not alias, and a turned image gives the same crop. Where the crop magnifies, it
-    is linear interpolation.
+    With area interpolation the image is sampled at least once per image pixel, and the samples in each crop pixel are
+    averaged, so that shrinking does not alias and a rotated image gives the same crop. When magnifying, it is linear
+    interpolation.
 
     Args:
         image: RGB (H, W, 3).
         affine: (2, 3).
         size: side of the crop.
-        padding: what lies beyond the image: replicate, reflect, or a grey level 0..255.
+        padding: fill beyond the image: replicate, reflect, or a grey level 0..255.
         interpolation: area or linear.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How a head is turned, from its landmarks."""
+"""Head pose from landmarks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Landmark, weight, and x, y, z in cm of MediaPipe's canonical face, y upwards and z towards the camera: those by which
-# MediaPipe itself fits its face (Apache-2.0), as they hardly move with the expression.
+# Landmark, weight, and x, y, z in cm of MediaPipe's canonical face, y upwards and z towards the camera: the landmarks
+# that MediaPipe itself uses to fit the face (Apache-2.0), as expressions hardly move them.
 _FACE = """
     4 0.0709 0.000 -0.463 7.587, 6 0.0321 0.000 2.473 5.789, 10 0.0084 0.000 8.262 4.482, 33 0.0587 -4.446 2.664
     3.173, 54 0.0077 -6.279 6.615 1.426, 67 0.0091 -3.524 8.006 3.729, 117 0.0098 -5.259 0.946 2.974, 119 0.0146
@@ -24,15 +24,15 @@ _FACE = """
 _ROWS = np.array([entry.split() for entry in _FACE.split(",")], np.float64)
 _POINTS, _WEIGHTS = _ROWS[:, 0].astype(np.intp), _ROWS[:, 1:2] / _ROWS[:, 1].sum()
 _CANONICAL = _ROWS[:, 2:] - (_WEIGHTS * _ROWS[:, 2:]).sum(axis=0)
-_DEPTH = 0.7  # of what MediaPipe gives: with it, yaw and pitch of rendered heads neither grow nor shrink
+_DEPTH = 0.7  # factor on MediaPipe's depth, which makes yaw and pitch of rendered heads unbiased in scale
 
 
 def head_pose(landmarks: Array) -> Array:
-    """Yaw to the subject's left, pitch downwards and roll to the right shoulder, in degrees, as faceflow-render has it.
+    """Yaw to the subject's left, pitch downwards and roll to the right shoulder, in degrees, as in faceflow-render.
 
-    The rotation that brings MediaPipe's canonical face onto the landmarks (Kabsch 1976), without perspective: the same
-    face has the same pose wherever in a picture it lies, close up or not. MediaPipe's own matrix takes every picture
-    for one of a camera with a view of 63 degrees. On videos of faceflow-render (929 frames of 10 subjects,
+    The rotation that fits MediaPipe's canonical face to the landmarks (Kabsch 1976), without perspective: a face has
+    the same pose anywhere in an image, in a close-up or not. MediaPipe's own matrix assumes a camera with a field of
+    view of 63 degrees for every image. On videos of faceflow-render (929 frames of 10 subjects,
     video=events, video.motion=25) yaw, pitch and roll are off by 1.4, 2.2 and 0.6 degrees, median, and 4.0, 6.1 and 3.7
     at the 95th percentile; those of the matrix by 1.5, 2.2 and 0.7, and 5.3, 9.5 and 6.1.
 
@@ -47,7 +47,7 @@ def head_pose(landmarks: Array) -> Array:
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """Matrix (3, 3) of a turned head; angles in degrees, x to the right of the picture, y upwards, z to the camera."""
+    """Matrix (3, 3) of a turned head; angles in degrees, x to the right of the image, y upwards, z to the camera."""
     (cy, cp, cr), (sy, sp, sr) = (function(np.radians([yaw, pitch, roll])) for function in (np.cos, np.sin))
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])

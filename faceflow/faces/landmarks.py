@@ -14,8 +14,8 @@ _MESH_NOSE_AND_MOUTH = (1, 61, 291)
 def points_of_mesh(landmarks: Array) -> Array:
     """Five points (5, 2) of MediaPipe's 468 or 478 landmarks (N, 2).
 
-    An eye is the mean of its corners: they are fixed to the skull, while irises follow the gaze and the lids' contour
-    follows blinks, so that a crop centred on either would move with the Action Units that it is to show.
+    An eye is the mean of its corners, which are fixed to the skull. Irises follow the gaze and the lids' contour
+    follows blinks, so a crop centred on either would move with the Action Units that it should show.
     """
     eyes = [landmarks[list(corners)].mean(axis=0) for corners in _MESH_EYES]
     return np.stack([*eyes, *landmarks[list(_MESH_NOSE_AND_MOUTH)]])

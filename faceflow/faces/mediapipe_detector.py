@@ -1,4 +1,4 @@
-"""MediaPipe Tasks as face detectors: with 478 landmarks, or boxes alone, both from one model file."""
+"""MediaPipe Tasks as face detectors: 478 landmarks, or only boxes, both from one model file."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class MediaPipeDetector(abc.ABC):
     Args:
         model: model file; None finds or downloads MediaPipe's own.
         cache: folder for downloaded models.
-        max_faces: at most so many faces per image.
-        min_score: confidence in 0..1 from which on a face counts.
+        max_faces: largest number of faces per image.
+        min_score: lowest confidence, in 0..1, of a face that counts.
         small_faces: whether the image is also searched in nine tiles, which finds faces of half the size: never,
-            if_none (where the whole image shows no face), always.
-        close_up: a face whose box is smaller than this share of the image's longer side is found again in a close-up;
-            0: none is.
+            if_none (only if the whole image shows no face), always.
+        close_up: a face whose box is smaller than this share of the image's longer side is detected again in a
+            close-up; 0: never.
     """
 
     name: str
@@ -70,7 +70,7 @@ class MediaPipeDetector(abc.ABC):
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of the model file; fetches the file where it is not yet there."""
+        """SHA-256 of the model file; fetches the file if it is missing."""
         return file_hash(self._path)
 
     @property
@@ -84,7 +84,7 @@ class MediaPipeDetector(abc.ABC):
         }
 
     def detect(self, image: Image) -> list[Detection]:
-        """Faces of an RGB image (H, W, 3), best first where there are scores."""
+        """Faces of an RGB image (H, W, 3), best first if there are scores."""
         faces = self._find(image)
         certain = any(not face.score < self.min_score for face in faces)  # NaN counts as certain
         search = self.small_faces == "always" or (self.small_faces == "if_none" and not certain)
@@ -118,7 +118,7 @@ class MediaPipeDetector(abc.ABC):
         return self
 
     def _explain(self, path: Path, reason: str) -> str:
-        """Why the task did not open: not for the file, where that is the usual one."""
+        """Message for a task that did not open; the file is not blamed if it is the usual one."""
         if self.identity == FACE_LANDMARKER.sha256:
             return f"detector: expected MediaPipe to start, got '{reason}'; {START_HINT}"
         return (
@@ -150,18 +150,18 @@ class MediaPipeDetector(abc.ABC):
         except RuntimeError as error:
             height, width = image.shape[:2]
             raise DataError(
-                f"detector: expected MediaPipe to search an image of {width} x {height}, got '{_reason(error)}'; free "
-                "memory, or lower detectors or workers"
+                f"detector: expected MediaPipe to search an image of {width} x {height} pixels, got "
+                f"'{_reason(error)}'; free memory, or lower detectors or workers"
             ) from error
 
 
 class MediaPipeLandmarker(MediaPipeDetector):
     """FaceLandmarker on single images: 478 landmarks per face, boxes around them, no score (NaN).
 
-    `min_score` holds for finding a face and for its landmarks; a face below it is not found. MediaPipe's video mode
-    would change nothing but for `max_faces=1`: while it follows fewer faces than it may, it searches every frame, and
-    gives the same numbers in the same time. With one face it takes 5/6 of the time and smooths its landmarks, at the
-    price of a state: frames could neither be searched beside each other nor again after a kill.
+    `min_score` applies to finding a face and to its landmarks; a face below it is not found. MediaPipe's video mode
+    makes a difference only for `max_faces=1`: while it follows fewer faces than allowed, it searches every frame, and
+    gives the same numbers in the same time. With one face it takes 5/6 of the time and smooths the landmarks, but it
+    has a state: frames could not be searched in parallel, nor again after a kill.
 
     Args:
         model: as above.
@@ -214,14 +214,14 @@ class MediaPipeLandmarker(MediaPipeDetector):
 class MediaPipeBoxes(MediaPipeDetector):
     """FaceDetector (BlazeFace, short range) on single images: box, score, eyes and nose; mouth corners are NaN.
 
-    It is five times as fast as landmarks and finds eyes less exactly.
+    It is five times as fast as landmarks, and its eyes are less exact.
 
     Args:
-        model: as above; a bare .tflite file will do.
+        model: as above, or a .tflite file.
         cache: as above.
         max_faces: as above.
         min_score: as above.
-        min_candidate_score: weaker faces than this are not handed over at all.
+        min_candidate_score: weaker faces are not returned at all.
         small_faces: as above.
         close_up: as above.
     """
@@ -276,7 +276,7 @@ def _check_share(value: float, key: str) -> None:
 
 
 def _reason(error: Exception, printed: NativeLines | None = None) -> str:
-    """What MediaPipe says, without the names of its graph's nodes; where that is next to nothing, what it printed."""
+    """MediaPipe's error without the names of graph nodes; if that says almost nothing, what it printed."""
     text = " ".join(_NODES.sub("", str(error)).split())[-_LONGEST:]
     fault = printed.fault() if printed is not None and len(text) < _SHORT else ""
     return f"{text}: {fault}" if fault and text not in fault else fault or text
@@ -285,8 +285,8 @@ def _reason(error: Exception, printed: NativeLines | None = None) -> str:
 def _ignore_profiling_timers() -> None:
     """Keep MediaPipe's own timers from ending the process.
 
-    Its library sends SIGPROF to itself and ignores it, which Python does not know: whoever puts back Python's handlers,
-    as Lightning does after training, makes the signal deadly again.
+    Its library sends SIGPROF to itself and ignores it without Python's knowledge. Code that restores Python's handlers,
+    as Lightning does after training, makes the signal fatal again.
     """
     in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
     if in_main and hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:

@@ -1,7 +1,7 @@
-"""Options of MediaPipe's tasks with which its library sends no usage metrics.
+"""Options of MediaPipe's tasks that keep its library from sending usage metrics.
 
-Its wheels upload metrics to Google and have no switch against it. What they do take is the file of certificates that
-the upload trusts: an empty one ends the upload before it begins.
+Its wheels upload metrics to Google and have no switch for it. They do accept a file of certificates that the upload
+trusts: with an empty one, the upload fails before it begins.
 """
 
 from __future__ import annotations

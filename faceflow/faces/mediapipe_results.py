@@ -1,4 +1,4 @@
-"""What MediaPipe's tasks return, as detections in pixels."""
+"""Results of MediaPipe's tasks as detections in pixels."""
 
 from __future__ import annotations
 

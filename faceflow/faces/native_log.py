@@ -1,4 +1,4 @@
-"""Lines that native libraries print are logged instead, and kept as the reason where a library fails or aborts."""
+"""Log lines that native libraries print, and use them as the reason if a library fails or aborts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STDERR = 2
 _USER_ERROR = 2  # exit code
 _LONGEST = 200  # characters of a reason
 START_HINT = (
-    "check the limits on memory and threads (ulimit -v, ulimit -u, docker --memory, --pids-limit), and that its system "
-    "libraries are installed"
+    "check the limits on memory and threads (ulimit -v, ulimit -u, docker --memory, --pids-limit), and whether its "
+    "system libraries are installed"
 )
-# What glog, Abseil, TensorFlow Lite and the C++ runtime print before they give up: the surest first.
+# What glog, Abseil, TensorFlow Lite and the C++ runtime print before they fail, most reliable first.
 _FAULTS = (re.compile(r"^F\d{4} |\bterminat(e|ing)\b"), re.compile(r"^E\d{4} |^ERROR\b|Check failed|\] CHECK in "))
 _GLOG_PREFIX = re.compile(r"^[EF]\d{4} [\d:.]+ +\d+ (?=\S+\.\w+:\d+\] )")
 
@@ -32,19 +32,19 @@ _terminal: int | None = None  # a copy of descriptor 2 while it is caught
 
 
 class NativeLines:
-    """What was printed so far."""
+    """Lines printed so far."""
 
     def __init__(self, printed: IO[bytes]) -> None:
         self._printed = printed
 
     def read(self) -> list[str]:
-        """All lines but empty ones."""
+        """All lines except empty ones."""
         size = os.fstat(self._printed.fileno()).st_size
         text = os.pread(self._printed.fileno(), size, 0).decode(errors="replace")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
     def fault(self) -> str:
-        """The last line that tells of a fault; empty if none does."""
+        """Last line that reports a fault; empty if there is none."""
         lines = self.read()
         for pattern in _FAULTS:
             if found := [line for line in lines if pattern.search(line)]:
@@ -57,8 +57,8 @@ def native_lines_logged(library: str = "a native library") -> Iterator[NativeLin
     """Log, at level DEBUG, what is printed to file descriptor 2 while the block runs.
 
     MediaPipe's logger has no switch that works: neither its flags nor the environment variables of glog, Abseil and
-    TensorFlow silence it. Python's own `sys.stderr` is caught too, so blocks should be short. Where the library aborts
-    the process, one line says why, and the exit code is 2.
+    TensorFlow silence it. Python's own `sys.stderr` is captured too, so blocks should be short. If the library aborts
+    the process, one line gives the reason, and the exit code is 2.
 
     Args:
         library: its name, for that line.
@@ -81,9 +81,9 @@ def native_lines_logged(library: str = "a native library") -> Iterator[NativeLin
 
 @contextlib.contextmanager
 def _abort_explained(library: str, lines: NativeLines) -> Iterator[None]:
-    """Say why the library calls abort(): otherwise its last words would be lost with the process.
+    """Print why the library calls abort(); otherwise its last lines would be lost with the process.
 
-    The handler is one of C, because Python's run only when native code has returned.
+    The handler is a C function, because Python's handlers run only after native code returns.
     """
     if os.name != "posix":
         yield
@@ -91,7 +91,7 @@ def _abort_explained(library: str, lines: NativeLines) -> Iterator[None]:
 
     def explain(number: int) -> None:
         reason = lines.fault() or "no reason given"
-        line = f"ConfigError: expected {library} to start, got '{reason}', which aborts it; {START_HINT}\n"
+        line = f"ConfigError: expected {library} to start, got '{reason}', which aborted it; {START_HINT}\n"
         os.write(_STDERR if _terminal is None else _terminal, line.encode())
         with contextlib.suppress(Exception):
             sys.stdout.flush()
@@ -116,7 +116,7 @@ def _restore_terminal() -> None:
 
 
 def _start_anew() -> None:
-    """In the child of a fork, undo what another thread of the parent was about."""
+    """In a forked child, undo the capture that another thread of the parent had begun."""
     global _one_at_a_time
     _one_at_a_time = threading.Lock()
     _restore_terminal()

@@ -1,4 +1,4 @@
-"""Several detectors or other workers at once, and results in order."""
+"""Several detectors or other workers in parallel, with results in order."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Item = TypeVar("Item")
 Worker = TypeVar("Worker")
 Result = TypeVar("Result")
 
-_MOST = 4  # detectors that are opened unasked: each takes 50 MB
+_MOST = 4  # detectors that are opened by default: each takes 50 MB
 
 
 class Detectors:
-    """Copies of a detector, open until `close`, for frames that are searched at once.
+    """Copies of a detector, open until `close`, to search several frames at once.
 
     Args:
         detector: not yet open.
         count: copies; 0 for one per core, at most 4.
-        processes: among which the cores are shared.
-        features: whether those are wanted; without them they take no time.
+        processes: number of processes that share the cores.
+        features: whether features are wanted; they take time.
     """
 
     def __init__(self, detector: FaceDetector, count: int, *, processes: int = 1, features: bool = True) -> None:
@@ -56,10 +56,10 @@ def map_in_order(
     *,
     weigh: Callable[[Item], int] | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield `work(worker, item)` of all items, in their order and as soon as it is there.
+    """Yield `work(worker, item)` for all items, in order and as soon as each is ready.
 
-    Every worker does one item at a time, in a thread. Twice as many items as there are workers are read ahead, fewer
-    where they are large: see `weigh` of `prefetch`. An error is raised where its result would have come.
+    Every worker does one item at a time, in a thread. Twice as many items as workers are read ahead, fewer if they are
+    large: see `weigh` of `prefetch`. An error is raised in place of its result.
     """
     free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:

@@ -1,4 +1,4 @@
-"""Work ahead in a thread: the next frame is decoded while a face is sought in this one."""
+"""Work ahead in a thread: the next frame is decoded while the current one is searched for faces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from faceflow.faces.video import Frame
 
 T = TypeVar("T")
-MOST_BYTES = 1 << 28  # of pictures that wait: a frame of 4K video has 25 MB, a photograph of a phone up to 600 MB
+MOST_BYTES = 1 << 28  # of waiting images: a frame of 4K video has 25 MB, a photograph of a phone up to 600 MB
 _END = object()
 
 
@@ -21,15 +21,15 @@ def frame_bytes(frame: Frame) -> int:
 
 
 def prefetch(items: Iterable[T], depth: int, *, weigh: Callable[[T], int] | None = None) -> Generator[T, None, None]:
-    """Yield `items` in order, with up to `depth` of them made ahead in a thread.
+    """Yield `items` in order, with up to `depth` of them prepared in a thread.
 
-    An error of `items` is raised where its item would have come. A consumer that stops early
-    and closes this stops the thread, which closes `items`.
+    An error of `items` is raised in place of its item. Closing this generator early stops the thread, which closes
+    `items`.
 
     Args:
-        items: made in the thread.
-        depth: how many may wait.
-        weigh: bytes of an item. No other is begun while those that wait have `MOST_BYTES` or more.
+        items: iterated in the thread.
+        depth: largest number of waiting items.
+        weigh: bytes of an item. No new item is begun while the waiting ones have `MOST_BYTES` or more.
     """
     ready: queue.Queue[tuple[object, int]] = queue.Queue(maxsize=depth)
     stopped, taken = threading.Event(), threading.Condition()
@@ -54,7 +54,7 @@ def prefetch(items: Iterable[T], depth: int, *, weigh: Callable[[T], int] | None
             for item in items:
                 if not put(item, weigh(item) if weigh else 0):
                     return
-                del item  # it may be large, and the next one is made now
+                del item  # it may be large, and the next one is prepared now
             put(_END)
         except BaseException as error:
             put(_Failure(error))

@@ -1,4 +1,4 @@
-"""Which faces of a frame are cropped, and who is who over the frames."""
+"""Which faces of a frame are cropped, and which face is which across frames."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from faceflow.faces.video import Frame
 from faceflow.images import Image
 
 Status = Literal["ok", "tracked", "no_face", "low_confidence", "decode_error"]
-CUT: tuple[Status, ...] = ("ok", "tracked")  # statuses with a crop, and so with AUs
+CUT: tuple[Status, ...] = ("ok", "tracked")  # statuses with a crop, and therefore with AUs
 POLICIES = ("largest", "center", "track", "all")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Face:
-    """What a frame says about one face.
+    """One face in a frame.
 
-    `number` is the same for the same face over the frames of a clip, and never given to another; None where `status`
-    is no_face. `detection` is where the face is: found (ok), found with a low score (low_confidence), or the last one
-    of a face that was missed (tracked, score NaN).
+    `number` identifies a face across the frames of a clip and is never reused; None if `status` is no_face.
+    `detection` is where the face is: found (ok), found with a low score (low_confidence), or the last detection of a
+    face that was missed (tracked, score NaN).
     """
 
     number: int | None
@@ -39,14 +39,14 @@ NO_FRAME = Face(number=None, status="decode_error", detection=None)
 
 
 class Selector:
-    """Chooses faces frame by frame; one per clip, as it remembers.
+    """Chooses faces frame by frame; one per clip, as it has a state.
 
-    A face is followed over the frames by the overlap of its boxes, through up to `hold` frames that miss it.
+    A face is followed across frames by the overlap of its boxes, through up to `hold` frames that miss it.
 
     - largest: the face with the largest box.
     - center: the face nearest to the centre of the frame.
-    - track: the largest face, then the same subject for as long as it is seen. While it is missed its last place
-      stands, for up to `hold` frames; after that the largest face is followed.
+    - track: the largest face, then the same face as long as it is found. While it is missed, its last position is
+      used for up to `hold` frames; after that the largest face is followed.
     - all: every face.
 
     Faces with a score below `min_score` come last: they are chosen only if there is no other.
@@ -68,7 +68,7 @@ class Selector:
         self._followed, self._missed = None, 0
 
     def choose(self, detections: Sequence[Detection], *, width: int, height: int) -> list[Face]:
-        """Faces of the next frame, at least one row; only `all` gives more.
+        """Faces of the next frame, at least one entry; only `all` gives more.
 
         Args:
             detections: of the whole frame.
@@ -107,15 +107,15 @@ class Selector:
 def choose_faces(
     searched: Iterable[tuple[Frame, Sequence[Detection]]], *, policy: str, hold: int, min_score: float, sequence: bool
 ) -> Iterator[tuple[Frame, Sequence[Face]]]:
-    """Choose the faces of frames, which come in their order with what was detected in them.
+    """Choose faces in frames, which come in order with their detections.
 
     Args:
-        searched: a frame that did not decode has one row, which says so. No face is followed over a cut, and none is
-            held in a frame that shows nothing where it was.
+        searched: a frame that was not decoded gets one entry with the status decode_error. No face is followed across a
+            cut, and none is held in a frame that is blank where it was.
         policy: as in `Selector`.
         hold: as in `Selector`.
         min_score: as in `Selector`.
-        sequence: whether the frames follow each other in time; else nothing is remembered from one to the next.
+        sequence: whether the frames follow each other in time; otherwise each frame is treated on its own.
     """
     selector = Selector(policy=policy, hold=hold, min_score=min_score)
     for frame, detections in searched:
@@ -140,7 +140,7 @@ def _best(faces: Sequence[Face], merit: Callable[[Detection], float]) -> Face:
 
 
 def _is_held_over_nothing(face: Face, image: Image) -> bool:
-    """Whether the last place of a face shows nothing at all, as in a black frame or at the end of a fade."""
+    """Whether the frame is blank at the last position of a face, as in a black frame or at the end of a fade."""
     if face.status != "tracked" or face.detection is None:
         return False
     x1, y1, x2, y2 = face.detection.box.clip(min=0).astype(int)

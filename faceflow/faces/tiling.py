@@ -1,4 +1,4 @@
-"""Small faces: search the parts of an image that a detector, which sees it shrunk, overlooks or sees badly."""
+"""Small faces: search parts of an image, as a detector, which sees the whole shrunk, may miss them or be inexact."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from faceflow.faces.detector import Detection
 from faceflow.faces.tracks import overlap
 from faceflow.images import Image
 
-_STEPS = 2  # per tile: every face up to half a tile lies whole in one of them
+_STEPS = 2  # per tile: every face up to half a tile is entirely within one of them
 _SAME_FACE = 0.3
 _CLOSE_UP = 3.0  # sides of a face's box
-_STILL_THERE = 0.1  # overlap of a face with itself, whose box may have been far off
+_STILL_THERE = 0.1  # overlap of a face with its first box, which may have been far off
 
 
 def detect_in_tiles(detect: Callable[[Image], list[Detection]], image: Image, *, across: int) -> list[Detection]:
     """Faces found in half-overlapping tiles of an image (H, W, 3), each once.
 
-    Of a face that several tiles show, the tile that has it nearest to its middle counts; a face that a tile cuts does
-    not.
+    If several tiles show a face, the tile that has it nearest to its middle is used; a face cut by a tile's border is
+    ignored.
 
     Args:
         detect: finds the faces of an image.
@@ -43,7 +43,7 @@ def detect_in_tiles(detect: Callable[[Image], list[Detection]], image: Image, *,
 
 
 def detect_close_up(detect: Callable[[Image], list[Detection]], image: Image, face: Detection) -> Detection:
-    """A face as it is found in a close-up of an image (H, W, 3); as it is if the close-up shows none in its place."""
+    """A face detected again in a close-up of an image (H, W, 3); unchanged if the close-up shows none in its place."""
     low, high = face.box.reshape(2, 2)
     middle, reach = (low + high) / 2, _CLOSE_UP * (high - low).max() / 2
     height, width = image.shape[:2]

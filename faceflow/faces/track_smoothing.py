@@ -1,4 +1,4 @@
-"""Smoothing of a face's place over the frames of a clip, without lag."""
+"""Smoothing of a face's position across the frames of a clip, without lag."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 def smooth(frames: Iterable[tuple[T, Sequence[Face]]], *, radius: int) -> Iterator[tuple[T, list[Face]]]:
     """Smooth boxes and five points by a weighted local linear fit over each frame and up to `radius` on either side.
 
-    The fit is centred, so nothing lags, and linear, so even motion comes out as it went in, also at the ends of a clip.
-    Only places of the same face number are fitted, and only found ones: where a face was missed (tracked) and found
-    again within reach, the line between takes the place of the held box. Landmarks are left as they are.
+    The fit is centred, so nothing lags, and linear, so uniform motion is unchanged, also at the ends of a clip. Only
+    found positions of the same face number are fitted: if a face was missed (tracked) and found again within reach, the
+    fitted line replaces the held box. Landmarks are not changed.
 
     Args:
-        frames: consecutive frames of one clip, with whatever belongs to them; `radius` + 1 of them are kept waiting.
+        frames: consecutive frames of one clip, with any data for each; `radius` + 1 of them are delayed.
         radius: frames on either side; 0 changes nothing.
 
     Yields:

@@ -1,4 +1,4 @@
-"""Faces numbered over the frames of a clip, by the overlap of their boxes."""
+"""Numbering faces across the frames of a clip by the overlap of their boxes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from faceflow.faces.detector import Array
 
 # A head that moves by a third of its width between two frames still overlaps itself by half; two people do not overlap.
 _SAME_FACE = 0.3
-_ONE_FACE = 0.6  # from here on two boxes of a frame are the same face, found twice
-_ALIKE = 2.0  # times the area of another: of such a size a face may be taken for it
+_ONE_FACE = 0.6  # overlap from which two boxes of a frame are the same face, found twice
+_ALIKE = 2.0  # largest ratio of areas at which two faces can be confused
 
 
 class Tracks:
     """Numbers faces 0, 1, 2, ... as they appear.
 
-    A face keeps its number through up to `hold` frames that miss it. Where one passes behind another of its size, boxes
-    do not tell who comes out on which side: when they part, both have new numbers, so that none is given to another
-    face.
+    A face keeps its number through up to `hold` frames that miss it. If one passes behind another of similar size,
+    boxes do not show which one comes out on which side: when they part, both get new numbers, so that no number is
+    given to another face.
     """
 
     def __init__(self, *, hold: int) -> None:
         self._hold = hold
         self._known: dict[int, _Last] = {}
-        self._hidden: dict[int, set[int]] = {}  # behind a face: those that were missed where they touched it
+        self._hidden: dict[int, set[int]] = {}  # face -> faces that were missed while touching it
         self._frame = 0
         self._next = 0
 
     def end(self) -> None:
-        """End all tracks, as at a cut: whatever comes is another face."""
+        """End all tracks, as at a cut: all later faces are new."""
         self._known, self._hidden = {}, {}
 
     def assign(self, boxes: Sequence[Array]) -> list[int]:

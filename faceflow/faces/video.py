@@ -1,4 +1,4 @@
-"""Frames of a video one after another: numbered by decoding, with timestamps, in bounded memory."""
+"""Frames of a video in sequence: numbered by decoding, with timestamps, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ VIDEO_SUFFIXES = frozenset(
         *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
     }
 )
-_NEIGHBOURS_S = 1.0  # frames before the first one that is read: from them lines of interlaced video are made
+_NEIGHBOURS_S = 1.0  # earlier frames that are decoded too, as deinterlacing needs them
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A decoded frame: `number` from 1, seconds from the start, RGB pixels (H, W, 3).
 
-    `image` is None where it could not be decoded; `fault` then says what was expected and what it is. `after_cut`: it
-    begins another shot than the frame before, as far as that was sought.
+    `image` is None if it could not be decoded; `fault` then says what was expected and found. `after_cut`: it begins a
+    new shot, if cuts were searched for.
     """
 
     number: int
@@ -60,7 +60,7 @@ class FrameRange:
             )
 
     def includes(self, number: int, time_s: float | None) -> bool:
-        """Whether a frame is read; one whose time is unknown is in every range."""
+        """Whether a frame is read; one with unknown time is in every range."""
         if (number - 1) % self.every:
             return False
         after_start = time_s is None or not self.start_s or self.start_s <= time_s
@@ -72,9 +72,9 @@ def read_video(source: Path | str, frames: FrameRange) -> Generator[Frame, None,
 
     Frame n is the n-th one that the decoder gives, whatever the container says.
 
-    Times are seconds since the start of the video stream, as its own timestamps say. A frame that the decoder reports
-    as broken is yielded without pixels. Pixels are as a viewer shows them: see `RgbConverter`. Frames before the range
-    are not decoded where they can be counted otherwise.
+    Times are seconds since the start of the video stream, by its own timestamps. A frame that the decoder reports as
+    broken is yielded without pixels. Pixels are as a viewer shows them: see `RgbConverter`. Frames before the range are
+    not decoded if they can be counted otherwise.
 
     Raises:
         DataError: not a video, or one without a frame.
@@ -92,19 +92,19 @@ def read_video(source: Path | str, frames: FrameRange) -> Generator[Frame, None,
 
 
 def read_images(images: Mapping[int, Path]) -> Iterator[Frame]:
-    """Read numbered image files in their order; one that is broken or cut short is yielded without pixels."""
+    """Read numbered image files in order; a broken or truncated one is yielded without pixels."""
     for number in sorted(images):
-        fault = find_fault(images[number])  # OpenCV fills up a truncated JPEG with grey
+        fault = find_fault(images[number])  # OpenCV fills a truncated JPEG with grey
         image, fault = (None, fault) if fault else decode_image(images[number])
         yield Frame(number, None, image, fault and f"expected an image, got {fault}")
 
 
 def warn_of_faults(frames: Iterable[Frame], file_of: Callable[[int], str]) -> Iterator[Frame]:
-    """Pass frames on, and warn of those that do not decode, of a kind once per file; `file_of` names a frame's file."""
+    """Pass on frames, and warn of undecodable ones, once per file and fault; `file_of` names a frame's file."""
     said = set()
     for frame in frames:
         line = f"{file_of(frame.number)}: {frame.fault}"
         if frame.fault and line not in said:
             said.add(line)
-            log.warning("%s; such rows have the status decode_error", line)
+            log.warning("%s; rows of such frames have the status decode_error", line)
         yield frame

@@ -1,4 +1,4 @@
-"""Frames of a video in the order in which they show, numbered by decoding, and the faults that the decoder reports."""
+"""Frames of a video in display order, numbered by decoding, and the faults that the decoder reports."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from faceflow.faces.video_file import find_missing, open_video, public_name, unr
 log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4  # more hardly help, and each holds frames
-_BROKEN = "expected a whole video, got a frame that cannot be decoded"
-_DAMAGED = "expected a whole video, got a frame that is damaged"
-_UNREADABLE = "expected a whole video, got a part that cannot be read"
-# Each of their packets is a frame that shows; those of other codecs may be hidden, or hold two or none.
+_BROKEN = "expected an intact video, got a frame that cannot be decoded"
+_DAMAGED = "expected an intact video, got a damaged frame"
+_UNREADABLE = "expected an intact video, got a part that cannot be read"
+# Each of their packets is one displayed frame; packets of other codecs may be hidden, or have two frames or none.
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mjpeg", "prores"})
 _PROGRESSIVE = (0, 1)  # field orders: unknown, progressive
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A frame as the decoder gives it, or None with the fault that it reports.
+    """A frame from the decoder, or None with the fault that it reports.
 
-    `number` counts from 1, with faults; `time_s` are the seconds since the start of the video stream; `pixel_aspect` is
-    the width of a pixel to its height, None where the video does not say.
+    `number` counts from 1 and includes faults; `time_s` is in seconds since the start of the video stream;
+    `pixel_aspect` is the width of a pixel divided by its height, None if the video does not say.
     """
 
     number: int
@@ -53,8 +53,8 @@ def decode_video(source: Path | str, *, from_s: float) -> Generator[Decoded, Non
 
     Args:
         source: a file, or the address of a stream, which is read once and without delay.
-        from_s: frames before this time, in seconds, may be left out: they are counted without being decoded where the
-            codec allows it.
+        from_s: frames before this time, in seconds, may be left out: they are counted without decoding if the codec
+            allows it.
 
     Raises:
         DataError: not a video, or one without a frame.
@@ -92,15 +92,15 @@ _START = _Entry(packet=0, pts=None, number=1)
 
 
 class _EntryRefusedError(Exception):
-    """The decoder gives no frame for the packet at which it was to start."""
+    """The decoder gives no frame for the packet at which it should start."""
 
 
 class _FaultInThreadsError(Exception):
-    """Several threads met a fault: one must decode anew."""
+    """Several threads met a fault: one thread must decode again."""
 
 
 def _find_entry(path: Path, from_s: float) -> _Entry:
-    """Find the last key frame before a time, and how many frames show before it; the start where that is not sure."""
+    """Find the last key frame before a time, and the number of frames before it; the start of the video if unsure."""
     with open_video(path) as (container, stream):
         context, start, base = stream.codec_context, stream.start_time, stream.time_base
         progressive = context.field_order in _PROGRESSIVE
@@ -114,7 +114,7 @@ def _find_entry(path: Path, from_s: float) -> _Entry:
                     break
                 if first is None and not packet.is_discard:
                     first = packet.pts
-                if not first_shows:  # decoders leave out what comes before they have all that they need
+                if not first_shows:  # decoders leave out frames until they have all they need
                     for frame in packet.decode()[:1]:
                         if frame.pts != first:
                             return _START
@@ -134,10 +134,10 @@ def _find_entry(path: Path, from_s: float) -> _Entry:
 
 
 class _Decoding:
-    """One pass over a file from an entry on.
+    """One pass over a file, starting at an entry.
 
-    With several threads it ends at the first fault, by _FaultInThreadsError: only one thread tells which packet it was,
-    and hides damage always in the same way.
+    With several threads it ends at the first fault with _FaultInThreadsError: only with one thread is the faulty packet
+    known, and damage is concealed in the same way every time.
     """
 
     def __init__(
@@ -150,10 +150,10 @@ class _Decoding:
         self._origin = stream.start_time
         self._packets = 0
         self._latest = self._end = stream.start_time or 0  # timestamp of the last packet; the end of all
-        self._recent: deque[int] = deque(maxlen=threads)  # timestamps that threads may still be about
+        self._recent: deque[int] = deque(maxlen=threads)  # timestamps that threads may still be decoding
 
     def read(self) -> Iterator[Decoded]:
-        """Yield frames and faults; the last faults say so where the file is cut off."""
+        """Yield frames and faults; the last faults report a truncated file."""
         faults: list[Decoded] = []
         for decoded in self._numbered():
             if decoded.frame is None:
@@ -173,7 +173,9 @@ class _Decoding:
     def _numbered(self) -> Iterator[Decoded]:
         number = itertools.count(self.entry.number)
         begun = False
-        lost: list[tuple[int, str]] = []  # a heap by timestamp: faults are known before their frames would show
+        lost: list[
+            tuple[int, str]
+        ] = []  # a heap by timestamp: faults are known before the display time of their frames
         for item in self._frames():
             if isinstance(item, tuple):
                 heapq.heappush(lost, item)
@@ -198,7 +200,7 @@ class _Decoding:
         return None if pts is None or base is None else float((pts - (self._origin or 0)) * base)
 
     def _frames(self) -> Iterator[VideoFrame | tuple[int, str]]:
-        """Frames in the order in which they show, and faults with their timestamps as soon as they are known."""
+        """Frames in display order, and faults with their timestamps as soon as they are known."""
         for position, packet in enumerate(self._read_packets()):
             if packet is None:
                 yield self._latest, _UNREADABLE
@@ -212,7 +214,7 @@ class _Decoding:
                     self._recent.append(self._latest)
                 yield from self._decode(packet)
         yield from self._decode(None)
-        if self.threads > 1 and self._recent:  # PyAV says nothing of a fault in the last packets
+        if self.threads > 1 and self._recent:  # PyAV does not report a fault in the last packets
             raise _FaultInThreadsError
 
     def _read_packets(self) -> Iterator[Packet[VideoStream] | None]:
@@ -228,10 +230,10 @@ class _Decoding:
             except av.FFmpegError as error:
                 if isinstance(self.source, str):
                     reason = (error.strerror or str(error)).lower()
-                    log.warning("%s: expected a stream that goes on, got '%s'", public_name(self.source), reason)
+                    log.warning("%s: expected the stream to continue, got '%s'", public_name(self.source), reason)
                     return
                 yield None
-            if self._packets == before:  # otherwise there may be more behind the damage
+            if self._packets == before:  # otherwise there may be more after the damage
                 return
 
     def _decode(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame | tuple[int, str]]:
@@ -252,6 +254,6 @@ class _Decoding:
 
 
 def codec_threads() -> int:
-    """Threads that decode or encode: as many as OpenCV may use, or OMP_NUM_THREADS says, but few."""
+    """Threads for decoding or encoding: limited by OpenCV's threads, OMP_NUM_THREADS and a small maximum."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cv2.getNumThreads(), int(limit) if limit.isdecimal() else _MOST_THREADS, _MOST_THREADS))

@@ -1,4 +1,4 @@
-"""A video file or a stream as its container describes it: its pictures, how many there are, and whether all are."""
+"""A video file or stream as its container describes it: the video stream, its length, and missing parts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from av.video.stream import VideoStream
 from faceflow.errors import DataError
 
 _PATIENCE_S = 10.0  # for an answer of a stream
-_FASTEST = 1000  # frames/s; what claims more names the tick of its clock
+_FASTEST = 1000  # frames/s; a higher rate is the tick of the container's clock
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFacts:
-    """What the container says: about how many frames there are (0: unknown), and their mean rate per second."""
+    """Approximate number of frames (0: unknown) and mean frame rate, from the container."""
 
     frames: int
     rate: float | None
@@ -29,7 +29,7 @@ class VideoFacts:
 
 @contextlib.contextmanager
 def open_video(source: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file, or the address of a stream, and choose its pictures; what else is in it is not read.
+    """Open a file, or the address of a stream, and choose the video stream; other streams are not read.
 
     Raises:
         DataError: not a video, or one that FFmpeg has no decoder for.
@@ -43,7 +43,7 @@ def open_video(source: Path | str) -> Iterator[tuple[InputContainer, VideoStream
 
 
 def open_container(source: Path | str) -> InputContainer:
-    """Open a file, or the address of a stream, whatever is in it.
+    """Open a file, or the address of a stream, with any content.
 
     Raises:
         DataError: FFmpeg cannot read it.
@@ -59,35 +59,37 @@ def open_container(source: Path | str) -> InputContainer:
 
 
 def pictures_of(container: InputContainer, source: Path | str) -> VideoStream:
-    """Choose the stream of moving pictures.
+    """Choose the video stream.
 
     Raises:
         DataError: there is none, or none that FFmpeg has a decoder for.
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
-        raise unreadable(source, "one without moving pictures")
+        raise unreadable(source, "one without a video stream")
     best = container.streams.best("video")
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
-        raise unreadable(source, "one of a codec that FFmpeg cannot decode")
+        raise unreadable(source, "one with a codec that FFmpeg cannot decode")
     return stream
 
 
 def unreadable(source: Path | str, got: str) -> DataError:
-    """Say that a file or a stream is no video that can be read."""
+    """Error for a file or stream that is not a readable video."""
     if isinstance(source, str):
-        return DataError(f"{public_name(source)}: expected a stream, got {got}; check the address and that it is on")
+        return DataError(
+            f"{public_name(source)}: expected a stream, got {got}; check the address and that the stream is running"
+        )
     return DataError(f"{source}: expected a video, got {got}; replace the file or leave it out")
 
 
 def public_name(address: str) -> str:
-    """An address without what may be secret: user, password and query."""
+    """An address without parts that may be secret: user, password and query."""
     return re.sub(r"://[^/]*@", "://", address).partition("?")[0]
 
 
 def describe_video(path: Path) -> VideoFacts:
-    """Read what a container says, without decoding; nothing of a file that cannot be read."""
+    """Read the facts of a container without decoding; unknown for a file that cannot be read."""
     try:
         with open_video(path) as (container, stream):
             rate = float(stream.average_rate or 0)
@@ -99,7 +101,7 @@ def describe_video(path: Path) -> VideoFacts:
 
 
 def _seconds(container: InputContainer, stream: VideoStream) -> float:
-    """Duration of the pictures; 0 where the container does not say."""
+    """Duration of the video stream; 0 if the container does not say."""
     base = stream.time_base or 0
     if stream.duration is not None:
         return float(stream.duration * base)
@@ -109,12 +111,12 @@ def _seconds(container: InputContainer, stream: VideoStream) -> float:
 
 
 def find_missing(container: InputContainer, stream: VideoStream, packets: int, end_s: float) -> str | None:
-    """Say what a file lacks that was cut off, as far as its container tells.
+    """Describe what is missing from a truncated file, as far as its container tells; None if nothing is.
 
     Args:
         container: as opened.
-        stream: its pictures.
-        packets: that were read.
+        stream: its video stream.
+        packets: number of packets read.
         end_s: when the last one ends, in seconds as the container counts them.
     """
     promised = 0
@@ -123,19 +125,19 @@ def find_missing(container: InputContainer, stream: VideoStream, packets: int, e
     elif container.format.name == "avi":
         promised = stream.frames
     if promised - packets > _slack(promised):
-        return f"expected {promised} frames, got {packets}: the file is cut off"
+        return f"expected {promised} frames, got {packets}: the file is truncated"
     if (seconds := _matroska_end_s(stream)) - end_s > max(0.5, seconds / 200):
-        return f"expected video until {seconds:.1f} s, got it until {end_s:.1f} s: the file is cut off"
+        return f"expected video until {seconds:.1f} s, got video until {end_s:.1f} s: the file is truncated"
     return None
 
 
 def _slack(promised: int) -> int:
-    """Frames by which writers are wrong about their own files."""
+    """Tolerance in frames, as writers miscount their own files."""
     return max(2, promised // 200)
 
 
 def _matroska_end_s(stream: VideoStream) -> float:
-    """End of a stream by a tag that most writers of Matroska and WebM add, as 00:01:02.500000000; 0 without."""
+    """End of a stream by a tag that most Matroska and WebM writers add, such as 00:01:02.500000000; 0 without it."""
     hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
     minutes, _, seconds = rest.partition(":")
     try:
@@ -149,6 +151,6 @@ def _why_unreadable(source: Path | str, error: av.FFmpegError | OSError) -> str:
         return (error.strerror or str(error)).lower()
     try:
         with source.open("rb") as file:
-            return "a file that FFmpeg cannot decode" if file.read(1) else "a file of zero bytes"
+            return "a file that FFmpeg cannot decode" if file.read(1) else "an empty file"
     except OSError as failure:
         return (failure.strerror or str(failure)).lower()

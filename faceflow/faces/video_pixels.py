@@ -1,4 +1,4 @@
-"""Pixels of video frames as a viewer shows them: whole, upright, square, in the colours of an ordinary screen."""
+"""Pixels of video frames as a viewer shows them: deinterlaced, upright, square, in the colours of an SDR screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STRANGEST = 4  # times as wide as high, or as high as wide: a pixel beyond that
 
 
 class RgbConverter:
-    """Converts frames to RGB; what a conversion takes to prepare is kept from frame to frame."""
+    """Converts frames to RGB; the prepared conversion is reused for later frames."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
@@ -36,7 +36,7 @@ class RgbConverter:
 
         Args:
             frame: as decoded.
-            pixel_aspect: width to height of its pixels; None where the video does not say.
+            pixel_aspect: width of its pixels divided by their height; None if the video does not say.
         """
         known = pixel_aspect is not None and Fraction(1, _STRANGEST) <= pixel_aspect <= _STRANGEST
         width = max(1, round(frame.width * pixel_aspect)) if known and pixel_aspect else frame.width
@@ -54,7 +54,7 @@ class RgbConverter:
 
 
 def _upright(image: Image, frame: VideoFrame) -> Image:
-    """Turn and mirror an image as the display matrix of its frame says, to the nearest quarter turn."""
+    """Rotate and mirror an image by the display matrix of its frame, to the nearest quarter turn."""
     side_data: Any = frame.side_data  # its stub knows no other key than MOTION_VECTORS
     matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
@@ -69,9 +69,9 @@ def _upright(image: Image, frame: VideoFrame) -> Image:
 
 
 def deinterlaced(decoded: Iterator[Decoded]) -> Iterator[Decoded]:
-    """Show one moment, the earlier one, where frames of interlaced video hold two; other frames stay as they are.
+    """Show only the earlier of the two moments in frames of interlaced video; other frames are unchanged.
 
-    Lines of the other moment are made from their neighbours and from the frames before and after (the bwdif filter).
+    Lines of the later moment are interpolated from neighbouring lines and frames (the bwdif filter).
     """
     waiting: deque[Decoded] = deque()
     graph: Graph | None = None
@@ -102,7 +102,7 @@ def _deinterlacer(frame: VideoFrame) -> Graph:
 
 
 def _filtered(graph: Graph | None, frame: VideoFrame | None, waiting: deque[Decoded]) -> Iterator[Decoded]:
-    """Push a frame into a filter, or its end, and yield what it is through with; faults keep their place."""
+    """Push a frame, or None at the end, into a filter and yield finished frames; faults keep their position."""
     if graph is not None:
         graph.vpush(frame)
         while True:

@@ -1,4 +1,4 @@
-"""A video written frame by frame, as browsers and players show it, with the sound of the one that it was made from."""
+"""Writing a video frame by frame, in formats that browsers and players show, with the sound of its source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Sound: TypeAlias = "Generator[Packet[AudioStream], None, None]"
 
 
 def writes_h264() -> bool:
-    """Whether the FFmpeg at hand has an encoder: builds without GPL codecs may have none."""
+    """Whether the installed FFmpeg can encode H.264: builds without GPL codecs may not."""
     try:
         return bool(av.codec.Codec("h264", "w").is_encoder)
     except ValueError:
@@ -40,14 +40,14 @@ def writes_h264() -> bool:
 
 
 class VideoWriter:
-    """Writes frames to show at their own times: H.264 in .mp4 and .mkv, Motion JPEG in .avi.
+    """Writes frames with their own times: H.264 in .mp4 and .mkv, Motion JPEG in .avi.
 
     Args:
         path: one of WRITABLE_SUFFIXES.
         width: pixels, even.
         height: pixels, even.
-        fps: frames per second, where they bring no times.
-        sound_of: video whose sound is copied, from the first frame to the last; None: silence.
+        fps: frames per second, for frames without times.
+        sound_of: video whose sound is copied, from the first to the last frame; None: no sound.
 
     Raises:
         OSError: the file cannot be written; also of the methods.
@@ -87,7 +87,7 @@ class VideoWriter:
         self.close()
 
     def write(self, image: Image, time_s: float | None) -> None:
-        """Add a frame (H, W, 3), RGB, that shows at `time_s` of its source; None: after the last one."""
+        """Add an RGB frame (H, W, 3) at `time_s` of its source; None: after the last one."""
         tick = 0 if self._last is None else self._last + self._step
         if self._last is None:
             self._first_s = time_s
@@ -107,7 +107,7 @@ class VideoWriter:
         self._play_until(float(tick * self._base))
 
     def close(self) -> None:
-        """Complete the file: without it there is none that plays."""
+        """Complete the file; without this it does not play."""
         try:
             if self._last is not None:
                 self._play_until(float((self._last + self._step) * self._base))
@@ -128,9 +128,9 @@ class VideoWriter:
 def _sound_packets(
     source: Path, target: OutputContainer, *, from_s: float
 ) -> Generator[Packet[AudioStream], None, None]:
-    """Packets of a video's sound for a container that nothing was written to yet, where `from_s` is 0.
+    """Packets of a video's sound for a container that is still empty; `from_s` becomes time 0.
 
-    There are none of a codec that the container cannot hold, which is said, and none behind damage.
+    There are none for a codec that the container cannot store, which is logged, and none after damage.
     """
     with open_container(source) as container:
         pictures, sound = pictures_of(container, source), container.streams.best("audio")
@@ -140,7 +140,9 @@ def _sound_packets(
         if sound.codec_context is not None:
             codec = sound.codec_context.codec.canonical_name
         if codec not in target.supported_codecs:
-            log.warning("%s: sound left out: expected what %s can hold, got %s", source, target.format.name, codec)
+            log.warning(
+                "%s: sound left out: expected a codec that %s can store, got %s", source, target.format.name, codec
+            )
             return
         for other in container.streams:
             if other is not sound:

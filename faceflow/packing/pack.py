@@ -1,4 +1,4 @@
-"""The pack command from its config: what to pack, packing it, and a table of what there is."""
+"""The pack command: from its config to a packed set and a printed summary."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ERROR, KEEP = "error", "keep"
 
 
 def pack(cfg: Mapping[str, Any]) -> Manifest:
-    """Pack what a config names.
+    """Pack a table with its images, or a folder of images, as configured.
 
     Args:
         cfg: plain values of `configs/pack.yaml`.
 
     Raises:
-        ConfigError, DataError: a setting out of range, nothing to pack, a picture that is missing or broken, a folder
-            with something else in it, or a result that cannot be written.
+        ConfigError, DataError: a setting out of range, nothing to pack, an image that is missing or broken, an output
+            folder with other content, or a result that cannot be written.
     """
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the packed set, got null; add output=FOLDER")
@@ -41,7 +41,7 @@ def pack(cfg: Mapping[str, Any]) -> Manifest:
 
 
 def check_packing(shard_mb: float) -> None:
-    """Check what packing takes before the work that comes before it.
+    """Check the requirements of packing, before earlier steps start.
 
     Raises:
         ConfigError: a size out of range, or pyarrow is not installed.
@@ -59,18 +59,18 @@ def pack_rows(
     shard_mb: float,
     bad_images: str,
 ) -> Manifest:
-    """Pack a table with its pictures, or all pictures of a folder, and print what is packed; see `pack`."""
+    """Pack a table with its images, or all images of a folder, and print a summary; see `pack`."""
     check_packing(shard_mb)
     check_choice(bad_images, key="bad_images", options=(ERROR, KEEP))
     from faceflow.packing.source import find_rows
     from faceflow.packing.write import write_pack
 
-    with kept(lambda: f"the shards that are whole are kept in {output}; start the same command again, and it goes on"):
+    with kept(lambda: f"complete shards are kept in {output}; start the same command again to resume"):
         rows = find_rows(labels, images, columns)
         with claimed(output, key="output", folder=True):
             packed = write_pack(rows, output, shard_bytes=int(shard_mb * 2**20), keep_broken=bad_images == KEEP)
     manifest = packed.manifest
-    table = plain_table("Packed", ["set"], ["rows", "pictures", "broken", "with features", "shards", "GB"])
+    table = plain_table("Packed", ["set"], ["rows", "images", "broken", "with features", "shards", "GB"])
     size = sum(shard.bytes for shard in manifest.shards)
     numbers = (manifest.rows, manifest.pictures, packed.broken, manifest.features, len(manifest.shards))
     table.add_row(str(output), *(f"{number:,}" for number in numbers), f"{size / 1e9:.2f}")

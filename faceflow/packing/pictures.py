@@ -1,4 +1,4 @@
-"""Pictures of a set as they are read to be packed, with their features."""
+"""Reading images to pack, with their features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ_AT_ONCE = 256  # files
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Bytes of a picture and the hash of its content, None where there is no file; what is wrong with it, or None."""
+    """Bytes of an image and the hash of its content, None without a file; and what is wrong with it, or None."""
 
     image: bytes | None
     content: int | None
@@ -25,7 +25,7 @@ class Picture:
 
 
 def read_pictures(files: Sequence[str]) -> Iterator[Picture]:
-    """Read pictures in their order, several at a time."""
+    """Read images in order, several at a time."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         for start in range(0, len(files), _READ_AT_ONCE):
             yield from pool.map(_read, files[start : start + _READ_AT_ONCE])
@@ -38,10 +38,10 @@ class PackedFeatures:
         self._records = CropRecords()
 
     def of(self, file: str, content: int) -> bytes | None:
-        """Record of the features of a crop, without its name; None where it has none.
+        """Feature record of a crop, without its name; None if it has none.
 
         Raises:
-            DataError: a damaged file, or features of another picture.
+            DataError: a damaged file, or features of another image.
         """
         path = Path(file)
         record = self._records.find(path)
@@ -49,7 +49,7 @@ class PackedFeatures:
             return None
         if int(record["picture"]) != content:
             raise DataError(
-                f"{features_beside(path.parent)}: expected features of '{path}', got those of another picture; crop "
+                f"{features_beside(path.parent)}: expected features of '{path}', got those of another image; crop "
                 "again to another output"
             )
         row: bytes = record.tobytes()

@@ -1,4 +1,4 @@
-"""Shards of a packed set: how rows become one, and what the index says of it."""
+"""Shards of a packed set: writing and indexing them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = tuple[Sequence[str], tuple[object, ...]]
 
 
 def shard_schema(header: Sequence[str], owner: str) -> arrow.Schema:
-    """Columns of a shard: the cells of a table as text, and ours.
+    """Columns of a shard: the cells of a table as text, then FaceFlow's own columns.
 
     Args:
         header: of the table.
@@ -34,13 +34,13 @@ def shard_schema(header: Sequence[str], owner: str) -> arrow.Schema:
 
 
 def write_shard(path: Path, schema: arrow.Schema, rows: Iterator[Row], *, limit: int) -> int:
-    """Write rows until their pictures have `limit` bytes, and return how many; the file is there when it is whole.
+    """Write rows until their images have `limit` bytes, and return their count; the file appears when it is complete.
 
     Args:
         path: of the shard.
         schema: see `shard_schema`.
-        rows: cells of the table, and values of our columns.
-        limit: bytes of pictures, from which on no further row is taken.
+        rows: cells of the table, and values of FaceFlow's own columns.
+        limit: bytes of images after which no further row is written.
 
     Raises:
         DataError: it cannot be written.
@@ -78,16 +78,16 @@ def _batches(rows: Iterator[Row], limit: int) -> Iterator[list[Row]]:
 
 
 def index_shard(path: Path, number: int) -> tuple[int, NDArray[np.int64]]:
-    """Rows of a shard, and its part of the index (7, M): of the M rows that have a picture of their own.
+    """Count of the rows of a shard, and its part of the index (7, M), for the M rows with an image of their own.
 
     Args:
-        path: of the shard, which is whole.
-        number: its place among the shards.
+        path: of the complete shard.
+        number: its position among the shards.
     """
     parts = [np.empty((FEATURE_STARTS + 2, 0), np.int64)]
     rows = 0
     with arrow.memory_map(str(path)) as file:
-        content = file.read_buffer()  # no copy: where a part of it lies in memory says where it lies in the file
+        content = file.read_buffer()  # no copy: offsets in memory are offsets in the file
         reader = arrow.ipc.open_file(arrow.BufferReader(content))
         for place in range(reader.num_record_batches):
             batch = reader.get_batch(place)
@@ -109,7 +109,7 @@ def _index_batch(columns: Sequence[arrow.Array], origin: int, number: int) -> ND
 
 
 def _places(cells: arrow.Array, origin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the bytes of cells start, from an address in memory on, and how many they are."""
+    """Where the bytes of cells start, relative to an address in memory, and their number."""
     _, ends, data = cells.buffers()
     bounds = np.frombuffer(ends, np.int32, len(cells) + 1).astype(np.int64)
     return bounds[:-1] + (data.address - origin if data else 0), np.diff(bounds)

@@ -1,4 +1,4 @@
-"""What is packed: the rows of a table, or all pictures of a folder, and where their pictures lie."""
+"""What to pack: the rows of a table, or all images of a folder, and the paths of their images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faceflow.tables.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """N rows to pack: their table, the file of each one's picture, and its name below the folder of pictures."""
+    """N rows to pack: their table, the file of each image, and its name below the image folder."""
 
     table: Table
     files: Sequence[str]
@@ -32,22 +32,24 @@ class Rows:
 
 
 def find_rows(labels: str | None, images: str | None, columns: Mapping[str, str | None]) -> Rows:
-    """Read the table to pack, or list the pictures of a folder.
+    """Read the table to pack, or list the images of a folder.
 
     Args:
-        labels: path of a table with a column of file names; None: all pictures below `images`.
-        images: folder that these are relative to; None: as for training, that of the crops or of the table.
-        columns: "filename" -> what the table calls it.
+        labels: path of a table with a column of file names; None: all images below `images`.
+        images: folder that file names are relative to; None: as for training, that of the crops or of the table.
+        columns: "filename" -> its name in the table.
 
     Raises:
-        ConfigError, DataError: neither is given, or a table that cannot be read or names files elsewhere.
+        ConfigError, DataError: neither is given, or the table cannot be read or names files elsewhere.
     """
     for key, path in (("labels", labels), ("images", images)):
         if pack_folder(path):
-            raise ConfigError(f"{key}: expected what is not yet packed, got the packed set '{path}'; name its source")
+            raise ConfigError(f"{key}: expected something not yet packed, got the packed set '{path}'; name its source")
     if labels is None:
         if images is None:
-            raise ConfigError("labels: expected a table of crops, got none; add labels=FILE, or images=FOLDER for all")
+            raise ConfigError(
+                "labels: expected a table of crops, got none; add labels=FILE, or images=FOLDER for all images in it"
+            )
         table = _listed(Path(images).expanduser())
         named, folder = table, table.path
     else:
@@ -85,7 +87,7 @@ def _listed(folder: Path) -> Table:
 
 
 def _state(files: Sequence[str]) -> str:
-    """Hash of the sizes and times of change of the pictures, in their order."""
+    """Hash of the sizes and modification times of the images, in order."""
     digest = hashlib.sha256()
     for file in files:
         try:

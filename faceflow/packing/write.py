@@ -1,4 +1,4 @@
-"""A packed set is written: shard after shard, its index, and at last `pack.json`, which makes it one."""
+"""Writing a packed set: the shards, the index, and finally `pack.json`, which marks it as complete."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 Reader = Callable[[Sequence[str]], Iterator[Picture]]
 
 RECIPE = "crops.json"
-_BEGUN = "packing.json"  # what a set that is not whole is packed from
+_BEGUN = "packing.json"  # source and settings of an incomplete set
 _SHARD = "shard_{:05d}.arrow"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A packed set: what it says of itself, and its pictures that are broken."""
+    """A packed set: its manifest, and the number of broken images."""
 
     manifest: Manifest
     broken: int
@@ -47,18 +47,18 @@ class Packed:
 def write_pack(
     rows: Rows, output: Path, *, shard_bytes: int, keep_broken: bool, read: Reader = read_pictures
 ) -> Packed:
-    """Pack rows and their pictures; what an earlier run that was stopped has written is kept.
+    """Pack rows and their images; complete shards of an interrupted run are kept.
 
     Args:
         rows: to pack.
         output: folder of the packed set.
-        shard_bytes: of the pictures of a shard, from which on the next one begins.
-        keep_broken: whether pictures that are missing or broken are packed as they are.
-        read: gives the pictures of files, each once, in their order.
+        shard_bytes: bytes of images after which the next shard begins.
+        keep_broken: whether missing or broken images are packed as they are.
+        read: yields the images of files, each once, in order.
 
     Raises:
-        ConfigError: the folder holds something else, or a set of the same source that has changed since.
-        DataError: a picture that is missing or broken, or a file that cannot be written.
+        ConfigError: the folder has other content, or the source has changed since it was packed there.
+        DataError: an image that is missing or broken, or a file that cannot be written.
     """
     if (output / MANIFEST).is_file():
         return _found(rows, output)
@@ -69,7 +69,7 @@ def write_pack(
     index = np.ascontiguousarray(index[:, order])
     if (np.diff(index[NAMES]) == 0).any():
         raise DataError(
-            "labels: expected file names that differ in their hash of 64 bits, got two that do not; rename one of the "
+            "labels: expected file names with different 64-bit hashes, got two with the same; rename one of the "
             "files, or pack the set in two parts"
         )
     with whole_file(output / INDEX) as partial, partial.open("wb") as file:
@@ -99,16 +99,16 @@ def write_pack(
 
 
 def _found(rows: Rows, output: Path) -> Packed:
-    """The packed set that is already there, if it is of the same source."""
+    """Existing packed set, which must be of the same source."""
     manifest = read_manifest(output)
     _check_source(manifest.source, rows.source, output)
     index = np.load(output / INDEX, mmap_mode="r", allow_pickle=False)
-    log.info("%s: already packed, and its source is as it was", output)
+    log.info("%s: already packed, and its source has not changed", output)
     return Packed(manifest=manifest, broken=_broken(rows, index))
 
 
 def _begin(source: Source, output: Path, shard_bytes: int) -> str:
-    """Id of a set that is begun, or that an earlier run has begun with the same source and size of shards."""
+    """Id of a new set, or of one that an earlier run began with the same source and shard size."""
     path = output / _BEGUN
     if path.is_file():
         try:
@@ -116,17 +116,17 @@ def _begin(source: Source, output: Path, shard_bytes: int) -> str:
             owner, size, before = str(begun["id"]), begun["shard_bytes"], Source(**begun["source"])
         except (ValueError, LookupError, TypeError) as error:
             raise ConfigError(
-                f"output: expected a folder to pack to, got '{output}' of something else; choose another"
+                f"output: expected a folder to pack to, got '{output}' with other content; choose another"
             ) from error
         _check_source(before, source, output)
         if size != shard_bytes:
             raise ConfigError(
-                f"shard_mb: expected {size / 2**20:g} as for the shards in '{output}', got {shard_bytes / 2**20:g}; "
-                "repeat that setting, or choose another output"
+                f"shard_mb: expected {size / 2**20:g}, the size of the shards in '{output}', got "
+                f"{shard_bytes / 2**20:g}; set that size, or choose another output"
             )
         return owner
     if output.is_dir() and any(file for file in output.iterdir() if not file.name.startswith(".")):
-        raise ConfigError(f"output: expected a folder that is new or empty, got '{output}' with files; choose another")
+        raise ConfigError(f"output: expected a new or empty folder, got '{output}' with files; choose another")
     owner = uuid.uuid4().hex
     content = {"id": owner, "shard_bytes": shard_bytes, "source": dataclasses.asdict(source)}
     with whole_file(path) as partial:
@@ -140,15 +140,15 @@ def _check_source(before: Source, now: Source, output: Path) -> None:
         theirs, ours = (each.labels or each.images for each in (before, now))
         if theirs == ours:
             theirs, ours = before.images, now.images
-        raise ConfigError(f"output: expected '{output}' for '{theirs}', of which it is, got '{ours}'; {again}")
+        raise ConfigError(f"output: expected '{theirs}', which '{output}' was packed from, got '{ours}'; {again}")
     if before.sha256 != now.sha256:
         raise ConfigError(
-            f"labels: expected '{now.labels}' as it was packed to '{output}', got one that has changed since; {again}"
+            f"labels: expected '{now.labels}' as it was when packed to '{output}', got a changed file; {again}"
         )
     if before.state != now.state:
         raise ConfigError(
-            f"images: expected the pictures in '{now.images}' as they were packed to '{output}', got some that have "
-            f"changed since; {again}"
+            f"images: expected the images in '{now.images}' as they were when packed to '{output}', got some that "
+            f"have changed; {again}"
         )
 
 
@@ -164,7 +164,7 @@ def _write_shards(
         while done < len(rows.files):
             path = output / _SHARD.format(len(shards))
             if remaining is None and path.is_file():
-                read_columns(path, [0], owner=owner)  # of an earlier run; Arrow sees whether it is whole
+                read_columns(path, [0], owner=owner)  # of an earlier run; Arrow checks that it is complete
                 count, part = index_shard(path, len(shards))
                 bar.advance(count)
             else:
@@ -178,7 +178,7 @@ def _write_shards(
 
 
 def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Reader) -> Iterator[Row]:
-    """Rows to write, from one on; a file that several rows name is packed with the first of them."""
+    """Rows to write, from `start` on; a file that several rows name is packed with the first of them."""
     seen = set(rows.names[:start])
     features = PackedFeatures()
     firsts = []
@@ -193,7 +193,7 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Rea
             if picture.fault and not keep_broken:
                 raise DataError(
                     f"{rows.table.where(row)}: expected an image, got {picture.fault}: '{rows.files[row]}'; fix it, or "
-                    "pack broken pictures as they are with bad_images=keep"
+                    "pack broken images as they are with bad_images=keep"
                 )
             record = None if picture.content is None else features.of(rows.files[row], picture.content)
             own = (*own[:2], picture.content, not picture.fault, picture.image, record)
@@ -202,11 +202,11 @@ def _rows_from(rows: Rows, start: int, bar: Bar, *, keep_broken: bool, read: Rea
 
 
 def _broken(rows: Rows, index: NDArray[np.int64]) -> int:
-    """Pictures that are missing, and those that are not whole."""
+    """Count of images that are missing or broken."""
     return len(set(rows.names)) - int((index[WHOLE] == 1).sum())
 
 
 def _recipe_of(rows: Rows) -> Path | None:
-    """The crops.json beside the folder of crops that holds all files."""
+    """The crops.json beside the folder of crops that contains all files."""
     crops = crops_folder(Path(os.path.commonpath([min(rows.files), max(rows.files)])))
     return crops.parent / RECIPE if crops else None

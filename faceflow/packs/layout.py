@@ -1,8 +1,8 @@
-"""Packed sets: many pictures with their rows in a few files, and the paths by which a picture in one is named.
+"""Packed sets: many images with their rows in a few files, and paths of images in them.
 
-A packed set is a folder of `pack.json`, which says what is there, `index.npy`, which says where each picture lies, and
-shards: files of the Arrow IPC format, each with as many rows as fit its size. A picture in it is named as if
-`pack.json` were a folder, `<folder>/pack.json/<name>`, so that such a name can stand wherever the path of a file does.
+A packed set is a folder with `pack.json`, the manifest, `index.npy`, which says where each image is, and shards: files
+in the Arrow IPC format, each with as many rows as fit its size. The path of an image in it looks as if `pack.json` were
+a folder, `<folder>/pack.json/<name>`, so that it can be used wherever the path of a file can.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from faceflow.formats import UPDATE, is_known, is_newer, known_fields
 
 FORMAT = 1
 MANIFEST, INDEX = "pack.json", "index.npy"
-# Columns of a shard, behind those of its table: number of the line, and of the picture its name, the hash of its
-# content, whether it is whole, its bytes and its features. A file that several rows name is packed with the first.
+# Columns of a shard, after those of its table: line number; name of the image, hash of its content, whether it is
+# intact, its bytes and its features. A file that several rows name is packed with the first.
 NAME = "faceflow_name"
 COLUMNS = ("faceflow_line", NAME, "faceflow_content", "faceflow_whole", "faceflow_image", "faceflow_features")
 MARK = b"faceflow"  # key of the shards' metadata: which pack they belong to
@@ -31,7 +31,7 @@ _INSIDE = f"{os.sep}{MANIFEST}{os.sep}"
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One file of a packed set; `bytes` is its size, `pictures` those of its rows that have one of their own."""
+    """One file of a packed set; `bytes` is its size, `pictures` the number of rows with an image of their own."""
 
     name: str
     bytes: int
@@ -41,9 +41,9 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a set was packed from: `labels` is a table, or "" for all pictures of the folder `images`.
+    """What a set was packed from: `labels` is a table, or "" for all images of the folder `images`.
 
-    `sha256` is of the table, `state` of names, sizes and times of change of the pictures.
+    `sha256` is the hash of the table, `state` that of the images' sizes and modification times.
     """
 
     labels: str
@@ -54,10 +54,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What `pack.json` says.
+    """Content of `pack.json`.
 
-    `header` and `notes` are of the table, see `Table`. `features` counts pictures with features, of `record` bytes
-    each; `index` is the SHA-256 of the index.
+    `header` and `notes` are those of the table, see `Table`. `features` counts images with features, of `record`
+    bytes each; `index` is the SHA-256 of the index.
     """
 
     format: int
@@ -78,7 +78,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read what a packed set says of itself.
+    """Read the manifest of a packed set.
 
     Raises:
         DataError: it cannot be read, is damaged, or is of another version.
@@ -87,12 +87,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a file that is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "not a JSON file"
         raise DataError(f"{path}: expected a packed set of faceflow-pack, got '{reason}'; pack again") from error
     number = raw.get("format") if isinstance(raw, Mapping) else None
     if is_newer(number, FORMAT):
         raise DataError(
-            f"{path}: expected a packed set of version {FORMAT} at most, got version {number}, of a newer FaceFlow; "
+            f"{path}: expected a packed set of version {FORMAT} at most, got version {number} of a newer FaceFlow; "
             f"update it with: {UPDATE}"
         )
     if not is_known(number, FORMAT):
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return _manifest(raw)
     except (LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: expected a whole packed set, got one without {error}; pack again") from error
+        raise DataError(f"{path}: expected a complete packed set, got one without {error}; pack again") from error
 
 
 def _manifest(raw: Mapping[str, Any]) -> Manifest:
@@ -111,10 +111,10 @@ def _manifest(raw: Mapping[str, Any]) -> Manifest:
 
 
 def pack_folder(path: str | Path | None) -> Path | None:
-    """Folder of the packed set that a path means, absolute; None where it means none.
+    """Absolute folder of the packed set that a path means; None if it means none.
 
-    A path means a packed set if it is its folder or the `pack.json` in it, or a path in that folder that is not there
-    and has the name of the labels or of the folder of pictures that were packed, as configs of data sets name them.
+    A path means a packed set if it is its folder or the `pack.json` in it, or a path in that folder that does not exist
+    and has the name of the packed labels or image folder, as configs of data sets name them.
     """
     if path is None:
         return None
@@ -131,12 +131,12 @@ def pack_folder(path: str | Path | None) -> Path | None:
 
 
 def inside(folder: Path) -> Path:
-    """Path to which the names of the pictures of a packed set are relative."""
+    """Path that the names of images in a packed set are relative to."""
     return folder / MANIFEST
 
 
 def split_path(path: str | Path) -> tuple[str, str] | None:
-    """Folder of the packed set that a path leads into, and the name of the picture in it; None for other paths."""
+    """Folder of the packed set that a path leads into, and the name of the image in it; None for other paths."""
     folder, found, name = str(path).partition(_INSIDE)
     return (folder, name.replace(os.sep, "/")) if found else None
 

@@ -1,4 +1,4 @@
-"""An open packed set: where each picture lies, and its bytes."""
+"""An open packed set: where each image is, and its bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from faceflow.errors import DataError
 from faceflow.packs.layout import INDEX, Manifest, name_hash, read_manifest, split_path
 
-# Rows of the index (7, N): each picture's name as a hash, in whose order they are, the hash of its content, its shard,
-# where in that it starts and its bytes, where its features start (-1: none), and whether it is a whole image.
+# Rows of the index (7, N), sorted by the first: hash of the image's name, hash of its content, its shard, its start in
+# the shard, its size in bytes, the start of its features (-1: none), and whether the image is intact.
 NAMES, CONTENTS, SHARDS, STARTS, SIZES, FEATURE_STARTS, WHOLE = range(7)
 
 _OPEN_FILES = 128  # of shards, in each process
@@ -24,7 +24,7 @@ _OPEN_PACKS = 64
 
 
 class Pack:
-    """Pictures of a packed set by name. The index is mapped, so that all processes share it.
+    """Images of a packed set by name. The index is memory-mapped, so that all processes share it.
 
     Raises:
         DataError: it cannot be read, is damaged, or is of another version.
@@ -37,25 +37,25 @@ class Pack:
         try:
             index = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            reason = (error.strerror or "") if isinstance(error, OSError) else "no whole array"
+            reason = (error.strerror or "") if isinstance(error, OSError) else "an incomplete array"
             raise DataError(f"{path}: expected the index of a packed set, got '{reason}'; pack again") from error
         expected = (len(range(7)), self.manifest.pictures)
         if index.dtype != np.int64 or index.shape != expected:
             raise DataError(
-                f"{path}: expected an index of {expected[1]} pictures, as pack.json says, got {index.shape} of "
+                f"{path}: expected an index of {expected[1]} images, as in pack.json, got {index.shape} of "
                 f"{index.dtype}; pack again"
             )
         self.index: NDArray[np.int64] = np.asarray(index)
         self.shards = [folder / shard.name for shard in self.manifest.shards]
 
     def find(self, name: str) -> int | None:
-        """Place of a picture in the index; None where it is not there."""
+        """Position of an image in the index; None if it is not there."""
         number, names = name_hash(name), self.index[NAMES]
         place = int(np.searchsorted(names, number))
         return place if place < len(names) and names[place] == number else None
 
     def content(self, place: int) -> bytes:
-        """Bytes of a picture.
+        """Bytes of an image.
 
         Raises:
             OSError: they cannot be read, or the shard is shorter than it was.
@@ -66,22 +66,22 @@ class Pack:
 
 @functools.lru_cache(_OPEN_PACKS)
 def opened(folder: str) -> Pack:
-    """The packed set in a folder, as it was when this process saw it first."""
+    """Packed set in a folder, as it was when this process first opened it."""
     return Pack(Path(folder))
 
 
 def forget_opened() -> None:
-    """Look anew at packed sets that this process has opened."""
+    """Make this process reopen packed sets on their next use."""
     opened.cache_clear()
     _handle.cache_clear()
 
 
 def picture_in_pack(path: str | Path) -> tuple[Pack, int] | None:
-    """Where the picture lies that a path names; None for a path that leads into no packed set.
+    """Packed set and position of the image at a path; None for a path that is not in a packed set.
 
     Raises:
         DataError: see `Pack`.
-        FileNotFoundError: the packed set has no such picture.
+        FileNotFoundError: the packed set has no such image.
     """
     found = split_path(path)
     if found is None:
@@ -94,10 +94,10 @@ def picture_in_pack(path: str | Path) -> tuple[Pack, int] | None:
 
 
 def look_up(paths: Sequence[str | Path]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """What the indices of packed sets say of many pictures at once; no shard is opened.
+    """Look up many images in the indices of packed sets; no shard is opened.
 
     Returns:
-        Whether each path names a whole picture of a packed set, (N,), and if so the hash of its content, (N,).
+        Whether each path is that of an intact image in a packed set, (N,), and if so the hash of its content, (N,).
 
     Raises:
         DataError: see `Pack`.
@@ -119,7 +119,7 @@ def look_up(paths: Sequence[str | Path]) -> tuple[NDArray[np.bool_], NDArray[np.
 
 
 def has_picture(path: str | Path) -> bool:
-    """Whether a path names a picture of a packed set."""
+    """Whether a path is that of an image in a packed set."""
     try:
         return picture_in_pack(path) is not None
     except FileNotFoundError:
@@ -127,10 +127,10 @@ def has_picture(path: str | Path) -> bool:
 
 
 def read_part(path: Path, start: int, size: int) -> bytes:
-    """Read bytes of a file from a place on.
+    """Read `size` bytes of a file from `start` on.
 
     Raises:
-        OSError: it cannot be read, or ends before.
+        OSError: it cannot be read, or is too short.
     """
     if sys.platform == "win32":
         with path.open("rb") as file:
@@ -140,12 +140,12 @@ def read_part(path: Path, start: int, size: int) -> bytes:
         handle = _handle(str(path))  # held, so that it is not closed meanwhile
         content = os.pread(handle.number, size, start)
     if len(content) != size:
-        raise OSError(5, f"a shard that is cut short, '{path.name}'")
+        raise OSError(5, f"a truncated shard, '{path.name}'")
     return content
 
 
 class _Handle:
-    """A file that is closed once no thread reads it any more."""
+    """A file that is closed when no thread reads it any more."""
 
     def __init__(self, path: str) -> None:
         self.number = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Rows of a packed set, without its pictures, and whether its files belong together."""
+"""Rows of a packed set, without images, and checks that its files belong together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTRA = "faceflow[pack]"
 
 
 def read_rows(pack: Pack, *, key: str) -> Table:
-    """Read the table that was packed: its cells as they were, with their line numbers.
+    """Read the packed table: its original cells and line numbers.
 
     Args:
         pack: the packed set.
@@ -41,7 +41,7 @@ def read_rows(pack: Pack, *, key: str) -> Table:
     for shard, path in zip(manifest.shards, pack.shards, strict=True):
         part = read_columns(path, range(width + 1), owner=manifest.id)
         if part.num_rows != shard.rows:
-            raise DataError(f"{path}: expected {shard.rows} rows, as pack.json says, got {part.num_rows}; pack again")
+            raise DataError(f"{path}: expected {shard.rows} rows, as in pack.json, got {part.num_rows}; pack again")
         for cells, position in zip(columns, range(width), strict=True):
             cells += _texts(part.column(position))
         lines += part.column(width).to_pylist()
@@ -55,7 +55,7 @@ def read_rows(pack: Pack, *, key: str) -> Table:
 
 
 def read_names(pack: Pack, *, key: str) -> list[str]:
-    """Names of the pictures of a packed set, each once, in the order of its rows; raises as `read_rows` does."""
+    """Names of the images of a packed set, each once, in row order; raises as `read_rows` does."""
     check_installed("pyarrow", key=key, install=EXTRA)
     column = len(pack.manifest.header) + COLUMNS.index(NAME)
     check_files(pack)
@@ -72,7 +72,7 @@ def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Tab
     Args:
         path: of the shard.
         columns: their positions.
-        owner: id of the packed set that it must be of.
+        owner: id of the packed set that it must belong to.
 
     Raises:
         DataError: it is damaged, of another version or of another packed set.
@@ -89,27 +89,27 @@ def read_columns(path: Path, columns: Sequence[int], *, owner: str) -> arrow.Tab
                     f"{path}: expected a shard of version {FORMAT}, got {version or 'another kind of file'}; pack again"
                 )
             if found != owner:
-                raise DataError(f"{path}: expected a shard of this packed set, got one of another; pack again")
+                raise DataError(f"{path}: expected a shard of this packed set, got one from another set; pack again")
             return reader.read_all()
     except (arrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: expected a whole shard, got '{reason}'; copy it again, or pack again") from error
+        raise DataError(f"{path}: expected a complete shard, got '{reason}'; copy it again, or pack again") from error
 
 
 def check_files(pack: Pack) -> None:
-    """Check that the files of a packed set are there, have their sizes and agree on what there is; no shard is read.
+    """Check that the files of a packed set exist, have the right sizes and agree with each other; no shard is read.
 
     Raises:
         DataError: names the file.
     """
     path, manifest = pack.folder / INDEX, pack.manifest
     if hashlib.sha256(path.read_bytes()).hexdigest() != manifest.index:
-        raise DataError(f"{path}: expected the index that pack.json was written with, got another; pack again")
+        raise DataError(f"{path}: expected the index that belongs to pack.json, got another one; pack again")
     counts = np.bincount(pack.index[SHARDS], minlength=len(manifest.shards)).tolist()
     if counts != [shard.pictures for shard in manifest.shards] or manifest.rows != sum(s.rows for s in manifest.shards):
         raise DataError(
-            f"{pack.folder}: expected {manifest.rows} rows and {manifest.pictures} pictures in its shards, as "
-            "pack.json says, got other numbers; pack again"
+            f"{pack.folder}: expected {manifest.rows} rows and {manifest.pictures} images in its shards, as "
+            "in pack.json, got other numbers; pack again"
         )
     for shard, place in zip(manifest.shards, pack.shards, strict=True):
         _check_size(place, shard.bytes)
@@ -123,7 +123,7 @@ def _check_size(path: Path, size: int) -> None:
         raise DataError(f"{path}: expected a shard of this packed set, got none ({reason}); copy it again") from error
     if found != size:
         raise DataError(
-            f"{path}: expected a shard of {size} bytes, as pack.json says, got {found}; copy it again, or pack again"
+            f"{path}: expected a shard of {size} bytes, as in pack.json, got {found}; copy it again, or pack again"
         )
 
 

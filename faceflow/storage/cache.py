@@ -1,4 +1,4 @@
-"""Copies of objects on this machine: fetched by several threads, checked, kept up to a limit, shared between jobs."""
+"""Local copies of objects: fetched by several threads, checked, kept up to a limit, shared between jobs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from faceflow.storage.threads import each
 from faceflow.storage.urls import below, check_url, place_of, scheme_of, with_urls
 
 _GB, _MB = 10**9, 10**6
-_LISTED = 16  # from so many names on, one list is asked for instead of each object
+_LISTED = 16  # from this number of names on, the folder is listed instead of looking up each object
 _READERS = 8  # threads
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorageSettings:
-    """How objects are copied: the folder of the copies, its limit, threads, and the longest wait for a byte."""
+    """How objects are copied: folder of the copies, its limit, threads, and the longest wait for a byte."""
 
     cache: str
     gb: float
@@ -43,10 +43,10 @@ class StorageSettings:
 
 
 class Cache:
-    """Copies of objects in a folder, below it as in their addresses: `s3/bucket/faces.csv`.
+    """Copies of objects in a folder, with paths like their addresses: `s3/bucket/faces.csv`.
 
-    An object is asked for anew in every command. A copy of the version that is there now is used once its bytes have
-    the SHA-256 that they had when they were fetched; any other is fetched again.
+    Every command looks up each object again. A copy is used if it has the current version and its bytes still have the
+    SHA-256 of when they were fetched; otherwise the object is fetched again.
 
     Raises:
         ConfigError: a setting out of range.
@@ -69,8 +69,8 @@ class Cache:
             key: config key that names it, for messages.
 
         Raises:
-            ConfigError: no address of a known kind.
-            StorageError: it is missing, forbidden, cannot be read whole, or there is no room for it.
+            ConfigError: not an address of a known kind.
+            StorageError: it is missing, forbidden, cannot be read completely, or there is no room for it.
         """
         found = self.file_if_there(url, key=key)
         if found is None:
@@ -79,9 +79,9 @@ class Cache:
         return found
 
     def file_if_there(self, url: str, *, key: str) -> Path | None:
-        """Copy an object; None where there is none, or where it may not be known whether there is one."""
+        """Copy an object; None if there is none, or if access is forbidden."""
         url = check_url(url, key=key)
-        if url not in self._files and url not in self._absent:  # one version through all of a command
+        if url not in self._files and url not in self._absent:  # the same version throughout a command
             try:
                 entry = self.store(url, key=key).look(url)
             except StoreError as error:
@@ -94,7 +94,7 @@ class Cache:
         return self._files.get(url)
 
     def files(self, folder: str, names: Iterable[str], *, key: str) -> Path:
-        """Copy some files of a folder; those that are not there are left out, and none of them stays in the cache.
+        """Copy some files of a folder; missing ones are left out, and old copies of them are removed from the cache.
 
         Args:
             folder: its address.
@@ -118,10 +118,10 @@ class Cache:
         return place
 
     def tree(self, folder: str, *, key: str, take: Callable[[str], bool]) -> Path:
-        """Copy all files below a folder whose path in it is taken.
+        """Copy all files below a folder for which `take` accepts the path in it.
 
         Returns:
-            The folder of the copies, with no others that would be taken.
+            The folder of the copies, without other files that `take` accepts.
         """
         folder = check_url(folder, key=key)
         store = self.store(folder, key=key)
@@ -135,7 +135,7 @@ class Cache:
         return self._path(folder)
 
     def is_folder(self, url: str, *, key: str) -> bool:
-        """Whether an address is that of no object, but of others below it."""
+        """Whether there is no object at an address, but objects below it."""
         url = check_url(url, key=key)
         store = self.store(url, key=key)
         try:
@@ -148,7 +148,7 @@ class Cache:
         return False
 
     def store(self, url: str, *, key: str) -> Store:
-        """Where an object lies."""
+        """Store of an object."""
         return open_store(scheme_of(url), timeout_s=self.settings.timeout_s, key=key)
 
     def _path(self, url: str) -> Path:
@@ -158,7 +158,7 @@ class Cache:
         return place_of(url).as_posix()
 
     def _found(self, folder: str, names: Collection[str], *, key: str) -> dict[str, Entry]:
-        """What the store says of those files of a folder that are there."""
+        """Entries of the store for the existing ones of some files of a folder."""
         store = self.store(folder, key=key)
         if store.lists and len(names) >= _LISTED:
             try:
@@ -166,7 +166,9 @@ class Cache:
                 return {name: listed[name] for name in names if name in listed}
             except StoreError as error:
                 if error.kind == FAILED:
-                    raise refused(error, key, folder) from error  # who may read objects may not always list them
+                    raise refused(
+                        error, key, folder
+                    ) from error  # permission to read objects does not imply permission to list them
 
         def look(name: str) -> tuple[str, Entry | None]:
             url = below(folder, name)
@@ -186,7 +188,7 @@ class Cache:
         return found
 
     def _bring(self, wanted: Mapping[str, Entry], *, key: str) -> None:
-        """See that the copies of some objects are there and are what they should be."""
+        """Make sure that the copies of some objects exist and are correct."""
         if not wanted:
             return
         paths = {url: self._inside(url) for url in wanted}
@@ -196,8 +198,8 @@ class Cache:
                 self.index.use(uses, limit=self._limit)
             except NoRoomError as error:
                 raise StorageError(
-                    f"storage.gb: expected room for the {error.needed / _GB:.2f} GB that this job and others use at "
-                    f"once, got {self.settings.gb:g}; raise it"
+                    f"storage.gb: expected at least {error.needed / _GB:.2f} GB for all files in use by this job and "
+                    f"others, got {self.settings.gb:g}; raise it"
                 ) from error
         held = self.index.held(uses)
         known = [url for url, entry in wanted.items() if (of := held.get(paths[url])) and of.version == entry.version]
@@ -227,7 +229,7 @@ class Cache:
 
 @functools.cache
 def open_cache(settings: StorageSettings) -> Cache:
-    """The cache of a command; one for all that it asks for."""
+    """The cache of a command, one per settings."""
     _opened.append(cache := Cache(settings))
     return cache
 
@@ -236,7 +238,7 @@ _opened: list[Cache] = []
 
 
 def leave_caches() -> None:
-    """Let other jobs remove what this command used; the next one asks for all anew, with the credentials of then."""
+    """Let other jobs remove copies that this command used; the next command looks up everything again."""
     while _opened:
         _opened.pop().index.close()
     open_cache.cache_clear()
@@ -244,14 +246,14 @@ def leave_caches() -> None:
 
 
 def as_addresses(text: str) -> str:
-    """Name copies in a message by the addresses of their objects."""
+    """Replace paths of copies in a message by the addresses of their objects."""
     for cache in _opened:
         text = with_urls(text, cache.folder)
     return text
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """A path of a table as objects may be called: with slashes, and accents in both forms of Unicode."""
+    """Possible names of the object for a path in a table: with slashes, and accents in both Unicode forms."""
     name = posixpath.normpath(name.replace("\\", "/"))
     if name.startswith(("/", "..")) or name == ".":
         return  # the reader of the table refuses it, or finds no file

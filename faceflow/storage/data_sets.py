@@ -1,4 +1,4 @@
-"""Data sets on a store: their tables, and the images and features that these name, become local files."""
+"""Data sets on a store: their tables, images and features become local files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CROPS, _RECIPE, _FEATURES, _SUFFIX = "crops", "crops.json", "features", ".npy"
 
 
 def local_source(source: Mapping[str, Any], cache: Cache, *, key: str) -> dict[str, Any]:
-    """Settings of a data set with local files for those on a store.
+    """Settings of a data set, with files on a store replaced by local copies.
 
     Args:
-        source: as `data.sources` has it.
-        cache: of the copies.
+        source: entry of `data.sources`.
+        cache: for the copies.
         key: config key of the set, for messages.
 
     Raises:
@@ -51,11 +51,11 @@ def local_source(source: Mapping[str, Any], cache: Cache, *, key: str) -> dict[s
 
 
 def local_faces(faces: Mapping[str, Any], cache: Cache, *, key: str) -> dict[str, Any]:
-    """The same of a set of unlabelled faces: folders, and tables that name images.
+    """The same for a set of unlabelled faces: folders, and tables that name images.
 
     Args:
-        faces: as `data.unlabeled` has it.
-        cache: of the copies.
+        faces: entry of `data.unlabeled`.
+        cache: for the copies.
         key: config key of the set.
     """
     local = dict(faces)
@@ -87,7 +87,7 @@ def local_faces(faces: Mapping[str, Any], cache: Cache, *, key: str) -> dict[str
 
 
 def _fetch_pack(address: str, cache: Cache, *, key: str) -> Path | None:
-    """Copy a packed set whole, whose folder or `pack.json` is named; None where there is none."""
+    """Copy a complete packed set, given its folder or `pack.json`; None if there is none."""
     folder = folder_of(address) if address.endswith(f"/{MANIFEST}") else address
     if PurePosixPath(folder).suffix:  # a table
         return None
@@ -99,7 +99,7 @@ def _fetch_pack(address: str, cache: Cache, *, key: str) -> Path | None:
 
 
 def _images_beside(table: str, cache: Cache, *, key: str) -> str:
-    """Folder that the file names of a table on a store are relative to, as of one on disk."""
+    """Folder that the file names of a table on a store are relative to, by the same rule as on disk."""
     folder = folder_of(table)
     if cache.file_if_there(below(folder, _RECIPE), key=key) is not None:
         return below(folder, _CROPS)
@@ -107,13 +107,13 @@ def _images_beside(table: str, cache: Cache, *, key: str) -> str:
 
 
 def _filenames(table: Path, columns: Mapping[str, str | None], *, key: str) -> Sequence[str]:
-    """Names of images; none where the reader of the table refuses it."""
+    """File names in a table; empty if it has no such column."""
     read = name_columns(read_table(table.expanduser(), key=key), columns, key=f"{key.rpartition('.')[0]}.columns")
     return read.named("filename") or []
 
 
 def _fetch_faces(folder: str, names: Sequence[str], cache: Cache, *, key: str) -> Path:
-    """Copy images, and what faceflow-crop kept of them: how they were cut, and the features of each folder."""
+    """Copy images and the files of faceflow-crop for them: the crop recipe, and the features of each folder."""
     place = cache.files(folder, names, key=key)
     top = _crops_above(folder)
     if top is None or cache.file_if_there(below(folder_of(top), _RECIPE), key=key) is None:
@@ -125,7 +125,7 @@ def _fetch_faces(folder: str, names: Sequence[str], cache: Cache, *, key: str) -
 
 
 def _fetch_folder(folder: str, cache: Cache, *, key: str) -> Path:
-    """Copy all images below a folder, and what faceflow-crop kept of them."""
+    """Copy all images below a folder, and the files of faceflow-crop for them."""
     from faceflow.images import IMAGE_SUFFIXES  # which loads OpenCV, for a line that is rarely run
 
     place = cache.tree(folder, key=key, take=lambda name: _is_visible(name) and name.lower().endswith(IMAGE_SUFFIXES))
@@ -142,7 +142,7 @@ def _fetch_folder(folder: str, cache: Cache, *, key: str) -> Path:
 
 
 def _crops_above(folder: str) -> str | None:
-    """Address of the folder `crops` that a folder is, or lies in."""
+    """Address of the folder `crops` that a folder is, or is in; None for others."""
     parts = folder.rstrip("/").split("/")
     return "/".join(parts[: parts.index(_CROPS) + 1]) if _CROPS in parts else None
 

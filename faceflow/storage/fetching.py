@@ -1,4 +1,4 @@
-"""Objects become files: whole, of one version, with the bytes that their store says they have."""
+"""Fetching objects as files: complete, of one version, and checked against the store's size and MD5."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _MB = 10**6
 _TRIES = 3
 _PAUSE_S = 0.2  # before the second try; doubles
 _NOTED = 200  # copies noted in the index at once
-_LEFTOVER_S = 3600.0  # age at which what a killed job had begun goes
+_LEFTOVER_S = 3600.0  # age at which partial files of killed jobs are removed
 
 
 @dataclass(kw_only=True)
 class _Copying:
-    """What threads fetch: bytes that came, and whether to stop."""
+    """State shared by fetching threads: bytes received, and whether to stop."""
 
     done: int = 0
     stopped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, more: int) -> None:
-        """Count bytes, or end the copy that they belong to."""
+        """Count bytes, or raise to end the copy after a stop."""
         if self.stopped:
             raise StoreError(FAILED, "stopped")
         with self.lock:
@@ -47,25 +47,25 @@ class _Copying:
 
 
 def fetch(wanted: Mapping[str, Entry], store: Store, index: Index, *, limit: int, threads: int, key: str) -> None:
-    """Copy objects into the folder of a cache, each as soon as it is whole.
+    """Copy objects into the folder of a cache; each file appears when it is complete.
 
     Args:
-        wanted: address -> what the store said of it.
-        store: of all of them.
-        index: of the cache.
+        wanted: address -> its entry in the store.
+        store: store of all of them.
+        index: index of the cache.
         limit: bytes of all copies together.
         threads: that fetch.
         key: config key that names them, for messages.
 
     Raises:
-        StorageError: one that cannot be read whole, or a disk that is full.
+        StorageError: an object cannot be read completely, or the disk is full.
     """
     if not wanted:
         return
     remove_leftovers(index.folder, older_than_s=_LEFTOVER_S)
     copying, noted = _Copying(), dict[str, Held]()
     urls = list(wanted)
-    random.Random().shuffle(urls)  # jobs that fill one cache begin at different objects, and share the work
+    random.Random().shuffle(urls)  # jobs that fill one cache start with different objects and so share the work
 
     def copy(url: str) -> tuple[str, Held | None]:
         path, entry = place_of(url).as_posix(), wanted[url]
@@ -98,7 +98,7 @@ def fetch(wanted: Mapping[str, Entry], store: Store, index: Index, *, limit: int
 
 
 def is_whole(path: Path, held: Held, *, url: str) -> bool:
-    """Whether a copy has the bytes that were fetched.
+    """Whether a copy still has the bytes that were fetched.
 
     Raises:
         StorageError: it cannot be read.
@@ -111,7 +111,7 @@ def is_whole(path: Path, held: Held, *, url: str) -> bool:
         return False
     except OSError as error:
         raise StorageError(f"{path}: expected a copy that can be read, got '{error.strerror}'; remove it") from error
-    log.warning("%s: its copy in storage.cache has changed; it is fetched again", url)
+    log.warning("%s: its copy in storage.cache has changed; fetching it again", url)
     return False
 
 
@@ -143,15 +143,15 @@ def _copied(url: str, entry: Entry, store: Store, folder: Path, copying: _Copyin
 
 
 def _read(path: Path, entry: Entry, *, hides_md5: Callable[[], bool]) -> Held:
-    """Check a file against what the store said of its object."""
+    """Check a file against the store's entry for its object."""
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
-        raise StoreError(FAILED, f"{size} of {entry.size} bytes came")
+        raise StoreError(FAILED, f"received {size} of {entry.size} bytes")
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             sha256.update(block)
             md5.update(block)
     if entry.md5 is not None and md5.hexdigest() != entry.md5 and not hides_md5():
-        raise StoreError(FAILED, f"bytes with MD5 {md5.hexdigest()} came, not {entry.md5}")
+        raise StoreError(FAILED, f"received bytes with MD5 {md5.hexdigest()}, not {entry.md5}")
     return Held(version=entry.version, size=size, sha256=sha256.hexdigest())

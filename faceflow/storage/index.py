@@ -1,4 +1,4 @@
-"""What a cache holds and who uses it, in one SQLite file beside the objects, so that several jobs can share them."""
+"""Index of a cache: its copies and the jobs that use them, in an SQLite file, so that several jobs can share them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CREATE INDEX IF NOT EXISTS used_paths ON uses (path);
 """
 _WANTED = "CREATE TEMP TABLE wanted (path TEXT PRIMARY KEY, version TEXT, size INTEGER)"
 _numbers = itertools.count()
-_ours: set[str] = set()  # jobs of this process, for locks of POSIX do not stand between them
+_ours: set[str] = set()  # jobs of this process, as POSIX locks do not separate them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A copy as it was fetched: which version of its object, how many bytes, and their SHA-256."""
+    """A copy as fetched: version of its object, size in bytes, and SHA-256."""
 
     version: str
     size: int
@@ -45,7 +45,7 @@ class InUseError(Exception):
 
 
 class NoRoomError(Exception):
-    """The copies that jobs use do not fit; `needed` bytes."""
+    """The copies in use by jobs exceed the limit; they have `needed` bytes."""
 
     def __init__(self, needed: int) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class NoRoomError(Exception):
 
 
 class Index:
-    """The copies in a cache folder by their path in it; those that this job uses are kept until `close`.
+    """Copies in a cache folder by path; those that this job uses are kept until `close`.
 
     Args:
-        folder: of the cache; made where it is missing.
+        folder: folder of the cache; created if missing.
 
     Raises:
         StorageError: it cannot be written.
@@ -78,13 +78,13 @@ class Index:
                 raise
 
     def close(self) -> None:
-        """Let other jobs remove what this one used."""
+        """Let other jobs remove copies that this one used."""
         with contextlib.suppress(StorageError, OSError), self._changing() as found:
             found.execute("DELETE FROM uses WHERE job = ?", (self.job,))
         self._leave()
 
     def held(self, paths: Iterable[str]) -> dict[str, Held]:
-        """Those of some paths that are known."""
+        """Known copies among some paths."""
         with self._changing() as found:
             _want(found, ((path, "", 0) for path in paths))
             rows = found.execute(
@@ -93,7 +93,7 @@ class Index:
         return {path: Held(version=version, size=size, sha256=sha256) for path, version, size, sha256 in rows}
 
     def held_now(self, path: str) -> Held | None:
-        """What is known of one path; another job may have just fetched it."""
+        """Current entry of one path, which another job may have just fetched."""
         with self._readable(), self._open() as found:
             row = found.execute("SELECT version, size, sha256 FROM objects WHERE path = ?", (path,)).fetchone()
         return None if row is None else Held(version=row[0], size=row[1], sha256=row[2])
@@ -106,7 +106,7 @@ class Index:
         return [path for (path,) in rows]
 
     def use(self, wanted: Mapping[str, tuple[str, int]], *, limit: int) -> None:
-        """Keep the copies of some objects for this job, and make room for them: what was not used for longest goes.
+        """Keep the copies of some objects for this job, and make room by removing the least recently used ones.
 
         Args:
             wanted: path -> version and bytes.
@@ -114,7 +114,7 @@ class Index:
 
         Raises:
             InUseError: another job uses another version of one of them.
-            NoRoomError: what jobs use is more than the limit.
+            NoRoomError: copies in use exceed the limit.
         """
         with self._changing() as found:
             self._forget_ended(found)
@@ -142,7 +142,7 @@ class Index:
                 idle -= size
 
     def add(self, fetched: Mapping[str, Held]) -> None:
-        """Note copies that were fetched."""
+        """Record fetched copies."""
         rows = [(path, held.version, held.size, held.sha256, time.time()) for path, held in fetched.items()]
         with self._changing() as found:
             found.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
@@ -165,11 +165,11 @@ class Index:
         copy = self.folder / path
         copy.unlink(missing_ok=True)
         found.execute("DELETE FROM objects WHERE path = ?", (path,))
-        with contextlib.suppress(OSError):  # a folder that still holds something stays
+        with contextlib.suppress(OSError):  # a folder that is not empty stays
             copy.parent.rmdir()
 
     def _forget_ended(self, found: sqlite3.Connection) -> None:
-        """Forget what jobs used that ended without saying so, as after SIGKILL."""
+        """Forget the uses of jobs that ended without `close`, as after SIGKILL."""
         for (job,) in found.execute("SELECT DISTINCT job FROM uses").fetchall():
             if job in _ours:
                 continue
@@ -196,7 +196,7 @@ class Index:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """Change all or nothing, one job at a time."""
+        """Transaction on the index, one job at a time."""
         with self._readable(), self._open() as found:
             found.execute("BEGIN IMMEDIATE")
             try:
@@ -213,7 +213,7 @@ class Index:
         except sqlite3.DatabaseError as error:
             raise StorageError(
                 f"{self.folder / _FILE}: expected the index of a cache, got '{error}'; check the disk, or remove the "
-                "folder with all copies in it"
+                "whole folder"
             ) from error
         except OSError as error:
             raise StorageError(

@@ -1,4 +1,4 @@
-"""A run folder on a store: what is new there follows in the background, and no failure of the store ends the run."""
+"""Mirror of a run folder on a store: new files are copied in the background; failures do not end the run."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ KEY = "mirror"
 _STAGED = ".mirror"  # folder of links to the checkpoints that are being copied
 _RESULTS = (".ckpt", "metrics.json")
 _NAMED = 5  # of the files that a message is about
-_PATIENCE_S = 20.0  # for what is being copied when the run is stopped
+_PATIENCE_S = 20.0  # for the current copy when the run is stopped
 
-State = tuple[int, int, int]  # of a file: size, time of change, number
+State = tuple[int, int, int]  # of a file: size, modification time, inode
 
 
 class Mirror:
     """Copies a folder to a store; see `mirrored`.
 
-    Checkpoints that belong together are copied together: they are linked when `update` is called, so that later ones
-    may replace them meanwhile. The last one of a run goes after the best one, on which it relies.
+    Checkpoints that belong together are copied together: `update` creates links to them, so that later ones can replace
+    them in the meantime. The last checkpoint of a run is copied after the best one, which it refers to.
     """
 
     def __init__(self, folder: Path, url: str, store: Store, *, there: set[str]) -> None:
         self.folder, self.url, self._store = folder, url, store
         self._copied: dict[str, State] = {}
-        self._there = there  # checkpoints that lie on the store
-        self._failed = ""  # why the store was not reached last
+        self._there = there  # checkpoints on the store
+        self._failed = ""  # reason of the last failure
         self._stages = itertools.count()
         self._work: queue.Queue[dict[str, tuple[Path, State]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._copy_on, name="mirror", daemon=True)
         self._thread.start()
 
     def update(self) -> None:
-        """Begin to copy what is new, unless what was new before is still being copied."""
+        """Start copying new files, unless the previous copy has not finished."""
         if self._work.empty():
             self._work.put(self._staged())
 
     def finish(self) -> None:
-        """Copy all that is new, and say what could not be."""
+        """Copy all new files, and log the result."""
         with waiting(f"Copying the run to {self.url}"):
             self._end()
             self._failed = ""
@@ -61,12 +61,12 @@ class Mirror:
             return
         shown = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
         log.warning(
-            "%s: %d files of the run are not at '%s' (%s): %s; all are in %s, copy them from there",
+            "%s: %d files of the run were not copied to '%s' (%s): %s; copy them from %s, which has all files",
             *(KEY, len(left), self.url, self._failed, shown, self.folder),
         )
 
     def stop(self) -> None:
-        """End what is being copied, after a moment of patience."""
+        """Stop copying, after waiting briefly for the current copy."""
         self._end(patience_s=_PATIENCE_S)
 
     def _end(self, patience_s: float | None = None) -> None:
@@ -83,26 +83,26 @@ class Mirror:
                 link.unlink(missing_ok=True)
             if self._failed and not before:
                 log.warning(
-                    "%s: expected a store that can be written, got '%s' (%s); the run goes on, and its next checkpoint "
-                    "is copied again",
+                    "%s: expected a store that can be written, got '%s' (%s); the run goes on and tries again at its "
+                    "next checkpoint",
                     *(KEY, self.url, self._failed),
                 )
 
     def _copy(self, files: Mapping[str, tuple[Path, State]]) -> list[str]:
-        """Copy files that are new; returns the names of those that are not on the store."""
+        """Copy new files; return the names of those that could not be copied."""
         left = []
         for name in sorted(files, key=lambda name: (name.endswith("last.ckpt"), name)):
             path, state = files[name]
             if self._copied.get(name) == state:
                 continue
-            if self._failed:  # it would take as long for each of them
+            if self._failed:  # each further attempt would wait as long
                 left.append(name)
                 continue
             try:
                 self._store.put(path, below(self.url, name))
                 self._copied[name] = state
             except (StoreError, OSError) as error:
-                if not path.exists():  # it is gone meanwhile
+                if not path.exists():  # removed in the meantime
                     continue
                 self._failed = " ".join(str(error).split())
                 left.append(name)
@@ -111,7 +111,7 @@ class Mirror:
         return left
 
     def _remove_gone(self, files: set[str]) -> None:
-        """Remove checkpoints from the store that the run removed."""
+        """Remove checkpoints from the store that the run has removed."""
         mine = {name for name in self._copied if name.endswith(".ckpt")} | self._there
         for name in sorted(mine - files):
             if not (self.folder / name).parent.is_dir():  # of a fold that another job runs
@@ -122,7 +122,7 @@ class Mirror:
                 self._there.discard(name)
 
     def _staged(self) -> dict[str, tuple[Path, State]]:
-        """Files as they are now: links to checkpoints, and the others by their own names."""
+        """Current files: links to new checkpoints, and the other files themselves."""
         files, stage = self._found(), self.folder / _STAGED / str(next(self._stages))
         for name, (path, state) in files.items():
             if path.suffix == ".ckpt" and self._copied.get(name) != state:
@@ -152,11 +152,11 @@ def mirrored(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Ite
         url: of the folder on the store.
         folder: of a run.
         timeout_s: longest wait for the store.
-        replaces: whether the run goes on from what is there, or may replace it.
+        replaces: whether the run resumes from the results there, or may replace them.
 
     Raises:
-        ConfigError: no address of a store that can be written, or results of another run there.
-        StorageError: the store cannot be reached before the run has begun.
+        ConfigError: not an address of a writable store, or there are results of another run.
+        StorageError: the store cannot be reached at the start.
     """
     mirror = _opened(url, folder, timeout_s=timeout_s, replaces=replaces)
     try:
@@ -181,15 +181,15 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
     results = sorted(name for name in there if name.endswith(_RESULTS))
     if results and not replaces:
         raise ConfigError(
-            f"{KEY}: expected a place without results, got '{url}' with {results[0]} of an earlier run; go on with "
-            f"resume={url}, take another place, or replace them with overwrite=true"
+            f"{KEY}: expected an address without results, got '{url}' with {results[0]} of an earlier run; resume it "
+            f"with resume={url}, choose another address, or replace the results with overwrite=true"
         )
     try:
-        probe = below(url, ".faceflow")  # that it can be written shows before hours of training
+        probe = below(url, ".faceflow")  # check write access before hours of training
         store.write(probe, b"")
     except StoreError as error:
         raise _unwritable(url, error) from error
-    with contextlib.suppress(StoreError):  # who may write may not always remove
+    with contextlib.suppress(StoreError):  # permission to write does not imply permission to remove
         store.remove(probe)
     return Mirror(folder, url, store, there={name for name in there if name.endswith(".ckpt")})
 
@@ -202,7 +202,7 @@ def _unwritable(url: str, error: StoreError) -> StorageError:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """Files of a run; what is hidden is being written, but for Hydra's records."""
+    """Files of a run; hidden ones are incomplete and skipped, except Hydra's records."""
     for current, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") or name == ".hydra")
         yield from (Path(current, name) for name in sorted(files) if not name.startswith("."))

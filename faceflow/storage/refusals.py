@@ -1,4 +1,4 @@
-"""What a store or the disk of its copies refuses, in words for the user."""
+"""Errors of a store, or of the disk for its copies, as messages for the user."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CHANGED = "it changed while it was read"
 
 
 class RefusedError(StorageError):
-    """An object cannot be read, in words for the user; `kind` says why."""
+    """An object cannot be read; `kind` says why."""
 
     kind = FAILED
 
 
 @contextlib.contextmanager
 def told(key: str, url: str) -> Iterator[None]:
-    """Say what a store refuses in the words of the key that asked for it."""
+    """Turn errors of a store into messages with the config key."""
     try:
         yield
     except StoreError as error:
@@ -29,22 +29,22 @@ def told(key: str, url: str) -> Iterator[None]:
     except InUseError as error:
         job = error.job.rpartition(",")[0]
         raise StorageError(
-            f"{key}: expected objects as other jobs use them, got another version of '{error.path}' than {job} has; "
-            "wait for its end, or set storage.cache=FOLDER"
+            f"{key}: expected the version of '{error.path}' that {job} is using, got another version; wait until "
+            "that job ends, or set storage.cache=FOLDER"
         ) from error
 
 
 def refused(error: StoreError, key: str, url: str) -> RefusedError:
-    """The error for the user."""
+    """Error for the user."""
     if error.kind == MISSING:
         text = f"{key}: expected an object on the store, got none at '{url}'; check the address"
     elif error.kind == FORBIDDEN:
         text = (
-            f"{key}: expected an object that may be read, got '{url}' ({error}); check the address and the "
+            f"{key}: expected permission to read the object, got '{url}' ({error}); check the address and the "
             "credentials, see docs/how_to/object_storage.md"
         )
     elif str(error) == CHANGED:
-        text = f"{key}: expected an object that stays as it is, got '{url}' ({error}); start again when it is written"
+        text = f"{key}: expected an object that does not change, got '{url}' ({error}); start again when it is complete"
     else:
         text = f"{key}: expected an object that can be read, got '{url}' ({error}); check the network, and start again"
     refused = RefusedError(text)
@@ -54,7 +54,7 @@ def refused(error: StoreError, key: str, url: str) -> RefusedError:
 
 @contextlib.contextmanager
 def on_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full."""
+    """Name the disk if writing a copy fails."""
     try:
         yield
     except DataError as error:

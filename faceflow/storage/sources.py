@@ -1,4 +1,4 @@
-"""Videos and pictures on a store that `source` names; the addresses of live streams are none of them."""
+"""Videos and images on a store, named by `source`; addresses of live streams are not included."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KEY = "source"
 
 
 def is_stored(source: object, suffixes: Collection[str]) -> bool:
-    """Whether a source lies on a store.
+    """Whether a source is on a store.
 
-    On the web files are known by their suffix; all else is a stream, as is what may have a secret in its address.
+    On the web, files are recognised by their suffix; all others are streams, as are addresses that may hold a secret.
     """
     if not isinstance(source, str) or not is_url(source) or not is_store(scheme_of(source)):
         return False
@@ -26,12 +26,12 @@ def is_stored(source: object, suffixes: Collection[str]) -> bool:
 
 
 def local_sources(source: Any, cache: Callable[[], Cache], suffixes: Collection[str]) -> Any:
-    """Fetch what lies on a store: files, and folders with all files of some suffixes below them.
+    """Fetch sources on a store: files, and folders with all files of some suffixes below them.
 
     Args:
-        source: what the user names, or a list of it.
-        cache: opens the one of the copies, where there is something to fetch.
-        suffixes: of videos and images, in small letters.
+        source: the user's source, or a list of sources.
+        cache: opens the cache, if there is something to fetch.
+        suffixes: of videos and images, in lower case.
 
     Returns:
         The same with local paths.
@@ -44,7 +44,9 @@ def local_sources(source: Any, cache: Callable[[], Cache], suffixes: Collection[
     if not is_stored(source, suffixes):
         return source
     if "*" in source:
-        raise ConfigError(f"{_KEY}: expected the address of a file or folder, got the pattern '{source}'; name those")
+        raise ConfigError(
+            f"{_KEY}: expected the address of a file or folder, got the pattern '{source}'; name a file or folder"
+        )
     if _suffix(source) in suffixes:
         return str(cache().file(source, key=_KEY))
 

@@ -1,4 +1,4 @@
-"""One store behind addresses: what it says of objects, and their bytes. Errors of the libraries become ours."""
+"""Access to one store: entries of objects, and their bytes. Errors of the libraries become `StoreError`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 MISSING, FORBIDDEN, FAILED = "missing", "forbidden", "failed"
 _MODULES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 _WEB = ("http", "https")
-_CONNECTIONS = 64  # the most that S3's library keeps open
+_CONNECTIONS = 64  # most connections that the S3 library keeps open
 _TRIES = 3  # after those of the library behind a store
 _PAUSE_S = 0.5  # before the second try; doubles
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -35,7 +35,7 @@ _VERSIONS = ("ETag", "etag", "generation", "mtime", "LastModified", "Last-Modifi
 
 
 class StoreError(Exception):
-    """A store did not do what was asked; `kind` is missing, forbidden or failed."""
+    """An operation on a store failed; `kind` is missing, forbidden or failed."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -44,9 +44,9 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a store says of an object: bytes, which version it is, MD5 of its content, and when it was written.
+    """Entry of an object in a store: bytes, version, MD5 of its content, and time of writing.
 
-    `modified` is in seconds since 1970; what a store does not say is None.
+    `modified` is in seconds since 1970; values that a store does not give are None.
     """
 
     size: int | None
@@ -62,7 +62,7 @@ class Store:
         self._system, self._scheme = system, scheme
 
     def look(self, url: str) -> Entry:
-        """Ask for what is known of an object.
+        """Look up an object.
 
         Raises:
             StoreError: it is missing or forbidden, or the store cannot be reached.
@@ -74,21 +74,21 @@ class Store:
 
     @property
     def lists(self) -> bool:
-        """Whether it can say what is below a folder: on the web there are pages with links at best."""
+        """Whether folders can be listed: the web has pages with links at best."""
         return self._scheme not in _WEB
 
     def list(self, url: str) -> dict[str, Entry]:
         """Objects below a folder by their path in it.
 
         Raises:
-            StoreError: nothing is there, it may not be listed, or the store cannot be reached.
+            StoreError: there are no objects, listing is forbidden, or the store cannot be reached.
         """
         if not self.lists:
-            raise StoreError(MISSING, "the web has no folders")
+            raise StoreError(MISSING, "web addresses have no folders")
         found: Mapping[str, Any] = self._tried(lambda: self._system.find(url, detail=True))
         top = str(self._system._strip_protocol(url)).rstrip("/") + "/"
         if not found:
-            raise StoreError(MISSING, "nothing below it")
+            raise StoreError(MISSING, "no objects below it")
         return {path.removeprefix(top): self._entry(info) for path, info in found.items() if path.startswith(top)}
 
     def get(self, url: str, path: Path, count: Callable[[int], None]) -> None:
@@ -97,10 +97,10 @@ class Store:
         Args:
             url: its address.
             path: the file.
-            count: called with the number of bytes that came; what it raises ends the copy.
+            count: called with the number of bytes received; an exception in it ends the copy.
 
         Raises:
-            StoreError: it could not be read to its end.
+            StoreError: it could not be read completely.
             OSError: the file cannot be written.
         """
         from fsspec.callbacks import Callback
@@ -112,7 +112,7 @@ class Store:
         self._once(lambda: self._system.get_file(url, str(path), callback=Counting()))
 
     def put(self, path: Path, url: str) -> None:
-        """Write a file as an object, which appears whole.
+        """Write a file as an object, which appears when it is complete.
 
         Raises:
             StoreError: it could not be written.
@@ -136,7 +136,7 @@ class Store:
         self._tried(lambda: self._system.rm_file(url))
 
     def hides_md5(self, url: str) -> bool:
-        """Whether S3 encrypts an object so that its ETag is no MD5 of its content."""
+        """Whether S3 encrypts an object, so that its ETag is not the MD5 of its content."""
         if self._scheme not in ("s3", "s3a"):
             return False
         bucket, key, _ = self._system.split_path(url)
@@ -157,7 +157,7 @@ class Store:
         return Entry(size=size, version=named or f"{size} bytes", md5=digest, modified=_modified(info))
 
     def _tried(self, action: Callable[[], T]) -> T:
-        """Do what the store may fail to do for a moment."""
+        """Run an action, with retries for temporary failures."""
         for number in range(_TRIES - 1):
             try:
                 return self._once(action)
@@ -179,7 +179,7 @@ class Store:
 
 
 def is_store(scheme: str) -> bool:
-    """Whether addresses of a scheme are those of a store, not of a camera or stream."""
+    """Whether a scheme is that of a store, not of a camera or stream."""
     if scheme in _MODULES or importlib.util.find_spec("fsspec") is None:
         return scheme in _MODULES
     import fsspec
@@ -189,7 +189,7 @@ def is_store(scheme: str) -> bool:
 
 @functools.cache
 def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
-    """Open the store of a scheme, with the credentials that its own library finds.
+    """Open the store of a scheme, with the credentials that its library finds.
 
     Args:
         scheme: such as s3.
@@ -197,15 +197,14 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
         key: config key of the address, for messages.
 
     Raises:
-        ConfigError: fsspec does not know it, or a package is missing.
+        ConfigError: fsspec does not support it, or a package is missing.
     """
     check_installed("fsspec", key=key, install="faceflow[storage]")
     import fsspec
 
     if scheme not in fsspec.available_protocols():
         raise ConfigError(
-            f"{key}: expected s3://, gs://, https:// or another store that fsspec knows, got {scheme}://; check "
-            "the address"
+            f"{key}: expected s3://, gs://, https:// or another scheme of fsspec, got {scheme}://; check the address"
         )
     if scheme in _MODULES:
         module = _MODULES[scheme]
@@ -220,7 +219,7 @@ def open_store(scheme: str, *, timeout_s: float, key: str) -> Store:
 
 
 def _options(scheme: str, timeout_s: float) -> dict[str, Any]:
-    """How long a library waits, and that it asks anew each time."""
+    """Options of a library: timeouts, and no cached listings."""
     if scheme in ("s3", "s3a"):
         limits: dict[str, Any] = {
             "connect_timeout": timeout_s,
@@ -238,7 +237,7 @@ def _options(scheme: str, timeout_s: float) -> dict[str, Any]:
 
 
 def _modified(info: Mapping[str, Any]) -> float | None:
-    """When an object was written, by whichever name and in whichever form its store says it."""
+    """Time of writing of an object, whatever the name and format that its store uses."""
     for name in ("LastModified", "mtime", "updated", "Last-Modified", "created"):
         said = info.get(name)
         try:
@@ -253,7 +252,7 @@ def _modified(info: Mapping[str, Any]) -> float | None:
 
 
 def _explained(error: BaseException) -> StoreError:
-    """Which kind of failure an error is, and its reason in the words of the first that has some."""
+    """Kind of failure of an error, and its reason from the first cause with a text."""
     causes = [error]
     while (link := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(link)

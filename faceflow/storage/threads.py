@@ -1,4 +1,4 @@
-"""Many waits at once: results of an action for each of many items, by several threads."""
+"""Waiting in parallel: results of an action for many items, by several threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICK_S = 0.2
 def each(
     items: Collection[str], action: Callable[[str], T], *, threads: int, tick: Callable[[], None] = lambda: None
 ) -> Iterator[T]:
-    """Results as they come; the first error ends the rest. `tick` is called several times a second by the caller."""
+    """Yield results as they come; the first error ends the rest. `tick` is called several times a second."""
     pool = ThreadPoolExecutor(max_workers=threads)
     try:
         waiting = iter(items)

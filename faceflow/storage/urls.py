@@ -1,4 +1,4 @@
-"""Addresses of objects on a store: `s3://bucket/faces.csv`, `gs://...`, `https://...`, or others that fsspec knows."""
+"""Addresses of objects on a store: `s3://bucket/faces.csv`, `gs://...`, `https://...`, or other schemes of fsspec."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def is_url(value: object) -> bool:
 
 
 def check_url(url: str, *, key: str) -> str:
-    """Check an address, and return it without a slash at its end.
+    """Check an address, and return it without a trailing slash.
 
     Raises:
-        ConfigError: no object can have it, or it holds a password.
+        ConfigError: it cannot be the address of an object, or has a password.
     """
     scheme, rest = scheme_of(url), _rest(url)
     host = rest.partition("/")[0]
     if "@" in host and scheme in _WEB:
         raise ConfigError(
-            f"{key}: expected an address without a password, got one of '{host.rpartition('@')[2]}'; give credentials "
-            "as docs/how_to/object_storage.md says"
+            f"{key}: expected an address without a password, got one for '{host.rpartition('@')[2]}'; give credentials "
+            "as in docs/how_to/object_storage.md"
         )
     parts = _path(url).strip("/").split("/")
     if scheme == "file" or not all(parts) or {".", ".."} & set(parts):
@@ -40,7 +40,7 @@ def check_url(url: str, *, key: str) -> str:
 
 
 def scheme_of(url: str) -> str:
-    """What stands before ://, in small letters."""
+    """Part before ://, in lower case."""
     found = _SCHEME.match(url)
     assert found is not None, f"{url} is an address"
     return found[1].lower()
@@ -54,17 +54,17 @@ def below(url: str, name: str) -> str:
 
 
 def folder_of(url: str) -> str:
-    """Address of the folder that an object lies in."""
+    """Address of the folder that an object is in."""
     return f"{scheme_of(url)}://{posixpath.dirname(_path(url))}"
 
 
 def place_of(url: str) -> Path:
-    """Where the copy of an object lies below the cache: `s3/bucket/faces.csv`; what an address asks for is left out."""
+    """Path of an object's copy below the cache: `s3/bucket/faces.csv`; a web query is left out."""
     return Path(scheme_of(url), *PurePosixPath(_path(url).strip("/")).parts)
 
 
 def with_urls(text: str, cache: Path) -> str:
-    """Name objects in a message by their address instead of the copy in the cache."""
+    """Replace paths in the cache in a message by addresses."""
     root = re.escape(f"{cache}/")
     return re.sub(rf"{root}([a-z][a-z0-9+.-]+)/", r"\1://", text)
 
@@ -74,5 +74,5 @@ def _rest(url: str) -> str:
 
 
 def _path(url: str) -> str:
-    """Host or bucket, and the path; on the web what comes after ? or # is none of it."""
+    """Host or bucket, and the path; on the web without the part after ? or #."""
     return re.split(r"[?#]", _rest(url))[0] if scheme_of(url) in _WEB else _rest(url)

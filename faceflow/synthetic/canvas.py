@@ -1,4 +1,4 @@
-"""A supersampled image that is drawn on in face coordinates, seen from a given view."""
+"""A supersampled image to draw on in face coordinates, seen from a given view."""
 
 from __future__ import annotations
 

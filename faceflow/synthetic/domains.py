@@ -1,4 +1,4 @@
-"""Visual domains: what lies behind the face and what the camera makes of it."""
+"""Visual domains: the background of the face and the effect of the camera."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BACKGROUND_SIZE = 32
 class Domain:
     """One recording set-up.
 
-    `background` draws what lies behind the face in a session, small: it is out of focus. `camera` turns
+    `background` draws the background of a session, small, as it is out of focus. `camera` turns
     the drawn colours into recorded ones; its first generator is the session's, so that a colour cast
     stays, its second the frame's, for noise.
     """

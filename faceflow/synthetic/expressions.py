@@ -19,7 +19,7 @@ LEVELS = (0.05, 0.17, 0.31, 0.28, 0.19)
 
 
 class Pattern(NamedTuple):
-    """An expression: AUs that always come, and AUs that come with a probability."""
+    """An expression: AUs that always occur, and AUs that occur with a probability."""
 
     weight: float
     always: tuple[str, ...]
@@ -43,7 +43,7 @@ PATTERNS = {
 # The AUs of several patterns are drawn less often at random, so that none of the others is rare.
 RANDOM_WEIGHTS = np.array([0.3 if unit in ("AU1", "AU2", "AU4", "AU5", "AU25") else 1.0 for unit in ACTION_UNITS])
 
-# Muscles that pull one landmark to opposite sides: a random extra AU never opposes an AU that is there.
+# Muscles that pull one landmark to opposite sides: a random extra AU never opposes an AU that is already shown.
 ANTAGONISTS = {
     "AU12": {"AU15", "AU20"},
     "AU15": {"AU12"},
@@ -55,7 +55,7 @@ ANTAGONISTS = {
 
 
 def sample_labels(rng: np.random.Generator) -> dict[str, int]:
-    """Draw the intensities 0..5 of one frame, in the order of `ACTION_UNITS`.
+    """Sample the intensities 0..5 of one frame, in the order of `ACTION_UNITS`.
 
     About a third of the frames is neutral or shows one AU as a trace. A jaw drop parts the lips, so
     AU26 >= 2 comes with AU25 >= 2.

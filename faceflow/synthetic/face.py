@@ -1,4 +1,4 @@
-"""Procedural faces: people, their anatomy under AUs, and the cameras that record them."""
+"""Procedural faces: subjects, their anatomy under AUs, and the cameras that record them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Light on the face: the round of the head, bulges and hollows of the skin, and creases."""
+"""Light on the face: the roundness of the head, bulges and hollows of the skin, and creases."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class Subject:
     """One subject.
 
     The geometric factors are relative to the mean face (1.0); `mouth_curve` and `brow_tilt` are offsets
-    in units of half a face width. Relaxed people differ less than an AU shifts its landmark at level 2, but for
-    the height of the chin.
+    in units of half a face width. Relaxed faces differ by less than an AU moves its landmark at level 2, except for the
+    height of the chin.
     """
 
     face_width: float
@@ -72,7 +72,7 @@ class Subject:
 
 
 def sample_subject(rng: np.random.Generator) -> Subject:
-    """Draw a subject; `session` seeds what stays the same in all its frames, such as the background."""
+    """Sample a subject; `session` seeds everything that is constant over its frames, such as the background."""
 
     def offset(spread: float) -> float:
         return spread * float(np.clip(rng.standard_normal() / 2, -1, 1))

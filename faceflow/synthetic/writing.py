@@ -47,7 +47,7 @@ class Portrait:
 
 
 def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, domains: list[str], seed: int) -> Path:
-    """Draw `frames` faces of each of `subjects` subjects per domain, unless that was done before.
+    """Draw `frames` faces of each of `subjects` subjects per domain, unless they exist already.
 
     Writes `labels.csv` (intensities 0..5 of 12 AUs, filename, subject, frame, domain) and
     `images/<domain>/<subject>_<frame>.jpg`. Every image depends on the seed, its domain, subject and frame
@@ -73,7 +73,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(
-            f"data.prepare.folder: expected a new folder, got {target} with other content; empty it or name another"
+            f"data.prepare.folder: expected a new folder, got {target} with other content; empty it or choose another"
         )
     log.info("Drawing %d synthetic faces into %s", len(domains) * subjects * frames, target)
     unfinished = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
@@ -165,4 +165,4 @@ def _publish(unfinished: Path, target: Path) -> None:
     except OSError:
         if not (target / "labels.csv").exists():
             raise
-        log.info("Another process has drawn %s meanwhile; its copy is used", target)
+        log.info("Another process drew %s in the meantime; using its copy", target)

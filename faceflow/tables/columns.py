@@ -1,4 +1,4 @@
-"""Columns by their standard names: what a file calls them, and names that come near."""
+"""Standard names of columns: what a file calls them, and similar names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from faceflow.errors import ConfigError, DataError, suggest
 from faceflow.tables.table import Table
 
-# Words for a column, in lower-case letters and digits. Of "id" more is asked, since rows are numbered too.
+# Words for a column, in lower-case letters and digits. "id" must also repeat, since it may number the rows.
 _WORDS = {
     "filename": (
         *(
@@ -64,31 +64,31 @@ _WORDS = {
     ),
     "domain": ("domains",),
 }
-LABELLED_BY = "labelled_by"  # column of who labelled a row, where that was a model
-_CLOSE = 0.82  # of the spelling
+LABELLED_BY = "labelled_by"  # column with the model that labelled a row
+_CLOSE = 0.82  # similarity of the spelling
 
 
 def check_columns(names: object, *, key: str) -> None:
     """Check the names that a config gives to columns.
 
     Raises:
-        ConfigError: anything but a text or null for each standard name.
+        ConfigError: not a text or null for each standard name.
     """
     if not isinstance(names, Mapping) or not all(name is None or isinstance(name, str) for name in names.values()):
-        raise ConfigError(f"{key}: expected a name for each column, or null where there is none, got {names!r}")
+        raise ConfigError(f"{key}: expected a name for each column, or null if there is none, got {names!r}")
 
 
 def name_columns(table: Table, names: Mapping[str, str | None], *, key: str) -> Table:
-    """Give columns their standard names, and refuse one whose name only comes near.
+    """Give columns their standard names, and raise for one whose name is only similar.
 
     Args:
         table: as read.
-        names: standard name -> what this file calls the column; None: it has no such column.
+        names: standard name -> name in this file; None: it has no such column.
         key: config key of `names`, for messages.
 
     Raises:
         ConfigError: a name that the file does not have.
-        DataError: no column of a standard name, but one that looks like it.
+        DataError: no column with a standard name, but one with a similar name.
     """
     header = list(table.header)
     for standard, name in names.items():
@@ -109,7 +109,7 @@ def name_columns(table: Table, names: Mapping[str, str | None], *, key: str) -> 
 
 
 def no_column(path: Path, table: Table, standard: str, *, key: str) -> DataError:
-    """Error for a table that lacks a column which it must have."""
+    """Error for a table without a required column."""
     near = _near(table, standard, ())
     similar = near or next(iter(difflib.get_close_matches(standard, table.header, n=1, cutoff=0.55)), None)
     step = f"did you mean '{similar}'? Rename it, or set {key}.{standard}={similar}" if similar else "add it"
@@ -125,7 +125,7 @@ def _check_near(table: Table, standard: str, known: Collection[str], key: str) -
 
 
 def _near(table: Table, standard: str, known: Collection[str]) -> str | None:
-    """The column that may be meant by a standard name: another spelling of it first, then another word."""
+    """Column that a standard name may mean: first another spelling, then another word."""
     others = {name: _letters(name) for name in table.header if name and name not in known}
     spelled = [name for name, letters in others.items() if letters == standard]
     close = [n for n, letters in others.items() if difflib.SequenceMatcher(None, letters, standard).ratio() >= _CLOSE]

@@ -1,4 +1,4 @@
-"""Dialects of CSV: the encoding of a text, and what stands between its cells."""
+"""Dialects of CSV: the encoding of the text, and the separator."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from faceflow.errors import DataError
 log = logging.getLogger(__name__)
 
 Line = tuple[int, list[str]]
-"""Number as an editor counts, and cells."""
+"""Line number as an editor counts it, and cells."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
-_MARKS = {  # those of UTF-32 first: that of UTF-16 begins one of them
+_MARKS = {  # UTF-32 first: one of its marks begins with that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8-sig",
 }
-_SAMPLE = 4096  # bytes that tell UTF-16 without a mark
-_SAMPLED_ROWS = 200  # rows that tell the separator
+_SAMPLE = 4096  # bytes to recognise UTF-16 without a mark
+_SAMPLED_ROWS = 200  # rows to find the separator
 _SPACE = re.compile(r"[^\S\n]")
 _STATED = re.compile(r'"?sep=(.|\\t)"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)  # Excel's first line
 
 
 def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Text of a file, and a note where its encoding is a guess.
+    """Text of a file, and a note if its encoding is a guess.
 
     Raises:
-        DataError: bytes that are no text in any encoding that is tried.
+        DataError: not text in any of the encodings tried.
     """
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     encoding = encoding or _utf_16_without_mark(content) or "utf-8"
@@ -49,7 +49,7 @@ def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             raise DataError(
-                f"{path}: expected {encoding.upper()} text as its first bytes say, got '{error.reason}' at byte "
+                f"{path}: expected {encoding.upper()} text, as its first bytes indicate, got '{error.reason}' at byte "
                 f"{error.start}; save it as 'CSV UTF-8'"
             ) from error
     try:
@@ -61,14 +61,14 @@ def decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
         ) from error
     word = next(word for word in re.split(r"[\s,;|\"]+", text) if not word.isascii())
     log.warning(
-        "%s: no UTF-8, so read as Windows-1252, which gives '%s'; save it as 'CSV UTF-8' if that is wrong", path, word
+        "%s: not UTF-8, so read as Windows-1252, which gives '%s'; if that is wrong, save it as 'CSV UTF-8'", path, word
     )
     return text, ("read as Windows-1252",)
 
 
 @dataclass(frozen=True)
 class Text:
-    """Lines of cells: what separates these, and the number of lines before them."""
+    """Lines of cells, their separator, and the number of lines skipped before them."""
 
     body: str
     separator: str
@@ -76,14 +76,14 @@ class Text:
 
     @property
     def note(self) -> tuple[str, ...]:
-        """What a report says of a separator other than commas."""
+        """Note for reports about a separator other than commas."""
         name = SEPARATORS.get(self.separator, f"'{self.separator}'")
         return () if self.separator == "," else (f"{name} between columns",)
 
     def columns(self) -> list[list[str]] | None:
-        """Cells without outer spaces by column, each with its name first.
+        """Cells by column, stripped, each column with its name first.
 
-        Only where no cell is quoted and all lines have as many cells, else None; much faster than `lines`.
+        None if a cell is quoted or lines differ in their number of cells; much faster than `lines`.
         """
         body = self.body.replace("\r\n", "\n").removesuffix("\n")
         if len(self.separator) != 1 or not self.separator.isascii() or any(mark in body for mark in '"\r\0'):
@@ -110,7 +110,7 @@ class Text:
 
 
 def split_text(path: Path, text: str) -> Text:
-    """Find the separator: what a first line "sep=;" says, else what gives the header cells, and no row more than these.
+    """Find the separator: from a first line "sep=;", else one that splits the header so that no row has more cells.
 
     Raises:
         DataError: cells separated by spaces.
@@ -161,7 +161,7 @@ def _split(path: Path, body: str, separator: str, skipped: int) -> Iterator[Line
             first = last + 1
     except csv.Error as error:
         raise DataError(
-            f"{path}:{first + skipped}: expected cells with whole quotes, got '{error}'; close the quote or remove it"
+            f"{path}:{first + skipped}: expected closed quotes, got '{error}'; close the quote or remove it"
         ) from error
 
 

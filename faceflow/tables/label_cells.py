@@ -1,4 +1,4 @@
-"""AU columns of a table: which they are, and their cells as numbers."""
+"""AU columns of a table, and their cells as numbers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 _UNKNOWN = -1.0  # the field's code for "not annotated"
 _LOGICAL = {"true": 1.0, "false": 0.0}
 # FACS scores intensity in letters: A trace, B slight, C marked or pronounced, D severe, E maximum (Ekman, Friesen and
-# Hager, 2002). 0 says that the AU is not there.
+# Hager, 2002). 0 means that the AU is absent.
 _LETTERS = {"0": 0.0, "0.0": 0.0} | {letter: float(score) for score, letter in enumerate("abcde", 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelCells:
-    """Labels of N rows: `scores` (N, C) in the units of the file, NaN = missing, of the C columns `aus`.
+    """Labels of N rows: `scores` (N, C) in the file's units, NaN = missing, for the C columns `aus`.
 
-    `logical` are the AUs that are written as True and False; `notes` say what was taken for granted.
+    `logical` are the AUs that are written as True and False; `notes` list assumptions.
     """
 
     aus: tuple[str, ...]
@@ -42,11 +42,11 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
     Args:
         table: of labels.
         missing_values: numbers that mean "not annotated" in this data set, besides -1 and empty cells.
-        prefer: which columns to take where a tool wrote both intensities and occurrences; their units differ, so the
-            columns of the other kind are left out.
+        prefer: which columns to read if a tool wrote both intensities and occurrences; the other kind is left out,
+            because its units differ.
 
     Raises:
-        DataError: an AU twice, or a cell that is no label.
+        DataError: a repeated AU, or a cell that is not a label.
     """
     columns = _au_columns(table, prefer)
     scores, marks, spellings = _all_scores(table, columns)
@@ -63,17 +63,17 @@ def read_label_cells(table: Table, *, missing_values: Sequence[float], prefer: K
         logical=frozenset(au for au, spelled in spellings.items() if not _LOGICAL.keys().isdisjoint(spelled)),
         notes=(
             *(marks.note if columns else ()),
-            *((f"letters A to E as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
+            *((f"letters A to E read as intensities 1 to 5: {_in_order(lettered)}",) if lettered else ()),
             *((f"columns not read as AUs: {', '.join(unused)}",) if unused else ()),
         ),
     )
 
 
 def check_label_cells(table: Table) -> Marks:
-    """Check the AU columns of every kind, as a data set will read one of them; returns the decimal marks they show.
+    """Check the AU columns of every kind, since a data set will read one of them; return their decimal marks.
 
     Raises:
-        DataError: no AU column, an AU twice in one kind, or a cell that is no label.
+        DataError: no AU column, an AU repeated in one kind, or a cell that is not a label.
     """
     found = _columns_by_kind(table)
     if not found:
@@ -108,13 +108,13 @@ def _columns_by_kind(table: Table) -> dict[Kind, dict[str, int]]:
 
 
 def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
-    """Position of each AU's column; all are of one kind, because one scale must fit all."""
+    """Position of each AU's column; all are of one kind, because they must share one scale."""
     found = _columns_by_kind(table)
     order: tuple[Kind, ...] = (prefer, "label", "intensity", "occurrence")
     chosen = next((found[kind] for kind in order if kind in found), {})
     if lost := {au for positions in found.values() for au in positions} - set(chosen):
         log.warning(
-            "%s: left out %s, whose only columns are in other units than '%s'",
+            "%s: left out %s, whose only columns have different units from '%s'",
             *(table.path, _in_order(lost), table.header[next(iter(chosen.values()))]),
         )
     return chosen
@@ -123,7 +123,7 @@ def _au_columns(table: Table, prefer: Kind) -> dict[str, int]:
 def _all_scores(
     table: Table, columns: Mapping[str, int]
 ) -> tuple[NDArray[np.float64], Marks, dict[str, dict[str, None]]]:
-    """Cells of columns as numbers (N, C), the decimal marks they show, and what each column has, in lower case."""
+    """Cells of columns as numbers (N, C), their decimal marks, and the distinct cells of each column in lower case."""
     spellings = {
         name: {text.lower(): None for text in dict.fromkeys(table.columns[position])}
         for name, position in columns.items()
@@ -149,7 +149,7 @@ def _scores(table: Table, position: int, marks: Marks, *, letters: bool) -> NDAr
         try:
             number = codes[lower] if lower in codes else read_number(lower, marks)
         except AmbiguousNumberError:
-            raise _no_label(table, position, texts.index(text), "which may be a fraction or thousands") from None
+            raise _no_label(table, position, texts.index(text), "which may mean a fraction or thousands") from None
         except ValueError:
             raise _no_label(table, position, texts.index(text), "") from None
         known[text] = np.nan if number is None else number
@@ -157,7 +157,7 @@ def _scores(table: Table, position: int, marks: Marks, *, letters: bool) -> NDAr
 
 
 def _no_label(table: Table, position: int, row: int, doubt: str) -> DataError:
-    step = "write it with a decimal point" if doubt else "write the score, or leave the cell empty where it is unknown"
+    step = "write it with a decimal point" if doubt else "write the score, or leave the cell empty if it is unknown"
     return DataError(
         f"{table.where(row)}: expected a number in column '{table.header[position]}', got "
         f"'{table.columns[position][row]}'{f', {doubt}' if doubt else ''}; {step}"

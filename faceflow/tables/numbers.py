@@ -1,4 +1,4 @@
-"""Numbers as people write them: decimal comma or point, groups of thousands, codes for what is missing."""
+"""Numbers as people write them: decimal comma or point, thousands separators, codes for missing values."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")  # one decimal number, or on
 
 @dataclass(frozen=True)
 class Marks:
-    """Which decimal marks a table shows beyond doubt."""
+    """Decimal marks that a table uses without doubt."""
 
     comma: bool
     point: bool
 
     @property
     def note(self) -> tuple[str, ...]:
-        """What a report says of them."""
+        """Note for reports."""
         return ("decimal commas",) if self.comma else ()
 
 
 class AmbiguousNumberError(ValueError):
-    """A number that reads as a fraction or as thousands."""
+    """A number that may mean a fraction or thousands."""
 
 
 def find_marks(texts: Iterable[str]) -> Marks:
@@ -43,14 +43,14 @@ def find_marks(texts: Iterable[str]) -> Marks:
 
 
 def read_number(text: str, marks: Marks) -> float | None:
-    """Read a number; None where the text says that it is missing.
+    """Read a number; None if the text means a missing value.
 
-    "1,234" is what the other numbers of its table say: 1.234 beside "0,5", and 1234 beside "0.5". "1.234" is 1234 only
-    in a table that shows decimal commas and no decimal point.
+    "1,234" depends on the other numbers of the table: 1.234 beside "0,5", and 1234 beside "0.5". "1.234" is 1234 only
+    in a table with decimal commas and no decimal points.
 
     Raises:
-        AmbiguousNumberError: a comma that the table does not explain.
-        ValueError: no number.
+        AmbiguousNumberError: a comma whose meaning the table does not show.
+        ValueError: not a number.
     """
     number = text.strip().lower()
     if number in MISSING:

@@ -1,4 +1,4 @@
-"""One reader for every table of the user: CSV in any dialect, Excel workbooks, Parquet."""
+"""One reader for all tables of users: CSV in any dialect, Excel workbooks, Parquet."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def read_table(path: Path, *, key: str) -> Table:
-    """Read a table with a header; what a file is shows in its first bytes, not in its name.
+    """Read a table with a header; the format is recognised by the first bytes, not by the name.
 
-    Text may be UTF-8, UTF-16 or Windows-1252, with commas, semicolons, tabs or bars between cells, and packed by gzip,
-    bzip2, xz or zip. Workbooks (.xlsx) need openpyxl, Parquet needs pyarrow. Empty rows are left out.
+    Text may be UTF-8, UTF-16 or Windows-1252, with commas, semicolons, tabs or bars between cells, and compressed with
+    gzip, bzip2, xz or zip. Workbooks (.xlsx) need openpyxl, Parquet needs pyarrow. Empty rows are left out.
 
     Args:
         path: the file.
@@ -50,7 +50,7 @@ def _read(path: Path, content: bytes) -> Table:
             try:
                 return _read(path, unpack(content))
             except (OSError, EOFError, lzma.LZMAError) as error:
-                raise DataError(f"{path}: expected a whole packed file, got '{error}'; copy it again") from error
+                raise DataError(f"{path}: expected a complete compressed file, got '{error}'; copy it again") from error
     if content.startswith(b"PK\x03\x04"):
         return _read_zip(path, content)
     if content.startswith(b"PAR1"):
@@ -77,7 +77,7 @@ def _from_lines(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Ta
         if len(cells) > width and any(cells[width:]):
             raise DataError(
                 f"{path}:{number}: expected {width} cells as in the header (line {first}), got {len(cells)}; remove "
-                "what is too many, or put quotes around text that holds a separator"
+                "the extra cells, or quote text that contains a separator"
             )
         rows.append(cells[:width] + [""] * (width - len(cells)))
         numbers.append(number)
@@ -86,7 +86,7 @@ def _from_lines(path: Path, lines: Iterable[Line], notes: tuple[str, ...]) -> Ta
 
 
 def _from_columns(path: Path, columns: Sequence[Sequence[str]], skipped: int, notes: tuple[str, ...]) -> Table:
-    """Make a table of columns, each with its name first; `skipped` lines came before them."""
+    """Make a table from columns, each with its name first; `skipped` lines came before them."""
     if any(not cell and not any(column[row] for column in columns) for row, cell in enumerate(columns[0])):
         lines = zip(*columns, strict=True)
         return _from_lines(path, ((number, list(cells)) for number, cells in enumerate(lines, 1 + skipped)), notes)
@@ -111,7 +111,7 @@ def _read_zip(path: Path, content: bytes) -> Table:
                     )
                 return _read(path, archive.read(names[0]))
     except (zipfile.BadZipFile, RuntimeError, EOFError) as error:  # RuntimeError: it has a password
-        raise DataError(f"{path}: expected a whole archive, got '{error}'; save the table as CSV") from error
+        raise DataError(f"{path}: expected a complete archive, got '{error}'; save the table as CSV") from error
     return _read_workbook(path, content)
 
 
@@ -126,11 +126,11 @@ def _read_workbook(path: Path, content: bytes) -> Table:
         with warnings.catch_warnings(action="ignore"):  # of styles that openpyxl does not know
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book.worksheets]
-    except Exception as error:  # openpyxl lets through what its XML parser and its converters raise
+    except Exception as error:  # openpyxl passes on errors of its XML parser and converters
         raise DataError(f"{path}: expected an Excel workbook, got '{error}'; save it as CSV") from error
     full = [(title, rows) for title, rows in sheets if any(cell is not None for row in rows for cell in row)]
     title, rows = full[0] if full else ("", [])
-    note = (f"of {len(full)} sheets the first, '{title}'",) if len(full) > 1 else ()
+    note = (f"read from '{title}', the first of {len(full)} sheets",) if len(full) > 1 else ()
     return _from_lines(path, ((number, _texts(row)) for number, row in enumerate(rows, 1)), note)
 
 
@@ -144,7 +144,7 @@ def _read_parquet(path: Path, content: bytes) -> Table:
         found = parquet.read_table(io.BytesIO(content))
     except (arrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: expected a whole Parquet file, got '{reason}'; save it as CSV") from error
+        raise DataError(f"{path}: expected a complete Parquet file, got '{reason}'; save it as CSV") from error
     columns = [
         _texts([name, *column.to_pylist()]) for name, column in zip(found.column_names, found.columns, strict=True)
     ]
@@ -152,7 +152,7 @@ def _read_parquet(path: Path, content: bytes) -> Table:
 
 
 def _texts(cells: Sequence[object]) -> list[str]:
-    """Cells as a CSV would hold them; whole numbers without a point, which spreadsheets do not tell apart."""
+    """Cells as in a CSV; whole numbers without a point, since spreadsheets do not distinguish 1 and 1.0."""
     return [
         "" if cell is None else str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell).strip()
         for cell in cells

@@ -1,4 +1,4 @@
-"""A table of the user as text, whatever file it came from."""
+"""A user's table as text, whatever its file format."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from faceflow.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """N rows of cells without outer spaces: `columns`, one of N cells per name of the header.
+    """N rows of stripped cells: `columns`, one of N cells per name in the header.
 
-    `lines` (N,) number the rows as an editor or a spreadsheet does. `notes` say what the reader took for granted.
+    `lines` (N,) are row numbers as in an editor or a spreadsheet. `notes` list the reader's assumptions.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Table:
         return [column[number] for column in self.columns]
 
     def named(self, name: str) -> Sequence[str] | None:
-        """Cells of the column of a name; None where there is none.
+        """Cells of the column with a name; None if there is none.
 
         Raises:
             DataError: several columns have the name.

@@ -31,7 +31,9 @@ def test_an_exported_file_has_one_writer(more: str, trained: Outcome, tmp_path: 
     output = tmp_path / "new/model.onnx"
     with claimed_elsewhere(output, folder=False):
         error = refused("export", tmp_path, f"checkpoint={trained.checkpoint()}", f"output={output}", more)
-    assert error.startswith(f"ConfigError: output: expected a place that no other command writes to, got '{output}' of")
+    assert error.startswith(
+        f"ConfigError: output: expected a place that no other command is writing to, got '{output}', in"
+    )
     assert not output.parent.exists()
 
 
@@ -44,7 +46,7 @@ def test_a_table_its_description_and_its_pictures_have_one_writer(key: str, name
     command = (f"onnx={tmp_path}/model.onnx", f"source={tmp_path}/video.avi", *MARKERS, f"plot={tmp_path}/a.png")
     with claimed_elsewhere(tmp_path / name, folder=False):
         error = refused("infer", tmp_path, *command, f"output={tmp_path}/a.csv")
-    assert error.startswith(f"ConfigError: {key}: expected a place that no other command writes to, got ")
+    assert error.startswith(f"ConfigError: {key}: expected a place that no other command is writing to, got ")
     assert run("infer", tmp_path, *command, f"output={tmp_path}/a.csv").code == 0
     assert not list(tmp_path.glob(".*"))
 
@@ -55,7 +57,7 @@ def test_crops_have_one_writer_and_shards_another_each(tmp_path: Path) -> None:
     output = tmp_path / "out"
     command = (f"source={tmp_path}", f"output={output}", *MARKERS)
     with claimed_elsewhere(output, folder=True):
-        assert f"output: expected a place that no other command writes to, got '{output}' of " in refused(
+        assert f"output: expected a place that no other command is writing to, got '{output}', in use " in refused(
             "crop", tmp_path, *command
         )
     shard = ("shard.index=0", "shard.count=2")
@@ -70,6 +72,6 @@ def test_crops_have_one_writer_and_shards_another_each(tmp_path: Path) -> None:
         other.stdout.readline()
         held = run("crop", tmp_path, *command)
         other.communicate(b"\n")
-    assert f"DataError: {log.parent}: expected a clip that no other command crops, got one that is being" in held.stderr
+    assert f"DataError: {log.parent}: expected a clip that no other command is cropping, got one in" in held.stderr
     assert run("crop", tmp_path, *command).code == 0
     assert sorted(path.name for path in output.glob(".*")) == [".progress"]

@@ -149,7 +149,7 @@ def test_running_again_repeats_nothing_and_new_clips_are_added(clips: Path, tmp_
     crop(output, f"source={clips}")
     before, times = tree(output), {path: path.stat().st_mtime_ns for path in (output / "crops").rglob("*.jpg")}
     outcome = crop(output, f"source={clips}", f"+detector.needs={tmp_path}/missing")  # it would not open
-    assert "INFO 3 of 3 clips were finished before" in outcome.stderr
+    assert "INFO 3 of 3 clips were already finished" in outcome.stderr
     assert tree(output) == before
     write_video(clips / "e.avi", moving_faces(3))
     crop(output, f"source={clips}")
@@ -176,7 +176,7 @@ def test_a_killed_worker_is_one_line_and_what_it_did_is_kept(tmp_path: Path) -> 
     outcome = run("crop", tmp_path, *command, "+detector.delay=0.1")
     killer.join()
     assert outcome.code == 2
-    assert outcome.error.startswith("DataError: workers: expected 2 processes to live, got one that was killed")
+    assert outcome.error.startswith("DataError: workers: expected 2 processes to keep running, got one that was killed")
     assert not (tmp_path / "out/crops.csv").exists()
     assert list((tmp_path / "out/crops").rglob("*.jpg"))
     crop(tmp_path / "out", f"source={tmp_path}/in")
@@ -221,7 +221,7 @@ def test_stopped_it_says_so_and_goes_on_where_it_stopped(
     _wait_for_crops(tmp_path / "out")
     os.killpg(process.pid, number)  # as a terminal and Slurm do
     _, stderr = process.communicate(timeout=30)
-    kept = f"what is cropped is kept in {tmp_path}/out; start the same command again, and it goes on there"
+    kept = f"finished crops are kept in {tmp_path}/out; start the same command again to resume"
     assert (process.returncode, stderr) == (code, f"{line}: {kept}\n")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/crops").rglob("*.jpg")}
     assert 0 < len(done) < 60

@@ -106,7 +106,7 @@ def test_faces_without_features_are_one_line_before_anything_is_trained(faces: F
     outcome = run("train", tmp_path / "run", *SMALL, *faces.overrides, *FEATURES)
     assert outcome.code == 2
     assert "faces: expected features of every face, got none for" in outcome.error
-    assert "faceflow-render) with: faceflow-crop detector=mediapipe_landmarks" in outcome.error
+    assert "faceflow-render too) with: faceflow-crop detector=mediapipe_landmarks" in outcome.error
     assert not outcome.checkpoint().exists()
 
 

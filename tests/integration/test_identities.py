@@ -132,7 +132,7 @@ def test_subjects_of_the_pool_and_of_the_labels_are_the_same_people(faces: Faces
         *("data=csv", f"data.labels={labelled}", f"data.images={faces.images}", "method=fixmatch", "report_only=true"),
         *(f"unlabeled={pool}", f"data.unlabeled.own.images={faces.images}"),
     )
-    assert "own: left out 10 of 20 unlabelled faces, in val or test" in found.stderr
+    assert "own: left out 10 of 20 unlabelled faces: their subjects or images are in val or test" in found.stderr
 
 
 def test_three_spellings_are_one_subject_and_named(faces: Faces, tmp_path: Path) -> None:
@@ -142,5 +142,5 @@ def test_three_spellings_are_one_subject_and_named(faces: Faces, tmp_path: Path)
     frame["subject"] = [spelled[row % 4].format(subject) for row, subject in enumerate(number)]
     labels = Faces(tmp_path).write(frame, "labels.csv")
     found = train(tmp_path / "run", "data=csv", f"data.labels={labels}", f"data.images={faces.images}")
-    assert "subject: '0', '0.0' and '000' are taken as one subject (10 such cases)" in found.stderr
+    assert "subject: '0', '0.0' and '000' are treated as one subject (10 such cases)" in found.stderr
     assert found.table("predictions.csv")["subject"].nunique() == 2

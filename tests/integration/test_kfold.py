@@ -216,7 +216,7 @@ def test_published_folds_run_on_a_csv_of_ones_own(tmp_path: Path) -> None:
         "Tests SN006 SN011",
         "Tests SN001 SN002 SN009 SN010",
     ]
-    assert "1 subjects in none of its folds train in every fold (own/SN099)" in report.stderr
+    assert "1 subjects that are in no fold are trained on in every fold (own/SN099)" in report.stderr
     assert "19 of its 27 subjects are not in the data (SN005, " in report.stderr
 
 

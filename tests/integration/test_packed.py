@@ -177,16 +177,16 @@ def test_faceflow_crop_packs_what_it_cut(tmp_path: Path) -> None:
         (("output={new}", "labels={csv}", "bad_images=skip"), "bad_images: expected error or keep, got 'skip'"),
         (
             ("output={new}", "labels={csv}", "images={pack}"),
-            "images: expected what is not yet packed, got the packed set",
+            "images: expected something not yet packed, got the packed set",
         ),
         (("output={new}", "labels={csv}x"), r"labels: expected a CSV file, got '.*x' \(no such file or directory\)"),
         (("output={new}", "labels={csv}", "columns.filename=AU1"), "labels.csv:2: expected an image, got no such file"),
         (("output={new}", "labels={csv}", "columns.filename=x"), "columns.filename: expected a column of .*, got 'x'"),
-        (("output={folder}", "labels={csv}"), "output: expected a folder that is new or empty, got '.*' with files"),
+        (("output={folder}", "labels={csv}"), "output: expected a new or empty folder, got '.*' with files"),
         (("output={csv}", "labels={csv}"), ".*labels.csv: expected a folder that can be written"),
         (
             ("output={pack}", "images={folder}/crops"),
-            "output: expected '.*pack' for '.*labels.csv', of which it is, got '.*'",
+            "output: expected '.*labels.csv', which '.*pack' was packed from, got '.*'",
         ),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_damaged_set_is_one_line_of_any_command(both: Both, tmp_path: Path) ->
     pack = Path(shutil.copytree(both.pack, tmp_path / "pack"))
     last = sorted(pack.glob("shard_*.arrow"))[-1]
     last.write_bytes(last.read_bytes()[:-1])
-    line = rf"{last}: expected a shard of \d+ bytes, as pack.json says, got \d+; copy it again, or pack again"
+    line = rf"{last}: expected a shard of \d+ bytes, as in pack.json, got \d+; copy it again, or pack again"
     for command, settings in (
         ("train", (*SMALL, "data=csv", f"data.labels={pack}")),
         ("train", (*SMALL, *both.folder, "method=fixmatch", f"unlabeled={pack}")),

@@ -43,7 +43,7 @@ def test_a_finished_run_is_kept_byte_by_byte_from_every_command(earlier: Outcome
     more = ("overwrite=true", f"checkpoint={earlier.checkpoint()}")
     assert "which a test cannot write again" in refused("test", folder, *test, *more)
     with claimed_elsewhere(folder, folder=True):
-        assert "of one that still runs (process " in refused("train", folder, *settings, f"resume={last}")
+        assert ", in use (process " in refused("train", folder, *settings, f"resume={last}")
 
 
 @pytest.mark.slow

@@ -129,7 +129,9 @@ def test_a_killed_loader_process_is_one_line_that_names_the_checkpoint(faces: Fa
     settings = (*SMALL, *faces.overrides, "trainer.max_epochs=3", "loader.workers=1", "test=false")
     outcome = run("train", tmp_path, *settings, f"+callbacks.stop._target_={__name__}.KillALoader")
     assert outcome.code == 2
-    assert outcome.error.startswith("LoaderError: loader.workers: expected 1 loader processes that live, got one that")
+    assert outcome.error.startswith(
+        "LoaderError: loader.workers: expected 1 loader processes to keep running, got one that"
+    )
     assert "most likely there was not enough memory" in outcome.error
     assert outcome.error.endswith(f"resume={outcome.checkpoint('last')}")
     assert torch.load(outcome.checkpoint("last"), weights_only=True)["epoch"] == 0

@@ -236,13 +236,17 @@ FAULTS = [
     (
         "labels.csv",
         "403",
-        "StorageError: data.sources.csv.labels: expected an object that may be read, got 's3://faces",
+        "StorageError: data.sources.csv.labels: expected permission to read the object, got 's3://faces",
     ),
     ("labels.csv", "404", "StorageError: data.sources.csv.labels: expected an object on the store, got none at 's3://"),
     ("labels.csv", "cut", "StorageError: data.sources.csv.labels: expected an object that can be read, got 's3://face"),
     ("labels.csv", "stall", "StorageError: data.sources.csv.labels: expected an object that can be read, got 's3://fa"),
     ("labels.csv", "flip", "StorageError: data.sources.csv.labels: expected an object that can be read, got 's3://fac"),
-    ("images/s3/2.jpg", "403", "StorageError: data.sources.csv.images: expected an object that may be read, got 's3:"),
+    (
+        "images/s3/2.jpg",
+        "403",
+        "StorageError: data.sources.csv.images: expected permission to read the object, got 's3:",
+    ),
     ("images/s3/2.jpg", "404", "StorageError: data.sources.csv.images: expected an object on the store, got none at "),
     ("images/s3/2.jpg", "flip", "StorageError: data.sources.csv.images: expected an object that can be read, got 's3"),
 ]
@@ -300,7 +304,7 @@ def test_a_store_that_fails_while_training_ends_no_run(s3: S3, tmp_path: Path) -
     assert (tmp_path / "run/metrics.json").is_file()
     said = [line for line in outcome.stderr.splitlines() if line.startswith("WARNING mirror")]
     assert said[0].startswith("WARNING mirror: expected a store that can be written, got 's3://runs/broken'")
-    assert "files of the run are not at 's3://runs/broken'" in said[-1]
+    assert "files of the run were not copied to 's3://runs/broken'" in said[-1]
     assert "checkpoints/best.ckpt" in said[-1]
     assert str(tmp_path / "run") in said[-1]
 
@@ -309,7 +313,7 @@ def test_a_mirror_with_results_of_another_run_is_kept(s3: S3, tmp_path: Path) ->
     s3.system.pipe("runs/other/checkpoints/last.ckpt", b"precious")
     outcome = command.run("train", tmp_path / "run", *TINY, *STORED, "mirror=s3://runs/other")
     found = "got 's3://runs/other' with checkpoints/last.ckpt of an earlier run"
-    assert f"ConfigError: mirror: expected a place without results, {found}" in outcome.stderr
+    assert f"ConfigError: mirror: expected an address without results, {found}" in outcome.stderr
     assert s3.system.cat("runs/other/checkpoints/last.ckpt") == b"precious"
     s3.web.faults.kinds["runs/shut"] = "403"
     outcome = command.run("train", tmp_path / "run", *TINY, *STORED, "mirror=s3://runs/shut")

@@ -25,7 +25,7 @@ from faceflow.errors import ConfigError
 from tests.helpers.exported import write_model
 from tests.integration.command import run
 
-NUL = r"expected characters that a file name can hold, got 'a\x00b.png'; correct it"
+NUL = r"expected characters allowed in a file name, got 'a\x00b.png'; correct it"
 
 
 def refusal(check: Callable[..., None], value: object, **arguments: Any) -> str:

@@ -50,7 +50,7 @@ def test_a_file_of_that_name_is_passed_over(tmp_path: Path) -> None:
 @posix
 def test_what_another_process_writes_to_is_refused_with_its_number_until_it_ends(tmp_path: Path) -> None:
     with claimed_elsewhere(tmp_path, folder=True) as other:
-        expected = rf"^output: expected a place .* got '{tmp_path}' of one that still runs \(process {other.pid} on "
+        expected = rf"^output: expected a place .* got '{tmp_path}', in use \(process {other.pid} on "
         with pytest.raises(ConfigError, match=expected):
             claim(tmp_path, key="output", folder=True)
         with claimed(tmp_path / "below", key="output", folder=True), claimed(tmp_path, key="output", folder=False):
@@ -72,7 +72,7 @@ def test_a_claim_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
 @posix
 def test_neither_a_second_claim_of_the_process_nor_the_end_of_its_child_frees_the_first(tmp_path: Path) -> None:
     with claimed(tmp_path, key="output", folder=True):
-        with pytest.raises(ConfigError, match=r"one that still runs \(this one\)"):
+        with pytest.raises(ConfigError, match=r"in use \(by this process\)"):
             claim(tmp_path, key="output", folder=True)
         child = "from faceflow.files import claim; import sys, pathlib; claim(pathlib.Path(sys.argv[1]), key='output',"
         command = [sys.executable, "-c", f"{child} folder=True)", str(tmp_path)]

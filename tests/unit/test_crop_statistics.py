@@ -103,8 +103,8 @@ def test_a_source_is_named_where_more_than_a_fifth_of_its_faces_are_outside() ->
     tally.add({"brightness": 660.0, "yaw": 0.0})
     line = tally.line()
     assert line == (
-        "3 of 11 faces are unlike those that the model was trained on, most of all in brightness: 620 on average in 3 "
-        "of them, 1 to 199 in 99 % of the training faces"
+        "3 of 11 faces are unlike the training faces, most of all in brightness: 3 of them average 620, and 99 % of "
+        "the training faces have 1 to 199"
     )
 
 

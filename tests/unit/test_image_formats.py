@@ -118,9 +118,9 @@ def test_without_its_package_a_heic_picture_says_what_to_install(
 ) -> None:
     (tmp_path / "a.heic").write_bytes(heic())
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as Python says that it is not installed
-    line = "a HEIC image and nothing that reads it: pip install 'faceflow[heic]'"
+    line = "a HEIC image but no reader for it: pip install 'faceflow[heic]'"
     assert find_fault(tmp_path / "a.heic") == line
-    with pytest.raises(DataError, match=r"a\.heic: expected an image, got a HEIC image and nothing that reads it"):
+    with pytest.raises(DataError, match=r"a\.heic: expected an image, got a HEIC image but no reader for it"):
         read_image(tmp_path / "a.heic")
 
 

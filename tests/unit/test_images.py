@@ -111,8 +111,8 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, upright) 
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("zero.jpg", b"", "a file of zero bytes"),
-        ("text.jpg", b"not an image at all, but a text", "a file that is no JPEG, PNG or other image that can be read"),
+        ("zero.jpg", b"", "an empty file"),
+        ("text.jpg", b"not an image at all, but a text", "a file that is not a JPEG, PNG or other readable image"),
         ("half.jpg", encoded(".jpg")[:400], "a truncated image"),
         ("end.jpg", encoded(".jpg")[:-2], "a truncated image"),
         ("half.png", encoded(".png")[:400], "a truncated image"),
@@ -150,10 +150,10 @@ def test_faults_of_many_files_are_keyed_by_position(tmp_path: Path) -> None:
     write_image(tmp_path / "good.png", RGB)
     written(tmp_path / "zero.jpg", b"")
     paths = [tmp_path / "good.png", tmp_path / "zero.jpg", tmp_path / "good.png", tmp_path / "nope.jpg"]
-    assert find_faults(paths) == {1: "a file of zero bytes", 3: "no such file"}
+    assert find_faults(paths) == {1: "an empty file", 3: "no such file"}
     many = find_faults(paths * 200)
     assert list(many) == [position for position in range(800) if position % 2]
-    assert many[601] == "a file of zero bytes"
+    assert many[601] == "an empty file"
     assert find_faults([]) == {}
 
 
@@ -161,8 +161,8 @@ def test_faults_of_many_files_are_keyed_by_position(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (None, "no such file"),
-        (b"", "a file of zero bytes"),
-        (b"text", "a file that is no JPEG, PNG or other image that can be read"),
+        (b"", "an empty file"),
+        (b"text", "a file that is not a JPEG, PNG or other readable image"),
         (encoded(".png")[:400], "a truncated image"),
         (b"\x89PNG\r\n\x1a\n" + b"IEND" * 20, "an image that OpenCV cannot decode"),
     ],

@@ -67,7 +67,7 @@ def test_the_rest_of_a_package_is_one_line_with_the_repair_of_all_its_wheels(
 ) -> None:
     left_by_pip(tmp_path, module, *wheels)
     assert imported(tmp_path, module) == (
-        f"faceflow-infer: expected {module} to be whole, got what is left of it after another package with the same "
+        f"faceflow-infer: expected {module} to be complete, got what was left of it when another package with the same "
         f"folder was removed; run: {command}\n"
     )
 
@@ -85,7 +85,7 @@ def test_a_library_that_the_system_lacks_is_named_as_the_loader_names_it(tmp_pat
     left_by_pip(tmp_path, "cv2", content='import ctypes; ctypes.CDLL("libnowhere-2.so.7")')
     assert imported(tmp_path, "cv2") == (
         "faceflow-infer: expected cv2 to import, got no system library libnowhere-2.so.7; install the package that "
-        "holds it\n"
+        "provides it\n"
     )
 
 

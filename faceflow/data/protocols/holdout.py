@@ -19,7 +19,7 @@ class Holdout(EvaluationProtocol):
     unit: ClassVar[str] = "split"
 
     def describe(self, split: SplitConfig) -> str:
-        """Say it as the split does."""
+        """Describe it as the split does."""
         return f"test {split.test:.0%} of the subjects, all others train, {split.draw}" if self.legacy else str(split)
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:

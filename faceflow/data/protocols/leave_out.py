@@ -1,4 +1,4 @@
-"""Leave one out: every domain, or every data set, is tested by a network that was trained on the others."""
+"""Leave one out: every domain, or every data set, is tested by a network trained on the others."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class _LeaveOneOut(EvaluationProtocol):
-    """Where a data set comes as one file per split, the files' splits are ignored."""
+    """If a data set has one file per split, the files' splits are ignored."""
 
     chosen_by: ClassVar[str]  # name of the setting that restricts what is left out
-    advice: ClassVar[str]  # where there is only one
+    advice: ClassVar[str]  # for data with only one group
 
     @property
     @abc.abstractmethod
     def chosen(self) -> list[str] | None:
-        """What is left out; None for everything in turn."""
+        """Groups to leave out; None for each in turn."""
 
     @abc.abstractmethod
     def groups(self, table: FaceTable) -> Texts:
-        """What every row belongs to."""
+        """Group of every row."""
 
     def __post_init__(self) -> None:
         check_names(self.chosen, f"protocol.{self.chosen_by}", self.unit)
 
     def describe(self, split: SplitConfig) -> str:
-        """Say what is tested, and that `split.test` is not used."""
+        """Describe what is tested, and that `split.test` is not used."""
         rest = self.describe_rest(f"the subjects of the other {self.unit}s", split)
         return f"leave one {self.unit} out: test on all faces of it, {rest}"
 
@@ -70,30 +70,30 @@ class _LeaveOneOut(EvaluationProtocol):
         )
 
     def _without_tested(self, group: str, others: Sequence[FaceTable], test: Sequence[FaceTable]) -> list[FaceTable]:
-        """Leave out who is tested too: a known subject would flatter the test."""
+        """Leave out subjects that are also tested: known subjects would make the test too easy."""
         tested = {str(subject) for table in test for subject in table.subjects}
         free = [without_subjects(table, tested) for table in others]
         both = tested & {str(subject) for table in others for subject in table.subjects}
         if both:
             log.warning(
-                f"%s left out: %d of its subjects are in other {self.unit}s too; their %d images there are in no split",
+                f"%s left out: %d of its subjects are also in other {self.unit}s; their %d images there are not used",
                 *(group, len(both), sum(map(len, others)) - sum(map(len, free))),
             )
         if not any(map(len, free)):
             raise DataError(
-                f"protocol: expected subjects outside of the {self.unit} '{group}' to train on, got none ({len(both)} "
-                f"subjects, all of them in that {self.unit} too); leave out others with "
-                f"protocol.{self.chosen_by}=[...], or take protocol=holdout"
+                f"protocol: expected subjects outside the {self.unit} '{group}' to train on, got none (all {len(both)} "
+                f"are also in that {self.unit}); leave out others with "
+                f"protocol.{self.chosen_by}=[...], or use protocol=holdout"
             )
         return [table for table in free if len(table)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeaveOneDomainOut(_LeaveOneOut):
-    """Every domain in turn is tested by a network that was trained on the others.
+    """Every domain in turn is tested by a network trained on the others.
 
-    A domain is a value of the `domain` column, or a data set that has none; the same value in two data sets is the
-    same domain. `domains` restricts which domains are left out.
+    A domain is a value of the `domain` column, or a data set without that column; the same value in two data sets is
+    the same domain. `domains` restricts which domains are left out.
     """
 
     unit: ClassVar[str] = "domain"
@@ -111,7 +111,7 @@ class LeaveOneDomainOut(_LeaveOneOut):
         return self.domains
 
     def groups(self, table: FaceTable) -> Texts:
-        """Domain of every row; a table that names none is a domain of its own."""
+        """Domain of every row; a table without domains is a domain of its own."""
         domains = domains_of(table)
         if (domains == "").any():
             raise DataError(
@@ -123,7 +123,7 @@ class LeaveOneDomainOut(_LeaveOneOut):
 
 @dataclass(frozen=True, kw_only=True)
 class LeaveOneDatasetOut(_LeaveOneOut):
-    """Every data set in turn is tested by a network that was trained on the others, whatever their domains.
+    """Every data set in turn is tested by a network trained on the others, whatever their domains.
 
     `datasets` restricts which data sets are left out.
     """

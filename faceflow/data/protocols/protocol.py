@@ -1,4 +1,4 @@
-"""What an evaluation protocol is: a way to divide the data into folds, each a training and its test."""
+"""Evaluation protocols: ways to divide the data into folds, each with one training and its test."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LEGACY = (
 class Fold:
     """One training and its test.
 
-    `name` is None where a protocol has one fold only. `rule` says in words how the rows were split, and `alone`
-    holds the protocol's settings that yield this fold and no other. In a `legacy` fold the test faces validate.
+    `name` is None if a protocol has only one fold. `rule` describes how the rows were split, and `alone` holds the
+    protocol's settings that select only this fold. In a `legacy` fold the test faces are also used for validation.
     """
 
     name: str | None
@@ -37,16 +37,16 @@ class Fold:
 
     @property
     def subjects(self) -> list[str]:
-        """Who is tested, each once, in order."""
+        """Tested subjects, each once, sorted."""
         return sorted({str(subject) for table in self.splits["test"] for subject in table.subjects})
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationProtocol(abc.ABC):
-    """A way to divide the data into folds. No subject is both trained on and tested.
+    """A way to divide the data into folds. No subject is in both training and test.
 
-    Validation, which chooses the epoch and the thresholds, has subjects of its own, taken from those who are not
-    tested. With `legacy` everybody who is not tested trains, and the test faces validate.
+    Validation, which chooses the epoch and the thresholds, has its own subjects, taken from those that are not tested.
+    With `legacy`, all subjects that are not tested are trained on, and the test faces are used for validation.
     """
 
     unit: ClassVar[str]  # what the name of a fold names
@@ -55,7 +55,7 @@ class EvaluationProtocol(abc.ABC):
 
     @abc.abstractmethod
     def describe(self, split: SplitConfig) -> str:
-        """Say in words how rows are split; printed beside every number."""
+        """Describe how rows are split; printed beside every number."""
 
     @abc.abstractmethod
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
@@ -63,20 +63,20 @@ class EvaluationProtocol(abc.ABC):
 
         Args:
             tables: all data sets.
-            split: shares of the subjects that go to validation and, where the protocol leaves it open, test.
+            split: shares of the subjects for validation and, if the protocol does not fix it, test.
 
         Raises:
             ConfigError, DataError: the data or the settings do not allow this protocol.
         """
 
     def describe_rest(self, others: str, split: SplitConfig) -> str:
-        """Say what becomes of those who are not tested."""
+        """Describe how subjects that are not tested are used."""
         if self.legacy:
             return f"all {others} train, {split.draw}; split.val and split.test are not used"
         return f"val {split.val:.0%} of {others}, {split.draw}; split.test is not used"
 
     def divide(self, rest: Sequence[FaceTable], test: Sequence[FaceTable], split: SplitConfig) -> Tables:
-        """Make the splits of a fold of the faces that are tested and of those that are not.
+        """Make the splits of a fold from the faces that are tested and the rest.
 
         Raises:
             DataError: see `make_splits` and `check_leaks`.
@@ -92,7 +92,7 @@ class EvaluationProtocol(abc.ABC):
 
 
 def apart_by_split(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Name the label files of one data set differently, where it has one per split."""
+    """Give the label files of one data set different names if it has one per split."""
     names = [table.name for table in tables]
     return [
         dataclasses.replace(table, name=f"{table.name}:{table.split}") if names.count(table.name) > 1 else table
@@ -101,9 +101,9 @@ def apart_by_split(tables: Sequence[FaceTable]) -> list[FaceTable]:
 
 
 def ignore_given(tables: Sequence[FaceTable]) -> list[FaceTable]:
-    """Forget which label file was given for which split, and say so."""
+    """Drop the splits of label files, and warn about it."""
     if given := sorted({table.name for table in tables if table.split}):
-        log.warning("%s: this protocol ignores the given train, val and test", ", ".join(given))
+        log.warning("%s: this protocol ignores the split into train, val and test files", ", ".join(given))
     return [dataclasses.replace(table, split=None) for table in apart_by_split(tables)]
 
 
@@ -113,10 +113,10 @@ def check_names(names: object, key: str, what: str) -> None:
     Args:
         names: the list, or None for all.
         key: its config key, for messages.
-        what: one name names this.
+        what: what a name stands for.
 
     Raises:
-        ConfigError: no list of names, or a name twice.
+        ConfigError: not a list of names, or a repeated name.
     """
     if names is None:
         return
@@ -130,7 +130,7 @@ def check_known(names: Sequence[str] | None, known: Sequence[str], key: str, wha
     """Check that names are among the known ones.
 
     Raises:
-        ConfigError: names one that is not; its arguments are those of `check_names`.
+        ConfigError: one is unknown; arguments as for `check_names`.
     """
     if absent := [name for name in names or () if name not in known]:
         raise ConfigError(f"{key}: expected {what}, got '{absent[0]}'; {suggest(absent[0], known)}")

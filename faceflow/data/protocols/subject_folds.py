@@ -1,4 +1,4 @@
-"""Folds by subject: every subject is tested once, by a network that was trained on the subjects of the other folds."""
+"""Folds by subject: every subject is tested once, by a network trained on the subjects of the other folds."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class _FoldsOfSubjects(EvaluationProtocol):
         check_names(self.only, "protocol.only", self.unit)
 
     def make(self, fold_of: Mapping[str, str], tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
-        """Make the folds that are asked for.
+        """Make the requested folds.
 
         Args:
             fold_of: subject -> the fold that tests this subject, in the order of the folds.
             tables: all data sets, whole.
-            split: share of the other subjects that goes to validation.
+            split: share of the other subjects for validation.
         """
         names = list(dict.fromkeys(fold_of.values()))
         check_known(self.only, names, "protocol.only", "folds of the protocol")
@@ -72,7 +72,7 @@ class KFold(_FoldsOfSubjects):
         check_whole(self.seed, key="protocol.seed", lowest=0)
 
     def describe(self, split: SplitConfig) -> str:
-        """Say how many folds there are, and what becomes of those who are not tested."""
+        """Describe the number of folds, and how subjects that are not tested are used."""
         return f"{self.k} folds by subject, drawn with seed {self.seed}; {self.describe_rest('the others', split)}"
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
@@ -113,13 +113,13 @@ class KFold(_FoldsOfSubjects):
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectFolds(_FoldsOfSubjects):
-    """Folds that name the subjects they test, such as those that papers report on.
+    """Folds given as lists of test subjects, such as those that papers report on.
 
     Args:
         title: what these folds are, for results.
-        subjects: name of a fold -> those that it tests, in any spelling of `normal_id`.
-        identities: name of the people meant, where several data sets have subjects of these names; else None.
-        others: what becomes of subjects in no fold: "error", or "train" in every fold.
+        subjects: name of a fold -> subjects that it tests, in any spelling of `normal_id`.
+        identities: namespace of the subjects, needed if several data sets have subjects with these names; else None.
+        others: how to treat subjects in no fold: "error", or "train" in every fold.
     """
 
     title: str
@@ -143,15 +143,15 @@ class SubjectFolds(_FoldsOfSubjects):
             raise ConfigError(f"protocol.subjects: expected every subject once, got '{repeated[0]}' twice; remove one")
 
     def describe(self, split: SplitConfig) -> str:
-        """Say whose folds they are, and what becomes of those who are not tested."""
+        """Describe the folds, and how subjects that are not tested are used."""
         return f"{self.title}; {self.describe_rest('the other subjects', split)}"
 
     def folds(self, tables: Sequence[FaceTable], split: SplitConfig) -> list[Fold]:
         """Make the folds.
 
         Raises:
-            ConfigError: a subject of the same name in data sets of different people.
-            DataError: a fold of which nobody is in the data, or subjects in no fold, unless they are to train.
+            ConfigError: a subject of the same name in data sets with different subjects.
+            DataError: a fold without subjects in the data, or subjects in no fold, unless `others` is "train".
         """
         check_known(self.only, list(self.subjects), "protocol.only", "folds of the protocol")
         whole = ignore_given(tables)
@@ -163,7 +163,7 @@ class SubjectFolds(_FoldsOfSubjects):
         return self.make({known[subject]: fold for subject, fold in pairs if subject in known}, whole, split)
 
     def _find(self, subjects: Sequence[str]) -> dict[str, str]:
-        """The data's id of every listed subject that they know."""
+        """Id in the data of every listed subject that is present."""
         listed = {normal_id(subject): subject for tested in self.subjects.values() for subject in tested}
         found: dict[str, str] = {}
         for whole in subjects:
@@ -175,8 +175,8 @@ class SubjectFolds(_FoldsOfSubjects):
                     continue
                 if subject in found:
                     raise ConfigError(
-                        f"protocol.identities: expected a name, as {found[subject]} and {whole} may be different "
-                        f"people, got null; say whom the folds mean, for example protocol.identities={people}"
+                        f"protocol.identities: expected a name, since {found[subject]} and {whole} may be different "
+                        f"subjects, got null; say which ones the folds mean, such as protocol.identities={people}"
                     )
                 found[subject] = whole
         return found
@@ -185,8 +185,8 @@ class SubjectFolds(_FoldsOfSubjects):
         listed = [subject for tested in self.subjects.values() for subject in tested]
         if not known:
             raise DataError(
-                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(there)}; write "
-                "them in the 'subject' column as the protocol does"
+                f"protocol.subjects: expected subjects such as {_examples(listed)}, got {_examples(there)}; spell "
+                "them in the 'subject' column as in the protocol"
             )
         for fold in self.only or self.subjects:
             if not known.keys() & set(self.subjects[fold]):
@@ -196,8 +196,7 @@ class SubjectFolds(_FoldsOfSubjects):
                 )
         if absent := [subject for subject in listed if subject not in known]:
             log.warning(
-                "protocol: %d of its %d subjects are not in the data (%s), so its results are not those of the whole "
-                "data set",
+                "protocol: %d of its %d subjects are not in the data (%s), so results do not cover the whole data set",
                 *(len(absent), len(listed), _examples(absent)),
             )
 
@@ -205,17 +204,19 @@ class SubjectFolds(_FoldsOfSubjects):
         if others and self.others == "error":
             raise DataError(
                 f"protocol: expected every subject in one of its folds, got {len(others)} in none "
-                f"({_examples(others)}); leave them out of the labels, or let them train in every fold: "
+                f"({_examples(others)}); remove them from the labels, or train on them in every fold with "
                 "protocol.others=train"
             )
         if others:
             log.warning(
-                "protocol: %d subjects in none of its folds train in every fold (%s)", len(others), _examples(others)
+                "protocol: %d subjects that are in no fold are trained on in every fold (%s)",
+                len(others),
+                _examples(others),
             )
 
 
 def list_subjects(subjects: Iterable[str]) -> str:
-    """Name subjects beside numbers, without the name of their data set where they share it; count them if many."""
+    """List subjects beside numbers, without their data set's name if they share it; give only a count if many."""
     names = list(subjects)
     if len(names) > _MOST_NAMES:
         return f"{len(names)} subjects"

@@ -115,7 +115,7 @@ ROWS = [
     Row(fed="OpenFace's CSV, with a space after every comma", thread="Fictionarry/ER-NeRF#115", command="train", overrides=TRAIN, prepare=labels(lambda text: re.sub(r"AU(\d+)", r"AU\1_r", text, count=3).replace(",", ", ")),
         right="the same labels as without the spaces: each AU in half of the faces", check=half_of_each_au),
     Row(fed="cell `-nan(ind)` that OpenFace writes on Windows", thread="TadasBaltrusaitis/OpenFace#301", command="train", overrides=TRAIN, prepare=labels(lambda text: re.sub(r"\n[^,]*,", "\n-nan(ind),", text, count=1)),
-        line="DataError: {folder}/faces/labels.csv:2: expected a number in column 'AU1', got '-nan(ind)'; write the score, or leave the cell empty where it is unknown"),
+        line="DataError: {folder}/faces/labels.csv:2: expected a number in column 'AU1', got '-nan(ind)'; write the score, or leave the cell empty if it is unknown"),
     Row(fed="accented letter as two characters on disk (macOS), as one in the table", thread="owncloud/core#31544", command="train", overrides=TRAIN, prepare=decomposed,
         right="all faces found", check=all_faces),
     Row(fed="`0.JPG` in the table, `0.jpg` on disk", thread="mcdougallab/modeldb#198", command="train", overrides=TRAIN, prepare=labels(lambda text: text.replace(".jpg", ".JPG")),

@@ -88,7 +88,7 @@ def test_unknown_keywords_are_ordinary_type_errors(model: Path) -> None:
         ({"batch_size": 0}, "batch_size: expected a whole number >= 1, got 0"),
         ({"align": "eye"}, "align=eye: expected an option of 'align'; did you mean 'eyes'"),
         ({"crops": "yes"}, "crops: expected true or false, got 'yes'"),
-        ({"calibrate": "a\0b"}, "calibrate: expected characters that a file name can hold"),
+        ({"calibrate": "a\0b"}, "calibrate: expected characters allowed in a file name"),
     ],
 )
 def test_values_are_checked_as_on_the_command_line(model: Path, keywords: Any, line: str) -> None:

@@ -83,5 +83,5 @@ def test_several_values_for_a_key_are_one_line(override: str) -> None:
 
 
 def test_texts_that_name_no_file_are_refused_by_their_key() -> None:
-    with pytest.raises(ConfigError, match="^calibrate: expected characters that a file name can hold"):
+    with pytest.raises(ConfigError, match="^calibrate: expected characters allowed in a file name"):
         compose("infer", [*INFER, "calibrate='a\0b'"])

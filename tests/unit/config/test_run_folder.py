@@ -76,7 +76,9 @@ def test_a_timed_folder_that_is_taken_becomes_another_one(tmp_path: Path) -> Non
 def test_a_named_folder_is_refused_while_another_command_runs_in_it_and_is_free_without_results(tmp_path: Path) -> None:
     write(tmp_path, "config.yaml", "data.txt", "train.log", ".hydra/config.yaml")  # it failed before its first epoch
     with claimed_elsewhere(tmp_path, folder=True) as other:
-        assert f"hydra.run.dir: expected a place that no other command writes to, got '{tmp_path}'" in refused(tmp_path)
+        assert f"hydra.run.dir: expected a place that no other command is writing to, got '{tmp_path}'" in refused(
+            tmp_path
+        )
         assert f"(process {other.pid} on " in refused(tmp_path, overwrite=True)
     assert entered(tmp_path) == tmp_path
 

@@ -130,7 +130,7 @@ def test_files_that_are_passed_over_are_counted_once_by_suffix(tmp_path: Path) -
     found = search([str(tmp_path), str(tmp_path / "sub" / "..")], skip=[tmp_path / "sub/raw.cr2"])
     assert named(found.clips) == {"": ["a", "b"], "c": []}
     assert found.passed_over == {".txt": 2, "no suffix": 1}
-    line = "Passed over 3 files that are no videos or images by their name: 2 .txt, 1 no suffix"
+    line = "Skipped 3 files without the suffix of a video or image: 2 .txt, 1 no suffix"
     assert found.line() == line
 
 

@@ -230,5 +230,7 @@ def test_recipes_of_five_points_say_which_detector_they_need(tmp_path: Path) -> 
         {"preset": "jaanet", "size": 64, "box_enlarge": 2.9, "padding": 128, "interpolation": "linear"}
     )
     assert crop(clip, tmp_path / "one", EyesOnly())[0]["nose_x"] == ""
-    with pytest.raises(ConfigError, match=r"^align.preset: 'jaanet' expected eyes, nose tip and mouth corners"):
+    with pytest.raises(
+        ConfigError, match=r"^align.preset: expected a detector that gives eyes, nose tip and mouth corners"
+    ):
         crop(clip, tmp_path / "two", EyesOnly(), recipe=jaanet)

@@ -74,9 +74,9 @@ def test_broken_photographs_are_rows_and_warnings_and_the_others_are_cropped(
     with caplog.at_level(logging.WARNING):
         rows = crop(only_clip(tmp_path / "in"), tmp_path / "out")
     assert [row["status"] for row in rows] == ["decode_error", "ok", "decode_error"]
-    what = "; such rows have the status decode_error"
+    what = "; rows of such frames have the status decode_error"
     assert caplog.messages == [
-        f"{tmp_path}/in/a.jpg: expected an image, got a file of zero bytes{what}",
+        f"{tmp_path}/in/a.jpg: expected an image, got an empty file{what}",
         f"{tmp_path}/in/c.jpg: expected an image, got a truncated image{what}",
     ]
 
@@ -90,7 +90,7 @@ def test_a_truncated_video_keeps_what_it_has_and_warns_once(tmp_path: Path, capl
     assert 10 < len(statuses) < 30, "half of the file, whose frames take about the same bytes"
     assert statuses == [*["ok"] * (len(statuses) - 1), "decode_error"]
     assert len(caplog.messages) == 1
-    assert f"{path}: expected 40 frames, got {len(rows)}: the file is cut off" in caplog.messages[0]
+    assert f"{path}: expected 40 frames, got {len(rows)}: the file is truncated" in caplog.messages[0]
 
 
 def test_a_range_beyond_the_end_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +153,7 @@ def test_a_file_that_changed_since_is_refused_and_cropped_anew_when_asked(tmp_pa
         check_source(clip, folder)
     message = str(caught.value)
     assert message.startswith(f"{path}: expected 1 file of ")
-    assert message.endswith(f"; to crop it again remove '{folder}', to keep those crops choose another output")
+    assert message.endswith(f"; to crop it again, remove '{folder}'; to keep the crops, choose another output")
     for file in folder.iterdir():
         file.unlink()
     crop(clip, output)
@@ -167,7 +167,7 @@ def test_a_photograph_more_in_the_folder_is_refused(tmp_path: Path) -> None:
     crop(clip, tmp_path / "out")
     check_source(clip, tmp_path / "out/.progress")
     write_photo(tmp_path / "in/b.png", face_at(40, 40))
-    with pytest.raises(DataError, match=r"in: expected 1 file of \d+ bytes .* when its crops were begun, got 2 files"):
+    with pytest.raises(DataError, match=r"in: expected 1 file of \d+ bytes .* when cropping started, got 2 files"):
         check_source(only_clip(tmp_path / "in"), tmp_path / "out/.progress")
 
 

@@ -35,7 +35,7 @@ def card(folder: Path, *, labels: str | None = TABLE) -> str:
 
 def test_labels_are_counted_by_value_without_empty_cells(tmp_path: Path) -> None:
     text = card(tmp_path)
-    assert "10 crops of 2 recordings or folders of pictures, 3 of them with landmarks" in text
+    assert "10 crops of 2 recordings or folders of images, 3 of them with landmarks" in text
     assert "`labels.csv`: 4 crops, 2 subjects." in text
     assert "| AU1 | inner brow raiser | 3 | 0.5: 1, 2: 2 |" in text
     assert "| AU12_c | lip corner puller | 3 | 0: 1, 1: 2 |" in text
@@ -71,7 +71,7 @@ def test_a_card_replaces_its_earlier_version_and_nothing_else(tmp_path: Path) ->
     check_replaced(None)
     (tmp_path / "notes.md").write_bytes(b"# My notes \xff\n")
     with pytest.raises(
-        ConfigError, match=r"card: expected a new file, got one of something else: '.*notes.md'; choose"
+        ConfigError, match=r"card: expected a new file or an earlier card, got another file: '.*notes.md'; choose"
     ):
         check_replaced(tmp_path / "notes.md")
 

@@ -139,7 +139,7 @@ def test_published_folds_keep_those_who_are_here(caplog: pytest.LogCaptureFixtur
     assert folds == {"three_1": ["S1"], "three_2": ["S2"]}
     assert caplog.messages == [
         "folds: fold three_3 skipped: none of its test subjects are in the data; use folds=3 to split those present",
-        "folds: S5 are in no published fold and always train",
+        "folds: S5 are in no published fold, so they are in every train.csv",
     ]
 
 
@@ -156,7 +156,7 @@ def test_a_number_of_folds_tests_everybody_once() -> None:
         ("publisht", PUBLISHED, "folds: expected published, a whole number >= 2, or null, got 'publisht'"),
         (1, {}, "folds: expected published, a whole number >= 2, or null, got 1"),
         (True, {}, "folds: expected published, a whole number >= 2, or null, got True"),
-        (3, {}, "folds: expected at most as many folds as subjects (2), got 3; lower it"),
+        (3, {}, "folds: expected at most as many folds as subjects (2), got 3; use fewer"),
     ],
 )
 def test_other_folds_are_refused(folds: Any, published: Any, line: str) -> None:

@@ -91,7 +91,7 @@ def test_a_box_is_two_corners_or_a_corner_and_a_size(tmp_path: Path, clips: list
     [
         (
             ["AU1,filename", "1,1.jpg"],
-            "codes.csv:2: expected one file, got '1.jpg', as which 'in/anna/1.jpg' and 'in/be",
+            "codes.csv:2: expected one file, got '1.jpg', which matches 'in/anna/1.jpg' and 'in/be",
         ),
         (
             ["AU1,filename", "1,x.jpg", "1,y.jpg"],
@@ -106,7 +106,7 @@ def test_a_box_is_two_corners_or_a_corner_and_a_size(tmp_path: Path, clips: list
         ),
         (
             ["AU1,filename,frame", "1,film.mp4,0"],
-            "codes.csv:2: expected a frame from 1 on, got '0'; frame 1 is the first",
+            "codes.csv:2: expected a frame number from 1 on, got '0'; the first frame",
         ),
         (
             ["AU1,filename,Frame", "1,film.mp4,1"],
@@ -118,7 +118,7 @@ def test_a_box_is_two_corners_or_a_corner_and_a_size(tmp_path: Path, clips: list
         ),
         (
             ["AU1,filename", "1,3.jpg", "2,bert/3.jpg"],
-            "codes.csv:3: expected one row per picture or frame, got another in",
+            "codes.csv:3: expected one row per image or frame, got another in",
         ),
         (
             ["AU1,filename,x1,y1,x2", "1,3.jpg,1,1,2"],
@@ -126,13 +126,13 @@ def test_a_box_is_two_corners_or_a_corner_and_a_size(tmp_path: Path, clips: list
         ),
         (
             ["AU1,filename,x,y,w,h", "1,3.jpg,1,1,2,"],
-            "codes.csv:2: expected a box in x, y, w, h of some width and height",
+            "codes.csv:2: expected a box in x, y, w, h with a width and a height above 0",
         ),
         (
             ["AU1,filename,x1,y1,x2,y2", "1,3.jpg,9,1,2,5"],
-            "codes.csv:2: expected a box in x1, y1, x2, y2 of some width",
+            "codes.csv:2: expected a box in x1, y1, x2, y2 with a width",
         ),
-        (["AU1,filename,x,y,w,h", "1,3.jpg,1,a,2,3"], "codes.csv:2: expected numbers of a box, got 'a'; correct it"),
+        (["AU1,filename,x,y,w,h", "1,3.jpg,1,a,2,3"], "codes.csv:2: expected numbers for a box, got 'a'; correct it"),
     ],
 )
 def test_a_mistake_in_the_table_is_one_line(tmp_path: Path, clips: list[Clip], lines: list[str], message: str) -> None:

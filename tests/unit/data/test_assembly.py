@@ -135,10 +135,12 @@ class TestCheckLevels:
     def test_levels_cannot_be_learnt_from_zero_one_labels(self) -> None:
         with pytest.raises(DataError) as caught:
             check_levels([labelled("AU12"), table({"AU12": [0, 1]}, name="bp4d", scale=BINARY)], ["AU12"], levels=5)
-        assert str(caught.value).startswith("bp4d: expected graded intensities for levels=5, got labels that are all")
+        assert str(caught.value).startswith("bp4d: expected graded intensities for levels=5, got only labels 0 and 1")
         assert "score_max=5" in str(caught.value)
         mixed = table({"AU12": [0, 3], "AU4": [0, 1], "AU6": [0, 1]}, name="mine", scales=(FACS, BINARY, BINARY))
-        with pytest.raises(DataError, match="^mine: expected graded .* all 0 or 1 of AU4, AU6; leave these AUs out"):
+        with pytest.raises(
+            DataError, match="^mine: expected graded .* only labels 0 and 1 for AU4, AU6; leave these AUs out"
+        ):
             check_levels([mixed], ["AU4", "AU6", "AU12"], levels=5)
         assert check_levels([mixed], ["AU12"], levels=5) == 2
         assert check_levels([mixed], ["AU12", "AU4"], levels=1) == 2
@@ -180,7 +182,7 @@ class TestCountLabels:
 
     def test_an_au_without_any_label_is_an_error_that_names_it(self) -> None:
         tables = [table({"AU12": [0, 3], "AU6": [NAN, NAN], "AU1": [NAN, NAN]})]
-        with pytest.raises(DataError, match=r"training labels: .* got none of AU6, AU1 \(all missing\); .*aus\.names"):
+        with pytest.raises(DataError, match=r"training labels: .* got none for AU6, AU1 \(all missing\); .*aus\.names"):
             count_labels(tables, ["AU12", "AU6", "AU1"], ())
 
     def test_no_positive_label_at_all_is_an_error_that_states_the_rule(self) -> None:
@@ -216,9 +218,9 @@ class TestCheckReading:
     def test_labels_that_are_judged_otherwise_are_counted(self, caplog: pytest.LogCaptureFixture) -> None:
         (said,) = self.reading(caplog, [0, 1, 2, 2, 3, 5, NAN], (2.5, 5))
         assert said.startswith("cutpoints: expected a cut at the occurrence rule of faces, got [2.5, 5]; ")
-        assert "read at intensity >= 2.5, which judges 2 of 6 labels otherwise" in said
+        assert "means intensity >= 2.5, which differs from the rule on 2 of 6 labels" in said
         (said,) = self.reading(caplog, [0, 1.4, 1.8, 3], (1.5, 4))
-        assert "intensity >= 1.5, which judges 1 of 4 labels otherwise" in said
+        assert "intensity >= 1.5, which differs from the rule on 1 of 4 labels" in said
 
     def test_a_data_set_with_another_rule_than_the_network_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         other = table({"AU12": [0, 1, 3]}, name="mine", scale=LabelScale(score_max=5, occurrence_min=1))

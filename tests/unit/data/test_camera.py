@@ -97,7 +97,7 @@ def test_at_the_stated_side_they_are_those_of_albumentations_and_draw_as_they_do
         (camera("Compression", quality_range=[0, 50], at_side=112), r"^transforms\.strong\.step\.quality_range: "),
         (
             camera("Blur", sigma_limit=[0.5, 1.0], at_side=0),
-            r"^transforms\.strong\.step\.at_side: expected the side of a picture in pixels, got 0",
+            r"^transforms\.strong\.step\.at_side: expected the side of an image in pixels, got 0",
         ),
         (camera("Blur", sigma_limit=[0.5, 1.0]), r"^transforms\.strong\.step: Blur refused its arguments .*at_side"),
     ],

@@ -56,14 +56,14 @@ def test_sets_that_were_cut_differently_have_none_and_a_warning(
     one, other = cropped(tmp_path / "a", "a"), cropped(tmp_path / "b", "b", align={"preset": "box", "size": 224})
     assert find_crop_recipe([one, other]) is None
     assert find_crop_recipe([one, label_table("faces", {"AU1": [0.0, 5.0]})]) is None
-    assert [text.split(" were cut")[0] for text in caplog.messages] == ["a, b", "a, faces"]
+    assert [text.split(": crops were cut")[0] for text in caplog.messages] == ["a, b", "a, faces"]
 
 
 def test_damaged_recipe_is_a_warning_in_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = cropped(tmp_path / "a", "a")
     (tmp_path / "a" / "crops.json").write_text("{", "utf-8")
     assert find_crop_recipe([table]) is None
-    assert "a file that is no JSON" in caplog.messages[0]
+    assert "not a JSON file" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"align": {}}', '{"align": 1, "detector": {}, "selection": {}}'])

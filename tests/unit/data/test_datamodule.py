@@ -244,7 +244,7 @@ def test_lightning_moves_the_epoch_on_and_keeps_the_samplers(table: FaceTable, t
         (True, 0, 0, r"loader\.batch_size: .* got True"),
         (8, -1, 0, r"loader\.workers: expected a whole number >= 0, got -1"),
         (8, "auto", 0, r"loader\.workers: .* got 'auto'"),
-        (8, 0, -1, r"loader\.timeout_s: expected a number of seconds >= 0; 0 waits for ever, got -1"),
+        (8, 0, -1, r"loader\.timeout_s: expected a number of seconds >= 0; 0 waits forever, got -1"),
         (8, 0, None, r"loader\.timeout_s: .* got None"),
     ],
 )

@@ -81,7 +81,7 @@ def test_too_little_room_is_said_once_and_before(files: list[str], caplog: pytes
     assert caplog.messages == []
     DecodedImages(None, limit=10**9).check_room(10**8, files[0])
     assert caplog.messages == [
-        "loader.cache_gb: about 13,888,888 of 100,000,000 decoded images have room, 1.0 GB of 7.2; the others are "
+        "loader.cache_gb: room for about 13,888,888 of 100,000,000 decoded images, 1.0 GB of 7.2; the others are "
         "decoded in every epoch"
     ]
 
@@ -112,7 +112,7 @@ def test_nothing_is_left_behind(tmp_path: Path, files: list[str]) -> None:
     [
         ({"place": "rom"}, r"loader\.cache: expected none, ram, disk, got 'rom'"),
         ({"gb": 0}, r"loader\.cache_gb: expected a number of gigabytes > 0, got 0"),
-        ({"folder": "/no/such"}, r"loader\.cache_folder: expected a folder, got '/no/such'; make it"),
+        ({"folder": "/no/such"}, r"loader\.cache_folder: expected a folder, got '/no/such'; create it"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, object], message: str) -> None:

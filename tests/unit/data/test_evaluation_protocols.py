@@ -84,14 +84,14 @@ def test_a_subject_of_the_left_out_domain_is_in_no_other_split(caplog: pytest.Lo
     assert subjects(first, "train", "val") == named("study", range(6, 10))
     assert subjects(second, "train", "val") == named("study", range(4))
     assert caplog.messages == [
-        f"{domain} left out: 2 of its subjects are in other domains too; their 4 images there are in no split"
+        f"{domain} left out: 2 of its subjects are also in other domains; their 4 images there are not used"
         for domain in ("indoors", "outdoors")
     ]
 
 
 def test_nobody_left_to_train_on_is_refused() -> None:
     sides = [table(name, range(6), identities="study") for name in ("left", "right")]
-    with pytest.raises(DataError, match=r"^protocol: expected subjects outside of the domain 'left'.*\(6 subjects"):
+    with pytest.raises(DataError, match=r"^protocol: expected subjects outside the domain 'left'.*\(all 6"):
         EVERY.folds(sides, SPLIT)
 
 
@@ -144,11 +144,11 @@ def test_given_splits_are_ignored_with_a_warning(caplog: pytest.LogCaptureFixtur
     assert subjects(first, "train", "val") == named("car", range(4))
     assert subjects(second, "train", "val") == named("faces", range(8))
     assert [part.name for part in first.splits["test"]] == ["faces:train", "faces:test"]
-    assert caplog.messages == ["faces: this protocol ignores the given train, val and test"]
+    assert caplog.messages == ["faces: this protocol ignores the split into train, val and test files"]
 
 
 def test_an_image_that_two_data_sets_share_is_refused() -> None:
-    with pytest.raises(DataError, match=r"^splits: expected no picture in two splits, got 'b//shared/None/0.jpg'"):
+    with pytest.raises(DataError, match=r"^splits: expected no image in two splits, got 'b//shared/None/0.jpg'"):
         EVERY.folds([table(name, range(4), folder="shared") for name in ("a", "b")], SPLIT)
 
 

@@ -65,9 +65,9 @@ def test_faces_without_features_are_one_line(tmp_path: Path, gone: str) -> None:
     with pytest.raises(DataError) as caught:
         read_features(files, key="data.sources.mine")
     assert str(caught.value) == (
-        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop the pictures "
-        "(also those of faceflow-render) with: faceflow-crop "
-        "detector=mediapipe_landmarks, or take a model that reads pixels alone, such as model=default"
+        f"data.sources.mine: expected features of every face, got none for '{files[0]}'; crop the images (those of "
+        "faceflow-render too) with: faceflow-crop "
+        "detector=mediapipe_landmarks, or use a model that reads only pixels, such as model=default"
     )
 
 
@@ -87,7 +87,7 @@ def test_features_of_other_crops_are_refused_though_names_agree(tmp_path: Path) 
         read_features(files, key="mine")
     assert str(caught.value) == (
         f"{tmp_path}/here/features/a.npy: expected features of the crops in '{tmp_path}/here/crops/a', got those of "
-        "other pictures, as for '000001.png'; crop again to another output"
+        "other images, for example for '000001.png'; crop again to another output"
     )
 
 
@@ -95,8 +95,8 @@ def test_a_file_that_was_cut_since_is_one_line(tmp_path: Path) -> None:
     store = read_features(cropped(tmp_path), key="mine")
     path = tmp_path / "features/a.npy"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(DataError, match=rf"^{path}: expected the features it had before, got "):
+    with pytest.raises(DataError, match=rf"^{path}: expected the features it held at the start, got "):
         store[5]
     path.unlink()
-    with pytest.raises(DataError, match=rf"^{path}: expected the features it had before, got "):
+    with pytest.raises(DataError, match=rf"^{path}: expected the features it held at the start, got "):
         store[0]

@@ -126,7 +126,7 @@ class TestColumnsOfOtherTools:
     def test_an_au_in_other_units_is_left_out_aloud(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
             read_text(tmp_path, self.OPENFACE, prefer="intensity")
-        assert "left out AU28, whose only columns are in other units than 'AU01_r'" in caplog.text
+        assert "left out AU28, whose only columns have different units from 'AU01_r'" in caplog.text
 
     @pytest.mark.parametrize(
         ("prefer", "aus", "scores"), [("occurrence", ("AU12", "AU7"), [1, 0]), ("intensity", ("AU12", "AU5"), [3.5, 2])]
@@ -191,7 +191,7 @@ class TestBrokenFiles:
 
     def test_a_cell_too_many_names_the_line_and_shifts_nothing(self, tmp_path: Path) -> None:
         message = error_of(tmp_path, "AU6,AU12,filename\n1,2,a.jpg,\n1,2,3,b.jpg\n")
-        assert message.startswith("labels.csv:3: expected 3 cells as in the header (line 1), got 4; remove what is")
+        assert message.startswith("labels.csv:3: expected 3 cells as in the header (line 1), got 4; remove the extra")
 
     @pytest.mark.parametrize("header", ["AU12,AU12,filename", "AU12,au12,filename", "AU12,AU 12,filename"])
     def test_an_au_twice(self, tmp_path: Path, header: str) -> None:
@@ -208,7 +208,7 @@ class TestWhatIsTakenForGranted:
     def test_letters_of_facs_are_intensities(self, tmp_path: Path) -> None:
         file = read_text(tmp_path, "AU4,AU12,filename\nA,3,a.jpg\n0,1,b.jpg\ne,,c.jpg\n,2,d.jpg\nC,0,e.jpg\n")
         np.testing.assert_array_equal(file.scores, [[1, 3], [0, 1], [5, NAN], [NAN, 2], [3, 0]])
-        assert file.notes == ("letters A to E as intensities 1 to 5: AU4",)
+        assert file.notes == ("letters A to E read as intensities 1 to 5: AU4",)
 
     def test_letters_beside_numbers_are_refused(self, tmp_path: Path) -> None:
         message = error_of(tmp_path, "AU4,filename\n2,a.jpg\nB,b.jpg\n")

@@ -114,9 +114,9 @@ def test_a_killed_process_is_one_line_about_memory() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     process, line = done.stdout.splitlines()
     assert line == (
-        f"loader.workers: expected 1 loader processes that live, got one that was killed (pid {process}, signal "
-        "'Killed'); most likely there was not enough memory: take fewer loader.workers or a smaller "
-        "loader.batch_size, or allow the job more memory"
+        f"loader.workers: expected 1 loader processes to keep running, got one that was killed (pid {process}, signal "
+        "'Killed'); most likely it ran out of memory: set fewer loader.workers or a smaller "
+        "loader.batch_size, or give the job more memory"
     )
 
 
@@ -154,7 +154,7 @@ def test_a_connection_that_a_dying_process_breaks_is_its_death() -> None:
 
     with pytest.raises(ConnectionResetError) as raised:
         _try_get_data()
-    assert "got one that died; most likely there was not enough memory" in str(explain_loss(raised.value, 2))
+    assert "got one that died; most likely it ran out of memory" in str(explain_loss(raised.value, 2))
     assert explain_loss(ConnectionResetError(104, "of a tracker"), 2) is None
 
 

@@ -49,8 +49,8 @@ class TestEvidence:
         found = scales(labelled({"AU12": GRADED, "AU4": [0, 1, 1, 0, 1, 1, 0, NAN]}))
         assert found == {"AU12": FACS, "AU4": BINARY}
         assert warnings(caplog) == [
-            "data.sources.x.score_max: read as 0/1 labels beside AUs with intensities: AU4; set {AU4: 1} to confirm "
-            "it, or {AU4: 5} if these are weak intensities"
+            "data.sources.x.score_max: read as 0/1 labels although other AUs have intensities: AU4; set {AU4: 1} to "
+            "confirm, or {AU4: 5} if these are weak intensities"
         ]
 
     @pytest.mark.parametrize(("ones", "binary"), [(2, False), (3, True)])
@@ -60,9 +60,9 @@ class TestEvidence:
         rare = [1.0] * ones + [0.0] * (8 - ones)
         assert scales(labelled({"AU12": GRADED, "AU9": rare}))["AU9"] == (BINARY if binary else FACS)  # 1/4 ** ones
         (said,) = warnings(caplog)
-        assert (
-            "weak intensities, none above 1, so that occurrence (intensity >= 2) is never reached: AU9" in said
-        ) != (binary)
+        assert ("weak intensities, none above 1, so occurrence (intensity >= 2) is never reached: AU9" in said) != (
+            binary
+        )
         assert "{AU9: 1}" in said
         assert "{AU9: 5}" in said
 

@@ -133,7 +133,7 @@ class TestNames:
 
 class TestSettings:
     def test_a_data_set_needs_labels(self) -> None:
-        with pytest.raises(ConfigError, match=r"data\.sources\.faces\.labels: expected the path of a CSV, got nothing"):
+        with pytest.raises(ConfigError, match=r"data\.sources\.faces\.labels: expected the path of a CSV, got none"):
             read_tables_of("faces")
 
     def test_labels_and_splits_exclude_each_other(self, folder: Path) -> None:
@@ -238,10 +238,10 @@ class TestImages:
         (folder / "d.png").write_bytes(whole[: len(whole) // 2])
         rows = [face(name) for name in ("a.png", "b.png", "c.png", "d.png", "nope.png")]
         message = error_of(folder, rows)
-        assert message.startswith("labels.csv:3: expected an image, got a file of zero bytes: 'FOLDER/b.png'")
+        assert message.startswith("labels.csv:3: expected an image, got an empty file: 'FOLDER/b.png'")
         assert "(and 3 more broken files)" in message
         assert "data.sources.faces.bad_images=skip" in message
-        for broken, reason in (("c.png", "no JPEG"), ("d.png", "truncated"), ("nope.png", "no such file")):
+        for broken, reason in (("c.png", "not a JPEG"), ("d.png", "truncated"), ("nope.png", "no such file")):
             alone = error_of(folder, [face("a.png"), face(broken)])
             assert alone.startswith("labels.csv:3: expected an image, got ")
             assert reason in alone
@@ -258,7 +258,7 @@ class TestImages:
 
     def test_skipping_everything_is_an_error(self, folder: Path) -> None:
         message = error_of(folder, [face("nope.png")], bad_images="skip")
-        assert message.startswith("labels.csv: expected images in 'FOLDER', got none that can be read")
+        assert message.startswith("labels.csv: expected images in 'FOLDER', got none readable")
 
     def test_the_row_is_right_after_dropped_rows(self, folder: Path) -> None:
         rows = [face("a.png", domain="x"), face("a.png", domain="x"), face("b.png", domain="y")]
@@ -321,7 +321,7 @@ class TestFilesFromWindows:
         write_image(folder / "anna/f.png", smooth_image(np.random.default_rng(1), 16))
         table = read(folder, [face(r"anna\f.png"), face("a.png")])
         assert table.filenames.tolist() == ["anna/f.png", "a.png"]
-        assert table.notes == ("backslashes in filename as slashes",)
+        assert table.notes == ("backslashes in filename read as slashes",)
 
     def test_a_name_that_has_a_backslash_keeps_it(self, folder: Path) -> None:
         write_image(folder / r"x\f.png", smooth_image(np.random.default_rng(1), 16))

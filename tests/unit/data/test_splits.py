@@ -200,7 +200,7 @@ class TestStatedSplits:
         train = dataclasses.replace(table("ab", split="train"), pictures=np.array([1, 2, 3, 4]))
         val = dataclasses.replace(table("c", split="val"), pictures=np.array([4, 5]))
         message = (
-            r"^splits: expected no picture in two splits, got 'faces//faces/train/3.jpg' in train, the same as "
+            r"^splits: expected no image in two splits, got 'faces//faces/train/3.jpg' in train, the same as "
             r"'faces//faces/val/0.jpg' in val \(1 shared\)"
         )
         with pytest.raises(DataError, match=message):

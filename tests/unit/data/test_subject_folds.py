@@ -135,7 +135,7 @@ def test_subjects_that_the_data_lack_are_counted(caplog: pytest.LogCaptureFixtur
         folds = stated(TWO).folds([table("faces", range(1, 6))], SPLIT)
     assert who_is_tested(folds) == [named("faces", (1, 2)), named("faces", range(3, 6))]
     assert caplog.messages == [
-        "protocol: 1 of its 6 subjects are not in the data (0), so its results are not those of the whole data set"
+        "protocol: 1 of its 6 subjects are not in the data (0), so results do not cover the whole data set"
     ]
 
 
@@ -147,12 +147,12 @@ def test_subjects_in_no_fold_are_refused_or_train(caplog: pytest.LogCaptureFixtu
         folds = stated(TWO, others="train").folds(tables, SPLIT)
     assert who_is_tested(folds) == [named("faces", range(3)), named("faces", range(3, 6))]
     assert named("more", range(6, 13)) <= subjects(folds[0], "train", "val")
-    assert "7 subjects in none of its folds train in every fold" in caplog.text
+    assert "7 subjects that are in no fold are trained on in every fold" in caplog.text
 
 
 def test_one_name_of_two_people_is_refused_until_it_is_said_whose_folds_they_are() -> None:
     tables = [SIX, table("others", range(6))]
-    with pytest.raises(ConfigError, match=r"^protocol.identities: expected a name, as faces/0 and others/0 may be"):
+    with pytest.raises(ConfigError, match=r"^protocol.identities: expected a name, since faces/0 and others/0 may be"):
         stated(TWO, others="train").folds(tables, SPLIT)
     folds = stated(TWO, others="train", identities="faces").folds(tables, SPLIT)
     assert who_is_tested(folds) == [named("faces", range(3)), named("faces", range(3, 6))]

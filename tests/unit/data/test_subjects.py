@@ -75,8 +75,8 @@ def test_one_subject_gets_one_subject_and_what_met_is_named(caplog: pytest.LogCa
     assert first.subjects.tolist() == ["a/01", "a/01", "a/2"]
     assert second.subjects.tolist() == ["b/x", "a/2"]
     assert [record.getMessage() for record in caplog.records] == [
-        "subject: '01' and '1' are taken as one subject; write ids alike",
-        "'/a/None/2.jpg' (a/2) and '/b/None/1.jpg' (b/y) hold the same picture, so they stay in one split",
+        "subject: '01' and '1' are treated as one subject; use one spelling per subject",
+        "'/a/None/2.jpg' (a/2) and '/b/None/1.jpg' (b/y) are the same image, so both subjects stay in one split",
     ]
 
 

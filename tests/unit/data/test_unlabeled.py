@@ -83,7 +83,7 @@ class TestFolder:
             (folder / other).write_text("?")
         with caplog.at_level(logging.INFO):
             assert names(folder) == images
-        assert f"unlabeled.web.path: left out 5 files of '{folder}' that are no images by their suffix" in caplog.text
+        assert f"unlabeled.web.path: left out 5 files in '{folder}' without the suffix of an image" in caplog.text
 
     def test_hidden_files_and_folders_are_passed_over(self, paint: Paint, caplog: pytest.LogCaptureFixture) -> None:
         folder = paint("faces", "a.png", ".thumbs/a.png", "._a.png", "b/.c.png")
@@ -278,7 +278,7 @@ class TestExclusion:
         path = tmp_path / "out.txt"
         path.write_text("top.png\nanna/\0.jpg\n", encoding="utf-8")
         assert "top.png" not in names(web, exclude=[str(path)])
-        assert "lists 1 files that are not there" in caplog.text
+        assert "lists 1 files that do not exist" in caplog.text
 
     def test_an_excluded_image_does_not_stay_under_another_path(self, web: Path) -> None:
         (web / "a_copy").symlink_to(web / "anna", target_is_directory=True)
@@ -307,11 +307,11 @@ class TestExclusion:
     def test_an_entry_that_excludes_nothing_is_an_error(self, web: Path, entry: str) -> None:
         message = error_of(web, exclude=["anna/*", entry])
         assert message.startswith("data.unlabeled.web.exclude: ")
-        assert f"got '{entry}', which fits none of 5 paths such as 'anna/0.jpg'" in message
+        assert f"got '{entry}', which matches none of 5 paths such as 'anna/0.jpg'" in message
 
     def test_a_list_that_excludes_nothing_is_an_error(self, web: Path, tmp_path: Path) -> None:
         (tmp_path / "list.txt").write_text("web/anna/0.jpg\n")
-        assert f"got '{tmp_path / 'list.txt'}', which fits none of 5 paths" in error_of(
+        assert f"got '{tmp_path / 'list.txt'}', which matches none of 5 paths" in error_of(
             web, exclude=[str(tmp_path / "list.txt")]
         )
 
@@ -320,7 +320,7 @@ class TestExclusion:
     ) -> None:
         (tmp_path / "list.txt").write_text("top.png\nanna/1.jpg\ncarl/1.jpg\n")
         assert len(names(web, exclude=[str(tmp_path / "list.txt")])) == 4
-        assert f"'{tmp_path / 'list.txt'}' lists 2 files that are not there, as 'anna/1.jpg'" in caplog.text
+        assert f"'{tmp_path / 'list.txt'}' lists 2 files that do not exist, such as 'anna/1.jpg'" in caplog.text
 
     def test_a_list_must_be_text_and_a_csv_must_have_its_column(self, web: Path, tmp_path: Path) -> None:
         (tmp_path / "list.txt").write_bytes(b"\xff\xfe\xff")
@@ -347,8 +347,8 @@ class TestBrokenImages:
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         assert record.getMessage() == (
-            "data.unlabeled.web: left out 4 broken images: 'anna/0.jpg' (a file of zero bytes), 'anna/neutral.jpg' "
-            "(a file that is no JPEG, PNG or other image that can be read), 'bert/neutral.jpg' (a file of zero bytes) "
+            "data.unlabeled.web: left out 4 broken images: 'anna/0.jpg' (an empty file), 'anna/neutral.jpg' "
+            "(a file that is not a JPEG, PNG or other readable image), 'bert/neutral.jpg' (an empty file) "
             "and 1 more"
         )
 
@@ -356,7 +356,7 @@ class TestBrokenImages:
         (web / "top.png").write_bytes(b"")
         message = error_of(web, bad_images="error")
         assert message.startswith(
-            "data.unlabeled.web.path: expected whole images, got 'top.png' (a file of zero bytes); fix them"
+            "data.unlabeled.web.path: expected whole images, got 'top.png' (an empty file); fix them"
         )
         assert message.endswith("data.unlabeled.web.bad_images=skip")
 
@@ -374,9 +374,7 @@ class TestBrokenImages:
         for name in "bc":
             (folder / f"{name}.png").write_bytes(b"")
         message = error_of(folder, exclude=["a.png"])
-        expected = (
-            f"expected images in '{folder}', got none of 3 files, 1 excluded and 2 broken: 'b.png' (a file of zero"
-        )
+        expected = f"expected images in '{folder}', got none of 3 files, 1 excluded and 2 broken: 'b.png' (an empty"
         assert message.startswith(f"data.unlabeled.web.path: {expected}")
 
 
@@ -428,7 +426,7 @@ class TestHeldOut:
             training = {str(subject) for subject in splits["train"][0].subjects}
             assert len(training) == 2
             assert set(left.subjects.tolist()) == training | {"d/s4", "d/s5"}
-            assert "web: left out 2 of 6 unlabelled faces, in val or test" in caplog.text
+            assert "web: left out 2 of 6 unlabelled faces: their subjects or images are in val or test" in caplog.text
 
     def test_files_of_val_and_test_are_left_out_whatever_leads_to_them(
         self, splits: dict[str, list[FaceTable]], tmp_path: Path

@@ -130,7 +130,8 @@ def test_a_video_without_any_annotation_is_left_out(root: Path, caplog: pytest.L
 def test_a_video_in_both_sets_is_refused(root: Path) -> None:
     write_labels(root, f"{VALIDATION}/video1", REST)
     assert error_of("affwild2", root) == (
-        f"ROOT/{VALIDATION}/video1.txt: expected a video in one set, got also 'ROOT/{TRAIN}/video1.txt'; remove one"
+        f"ROOT/{VALIDATION}/video1.txt: expected each video in one set, got it also as "
+        f"'ROOT/{TRAIN}/video1.txt'; remove one"
     )
 
 

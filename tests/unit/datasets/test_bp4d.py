@@ -112,7 +112,7 @@ class TestOccurrence:
             (b"0,6\n2440,2\n", "2: expected a whole number from 0 to 1, or 9 as label, got '2'; restore"),
             (b"0,6\n2440\n", "2: expected a frame number and 1 codes as in the header, got '2440' (1 cells); restore"),
             (b"0,6\nx,1\n", "2: expected a frame number and 1 codes as in the header, got 'x,1' (2 cells); restore"),
-            (b"0,6\n2440,1\n2440,0\n", "3: expected one label per frame, got other values for frame 2440; keep"),
+            (b"0,6\n2440,1\n2440,0\n", "3: expected one label per frame, got different values for frame 2440; keep"),
             (b"0,6,06\n", "1: expected a header with every AU once, got AU6 twice; fix"),
             (b"2440,1,0,1\n", "1: expected a header with every AU once, got AU1 twice; fix"),
             (b"0,99\n2440,0\n", "1: expected a header of AU numbers, got '0,99'; restore"),
@@ -140,7 +140,7 @@ class TestIntensity:
 
     def test_two_files_of_one_au_are_refused(self, graded: Path) -> None:
         write_file(graded / "AU Intensity Codes3.0/AU06/F001_T1_AU06.csv", b"2440,1\n")
-        assert "expected one file of AU6 for the task" in error_of(graded, labels="intensity")
+        assert "expected one file for AU6 and the task" in error_of(graded, labels="intensity")
 
 
 class TestImages:
@@ -181,14 +181,14 @@ class TestImages:
 
     def test_two_folders_of_one_task_are_refused(self, root: Path) -> None:
         write_images(root / "img/F001/T1", "2440.jpg")
-        assert "expected one folder of F001/T1, got also" in error_of(root)
+        assert "expected one folder for F001/T1, got also" in error_of(root)
 
     def test_tasks_without_codes_are_left_out_with_a_warning(
         self, root: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         write_images(root / "Sequences_2D+3D/F001/T2", "001.jpg")
         assert list(read(root, kind=BP4DPlus)) == ["F001/T1", "M009/T8"]
-        assert caplog.messages == ["BP4D+: recordings left out without labels: 1, such as F001/T2"]
+        assert caplog.messages == ["BP4D+: left out recordings without labels: 1, such as F001/T2"]
 
     def test_a_folder_without_codes_is_refused_with_what_is_there(self, root: Path) -> None:
         assert error_of(root, labels="intensity") == (

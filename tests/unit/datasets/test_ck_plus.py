@@ -91,7 +91,7 @@ def test_a_sequence_without_its_peak_image_is_left_out(root: Path, caplog: pytes
         ("1 high", "expected a whole number from 0 to 5 as label, got 'high'; restore the original file"),
         ("1 7", "expected a whole number from 0 to 5 as label, got '7'; restore the original file"),
         ("1", "expected the number of an AU and its intensity, got '1'; restore the original file"),
-        ("4 3", "expected one label per frame, got other values for frame 3; keep one line"),
+        ("4 3", "expected one label per frame, got different values for frame 3; keep one line"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: str) -> None:

@@ -87,7 +87,8 @@ class TestLabels:
         assert labels[3].keys() == {f"AU{au}" for au in AUS} - {"AU4"}
         (line,) = caplog.messages
         assert (
-            "SN001_au4.txt: expected labels of the 12 frames that other files label, got 2; the others lack AU4" in line
+            "SN001_au4.txt: expected labels for all 12 frames labelled in other files, got 2; the other frames lack AU4"
+            in line
         )
 
     def test_numbers_in_file_names_may_be_padded_and_in_upper_case(self, root: Path) -> None:
@@ -118,8 +119,8 @@ class TestLabels:
     def test_two_scores_of_one_frame_are_refused(self, root: Path) -> None:
         write_file(root / "ActionUnit_Labels/SN001/SN001_au9.txt", b"1,0\n2,0\n2,1\n")
         assert error_of(root) == (
-            "ROOT/ActionUnit_Labels/SN001/SN001_au9.txt:3: expected one label per frame, got other values for frame 2; "
-            "keep one line"
+            "ROOT/ActionUnit_Labels/SN001/SN001_au9.txt:3: expected one label per frame, got different values for "
+            "frame 2; keep one line"
         )
 
     def test_labels_counted_from_0_are_refused(self, root: Path) -> None:
@@ -128,7 +129,7 @@ class TestLabels:
 
     def test_a_subject_without_the_file_of_an_au_is_refused(self, root: Path) -> None:
         (root / "ActionUnit_Labels/SN010/SN010_au20.txt").unlink()
-        assert "SN010: expected label files of AU 1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26, got none of AU 20" in (
+        assert "SN010: expected label files for AU 1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26, got none for AU 20" in (
             error_of(root)
         )
 
@@ -207,7 +208,7 @@ class TestVideos:
             archive.writestr(member, b"")
         assert error_of(tmp_path) == (
             f"ROOT/Videos_LeftCamera.zip: expected members inside the archive, got '{member}'; unsafe archives are not "
-            "read, get the original"
+            "read: download the original"
         )
 
     def test_a_broken_archive_is_refused(self, tmp_path: Path) -> None:
@@ -223,8 +224,8 @@ class TestVideos:
         with caplog.at_level(logging.WARNING):
             assert list(read(root)) == ["SN001/left", "SN010/left", "SN031/left"]
         assert caplog.messages == [
-            "DISFA: recordings left out without labels: 1, such as SN003",
-            "DISFA: recordings left out without video or images: 1, such as SN002",
+            "DISFA: left out recordings without labels: 1, such as SN003",
+            "DISFA: left out recordings without video or images: 1, such as SN002",
         ]
 
 
@@ -240,7 +241,7 @@ class TestSettings:
         for camera in ("right", "both"):
             assert error_of(root, camera=camera) == (
                 "dataset.camera: expected videos of the right camera in 'ROOT', got only those of the left one; "
-                "set dataset.camera=left or add them"
+                "set dataset.camera=left or add the others"
             )
 
     def test_an_unknown_preset_is_refused(self, root: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: s
 def test_two_images_of_one_frame_are_refused(root: Path) -> None:
     write_file(root / "Images/SN001/Y1/3.png")
     assert error_of(root) == (
-        "ROOT/Images/SN001/Y1/3.png: expected one file of frame 3, got also 'ROOT/Images/SN001/Y1/003.jpg'; remove one"
+        "ROOT/Images/SN001/Y1/3.png: expected one file for frame 3, got also 'ROOT/Images/SN001/Y1/003.jpg'; remove one"
     )
 
 
@@ -115,8 +115,8 @@ def test_images_of_other_frames_than_the_labels_are_refused(root: Path) -> None:
     for path in (root / "Images/SN001/Y1").iterdir():
         path.rename(path.with_name(f"{int(path.stem) + 500}.jpg"))
     assert error_of(root) == (
-        "ROOT/Images/SN001/Y1: expected images of the labelled frames 0 to 11, got 500 to 511; keep the file names of "
-        "the original"
+        "ROOT/Images/SN001/Y1: expected images of the labelled frames 0 to 11, got 500 to 511; restore the original "
+        "file names"
     )
 
 

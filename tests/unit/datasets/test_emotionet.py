@@ -75,7 +75,7 @@ def test_images_may_lie_beside_the_table(root: Path) -> None:
 
 def test_rows_whose_image_was_not_fetched_are_counted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     read("emotionet", root)
-    assert "EmotioNet: rows left out whose image is not here: 1 of 3" in caplog.text
+    assert "EmotioNet: left out rows without an image: 1 of 3" in caplog.text
 
 
 def test_images_of_one_name_are_told_apart_by_their_folder(root: Path) -> None:
@@ -90,8 +90,8 @@ def test_images_of_one_name_are_told_apart_by_their_folder(root: Path) -> None:
 def test_an_image_that_is_there_twice_is_refused(root: Path) -> None:
     write_file(root / "copy/N_1_00002.png")
     assert error_of("emotionet", root) == (
-        f"ROOT/{TABLE}:3: expected one image of '{url('N_1/N_1_00002')}', got 2 with its name; keep one, or keep them "
-        "in folders that are named as in the URL ('N_1')"
+        f"ROOT/{TABLE}:3: expected one image of '{url('N_1/N_1_00002')}', got 2 with its name; keep one, or put them "
+        "in folders named as in the URL ('N_1')"
     )
 
 

@@ -82,7 +82,7 @@ def test_codes_that_are_no_au_are_left_out(root: Path) -> None:
         ("0002.jpg B12", "expected AUs as '1+2+L12', or null, got 'B12'; restore the original file"),
         ("0002.jpg", "expected an image and its AUs as '0001.jpg 1+2+L12', got '0002.jpg'; restore the original file"),
         ("happy 12", "expected an image and its AUs as '0001.jpg 1+2+L12', got 'happy 12'; restore the original file"),
-        ("0001.jpg 4", "expected one line per image, got other AUs for 0001.jpg; keep the right one"),
+        ("0001.jpg 4", "expected one line per image, got different AUs for 0001.jpg; keep the right one"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: str) -> None:

@@ -81,7 +81,7 @@ def test_padding_spaces_and_line_ends_may_differ(root: Path) -> None:
         ("6", "expected the number of an AU and its intensity, got '6'; restore the original file"),
         ("6.5 1", "expected the number of an AU and its intensity, got '6.5 1'; restore the original file"),
         ("AU6 1", "expected the number of an AU and its intensity, got 'AU6 1'; restore the original file"),
-        ("4 2", "expected one label per frame, got other values for frame 1; keep one line"),
+        ("4 2", "expected one label per frame, got different values for frame 1; keep one line"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: str) -> None:
@@ -93,7 +93,7 @@ def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: s
 def test_two_images_of_one_frame_are_refused(root: Path) -> None:
     write_file(root / f"Images/{SEQUENCE}/ll042t1aaaff02.png")
     assert error_of("unbc", root).endswith(
-        f"expected one file of frame 2, got also 'ROOT/Images/{SEQUENCE}/ll042t1aaaff002.png'; remove one"
+        f"expected one file for frame 2, got also 'ROOT/Images/{SEQUENCE}/ll042t1aaaff002.png'; remove one"
     )
 
 
@@ -109,8 +109,8 @@ def test_images_of_other_frames_throughout_are_refused(root: Path) -> None:
     for path in (root / f"Images/{SEQUENCE}").glob("ll*.png"):
         path.rename(path.with_name(f"{int(path.stem[-3:]) + 500}.png"))
     assert error_of("unbc", root) == (
-        f"ROOT/Images/{SEQUENCE}: expected images of labelled frames, got none, as in all 1 recordings of "
-        "UNBC-McMaster; keep the file names of the original"
+        f"ROOT/Images/{SEQUENCE}: expected images of labelled frames, got none, nor in any of the 1 recordings of "
+        "UNBC-McMaster; restore the original file names"
     )
 
 

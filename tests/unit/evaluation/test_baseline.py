@@ -102,9 +102,9 @@ def test_one_that_reads_features_needs_no_recipe_but_features(tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         check_baseline(baseline, network_spec(aus=("AU1",)), [cropped(tmp_path)])
     assert str(caught.value) == (
-        f"baseline: expected features of every face, got none for '{tmp_path}/crops/0.png'; crop the pictures "
-        "(also those of faceflow-render) with: faceflow-crop "
-        "detector=mediapipe_landmarks, or take baseline=FILE.onnx, a model that reads pixels alone"
+        f"baseline: expected features of every face, got none for '{tmp_path}/crops/0.png'; crop the images (those of "
+        "faceflow-render too) with: faceflow-crop "
+        "detector=mediapipe_landmarks, or use baseline=FILE.onnx, a model that reads pixels alone"
     )
 
 

@@ -86,7 +86,7 @@ def test_data_unlike_the_training_are_named(tmp_path: Path, caplog: pytest.LogCa
     tables = [faces(tmp_path / "same", 95, 100, 110), faces(tmp_path / "night", 5, 8, 100)]
     compare_with_training(training, tables, image_size=16, inputs=(IMAGES,))
     (line,) = caplog.messages
-    assert line.startswith("night: 2 of 3 faces are unlike those that the model was trained on, most of all in brightn")
+    assert line.startswith("night: 2 of 3 faces are unlike the training faces, most of all in brightn")
     caplog.clear()
     compare_with_training(None, tables, image_size=16, inputs=(IMAGES,))
     assert not caplog.messages

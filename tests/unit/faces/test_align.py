@@ -235,10 +235,12 @@ def test_mouth_corners_that_no_detector_gives_are_asked_for_only_where_needed() 
     points = POINTS.copy()
     points[3:] = np.nan
     assert np.isfinite(recipe("eyes").affine(face(points))).all()
-    with pytest.raises(ConfigError, match=r"align.preset: 'jaanet' expected eyes, nose tip and mouth corners"):
+    with pytest.raises(
+        ConfigError, match=r"align.preset: expected a detector that gives eyes, nose tip and mouth corners"
+    ):
         recipe("jaanet").affine(face(points))
     points[0] = np.nan
-    with pytest.raises(ConfigError, match=r"'eyes' expected both eyes .* align=box"):
+    with pytest.raises(ConfigError, match=r"gives both eyes, which 'eyes' needs, .* align=box"):
         recipe("eyes").affine(face(points))
     assert np.isfinite(recipe("box").affine(face(points))).all()
 
@@ -246,7 +248,7 @@ def test_mouth_corners_that_no_detector_gives_are_asked_for_only_where_needed() 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"preset": "eye"}, r"align.preset: expected a way to align, got 'eye'; did you mean 'eyes'"),
+        ({"preset": "eye"}, r"align.preset: expected a known preset, got 'eye'; did you mean 'eyes'"),
         ({"sise": 3}, r"align.sise: preset 'eyes' has no such key; did you mean 'size'"),
         ({"margin": 0.1}, r"align.margin: preset 'eyes' has no such key"),
         ({"size": 0}, r"align.size: expected a whole number of pixels >= 16, got 0"),

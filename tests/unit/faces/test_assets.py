@@ -184,8 +184,8 @@ def test_cache_that_cannot_be_written_is_named(tmp_path: Path, server: Server) -
     with pytest.raises(ConfigError) as caught:
         find_model(None, cache=cache, file=model(server))
     assert str(caught.value) == (
-        f"paths.cache: expected a folder that can be written, to keep face.task in, got '{cache}' (Not a directory); "
-        "set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or name your own copy with detector.model=FILE"
+        f"paths.cache: expected a folder that can be written, for face.task, got '{cache}' (Not a directory); "
+        "set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own copy with detector.model=FILE"
     )
 
 

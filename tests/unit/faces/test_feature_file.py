@@ -93,14 +93,14 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damage: object, reason: str)
     path = store(tmp_path, 4)
     assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
-    message = rf"^{path}: expected features as faceflow-crop writes them, got {reason}; crop again to another output$"
+    message = rf"^{path}: expected a feature file of faceflow-crop, got {reason}; crop again to another output$"
     with pytest.raises(DataError, match=message):
         open_records(path)
 
 
 def test_an_array_of_something_else_is_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 4)))
-    with pytest.raises(DataError, match="got other numbers; crop again to"):
+    with pytest.raises(DataError, match="got an array of another type; crop again to"):
         open_records(tmp_path / "a.npy")
 
 

@@ -42,12 +42,12 @@ def abort(printed: str, where: str) -> subprocess.CompletedProcess[str]:
 def test_an_abort_is_one_line_with_the_library_s_reason() -> None:
     done = abort(CHECK, "inside")
     assert (done.returncode, done.stdout) == (2, "rows so far\n")
-    assert done.stderr.startswith(f"ConfigError: expected MediaPipe to start, got '{REASON}', which aborts it; check")
+    assert done.stderr.startswith(f"ConfigError: expected MediaPipe to start, got '{REASON}', which aborted it; check")
     assert done.stderr.count("\n") == 1
 
 
 def test_an_abort_without_a_word_says_so() -> None:
-    assert "got 'no reason given', which aborts it; check the limits" in abort("", "inside").stderr
+    assert "got 'no reason given', which aborted it; check the limits" in abort("", "inside").stderr
 
 
 def test_an_abort_after_the_block_is_none_of_ours() -> None:

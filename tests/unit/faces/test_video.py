@@ -94,7 +94,7 @@ def test_a_truncated_video_gives_what_it_holds_and_says_what_it_lacks(tmp_path: 
     assert [shown(frame, 40) for frame in frames[:19]] == list(range(1, 20))
     assert [frame.number for frame in frames] == list(range(1, 21))
     assert frames[19].image is None
-    assert frames[19].fault == "expected 40 frames, got 20: the file is cut off"
+    assert frames[19].fault == "expected 40 frames, got 20: the file is truncated"
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
@@ -133,7 +133,7 @@ def _pictures(content: bytearray, name: str) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("name", "content", "got"),
     [
-        ("zero.mp4", b"", "a file of zero bytes"),
+        ("zero.mp4", b"", "an empty file"),
         ("text.avi", b"dear diary " * 50, "a file that FFmpeg cannot decode"),
         ("none.mp4", None, "no such file or directory"),
     ],
@@ -193,5 +193,5 @@ def test_broken_images_are_frames_without_pixels(tmp_path: Path) -> None:
         "expected an image, got no such file",
         "expected an image, got a truncated image",
         "expected an image, got an image that OpenCV cannot decode",
-        "expected an image, got a file of zero bytes",
+        "expected an image, got an empty file",
     ]

@@ -241,7 +241,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         container.mux([*sound.encode(silence), *sound.encode(None)])
     with pytest.raises(DataError) as caught:
         read(path)
-    got = "expected a video, got one without moving pictures; replace the file or leave it out"
+    got = "expected a video, got one without a video stream; replace the file or leave it out"
     assert str(caught.value) == f"{path}: {got}"
 
 
@@ -267,4 +267,4 @@ def test_what_was_cut_off_without_a_broken_frame_is_said_once(tmp_path: Path, ca
     assert 15 < len(frames) < 25
     assert {frame.fault for frame in frames} == {None}
     (line,) = caplog.messages
-    assert line.startswith(f"{path}: expected video until 1.6 s, got it until 0.")
+    assert line.startswith(f"{path}: expected video until 1.6 s, got video until 0.")

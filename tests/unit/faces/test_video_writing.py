@@ -115,7 +115,7 @@ def test_sound_that_a_container_cannot_hold_is_left_out_and_said(
     source = write_with_sound(tmp_path / "in.mkv", "libopus", video_s=[0.0, 0.04], sound_s=1)
     with caplog.at_level(logging.WARNING):
         path = write(tmp_path / "out.avi", [0.0, 0.04], sound_of=source)
-    assert caplog.messages == [f"{source}: sound left out: expected what avi can hold, got opus"]
+    assert caplog.messages == [f"{source}: sound left out: expected a codec that avi can store, got opus"]
     assert len(read(path)) == 2
 
 

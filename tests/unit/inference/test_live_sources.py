@@ -92,7 +92,7 @@ def test_a_stream_that_breaks_off_is_said_and_adds_no_frame(tmp_path: Path, capl
         address = f"http://me:secret@127.0.0.1:{listener.getsockname()[1]}/a.ts"
         check(address, steady(10))
     (line,) = caplog.messages
-    assert line.startswith(f"{address.replace('me:secret@', '')}: expected a stream that goes on, got '")
+    assert line.startswith(f"{address.replace('me:secret@', '')}: expected the stream to continue, got '")
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def test_a_source_of_other_faces_is_told_in_one_line(model: Path, caplog: pytest
     assert rows["outside"].fillna("").tolist() == ["", "brightness", "brightness", ""]
     (line,) = caplog.messages
     assert line.partition(": ")[2] == (
-        "2 of 4 faces are unlike those that the model was trained on, most of all in brightness: 20 on average in 2 of "
-        "them, 90 to 110 in 99 % of the training faces; the column 'outside' names them: check their AUs before you "
+        "2 of 4 faces are unlike the training faces, most of all in brightness: 2 of them average 20, and 99 % of the "
+        "training faces have 90 to 110; the column 'outside' names them: check their AUs before you "
         "rely on them"
     )
 

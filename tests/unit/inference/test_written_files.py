@@ -112,7 +112,7 @@ def test_a_claim_covers_every_file_and_sees_what_was_written_meanwhile(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     with (
         claimed_elsewhere(tmp_path / "a.png", folder=False),
-        pytest.raises(ConfigError, match="^plot: expected a place that no other command writes to"),
+        pytest.raises(ConfigError, match="^plot: expected a place that no other command is writing to"),
         files.claimed(overwrite=True),
     ):
         pass

@@ -86,16 +86,20 @@ def test_packing_again_says_what_changed(tmp_path: Path) -> None:
     first, labels = faces / "images/s0/0.jpg", faces / "labels.csv"
     picture, text = first.read_bytes(), labels.read_bytes()
     rewrite(first, picture + b"\0")
-    with pytest.raises(ConfigError, match=r"^images: expected the pictures in '.*' as they were packed to '.*changed"):
+    with pytest.raises(
+        ConfigError, match=r"^images: expected the images in '.*' as they were when packed to '.*changed"
+    ):
         make_pack(faces, pack)
     rewrite(first, picture)
     rewrite(labels, text.replace(b"s0\n", b"s1\n"))
     with pytest.raises(
-        ConfigError, match=r"^labels: expected '.*labels.csv' as it was packed to '.*remove '.*pack' and"
+        ConfigError, match=r"^labels: expected '.*labels.csv' as it was when packed to '.*remove '.*pack' and"
     ):
         make_pack(faces, pack)
     other = write_csv_dataset(tmp_path / "other", aus=("AU1",), subjects=1, frames=1)
-    with pytest.raises(ConfigError, match=r"^output: expected '.*pack' for '.*faces/labels.csv', of which it is, got"):
+    with pytest.raises(
+        ConfigError, match=r"^output: expected '.*faces/labels.csv', which '.*pack' was packed from, got"
+    ):
         make_pack(other, pack)
 
 
@@ -104,13 +108,13 @@ def test_shards_of_two_sizes_are_not_mixed(tmp_path: Path) -> None:
     content = json.loads((pack / "pack.json").read_text())
     (pack / "packing.json").write_text(json.dumps({"id": "x", "shard_bytes": 2**20, "source": content["source"]}))
     (pack / "pack.json").unlink()
-    with pytest.raises(ConfigError, match=r"^shard_mb: expected 1 as for the shards in '.*', got 0.00381.*; repeat"):
+    with pytest.raises(ConfigError, match=r"^shard_mb: expected 1, the size of the shards in '.*', got 0.00381.*; set"):
         make_pack(faces, pack)
 
 
 def test_nothing_else_may_lie_in_the_folder(tmp_path: Path) -> None:
     faces = write_csv_dataset(tmp_path / "faces", aus=("AU1",), subjects=1, frames=1)
-    with pytest.raises(ConfigError, match=r"^output: expected a folder that is new or empty, got '.*faces' with files"):
+    with pytest.raises(ConfigError, match=r"^output: expected a new or empty folder, got '.*faces' with files"):
         make_pack(faces, faces)
 
 
@@ -140,7 +144,7 @@ def test_a_folder_is_packed_without_labels(tmp_path: Path) -> None:
 
 def test_a_packed_set_is_not_packed_again(tmp_path: Path) -> None:
     _, pack = packed_faces(tmp_path)
-    with pytest.raises(ConfigError, match=r"^labels: expected what is not yet packed, got the packed set"):
+    with pytest.raises(ConfigError, match=r"^labels: expected something not yet packed, got the packed set"):
         find_rows(str(pack), None, COLUMNS)
     with pytest.raises(ConfigError, match=r"^labels: expected a table of crops, got none"):
         find_rows(None, None, COLUMNS)

@@ -72,45 +72,48 @@ def scribble(pack: Path) -> None:
     [
         (
             edit(format=2),
-            "pack.json: expected a packed set of version 1 at most, got version 2, of a newer FaceFlow; up",
+            "pack.json: expected a packed set of version 1 at most, got version 2 of a newer FaceFlow; up",
         ),
         (edit(format="?"), "pack.json: expected a packed set of faceflow-pack, got a file of another kind; check"),
-        (edit(source={}), "pack.json: expected a whole packed set, got one without labels; pack again"),
-        (edit(shards=3), "pack.json: expected a whole packed set, got one without .*; pack again"),
-        (edit(rows=11), "pack: expected 11 rows and 12 pictures in its shards, as pack.json says, got other numbers"),
+        (edit(source={}), "pack.json: expected a complete packed set, got one without labels; pack again"),
+        (edit(shards=3), "pack.json: expected a complete packed set, got one without .*; pack again"),
+        (edit(rows=11), "pack: expected 11 rows and 12 images in its shards, as in pack.json, got other numbers"),
         (
             edit(pictures=11),
-            "index.npy: expected an index of 11 pictures, as pack.json says, got .* of int64; pack again",
+            "index.npy: expected an index of 11 images, as in pack.json, got .* of int64; pack again",
         ),
         (
             lambda pack: (pack / "pack.json").write_text("{"),
-            "pack.json: expected a packed set .*, got 'a file that is no",
+            "pack.json: expected a packed set .*, got 'not a JSON",
         ),
         (
             lambda pack: (pack / "index.npy").write_bytes(b""),
-            "index.npy: expected the index of a packed set, got 'no whole",
+            "index.npy: expected the index of a packed set, got 'an incomplete",
         ),
         (
             lambda pack: (pack / "index.npy").unlink(),
             "index.npy: expected the index .*, got 'No such file or directory'",
         ),
-        (reindex, "index.npy: expected the index that pack.json was written with, got another; pack again"),
+        (reindex, "index.npy: expected the index that belongs to pack.json, got another one; pack again"),
         (
             lambda pack: (pack / "shard_00001.arrow").unlink(),
             r"shard_00001.arrow: expected a shard .* got none \(no such",
         ),
         (
             cut,
-            "shard_00001.arrow: expected a shard of .* bytes, as pack.json says, got .*; copy it again, or pack again",
+            "shard_00001.arrow: expected a shard of .* bytes, as in pack.json, got .*; copy it again, or pack again",
         ),
-        (scribble, "shard_00000.arrow: expected the pictures of the index of this packed set, got others; copy it"),
+        (
+            scribble,
+            "shard_00000.arrow: expected the images listed in the index of this packed set, got others; copy it",
+        ),
         (
             reshard(lambda table: table.replace_schema_metadata({"faceflow": "2 x"})),
             "shard_00000.arrow: expected a shard of version 1, got 2; pack again",
         ),
         (
             reshard(lambda table: table.replace_schema_metadata({"faceflow": "1 x"})),
-            "shard_00000.arrow: expected a shard of this packed set, got one of another; pack again",
+            "shard_00000.arrow: expected a shard of this packed set, got one from another set; pack again",
         ),
         (
             reshard(lambda table: table.replace_schema_metadata(None)),
@@ -118,7 +121,7 @@ def scribble(pack: Path) -> None:
         ),
         (
             reshard(lambda table: table.slice(1)),
-            "shard_00000.arrow: expected . rows, as pack.json says, got .; pack again",
+            "shard_00000.arrow: expected . rows, as in pack.json, got .; pack again",
         ),
     ],
 )
@@ -153,7 +156,7 @@ def test_a_shard_that_is_cut_while_it_is_read_is_named(tmp_path: Path) -> None:
     last.write_bytes(last.read_bytes()[:200])
     image, fault = decode_image(picture)
     assert image is None
-    assert fault == f"a shard that is cut short, '{last.name}'"
+    assert fault == f"a truncated shard, '{last.name}'"
 
 
 def test_names_outside_are_no_pictures(tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_names_outside_are_no_pictures(tmp_path: Path) -> None:
         read_content(inside(pack) / "s0/9.jpg")
     assert decode_image(inside(pack) / "s0/9.jpg") == (None, "no such file")
     assert split_path(pack / "x.jpg") is None
-    with pytest.raises(OSError, match="cut short"):
+    with pytest.raises(OSError, match="truncated"):
         read_part(pack / "index.npy", 10**6, 8)
 
 

@@ -87,7 +87,9 @@ def test_checkpoints_that_the_run_removed_go_and_files_of_others_stay(
 
 def test_results_of_another_run_are_kept(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     memory.pipe({"/runs/one/fold1/metrics.json": b"{}"})
-    words = r"mirror: expected a place without results, got 'memory://runs/one' with fold1/metrics.json of an earlier"
+    words = (
+        r"mirror: expected an address without results, got 'memory://runs/one' with fold1/metrics.json of an earlier"
+    )
     with pytest.raises(ConfigError, match=words), mirrored(URL, tmp_path, timeout_s=1, replaces=False):
         pass
     assert there(memory) == {"fold1/metrics.json": b"{}"}
@@ -107,12 +109,12 @@ def test_a_store_that_fails_costs_no_work(
     mirror.finish()
     first, last = [record.getMessage() for record in caplog.records]
     assert first == (
-        "mirror: expected a store that can be written, got 'memory://runs/one' (503 Slow Down); the run goes on, "
-        "and its next checkpoint is copied again"
+        "mirror: expected a store that can be written, got 'memory://runs/one' (503 Slow Down); the run goes on "
+        "and tries again at its next checkpoint"
     )
     assert last == (
-        "mirror: 3 files of the run are not at 'memory://runs/one' (503 Slow Down): checkpoints/best.ckpt, "
-        f"metrics.csv, checkpoints/last.ckpt; all are in {tmp_path}, copy them from there"
+        "mirror: 3 files of the run were not copied to 'memory://runs/one' (503 Slow Down): checkpoints/best.ckpt, "
+        f"metrics.csv, checkpoints/last.ckpt; copy them from {tmp_path}, which has all files"
     )
 
 

@@ -38,7 +38,7 @@ def test_names_below_a_folder() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://anna:secret@host/a.csv", "expected an address without a password, got one of 'host'"),
+        ("https://anna:secret@host/a.csv", "expected an address without a password, got one for 'host'"),
         ("s3://bucket/../a.csv", r"expected an address such as s3://bucket/faces.csv, got 's3://bucket/../a.csv'"),
         ("s3://", "expected an address such as"),
         ("s3://bucket//a.csv", "expected an address such as"),

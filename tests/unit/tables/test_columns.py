@@ -76,5 +76,5 @@ def test_a_name_that_the_file_lacks_is_an_error_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("names", [None, "subject", {"subject": 3}])
 def test_names_are_texts_or_null(names: object) -> None:
-    with pytest.raises(ConfigError, match=r"^columns: expected a name for each column, or null where there is none"):
+    with pytest.raises(ConfigError, match=r"^columns: expected a name for each column, or null if there is none"):
         check_columns(names, key="columns")

@@ -100,7 +100,7 @@ def test_a_guessed_encoding_is_said(tmp_path: Path, caplog: pytest.LogCaptureFix
         table, _ = read(tmp_path / "t.csv", "AU1,filename\n1,jürgen.jpg\n".encode("cp1252"))
     assert table.named("filename") == ["jürgen.jpg"]
     assert table.notes == ("read as Windows-1252",)
-    assert "no UTF-8, so read as Windows-1252, which gives 'jürgen.jpg'; save it as" in caplog.text
+    assert "not UTF-8, so read as Windows-1252, which gives 'jürgen.jpg'; if that is" in caplog.text
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -126,14 +126,17 @@ def test_blank_lines_columns_without_a_name_and_empty_cells_at_the_end_do_not_ma
     [
         (b"", ":1: expected a header, got an empty line; write AU columns"),
         (b"AU1 filename\n1 a.jpg\n", ": expected commas, semicolons or tabs between columns, got spaces in 'AU1 filen"),
-        (b'AU1,filename\n1,"a.jpg\n2,b.jpg\n', ":2: expected cells with whole quotes, got 'a quote that is never clo"),
-        (b"AU1,filename\n1,5,a.jpg\n", ":2: expected 2 cells as in the header (line 1), got 3; remove what is too"),
+        (b'AU1,filename\n1,"a.jpg\n2,b.jpg\n', ":2: expected closed quotes, got 'a quote that is never clo"),
+        (b"AU1,filename\n1,5,a.jpg\n", ":2: expected 2 cells as in the header (line 1), got 3; remove the extra"),
         (b"AU1,filename\n1,\x81.jpg\n", ":2: expected UTF-8 text, got the byte 0x81; save it as 'CSV UTF-8'"),
-        (b"\xff\xfeA\x00U", ": expected UTF-16 text as its first bytes say, got 'truncated data' at byte 4; save it"),
+        (
+            b"\xff\xfeA\x00U",
+            ": expected UTF-16 text, as its first bytes indicate, got 'truncated data' at byte 4; save it",
+        ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ": expected a CSV file, got an old Excel file (.xls); save it as CSV"),
-        (b"PK\x03\x04rest", ": expected a whole archive, got 'File is not a zip file'; save the table as CSV"),
-        (b"\x1f\x8b\x08rest", ": expected a whole packed file, got '"),
-        (b"PAR1rest", ": expected a whole Parquet file, got '"),
+        (b"PK\x03\x04rest", ": expected a complete archive, got 'File is not a zip file'; save the table as CSV"),
+        (b"\x1f\x8b\x08rest", ": expected a complete compressed file, got '"),
+        (b"PAR1rest", ": expected a complete Parquet file, got '"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -172,5 +175,5 @@ def test_a_workbook_is_read_where_openpyxl_is_and_else_says_how(tmp_path: Path) 
     book.save(path)
     table, labels = read(path, path.read_bytes())
     assert [table.row(0), table.row(1)] == [["a.jpg", "1", "True", "7"], ["b.jpg", "2.5", "", "x"]]
-    assert (list(table.lines), table.notes) == ([2, 4], ("of 2 sheets the first, 'codes'",))
+    assert (list(table.lines), table.notes) == ([2, 4], ("read from 'codes', the first of 2 sheets",))
     np.testing.assert_array_equal(labels.scores, [[1, 1], [2.5, np.nan]])

@@ -41,7 +41,7 @@ def test_labels_are_counted_by_level() -> None:
 
 def test_labels_that_nothing_can_be_learned_from_are_refused() -> None:
     nothing = choose_data(fold(label_table("train", {"AU1": [0, 1], "AU12": [0, 0]})), data_settings())
-    with pytest.raises(DataError, match="training labels: expected some positive ones, got none"):
+    with pytest.raises(DataError, match="training labels: expected positive labels, got none"):
         nothing.count()
 
 
