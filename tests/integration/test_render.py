@@ -118,7 +118,7 @@ def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path
     (broken / "crops/studio/S002_0001.jpg").unlink()
     (broken / "crops/studio/.S002_0001.jpg.123.tmp").write_bytes(b"half")
     (broken / "labels.csv").unlink()
-    assert "2 of 3 subjects were finished before" in render(broken, model).stderr
+    assert "2 of 3 subjects already finished" in render(broken, model).stderr
     assert tree(broken) == tree(faces)
 
 
@@ -137,7 +137,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     _, said = process.communicate(timeout=30)
     if kind is signal.SIGTERM:
         assert process.returncode == 143
-        assert f"Terminated: what is rendered is kept in {killed}; start the same command again" in said
+        assert f"Terminated: finished recordings are kept in {killed}; rerun the same command to resume" in said
     assert not (killed / "labels.csv").exists()
     for folder in (killed, whole):
         render(folder, model, *many[-2:])
@@ -169,15 +169,15 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["subjects=0"], "subjects: expected a whole number >= 2, a subject for each domain, got 0"),
-        (["subjects=1"], "subjects: expected a whole number >= 2, a subject for each domain, got 1"),
+        (["subjects=0"], "subjects: expected a whole number >= 2, at least one subject per domain, got 0"),
+        (["subjects=1"], "subjects: expected a whole number >= 2, at least one subject per domain, got 1"),
         (["frames=0"], "frames: expected a whole number from 1 to 10000, got 0"),
         (["image.size=8"], "image.size: expected a whole number from 32 to 1024, got 8"),
         (["domains=[]"], "domains: expected an option or a list of options, got []"),
         (["domains=[studoi]"], "domains=studoi: expected an option of 'domains'; did you mean 'studio'?"),
         (["expression.aus=[AU99]"], "expression.aus: expected AUs that can be rendered, got 'AU99'"),
         (["facekit=/no/such"], "facekit: expected a clone of ICT-FaceKit or ict_face.npz, got '/no/such'"),
-        (["facekit=pyproject.toml"], "facekit: expected ICT-FaceKit, as a clone of its repository or converted"),
+        (["facekit=pyproject.toml"], "facekit: expected a clone of ICT-FaceKit or its converted file, got"),
         (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got [5, 2]"),
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),

@@ -174,7 +174,7 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
         ),
         ("domains.office.background.blur=0", "domains.office.background.blur: expected a number > 0, got 0"),
         ("domains.studio.camera.stages.0.colour=-1", "domains.studio.camera.stages[0].colour: expected a number >= 0"),
-        ("domains.studio.stream=1", "domains.office.stream: expected another number than that of 'studio', got 1"),
+        ("domains.studio.stream=1", "domains.office.stream: expected a different number from that of 'studio', got 1"),
         ("domains.studio.head.yaw.limit=90", "domains.studio.head.limit: expected degrees in 0..60, got 90"),
         ("+domains.studio.light.moon=1", "domains.studio: expected the keys of configs/domains/studio.yaml"),
         ("domains.webcam.camera.stages.0.smallest=0", "domains.webcam.camera.stages[0].smallest: expected two numbers"),

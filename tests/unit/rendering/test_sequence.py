@@ -153,7 +153,7 @@ except DataError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert re.match(rf"{tmp_path}/a\.avi: expected room for 60 frames, got it for \d+; check the disk", done.stdout)
+    assert re.match(rf"{tmp_path}/a\.avi: expected 60 frames on disk, got \d+; free disk space", done.stdout)
     assert list(tmp_path.iterdir()) == []
 
 
