@@ -158,7 +158,7 @@ def _weld(vertices: Floats, vertex_materials: Ints) -> Ints:
 
 
 def _baked(values: Floats, uv: Floats, triangles: Ints) -> Floats:
-    """Values (V, C) of vertices as a texture (S, S, C); pixels without skin take the value of the nearest skin pixel."""
+    """Values (V, C) of vertices as a texture (S, S, C); pixels without skin copy the nearest skin pixel."""
     points = np.zeros((len(uv), 3), np.float32)
     points[:, :2] = uv * TEXTURE
     depth, first, second = (np.zeros((TEXTURE, TEXTURE), np.float32) for _ in range(3))
