@@ -1,4 +1,4 @@
-"""faceflow-crop on bad input: one line and exit code 2 for the run, a row and a status for one file among others."""
+"""faceflow-crop on bad input: one line and exit code 2 for the run, or a row and a status for one file of several."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.integration.command import Outcome, run
 
 
 def crop(folder: Path, *overrides: str) -> Outcome:
-    """Run faceflow-crop with the detector of markers and results in `out`."""
+    """Run faceflow-crop with the marker detector, writing to `out`."""
     outcome = run("crop", folder, f"output={folder}/out", *MARKERS, *overrides)
     assert "Traceback" not in outcome.stderr
     return outcome
 
 
 def rows(folder: Path) -> dict[str, list[dict[str, str]]]:
-    """Rows of the results by the name of their file."""
+    """Rows of the results by file name."""
     found: dict[str, list[dict[str, str]]] = {}
     with (folder / "out/crops.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -115,7 +115,7 @@ def test_faces_cut_by_the_border_and_tiny_ones_fill_their_crops(tmp_path: Path) 
 
 
 def test_photographs_of_every_kind_give_the_same_crop(tmp_path: Path) -> None:
-    """Alpha, 16 bits, and a portrait that an EXIF tag turns; grey has no markers but is read."""
+    """An alpha channel, 16 bits, and a portrait with an EXIF rotation; the grey image is read but has no markers."""
     face = face_at(48, 40)
     source = tmp_path / "in"
     write_photo(source / "plain.png", face)

@@ -1,4 +1,4 @@
-"""`scripts/event_errors.py`: which events meet, and how far apart they are."""
+"""`scripts/event_errors.py`: which events are matched, and how far apart they are."""
 
 from __future__ import annotations
 

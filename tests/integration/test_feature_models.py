@@ -1,4 +1,4 @@
-"""Models that read features of faces through the commands: training, test, export, and what is said where none are."""
+"""Models that read face features in all commands: training, test, export, and messages if there are no features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FUSED = ("model=fused", "model.backbone=test_resnet", "model.head_lr_mult=1.0", 
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    """Faces with features beside them, as faceflow-crop leaves them; a smile widens with AU12."""
+    """Faces with features, as faceflow-crop writes them; a smile widens with AU12."""
     faces = make_faces(tmp_path_factory.mktemp("features") / "faces")
     (faces.folder / "images").rename(faces.folder / "crops")
     table = faces.read()
@@ -150,7 +150,7 @@ def test_an_exported_file_as_its_own_baseline_has_the_same_scores(crops: Faces, 
 
 @pytest.fixture(scope="module")
 def kept(crops: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A checkpoint, and the file exported from it that keeps its weights in half precision."""
+    """A checkpoint, and a model exported from it with half-precision weights."""
     folder = tmp_path_factory.mktemp("kept")
     checkpoint = train(folder / "run", *overrides(crops), *FUSED, "levels=5", "test=false").checkpoint()
     path = folder / "m.onnx"

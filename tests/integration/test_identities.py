@@ -1,4 +1,4 @@
-"""Who is who across commands: data that were renamed, moved or copied since a checkpoint was trained."""
+"""Identities across commands: data that were renamed, moved or copied after a checkpoint was trained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEFT_OUT = "WARNING left out 32 images of subjects that the checkpoint was train
 
 @pytest.fixture
 def moved(faces: Faces, tmp_path: Path) -> Faces:
-    """The same faces in another folder, under another label file and other file names."""
+    """The same faces in another folder, with another label file and other file names."""
     shutil.copytree(faces.images, tmp_path / "elsewhere" / "images")
     frame = faces.read()
     for name in frame["filename"]:

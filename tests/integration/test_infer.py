@@ -1,4 +1,4 @@
-"""faceflow-infer: a row for every frame, whatever happens to it, and one line for every mistake."""
+"""faceflow-infer: a row for every frame, even if it fails, and one line for every user error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def done(outcome: Outcome) -> Outcome:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Model of intensities, a video of 12 frames without a face in 5 and 6, and photographs of two sizes."""
+    """A model with intensities, a video of 12 frames without a face in 5 and 6, and photographs of two sizes."""
     write_model(tmp_path / "model.onnx", intensity_contract(image_size=32))
     images = moving_faces(12)
     images[4:6] = map(covered, images[4:6])
@@ -348,7 +348,7 @@ assert not {{"torch", "lightning", "timm", "albumentations"}} & set(sys.modules)
 
 
 def test_a_real_face_is_found_and_cut(tmp_path: Path) -> None:
-    """The whole way with MediaPipe, on a rendered head."""
+    """The whole pipeline with MediaPipe, on a rendered head."""
     shared = ROOT.parent / "shared"
     pictures = sorted((shared / "data/ictfaces/studio").rglob("*.jpg"))[:1]
     model = Path(os.environ.get("FACEFLOW_MODELS", shared / "models")) / "face_landmarker.task"

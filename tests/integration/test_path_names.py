@@ -1,4 +1,4 @@
-"""Files with odd names through the commands, as the shell hands the names over."""
+"""Files with odd names in the commands, as the shell passes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave one domain out: whole runs of all folds, and what is kept when they start again."""
+"""Leave one domain out: complete runs of all folds, and what is kept after a restart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 @pytest.fixture(scope="module")
 def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """An unbroken run of all folds; nobody writes to it."""
+    """An uninterrupted run of all folds, shared read-only."""
     return leave_out(tmp_path_factory.mktemp("runs") / "whole", faces, EPOCHS)
 
 
@@ -131,7 +131,7 @@ def test_started_again_finished_folds_are_kept_and_lost_ones_trained(
 
 
 class InterruptOnce(L.Callback):
-    """Stops the second epoch of a domain's training as Ctrl-C does, the first time that it comes by."""
+    """Stops the second epoch of a domain's training as Ctrl-C does, the first time only."""
 
     def __init__(self, domain: str, marker: str) -> None:
         self.domain, self.marker = domain, Path(marker)

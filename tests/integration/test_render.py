@@ -1,4 +1,4 @@
-"""faceflow-render: the same faces whatever became of the run in between, and labels that train a network."""
+"""faceflow-render: the same faces even if the run was interrupted, and labels that train a network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def render(output: Path, model: Path, *overrides: str) -> Outcome:
-    """Run faceflow-render and expect it to succeed."""
+    """Run faceflow-render and expect success."""
     outcome = run("render", output, f"output={output}", f"facekit={model}", *FEW, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome
@@ -53,7 +53,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Every file in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -235,7 +235,7 @@ def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz and ../shared/data/ictfaces")
 def test_the_benchmark_is_the_one_that_was_published(tmp_path: Path) -> None:
-    """Its first subject of each domain: labels are equal, pixels nearly (other versions of NumPy and OpenCV)."""
+    """The first subject of each domain: equal labels, nearly equal pixels (versions of NumPy and OpenCV differ)."""
     few = ("experiment=benchmark", "subjects=5", "frames=6", "sheet=0")
     outcome = run("render", tmp_path, f"output={tmp_path}/faces", f"facekit={MODEL}", *few)
     assert outcome.code == 0, outcome.stderr

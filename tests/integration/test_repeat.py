@@ -1,4 +1,4 @@
-"""Runs repeat bit for bit, and go on after an interruption as if there had been none."""
+"""Runs repeat bit for bit, and resume after an interruption with the same result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps as commands: all jobs run, failures are listed, and what is missing runs again."""
+"""Sweeps in the commands: all jobs run, failures are listed, and missing jobs run again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sweep(folder: Path, faces: Faces, *more: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def swept(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """Eight jobs, of which those with an unknown backbone fail."""
+    """Eight jobs; those with an unknown backbone fail."""
     return sweep(tmp_path_factory.mktemp("sweep") / "s", faces, *JOBS)
 
 

@@ -1,4 +1,4 @@
-"""Nothing calls home: ONNX Runtime would leave a device id and queued events in the user's cache."""
+"""No telemetry: ONNX Runtime would leave a device id and queued events in the user's cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "WANDB_ERROR_REPORTING": "false",
 }
-# Any of these keeps ONNX Runtime or MLflow silent by itself.
+# Any one of these disables telemetry of ONNX Runtime or MLflow.
 SILENCERS = ("CI", "GITHUB_ACTIONS", "DO_NOT_TRACK", "ORT_RUNNING_UNIT_TESTS", "PYTEST_CURRENT_TEST")
 SHOW = f"import json, os, faceflow; print(json.dumps({{name: os.environ[name] for name in {list(SWITCHES)}}}))"
 LOAD = """
@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def run_at(home: Path, *command: str | Path, **variables: str) -> str:
-    """Run a command as a user whose home folder is empty and who has set no switch."""
+    """Run a command as a user with an empty home folder and no such variables set."""
     kept = {name: value for name, value in os.environ.items() if name not in SWITCHES and name not in SILENCERS}
     kept = {name: value for name, value in kept.items() if not name.startswith("XDG_")}
     environment = {**kept, "HOME": str(home), **variables}

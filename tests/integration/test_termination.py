@@ -1,4 +1,4 @@
-"""SIGTERM, at every stage of a command, and loader processes that die: exit codes, and one line on what is kept."""
+"""SIGTERM at every stage of a command, and dying loader processes: exit codes, and one line on what is kept."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_terminated_sweep_names_the_command_that_runs_the_rest(faces: Faces, t
 
 
 class KillALoader(L.Callback):
-    """Kills a loader process in the second epoch, as a system does that is short of memory."""
+    """Kills a loader process in the second epoch, as a system short of memory does."""
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.current_epoch == 1:

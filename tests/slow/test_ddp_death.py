@@ -1,4 +1,4 @@
-"""One of two processes is killed in mid-epoch: the other ends with one line, and the run goes on."""
+"""One of two processes is killed in mid-epoch: the other ends with one line, and the run can be resumed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""SIGTERM and SIGKILL at random moments: nothing finished is lost, and going on ends as an unbroken run does.
+"""SIGTERM and SIGKILL at random moments: no finished work is lost, and a resumed run equals an uninterrupted one.
 
-FACEFLOW_KILLS sets the moments per command and signal, FACEFLOW_KILLS_SEED repeats those of a failure.
+FACEFLOW_KILLS sets the number of moments per command and signal; FACEFLOW_KILLS_SEED reproduces those of a failure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def settings(faces: tuple[str, ...]) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def whole(settings: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Kills, Path]:
-    """A run that nobody disturbed."""
+    """An uninterrupted run."""
     kills, folder = Kills("train"), tmp_path_factory.mktemp("runs") / "whole"
     kills.finish(*settings, f"hydra.run.dir={folder}")
     return kills, folder
@@ -80,7 +80,7 @@ def test_a_killed_training_goes_on_to_the_weights_and_numbers_of_an_unbroken_run
 
 
 def named(ended: Ended, key: str) -> str | None:
-    """Value of a key in the line that says how to go on."""
+    """Value of a key in the line that says how to resume."""
     found = re.search(rf"{key}=([^ ,]+)", ended.line)
     return found[1] if found else None
 

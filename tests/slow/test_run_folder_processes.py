@@ -1,4 +1,4 @@
-"""Whole commands that start at once, and one that was killed: nobody writes into the results of another."""
+"""Commands that start at the same time, and one that was killed: none writes into the results of another."""
 
 from __future__ import annotations
 

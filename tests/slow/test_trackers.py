@@ -1,4 +1,4 @@
-"""Trackers as users meet them: a whole run offline, what it keeps back, and what Ctrl-C leaves behind."""
+"""Trackers in real use: a complete offline run, what it does not upload, and what remains after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SMALL = (
 
 @pytest.fixture(scope="module", autouse=True)
 def nobody_is_logged_in(tmp_path_factory: pytest.TempPathFactory):
-    """Commands inherit it: no account and no home folder of whoever runs the tests."""
+    """Environment of the commands, without the account and home folder of whoever runs the tests."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_"))]:
@@ -64,7 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def tracked(data: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run of two epochs with three trackers, and what it wrote to its output."""
+    """A run of two epochs with three trackers, and its output."""
     root = tmp_path_factory.mktemp("tracked")
     done = run_command(
         "train",

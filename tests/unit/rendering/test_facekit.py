@@ -1,4 +1,4 @@
-"""The face model's file: what is read, what is refused, and how a clone becomes one."""
+"""The face model's file: what is read, what is refused, and how a clone is converted."""
 
 from __future__ import annotations
 

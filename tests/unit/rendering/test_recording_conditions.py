@@ -1,4 +1,4 @@
-"""Lamps, poses, sensors and colours of domains; by hand."""
+"""Lamps, poses, sensors and colours of domains; values worked out by hand."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ METHODS = ("supervised", "miro", "fixmatch")
 
 
 def runs(tests: tuple[str, ...]) -> list[RunScores]:
-    """Two seeds of three methods, each with scores of its own on the same faces; centred ones of FixMatch."""
+    """Two seeds of three methods, each with different scores on the same faces, and centred scores of FixMatch."""
     found = []
     for seed in (0, 1):
         for test in tests:
