@@ -9,7 +9,7 @@ from faceflow.calibration import PLATT, Calibration
 
 
 def calibration_of(aus: Sequence[str], *, levels: int = 0) -> Calibration:
-    """Logits are halved and raised by 0.5 for the first AU, by 1 for the second, ...; level l is doubled and lowered by l."""
+    """Logits are halved and raised by 0.5 for the first AU, by 1 for the second, ...; level l becomes 2 * logit - l."""
     names = list(dict.fromkeys([*aus, *map(joined, aus)]))
     steps = list(dict.fromkeys(map(joined, aus)))
     return Calibration(

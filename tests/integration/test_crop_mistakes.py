@@ -95,7 +95,7 @@ def test_without_any_face_rows_and_failures_say_what_there_was(tmp_path: Path, w
         ("all", ["faces_f0.jpg", "faces_f1.jpg"]),
     ],
 )
-def test_of_many_faces_those_of_the_policy_are_cropped(tmp_path: Path, policy: str, crops: list[str]) -> None:
+def test_the_policy_decides_which_of_many_faces_are_cropped(tmp_path: Path, policy: str, crops: list[str]) -> None:
     faces = draw_face(draw_face(blank(200, 96), (20, 40), (44, 40)), (130, 40), (170, 40))
     write_photo(tmp_path / "faces.png", faces)
     assert crop(tmp_path, f"source={tmp_path}/faces.png", f"selection.policy={policy}").code == 0

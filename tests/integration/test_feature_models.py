@@ -95,7 +95,9 @@ def test_mistakes_are_one_line(settings: tuple[str, ...], message: str, crops: F
         ("average=wise_ft", "average: expected a model with a backbone"),
     ],
 )
-def test_what_needs_a_backbone_is_refused_before_data_are_read(setting: str, message: str, tmp_path: Path) -> None:
+def test_settings_that_need_a_backbone_are_refused_before_data_are_read(
+    setting: str, message: str, tmp_path: Path
+) -> None:
     outcome = run("train", tmp_path, *SMALL, *FEATURES, "data=csv", "data.labels=none.csv", setting)
     assert outcome.code == 2
     assert f"Error: {message}" in outcome.error

@@ -175,7 +175,7 @@ def test_no_frames_at_all_leave_no_table(folder: Path) -> None:
     assert not list(folder.glob("a.*"))
 
 
-def test_what_an_interrupted_run_left_is_gone_after_a_complete_one(folder: Path) -> None:
+def test_files_of_an_interrupted_run_are_removed_by_a_complete_one(folder: Path) -> None:
     for name in ("a.partial.csv", "a.partial.json"):
         (folder / name).write_text("of another run", encoding="utf-8")
     done(infer(folder, f"source={folder}/video.avi", f"output={folder}/a.csv", *MARKERS))

@@ -111,7 +111,7 @@ def test_several_workers_render_the_same_bytes_and_another_seed_other_ones(
     assert tree(other)["crops/studio/S001_0000.jpg"] != tree(faces)["crops/studio/S001_0000.jpg"]
 
 
-def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path, model: Path, tmp_path: Path) -> None:
+def test_lost_files_are_rendered_again_with_the_same_bytes(faces: Path, model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "faces"
     shutil.copytree(faces, broken)
     (broken / ".progress/studio/S002.json").unlink()

@@ -55,7 +55,7 @@ def test_every_switch_is_set_before_anything_else_is_imported(home: Path) -> Non
     assert json.loads(run_at(home, sys.executable, "-c", SHOW)) == SWITCHES
 
 
-def test_what_the_user_has_set_stays(home: Path) -> None:
+def test_settings_of_the_user_are_kept(home: Path) -> None:
     theirs = dict.fromkeys(SWITCHES, "0")
     assert json.loads(run_at(home, sys.executable, "-c", SHOW, **theirs)) == theirs
 

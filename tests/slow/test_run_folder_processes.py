@@ -50,7 +50,7 @@ def test_commands_of_one_moment_have_a_folder_each(faces: tuple[str, ...], tmp_p
     assert sorted(record["run"]["seed"] for record in records) == [0, 1, 2]
 
 
-def test_of_two_commands_with_one_folder_one_is_refused(faces: tuple[str, ...], tmp_path: Path) -> None:
+def test_one_of_two_commands_with_the_same_folder_is_refused(faces: tuple[str, ...], tmp_path: Path) -> None:
     outcomes = ended([start(*faces, f"hydra.run.dir={tmp_path}", f"seed={seed}") for seed in range(2)])
     assert sorted(code for code, _ in outcomes) == [0, 2], outcomes
     first = [code for code, _ in outcomes].index(0)

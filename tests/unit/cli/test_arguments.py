@@ -58,7 +58,7 @@ def test_all_options_of_hydra_are_known_with_or_without_a_value() -> None:
         ),
     ],
 )
-def test_what_is_no_setting_is_named(typed: list[str], line: str) -> None:
+def test_an_argument_that_is_not_a_setting_is_named(typed: list[str], line: str) -> None:
     assert refusal(*typed) == line
 
 

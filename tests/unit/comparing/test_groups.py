@@ -142,7 +142,7 @@ def test_without_a_group_of_enough_subjects_there_is_an_empty_file(runs: tuple[P
         ({"audit_least_subjects": 0}, "audit_least_subjects: expected a whole number >= 1, got 0"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_a_line(
+def test_incomparable_groups_are_refused_in_one_line(
     runs: tuple[Path, Path], tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(FaceFlowError) as caught:

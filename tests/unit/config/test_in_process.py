@@ -91,7 +91,7 @@ def test_the_task_sees_its_run_folder_and_its_result_comes_back(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("task", [upset, fail, interrupt])
-def test_whatever_the_task_does_the_process_is_as_before(task: object, tmp_path: Path) -> None:
+def test_the_process_is_unchanged_whatever_the_task_does(task: object, tmp_path: Path) -> None:
     before = state()
     try:
         run_in_process(config(tmp_path / "run"), task)  # type: ignore[arg-type]

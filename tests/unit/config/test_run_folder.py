@@ -131,7 +131,7 @@ def test_a_resumed_run_keeps_its_checkpoints_and_log_but_not_the_scores_of_fewer
 
 
 @pytest.mark.parametrize("key", ["init_weights", "unlabeled"])
-def test_what_overwrite_removes_is_no_input(key: str, tmp_path: Path) -> None:
+def test_an_input_that_overwrite_would_remove_is_refused(key: str, tmp_path: Path) -> None:
     write(tmp_path, *RUN)
     assert f"{key}: expected a file that overwrite=true does not remove" in refused(
         tmp_path, overwrite=True, **{key: str(tmp_path / RUN[0])}

@@ -50,7 +50,7 @@ def test_columns_are_texts_without_outer_spaces_beside_their_faces(folder: Path)
     assert kept.attributes["Camera 1"].tolist() == ["left", "left"]
 
 
-def test_none_is_kept_that_nobody_asked_for_and_no_fingerprint_changes(folder: Path) -> None:
+def test_only_requested_attributes_are_kept_and_fingerprints_stay_equal(folder: Path) -> None:
     (bare,), (table,) = read(labels=folder / "labels.csv"), read("sex", labels=folder / "labels.csv")
     assert not bare.attributes
     assert bare.fingerprint() == table.fingerprint()

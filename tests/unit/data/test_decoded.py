@@ -64,7 +64,7 @@ def test_processes_find_what_others_decoded(decoded: DecodedImages, files: list[
         decoded.read(2, GONE)
 
 
-def test_what_has_no_room_is_decoded_anew(tmp_path: Path, files: list[str]) -> None:
+def test_images_that_do_not_fit_are_decoded_again(tmp_path: Path, files: list[str]) -> None:
     decoded = DecodedImages(None, limit=4 * 6 * 3 + 5 * 6 * 3)
     read_all(decoded, files)
     for row in (0, 1):

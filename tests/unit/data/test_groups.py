@@ -55,7 +55,7 @@ class TestSubjects:
         assert groups.subject["unlabeled"].tolist() == [2, 3]
         assert groups.subject["unlabeled"].dtype == np.int64
 
-    def test_faces_of_whom_nobody_says_who_they_are_have_none(self) -> None:
+    def test_faces_without_subject_names_have_no_subject(self) -> None:
         folder = table("folder", ["0.jpg", "1.jpg"], named=False)
         groups = number_groups({"train": [table("a", ["s1"])], "unlabeled": [folder]})
         assert groups.subjects == 1

@@ -123,7 +123,9 @@ class TestColumnsOfOtherTools:
         assert file.aus == ("AU1", "AU12", "AU28")
         assert file.scores.tolist() == [[1, 1, 0]]
 
-    def test_an_au_in_other_units_is_left_out_aloud(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_au_in_other_units_is_left_out_with_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.WARNING):
             read_text(tmp_path, self.OPENFACE, prefer="intensity")
         assert "left out AU28, whose only columns are in other units than 'AU01_r'" in caplog.text

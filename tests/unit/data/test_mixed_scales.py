@@ -137,7 +137,7 @@ class TestStated:
             (None, {"AU4": 2, "AU9": 2}, (FACS, FACS, FACS)),
         ],
     )
-    def test_what_the_user_says_needs_no_guess(
+    def test_a_user_setting_replaces_the_guess(
         self,
         score_max: Limits,
         occurrence_min: Limits,

@@ -101,7 +101,7 @@ def test_the_rule_names_the_tested_subjects() -> None:
         (2.5, r"^protocol.k: expected a whole number >= 2, got 2.5"),
     ],
 )
-def test_a_number_of_folds_that_cannot_be_is_refused(k: Any, message: str) -> None:
+def test_an_invalid_number_of_folds_is_refused(k: Any, message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         kfold(k).folds([FACES], SPLIT)
 
@@ -150,7 +150,7 @@ def test_subjects_in_no_fold_are_refused_or_train(caplog: pytest.LogCaptureFixtu
     assert "7 subjects in none of its folds train in every fold" in caplog.text
 
 
-def test_one_name_of_two_people_is_refused_until_it_is_said_whose_folds_they_are() -> None:
+def test_one_name_for_two_subjects_is_refused_until_the_fold_namespace_is_set() -> None:
     tables = [SIX, table("others", range(6))]
     with pytest.raises(ConfigError, match=r"^protocol.identities: expected a name, as faces/0 and others/0 may be"):
         stated(TWO, others="train").folds(tables, SPLIT)

@@ -336,7 +336,7 @@ class TestExclusion:
 
 
 class TestBrokenImages:
-    def test_they_are_skipped_counted_and_named(self, web: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_broken_images_are_skipped_counted_and_named(self, web: Path, caplog: pytest.LogCaptureFixture) -> None:
         for name in ("anna/0.jpg", "anna/neutral.jpg", "bert/neutral.jpg", "top.png"):
             (web / name).write_bytes(b"")
         (web / "anna/neutral.jpg").write_text("a text")
@@ -352,7 +352,7 @@ class TestBrokenImages:
             "and 1 more"
         )
 
-    def test_they_are_an_error_on_demand(self, web: Path) -> None:
+    def test_broken_images_are_an_error_on_demand(self, web: Path) -> None:
         (web / "top.png").write_bytes(b"")
         message = error_of(web, bad_images="error")
         assert message.startswith(

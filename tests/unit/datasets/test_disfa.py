@@ -215,7 +215,7 @@ class TestVideos:
         write_file(tmp_path / "Videos_LeftCamera.zip", b"PK\3\4 half")
         assert error_of(tmp_path).startswith("ROOT/Videos_LeftCamera.zip: expected a zip archive, got a broken file")
 
-    def test_people_without_labels_or_video_are_left_out_with_a_warning(
+    def test_subjects_without_labels_or_video_are_left_out_with_a_warning(
         self, root: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         write_labels(root / "ActionUnit_Labels", 2)

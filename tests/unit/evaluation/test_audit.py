@@ -82,7 +82,7 @@ def test_nothing_is_audited_by_default() -> None:
         (["sex"], 2.5, "^audit_least_subjects: expected a whole number >= 1, got 2.5$"),
     ],
 )
-def test_what_is_no_column_of_groups_is_refused(columns: object, least: object, message: str) -> None:
+def test_an_invalid_group_column_is_refused(columns: object, least: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         asked_audit(columns, least)
 

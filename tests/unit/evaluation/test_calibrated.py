@@ -40,7 +40,7 @@ def scorer_of(
     )
 
 
-def test_none_is_none() -> None:
+def test_calibration_none_fits_nothing() -> None:
     scorer = scorer_of(("AU1",), calibration=NONE)
     assert fit_calibration(scorer, np.arange(120), noisy(scorer)) is None
 

@@ -128,7 +128,7 @@ def test_an_older_checkpoint_is_asked_by_names() -> None:
     assert seen_of(dataclasses.replace(same, name="renamed"), old) == ([False] * 4, [True, True, False, False])
 
 
-def test_who_is_left_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_excluded_subjects_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     known = payload(table("own", ["1", "2"]))
     kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=None)

@@ -101,6 +101,6 @@ def test_a_fold_belongs_to_the_group_of_its_protocol_and_goes_on_where_its_check
     assert (alone.group, alone.job_type, alone.continues) == (None, "train", None)
 
 
-def test_adding_to_a_run_that_nobody_tracked_is_refused(tmp_path: Path) -> None:
+def test_adding_to_an_untracked_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="track: expected a run that a tracker followed, got none in .*logger=wandb"):
         reopened(tmp_path / "checkpoints" / "best.ckpt")

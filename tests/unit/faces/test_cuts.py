@@ -122,5 +122,5 @@ def test_only_what_looks_like_a_cut_waits_and_for_two_frames() -> None:
     assert ahead[HALF + 3 :] == [0] * (HALF - 3)
 
 
-def test_nothing_gives_nothing() -> None:
+def test_no_frames_give_no_cuts() -> None:
     assert marked([]) == []

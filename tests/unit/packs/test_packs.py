@@ -122,7 +122,7 @@ def scribble(pack: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_belong_together_is_refused_in_one_line(damage: Damage, line: str, tmp_path: Path) -> None:
+def test_inconsistent_files_are_refused_in_one_line(damage: Damage, line: str, tmp_path: Path) -> None:
     _, pack = packed_faces(tmp_path)
     damage(pack)
     with pytest.raises(DataError, match=line) as error:

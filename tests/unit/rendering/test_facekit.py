@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 CONVERTED = ROOT.parent / "shared/tools/render/ict_face.npz"
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_model_is_read_back(tmp_path: Path) -> None:
     arrays = face_arrays()
     write_facekit(tmp_path / "a.npz", arrays)
     kit = read_facekit(tmp_path / "a.npz", key="facekit")

@@ -180,7 +180,7 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
         ("domains.webcam.camera.stages.0.smallest=0", "domains.webcam.camera.stages[0].smallest: expected two numbers"),
     ],
 )
-def test_values_of_a_domain_that_cannot_be_are_named(override: str, message: str) -> None:
+def test_invalid_values_of_a_domain_are_named(override: str, message: str) -> None:
     values = compose_config("render", ["output=-", override])
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         build_domains(values["domains"])

@@ -102,7 +102,7 @@ def test_intervals_stand_beside_the_means() -> None:
     assert "ICC" in text(table(found))
 
 
-def test_what_is_left_out_is_named_and_counted() -> None:
+def test_excluded_groups_are_named_and_counted() -> None:
     shown = text(table(scored(least=2, camera=["a", "a", "a", "a", "b", "b", "", "c"])))
     assert "camera: not reported with fewer than 2 subjects: b (1), c (1)" in shown
     assert "camera: one group alone, nothing to compare it with" in shown

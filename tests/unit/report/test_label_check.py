@@ -97,7 +97,7 @@ def test_the_picture_shows_aus_with_suspicious_labels(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_that_cannot_be_read_are_said_to_be_so() -> None:
+def test_unreadable_pictures_are_reported() -> None:
     texts = [text.get_text() for text in draw_label_check(some_check(), "t", {}).texts]
     assert texts.count("no picture can be read") == 2
 

@@ -136,7 +136,7 @@ def test_blank_lines_columns_without_a_name_and_empty_cells_at_the_end_do_not_ma
         (b"PAR1rest", ": expected a whole Parquet file, got '"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unreadable_table_gives_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_table(tmp_path / "t.csv", key="data.labels")

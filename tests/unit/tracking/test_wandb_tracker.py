@@ -281,7 +281,7 @@ def forgotten_logins() -> Iterator[None]:
     wandb.teardown()  # it remembers a login
 
 
-def test_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_logins: None) -> None:
+def test_the_mode_depends_on_the_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_logins: None) -> None:
     assert choose_mode("auto") == "offline"
     with pytest.raises(ConfigError, match="logger.wandb.mode: expected a login for mode=online, got none; run: wandb"):
         choose_mode("online")

@@ -252,9 +252,7 @@ class TestWithoutEnd:
             ({"scheduler": None, "objectives": {"x": Scaled(paced="ramp_up")}}, "method.x.ramp_up", "0"),
         ],
     )
-    def test_what_counts_in_shares_of_the_run_is_refused(
-        self, settings: dict[str, Any], key: str, instead: str
-    ) -> None:
+    def test_settings_in_shares_of_the_run_are_refused(self, settings: dict[str, Any], key: str, instead: str) -> None:
         with pytest.raises(ConfigError) as caught:
             fit(make_module(**{"scheduler": COSINE, **settings}), faces(1), max_epochs=-1)
         assert str(caught.value) == (

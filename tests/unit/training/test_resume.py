@@ -36,7 +36,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         ("after", {}),
     ],
 )
-def test_what_is_done_may_be_all_that_is_asked_for(
+def test_a_run_that_is_already_long_enough_is_accepted(
     name: str, trainer: dict[str, Any], saved: dict[str, dict[str, Any]]
 ) -> None:
     check_left(saved[name], ENDLESS | trainer, path="last.ckpt")

@@ -56,7 +56,7 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("levels", [1, 3])
-def test_the_same_network_is_taken_over_whole_and_without_a_word(
+def test_the_same_network_is_loaded_whole_without_a_message(
     levels: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = trained(network_spec(levels=levels, aus=BP4D))
