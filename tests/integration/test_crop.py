@@ -205,7 +205,7 @@ def _wait_for_crops(output: Path) -> None:
         pytest.param(2, signal.SIGINT, 130, "Interrupted", marks=pytest.mark.slow),
     ],
 )
-def test_stopped_it_says_so_and_goes_on_where_it_stopped(
+def test_stopped_it_says_so_and_continues_where_it_stopped(
     tmp_path: Path, workers: int, number: signal.Signals, code: int, line: str
 ) -> None:
     for name in "ab":

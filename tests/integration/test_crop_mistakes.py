@@ -194,7 +194,7 @@ def _other_settings(folder: Path) -> None:
     assert crop(folder, f"source={folder}/video.avi", "align.size=64").code == 0
 
 
-def test_settings_may_change_as_long_as_no_crop_was_written(tmp_path: Path) -> None:
+def test_settings_can_change_as_long_as_no_crop_was_written(tmp_path: Path) -> None:
     video = write_video(tmp_path / "video.avi", moving_faces(3))
     (tmp_path / "out").mkdir()
     (tmp_path / "out/crops").touch()

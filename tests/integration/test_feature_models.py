@@ -162,7 +162,7 @@ def kept(crops: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_an_exported_file_and_says_whether_it_helped(
+def test_training_continues_from_an_exported_file_and_says_whether_it_helped(
     kept: tuple[Path, Path], crops: Faces, tmp_path: Path
 ) -> None:
     checkpoint, path = kept

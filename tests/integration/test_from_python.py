@@ -174,7 +174,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_that_leaves_no_state(faces: Faces, tmp_p
 
 
 @pytest.mark.slow
-def test_a_program_of_hydra_trains_and_goes_on(
+def test_a_program_of_hydra_trains_and_continues(
     trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.yaml").write_text("output: ${hydra:runtime.output_dir}/run\n", "utf-8")

@@ -91,7 +91,7 @@ def test_every_table_of_a_test_on_training_subjects_says_so(trained: Outcome, fa
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_path: Path) -> None:
+def test_a_run_continues_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_path: Path) -> None:
     longer = ("trainer.max_epochs=3", "scheduler=constant")
     whole = train(tmp_path / "whole", *faces.overrides, *longer)
     broken = train(tmp_path / "broken", *faces.overrides, "scheduler=constant")
@@ -104,7 +104,7 @@ def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_p
 @pytest.mark.parametrize(
     ("column", "said"), [("AU12", "got other labels of 1 of them"), ("subject", "other faces, and ")]
 )
-def test_a_run_does_not_go_on_with_other_labels_or_subjects(
+def test_a_run_does_not_continue_with_other_labels_or_subjects(
     trained: Outcome, moved: Faces, tmp_path: Path, column: str, said: str
 ) -> None:
     frame = moved.read()

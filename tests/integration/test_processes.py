@@ -69,7 +69,7 @@ def test_a_forked_child_predicts_and_ends(model: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_forked_child_opens_the_detector_anew(model: Path) -> None:
+def test_a_forked_child_opens_the_detector_again(model: Path) -> None:
     assert fork(model, "idle", *with_detector()) == ["0"]
 
 

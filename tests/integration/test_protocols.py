@@ -143,7 +143,7 @@ class InterruptOnce(L.Callback):
             raise KeyboardInterrupt
 
 
-def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_goes_on(
+def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_continues(
     whole: Outcome, tmp_path: Path
 ) -> None:
     callback = {"_target_": f"{__name__}.InterruptOnce", "domain": "infrared", "marker": tmp_path / "marker"}
@@ -187,7 +187,7 @@ def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, 
 
 
 @pytest.mark.slow
-def test_overwrite_trains_all_folds_anew_and_leaves_none_of_the_earlier_ones(
+def test_overwrite_trains_all_folds_again_and_leaves_none_of_the_earlier_ones(
     whole: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     before = copied(whole, tmp_path / "run")

@@ -124,7 +124,7 @@ def test_lost_files_are_rendered_again_with_the_same_bytes(faces: Path, model: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
+def test_a_run_that_is_killed_continues_and_ends_with_the_same_bytes(
     model: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
     many = [*FEW, f"facekit={model}", "subjects=4", "frames=20"]

@@ -74,7 +74,7 @@ def test_overwrite_leaves_nothing_of_the_earlier_run(earlier: Outcome, faces: Fa
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_in_its_folder_and_a_test_is_made_again(earlier: Outcome, faces: Faces, tmp_path: Path) -> None:
+def test_a_run_continues_in_its_folder_and_a_test_is_made_again(earlier: Outcome, faces: Faces, tmp_path: Path) -> None:
     again = f"resume={earlier.checkpoint('last')}"
     resumed = train(earlier.folder, *faces.overrides, again, "trainer.max_epochs=2")
     assert resumed.table("metrics.csv")["epoch"].tolist() == [0, 1]

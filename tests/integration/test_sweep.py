@@ -102,7 +102,7 @@ def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
+def test_a_search_continues_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
     space = ("sweep=search", "loss=bce,focal", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra.sweeper.n_trials=2")
     assert sweep(tmp_path, faces, "model.backbone=test_resnet", *space).code == 0
     study = optuna.load_study(study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}")

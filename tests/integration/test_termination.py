@@ -62,7 +62,7 @@ def at_image(call: int) -> tuple[str, ...]:
         ("on_train_epoch_start", 2, None),
     ],
 )
-def test_terminated_in_training_it_names_the_checkpoint_to_go_on_from(
+def test_terminated_in_training_it_names_the_checkpoint_to_continue_from(
     hook: str, epoch: int, kept: str | None, faces: Faces, tmp_path: Path
 ) -> None:
     settings = (*SMALL, *faces.overrides, "trainer.max_epochs=3", *in_hook(hook, epoch))
@@ -75,7 +75,7 @@ def test_terminated_in_training_it_names_the_checkpoint_to_go_on_from(
         assert torch.load(outcome.checkpoint("last"), weights_only=True)["epoch"] == epoch - 1
 
 
-def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: Path) -> None:
+def test_terminated_in_the_final_test_it_continues_there(faces: Faces, tmp_path: Path) -> None:
     settings = (*faces.overrides, "split.val=0.2", "split.test=0.5")  # 12, 8 and 20 images
     outcome = run("train", tmp_path, *SMALL, *settings, *at_image(13))
     last = outcome.checkpoint("last")

@@ -54,7 +54,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.release
-def test_a_killed_training_goes_on_to_the_weights_and_numbers_of_an_unbroken_run(
+def test_a_killed_training_continues_to_the_weights_and_numbers_of_an_unbroken_run(
     whole: tuple[Kills, Path], settings: tuple[str, ...], tmp_path: Path
 ) -> None:
     kills, unbroken = whole
@@ -143,7 +143,7 @@ def test_a_killed_export_leaves_a_whole_file_or_none(whole: tuple[Kills, Path], 
 
 
 @pytest.mark.release
-def test_a_killed_sweep_keeps_finished_jobs_and_goes_on_with_the_others(
+def test_a_killed_sweep_keeps_finished_jobs_and_continues_with_the_others(
     settings: tuple[str, ...], tmp_path: Path
 ) -> None:
     kills = Kills("train", "sweep")

@@ -58,7 +58,7 @@ def test_jobs_of_this_machine_write_to_a_folder_that_is_there_before_they_start(
 
 
 @pytest.mark.release
-def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
+def test_a_sweep_continues_with_another_launcher(tmp_path: Path) -> None:
     data = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     before = sweep(tmp_path / "a", data)
     record = next((tmp_path / "a").glob("1_*/job.json"))

@@ -133,7 +133,7 @@ def test_a_packed_set_on_the_store_trains_as_its_folder(s3: S3, tmp_path: Path) 
 
 
 @pytest.mark.release
-def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of_local_files(
+def test_a_run_from_the_store_that_is_killed_and_continues_elsewhere_equals_one_of_local_files(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("train", *TINY, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
@@ -185,7 +185,7 @@ def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of
 
 
 @pytest.mark.release
-def test_folds_go_on_from_their_mirror(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folds_continue_from_their_mirror(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folds = ("protocol=kfold", "protocol.k=2", "trainer.max_epochs=3")
     run("train", *TINY, *folds, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
     killed = start_command(

@@ -52,7 +52,7 @@ def content(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_killed_packing_goes_on_to_the_same_set(labels: Path, tmp_path: Path) -> None:
+def test_a_killed_packing_continues_to_the_same_set(labels: Path, tmp_path: Path) -> None:
     kills = Kills("pack")
     settings = (f"labels={labels}", "shard_mb=0.5")
     kills.finish(*settings, f"output={tmp_path / 'whole'}")

@@ -58,7 +58,7 @@ def test_one_of_two_commands_with_the_same_folder_is_refused(faces: tuple[str, .
     assert "hydra.run.dir: expected " in outcomes[1 - first][1]
 
 
-def test_a_killed_run_is_not_started_anew_by_mistake_and_goes_on(faces: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_killed_run_is_not_started_again_by_mistake_and_continues(faces: tuple[str, ...], tmp_path: Path) -> None:
     command = (*faces, f"hydra.run.dir={tmp_path}", "loader.workers=1")
     last = tmp_path / "checkpoints/last.ckpt"
     with start(*command, "trainer.max_epochs=100000") as killed:

@@ -31,7 +31,7 @@ def test_short_work_shows_no_bar() -> None:
     assert screen.getvalue() == ""
 
 
-def test_a_total_may_be_unknown() -> None:
+def test_a_total_can_be_unknown() -> None:
     with terminal() as screen, progress_bar("Predicting", 0, unit="frames", patience_s=0) as bar:
         bar.advance(3)
     assert "3/?" in screen.getvalue()

@@ -62,7 +62,7 @@ def test_an_argument_that_is_not_a_setting_is_named(typed: list[str], line: str)
     assert refusal(*typed) == line
 
 
-def test_a_file_may_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_can_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("„a“").touch()
     assert ordered(["source=„a“"], "crop") == ["source=„a“"]

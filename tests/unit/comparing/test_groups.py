@@ -98,7 +98,7 @@ def test_columns_that_differ_most_come_first(runs: tuple[Path, Path], tmp_path: 
     assert set(rows[rows["column"] == "camera"]["group"]) == {"0", "1"}, "texts, though they look like numbers"
 
 
-def test_a_csv_may_hold_groups_and_empty_cells_are_left_out(
+def test_a_csv_can_hold_groups_and_empty_cells_are_left_out(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = system(1)

@@ -88,7 +88,7 @@ def test_any_result_is_kept(result: str, tmp_path: Path) -> None:
     assert line in refused(tmp_path)
 
 
-def test_a_refusal_names_the_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+def test_a_refusal_names_the_checkpoint_to_continue_from(tmp_path: Path) -> None:
     write(tmp_path, *RUN)
     assert f"; go on with resume={tmp_path}/checkpoints/last.ckpt, take another folder, or " in refused(tmp_path)
     last = tmp_path / "checkpoints/last.ckpt"
@@ -155,7 +155,7 @@ def test_a_test_neither_replaces_checkpoints_nor_is_told_to_resume(tmp_path: Pat
     assert not (tmp_path / "test/metrics.json").exists()
 
 
-def test_folds_go_on_by_themselves_but_not_with_another_protocol(tmp_path: Path) -> None:
+def test_folds_continue_by_themselves_but_not_with_another_protocol(tmp_path: Path) -> None:
     write_folds(tmp_path)
     assert "protocol._target_: expected KFold as for the folds" in refused(tmp_path)
     assert "protocol.k: expected 3 as for the folds in " in refused(tmp_path, protocol={**KFOLD, "k": 5})
@@ -185,7 +185,7 @@ def test_runs_stay_out_of_sweeps(tmp_path: Path) -> None:
     assert f"go on with resume_sweep={tmp_path}, or" in refused(tmp_path / "0_a")
 
 
-def test_a_job_that_slurm_starts_again_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_slurm_starts_again_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, *RUN)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
     assert "expected a folder without results" in refused(tmp_path)

@@ -64,7 +64,7 @@ def test_a_column_goes_by_its_name_in_the_file_or_by_its_standard_name(folder: P
     assert table.domains.tolist() == ["left", "", "left", "right"]
 
 
-def test_a_file_may_lack_a_column(folder: Path) -> None:
+def test_a_file_can_lack_a_column(folder: Path) -> None:
     (folder / "train.csv").write_text("filename,subject,AU12\na.png,s0,3\nb.png,s0,0\n", "utf-8")
     (folder / "test.csv").write_text("filename,subject,AU12,sex\nc.png,s1,3,f\nd.png,s2,0,\n", "utf-8")
     train, test = read("sex", train=folder / "train.csv", test=folder / "test.csv")

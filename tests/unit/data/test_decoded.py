@@ -75,7 +75,7 @@ def test_images_that_do_not_fit_are_decoded_again(tmp_path: Path, files: list[st
             decoded.read(row, GONE)
 
 
-def test_too_little_room_is_said_once_and_before(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_too_little_room_is_reported_once_and_before(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     DecodedImages(None, limit=30 * 72).check_room(30, files[0])
     assert caplog.messages == []
@@ -86,7 +86,9 @@ def test_too_little_room_is_said_once_and_before(files: list[str], caplog: pytes
     ]
 
 
-def test_a_full_disk_is_said_once_and_training_goes_on(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_reported_once_and_training_continues(
+    files: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     decoded = DecodedImages(None, limit=10**6)

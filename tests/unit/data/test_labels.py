@@ -106,7 +106,7 @@ class TestMissingLabels:
         np.testing.assert_array_equal(column(tmp_path, "9", "1", "-1", missing=(9,)), [NAN, 1, NAN])
         np.testing.assert_array_equal(column(tmp_path, "9", "1"), [9, 1])
 
-    def test_several_codes_may_mean_missing(self, tmp_path: Path) -> None:
+    def test_several_codes_can_mean_missing(self, tmp_path: Path) -> None:
         np.testing.assert_array_equal(column(tmp_path, "9", "999", "2", missing=(9, 999)), [NAN, NAN, 2])
 
 

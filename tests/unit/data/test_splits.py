@@ -211,7 +211,7 @@ class TestStatedSplits:
         with pytest.raises(DataError, match=r"splits: expected rows in train, got none; set data\.sources\.\*\.train"):
             make_splits([table("abc", split=split)], CONFIG)
 
-    def test_leaks_between_real_split_files_are_reported(self, tmp_path: Path) -> None:
+    def test_leaks_between_real_split_files_are_refused(self, tmp_path: Path) -> None:
         parts = {
             split: write_csv_dataset(tmp_path / folder, aus=["AU12"], subjects=subjects, frames=2)
             for split, folder, subjects in (("train", "a", 3), ("test", "b", 2))

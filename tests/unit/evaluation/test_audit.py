@@ -164,7 +164,7 @@ def test_groups_reach_over_data_sets() -> None:
     assert {group.name: (group.subjects, group.faces) for group in column.groups} == {"no": (3, 6), "yes": (1, 2)}
 
 
-def test_faces_without_subjects_count_each_and_it_is_said() -> None:
+def test_faces_without_subjects_count_each_and_it_is_reported() -> None:
     bare = label_table("bare", {"AU1": LABELS})
     faces = dataclasses.replace(bare, has_subjects=False, attributes={"glasses": np.array(GLASSES)})
     found = audited([faces])

@@ -97,7 +97,7 @@ def test_weights_that_know_the_test_subjects_are_refused_and_remembered() -> Non
     check_same_faces("last.ckpt", later, faces=later.faces, seen=later.seen, key="resume")
 
 
-def test_a_run_of_0_1_0_without_subjects_goes_on() -> None:
+def test_a_run_of_0_1_0_without_subjects_continues() -> None:
     old = payload(table("own", ["1"]), faces={}, seen=["labels/0.jpg", "labels/1.png", "faces/s1"])
     check_same_faces("last.ckpt", old, faces={}, seen=["own/s1"], key="resume")
     with pytest.raises(CheckpointError, match="got others"):

@@ -60,7 +60,7 @@ def test_the_first_frame_of_another_shot_is_marked() -> None:
     assert marked([*SHOT, *[view(B)] * HALF, *SHOT]) == [HALF, 2 * HALF]
 
 
-def test_a_cut_may_be_the_last_frame_or_lie_in_a_shot_that_moves() -> None:
+def test_a_cut_can_be_the_last_frame_or_lie_in_a_shot_that_moves() -> None:
     assert marked([*SHOT, view(B)]) == [HALF]
     moving = [view(picture, x=0.03 * number) for picture in (A, B) for number in range(HALF)]
     assert marked(moving) == [HALF]

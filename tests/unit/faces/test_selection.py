@@ -72,7 +72,7 @@ def test_track_holds_the_last_place_for_so_many_frames_then_takes_the_largest() 
     assert only(following, seen(400, side=60), seen(100)) == (1, "ok", 400)
 
 
-def test_face_found_again_while_it_is_held_is_the_same_one_and_may_be_missed_anew() -> None:
+def test_face_found_again_while_it_is_held_is_the_same_one_and_can_be_missed_again() -> None:
     following = selector("track", hold=1)
     for detections in ([seen(100)], [], [seen(120)], [], [seen(140)]):
         number, status, _ = only(following, *detections)
@@ -216,7 +216,7 @@ def numbers(searched: list[tuple[Frame, list[Detection]]], *, sequence: bool) ->
     return [face.number for _, faces in chosen for face in faces]
 
 
-def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_anew() -> None:
+def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_afresh() -> None:
     searched = frames([seen(10)], [seen(300)], [seen(12)])
     first = numbers(searched, sequence=True)
     assert first[0] == first[2] != first[1]

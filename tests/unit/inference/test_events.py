@@ -48,7 +48,7 @@ def test_a_rest_that_is_not_zero_is_taken_from_the_curve() -> None:
     assert phases(found) == (3, 4, 5, 6)
 
 
-def test_a_probability_above_the_lower_threshold_goes_on() -> None:
+def test_a_probability_above_the_lower_threshold_continues() -> None:
     (found,) = events([0.0, 0.6, 0.3, 0.3, 0.3, 0.3, 0.6, 0.0])
     assert phases(found) == (1, 1, 6, 6)
 
@@ -75,7 +75,7 @@ def test_a_curve_that_stays_below_the_threshold_has_none() -> None:
     assert events([0.0, 0.4, 0.45, 0.49, 0.4]) == []
 
 
-def test_an_event_that_was_there_before_or_goes_on_after_is_not_complete() -> None:
+def test_an_event_that_was_there_before_or_continues_after_is_not_complete() -> None:
     (begun,) = events([0.9, 0.9, 0.4, 0.0, 0.0])
     (lasts,) = events([0.0, 0.0, 0.7, 0.9, 0.9])
     assert (phases(begun), begun.complete) == ((0, 0, 1, 2), False)

@@ -111,7 +111,7 @@ def test_invalid_sources_are_one_line(wanted: Any, line: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
+def test_a_video_that_does_not_open_is_a_broken_frame_and_is_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.mp4"

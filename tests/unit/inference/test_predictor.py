@@ -283,7 +283,7 @@ def test_a_model_that_asks_for_huge_crops_is_refused(tmp_path: Path) -> None:
         faceflow.load(write_model(tmp_path / "m.onnx", contract(crop=huge)), *MARKERS)
 
 
-def test_open_streams_are_closed_with_the_predictor(model: Path) -> None:
+def test_detectors_are_closed_with_the_predictor(model: Path) -> None:
     predictor = faceflow.load(model, "detectors=2", *MARKERS)
     predictor.predict([blank()])
     detectors = cast("list[MarkerDetector]", predictor.detectors)

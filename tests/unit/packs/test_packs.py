@@ -174,7 +174,7 @@ def test_a_path_means_a_packed_set_by_its_folder_or_by_names_of_its_source(tmp_p
         assert pack_folder(path) is None
 
 
-def test_a_set_may_be_moved(tmp_path: Path) -> None:
+def test_a_set_can_be_moved(tmp_path: Path) -> None:
     _, pack = packed_faces(tmp_path)
     content = read_content(inside(pack) / "s1/2.jpg")
     shutil.move(pack, tmp_path / "elsewhere")

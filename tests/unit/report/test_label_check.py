@@ -102,7 +102,7 @@ def test_unreadable_pictures_are_reported() -> None:
     assert texts.count("no picture can be read") == 2
 
 
-def test_nothing_suspicious_is_said_in_every_place() -> None:
+def test_nothing_suspicious_is_reported_in_every_place() -> None:
     check = some_check()
     none = find_label_errors(check.probability, check.occurs, np.zeros((20, 3), bool))
     empty = LabelCheck(**{**vars(some_check()), "errors": none})

@@ -180,6 +180,6 @@ def test_a_folder_without_jobs_and_a_broken_record_are_named(tmp_path: Path) -> 
         read_job(tmp_path)
 
 
-def test_a_value_may_hold_equals_signs() -> None:
+def test_a_value_can_hold_equals_signs() -> None:
     job = Job(number=0, overrides=("+a.b=c=d",), status="finished", seconds=0, value=None, error=None)
     assert job.settings == {"a.b": "c=d"}

@@ -95,7 +95,7 @@ def test_an_archive_of_one_table_is_that_table(tmp_path: Path) -> None:
                 read_table(tmp_path / "t.zip", key="data.labels")
 
 
-def test_a_guessed_encoding_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_guessed_encoding_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         table, _ = read(tmp_path / "t.csv", "AU1,filename\n1,jürgen.jpg\n".encode("cp1252"))
     assert table.named("filename") == ["jürgen.jpg"]
@@ -104,7 +104,7 @@ def test_a_guessed_encoding_is_said(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_a_separator_that_is_no_comma_is_said(tmp_path: Path, separator: str) -> None:
+def test_a_separator_other_than_a_comma_is_reported(tmp_path: Path, separator: str) -> None:
     table, _ = read(tmp_path / "t.csv", f"AU1{separator}filename\n1{separator}a,b.jpg\n".encode())
     assert table.named("filename") == ["a,b.jpg"]
     assert table.notes == ({";": "semicolons", "\t": "tabs", "|": "bars"}[separator] + " between columns",)

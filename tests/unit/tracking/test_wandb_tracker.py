@@ -156,7 +156,7 @@ def test_label_files_are_referred_to_and_not_copied(finished: OfflineRun) -> Non
     assert finished.pictures() == []
 
 
-def test_an_interrupted_run_is_closed_with_its_pictures_and_goes_on_under_its_id(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_closed_with_its_pictures_and_continues_under_its_id(tmp_path: Path) -> None:
     first = tracker(tmp_path)
     with pytest.raises(KeyboardInterrupt), tracked([first], described(tmp_path)):  # noqa: PT012
         first.log_samples(samples(pictures=True), epoch=0, step=0)

@@ -131,7 +131,7 @@ def test_rates_of_a_run_resumed_for_other_steps_are_those_of_an_unbroken_one(
 
 
 @pytest.mark.parametrize("batches", [2, 8])
-def test_epochs_of_another_length_go_on_at_the_same_share_of_the_run(
+def test_epochs_of_another_length_continue_at_the_same_share_of_the_run(
     batches: int, saved: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     unbroken = Run().train(batches, max_epochs=3)

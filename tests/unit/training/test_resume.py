@@ -72,7 +72,7 @@ def test_damaged_counters_are_refused(loops: Any, saved: dict[str, dict[str, Any
         check_left(saved["after"] | {"loops": loops}, ENDLESS, path="last.ckpt")
 
 
-def test_patience_is_that_of_the_config_and_the_count_goes_on() -> None:
+def test_patience_is_that_of_the_config_and_the_count_continues() -> None:
     first = callbacks.EarlyStopping(monitor="val/f1_val", mode="max", patience=3)  # as it was before
     resumed = EarlyStopping(monitor="val/f1_val", mode="max", patience=20)
     first.wait_count = 2
