@@ -1,4 +1,4 @@
-"""What a setting may be: numbers, choices, installed packages, and texts that no file can be named by."""
+"""Valid settings: numbers, choices, installed packages, and strings that cannot be file names."""
 
 from __future__ import annotations
 

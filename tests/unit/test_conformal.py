@@ -1,4 +1,4 @@
-"""Bands of unsure decisions: what they call unsure, and what of a file is refused."""
+"""Bands of unsure decisions: which decisions are unsure, and which file contents are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what killed processes leave of them."""
+"""Files are complete or absent, and leftovers of killed processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does; who stops it is told what is kept."""
+"""SIGTERM ends a command as Ctrl-C does, and the message says what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars and waiting texts, on a terminal that is a text file which says that it is one."""
+"""Bars and waiting messages, on a text file that reports being a terminal."""
 
 from __future__ import annotations
 

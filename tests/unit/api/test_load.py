@@ -1,4 +1,4 @@
-"""`faceflow.load`: keywords are keys of the config, and neither threads nor other applications disturb it."""
+"""`faceflow.load`: keywords are config keys, and it works beside threads and other Hydra applications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines as people type them, and as they paste them."""
+"""Command lines as users type and paste them."""
 
 from __future__ import annotations
 

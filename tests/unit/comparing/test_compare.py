@@ -1,4 +1,4 @@
-"""Comparisons of runs: what they find and write, and what they refuse."""
+"""Comparisons of runs: results, written files and refused inputs."""
 
 from __future__ import annotations
 

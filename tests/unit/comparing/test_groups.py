@@ -1,4 +1,4 @@
-"""Differences in each group of faces are those of a comparison of its faces alone."""
+"""Differences in each group of faces equal those of a comparison on its faces alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def system(seed: int, **columns: Any) -> pd.DataFrame:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
-    """The second is not better in general, and right about everything for the women."""
+    """The second system is not better in general, but always right for women."""
     second = system(2).drop(columns="sex")
     women = second["subject"].map(SEX) == "f"
     for au in AUS:

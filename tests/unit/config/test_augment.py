@@ -1,4 +1,4 @@
-"""`augment` is what labelled faces show; weak and strong views stay as they are."""
+"""`augment` sets the view of labelled faces; weak and strong views are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs from Python are those of the command line, whatever Hydra application or thread asks for them."""
+"""Configs composed in Python equal those of the command line, from any thread or Hydra application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task inside a program: it runs as a command does, and the program is afterwards as it was."""
+"""A task inside a program: it runs like a command and leaves the program unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(folder: Path, *overrides: str) -> DictConfig:
 
 @contextmanager
 def no_handlers() -> Iterator[None]:
-    """Root logger of a program that set up no logging, such as a notebook."""
+    """Root logger of a program without logging setup, such as a notebook."""
     root = logging.getLogger()
     before, root.handlers[:] = list(root.handlers), []
     try:

@@ -1,4 +1,4 @@
-"""Configs that name objects on a store: local files for what is read, addresses for what is recorded."""
+"""Configs that name objects on a store: local copies are read, addresses are recorded."""
 
 from __future__ import annotations
 

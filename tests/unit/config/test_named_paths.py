@@ -1,4 +1,4 @@
-"""An empty text in the place of a file or folder is refused by its key, wherever it comes from."""
+"""An empty string for a file or folder is refused by its key, wherever it comes from."""
 
 from __future__ import annotations
 

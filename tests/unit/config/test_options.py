@@ -1,4 +1,4 @@
-"""What is no option of a group is one line that names the group, whichever command and however it is written."""
+"""An unknown option of a group gives one line that names the group, for every command and spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of files on the command line, through Hydra's own parser and composition: the text comes back as it was."""
+"""File names on the command line pass through Hydra's parser and composition unchanged."""
 
 from __future__ import annotations
 

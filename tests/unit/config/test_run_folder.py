@@ -1,4 +1,4 @@
-"""Which commands may write to which folders: the rules, on small configs and real files."""
+"""Which commands can write to which folders, tested on small configs and real files."""
 
 from __future__ import annotations
 

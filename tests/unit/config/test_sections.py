@@ -1,4 +1,4 @@
-"""A plain value in the place of a section is refused, with the keys of the section."""
+"""A plain value in place of a section is refused, and the section's keys are listed."""
 
 from __future__ import annotations
 

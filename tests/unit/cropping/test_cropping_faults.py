@@ -22,11 +22,11 @@ from tests.helpers.markers import Image, MarkerDetector, blank, face_at, moving_
 
 
 class Stopped(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 class Interrupted(MarkerDetector):
-    """Breaks off at an image."""
+    """Stops at a given image."""
 
     def __init__(self, at: int) -> None:
         super().__init__(features=True)

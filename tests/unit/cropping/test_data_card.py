@@ -1,4 +1,4 @@
-"""Cards of crops say what was counted; the Hub's own reader takes them."""
+"""Cards of crops report the counts and can be read by the Hub's own reader."""
 
 from __future__ import annotations
 

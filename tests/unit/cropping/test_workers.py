@@ -1,4 +1,4 @@
-"""One folder never mixes two ways to crop, whichever version began it."""
+"""A folder never mixes two cropping methods, whichever version started it."""
 
 from __future__ import annotations
 

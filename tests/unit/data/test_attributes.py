@@ -1,4 +1,4 @@
-"""Further columns of the labels that are asked for stay with their faces, as texts."""
+"""Requested additional label columns stay with their faces, as strings."""
 
 from __future__ import annotations
 

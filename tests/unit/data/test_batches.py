@@ -1,4 +1,4 @@
-"""Packed batches, against tensors that were stacked one by one."""
+"""Packed batches, compared with tensors stacked one by one."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def table(tmp_path: Path, vectors: Vectors) -> FaceTable:
 
 
 class _Unread(Pipeline):
-    """Stands for pictures that nobody may open."""
+    """Images that must not be opened."""
 
     def __init__(self) -> None:
         pass

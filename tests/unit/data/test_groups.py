@@ -11,7 +11,7 @@ from tests.helpers.networks import label_table
 
 
 def table(name: str, subjects: Sequence[str], *, domains: Sequence[str] | None = None, named: bool = True) -> FaceTable:
-    """One row per subject; `named` whether the data set says who they are."""
+    """One row per subject; `named`: whether the data set names the subjects."""
     rows = label_table(name, {"AU1": [0.0] * len(subjects)})
     names = np.array([f"own/{subject}" for subject in subjects])
     return dataclasses.replace(

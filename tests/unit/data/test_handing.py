@@ -1,4 +1,4 @@
-"""Batches that loader processes hand over, against those that are loaded in this process."""
+"""Batches from loader processes, compared with batches loaded in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared memory of loader processes, and what is said when one is lost."""
+"""Shared memory of loader processes, and the error when one is lost."""
 
 from __future__ import annotations
 

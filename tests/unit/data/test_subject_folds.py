@@ -1,4 +1,4 @@
-"""Folds by subject: drawn, and as papers name them."""
+"""Folds by subject: drawn folds and published folds."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_folds_that_contradict_themselves_are_refused(subjects: Any, changes: di
 
 
 def everybody(name: str) -> FaceTable:
-    """The people of a published data set."""
+    """The subjects of a published data set."""
     people = {"disfa": [f"SN{n:03d}" for n in (*range(1, 14), 16, 17, 18, 21, *range(23, 33))]}
     for data, women, men in (("bp4d", 23, 18), ("bp4d_plus", 82, 58)):
         people[data] = [f"F{n:03d}" for n in range(1, women + 1)] + [f"M{n:03d}" for n in range(1, men + 1)]

@@ -1,4 +1,4 @@
-"""What an audit asks for, what it refuses, and that its groups are those of the tested faces."""
+"""Requirements of an audit, refused settings, and groups that match the tested faces."""
 
 from __future__ import annotations
 

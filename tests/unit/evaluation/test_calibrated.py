@@ -1,4 +1,4 @@
-"""Calibration fitted to a validation, and where it is refused."""
+"""Calibration fitted to validation data, and cases in which it is refused."""
 
 from __future__ import annotations
 

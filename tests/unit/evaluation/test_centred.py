@@ -1,4 +1,4 @@
-"""Centred scores of a test stand beside the raw ones, and are those of faceflow-infer."""
+"""Centred scores of a test are shown beside the raw ones and equal those of faceflow-infer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two networks on the same faces: whose AUs, what the difference is, and what may be said of it."""
+"""Two networks on the same faces: the AUs compared, the difference, and the conclusion it allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What folds sum up to: means and deviations over folds, and scores of all predictions together."""
+"""Summary of folds: means and deviations over folds, and scores of all predictions pooled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the folds of a training said of faces that they did not know, found again by data set and file name."""
+"""Predictions of folds for faces unseen in training, looked up by data set and file name."""
 
 from __future__ import annotations
 

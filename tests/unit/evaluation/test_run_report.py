@@ -1,4 +1,4 @@
-"""What a report page says of a run is what the run wrote: headline, warnings, links, config."""
+"""The report page of a run agrees with its files: headline, warnings, links, config."""
 
 from __future__ import annotations
 

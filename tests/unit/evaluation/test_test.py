@@ -1,4 +1,4 @@
-"""`test` needs a config and no command line."""
+"""`test` needs only a config, not a command line."""
 
 from __future__ import annotations
 

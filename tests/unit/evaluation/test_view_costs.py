@@ -1,4 +1,4 @@
-"""What views cost: the same faces, seen as evaluation sees them, through whole views and through single steps."""
+"""Cost of views: the same faces as in evaluation, through whole views and through single steps."""
 
 from __future__ import annotations
 

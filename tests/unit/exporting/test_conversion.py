@@ -1,4 +1,4 @@
-"""A network becomes a file: compared, converted, measured, and only then given its name."""
+"""A network is exported: compared, converted, measured, and only then moved to its final name."""
 
 from __future__ import annotations
 

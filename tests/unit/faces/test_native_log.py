@@ -1,4 +1,4 @@
-"""What native libraries print: logged, and named as the reason where they fail or end the process."""
+"""Output of native libraries is logged, and given as the reason if they fail or abort the process."""
 
 from __future__ import annotations
 

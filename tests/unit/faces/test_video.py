@@ -1,4 +1,4 @@
-"""Frames of videos and folders of images, sound and broken ones."""
+"""Frames of videos and image folders, intact and broken."""
 
 from __future__ import annotations
 

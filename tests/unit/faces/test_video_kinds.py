@@ -1,4 +1,4 @@
-"""Kinds of videos that people have: as many rows as there are frames, each with its own time and true pixels."""
+"""Kinds of real-world videos: one row per frame, each with the right time and pixels."""
 
 from __future__ import annotations
 

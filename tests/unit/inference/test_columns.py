@@ -1,4 +1,4 @@
-"""Columns by name and cell, ours and those of other tools."""
+"""Names and cells of columns, in our format and those of other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata that do not fit are refused in one line."""
+"""Invalid metadata are refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that read features of faces: what they take, and what is said where there are none."""
+"""Models that read face features: their inputs, and the error if there are no features."""
 
 from __future__ import annotations
 

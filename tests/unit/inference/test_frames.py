@@ -1,4 +1,4 @@
-"""What a user may name as a source, and what is read of it."""
+"""What a user can name as a source, and what is read from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams by their address, and devices: read as cameras are."""
+"""Stream addresses and devices are read like cameras."""
 
 from __future__ import annotations
 

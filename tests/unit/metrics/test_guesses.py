@@ -1,4 +1,4 @@
-"""F1 of those who do not look, against sklearn and a simulation."""
+"""F1 of guessing without looking, against sklearn and a simulation."""
 
 from __future__ import annotations
 

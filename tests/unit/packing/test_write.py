@@ -1,4 +1,4 @@
-"""A packed set holds what its source does, whatever happened while it was written, and says when the source changed."""
+"""A packed set equals its source even after interrupted writing, and reports changes of the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed sets are read whole or refused in one line, in any process."""
+"""Packed sets are read completely or refused in one line, in any process."""
 
 from __future__ import annotations
 

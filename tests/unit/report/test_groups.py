@@ -1,4 +1,4 @@
-"""Groups as a table, a file and a picture: every number with its interval, and what is left out in the caption."""
+"""Groups as a table, a file and a picture: all numbers have intervals, and the caption names what is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which faces are the hardest of an AU, and that their picture shows them."""
+"""Which faces are the hardest for an AU, and that the picture shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of objects over real HTTP: whole, checked, shared, within their limit."""
+"""Cached copies of objects over real HTTP: complete, verified, shared, and within the size limit."""
 
 from __future__ import annotations
 

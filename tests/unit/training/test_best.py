@@ -1,4 +1,4 @@
-"""A resumed run takes its best checkpoint along into its own folder."""
+"""A resumed run copies its best checkpoint into its own folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules of resumed runs, update by update, against unbroken runs of the new length."""
+"""Schedules of resumed runs, update by update, against uninterrupted runs of the new length."""
 
 from __future__ import annotations
 

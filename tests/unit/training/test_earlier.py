@@ -1,4 +1,4 @@
-"""What an earlier start left of a fold decides how the next one goes on."""
+"""Files of an earlier start decide how a fold is continued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means of an epoch, against sums by hand."""
+"""Means of an epoch, against sums worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that read features in what trains them: one pass over both inputs, methods that need pixels, warm starts."""
+"""Training of models that read features: one pass over both inputs, methods that need pixels, warm starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stopped run tells its user depends on what it has written since it began."""
+"""The message of a stopped run depends on what it has written since its start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""metrics.csv holds what each epoch logged, and nothing of the epochs before."""
+"""metrics.csv has the values that each epoch logged, and none from earlier epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run takes of its fold: AUs, streams, counts, and what they are called."""
+"""What a run takes from its fold: AUs, streams, counts and their names."""
 
 from __future__ import annotations
 
