@@ -1,10 +1,10 @@
-"""Make the pictures of README and docs/ from rendered and drawn faces: `python scripts/docs_pictures.py --help`.
+"""Make the pictures in README and docs/ from rendered and drawn faces: `python scripts/docs_pictures.py --help`.
 
     python scripts/docs_pictures.py --facekit ict_face.npz
 
-Without `--facekit` the face model is taken from the cache or downloaded, as faceflow-render does it. `--only` makes
-some of them: aus (one picture for each AU), video (frame.jpg and timeline.png of a rendered video), training
-(results.png of experiment=quickstart, which takes minutes).
+Without `--facekit` the face model is taken from the cache or downloaded, as in faceflow-render. `--only` selects
+pictures: aus (one picture for each AU), video (frame.jpg and timeline.png of a rendered video), training (results.png
+of experiment=quickstart, which takes minutes).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from faceflow.rendering.facekit_files import find_facekit
 from faceflow.rendering.recording import Renderer
 
 IMAGES = Path(__file__).parents[1] / "docs/images"
-AU_SIZE, QUALITY = 144, 88  # px of a face; of JPEG
-WIDTH = 1200  # px of wide pictures, at most
+AU_SIZE, QUALITY = 144, 88  # face size in px; JPEG quality
+WIDTH = 1200  # maximum width of pictures in px
 REST, FULL = 0, 2  # columns of `Renderer.picture_au`
 VIDEO = (
     *("video=events", "domains=[office]", "glasses=none", "expression=frequent", "subjects=1", "frames=240", "seed=18"),
@@ -39,7 +39,7 @@ VIDEO = (
 
 
 def draw_aus(facekit: str | None, work: Path) -> None:
-    """A face at rest beside itself with one AU at its most, for each AU that can be rendered."""
+    """For each AU that can be rendered, a face at rest beside the same face with the AU at full intensity."""
     settings = ("domains=[studio]", "glasses=none", f"image.size={AU_SIZE}", "seed=3", f"output={work / 'faces'}")
     values = compose_config("render", settings)
     model, _ = find_facekit(facekit, cache=Path(values["paths"]["cache"]) / "models")
@@ -50,7 +50,7 @@ def draw_aus(facekit: str | None, work: Path) -> None:
 
 
 def draw_video(facekit: str | None, work: Path) -> None:
-    """What the built-in model says of a rendered video: its timeline, and one frame with boxes and bars."""
+    """Estimates of the built-in model for a rendered video: a timeline, and one frame with boxes and bars."""
     kit = [] if facekit is None else [f"facekit={facekit}"]
     _run("render", *VIDEO, f"output={work / 'rendered'}", *kit)
     (video,) = (path.rename(work / "video.avi") for path in (work / "rendered/videos").rglob("*.avi"))
@@ -64,7 +64,7 @@ def draw_video(facekit: str | None, work: Path) -> None:
 
 
 def draw_training(facekit: str | None, work: Path) -> None:
-    """The results of the training that the README starts with."""
+    """The results of the training run in the README's quickstart."""
     run = work / "run"
     _run("train", "experiment=quickstart", f"hydra.run.dir={run}")
     _write(IMAGES / "results.png", _narrowed(read_image(run / "results.png")))
@@ -78,10 +78,10 @@ PICTURES: dict[str, Callable[[str | None, Path], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make them."""
+    """Make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--facekit", help="clone of ICT-FaceKit, or its converted file")
-    parser.add_argument("--only", nargs="+", choices=list(PICTURES), default=list(PICTURES), help="which to make")
+    parser.add_argument("--facekit", help="clone of ICT-FaceKit or its converted file")
+    parser.add_argument("--only", nargs="+", choices=list(PICTURES), default=list(PICTURES), help="pictures to make")
     chosen = parser.parse_args(arguments)
     for name in chosen.only:
         with tempfile.TemporaryDirectory() as work:
@@ -92,11 +92,11 @@ def _run(name: str, *overrides: str) -> None:
     command = [sys.executable, "-c", f"from faceflow.cli.{name} import main; main()", *overrides]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DataError(f"faceflow-{name}: expected it to succeed, got: {done.stderr.strip()}")
+        raise DataError(f"faceflow-{name}: expected success, got: {done.stderr.strip()}")
 
 
 def _write_frame(video: Path, number: int, path: Path) -> None:
-    """Write a frame of a video, counted from 1, as a picture."""
+    """Write a frame of a video, counted from 1, as an image."""
     frames = cv2.VideoCapture(str(video))
     for _ in range(number):
         _, frame = frames.read()

@@ -1,11 +1,11 @@
-"""How far events are from the truth: `python scripts/event_errors.py model.onnx --data videos`.
+"""Measure how far estimated events are from the true events: `python scripts/event_errors.py model.onnx --data videos`.
 
     faceflow-render video=events subjects=10 frames=300 output=videos
 
-Every video is predicted, and its events are held against those of `events.csv`: median distances in frames. An event
-of the truth, of both sides together, occurs from level 2 on; it is found where an event of the same AU overlaps it, the
-one that does most. What overlaps none is spurious, unless the truth has a weaker event there. The truth begins with the
-last frame that shows nothing.
+The estimated events of every video are compared with `events.csv`; the table gives median distances in frames. True
+events of both sides are joined, and count from level 2. A true event is found if an estimated event of the same AU
+overlaps it; the one with the largest overlap is compared. An estimated event that overlaps no true event is spurious,
+unless a weaker true event is there. A true event begins with the last frame in which the AU is absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FRAMES = [f"{phase}_frame" for phase in PHASES]
 
 @dataclass
 class Errors:
-    """Of an AU: events of the truth, missed ones, spurious ones, and for each that was found its errors in frames."""
+    """Counts of true, missed and spurious events of an AU, and the errors in frames of those that were found."""
 
     true: int = 0
     missed: int = 0
@@ -35,20 +35,20 @@ class Errors:
     frames: list[Sequence[float]] = field(default_factory=list)
 
     def add(self, other: Errors) -> None:
-        """Count others as well."""
+        """Add the counts of others."""
         self.true, self.missed = self.true + other.true, self.missed + other.missed
         self.spurious += other.spurious
         self.frames += other.frames
 
     def row(self) -> list[str]:
-        """Cells of the table."""
+        """Cells of the table row."""
         columns = zip(*self.frames, strict=True) if self.frames else [()] * len(PHASES)
         medians = (f"{np.median(np.abs(column)):.1f}" if column else "-" for column in columns)
         return [str(self.true), str(self.missed), str(self.spurious), *medians]
 
 
 def compare(true: pd.DataFrame, found: pd.DataFrame) -> Errors:
-    """Hold the events of an AU in a video against the truth; both have a column `*_frame` for every phase."""
+    """Compare the estimated and true events of an AU in a video; both have a column `*_frame` for every phase."""
     errors, free = Errors(), set(found.index)
     for event in joined(true).sort_values("level", ascending=False).itertuples():
         occurs = event.level >= OCCURS
@@ -67,7 +67,7 @@ def compare(true: pd.DataFrame, found: pd.DataFrame) -> Errors:
 
 
 def joined(true: pd.DataFrame) -> pd.DataFrame:
-    """Events of both sides together: those that overlap are one."""
+    """Events of both sides; overlapping events are merged."""
     rows: list[dict[str, float]] = []
     for row in true.sort_values("onset_frame")[[*FRAMES, "level"]].to_dict("records"):
         if rows and row["onset_frame"] <= rows[-1]["end_frame"]:
@@ -83,9 +83,11 @@ def joined(true: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Predict, compare and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("onnx", type=Path, help="file of faceflow-export")
-    parser.add_argument("--data", type=Path, required=True, help="folder of faceflow-render video=events")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of faceflow-infer, such as calibrate=median")
+    parser.add_argument("onnx", type=Path, help="exported model")
+    parser.add_argument("--data", type=Path, required=True, help="output folder of faceflow-render video=events")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="overrides of faceflow-infer, such as calibrate=median"
+    )
     options = parser.parse_intermixed_args()
     truth = pd.read_csv(options.data / "events.csv")
     with faceflow.load(options.onnx, options.overrides) as predictor:

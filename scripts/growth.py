@@ -1,10 +1,10 @@
-"""What made-up packed crops cost as they grow: packing, reading, splitting, an epoch, a test, and memory at each.
+"""Measure how time and memory grow with the number of packed crops: packing, reading, splitting, an epoch, a test.
 
     python scripts/growth.py --folder /tmp/growth --rows 10000 100000
 
-Every stage runs in a process of its own, whose memory without mapped files is looked at every second: `memory` is the
-highest of a stage, `growth` by how much its second half was above its second quarter. docs/reference/growth.md goes on
-to 10^8.
+The crops are generated. Every stage runs in a separate process, whose memory without mapped files is sampled every
+second: `memory` is the peak of a stage, `growth` is by how much the peak of its second half exceeds the peak of its
+second quarter. docs/reference/growth.md has results up to 10^8 rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 AUS = [f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)]
-FRAMES = 250  # of a subject
+FRAMES = 250  # per subject
 SIZE = 32  # pixels
 BATCH = 256
 TINY = (
@@ -33,7 +33,7 @@ TINY = (
 
 
 def pack(folder: Path, count: int) -> dict[str, Any]:
-    """Pack made-up crops without a file of each."""
+    """Pack generated crops without writing a file for each."""
     import cv2
     import numpy as np
 
@@ -50,7 +50,7 @@ def pack(folder: Path, count: int) -> dict[str, Any]:
     names = [f"s{row // FRAMES:06d}/{row:08d}.jpg" for row in range(count)]
 
     def read(files: Sequence[str]) -> Iterator[Picture]:
-        for name in files:  # what comes after the end of a JPEG tells the pictures apart
+        for name in files:  # bytes after the end of the JPEG make the crops differ
             image = faces[int(name[-8:-4]) % len(faces)] + name[-12:-4].encode()
             yield Picture(image=image, content=hash_of(io.BytesIO(image)), fault=None)
 
@@ -85,7 +85,7 @@ def read(folder: Path, count: int) -> dict[str, Any]:
 
 
 def train(folder: Path, count: int) -> dict[str, Any]:
-    """Train for an epoch; the test at its end is in the memory, not in the seconds."""
+    """Train for an epoch; the test at the end counts towards the memory but not the seconds."""
     from faceflow.cli.train import main
 
     sys.argv = [
@@ -105,7 +105,7 @@ def train(folder: Path, count: int) -> dict[str, Any]:
 
 
 def test(folder: Path, count: int) -> dict[str, Any]:
-    """Test the network of that run on a tenth of the subjects."""
+    """Test the network from `train` on a tenth of the subjects."""
     from faceflow.cli.test import main
 
     where = (f"hydra.run.dir={folder / 'test'}", f"checkpoint={folder / 'run/checkpoints/best.ckpt'}")
@@ -136,7 +136,7 @@ def _run(command: Callable[[], object]) -> None:
 
 
 def memory_mb(process: int) -> float:
-    """Memory of a process and its children that is not of files; what they share counts once."""
+    """Memory of a process and its children without mapped files; shared pages count once."""
     total = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -150,7 +150,7 @@ def memory_mb(process: int) -> float:
 
 
 def watched(stage: str, folder: Path, count: int) -> dict[str, Any]:
-    """Run a stage in a process of its own."""
+    """Run a stage in a separate process."""
     command = [sys.executable, __file__, f"--folder={folder}", f"--rows={count}", f"--stage={stage}"]
     log = (folder / f"{stage}.log").open("w")
     start = time.perf_counter()
@@ -173,11 +173,13 @@ def watched(stage: str, folder: Path, count: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="where the packed sets and runs are written")
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="default: %(default)s")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="default: all of them")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the packed sets and runs")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10_000, 100_000], help="numbers of crops; default: %(default)s"
+    )
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="default: all")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
-    parser.add_argument("--json", type=Path, help="file of the results; default: growth.json in the folder")
+    parser.add_argument("--json", type=Path, help="results file; default: growth.json in --folder")
     options = parser.parse_args()
     if options.stage:
         result = STAGES[options.stage](options.folder, options.rows[0])

@@ -3,10 +3,10 @@
     python scripts/model_card.py --rendered rendered_test --real realfaces --output faceflow/built_in/README.md
     python scripts/model_card.py --output faceflow/built_in/README.md  # from the scores as they are
 
-A set of faces is a folder that faceflow-crop left: crops, their features and labels.csv. Every model is tested on it by
-`faceflow.test` at the thresholds in its file. Means are over the AUs, sides aside, that at least three faces of the set
-show and three do not; intervals (95 %) come from drawing its subjects with replacement. The scores lie in
-model_card.csv, and what the card says besides in model_card.md.
+A set of faces is an output folder of faceflow-crop: crops, their features and labels.csv. Every model is tested on it
+with `faceflow.test` at the thresholds stored in the model. Means are over the AUs, without the rows for one side, that
+at least three faces show and at least three do not. Intervals (95 %) come from drawing subjects with replacement. The
+scores are kept in model_card.csv, the prose of the card in model_card.md.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from faceflow.metrics.au_scores import Prediction, evaluate
 
 Array = NDArray[np.float64]
 
-METRICS = {"AUROC": "auroc", "F1": "f1_val", "ICC": "icc"}  # column of ours -> that of `evaluate`
+METRICS = {"AUROC": "auroc", "F1": "f1_val", "ICC": "icc"}  # our column -> column of `evaluate`
 HEADERS = ["AUROC", "F1", "ICC(3,1)"]
-LEAST = 3  # faces that show an AU, and faces that do not, for it to count
-MEAN = "mean"  # over AUs, in the place of one
+LEAST = 3  # minimum number of faces that show an AU, and that do not, for it to count
+MEAN = "mean"  # over AUs; stands in the column of the AU
 COLUMNS = [
     *("set", "model", "faces", "subjects", "au", "counted"),
     *(f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")),
 ]
 HERE = Path(__file__).resolve().parent
 SCORES, PROSE = HERE / "model_card.csv", HERE / "model_card.md"
-PLACE = "<!-- scores -->"  # in the prose
+PLACE = "<!-- scores -->"  # placeholder in the prose
 FRONT = {
     "license": "mit",
     "library_name": "faceflow",
@@ -67,8 +67,8 @@ def score(folder: Path, model: Path, *, resamples: int) -> pd.DataFrame:
     """Test a model on a set.
 
     Returns:
-        A row of means, with their intervals, then one per AU: `faces` and `subjects` of the set, `au`, `counted` (AUs
-        of the means, faces that show an AU) and `METRICS`, NaN where there are too few faces.
+        A row of means with their intervals, then a row per AU: `faces` and `subjects` of the set, `au`, `counted` (for
+        means the number of AUs, for an AU the faces that show it) and `METRICS`, NaN if there are too few faces.
     """
     with tempfile.TemporaryDirectory() as output:
         faceflow.test(
@@ -90,7 +90,7 @@ def score(folder: Path, model: Path, *, resamples: int) -> pd.DataFrame:
     thresholds = thresholds_of(contract)
 
     def scored(faces: Sequence[int] | NDArray[np.intp], columns: Sequence[int]) -> Array:
-        """The metrics of some faces and AUs, (A, 3); NaN where an AU has one class."""
+        """The metrics of some faces and AUs, (A, 3); NaN if an AU has only one class."""
         here = np.ix_(faces, columns)
         evaluation = evaluate(
             Prediction(probability=probability[here], intensity=intensity[here]),
@@ -163,17 +163,17 @@ def _scores_of(rows: pd.DataFrame, au: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Score where faces are given, and write card and figures."""
+    """Score the given sets of faces, and write the card and the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=FOLDER, help="folder of fused.onnx and fast.onnx")
-    parser.add_argument("--rendered", type=Path, help="rendered faces of subjects not trained on")
-    parser.add_argument("--real", type=Path, help="real faces")
-    parser.add_argument("--resamples", type=int, default=1000, help="of subjects, for the intervals")
+    parser.add_argument("--rendered", type=Path, help="folder of rendered faces of subjects not trained on")
+    parser.add_argument("--real", type=Path, help="folder of real faces")
+    parser.add_argument("--resamples", type=int, default=1000, help="resamples of subjects for the intervals")
     parser.add_argument(
-        "--scores", type=Path, default=SCORES, help="where those of the sets given replace earlier ones"
+        "--scores", type=Path, default=SCORES, help="stored scores; those of the given sets are replaced"
     )
-    parser.add_argument("--output", type=Path, required=True, help="the card")
-    parser.add_argument("--figures", type=Path, help="the means as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="the card to write")
+    parser.add_argument("--figures", type=Path, help="file for the means as JSON")
     options = parser.parse_args(arguments)
     folders = {name: folder for name in TITLES if (folder := getattr(options, name)) is not None}
     found = [

@@ -1,13 +1,13 @@
-"""Candidates for packed crops on the same pictures: rates, memory, requests to a store; docs/how_to/packed_crops.md.
+"""Compare candidate formats for packed crops: rates, memory, requests to a store; see docs/how_to/packed_crops.md.
 
     pip install --target formats datasets litdata webdataset
     PYTHONPATH=formats python scripts/packed_formats.py --folder /tmp/formats --pictures 50000
 
-Every candidate writes the same JPEG bytes with the same label columns, then reads them back in a process of its own:
-all in their order, some at random (warm, and after the kernel has dropped them from its cache), and some from a web
-server of this machine that counts requests and bytes. Three rounds, of which the median is printed; every process
-hashes what it read, and all must agree. Rates of what is in memory are per second of processor time, so that they hold
-on a machine that does other things too; the others are per second.
+Every candidate writes the same JPEG bytes with the same label columns, then reads them back in a separate process: all
+in order, some at random (warm, and after the kernel has dropped them from its cache), and some from a local web server
+that counts requests and bytes. The median of three rounds is printed. Every process hashes the bytes that it read, and
+all hashes must agree. Rates of data in memory are per second of processor time, so that other load on the machine does
+not affect them; the other rates are per second.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AUS = [f"AU{number}" for number in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)]
 
 
 def make_crops(folder: Path, count: int) -> None:
-    """Write pictures of 112 px of several subjects, and labels.csv; the noise of each is its own."""
+    """Write images of 112 px of several subjects, each with different noise, and labels.csv."""
     rng = np.random.default_rng(0)
     bases = [cv2.GaussianBlur(rng.integers(0, 256, (112, 112, 3), np.uint8), (0, 0), 4) for _ in range(64)]
     rows = []
@@ -55,7 +55,7 @@ def make_crops(folder: Path, count: int) -> None:
 
 
 def sample(crops: Path, row: int) -> dict[str, Any]:
-    """A row as litdata's processes make it."""
+    """A row as litdata's processes create it."""
     frame = _frame(str(crops))
     cells = frame.iloc[row].to_dict()
     return {"image": (crops / "crops" / cells["filename"]).read_bytes(), **cells}
@@ -95,7 +95,7 @@ def write(kind: str, crops: Path, place: Path) -> None:
             writer = writer or parquet.ParquetWriter(place / f"{shard:05d}.parquet", schema, compression="none")
             batch.append(row)
             size += len(row["image"])
-            if len(batch) == 100:  # rows of a group, the least that is read
+            if len(batch) == 100:  # rows of a group, the smallest unit of reading
                 writer.write_table(arrow.Table.from_pylist(batch, schema))
                 batch = []
                 if size >= SHARD:
@@ -132,7 +132,7 @@ def write(kind: str, crops: Path, place: Path) -> None:
 
 
 def reader(kind: str, place: Path) -> tuple[Callable[[int], bytes] | None, Callable[[], Iterator[bytes]]]:
-    """What reads the picture of a row, None where a format has no such access, and what reads all."""
+    """A function that reads the image of a row, None if the format has no random access, and one that reads all."""
     if kind in ("folder", "pack"):
         from faceflow.data.packed import table_of
         from faceflow.images import read_content
@@ -173,14 +173,14 @@ def reader(kind: str, place: Path) -> tuple[Callable[[int], bytes] | None, Calla
 
 
 def memory_mb() -> float:
-    """Memory of this process that is not of files."""
+    """Memory of this process without mapped files."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
 def drop(place: Path) -> None:
-    """Make the kernel forget the pages of all files below a folder."""
-    os.sync()  # pages that are not yet written stay
+    """Make the kernel drop the cached pages of all files in a folder."""
+    os.sync()  # unwritten pages would stay
     for path in place.resolve().rglob("*"):
         if path.is_file():
             number = os.open(path, os.O_RDONLY)
@@ -191,7 +191,7 @@ def drop(place: Path) -> None:
 def measure(kind: str, place: Path, count: int) -> dict[str, Any]:
     """Rates of one round, in this process."""
     if kind == "pack" or kind == "folder":
-        import faceflow.images  # noqa: F401  (as FaceFlow has it anyway)
+        import faceflow.images  # noqa: F401  (FaceFlow imports it anyway)
     began = time.perf_counter()
     one, every = reader(kind, place)
     opened, busy = time.perf_counter(), time.process_time()
@@ -223,10 +223,10 @@ def measure(kind: str, place: Path, count: int) -> dict[str, Any]:
 
 
 class Counting(http.server.SimpleHTTPRequestHandler):
-    """Serves ranges of files, and counts."""
+    """Serves ranges of files, and counts requests and bytes."""
 
     requests = sent = 0
-    disable_nagle_algorithm = True  # which would make small answers wait for 40 ms
+    disable_nagle_algorithm = True  # it would delay small responses by 40 ms
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -250,7 +250,7 @@ class Counting(http.server.SimpleHTTPRequestHandler):
 
 
 def remote(kind: str, place: Path, count: int) -> dict[str, Any]:
-    """Some pictures at random from a web server, through fsspec."""
+    """Read some images at random from a web server, through fsspec."""
     import fsspec
 
     handler = lambda *arguments: Counting(*arguments, directory=str(place))  # noqa: E731

@@ -1,18 +1,18 @@
-"""Do the methods help? Few labels, and new cameras, on the rendered AU benchmark: `python scripts/study.py --help`.
+"""Test whether the methods help with few labels or new cameras, on the rendered AU benchmark.
 
     faceflow-render experiment=benchmark output=benchmark && python scripts/study.py all --data benchmark
 
-`few`    A tenth of the studio subjects is labelled (3 of 30), 12 give unlabelled faces, 3 choose thresholds and the
-         checkpoint, 12 test. Another draw of subjects with every seed.
-`shift`  Studio and office are labelled; 15 subjects each of webcam, harsh and ir give unlabelled faces (all three
-         domains in one pool), the other 15 of each test. Validation subjects come from studio and office alone.
+`few`    A tenth of the studio subjects is labelled (3 of 30), 12 provide unlabelled faces, 3 are for validation
+         (thresholds and checkpoint), 12 for testing. Each seed draws other subjects.
+`shift`  Studio and office are labelled. Of webcam, harsh and ir, 15 subjects each provide unlabelled faces (one pool
+         of all three domains), and the other 15 are for testing. Validation subjects come from studio and office only.
 
-Every method, supervised included, has the same number of labelled images and of updates, and the same number of
-candidate settings, which are in scripts/studies/parts.py. The candidate with the best AP on the validation subjects of
-the first --tuning-seeds seeds runs with all seeds; test subjects are looked at for the chosen candidates only. Runs are
-kept in --output: started again, the study goes on where it stopped, inside a run too.
+Every method, including supervised training, has the same number of labelled images, of updates and of candidate
+settings, which are in scripts/studies/parts.py. The candidate with the best AP on the validation subjects of the first
+--tuning-seeds seeds runs with all seeds. Test subjects are used for the chosen candidates only. Runs are kept in
+--output: rerun the command to resume the study, even in the middle of a run.
 
-Each part ends with PART.md (protocol, test scores, differences to supervised training with 95 % intervals over seeds
+Each part writes PART.md (protocol, test scores, differences from supervised training with 95 % intervals over seeds
 and subjects, scores centred by subject, settings), PART.csv (every number of every run and test), PART_differences.csv
 and PART.png.
 """
@@ -42,7 +42,7 @@ from faceflow.report.result_files import write_table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is missing and write the results."""
+    """Run the missing runs and write the results."""
     options = _options(argv)
     conditions = Conditions(
         images=options.data.absolute(),
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A part with the seeds that choose among candidates, and those of the results."""
+    """A part, with the seeds for choosing candidates and the seeds for the results."""
 
     part: Part
     tuning: range
@@ -95,13 +95,13 @@ class _Plan:
 
 
 def _study(plan: _Plan, conditions: Conditions, pool: Executor, progress: Progress) -> str:
-    """Choose among the candidates, train and test the chosen ones with all seeds, write and return the report."""
+    """Choose candidates, train and test them with all seeds, then write and return the report."""
     part = plan.part
     list(pool.map(lambda run: train(run, conditions, progress), plan.candidates))
     choices = {method: _choice(plan, method, conditions) for method in part.methods}
     for method, choice in choices.items():
         tried = ", ".join(choice.scores)
-        say(f"{part.name} {method}: validation AP of the candidates {tried}; take candidate {choice.candidate}")
+        say(f"{part.name} {method}: validation AP of the candidates {tried}; chose candidate {choice.candidate}")
     chosen = [Run(part, method, choice.candidate, seed) for method, choice in choices.items() for seed in plan.seeds]
 
     def finish(run: Run) -> list[RunScores]:
@@ -134,13 +134,19 @@ def _choice(plan: _Plan, method: str, conditions: Conditions) -> Choice:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("few", "shift", "all"))
-    parser.add_argument("--data", type=Path, required=True, help="output of faceflow-render experiment=benchmark")
-    parser.add_argument("--output", type=Path, default=Path("runs/study"), help="default: %(default)s")
-    parser.add_argument("--methods", type=_names, help="only these, as in fixmatch,miro, and supervised; default: all")
-    parser.add_argument("--model", default="tf_efficientnet_lite0", help="default: %(default)s")
-    parser.add_argument("--weights", type=Path, help="file of pretrained weights; default: the model hub's")
-    parser.add_argument("--size", type=int, default=80, help="pixels that the network sees; default: %(default)s")
-    parser.add_argument("--seeds", type=_count, default=5, help="how many, from 0 on; default: %(default)s")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="output folder of faceflow-render experiment=benchmark"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/study"), help="folder of runs and results; default: %(default)s"
+    )
+    parser.add_argument(
+        "--methods", type=_names, help="such as fixmatch,miro; supervised is always included; default: all"
+    )
+    parser.add_argument("--model", default="tf_efficientnet_lite0", help="name in configs/model; default: %(default)s")
+    parser.add_argument("--weights", type=Path, help="file of pretrained weights; default: from the model hub")
+    parser.add_argument("--size", type=int, default=80, help="input size in pixels; default: %(default)s")
+    parser.add_argument("--seeds", type=_count, default=5, help="number of seeds, starting at 0; default: %(default)s")
     parser.add_argument(
         "--tuning-seeds",
         type=_count,
@@ -148,9 +154,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         help="seeds whose validation subjects choose candidates; default: %(default)s",
     )
     parser.add_argument("--steps", type=_count, default=400, help="updates of every run; default: %(default)s")
-    parser.add_argument("--jobs", type=_count, default=1, help="runs at a time, on a CPU; default: %(default)s")
-    parser.add_argument("--workers", type=int, default=1, help="loader processes; default: %(default)s")
-    parser.add_argument("--trainer", default="auto", help="of configs/trainer; default: %(default)s")
+    parser.add_argument("--jobs", type=_count, default=1, help="parallel runs, on a CPU; default: %(default)s")
+    parser.add_argument("--workers", type=int, default=1, help="loader processes per run; default: %(default)s")
+    parser.add_argument("--trainer", default="auto", help="name in configs/trainer; default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of every faceflow-train")
     return parser.parse_intermixed_args(argv)
 

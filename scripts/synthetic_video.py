@@ -1,6 +1,6 @@
-"""Write a video of a synthetic face that shows three expressions in turn, to try faceflow-infer without own data.
+"""Write a video of a synthetic face with three expressions, to try faceflow-infer without data of your own.
 
-The subject is none of the embedded data set's. `python scripts/synthetic_video.py face.avi`
+The subject is not in the embedded data set. `python scripts/synthetic_video.py face.avi`
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ EXPRESSIONS = [  # AUs of happiness, surprise and anger (EMFACS)
     {"AU1": 4, "AU2": 4, "AU5": 4, "AU25": 4, "AU26": 4},
     {"AU4": 5, "AU9": 3, "AU17": 4},
 ]
-SECONDS, FPS, SIZE = 3, 15, 128  # of an expression; frames/s; px
+SECONDS, FPS, SIZE = 3, 15, 128  # per expression; frames/s; px
 SUBJECT = 20_260_101
 
 
 def intensities(time_s: float) -> dict[str, int]:
-    """AU intensities 0..5 at a time: an expression rises from neutral and falls back, then the next one does."""
+    """AU intensities 0..5 at a time; one expression after another rises from neutral and falls back."""
     number, since = divmod(time_s, SECONDS)
     height = np.sin(np.pi * since / SECONDS) ** 2
     shown = EXPRESSIONS[int(number) % len(EXPRESSIONS)]

@@ -1,3 +1,3 @@
-"""Makes `tests.helpers` importable: pytest puts the folder above this package on the path."""
+"""Makes `tests.helpers` importable, because pytest puts the parent folder of this package on the path."""
 
-import faceflow  # noqa: F401 - before the tests import libraries that report home
+import faceflow  # noqa: F401 - before the tests import libraries with telemetry

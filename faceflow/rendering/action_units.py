@@ -1,4 +1,4 @@
-"""Which shapes of the face model make an AU, and what limits shapes that act on the same skin."""
+"""Which shapes of the face model make up an AU, and limits on shapes that act on the same skin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Intensities = dict[str, float]
 
 @dataclass(frozen=True)
 class Share:
-    """A shape at the intensity 5 of an AU; `sided` ones exist for each side of the face."""
+    """Weight of a shape at intensity 5 of an AU; a `sided` shape exists for each side of the face."""
 
     shape: str
     weight: float
@@ -52,8 +52,8 @@ SIDED = (
 )
 """AUs that can act on one side."""
 HALVED = ("AU17", "AU22")
-"""AUs of both sides that can be stronger on one."""
-_UNSCALED = ("AU26", "AU45")  # the same in every subject: a jaw that drops, an eye that shuts
+"""AUs that move both sides but can be stronger on one."""
+_UNSCALED = ("AU26", "AU45")  # the same in every subject: dropping the jaw, shutting the eyes
 _CORNER_MOVERS = ("mouthSmile", "mouthDimple", "mouthFrown", "mouthStretch")
 
 
@@ -63,12 +63,12 @@ def relaxed() -> Intensities:
 
 
 def half(shape: str, side: str) -> str:
-    """Name of the half of a shape of both sides."""
+    """Name of one half of a shape that moves both sides."""
     return f"{shape}_half_{side}"
 
 
 def level(intensity: float) -> int:
-    """Level 0..5 of an intensity, as a coder writes it; halves are rounded up."""
+    """Level 0..5 that a coder would give an intensity; halves are rounded up."""
     return int(intensity + 0.5)
 
 
@@ -80,14 +80,14 @@ def shape_weights(
     *,
     exponent: float,
 ) -> dict[str, float]:
-    """Weights of shapes that show AUs.
+    """Weights of the shapes that show AUs.
 
     Args:
-        left: intensities of the subject's left side.
-        right: those of the right side.
+        left: intensities on the subject's left side.
+        right: intensities on the right side.
         gains: how much each AU moves this subject's face.
-        further: weights to add: of a resting face, of gaze, of movements that are no AU.
-        exponent: of the intensity as a share of 5; below 1 weak AUs are seen well, above 1 strong ones stand out.
+        further: weights to add, for the resting face, gaze and movements that are not AUs.
+        exponent: of the intensity as a share of 5; below 1 weak AUs become more visible, above 1 less.
     """
     weights: dict[str, float] = {}
 
@@ -135,7 +135,7 @@ def _limit_eye(weights: dict[str, float], side: str) -> None:
 
 
 def _limit_mouth(weights: dict[str, float], side: str) -> None:
-    """Keep one corner of the mouth and half of the upper lip in reach."""
+    """Keep one corner of the mouth and half of the upper lip within anatomical limits."""
     _limit_sum(weights, [f"{shape}{side}" for shape in _CORNER_MOVERS], 1.55)
     sneer, raised = weights.get(f"noseSneer{side}", 0.0), weights.get(f"mouthUpperUp{side}", 0.0)
     if raised > 0 and raised + 0.55 * sneer > 1.35:

@@ -1,4 +1,4 @@
-"""What is behind a subject, in linear light."""
+"""Backgrounds behind a subject, in linear light."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from faceflow.checks import check_number, check_whole
 from faceflow.rendering.arrays import Doubles, Floats
 from faceflow.rendering.session import Session
 
-_SHIFT = 0.015  # standard deviation of where it lies from frame to frame, as a share of its size
+_SHIFT = 0.015  # standard deviation of the background's position between frames, as a share of its size
 
 
 class Background(Protocol):
     """A kind of background."""
 
     def paint(self, session: Session, width: int, height: int) -> Doubles:
-        """Picture (H, W, 3) in linear light; the same for one session and size."""
+        """Background (H, W, 3) in linear light; constant for a session and size."""
 
 
 class Backdrop:
     """A plain grey cloth, darker towards its corners.
 
     Args:
-        level: its brightness.
-        level_session: how far that moves from recording to recording.
+        level: brightness.
+        level_session: how far the brightness varies between recordings.
     """
 
     def __init__(self, *, level: float, level_session: float) -> None:
@@ -42,11 +42,11 @@ class Room:
     """Boxes and ellipses out of focus.
 
     Args:
-        objects: how many.
-        blur: of them, in pixels of an image 128 pixels wide.
-        brightness: of all.
-        brightness_session: how far it moves from recording to recording.
-        grey: whether it has no colours.
+        objects: number of objects.
+        blur: blur of the objects, in pixels of an image 128 pixels wide.
+        brightness: brightness of the whole room.
+        brightness_session: how far the brightness varies between recordings.
+        grey: whether the room is grey.
     """
 
     def __init__(self, *, objects: int, blur: float, brightness: float, brightness_session: float, grey: bool) -> None:
@@ -72,7 +72,7 @@ class Room:
 def paint_background(
     background: Background, session: Session, rng: np.random.Generator, width: int, height: int
 ) -> Floats:
-    """Background (H, W, 3) of a frame: camera and subject move a little."""
+    """Background (H, W, 3) of a frame, slightly shifted because camera and subject move."""
     x, y = rng.normal(0, _SHIFT * width), rng.normal(0, _SHIFT * height)
     picture = background.paint(session, width, height).astype(np.float32)
     shift = np.array([[1, 0, x], [0, 1, y]], np.float32)

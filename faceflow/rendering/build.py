@@ -1,4 +1,4 @@
-"""Settings of a render from the plain values of its config."""
+"""Builds the settings of a render from the plain values of its config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_settings(values: Mapping[str, Any], model: Path) -> RenderSettings:
     """Check values of `configs/render.yaml` and build what they describe.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value is out of range.
     """
     for key, lowest, highest in (("frames", 1, 10_000), ("seed", 0, 2**31 - 1)):
         check_whole(values[key], key=key, lowest=lowest, highest=highest)
@@ -53,7 +53,7 @@ def build_domains(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Domain]:
     """Build domains by name.
 
     Raises:
-        ConfigError: none, a value out of range, or two that would draw the same subjects.
+        ConfigError: there are no domains, a value is out of range, or two domains would draw the same subjects.
     """
     if not nodes:
         raise ConfigError("domains: expected at least one domain, got none; for example domains=[studio,webcam]")
@@ -62,8 +62,8 @@ def build_domains(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Domain]:
     for name, domain in domains.items():
         if (other := owners.setdefault(domain.stream, name)) != name:
             raise ConfigError(
-                f"domains.{name}.stream: expected another number than that of '{other}', got {domain.stream} for both, "
-                "whose subjects would be the same; choose one that no other domain has"
+                f"domains.{name}.stream: expected a different number from that of '{other}', got {domain.stream} for "
+                "both, so they would share subjects; choose a number that no other domain uses"
             )
     return domains
 
@@ -90,8 +90,8 @@ def _domain(name: str, node: Mapping[str, Any]) -> Domain:
     except (TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"{key}: expected the keys of configs/domains/studio.yaml and of the groups that it names, got others "
-            f"({reason}); compare them"
+            f"{key}: expected the keys of configs/domains/studio.yaml and of its groups, got other keys ({reason}); "
+            "compare the files"
         ) from error
 
 

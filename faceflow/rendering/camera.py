@@ -1,4 +1,4 @@
-"""Camera: a posed head and its surroundings to linear light."""
+"""Camera: turns a posed head and its surroundings into linear light."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from faceflow.rendering.rasteriser import rasterise, rasterise_depth, vertex_nor
 from faceflow.rendering.shading import shade
 from faceflow.rendering.subject import Subject, rotation
 
-_EYE_DISTANCE, _EYE_HEIGHT = 0.345, 0.355  # between the eyes, and of them below the top: shares of the side of a crop
+_EYE_DISTANCE, _EYE_HEIGHT = 0.345, 0.355  # between the eyes, and from the top to the eyes: shares of the crop size
 _SAMPLES = 2  # per pixel and axis
-_BRIGHTEST = 1.6  # what is brighter would leave flakes when samples are averaged
-_SHADOW_SIZE, _SHADOW_CM = 288, 46.0  # pixels of a shadow map, and what they span
-_NECK = (0.0, -6.0, -1.0)  # the head turns about it, cm
+_BRIGHTEST = 1.6  # brighter samples would leave bright specks after averaging
+_SHADOW_SIZE, _SHADOW_CM = 288, 46.0  # pixels of a shadow map, and the width they span
+_NECK = (0.0, -6.0, -1.0)  # the head turns about this point, cm
 _CHEST = (0.0, -14.0, -2.5)
-_HALF_FACE = 12.0  # cm that half the field of view spans
+_HALF_FACE = 12.0  # cm spanned by half the field of view
 _UNSHADOWING = (
     *(materials.HIDDEN, materials.LASH, materials.TEETH),
     *(materials.GUMS, materials.MOUTH, materials.SOCKET),
@@ -45,7 +45,7 @@ class Lights(NamedTuple):
         directions: (L, 3), towards the lamps.
         colours: (L, 3), linear light.
         ambient: (4, 3), see `ShadowedLights`.
-        shadows: how many of the first lamps cast shadows.
+        shadows: number of lamps that cast shadows; those come first.
     """
 
     directions: Doubles
@@ -57,7 +57,7 @@ class Lights(NamedTuple):
 class CropFraming(NamedTuple):
     """A face aligned by its eyes, as `align=eyes` does, with the errors of a detector.
 
-    `scale` 1 has the eyes `_EYE_DISTANCE` apart; `x` and `y` are shares of the side; `roll` is in radians.
+    At `scale` 1 the eyes are `_EYE_DISTANCE` apart; `x` and `y` are shares of the crop size; `roll` is in radians.
     """
 
     scale: float
@@ -67,7 +67,7 @@ class CropFraming(NamedTuple):
 
 
 class FrameFraming(NamedTuple):
-    """A whole frame: pixels per cm at the head, and the pixel of the middle of the head."""
+    """A whole frame: pixels per cm at the head, and the pixel at the centre of the head."""
 
     scale: float
     x: float
@@ -75,7 +75,7 @@ class FrameFraming(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The part of a picture that an aligned crop of the face would show, in pixels."""
+    """The part of an image that an aligned crop of the face would show, in pixels."""
 
     left: float
     top: float
@@ -84,7 +84,7 @@ class Window(NamedTuple):
 
 
 class Exposure(NamedTuple):
-    """What the camera sees before its sensor: linear light (H, W, 3) times coverage, and coverage (H, W).
+    """The light that reaches the sensor: linear light (H, W, 3) times coverage, and coverage (H, W).
 
     `window` is where the face is.
     """
@@ -95,7 +95,7 @@ class Exposure(NamedTuple):
 
 
 class Buffers:
-    """Memory that images of one size share."""
+    """Memory that is reused for images of the same size."""
 
     def __init__(self, width: int, height: int) -> None:
         self.depth, self.first, self.second, self.coverage = (np.zeros((height, width), np.float32) for _ in range(4))
@@ -104,12 +104,12 @@ class Buffers:
 
 
 class Camera:
-    """Takes pictures of one size.
+    """Renders images of one size.
 
     Args:
         width: pixels.
         height: pixels.
-        margin: what a picture shows on each side beyond an aligned crop of the face, as a share of that crop.
+        margin: how far the image extends beyond an aligned crop of the face on each side, as a share of that crop.
     """
 
     def __init__(self, width: int, height: int, *, margin: float = 0.0) -> None:
@@ -129,16 +129,16 @@ class Camera:
         field_of_view: float,
         framing: CropFraming | FrameFraming,
     ) -> Exposure:
-        """Take a picture of a subject.
+        """Render an image of a subject.
 
         Args:
-            subject: who is in the picture.
-            vertices: (V, 3) of the face that shows an expression.
-            relief: (S, S, 1), of its skin.
+            subject: the subject in the image.
+            vertices: (V, 3) of the face with its expression.
+            relief: (S, S, 1), height of the skin.
             pose: of the head.
-            lights: around it.
-            field_of_view: degrees; a wide one comes close and distorts.
-            framing: which part of the view the picture shows.
+            lights: around the head.
+            field_of_view: degrees; a wide field puts the camera close and distorts the face.
+            framing: which part of the view the image shows.
         """
         mesh, buffers = subject.mesh, self._buffers
         posed = _posed(subject, vertices, pose)
@@ -180,7 +180,7 @@ class Camera:
 
 
 def _posed(subject: Subject, vertices: Floats, pose: Pose) -> Floats:
-    """Vertices of face and outfit, turned; hair lifts the skin below it, and shoulders follow the head a little."""
+    """Turned vertices of face and outfit; hair lifts the skin below it, and shoulders follow the head a little."""
     outfit, mesh, count = subject.outfit, subject.mesh, len(vertices)
     together = np.concatenate([vertices, outfit.vertices])
     normals = np.zeros_like(together)
@@ -194,7 +194,7 @@ def _posed(subject: Subject, vertices: Floats, pose: Pose) -> Floats:
 
 
 def _eyes_seen(face: FaceModel, posed: Floats, camera: Floats, distance: float) -> Doubles:
-    """Centres (2, 2) of the eyeballs in the view: the subject's right eye first, which is on the left."""
+    """Centres (2, 2) of the eyeballs in the view, the subject's right eye (on the left of the image) first."""
     seen = []
     for eye in face.eyes[::-1]:
         centre = posed[eye].mean(0)
@@ -204,15 +204,15 @@ def _eyes_seen(face: FaceModel, posed: Floats, camera: Floats, distance: float) 
 
 
 def _aligned(view: Floats, eyes: Doubles, pose: Pose, framing: CropFraming, window: Window) -> Doubles:
-    """Samples (V, 2) of a crop that is aligned by the eyes, as a detector and `align=eyes` would make it."""
+    """Positions (V, 2), in samples, in a crop aligned by the eyes, as a detector and `align=eyes` would produce it."""
     left, top, width, height = (_SAMPLES * value for value in window)
     middle, across = eyes.mean(0), eyes[1] - eyes[0]
-    # Eyes of a turned head are closer to each other; the box of a detector shrinks less.
+    # In a turned head the eyes are closer together; a detector's box shrinks less.
     between = np.hypot(*across) / max(np.cos(pose.yaw), 0.5) ** 0.85
     angle = -np.arctan2(across[1], across[0]) + framing.roll
     scale = _EYE_DISTANCE * width / between * framing.scale
     cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
-    # The box lies towards the half of the face that is seen.
+    # The box shifts towards the visible half of the face.
     target_x = width * (0.5 + framing.x) - 0.10 * width * np.sin(pose.yaw) + left
     target_y = height * (_EYE_HEIGHT + framing.y) + top
     x, y = view[:, 0] - middle[0], view[:, 1] - middle[1]

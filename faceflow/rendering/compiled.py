@@ -1,4 +1,4 @@
-"""Functions compiled to machine code by Numba, and kept on disk where that is possible."""
+"""Functions compiled to machine code by Numba and cached on disk if possible."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile a function when it is first called; it must stick to what Numba knows.
+    """Compile a function on its first call; it can use only what Numba supports.
 
-    The code is kept beside the package, or else in the user's cache or the folder NUMBA_CACHE_DIR.
+    The code is cached beside the package, or otherwise in the user's cache or the folder NUMBA_CACHE_DIR.
     """
     try:
         return cast(F, njit(cache=True, fastmath=True)(function))
-    except RuntimeError:  # none of these folders can be written
+    except RuntimeError:  # none of these folders is writable
         return cast(F, njit(fastmath=True)(function))

@@ -1,4 +1,4 @@
-"""The data card of a rendered data set, README.md in the format of Hugging Face, and the licence beside it."""
+"""The data card of a rendered data set (README.md in the Hugging Face format) and the licence file."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
 
     Args:
         output: folder of the data set.
-        counts: what it holds.
-        settings: as render.json has them.
-        version: of FaceFlow.
+        counts: what the data set holds.
+        settings: as stored in render.json.
+        version: version of FaceFlow.
 
     Raises:
         DataError: a file cannot be written.
@@ -70,7 +70,7 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         f"# {front['pretty_name']}",
         _overview(counts, settings, version),
         "## Domains\n\n" + markdown_table(["domain", "subjects", "images"], domains),
-        "## Action Units\n\nImages by level, 0 (absent) to 5; the larger one of both sides of the face.\n\n"
+        "## Action Units\n\nImages by level, 0 (absent) to 5; the stronger side of the face counts.\n\n"
         + markdown_table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
         "## Subjects\n\n" + _subjects(counts),
         "## Settings\n\n```yaml\n" + yaml.safe_dump(dict(settings), sort_keys=False) + "```",
@@ -86,18 +86,18 @@ def _overview(counts: Counts, settings: Mapping[str, Any], version: str) -> str:
     width, height = (settings["image"]["size"],) * 2 if still else (video["width"], video["height"])
     joined, by_side = (LABELS, BY_SIDE) if still else (FRAMES, FRAMES_BY_SIDE)
     further = (
-        "- `crops.json`: how the faces lie in the images, for `faceflow-infer`.\n\n"
-        f"Train on it: `faceflow-train data=csv data.labels={LABELS}`."
+        "- `crops.json`: how faces are placed in the images, for `faceflow-infer`.\n\n"
+        f"To train on it: `faceflow-train data=csv data.labels={LABELS}`."
         if still
-        else f"- `{EVENTS}`: when each AU begins, reaches its most, declines and ends, in frames from 1 and in seconds."
+        else f"- `{EVENTS}`: onset, apex, offset and end of each AU, in frames (counted from 1) and in seconds."
     )
     return (
         f"{counts.images.total()} images of {width} x {height} pixels of {counts.subjects.total()} subjects who do not "
         f"exist, rendered with `faceflow-render` {version} (seed {settings['seed']}) from ICT-FaceKit. Labels are "
-        "exact: they drove the rendering. AU25 is measured from the gap between the lips.\n\n"
+        "exact: the faces were rendered from them. AU25 is measured from the gap between the lips.\n\n"
         f"- `{joined}`: intensities 0-5 of {len(AUS)} AUs, file, subject, domain, frame; pose and gaze in degrees "
         "(yaw to the subject's left, pitch downwards, roll to the right shoulder).\n"
-        f"- `{by_side}`: the same for the subject's left and right side.\n"
+        f"- `{by_side}`: the same, with separate intensities for the subject's left and right side.\n"
         f"- `{SUBJECTS}`: sex, age, skin tone (0 light to 9 dark), hair, beard and glasses.\n{further}"
     )
 
@@ -113,7 +113,7 @@ def _au_rows(counts: Counts) -> list[list[str]]:
 def _subjects(counts: Counts) -> str:
     lines = [
         f"- age: {min(counts.ages)} to {max(counts.ages)} years",
-        f"- skin tone: {min(counts.tones)} to {max(counts.tones)} of 0 (light) to 9 (dark)",
+        f"- skin tone: {min(counts.tones)} to {max(counts.tones)} on a scale from 0 (light) to 9 (dark)",
     ]
     for trait in dict.fromkeys(trait for trait, _ in sorted(counts.traits)):
         shares = [f"{value} {count}" for (name, value), count in sorted(counts.traits.items()) if name == trait]
@@ -123,15 +123,15 @@ def _subjects(counts: Counts) -> str:
 
 def _limits() -> str:
     return (
-        "## Limits\n\nThe faces are a model's, not people's: use them to train and to test software, and measure "
-        "what counts on real people. Age is skin, hair and wrinkles on shapes of adults. AU17, AU22, AU25, AU26 "
-        "and AU28 move both sides together."
+        "## Limits\n\nThe faces come from a model, not from people: use them to train and to test software, and "
+        "evaluate on real people. Age changes skin, hair and wrinkles on the face shapes of adults. AU17, AU22, "
+        "AU25, AU26 and AU28 move both sides together."
     )
 
 
 def _terms() -> str:
     return (
         "## Licence\n\nDerived from ICT-FaceKit (MIT, (c) 2020 USC Institute for Creative Technologies, "
-        f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}): its licence, `{LICENCE_FILE}`, goes with "
+        f"https://github.com/ICT-VGL/ICT-FaceKit, commit {COMMIT[:7]}). Include its licence, `{LICENCE_FILE}`, with "
         "copies of these images. Li et al. 2020, Learning formation of physically-based face attributes, CVPR."
     )

@@ -1,4 +1,4 @@
-"""A domain: how people are recorded. Its parts are config groups below `configs/domains`."""
+"""A domain: how subjects are recorded. Its parts are config groups in `configs/domains`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from faceflow.rendering.sensor import Stage, compress
 from faceflow.rendering.session import Session
 
 _LUMINANCE = np.array([0.25, 0.6, 0.15])
-_INFRARED = np.array([0.75, 0.2, 0.05])  # of red, green and blue: what a near-infrared sensor sees of them, roughly
+_INFRARED = np.array([0.75, 0.2, 0.05])  # approximate response of a near-infrared sensor to red, green and blue
 _METERED = ((0.25, 0.8), (0.22, 0.78))  # rows and columns of the face, as shares
-_LENS_REFERENCE, _SHARPEST = 128, 200  # pixels of the width that a lens's blur is given for, and from which it is fixed
+_LENS_REFERENCE, _SHARPEST = 128, 200  # image width in pixels to which lens blur refers, and above which it is constant
 
 
 @dataclass(frozen=True, kw_only=True)
 class Angle:
     """An angle of the head in degrees.
 
-    `spread` is its standard deviation from frame to frame, `session` that from recording to recording; what goes
-    beyond `limit` is cut.
+    `spread` is its standard deviation between frames, `session` the one between recordings; values beyond `limit` are
+    clipped.
     """
 
     mean: float
@@ -40,19 +40,19 @@ class Angle:
     limit: float
 
     def __post_init__(self) -> None:
-        """Check the values: beyond the highest limit a face shows its profile."""
+        """Check the values; beyond the highest limit, faces turn to profile."""
         check_not_negative(**{"head.spread": self.spread, "head.session": self.session})
         check_number(self.limit, key="head.limit", expected="degrees in 0..60", valid=lambda limit: 0 <= limit <= 60)
 
     def sample(self, rng: np.random.Generator, session: float) -> float:
-        """Draw it, in radians."""
+        """Draw an angle, in radians."""
         degrees = rng.normal(self.mean, self.spread) + self.session * session
         return float(np.radians(np.clip(degrees, -self.limit, self.limit)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """How people hold their heads: `yaw` to their left, `pitch` downwards, `roll` to their right shoulder."""
+    """How subjects hold their heads: `yaw` to their left, `pitch` downwards, `roll` to their right shoulder."""
 
     yaw: Angle
     pitch: Angle
@@ -71,17 +71,17 @@ class Optics:
 
     Attributes:
         field_of_view: narrowest and widest, in degrees.
-        scale: standard deviation of the size of the face, as a share.
-        shift: of its place, as a share of the side of the crop.
-        roll: of its roll, in degrees.
-        exposure: brightness of the face that the camera aims at, in linear light.
-        adaptation: 1 reaches it for all skins, 0 leaves dark skin dark.
-        exposure_error: its standard deviation, as a share.
-        exposure_session: how far it moves from recording to recording.
-        infrared: whether it sees near-infrared light.
+        scale: standard deviation of the face size, as a share.
+        shift: standard deviation of the face position, as a share of the crop size.
+        roll: standard deviation of the face roll, in degrees.
+        exposure: brightness that the camera aims at for the face, in linear light.
+        adaptation: 1 reaches this brightness for all skin tones, 0 leaves dark skin dark.
+        exposure_error: standard deviation of the exposure, as a share.
+        exposure_session: how far the exposure varies between recordings.
+        infrared: whether the camera records near-infrared light.
         lens_blur: in pixels of an image 128 pixels wide; 0 for none.
-        highlights: whether bright ones are compressed, not cut.
-        stages: what follows.
+        highlights: whether highlights are compressed instead of clipped.
+        stages: processing after the lens.
     """
 
     field_of_view: Sequence[float]
@@ -106,24 +106,24 @@ class Optics:
             check_boolean(getattr(self, name), key=f"camera.{name}")
 
     def sample_framing(self, rng: np.random.Generator) -> CropFraming:
-        """Draw the errors of a detector."""
+        """Draw the framing errors of a detector."""
         scale, x = float(np.exp(rng.normal(0, self.scale))), rng.normal(0, self.shift)
         return CropFraming(scale, x, rng.normal(0, self.shift), float(np.radians(rng.normal(0, self.roll))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """How people are recorded.
+    """How subjects are recorded.
 
     Attributes:
-        name: in the labels.
-        stream: number that random draws depend on; no two domains of a data set share one.
+        name: name in the labels.
+        stream: number that seeds the random draws; unique among the domains of a data set.
         head: poses.
         light: lamps.
         camera: lens and sensor.
-        background: behind the subject.
-        compression: range of JPEG qualities inside the camera; None for none.
-        occluders: in front of the face.
+        background: what is behind the subject.
+        compression: range of JPEG quality inside the camera; None for no compression.
+        occluders: what is in front of the face.
     """
 
     name: str
@@ -151,7 +151,7 @@ class Domain:
         """Turn light into the image (H, W, 3) that the camera stores.
 
         Args:
-            exposure: of the subject.
+            exposure: light from the subject.
             background: (H, W, 3), linear light.
             session: the recording.
             rng: of the frame.
@@ -162,7 +162,7 @@ class Domain:
         brightness = light @ _LUMINANCE
         if camera.infrared:
             seen = (light @ _INFRARED)[..., None]
-            # Melanin is far more transparent in the near infrared: skins differ less.
+            # Melanin is far more transparent in the near infrared, so skin tones differ less.
             light = np.repeat(np.where(seen > 0, 0.55 * seen**0.78, 0), 3, -1)
             background, brightness = background.mean(-1, keepdims=True) * np.ones(3), light.mean(-1)
             rng.normal()  # unused: the benchmark's exposure is the second draw here

@@ -1,6 +1,6 @@
-"""Which AUs a face shows: events of AUs that occur together, and what excludes what.
+"""Which AUs a face shows: events of AUs that occur together, and which AUs exclude each other.
 
-The events follow the combinations of the FACS manual (Ekman, Friesen and Hager 2002) and EMFACS.
+The events follow the combinations in the FACS manual (Ekman, Friesen and Hager 2002) and EMFACS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from faceflow.rendering.action_units import AUS, HALVED, SIDED, Intensities, rel
 
 
 class Part(NamedTuple):
-    """An AU of an event: its probability, and the range of its intensity relative to that of the event."""
+    """An AU of an event: its probability, and the range of its intensity relative to the event's."""
 
     au: str
     probability: float
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     highest: float
 
 
-# By event: how often it occurs, relative to the others, and its AUs.
+# For each event: its relative frequency and its AUs.
 _EVENTS: dict[str, tuple[float, tuple[tuple[int, float, float, float], ...]]] = {
     "smile": (
         15,
@@ -84,7 +84,7 @@ _NAMES = tuple(_EVENTS)
 _FREQUENCIES = np.array([frequency for frequency, _ in _EVENTS.values()], float)
 _FREQUENCIES /= _FREQUENCIES.sum()
 _CORNER_MOVERS = ("AU12", "AU14", "AU15", "AU20")
-_LOWEST = 0.25  # what is weaker is not shown, nor labelled
+_LOWEST = 0.25  # weaker AUs are neither shown nor labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +92,12 @@ class ExpressionRates:
     """How often faces show AUs.
 
     Attributes:
-        neutral: share of faces without any.
-        two_events: share of the others with two events at once.
-        blink: share of the others that blink besides.
-        one_sided: share of the others with one side weaker, down to none of it.
-        uneven: share of faces with AU17 or AU22 in which one side of it is weaker.
-        aus: which ones may be shown; None for all. AU25 is what is seen, whatever parts the lips.
+        neutral: share of faces without AUs.
+        two_events: share of the other faces that show two events at once.
+        blink: share of the other faces that also blink.
+        one_sided: share of the other faces with one side weaker or neutral.
+        uneven: share of faces with AU17 or AU22 in which the AU is weaker on one side.
+        aus: AUs that can be shown; None for all. AU25 is labelled as visible, whatever parts the lips.
     """
 
     neutral: float
@@ -118,12 +118,12 @@ class ExpressionRates:
             )
 
     def shows(self, au: str) -> bool:
-        """Whether faces may show an AU."""
+        """Whether faces can show an AU."""
         return self.aus is None or au in self.aus
 
 
 def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple[Intensities, Intensities]:
-    """Draw the intensities of a face: of the subject's left side, and of the right."""
+    """Draw the intensities of a face on the subject's left and right side."""
     left = relaxed()
     if rng.random() < rates.neutral:
         return left, dict(left)
@@ -140,7 +140,7 @@ def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple
         weaker = left if rng.random() < 0.5 else right
         share = rng.uniform(0, 0.6)
         for au in SIDED:
-            if au != "AU45" or rng.random() < 0.3:  # people wink less often than they smile with one side
+            if au != "AU45" or rng.random() < 0.3:  # winks are rarer than one-sided smiles
                 weaker[au] *= share
     else:
         for au in SIDED:
@@ -153,7 +153,7 @@ def sample_expression(rng: np.random.Generator, rates: ExpressionRates) -> tuple
 
 
 def resolve(intensities: Intensities) -> None:
-    """Lower intensities of AUs that exclude each other, so that what is labelled is what a face can show."""
+    """Lower intensities of AUs that exclude each other, so that a face can show what is labelled."""
     i = intensities
     if i["AU45"] > 1.5:
         i["AU5"] = 0.0
@@ -181,7 +181,7 @@ def resolve(intensities: Intensities) -> None:
 
 
 def _resolve_lips(i: Intensities) -> None:
-    """Lips are pressed, sucked in, parted or funnelled."""
+    """Keep only one of pressed, sucked, parted and funnelled lips."""
     closed, parted = max(i["AU24"], i["AU28"]), max(i["AU25"], i["AU26"])
     if closed > 0 and parted > 0:
         lost = ("AU25", "AU26") if closed >= parted else ("AU24", "AU28")

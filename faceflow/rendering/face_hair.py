@@ -1,4 +1,4 @@
-"""Brows and beards as masks in the texture of the skin, so that they move with it."""
+"""Brows and beards as masks in the skin texture, so that they move with the skin."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from faceflow.rendering.curves import smooth_noise, smoothstep
 from faceflow.rendering.face_model import TEXTURE, FaceModel
 from faceflow.rendering.texture import FRACTION_BITS, fixed_point
 
-_FINER = 2  # times finer than the texture are brows drawn
+_FINER = 2  # resolution of drawn brows relative to the texture
 _HAIRS = 420
 
 
 def beard_mask(rng: np.random.Generator, face: FaceModel, lips: Floats) -> Floats:
-    """Where a beard grows (S, S): around the mouth, on chin and jaw, and not on the lips (S, S)."""
+    """Mask (S, S) of a beard: around the mouth and on chin and jaw, but not on the lips (S, S)."""
     x, y, z = (face.places[..., axis] for axis in range(3))
     border = y - 0.15 * np.abs(x) + 0.25 * smooth_noise(rng, TEXTURE, 14, 2)
     around_mouth = smoothstep(-1.2, -1.9, border) * smoothstep(-8.6, -7.6, y) * (z > 2.5)
@@ -25,7 +25,7 @@ def beard_mask(rng: np.random.Generator, face: FaceModel, lips: Floats) -> Float
 
 
 def brow_mask(rng: np.random.Generator, face: FaceModel, *, thin: bool) -> Floats:
-    """Both brows (S, S), each of some hundred hairs over a soft shape."""
+    """Mask (S, S) of both brows, each made of about a hundred hairs over a soft shape."""
     size = TEXTURE * _FINER
     mask = np.zeros((size, size), np.float32)
     thickness = rng.uniform(0.36, 0.62) if thin else rng.uniform(0.50, 0.85)
@@ -50,7 +50,7 @@ def _draw_hairs(
     thickness: float,
     count: int,
 ) -> None:
-    """Draw hairs along the middle line of a brow, upright at its inner end and lying down towards the outer one."""
+    """Draw hairs along the middle line of a brow, upright at the inner end and flat at the outer end."""
     along = rng.uniform(0, 1, count) ** 0.9
     knots = np.linspace(0, 1, len(x))
     root_x, root_y = np.interp(along, knots, x), np.interp(along, knots, y)

@@ -1,4 +1,4 @@
-"""The face model made ready to render: materials, texture coordinates, light that reaches each vertex."""
+"""The face model prepared for rendering: materials, texture coordinates, light that reaches each vertex."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from faceflow.rendering.facekit import PARTS, FaceKit
 from faceflow.rendering.rasteriser import rasterise, rasterise_depth, vertex_normals
 
 TEXTURE = 512  # pixels
-_EARS_U = (0.1, 0.9)  # they lie at the edges of the texture
+_EARS_U = (0.1, 0.9)  # ears are at the edges of the texture
 _PROBES, _PROBE_SIZE, _PROBE_CM = 72, 192, 44.0  # directions from which occlusion is measured, and their maps
-# The lower lashes read as eye-liner at this resolution: height below which lashes are left out, by distance from the
+# The lower lashes look like eye-liner at this resolution. Lashes below this height are left out, by distance from the
 # middle of the face, both in cm.
 _LASH_X, _LASH_Y = (1.6, 2.2, 3.2, 4.3, 5.3), (3.6, 3.5, 3.6, 3.45, 3.2)
-_BLEND = 1.5  # cm on both sides of the middle, where one half of a shape passes into the other
+_BLEND = 1.5  # cm on both sides of the middle, where the halves of a shape blend
 _MATERIALS = {
     "face": materials.SKIN,
     "head_neck": materials.NECK,
@@ -43,11 +43,11 @@ _MATERIALS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceModel:
-    """A face model, ready to render; what all subjects share.
+    """A face model prepared for rendering, shared by all subjects.
 
     Attributes:
         kit: shapes of identities and expressions.
-        triangles: (T, 3), those that are rendered.
+        triangles: (T, 3), the rendered ones.
         materials: (T,).
         vertex_materials: (V,).
         uv: (V, 2), from the upper left corner of the texture.
@@ -76,12 +76,12 @@ class FaceModel:
         return self.kit.neutral
 
     def texture_points(self, xy: ArrayLike, size: int = TEXTURE) -> Doubles:
-        """Pixels (N, 2) in a texture of points (N, 2) seen from the front, in cm; NaN beside the face."""
+        """Texture pixels (N, 2) of points (N, 2) seen from the front, in cm; NaN outside the face."""
         return np.asarray(self._to_uv(np.asarray(xy, np.float64)) * size)
 
     @functools.cached_property
     def shapes(self) -> Mapping[str, Floats]:
-        """Offsets (V, 3) of all expressions, with the halves of those of both sides that can be stronger on one."""
+        """Offsets (V, 3) of all expressions, plus left and right halves of the shapes of the `HALVED` AUs."""
         shapes = dict(self.kit.expressions)
         on_left = np.asarray(smoothstep(-_BLEND, _BLEND, self.mean[:, :1]), np.float32)
         for name in {share.shape for au in HALVED for share in SHAPES[au]}:
@@ -90,12 +90,12 @@ class FaceModel:
 
     @functools.cached_property
     def inner_lips(self) -> tuple[Ints, Ints]:
-        """Vertices of the middle of the upper and of the lower lip, where they touch."""
+        """Vertices at the middle of the upper and the lower lip, where they touch."""
         return self.kit.landmarks[[61, 62, 63]], self.kit.landmarks[[67, 66, 65]]
 
 
 def build_face_model(kit: FaceKit) -> FaceModel:
-    """Work out what does not change from subject to subject.
+    """Compute what all subjects share.
 
     Raises:
         DataError: the model has no eyes, or its triangles face inwards.
@@ -117,7 +117,7 @@ def build_face_model(kit: FaceKit) -> FaceModel:
     on_eye = np.unique(triangles[triangle_materials == materials.EYE])
     left, right = on_eye[kit.neutral[on_eye, 0] > 0], on_eye[kit.neutral[on_eye, 0] < 0]
     if not len(left) or not len(right) or normals[kit.landmarks[30], 2] < 0:
-        raise DataError("facekit: expected a face with two eyes that looks along z, got another model; replace it")
+        raise DataError("facekit: expected a face with two eyes, looking along z, got a different model; replace it")
     front = np.flatnonzero((vertex_materials == materials.SKIN) & (normals[:, 2] > -0.1))
     front = front[(uv[front, 0] > _EARS_U[0]) & (uv[front, 0] < _EARS_U[1])]
     occlusion = _occlusion(kit.neutral, normals, triangles, triangle_materials)
@@ -148,7 +148,7 @@ def light_axes(direction: ArrayLike) -> Floats:
 
 
 def _weld(vertices: Floats, vertex_materials: Ints) -> Ints:
-    """First vertex at the place of each one on the border between skin, head and mouth, so that none shows a seam."""
+    """Map each vertex between skin, head and mouth to the first one at its position, so that no seam shows."""
     welds = np.arange(len(vertices), dtype=np.int32)
     first: dict[tuple[int, ...], int] = {}
     places = np.round(vertices * 500).astype(np.int64).tolist()
@@ -158,7 +158,7 @@ def _weld(vertices: Floats, vertex_materials: Ints) -> Ints:
 
 
 def _baked(values: Floats, uv: Floats, triangles: Ints) -> Floats:
-    """Values (V, C) of vertices as a texture (S, S, C); pixels without skin have those of the nearest one with."""
+    """Values (V, C) of vertices as a texture (S, S, C); pixels without skin copy the nearest skin pixel."""
     points = np.zeros((len(uv), 3), np.float32)
     points[:, :2] = uv * TEXTURE
     depth, first, second = (np.zeros((TEXTURE, TEXTURE), np.float32) for _ in range(3))
@@ -177,7 +177,7 @@ def _baked(values: Floats, uv: Floats, triangles: Ints) -> Floats:
 
 
 def _occlusion(vertices: Floats, normals: Floats, triangles: Ints, triangle_materials: Ints) -> Floats:
-    """Share (V,) of the light from all around, less of it from below, that reaches each vertex."""
+    """Share (V,) of the ambient light that reaches each vertex; less light comes from below."""
     rng = np.random.default_rng(0)
     reached, total = np.zeros(len(vertices), np.float32), np.zeros(len(vertices), np.float32)
     hidden = np.zeros(materials.MATERIALS, np.bool_)

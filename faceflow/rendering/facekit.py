@@ -1,7 +1,7 @@
-"""ICT-FaceKit as arrays: a mean face with shapes of identities and of expressions, from one file.
+"""ICT-FaceKit as arrays: a mean face with identity and expression shapes, from one file.
 
 Li et al. 2020, "Learning formation of physically-based face attributes"; (c) USC Institute for Creative Technologies,
-MIT licence. Nothing of it comes with FaceFlow.
+MIT licence. FaceFlow ships no part of it.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class FaceKit:
     Attributes:
         neutral: (V, 3), mean face.
         triangles: (T, 3).
-        uv_triangles: (T, 3), rows of `uv` at their corners.
-        parts: (T,), number in `PARTS` of each triangle.
+        uv_triangles: (T, 3), rows of `uv` at the corners.
+        parts: (T,), index in `PARTS` of each triangle.
         uv: (U, 2), from the lower left corner of the texture.
         identity: (I, V, 3), offsets from the mean face for one standard deviation.
         expressions: offsets (V, 3) of each full expression.
         landmarks: (68,), vertices of the landmarks of 300-W (Sagonas et al. 2013).
-        sha256: of all this.
+        sha256: hash of all arrays.
     """
 
     neutral: Floats
@@ -66,21 +66,21 @@ class FaceKit:
 
 
 def read_facekit(path: Path, *, key: str) -> FaceKit:
-    """Read a converted model, a file such as ict_face.npz.
+    """Read a converted model, such as ict_face.npz.
 
     Args:
         path: the file.
         key: config key that named it, for messages.
 
     Raises:
-        DataError: it cannot be read, or is no such model.
+        DataError: the file cannot be read, or is not such a model.
     """
     try:
-        # Opened here: NumPy leaves a file open that is no archive.
+        # Opened here, because NumPy leaves a file open if it is not an archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in (*_ARRAYS, "part_names", "expression_names")}
     except OSError as error:
-        raise _no_model(path, key, error.strerror or "a file that is no NumPy archive") from error
+        raise _no_model(path, key, error.strerror or "not a NumPy archive") from error
     except KeyError as error:
         raise _no_model(path, key, f"a NumPy archive without '{str(error.args[0]).split()[0]}'") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
@@ -116,7 +116,7 @@ def write_facekit(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
 
 
 def hash_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """SHA-256 of the arrays of a model; compression and NumPy's version do not matter."""
+    """SHA-256 of a model's arrays, independent of compression and NumPy version."""
     digest = hashlib.sha256()
     for name in _ARRAYS:
         array = np.ascontiguousarray(arrays[name])
@@ -126,7 +126,7 @@ def hash_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def _find_fault(arrays: Mapping[str, NDArray[np.generic]]) -> str | None:
-    """What keeps arrays from being a model of a face, or None."""
+    """Reason why arrays are not a face model, or None."""
     vertices, texels = len(arrays["neutral"]), len(arrays["uv"])
     count, expressions = len(arrays["tri"]), [str(name) for name in arrays["expression_names"]]
     shapes = {
@@ -144,7 +144,7 @@ def _find_fault(arrays: Mapping[str, NDArray[np.generic]]) -> str | None:
             return f"'{name}' of shape {arrays[name].shape} instead of {shape}"
     for name in ("neutral", "uv", "identity", "expression"):
         if not np.issubdtype(arrays[name].dtype, np.floating) or not np.isfinite(arrays[name]).all():
-            return f"'{name}' that is not all finite numbers"
+            return f"non-finite values in '{name}'"
     limits = {"tri": vertices, "tri_uv": texels, "tri_part": len(arrays["part_names"]), "landmarks68": vertices}
     for name, limit in limits.items():
         array = arrays[name]
@@ -154,7 +154,7 @@ def _find_fault(arrays: Mapping[str, NDArray[np.generic]]) -> str | None:
             or int(array.min()) < 0
             or int(array.max()) >= limit
         ):
-            return f"'{name}' that is not all numbers from 0 to {limit - 1}"
+            return f"values other than integers from 0 to {limit - 1} in '{name}'"
     if unknown := sorted({str(name) for name in arrays["part_names"]} - set(PARTS)):
         return f"an unknown part '{unknown[0]}'"
     if missing := sorted(set(EXPRESSIONS) - set(expressions)):
@@ -164,6 +164,6 @@ def _find_fault(arrays: Mapping[str, NDArray[np.generic]]) -> str | None:
 
 def _no_model(path: Path, key: str, found: str) -> DataError:
     return DataError(
-        f"{key}: expected ICT-FaceKit, as a clone of its repository or converted to one file, got '{path}' ({found}); "
-        "replace it, or leave facekit out to use the copy in the cache"
+        f"{key}: expected a clone of ICT-FaceKit or its converted file, got '{path}' ({found}); replace it, or omit "
+        "facekit to use the cached copy"
     )

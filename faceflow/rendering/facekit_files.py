@@ -1,4 +1,4 @@
-"""Where ICT-FaceKit comes from: the user's clone or file, the cache, or its repository on the net."""
+"""Where ICT-FaceKit comes from: the user's clone or file, the cache, or a download from its repository."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 FILE = "ict_face.npz"
 COMMIT = "1922d84282a3faf345dbf949c4a63b09f87907bc"
 URL = f"https://codeload.github.com/ICT-VGL/ICT-FaceKit/zip/{COMMIT}"
-# Of the converted arrays: GitHub packs its archives anew from time to time.
+# Of the converted arrays, because GitHub repacks its archives from time to time.
 SHA256 = "31acb282a4c3a02d34d26dc9afb0bdacc220b7a5da9a4fcda8cd82a78cf20d9b"
 
 _KEY = "facekit"
 _NEUTRAL = "generic_neutral_mesh"
 _IDENTITIES = 100
-_TIMEOUT_S = 20  # without a byte
-_LONGEST = 300  # characters of a reason
+_TIMEOUT_S = 20  # without receiving data
+_LONGEST = 300  # characters of a failure reason
 # Last polygon of each part, as the README of ICT-FaceKit lists them ("Face Model Topology").
 _LAST_POLYGONS = (
     *(9229, 11143, 13225, 13629, 14033, 17005, 21495, 22295, 23093, 23893, 24691, 24854, 25017),
@@ -42,20 +42,20 @@ _LANDMARKS = (
 
 
 def find_facekit(explicit: str | None, *, cache: Path) -> tuple[Path, FaceKit]:
-    """Find the face model: the one named, else in the folder FACEFLOW_MODELS, else in the cache, else on the net.
+    """Find the face model: the one named, or one in the folder FACEFLOW_MODELS or the cache, or download it.
 
-    A model that the user named is used even if it is another one, with a warning.
+    A model that differs from the expected one is used with a warning.
 
     Args:
         explicit: the user's clone of ICT-FaceKit, or a converted file.
-        cache: folder that a converted model is kept in.
+        cache: folder for the converted model.
 
     Returns:
-        A converted file, for worker processes, and what it holds.
+        The converted file, for worker processes, and its content.
 
     Raises:
-        ConfigError: it is not there and cannot be downloaded.
-        DataError: it is damaged, or no such model.
+        ConfigError: the model is missing and cannot be downloaded.
+        DataError: the file is damaged, or is not such a model.
     """
     path = cache.expanduser() / FILE
     if explicit is not None:
@@ -71,12 +71,12 @@ def find_facekit(explicit: str | None, *, cache: Path) -> tuple[Path, FaceKit]:
         return _download(path)
     found = read_facekit(path, key=_KEY)
     if found.sha256 != SHA256:
-        log.warning("%s: expected ICT-FaceKit of commit %s, got another model; faces will differ", path, COMMIT[:7])
+        log.warning("%s: expected ICT-FaceKit at commit %s, got a different model; faces will differ", path, COMMIT[:7])
     return path, found
 
 
 def convert(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """Arrays of a model from the folder FaceXModel of a clone.
+    """Convert the folder FaceXModel of a clone to the arrays of a model.
 
     Raises:
         DataError: files are missing or damaged.
@@ -117,7 +117,7 @@ def convert(folder: Path) -> dict[str, NDArray[np.generic]]:
 
 
 def _converted(clone: Path, path: Path) -> tuple[Path, FaceKit]:
-    """Convert a clone into the cache, unless the cache has the same already."""
+    """Convert a clone into the cache, unless the cache already has this model."""
     if path.is_file() and (cached := read_facekit(path, key="paths.cache")).sha256 == SHA256:
         log.info("%s: using its converted copy %s", clone, path)
         return path, cached
@@ -126,13 +126,13 @@ def _converted(clone: Path, path: Path) -> tuple[Path, FaceKit]:
     arrays = convert(folder)
     if hash_arrays(arrays) != SHA256:
         path = path.with_name(f"ict_face_{hash_arrays(arrays)[:12]}.npz")
-        log.warning("%s: expected commit %s, got another one; faces will differ", clone, COMMIT[:7])
+        log.warning("%s: expected commit %s, got a different one; faces will differ", clone, COMMIT[:7])
     write_facekit(path, arrays)
     return path, read_facekit(path, key=_KEY)
 
 
 def _download(path: Path) -> tuple[Path, FaceKit]:
-    """Download the repository, convert it, and keep it once its arrays are the expected ones."""
+    """Download and convert the repository, and keep the result if its arrays are the expected ones."""
     import pooch
     from requests import RequestException
 
@@ -149,7 +149,7 @@ def _download(path: Path) -> tuple[Path, FaceKit]:
         except (RequestException, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:_LONGEST]
             raise ConfigError(
-                f"{_KEY}: expected to download ICT-FaceKit from {URL}, got none ({reason}); clone "
+                f"{_KEY}: expected to download ICT-FaceKit from {URL}, got an error ({reason}); clone "
                 f"https://github.com/ICT-VGL/ICT-FaceKit on another machine and set {_KEY}=FOLDER, or put its "
                 f"converted file at {path}"
             ) from error
@@ -174,7 +174,7 @@ def _read_vertices(path: Path) -> NDArray[np.float32]:
 def _read_topology(
     path: Path,
 ) -> tuple[NDArray[np.float32], list[list[int]], list[list[int]], list[int]]:
-    """Texture coordinates, triangles, those in the texture, and their parts; polygons become fans."""
+    """Texture coordinates, triangles, texture triangles and parts; polygons become triangle fans."""
     uv, triangles, uv_triangles, parts = [], [], [], []
     polygon = 0
     for line in path.read_text("ascii", errors="replace").splitlines():

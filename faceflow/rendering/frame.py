@@ -1,4 +1,4 @@
-"""One frame: a subject with an expression, recorded in a domain; and what its labels are."""
+"""One frame: a subject with an expression, recorded in a domain, and its labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from faceflow.rendering.movements import Gaze, Weights, lids_of, sample_movement
 from faceflow.rendering.session import Session
 from faceflow.rendering.subject import Subject, closing_weight
 
-_CHEEK = slice(200, 300)  # rows and columns of the texture, where hands take their colour from
-_SHUT = 2  # intensity of AU45 from which eyes are not seen
+_CHEEK = slice(200, 300)  # rows and columns of the texture that give hands their colour
+_SHUT = 2  # intensity of AU45 from which the eyes are hidden
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """An image (H, W, 3) and what it shows.
+    """An image (H, W, 3) with its labels.
 
-    `left` and `right` are intensities 0..5 of the subject's sides; `pose` and `gaze` are in radians.
+    `left` and `right` are intensities 0..5 on the subject's sides; `pose` and `gaze` are in radians.
     """
 
     image: Image
@@ -45,17 +45,17 @@ def render_frame(
     *,
     still: bool = False,
 ) -> Frame:
-    """Render a subject who shows an expression.
+    """Render a subject with an expression.
 
     Args:
-        subject: who is rendered.
-        camera: of the size of the image.
+        subject: the rendered subject.
+        camera: sets the image size.
         domain: the recording's conditions.
         session: the recording.
-        rng: of this frame.
-        left: intensities of the subject's left side.
-        right: those of the right.
-        still: without movements that are no AU.
+        rng: random numbers of this frame.
+        left: intensities on the subject's left side.
+        right: intensities on the right side.
+        still: leave out movements that are not AUs.
     """
     movements, gaze = ({}, Gaze(0.0, 0.0)) if still else sample_movements(rng, left, right)
     if max(left["AU45"], right["AU45"]) <= _SHUT:
@@ -87,9 +87,9 @@ def _with_lips(
     gaze: Gaze,
     rng: np.random.Generator,
 ) -> tuple[Floats, float]:
-    """Vertices (V, 3) of a face, and the intensity of AU25 that is visible: other AUs may part the lips too.
+    """Vertices (V, 3) of a face, and the visible intensity of AU25, because other AUs can part the lips too.
 
-    Where a raised upper lip alone parts them, in two of three frames the lower lip follows it.
+    If only a raised upper lip parts them, the lower lip follows in two of three frames.
     """
     vertices = subject.deformed(left, right, movements, gaze)
     share = subject.gap_share(vertices)

@@ -1,7 +1,7 @@
-"""Proportions of children, which the face model has no shapes for.
+"""Proportions of children, for which the face model has no shapes.
 
-After Farkas 1994, "Anthropometry of the head and face": the younger, the larger are eyes and cranium, and the
-shorter and narrower are nose, jaw and neck against them.
+After Farkas 1994, "Anthropometry of the head and face": younger children have relatively larger eyes and craniums, and
+shorter, narrower noses, jaws and necks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from faceflow.rendering.face_model import FaceModel
 from faceflow.rendering.people import YOUNGEST
 
 _EYES_Y = 3.6  # cm
-_NOSE_Z = 9.6  # from where a nose sticks out
+_NOSE_Z = 9.6  # depth at which the nose starts
 
 
 def years(age: float) -> int:
@@ -22,7 +22,7 @@ def years(age: float) -> int:
 
 
 def with_proportions(face: FaceModel, vertices: Floats, age: float) -> Floats:
-    """Vertices (V, 3) of an adult with the proportions of an age; those of adults stay as they are."""
+    """Vertices (V, 3) of an adult, changed to the proportions of an age; adult ages change nothing."""
     youth = np.float32(min(max(-age / -YOUNGEST, 0.0), 1.0))
     if not youth:
         return vertices

@@ -1,4 +1,4 @@
-"""Light of a domain: lamps and what comes from all around."""
+"""Light of a domain: lamps and ambient light."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Lamp:
 
     Attributes:
         azimuth: 0 in front, positive towards the subject's left.
-        azimuth_session: how far it moves from recording to recording.
-        elevation: above the face.
-        elevation_session: how far up it moves.
-        sided: whether it is on the other side in half of the recordings.
-        kelvin: its own colour; None for that of the light.
-        strength: relative to others.
-        strength_session: how far that moves.
+        azimuth_session: how far the azimuth varies between recordings.
+        elevation: height above the face.
+        elevation_session: how far up the elevation varies.
+        sided: whether the lamp is on the other side in half of the recordings.
+        kelvin: the lamp's own colour; None for the colour of `Light`.
+        strength: relative to other lamps.
+        strength_session: how far the strength varies between recordings.
     """
 
     azimuth: float
@@ -40,7 +40,7 @@ class Lamp:
     strength_session: float
 
     def direction(self, session: Session) -> Doubles:
-        """Unit vector (3,) towards it."""
+        """Unit vector (3,) towards the lamp."""
         if self.sided:
             azimuth = session.side * (self.azimuth + self.azimuth_session * abs(session.azimuth))
         else:
@@ -55,12 +55,12 @@ class Light:
 
     Attributes:
         kelvin: colour temperature; None for white.
-        kelvin_session: how far it moves from recording to recording.
-        lamps: the ones that cast shadows first.
-        shadows: how many of them do.
+        kelvin_session: how far the colour temperature varies between recordings.
+        lamps: lamps that cast shadows come first.
+        shadows: number of lamps that cast shadows.
         above: strength of light from the ceiling.
-        below: of that from the floor.
-        floor: its colour (3,).
+        below: strength of light from the floor.
+        floor: colour (3,) of the floor.
     """
 
     kelvin: float | None

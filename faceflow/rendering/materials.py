@@ -1,4 +1,4 @@
-"""Materials of the mesh's triangles, and what the rasteriser and the shader are given."""
+"""Materials of the mesh's triangles, and the inputs of the rasteriser and the shader."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MATERIALS = 12
 
 
 class Mesh(NamedTuple):
-    """What a mesh keeps while it moves.
+    """The parts of a mesh that stay constant while it moves.
 
     Attributes:
         triangles: (T, 3).
         materials: (T,), of each triangle.
-        welds: (V,), the vertex that another one at the same place shares its normal with.
-        generic: (V, 3), position on the mean face in cm, where procedural patterns lie.
-        uv: (V, 2), place in the texture, 0..1 from its upper left corner.
+        welds: (V,), the vertex whose normal each vertex at the same position shares.
+        generic: (V, 3), position on the mean face in cm, used by procedural patterns.
+        uv: (V, 2), position in the texture, 0..1 from its upper left corner.
         occlusion: (V,), share of the surroundings that light a vertex.
         hair: (V,), how much of a vertex is covered by hair.
     """
@@ -63,7 +63,7 @@ class ShadowedLights(NamedTuple):
         directions: (L, 3), unit vectors towards the lamps.
         colours: (L, 3), linear light.
         ambient: (4, 3), light from all around: constant, and its change along x, y and z of the normal.
-        shadow_maps: (N, S, S), distance to the nearest surface as each of the first N lamps sees it.
+        shadow_maps: (N, S, S), distance from each of the first N lamps to the nearest surface.
         shadow_axes: (N, 3, 3), axes of these maps.
         shadow_scale: (2,), pixels per cm and offset of these maps.
     """

@@ -1,4 +1,4 @@
-"""Movements that no label names: gaze, a shifted jaw, puffed cheeks, lids that droop a little."""
+"""Movements that are not labelled: gaze, a shifted jaw, puffed cheeks, slightly drooping lids."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Gaze(NamedTuple):
 
 
 def sample_movements(rng: np.random.Generator, left: Intensities, right: Intensities) -> tuple[Weights, Gaze]:
-    """Draw weights of shapes, and a gaze, that go with a face; none hides or looks like one of its AUs."""
+    """Draw weights of shapes and a gaze for a face, none of which hides or resembles one of its AUs."""
     weights: Weights = {}
     if rng.random() < 0.8:
         yaw, pitch = rng.normal(0, 0.16), rng.normal(0.02, 0.10)
@@ -49,7 +49,7 @@ def sample_movements(rng: np.random.Generator, left: Intensities, right: Intensi
 
 
 def lids_of(gaze: Gaze) -> Weights:
-    """Weights of the shapes by which the lids follow the eyes."""
+    """Weights of the shapes that make the lids follow the eyes."""
     weights: Weights = {}
     vertical = "Down" if gaze.pitch > 0 else "Up"
     share = min(1.0, gaze.pitch / 0.45 if gaze.pitch > 0 else -gaze.pitch / 0.40)

@@ -1,4 +1,4 @@
-"""What comes between camera and face: hands, a cup or microphone, strands of hair."""
+"""Objects between camera and face: hands, a cup or microphone, strands of hair."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Occluders:
     """How often something is in front of the face.
 
     Attributes:
-        share: of the frames.
-        kinds: what it may be.
+        share: share of frames with an occluder.
+        kinds: kinds of occluders that can appear.
     """
 
     share: float
@@ -39,9 +39,9 @@ class Occluders:
 
         Args:
             image: a frame.
-            face: where it is.
-            rng: of the frame.
-            skin: (3,), the colour of a hand.
+            face: position of the face.
+            rng: random numbers of the frame.
+            skin: (3,), colour of a hand.
         """
         if not self.share or rng.random() >= self.share:
             return image
@@ -97,7 +97,7 @@ def _draw_strands(mask: Floats, face: Window, rng: np.random.Generator) -> Doubl
 
 
 def _draw_palm(mask: Floats, face: Window, rng: np.random.Generator, skin: Floats) -> Doubles:
-    """A hand that holds a cheek or the chin: a palm with four fingers upwards."""
+    """A hand at a cheek or the chin: a palm with four fingers pointing upwards."""
     left, top, width, height = face
     side = rng.choice([-1, 1])
     x, y = left + width * (0.5 + side * rng.uniform(0.05, 0.32)), top + height * rng.uniform(0.78, 0.98)
@@ -113,7 +113,7 @@ def _draw_palm(mask: Floats, face: Window, rng: np.random.Generator, skin: Float
 
 
 def _draw_fringe(mask: Floats, face: Window, rng: np.random.Generator) -> Doubles:
-    """Hair from the crown down to the brows, over all of the forehead or one side of it."""
+    """Hair from the crown down to the brows, over the whole forehead or one side."""
     left, top, width, height = face
     start, end = (0.2, 0.8) if rng.random() < 0.5 else sorted(rng.uniform(0.15, 0.85, 2))
     lowest = rng.uniform(0.18, 0.36)

@@ -138,7 +138,7 @@ class Strength:
         )
         for au, factor in self.factors.items():
             if au not in AUS:
-                raise ConfigError(f"strength.factors: expected AUs that are rendered, got {au}; {suggest(au, AUS)}")
+                raise ConfigError(f"strength.factors: expected AUs that can be rendered, got {au}; {suggest(au, AUS)}")
             key = f"strength.factors.{au}"
             check_number(factor, key=key, expected="a number in (0, 3]", valid=lambda x: 0 < x <= 3)
 

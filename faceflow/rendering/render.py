@@ -1,4 +1,4 @@
-"""The render command from its config: the face model, all recordings, tables, sheets and the data card."""
+"""The render command: builds the face model from its config, then writes recordings, tables, sheets and data card."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from faceflow.rendering.workers import record_all
 
 FORMAT = 1
 _RECORD = "render.json"
-# Where MediaPipe sees the eyes of these crops: medians over 1,500 images of the benchmark, five domains.
+# Where MediaPipe finds the eyes in these crops: medians over 1,500 benchmark images from five domains.
 _EYE_DISTANCE, _EYE_HEIGHT = 0.333, 0.36
-_MAX_ENLARGEMENT = 1.1  # the renderer keeps the size of a turned head, and at this `align=eyes` comes closest to it
-# Settings that decide what is rendered; the others say where and how fast.
+_MAX_ENLARGEMENT = 1.1  # the renderer keeps a turned head at its size; this value brings `align=eyes` closest to that
+# Settings that decide what is rendered; the others set where and how fast.
 _DECIDING = (
     *("domains", "expression", "skin", "age", "glasses", "hair", "beard", "strength", "rest"),
     *("subjects", "frames", "seed", "image", "video"),
@@ -53,20 +53,20 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
         cfg: plain values of `configs/render.yaml`.
 
     Raises:
-        ConfigError, DataError: a setting out of range, no face model, results of other settings in the folder, or a
-            result that cannot be written.
+        ConfigError, DataError: a setting is out of range, the face model is missing, the folder holds results of other
+            settings, or a result cannot be written.
     """
     if cfg["output"] is None:
         raise ConfigError("output: expected a folder for the results, got null; add output=FOLDER")
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
-    with kept(lambda: f"what is rendered is kept in {output}; start the same command again, and it goes on there"):
+    with kept(lambda: f"finished recordings are kept in {output}; rerun the same command to resume"):
         check_whole(sheet, key="sheet", lowest=0)
         check_whole(cfg["workers"], key="workers", lowest=0)
         explicit = None if cfg["facekit"] is None else str(cfg["facekit"])
         model, kit = find_facekit(explicit, cache=Path(cfg["paths"]["cache"]) / "models")
         settings = build_settings(cfg, model)
         domains = list(settings.domains)
-        enough = f"a whole number >= {len(domains)}, a subject for each domain"
+        enough = f"a whole number >= {len(domains)}, at least one subject per domain"
         check_whole(cfg["subjects"], key="subjects", lowest=len(domains), expected=enough)
         video = settings.video
         disfa = video is not None and video.layout == "disfa"
@@ -90,7 +90,7 @@ def render(cfg: Mapping[str, Any]) -> RenderResult:
 
 
 def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
-    """Write render.json, or hold it against what is there: one folder never mixes two data sets."""
+    """Write render.json, or compare with the existing one: a folder never mixes two data sets."""
     path = output / _RECORD
     if path.exists():
         difference = differing_setting(path, wanted, results="faces")
@@ -102,8 +102,8 @@ def _store_settings(output: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector) -> None:
-    """Write crops.json as faceflow-crop does: how faces lie in the images, so that others can be cut alike."""
-    share = 1 / (1 + 2 * settings.margin)  # of the image that an aligned crop takes
+    """Write crops.json as faceflow-crop does: where faces are in the images, so that other faces can be cut alike."""
+    share = 1 / (1 + 2 * settings.margin)  # of the image, taken by an aligned crop
     align = {
         "preset": "eyes",
         "size": settings.size,
@@ -115,7 +115,7 @@ def _store_recipe(output: Path, settings: RenderSettings, detector: FaceDetector
         "interpolation": "area",
     }
     recipe = {
-        "detector": {"name": detector.name, **detector.settings},  # its hash would take its model file
+        "detector": {"name": detector.name, **detector.settings},  # a hash would need its model file
         "align": align,
         "selection": {"policy": "largest", "hold": 0, "smooth": 0, "cuts": False},
     }
@@ -129,12 +129,12 @@ def _summarise(output: Path, counts: Counts, video: VideoSettings | None) -> Non
     print_tables(table)
     if video is None:
         print_lines(f"Images: {output / CROPS}", f"Labels: {output / LABELS}")
-        following = f"Train on them: faceflow-train data=csv data.labels={output / LABELS}"
+        following = f"To train on them: faceflow-train data=csv data.labels={output / LABELS}"
     else:
         print_lines(f"Labels: {output / FRAMES}", f"Events: {output / EVENTS}")
         source = f"dataset=disfa root={output}" if video.layout == "disfa" else f"source={output / VIDEOS}"
-        following = f"Crop them: faceflow-crop {source} output=FOLDER"
+        following = f"To crop them: faceflow-crop {source} output=FOLDER"
     if (output / FOLDER).is_dir():
-        print_lines(f"Look at: {output / FOLDER}")
+        print_lines(f"Contact sheets: {output / FOLDER}")
     print_lines(f"Card: {output / CARD}")
     print_lines(following)

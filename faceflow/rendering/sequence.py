@@ -63,7 +63,7 @@ class VideoSettings:
         for name in ("pause_s", "onset_s", "apex_s", "offset_s"):
             check_range(getattr(self, name), key=f"video.{name}", lowest=0)
         if not self.onset_s[1] + self.offset_s[1]:
-            raise ConfigError("video.onset_s: expected an expression that takes time, got none; raise it")
+            raise ConfigError("video.onset_s: expected a duration above 0, got 0 for all phases; raise it")
         for name in ("blinks_per_minute", "motion"):
             key = f"video.{name}"
             check_number(

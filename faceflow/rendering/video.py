@@ -108,11 +108,11 @@ def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image],
 
         try:
             if not writer.isOpened():
-                raise DataError(f"{path}: expected a file that can be written; check disk and path")
+                raise DataError(f"{path}: expected a writable file; check the path and free disk space")
             yield write
             writer.release()
-            if (kept := _count_frames(named)) != written:  # OpenCV does not say that a disk is full
-                raise DataError(f"{path}: expected room for {written} frames, got it for {kept}; check the disk")
+            if (kept := _count_frames(named)) != written:  # OpenCV does not report a full disk
+                raise DataError(f"{path}: expected {written} frames on disk, got {kept}; free disk space")
             named.replace(partial)
         finally:
             writer.release()

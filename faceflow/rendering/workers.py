@@ -1,4 +1,4 @@
-"""All recordings that are not finished, in this process or in several."""
+"""Renders all unfinished recordings, in this process or in several."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ log = logging.getLogger(__name__)
 
 
 def record_all(recordings: Sequence[Recording], settings: RenderSettings, output: Path, *, workers: int) -> None:
-    """Render the recordings that are not finished.
+    """Render the unfinished recordings.
 
     Args:
         recordings: of the whole data set.
         settings: what is rendered.
         output: folder of all results.
-        workers: processes; 0 and 1 render in this one.
+        workers: number of processes; 0 and 1 render in this one.
 
     Raises:
         DataError: a result cannot be written, or a worker was killed.
-        Terminated: it ended with the whole run.
+        Terminated: a worker was terminated along with the whole run.
     """
     left = [recording for recording in recordings if not recording.progress_file(output).exists()]
     if len(left) < len(recordings):
-        log.info("%d of %d subjects were finished before", len(recordings) - len(left), len(recordings))
+        log.info("%d of %d subjects already finished", len(recordings) - len(left), len(recordings))
     with progress_bar("Rendering", len(left) * settings.frames, unit="images") as bar:
         if len(left) > 1 and workers > 1:
             run_in_workers(

@@ -1,4 +1,4 @@
-"""A command of ours, timed as its user sees it."""
+"""Times a FaceFlow command as the user sees it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from faceflow.errors import DataError
 
 
 def command_seconds(name: str, overrides: Sequence[str]) -> float:
-    """What `faceflow-NAME` takes in a process of its own: workers start by importing the main module, here this script.
+    """Time of `faceflow-NAME` in a separate process, because its workers import the main module, here this script.
 
     Raises:
-        DataError: it fails.
+        DataError: the command fails.
     """
     command = [sys.executable, "-c", f"from faceflow.cli.{name} import main; main()", *overrides]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode:
-        raise DataError(f"faceflow-{name}: expected it to succeed, got: {done.stderr.strip()}")
+        raise DataError(f"faceflow-{name}: expected success, got: {done.stderr.strip()}")
     return seconds

@@ -1,4 +1,4 @@
-"""The options that both subcommands share, and the config of `faceflow-train` that they stand for."""
+"""Options shared by `data` and `train`, and the config of `faceflow-train` that they select."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _SYNTHETIC_SUBJECTS = 180  # 60 of each domain
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses the images and how they are loaded."""
-    parser.add_argument("--labels", type=Path, metavar="CSV", help="label file; default: the synthetic faces")
-    parser.add_argument("--images", type=Path, metavar="FOLDER", help="its images; default: the folder of the CSV")
-    parser.add_argument("--faces", type=int, default=5400, help="synthetic faces, drawn once; default: %(default)s")
-    parser.add_argument("--size", type=int, default=112, help="pixels that the network sees; default: %(default)s")
+    """Add the options that choose the images and how they are loaded."""
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="label file; default: synthetic faces")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="folder of the images; default: that of the CSV")
+    parser.add_argument("--faces", type=int, default=5400, help="number of synthetic faces; default: %(default)s")
+    parser.add_argument("--size", type=int, default=112, help="input size in pixels; default: %(default)s")
     parser.add_argument("--batch", type=int, default=32, help="images per batch; default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-train")
 
 
 def whole_numbers(text: str) -> list[int]:
-    """Read numbers divided by commas, each once."""
+    """Parse comma-separated numbers, without repeats."""
     return list(dict.fromkeys(int(part) for part in text.split(",")))
 
 
 def compose_config(options: argparse.Namespace, *overrides: str) -> DictConfig:
-    """Compose the config that `faceflow-train` would use; the user's own overrides come last."""
+    """Compose the config that `faceflow-train` would use; the user's overrides come last."""
     common = [f"model.image_size={options.size}", f"loader.batch_size={options.batch}"]
     with initialize_config_dir(config_dir(), version_base="1.3"):
         return compose("train", overrides=[*_data(options), *common, *overrides, *options.overrides])

@@ -1,4 +1,4 @@
-"""`crop`: `faceflow-crop` on a video against the slower of decoding and detecting alone, and what features cost."""
+"""`crop`: `faceflow-crop` on a video against the slower of decoding and detecting alone, and the cost of features."""
 
 from __future__ import annotations
 
@@ -34,29 +34,31 @@ from faceflow.faces.video import Frame, FrameRange, read_video
 from faceflow.images import Image
 
 _ALL = FrameRange(every=1, start_s=0.0, end_s=None)
-_KEPT = 200  # frames in memory, on which the detector is timed
+_KEPT = 200  # frames in memory for timing the detector
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("crop", help="cropping of videos, and its memory")
-    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="its frames, again and again")
-    parser.add_argument("--frames", type=int, default=500, help="per video, a video per worker; default: %(default)s")
-    parser.add_argument("--workers", type=whole_numbers, default="1,2", metavar="N,N", help="default: 1,2")
-    parser.add_argument("--rounds", type=int, default=3, help="that count; default: %(default)s")
+    parser: argparse.ArgumentParser = commands.add_parser("crop", help="cropping of videos, and its memory use")
+    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="video to repeat")
+    parser.add_argument("--frames", type=int, default=500, help="per video, one video per worker; default: %(default)s")
+    parser.add_argument(
+        "--workers", type=whole_numbers, default="1,2", metavar="N,N", help="numbers of workers; default: 1,2"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="counted rounds; default: %(default)s")
     parser.add_argument(
         "--memory",
         type=whole_numbers,
         default="1000,5000",
         metavar="N,N",
-        help="frames after which it is measured; 0: it is not",
+        help="frames after which memory is measured; 0: never",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-crop")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time decoding and detecting alone, then cropping, in turn; then follow the memory through one long video."""
+    """Time decoding and detecting alone and cropping, alternately; then track the memory over one long video."""
     with mistakes_raised("crop"):
         cfg = compose_config("crop", [f"source={_quoted(options.source)}", "output=-", *options.overrides])
     settings = CropSettings(recipe=Recipe.from_dict(cfg["align"]), **cfg["selection"], frames=_ALL, **cfg["image"])
@@ -68,7 +70,9 @@ def measure(options: argparse.Namespace) -> Report:
         notes = [ratio_note("decoding, ours / OpenCV's", rows[0].series["decode"], rows[0].series["OpenCV"])]
         notes += _features(folder / "0.avi", detector, options.rounds)
         notes += _memory(folder, settings, detector, options)
-    title = f"Cropping, {shape[1]} x {shape[0]}, {options.frames} frames a video, a video per worker, {detector.name}"
+    title = (
+        f"Cropping, {shape[1]} x {shape[0]}, {options.frames} frames per video, one video per worker, {detector.name}"
+    )
     return Report(title=title, unit="frames/s", comparisons=rows, notes=notes)
 
 
@@ -103,7 +107,7 @@ def _compare(folder: Path, detector: FaceDetector, workers: int, options: argpar
 
 
 def _features(video: Path, detector: FaceDetector, rounds: int) -> list[str]:
-    """What features cost the detector, in a line; nothing where it has none."""
+    """A line with the cost of features for the detector; empty if it has none."""
     if not detector.features:
         return []
     plain = copy.deepcopy(detector)
@@ -111,7 +115,7 @@ def _features(video: Path, detector: FaceDetector, rounds: int) -> list[str]:
     frames = _frames(video)
     with detector, plain:
         pairs = [(_cpu_ms(detector, frames), _cpu_ms(plain, frames)) for _ in range(rounds + 1)][1:]
-    return [ratio_note("CPU of 100 frames with features / without, ms", *zip(*pairs, strict=True))]
+    return [ratio_note("CPU time of 100 frames with / without features, ms", *zip(*pairs, strict=True))]
 
 
 def _frames(video: Path) -> list[Image]:
@@ -126,7 +130,7 @@ def _cpu_ms(detector: FaceDetector, frames: list[Image]) -> float:
 
 
 def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, options: argparse.Namespace) -> list[str]:
-    """What this process holds while it crops one video, in lines."""
+    """Lines with the memory of this process while it crops one video."""
     if not any(options.memory):
         return []
     _write(folder / "long.avi", options.source, max(options.memory))
@@ -144,7 +148,7 @@ def _memory(folder: Path, settings: CropSettings, detector: FaceDetector, option
 
 
 def _write(path: Path, source: Path, count: int) -> tuple[int, ...]:
-    """Write the frames of a video, again and again, as motion JPEG; returns the shape of one."""
+    """Write the repeated frames of a video as motion JPEG; returns the shape of a frame."""
     with closing(_endless(source)) as frames:
         first = next(frames)
         height, width = first.shape[:2]
@@ -161,7 +165,7 @@ def _endless(source: Path) -> Generator[Image, None, None]:
         images = (frame.image for frame in read_video(source, _ALL) if frame.image is not None)
         first = next(images, None)
         if first is None:
-            raise DataError(f"--source: expected a video, got one of which no frame decodes: '{source}'")
+            raise DataError(f"--source: expected a readable video, got no frame from '{source}'; choose another video")
         yield first
         yield from images
 
@@ -181,7 +185,7 @@ def _detector_rate(detector: FaceDetector, frames: list[Image]) -> float:
 
 
 def _seconds(videos: Sequence[Path], folder: Path, *overrides: str) -> float:
-    """What the command takes; its results are removed."""
+    """Time of the command in seconds; its results are removed."""
     output = folder / "out"
     sources = f"source=[{','.join(map(_quoted, videos))}]"
     seconds = command_seconds("crop", [sources, f"output={_quoted(output)}", *overrides])

@@ -31,11 +31,11 @@ from faceflow.errors import ConfigError
 from faceflow.training.batches import build_pipelines
 from faceflow.views import LABELED
 
-_CHECKED = 8  # rows on which both loops must give the same pixels
+_CHECKED = 8  # rows for which both loops must give the same pixels
 
 
 class Draw(NamedTuple):
-    """Everything that decides the pixels of one image."""
+    """Everything that determines the pixels of one image."""
 
     file: str
     flipped: bool
@@ -44,24 +44,26 @@ class Draw(NamedTuple):
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("data", help="the training loader, and its memory")
+    parser: argparse.ArgumentParser = commands.add_parser("data", help="the training loader, and its memory use")
     add_data_options(parser)
-    parser.add_argument("--view", default="labeled", help="augmentation: labeled, weak, strong; default: %(default)s")
-    parser.add_argument("--workers", type=whole_numbers, default="0,1,2", help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=5, help="rounds that count; default: %(default)s")
+    parser.add_argument("--view", default="labeled", help="augmentation: labeled, weak or strong; default: %(default)s")
+    parser.add_argument(
+        "--workers", type=whole_numbers, default="0,1,2", help="numbers of workers; default: %(default)s"
+    )
+    parser.add_argument("--epochs", type=int, default=5, help="counted rounds; default: %(default)s")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Compare each number of workers with one bare process."""
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
-    warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")  # a note says it
+    warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")  # a note reports it
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in the workers
     cfg = compose_config(options)
     rows = [_compare(_data_module(cfg, options.view, workers), options) for workers in announced(options.workers)]
     notes = [
-        f"workers {workers}: more than the {cores()} cores, so they take turns"
+        f"workers {workers}: more than the {cores()} cores, which they share"
         for workers in options.workers
         if workers > cores()
     ]
@@ -73,7 +75,7 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
-    """Build the data module of a training run, but without a split: every row is read."""
+    """Build the data module of a training run without a split, so that every row is read."""
     data, transforms = plain_dict(cfg.data), plain_dict(cfg.transforms)
     if view not in transforms:
         raise ConfigError(f"--view: expected one of {', '.join(transforms)}, got '{view}'")
@@ -141,7 +143,7 @@ def _bare_image(draw: Draw, pipeline: Pipeline) -> Any:
 
 
 def _draws(dataset: FaceDataset, sampler: EpochSampler) -> list[Draw]:
-    """Decide before the clock starts what the data set decides for each image."""
+    """Make the data set's random choices for each image before the clock starts."""
     return [
         Draw(dataset.files[row].decode("utf-8"), random.Random(seed).random() < dataset.flip, seed + 1)
         for row, seed in sampler
@@ -149,7 +151,7 @@ def _draws(dataset: FaceDataset, sampler: EpochSampler) -> list[Draw]:
 
 
 def _check_same(dataset: FaceDataset, sampler: EpochSampler, pipeline: Pipeline, view: str) -> None:
-    """Make sure that both loops do the same work."""
+    """Check that both loops do the same work."""
     for (row, seed), draw in list(zip(sampler, _draws(dataset, sampler), strict=True))[:_CHECKED]:
         ours = dataset[row, seed][view].permute(1, 2, 0).numpy()
-        assert np.array_equal(ours, _bare_image(draw, pipeline)), f"row {row}: the bare loop makes another image"
+        assert np.array_equal(ours, _bare_image(draw, pipeline)), f"row {row}: the bare loop gives a different image"

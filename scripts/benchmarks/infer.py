@@ -1,4 +1,4 @@
-"""`infer`: `faceflow-infer` on a video against the slowest of its parts alone."""
+"""`infer`: `faceflow-infer` on a video against its slowest part alone."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from faceflow.inference.output import row_file
 from faceflow.inference.pipeline import network_inputs
 from faceflow.inference.predictor import Predictor
 
-_KEPT = 200  # frames and faces in memory, on which detector and network are timed
+_KEPT = 200  # frames and faces in memory for timing detector and network
 _PARTS = ("decode", "detector", "network")
 _OPENCV = ("decode by OpenCV", "all with OpenCV's reader")
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("infer", help="inference, and its memory")
-    parser.add_argument("--onnx", type=Path, metavar="FILE", help="of faceflow-export; default: the built-in model")
-    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="read again and again")
-    parser.add_argument("--frames", type=int, default=300, help="per round; default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
+    parser: argparse.ArgumentParser = commands.add_parser("infer", help="inference, and its memory use")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="exported model; default: the built-in model")
+    parser.add_argument("--source", type=Path, required=True, metavar="VIDEO", help="video to repeat")
+    parser.add_argument("--frames", type=int, default=300, help="frames per round; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds; default: %(default)s")
     parser.add_argument(
         "--memory",
         type=whole_numbers,
         default="1000,5000",
         metavar="N,N",
-        help="frames after which it is measured; 0: it is not",
+        help="frames after which memory is measured; 0: never",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-infer")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time every part alone, then all of them, in turn; then follow the memory through one long video."""
+    """Time every part alone and all parts together, alternately; then track the memory over one long video."""
     named = {"onnx": options.onnx, "source": options.source}
     with mistakes_raised("infer"):
         cfg = compose_config("infer", [*spell_overrides(named), "output=-", *options.overrides])
@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace) -> Report:
             rates[_OPENCV[1]].append(_whole_rate(predictor, by_opencv, Path(folder) / "rows.csv"))
         notes = [
             f"one face on one core: {np.median(one_face[1:]):.2f} ms ({min(one_face[1:]):.2f}-{max(one_face[1:]):.2f})",
-            f"CPU time per frame: {1000 * np.median(cpu[1:]):.1f} ms, of the detector alone "
+            f"CPU time per frame: {1000 * np.median(cpu[1:]):.1f} ms, detector alone "
             f"{1000 * np.median(detector_cpu[1:]):.1f} ms",
             ratio_note("decoding, ours / OpenCV's", rates["decode"][1:], rates[_OPENCV[0]][1:]),
             ratio_note("all, ours / with OpenCV's reader", ours[1:], rates[_OPENCV[1]][1:]),
@@ -102,12 +102,12 @@ def measure(options: argparse.Namespace) -> Report:
         series=counted,
     )
     height, width = frames[0].shape[:2]
-    title = f"Inference, {width} x {height}, {options.frames} frames a round, batches of {cfg['batch_size']}"
+    title = f"Inference, {width} x {height}, {options.frames} frames per round, batches of {cfg['batch_size']}"
     return Report(title=title, unit="frames/s", comparisons=[row], notes=notes)
 
 
 def _memory(predictor: Predictor, source: Source, points: Sequence[int]) -> list[str]:
-    """What this process holds while it reads one video, in lines."""
+    """Lines with the memory of this process while it reads one video."""
     lines = []
     with contextlib.closing(predictor.stream(_repeated(source, max(points, default=0)))) as stream:
         for count, _ in enumerate(stream, start=1):
@@ -126,7 +126,7 @@ def _repeated(source: Source, count: int) -> Source:
 
 
 def _faces(predictor: Predictor, source: Source) -> list[CutFace]:
-    """Faces as the network gets them."""
+    """Faces as the network receives them."""
     with contextlib.closing(predictor.cut(source.read(), sequence=True)) as frames:
         return [face for frame in itertools.islice(frames, _KEPT) for face in frame.faces if face.scored]
 

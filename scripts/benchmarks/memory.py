@@ -6,14 +6,14 @@ import multiprocessing
 import os
 from pathlib import Path
 
-# Pages that the workers share with the main process count once in Pss, and a page that a worker comes to own adds to
-# it: only so does it show when reference counts slowly unshare what was forked. Mapped files (libraries, images) are
-# left out, because strangers' processes share them too.
+# In Pss, pages that workers share with the main process count once, and a page that a worker copies adds to it. This
+# shows when reference counts slowly unshare forked memory. Mapped files (libraries, images) are left out, because
+# unrelated processes share them too.
 _SOURCES = {"smaps_rollup": ("Pss_Anon:", "Pss_Shmem:"), "status": ("RssAnon:", "RssShmem:")}
 
 
 def resident_mib() -> float:
-    """MiB of the process tree in RAM, without mapped files; NaN where there is no /proc."""
+    """MiB of the process tree in RAM, without mapped files; NaN without /proc."""
     workers = [child.pid for child in multiprocessing.active_children() if child.pid]
     return sum(map(_process_mib, [os.getpid(), *workers]))
 

@@ -1,4 +1,4 @@
-"""`metrics`: the scores of a test set against scikit-learn and torchmetrics, which give fewer of them."""
+"""`metrics`: the scores of a test set against scikit-learn and torchmetrics, which compute fewer scores."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ _TOLERANCE = 1e-5  # torchmetrics sums in single precision
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
     parser: argparse.ArgumentParser = commands.add_parser("metrics", help="scores of a test set")
-    parser.add_argument("--frames", type=int, default=130_814, help="default: %(default)s, those of DISFA")
-    parser.add_argument("--aus", type=int, default=12, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="that count; default: %(default)s")
+    parser.add_argument(
+        "--frames", type=int, default=130_814, help="number of frames; default: %(default)s, as in DISFA"
+    )
+    parser.add_argument("--aus", type=int, default=12, help="number of AUs; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds; default: %(default)s")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time ours and each library in turn, and once what the intervals cost."""
+    """Time ours and each library alternately, and once the cost of the intervals."""
     rng, shape = np.random.default_rng(0), (options.frames, options.aus)
     truth, observed = rng.random(shape) < _BASE_RATE, rng.random(shape) < _OBSERVED
     probability = np.clip(rng.normal(0.3, 0.15, shape) + 0.25 * truth, 0, 1)
@@ -60,7 +62,7 @@ def measure(options: argparse.Namespace) -> Report:
     expected = np.stack([scores.columns[name] for name in _METRICS])
     for name, library in libraries.items():
         found = library(probability, truth, observed, thresholds)
-        assert np.allclose(found, expected, atol=_TOLERANCE), f"{name}: other scores than ours"
+        assert np.allclose(found, expected, atol=_TOLERANCE), f"{name}: scores differ from ours"
     measured = {
         name: _measure(ours, partial(library, probability, truth, observed, thresholds), options)
         for name, library in libraries.items()
@@ -81,7 +83,7 @@ def measure(options: argparse.Namespace) -> Report:
 def _measure(
     ours: Callable[[], object], reference: Callable[[], object], options: argparse.Namespace
 ) -> tuple[list[float], list[float]]:
-    """Rates of both in every round, in turn."""
+    """Rates of both in every round, measured alternately."""
     rounds = [(_rate(ours, options.frames), _rate(reference, options.frames)) for _ in range(options.rounds)]
     return [own for own, _ in rounds], [bare for _, bare in rounds]
 
@@ -93,7 +95,7 @@ def _rate(work: Callable[[], object], frames: int) -> float:
 
 
 def _scikit_learn(probability: Array, truth: Array, observed: Array, thresholds: Array) -> Array:
-    """F1 at 0.5 and at a threshold, AP and AUROC (4, A), an AU at a time."""
+    """F1 at 0.5 and at a threshold, AP and AUROC (4, A), one AU at a time."""
     columns = []
     for column, threshold in enumerate(thresholds):
         seen = observed[:, column]
@@ -104,7 +106,7 @@ def _scikit_learn(probability: Array, truth: Array, observed: Array, thresholds:
 
 
 def _torchmetrics(probability: Array, truth: Array, observed: Array, thresholds: Array) -> Array:
-    """The same by torchmetrics, all AUs at once, without bins; a label of -1 is missing."""
+    """The same from torchmetrics, all AUs at once, without bins; a label of -1 is missing."""
     aus = len(thresholds)
     score = torch.from_numpy(probability)
     target = torch.from_numpy(np.where(observed, truth, -1))

@@ -1,4 +1,4 @@
-"""OpenCV's reader of videos: what ours is measured against."""
+"""OpenCV's video reader, the reference for ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.faces.video import Frame
 
 
 def read_by_opencv(path: Path) -> Iterator[Frame]:
-    """Decode a video as FaceFlow did before it had a reader of its own."""
+    """Decode a video as FaceFlow did before it had its own reader."""
     capture = cv2.VideoCapture(str(path))
     number = 0
     while capture.grab():

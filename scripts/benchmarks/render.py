@@ -1,4 +1,4 @@
-"""`render`: `faceflow-render` against its own rasteriser and shader alone, and its memory."""
+"""`render`: `faceflow-render` against its own rasteriser and shader alone, and its memory use."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ from faceflow.rendering.recording import Recording, Renderer
 from faceflow.rendering.session import sample_session
 from faceflow.rendering.subject import sample_subject
 
-_TIMED = 60  # images of the bare renderer
+_TIMED = 60  # images for timing the bare renderer
 
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("render", help="rendering of faces, and its memory")
+    parser: argparse.ArgumentParser = commands.add_parser("render", help="rendering of faces, and its memory use")
     parser.add_argument("--facekit", type=Path, metavar="PATH", help="clone of ICT-FaceKit or converted file")
-    parser.add_argument("--subjects", type=int, default=10, help="per worker; default: %(default)s")
-    parser.add_argument("--frames", type=int, default=40, help="of each; default: %(default)s")
-    parser.add_argument("--workers", type=whole_numbers, default="1,2", metavar="N,N", help="default: 1,2")
-    parser.add_argument("--rounds", type=int, default=3, help="that count; default: %(default)s")
+    parser.add_argument("--subjects", type=int, default=10, help="subjects per worker; default: %(default)s")
+    parser.add_argument("--frames", type=int, default=40, help="images per subject; default: %(default)s")
+    parser.add_argument(
+        "--workers", type=whole_numbers, default="1,2", metavar="N,N", help="numbers of workers; default: 1,2"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="counted rounds; default: %(default)s")
     parser.add_argument(
         "--memory",
         type=whole_numbers,
         default="2000,10000",
         metavar="N,N",
-        help="images after which it is measured; 0: it is not",
+        help="images after which memory is measured; 0: never",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-render")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Time the bare renderer, then the command, in turn; then follow the memory through many images."""
+    """Time the bare renderer and the command alternately; then track the memory over many images."""
     given = [f"facekit={json.dumps(str(options.facekit))}"] if options.facekit else []
     given += options.overrides
     with mistakes_raised("render"):
@@ -59,7 +61,7 @@ def measure(options: argparse.Namespace) -> Report:
         rows = [_compare(Path(name), renderer, workers, given, options) for workers in announced(options.workers)]
         notes = _memory(Path(name), renderer, options)
     size = renderer.settings.size
-    title = f"Rendering, {size} x {size}, {options.subjects} subjects a worker, {options.frames} images of each"
+    title = f"Rendering, {size} x {size}, {options.subjects} subjects per worker, {options.frames} images each"
     return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
 
 
@@ -88,7 +90,7 @@ def _compare(
 
 
 def _bare_rate(renderer: Renderer) -> float:
-    """Images per second of camera and shader alone, of one subject who does not move."""
+    """Images per second of camera and shader alone, for one static subject."""
     settings = renderer.settings
     domain = next(iter(settings.domains.values()))
     subject = sample_subject(np.random.SeedSequence(0), renderer.face, settings.population, settings.strength)
@@ -104,7 +106,7 @@ def _bare_rate(renderer: Renderer) -> float:
 
 
 def _memory(folder: Path, renderer: Renderer, options: argparse.Namespace) -> list[str]:
-    """What this process holds while it renders one subject after another, in lines."""
+    """Lines with the memory of this process while it renders one subject after another."""
     lines: list[str] = []
     name, done = next(iter(renderer.settings.domains)), 0
 
@@ -123,7 +125,7 @@ def _memory(folder: Path, renderer: Renderer, options: argparse.Namespace) -> li
 
 
 def _seconds(folder: Path, overrides: list[str]) -> float:
-    """What the command takes; its results are removed."""
+    """Time of the command in seconds; its results are removed."""
     output = folder / "out"
     seconds = command_seconds("render", [f"output={json.dumps(str(output))}", *overrides])
     shutil.rmtree(output)

@@ -22,7 +22,7 @@ from faceflow.report.result_files import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Rates of a case, round by round; `per` divides ours, for example by its worker processes."""
+    """Rates of a case in each round; `per` divides ours, for example by the number of workers."""
 
     case: str
     ours: Sequence[float]
@@ -39,7 +39,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All cases of a subcommand; `unit` is that of the rates."""
+    """All cases of a subcommand; `unit` is the unit of the rates."""
 
     title: str
     unit: str
@@ -48,14 +48,14 @@ class Report:
 
 
 def announced(workers: Sequence[int]) -> Iterator[int]:
-    """Say on stderr which number of workers is measured now."""
+    """Report the current number of workers on stderr."""
     for number in workers:
         print(f"measuring with {number} workers", file=sys.stderr, flush=True)
         yield number
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -101,12 +101,12 @@ def device() -> str:
 
 
 def load() -> float:
-    """Processes that wanted to run in the last minute, this one included."""
+    """Load average of the last minute, including this process."""
     return os.getloadavg()[0]
 
 
 def ratio_note(what: str, ours: Sequence[float], reference: Sequence[float]) -> str:
-    """A line about something that is measured beside the cases."""
+    """A line about an additional measurement."""
     ratios = [one / other for one, other in zip(ours, reference, strict=True)]
     return f"{what}: {_spread(ours, '.0f')} / {_spread(reference, '.0f')}, ratio {_spread(ratios, '.2f')}"
 

@@ -1,4 +1,4 @@
-"""A callback that times steady training steps, and a bare loop over the same network before every epoch."""
+"""A callback that times steady-state training steps, and a bare loop over the same network before every epoch."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _BARE_WARMUP = 3  # steps
 
 
 class BareLoop:
-    """The loop one writes by hand: a copy of the network, its optimizer in one group, batches in memory.
+    """A hand-written loop: a copy of the network, an optimizer with one parameter group, batches in memory.
 
-    It makes the passes that the method's views ask for and no other: rows with a gradient in one pass, a teacher's
-    rows apart from it without one, and MIRO's oracle with the difference of its feature maps.
+    It makes only the passes that the method's views need: all rows with a gradient in one pass, a teacher's rows in a
+    separate pass without a gradient, and MIRO's oracle with the difference of its feature maps.
     """
 
     def __init__(self, trainer: L.Trainer, module: AUModule, data: AUDataModule, *, channels_last: bool) -> None:
@@ -93,10 +93,10 @@ class BareLoop:
 
 
 class StepTimer(L.Callback):
-    """Writes images/s of both loops per epoch, the first left out, and the share of time between steps.
+    """Writes images/s of both loops for each epoch but the first, and the share of time between steps.
 
-    The clock runs from the end of step `warmup` to the end of step `warmup + steps`. The accelerator is waited for
-    at these two moments alone: waiting after each step would forbid the host to run ahead.
+    The clock runs from the end of step `warmup` to the end of step `warmup + steps`. It waits for the accelerator only
+    at these two moments, because waiting after each step would keep the host from running ahead.
     """
 
     def __init__(self, *, path: str, warmup: int, steps: int, channels_last: bool) -> None:
@@ -105,7 +105,7 @@ class StepTimer(L.Callback):
         self.started = self.step_ended = self.waited = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Build the bare loop where the network lies."""
+        """Build the bare loop on the device of the network."""
         assert isinstance(pl_module, AUModule)
         if trainer.num_training_batches < self.warmup + self.steps:
             raise ConfigError(
@@ -116,13 +116,13 @@ class StepTimer(L.Callback):
         self.bare = BareLoop(trainer, pl_module, data, channels_last=self.channels_last)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Time the bare loop while the workers still sleep."""
+        """Time the bare loop while the workers are idle."""
         self._record(trainer, "reference", self.bare.rate(self.steps))
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Count what passed since the last step."""
+        """Add the time since the last step."""
         self.waited += time.perf_counter() - self.step_ended
 
     def on_train_batch_end(
@@ -138,7 +138,7 @@ class StepTimer(L.Callback):
         self.step_ended = time.perf_counter()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hand the rounds over."""
+        """Write the rounds to the file."""
         write_json(self.path, self.rounds)
 
     def _record(self, trainer: L.Trainer, name: str, value: float) -> None:
@@ -151,7 +151,7 @@ def _row_count(views: Sequence[str], data: AUDataModule) -> int:
 
 
 def _now(device: torch.device) -> float:
-    """Time at which all work given to the device is done."""
+    """Time when the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -1,4 +1,4 @@
-"""`sweep`: jobs of a sweep side by side against the same jobs one after another."""
+"""`sweep`: jobs of a sweep in parallel against the same jobs one after another."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _HOUR = 3600
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("sweep", help="jobs side by side")
-    parser.add_argument("--jobs", type=int, default=4, help="seeds of one training; default: %(default)s")
-    parser.add_argument("--together", type=int, default=2, help="jobs at a time; default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=2, help="of each job; default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="that count; default: %(default)s")
+    parser: argparse.ArgumentParser = commands.add_parser("sweep", help="jobs in parallel")
+    parser.add_argument("--jobs", type=int, default=4, help="jobs, each with another seed; default: %(default)s")
+    parser.add_argument("--together", type=int, default=2, help="parallel jobs; default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of each job; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="counted rounds; default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-train")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Run both sweeps in turn, each as a command of its own."""
+    """Run both sweeps alternately, each as a separate command."""
     job = [f"trainer.max_epochs={options.epochs}", "pictures=false", "logger=none", "trainer.enable_progress_bar=false"]
     sweep = [f"seed={','.join(map(str, range(options.jobs)))}", *job, *options.overrides]
     together = ["launcher=joblib", f"hydra.launcher.n_jobs={options.together}"]

@@ -23,28 +23,30 @@ _PREFETCHED = 2  # batches that a worker prepares ahead
 
 def add_command(commands: Any) -> argparse.ArgumentParser:
     """Add the subcommand's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("train", help="the training step and all around it")
+    parser: argparse.ArgumentParser = commands.add_parser("train", help="the training step with everything around it")
     add_data_options(parser)
-    parser.add_argument("--model", default="resnet18", help="of configs/model, untrained; default: %(default)s")
+    parser.add_argument("--model", default="resnet18", help="name in configs/model, untrained; default: %(default)s")
     parser.add_argument(
-        "--methods", default="supervised", help="of configs/method, divided by commas; default: %(default)s"
+        "--methods", default="supervised", help="names in configs/method, comma-separated; default: %(default)s"
     )
     parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--workers", type=whole_numbers, default=_powers_of_two(), help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=30, help="steps of a round that count; default: %(default)s")
-    parser.add_argument("--warmup", type=int, default=5, help="steps before them; default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument(
+        "--workers", type=whole_numbers, default=_powers_of_two(), help="numbers of workers; default: %(default)s"
+    )
+    parser.add_argument("--steps", type=int, default=30, help="counted steps per round; default: %(default)s")
+    parser.add_argument("--warmup", type=int, default=5, help="warm-up steps before them; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="counted rounds; default: %(default)s")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Compare a run of each method with each number of workers."""
+    """Compare a run of each method at each number of workers."""
     title = f"Training, {options.model}, {options.size} px, batches of {options.batch}, {options.precision}"
     methods = options.methods.split(",")
     rows = {(method, n): _compare(options, method, n) for method in methods for n in announced(options.workers)}
     notes = [
-        f"workers {workers}: with the main process more than the {cores()} cores, so they take turns"
+        f"workers {workers}: with the main process, more than the {cores()} cores, which they share"
         for workers in options.workers
         if workers >= cores()
     ]
@@ -52,13 +54,15 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def _costs(rows: Mapping[tuple[str, int], Comparison]) -> list[str]:
-    """Step time of every method over that of supervised training at the same labelled batch."""
+    """Step time of every method relative to supervised training with the same labelled batch."""
     costs = []
     for (method, workers), row in rows.items():
         base = rows.get((_BASELINE, workers))
         if base and method != _BASELINE:
             ours, bare = (median(getattr(base, rates)) / median(getattr(row, rates)) for rates in ("ours", "reference"))
-            costs.append(f"{row.case}: a step takes {ours:.2f} times a supervised one (bare loops: {bare:.2f})")
+            costs.append(
+                f"{row.case}: a step takes {ours:.2f} times as long as a supervised step (bare loops: {bare:.2f})"
+            )
     return costs
 
 
@@ -79,7 +83,7 @@ def _compare(options: argparse.Namespace, method: str, workers: int) -> Comparis
 
 
 def _overrides(options: argparse.Namespace, method: str, workers: int, folder: str, rounds: Path) -> list[str]:
-    # What the workers prepared while nobody waited would flatter them, so it is used up before the clock starts.
+    # Batches that workers prepared in advance would inflate the rate, so they are used up before the clock starts.
     warmup = max(options.warmup, _PREFETCHED * workers + 1)
     timer = {"path": rounds, "warmup": warmup, "steps": options.steps, "channels_last": options.channels_last}
     return [
@@ -102,5 +106,5 @@ def _overrides(options: argparse.Namespace, method: str, workers: int, folder: s
 
 
 def _powers_of_two() -> str:
-    """Workers from none to one per core."""
+    """Numbers of workers from none to one per core."""
     return ",".join(["0", *(str(2**power) for power in range(cores().bit_length()))])

@@ -1,12 +1,12 @@
-"""Does the wheel install and run with each extra in a fresh virtual environment, away from the checkout?
+"""Check that the wheel installs and runs with each extra in a fresh virtual environment outside the checkout.
 
 `python scripts/release_checks/installs.py WHEEL [--pythons python3.11 ...] [--extras base ...] [--versions tested ...]`
 
---versions  tested: those of constraints.txt. newest: whatever pip finds. lowest: of what the wheel itself asks for, the
-            lowest version that it allows.
+--versions  tested: those in constraints.txt. newest: whatever pip selects. lowest: the lowest version that the wheel
+            allows for each of its own requirements.
 
-The extras are those that the wheel names, and `base` for none. Trackers and sweeps need the training beside them.
-Two environments are made side by side and removed when done: the largest takes some 6 GB below TMPDIR.
+The extras are those of the wheel, plus `base` for none. Trackers and sweeps are installed together with training.
+Two environments are built in parallel and removed afterwards; the largest takes about 6 GB in TMPDIR.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Command = tuple[str, ...]
 
 
 def commands(extra: str) -> Iterator[Command]:
-    """What a user of an extra runs first."""
+    """The first commands that a user of an extra runs."""
     yield ("python", str(CHECKOUT / "scripts" / "synthetic_video.py"), "face.avi")
     yield (*INFER, "output=face.csv", "render=face.mp4", "plot=timeline.html")
     if extra in ("train", "export", "all"):
@@ -74,13 +74,13 @@ def commands(extra: str) -> Iterator[Command]:
 
 
 def main() -> None:
-    """Install and run every choice; the last line counts those that failed."""
+    """Install and run every combination; the last line counts the failed ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--pythons", nargs="+", default=["python3.11", "python3.12", "python3.13"], metavar="PYTHON")
-    parser.add_argument("--extras", nargs="+", metavar="EXTRA", help="default: base and all that the wheel names")
+    parser.add_argument("--extras", nargs="+", metavar="EXTRA", help="default: base and all extras of the wheel")
     parser.add_argument("--versions", nargs="+", choices=VERSIONS, default=["tested"])
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="environments side by side (default: 2)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="parallel environments (default: 2)")
     options = parser.parse_args()
     metadata = read_metadata(options.wheel)
     known = [BASE, *(extra for extra in metadata.get_all("Provides-Extra", ()) if extra not in LEFT_OUT)]
@@ -101,10 +101,10 @@ def main() -> None:
 
 
 def check(wheel: Path, metadata: Message, python: str, versions: str, extra: str) -> str:
-    """Install an extra into an environment of its own and use it.
+    """Install an extra into a separate environment and use it.
 
     Returns:
-        The command that failed with the end of its output; empty where none did.
+        The failed command with the end of its output; empty if all succeeded.
     """
     extras = {extra, *(("train",) if extra in NEEDS_TRAINING else ())} - {BASE}
     with tempfile.TemporaryDirectory(prefix="faceflow-") as folder:
@@ -130,7 +130,7 @@ def check(wheel: Path, metadata: Message, python: str, versions: str, extra: str
 
 
 def constraints(metadata: Message, versions: str, extras: set[str], file: Path) -> Sequence[str]:
-    """Arguments of pip that choose the versions."""
+    """Arguments for pip that choose the versions."""
     if versions == "newest":
         return ()
     if versions == "lowest":

@@ -1,4 +1,4 @@
-"""Training and testing a run by the commands that users have: what is in its folder already is not done again."""
+"""Trains and tests a run with FaceFlow's commands; steps whose results exist in its folder are skipped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from studies.parts import labels_of
 from studies.progress import Progress, say
 from studies.runs import MONITOR, QUICK, TEST, Conditions, Run
 
-DONE = "done.json"  # of a finished training
+DONE = "done.json"  # marks a finished training
 
 
 def train(run: Run, conditions: Conditions, progress: Progress) -> None:
-    """Train a run; one that was interrupted goes on.
+    """Train a run, or resume an interrupted one.
 
     Raises:
         DataError: the training fails.
@@ -39,7 +39,7 @@ def train(run: Run, conditions: Conditions, progress: Progress) -> None:
 
 
 def training_record(run: Run, conditions: Conditions) -> dict[str, float]:
-    """What a finished training left: `ap`, the best of its validation, and `seconds`."""
+    """Results of a finished training: `ap`, its best validation AP, and `seconds`."""
     found: dict[str, float] = json.loads((run.folder(conditions) / DONE).read_text("utf-8"))
     return found
 
@@ -68,6 +68,6 @@ def _command(name: str, overrides: Sequence[str], *, jobs: int) -> None:
     if ended.returncode:
         say(ended.stderr[-2000:])
         raise DataError(
-            f"faceflow-{name}: expected it to succeed, got exit code {ended.returncode}; fix what it says above and "
-            "start the study again"
+            f"faceflow-{name}: expected success, got exit code {ended.returncode}; fix the error above and "
+            "rerun the study"
         )

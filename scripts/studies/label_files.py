@@ -1,4 +1,4 @@
-"""Label files of the study, made of the labels of the rendered benchmark; all below one images folder."""
+"""Label files of the study, made from the labels of the rendered benchmark; all share one image folder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ STUDIO, SOURCES, POOL = "studio.csv", "source.csv", "targets_unlabeled.csv"
 
 
 def target_file(domain: str) -> str:
-    """File of the subjects of a target domain that are tested."""
+    """Label file of the test subjects of a target domain."""
     return f"{domain}_test.csv"
 
 
 def write_label_files(data: Path, folder: Path) -> None:
-    """Write the studio, both labelled domains, and of each target domain one half to the pool, the other to a test.
+    """Write files for the studio, for both labelled domains, for the pool and for the test of each target domain.
+
+    Half of the subjects of each target domain go to the pool, the other half to its test.
 
     Raises:
         DataError: a domain is missing.
@@ -46,7 +48,9 @@ def _labels(data: Path, domain: str) -> pd.DataFrame:
     packed = pack_folder(data)
     if packed:
         table = read_rows(opened(str(packed)), key="--data")
-        text = "\n".join(",".join(cells) for cells in (table.header, *table.rows))  # no cell of ours has a comma
+        text = "\n".join(
+            ",".join(cells) for cells in (table.header, *table.rows)
+        )  # no cell of the benchmark has a comma
         frame = pd.read_csv(io.StringIO(text))
     else:
         frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"domain": []})

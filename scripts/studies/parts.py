@@ -1,4 +1,4 @@
-"""The two questions of the study, and the candidate settings of every method: the one place to edit them."""
+"""The two parts of the study, and the candidate settings of every method; edit them here."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from studies.label_files import POOL, SOURCES, STUDIO, TARGETS, target_file
 
 BASELINE, REGULARIZED = "supervised", "miro"
-SUPERVISED_ONLY = (BASELINE, REGULARIZED)  # methods that open no unlabelled face
+SUPERVISED_ONLY = (BASELINE, REGULARIZED)  # methods that read no unlabelled faces
 
 Settings = tuple[str, ...]  # overrides of faceflow-train
-Methods = Mapping[str, Sequence[Settings]]  # method -> its candidate settings, as many for each
+Methods = Mapping[str, Sequence[Settings]]  # method -> its candidate settings, the same number for each
 
 
 def _pseudo_labels(method: str, center: str, view: str, *labels: str) -> Settings:
-    """The averaged network labels the weak view, and the strong one must agree; `view` is of labelled faces."""
+    """The averaged network labels the weak view, and the strong view must agree; `view` is for labelled faces."""
     key = method.removesuffix("_miro")
     own = ("teacher=ema", f"center={center}", *labels)
     placed = (setting if setting.startswith("optimizer.") else f"method.{key}.{setting}" for setting in own)
@@ -61,16 +61,16 @@ METHODS = frozenset([*FEW, *SHIFT])
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """One question.
+    """One part of the study.
 
     Args:
-        name: on the command line and of its files.
-        question: in words.
+        name: name on the command line and in file names.
+        question: title of the report.
         data: settings of every training.
-        pool: further ones of methods that read unlabelled faces.
-        tests: label file of each test by name; none: the training tests on subjects of its own, `own_test` by name.
-        methods: which are compared, the baseline first.
-        references: methods that the others are compared with.
+        pool: additional settings of methods that read unlabelled faces.
+        tests: label file of each test by name; if empty, the training tests on its own subjects, under `own_test`.
+        methods: methods to compare, the baseline first.
+        references: methods with which the others are compared.
     """
 
     name: str
@@ -84,15 +84,15 @@ class Part:
 
 
 def labels_of(file: Path, images: Path) -> Settings:
-    """Settings of labels of the benchmark: an AU occurs from intensity 2 of 5."""
+    """Settings for the benchmark's labels: an AU occurs from intensity 2 of 5."""
     return ("data=csv", f"data.labels={file}", f"data.images={images}", *_read("data.sources.csv"))
 
 
 def all_parts(images: Path, folder: Path) -> list[Part]:
-    """Both questions, on images with the label files in `folder`."""
+    """Both parts, for images with the label files in `folder`."""
     few = Part(
         name="few",
-        question="a tenth of the subjects is labelled; do faces of the others help?",
+        question="a tenth of the subjects is labelled; do unlabelled faces help?",
         data=(*labels_of(folder / STUDIO, images), "split.val=0.1", "split.test=0.4", "split.labeled=0.2"),
         pool=(),
         tests={},
@@ -117,7 +117,7 @@ def all_parts(images: Path, folder: Path) -> list[Part]:
 
 
 def with_methods(part: Part, names: Collection[str]) -> Part:
-    """Leave only some methods, and the baseline."""
+    """Keep only some methods and the baseline."""
     methods = {name: settings for name, settings in part.methods.items() if name in {BASELINE, *names}}
     return dataclasses.replace(part, methods=methods)
 

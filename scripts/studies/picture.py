@@ -1,4 +1,4 @@
-"""A dot per method: how much its F1@val differs from that of supervised training."""
+"""Plots a dot per method: the difference of its F1@val from that of supervised training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DPI = 150
 
 
 def draw_differences(compared: pd.DataFrame, path: Path, *, title: str) -> None:
-    """Draw the mean over seeds with its interval, in points of F1@val; of several tests, their mean is in colour.
+    """Draw the mean over seeds with its interval, in points of F1@val; the mean of several tests is in colour.
 
-    Nothing is drawn where no method is compared with supervised training.
+    Nothing is drawn if no method is compared with supervised training.
 
     Args:
-        compared: from `differences`.
-        path: of the PNG.
+        compared: result of `differences`.
+        path: path of the PNG.
         title: headline.
     """
     shown = compared[(compared["reference"] == BASELINE) & (compared["metric"] == "f1_val")]

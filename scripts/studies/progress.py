@@ -1,4 +1,4 @@
-"""How far a study is."""
+"""Progress of a study."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 
 
 class Progress:
-    """Counts runs, and says after each how many are left and for how long; threads may share it.
+    """Counts runs, and reports the remaining runs and time after each; thread-safe.
 
     Args:
-        total: runs of the study.
-        jobs: how many go on at a time.
+        total: number of runs in the study.
+        jobs: number of parallel runs.
     """
 
     def __init__(self, *, total: int, jobs: int) -> None:
@@ -20,7 +20,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def finished(self, run: str, seconds: float | None) -> None:
-        """Note a run with what it took, None where it was there already."""
+        """Count a finished run with its duration; None if it had finished before."""
         with self._lock:
             self._done += 1
             if seconds is not None:
@@ -35,5 +35,5 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Tell whoever waits; results go to standard output."""
+    """Print progress to stderr; results go to standard output."""
     print(text, file=sys.stderr, flush=True)

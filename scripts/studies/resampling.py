@@ -1,17 +1,17 @@
 """How far a difference depends on seeds and on subjects: 95 % intervals that resample both.
 
-Seeds and subjects cross: a seed sets the start of the network and draws who is labelled, but all seeds test subjects of
-one set. So both are drawn anew, each by itself (the pigeonhole bootstrap, Owen 2007, Annals of Applied Statistics 1(2),
-386-411; cells may be empty): as many seeds with replacement as there are, and as many subjects with replacement, one
-draw of subjects for all seeds. A seed uses those of the drawn subjects that it tested, as often as they were drawn.
-Different test sets have different subjects, drawn by themselves.
+Seeds and subjects are crossed: a seed initialises the network and draws the labelled subjects, but all seeds draw test
+subjects from one set. Seeds and subjects are therefore resampled independently, each with replacement and to their
+original number (pigeonhole bootstrap, Owen 2007, Annals of Applied Statistics 1(2), 386-411; cells can be empty). All
+seeds share one draw of subjects; a seed uses the drawn subjects that it tested, as often as they were drawn. The
+subjects of each test set are drawn separately.
 
-A resample weighs the faces of a subject by how often it was drawn. Per run, F1 at the thresholds of validation and AP
-are computed anew per AU from weighted counts, both runs of a pair on the same faces; an AU that shows one class only in
-a resample is left out of it for both. The difference is averaged over AUs, then over test sets, then over the drawn
-seeds. The interval lies between the 2.5th and the 97.5th percentile of 2,000 resamples (Efron and Tibshirani 1993,
-An Introduction to the Bootstrap, section 13.3). Resampling S seeds gives (S - 1) / S of the variance between them, so
-that intervals of few seeds are somewhat narrow.
+A resample weights the faces of a subject by how often the subject was drawn. For each run and AU, F1 at the validation
+thresholds and AP are recomputed from weighted counts, with both runs of a pair on the same faces. An AU with only one
+class in a resample is left out for both. The difference is averaged over AUs, then test sets, then the drawn seeds. The
+interval spans the 2.5th to the 97.5th percentile of 2,000 resamples (Efron and Tibshirani 1993, An Introduction to the
+Bootstrap, section 13.3). Resampling S seeds gives (S - 1) / S of the variance between them, so intervals from few seeds
+are slightly too narrow.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Difference:
 
 
 class Resamples:
-    """Draws of seeds and of subjects; number 0 is everybody once.
+    """Draws of seeds and of subjects; resample 0 is the original sample.
 
     Args:
-        seeds: of the runs.
-        subjects: who is tested, by the name of the test.
-        count: how many resamples.
+        seeds: seeds of the runs.
+        subjects: test subjects by test name.
+        count: number of resamples.
     """
 
     def __init__(self, seeds: Sequence[int], subjects: Mapping[str, set[str]], *, count: int = COUNT) -> None:
@@ -77,13 +77,13 @@ class Resamples:
 
 
 def _weights(rng: np.random.Generator, number: int, count: int) -> Array:
-    """How often each of a number is drawn, (R + 1, number); the first time each once."""
+    """How often each item is drawn, (R + 1, number); each exactly once in the first row."""
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=count)
     return np.vstack([np.ones((1, number)), drawn])
 
 
 def _f1(scored: Scored, subjects: NDArray[np.intp], weights: Array) -> Array:
-    """F1 at the thresholds, of counts per subject."""
+    """F1 at the thresholds, from counts per subject."""
     tuned = np.isfinite(scored.thresholds)
     called = scored.observed & (scored.probability >= np.where(tuned, scored.thresholds, np.inf))
     positive = scored.observed & scored.truth
@@ -95,7 +95,7 @@ def _f1(scored: Scored, subjects: NDArray[np.intp], weights: Array) -> Array:
 
 
 def _ap(scored: Scored, subjects: NDArray[np.intp], weights: Array) -> Array:
-    """Average precision, of the faces of each subject down to every distinct score."""
+    """Average precision, from each subject's faces down to every distinct score."""
     found = np.full((len(weights), len(scored.aus)), np.nan)
     for au in range(len(scored.aus)):
         order = np.flatnonzero(scored.observed[:, au])
@@ -120,7 +120,7 @@ def _ap(scored: Scored, subjects: NDArray[np.intp], weights: Array) -> Array:
 
 
 def _mean(values: Array, *, axis: int, weights: Array | None = None) -> Array:
-    """Mean of what is defined, NaN where nothing is."""
+    """Mean of the defined values, NaN if there are none."""
     known = np.isfinite(values) * (np.ones(1) if weights is None else weights)
     total, count = (np.where(known > 0, values, 0) * known).sum(axis=axis), known.sum(axis=axis)
     mean: Array = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

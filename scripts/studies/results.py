@@ -1,4 +1,4 @@
-"""All tests of a part together: a row per run and test, and what methods differ by."""
+"""All tests of a part: a row per run and test, and differences between methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def results_frame(runs: Sequence[RunScores]) -> pd.DataFrame:
 
 
 def with_means(results: pd.DataFrame) -> pd.DataFrame:
-    """Add the mean over tests of every run, if there are several."""
+    """Add the mean over tests for every run, if there are several."""
     if results["test"].nunique() == 1:
         return results
     means = results.drop(columns="test").groupby(["method", "seed"], as_index=False, sort=False).mean()
@@ -34,10 +34,10 @@ def with_means(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(runs: Sequence[RunScores], references: Sequence[str]) -> pd.DataFrame:
-    """Differences of F1@val and AP with intervals by method, test, reference and metric; see `resampling`.
+    """Differences of F1@val and AP, with intervals, by method, test, reference and metric; see `resampling`.
 
-    The reference is a method, whose runs of the same seed are the other half of each pair, or "raw": what centring
-    changes on the scores of each run.
+    The reference is a method, whose run with the same seed completes each pair, or "raw": the change that centring
+    makes to the scores of each run.
 
     Raises:
         DataError: runs of one seed were tested on different faces.
@@ -68,7 +68,7 @@ def differences(runs: Sequence[RunScores], references: Sequence[str]) -> pd.Data
 def _compared(
     resamples: Resamples, ours: Cells, theirs: Cells, *, method: str, reference: str
 ) -> list[dict[str, object]]:
-    """Rows of a method: one per test and metric, and of the mean over tests, if there are several."""
+    """Rows of a method: one per test and metric, plus the mean over tests, if there are several."""
     tests = list(dict.fromkeys(test for _, test in ours))
     sets = {test: [test] for test in tests} | ({MEAN: tests} if len(tests) > 1 else {})
     rows = []
@@ -92,5 +92,5 @@ def _check_pairs(runs: Sequence[RunScores]) -> None:
         if not (alike and np.array_equal(ours.truth, theirs.truth)):
             raise DataError(
                 f"{each.method}, seed {each.seed}: expected a test on the faces of {other.method}, got other faces or "
-                "labels; give each version of the data an --output of its own"
+                "labels; use a separate --output for each version of the data"
             )

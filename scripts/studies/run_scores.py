@@ -1,4 +1,4 @@
-"""What a finished run says: its numbers, and the scores of every tested face."""
+"""Results of a finished run: its numbers, and the scores of every tested face."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from faceflow.metrics.subject_share import subject_share
 from studies.commands import training_record
 from studies.runs import MONITOR, Conditions, Run
 
-SUMMARY = ("f1_val", "f1_0.5", "ap", "auroc")  # means over AUs that a test gives
+SUMMARY = ("f1_val", "f1_0.5", "ap", "auroc")  # means over AUs from a test
 CENTRED = "centred"  # entry, rows and columns of a test with center=subject
 _OF_EPOCH = {
     "val/subject_share": "val_subject_share",
     "train/subject_share": "train_subject_share",
     "train/unlabeled_subject_share": "unlabeled_subject_share",
 }
-# Where the unlabelled faces have hidden labels.
+# Only if the unlabelled faces have hidden labels.
 _OF_LABELS = ("pseudo_precision", "pseudo_recall", "pseudo_negative_precision")
 
 
@@ -83,10 +83,10 @@ def read_run(run: Run, conditions: Conditions) -> list[RunScores]:
 
 
 def read_scores(folder: Path, *, centred: bool = False) -> Scored:
-    """Read predictions.csv and the thresholds of per_au.csv, which a test of one data set wrote.
+    """Read predictions.csv and the thresholds in per_au.csv from a test of one data set.
 
     Raises:
-        DataError: it tested several data sets.
+        DataError: the test covered several data sets.
     """
     faces = pd.read_csv(folder / "predictions.csv", dtype={"subject": str})
     per_au = pd.read_csv(folder / "per_au.csv")
@@ -110,7 +110,7 @@ def read_scores(folder: Path, *, centred: bool = False) -> Scored:
 
 
 def _kept_epoch(folder: Path) -> dict[str, float]:
-    """Figures of the epoch whose checkpoint was kept: the first of the best ones."""
+    """Figures of the epoch whose checkpoint was kept, the first of the best epochs."""
     history = pd.read_csv(folder / "metrics.csv")
     kept = history.iloc[int(history[MONITOR].argmax())].to_dict()
     found = {name: kept[column] for column, name in _OF_EPOCH.items() if column in kept}

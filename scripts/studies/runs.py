@@ -1,4 +1,4 @@
-"""One training and its tests: settings, and the folder where it is kept."""
+"""One training and its tests: settings and result folder."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 from studies.parts import SUPERVISED_ONLY, Part, Settings
 
 MONITOR = "val/ap"  # of the epochs of a run, and of candidate settings
-TEST: Settings = ("center=subject",)  # also scores people against themselves
-QUICK: Settings = ("pictures=false", "bootstrap.resamples=0")  # what the study draws and resamples itself
-EPOCHS = 5  # at whose ends a run is validated
+TEST: Settings = ("center=subject",)  # also scores subjects relative to their own median
+QUICK: Settings = ("pictures=false", "bootstrap.resamples=0")  # the study draws and resamples itself
+EPOCHS = 5  # each ends with validation
 BATCH, POOL_PER_LABELLED = 16, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What all runs have in common.
+    """Settings shared by all runs.
 
     Args:
         images: folder of the benchmark.
-        output: where runs are kept.
-        model: of configs/model.
-        weights: file of pretrained weights; None for those of the model hub.
-        size: pixels that the network sees.
-        steps: updates.
-        jobs: runs at a time.
-        workers: loader processes of each.
-        trainer: of configs/trainer.
-        overrides: further ones of every training.
+        output: folder of the runs.
+        model: name in configs/model.
+        weights: file of pretrained weights; None for the model hub.
+        size: input size in pixels.
+        steps: number of updates.
+        jobs: number of parallel runs.
+        workers: loader processes per run.
+        trainer: name in configs/trainer.
+        overrides: additional overrides for every training.
     """
 
     images: Path
@@ -46,7 +46,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a candidate of a method with a seed, which draws the subjects too."""
+    """One training: a candidate of a method with a seed, which also draws the subjects."""
 
     part: Part
     method: str
@@ -57,7 +57,7 @@ class Run:
         return f"{self.part.name} {self.method} candidate {self.candidate} seed {self.seed}"
 
     def overrides(self, conditions: Conditions) -> Settings:
-        """Settings of its faceflow-train."""
+        """Overrides for faceflow-train."""
         pool = () if self.method in SUPERVISED_ONLY else self.part.pool
         weights = () if conditions.weights is None else (f"model.weights={conditions.weights}",)
         return (
@@ -75,11 +75,11 @@ class Run:
         )
 
     def folder(self, conditions: Conditions) -> Path:
-        """Where it is kept; other settings have another folder."""
+        """Folder of the run; different settings have different folders."""
         settings = hashlib.sha256("\n".join(self.overrides(conditions)).encode()).hexdigest()[:8]
         return conditions.output / self.part.name / f"{self.method}_s{self.seed}_{settings}"
 
     def test_folders(self, conditions: Conditions) -> dict[str, Path]:
-        """Where its tests are kept, by the name of the test."""
+        """Folders of its tests, by test name."""
         folder = self.folder(conditions)
         return {name: folder / name for name in self.part.tests} or {self.part.own_test: folder}

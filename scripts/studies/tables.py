@@ -1,4 +1,4 @@
-"""Results of a part as Markdown: what was compared and how, scores, differences, centred scores, settings."""
+"""Results of a part as Markdown: protocol, scores, differences, centred scores, settings."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The candidate setting of a method that was taken, and the validation AP of each, (candidates, seeds)."""
+    """The chosen candidate setting of a method, and the validation AP of all, (candidates, seeds)."""
 
     candidate: int
     tried: Sequence[Sequence[float]]
 
     @property
     def scores(self) -> list[str]:
-        """Validation AP of each candidate, for people."""
+        """Validation AP of each candidate, formatted."""
         return [" ".join(f"{score:.3f}" for score in scores) for scores in self.tried]
 
 
@@ -47,14 +47,14 @@ def report(
     results: pd.DataFrame,
     compared: pd.DataFrame,
 ) -> str:
-    """All of it.
+    """The whole report.
 
     Args:
-        part: of the study.
-        conditions: of the runs.
-        choices: by method.
+        part: part of the study.
+        conditions: settings shared by the runs.
+        choices: chosen candidates by method.
         run_scores: all tests.
-        results: their numbers, from `results_frame`.
+        results: numbers of the tests, from `results_frame`.
         compared: from `differences`.
     """
     blocks = [
@@ -75,12 +75,12 @@ def _protocol(
     weights = f", weights of {conditions.weights.name}" if conditions.weights else ""
     yield f"- Model: {conditions.model}, {conditions.size} px{weights}"
     yield (
-        f"- Training: {conditions.steps} updates of every method, {BATCH} labelled faces each and, where a method "
-        f"reads them, {BATCH * POOL_PER_LABELLED} unlabelled ones; validation {EPOCHS} times, the checkpoint of the "
+        f"- Training: {conditions.steps} updates for every method, each on {BATCH} labelled faces and, for methods "
+        f"that use them, {BATCH * POOL_PER_LABELLED} unlabelled faces; {EPOCHS} validations; the checkpoint with the "
         "best AP is tested"
     )
     if conditions.overrides:
-        yield f"- Further settings of every training: `{' '.join(conditions.overrides)}`"
+        yield f"- Additional settings of every training: `{' '.join(conditions.overrides)}`"
     for key in ("split", "train", "val", "unlabeled", "labels"):
         if said := next((each.protocol[key] for each in first if key in each.protocol), ""):
             yield f"- {key.capitalize()}, seed {seeds[0]}: {said}"
@@ -90,14 +90,14 @@ def _protocol(
     tried = next(iter(choices.values())).tried
     tuned = "seed 0" if len(tried[0]) == 1 else f"seeds 0 to {len(tried[0]) - 1}"
     yield (
-        f"- Settings: of {len(tried)} candidates of every method the one with the best AP on the validation subjects "
-        f"of {tuned}; test subjects were looked at for the chosen ones alone"
+        f"- Settings: {len(tried)} candidates of every method; the one with the best AP on the validation subjects of "
+        f"{tuned} was chosen, and only chosen candidates were tested"
     )
     yield (
-        f"- Scores: mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with another draw of "
-        "subjects; F1@val at thresholds of the validation subjects. Subject share: of the variance of the logits of "
-        "test faces, how much lies between subjects. Pseudo-labels: of all faces of the unlabelled stream, labelled "
-        "ones included, in the epoch of the tested checkpoint, judged by labels that training does not see"
+        f"- Scores: mean ± standard deviation over seeds {', '.join(map(str, seeds))}, each with its own draw of "
+        "subjects; F1@val uses thresholds from the validation subjects. Subject share: the share of the variance of "
+        "logits on test faces that is between subjects. Pseudo-labels: for all faces of the unlabelled stream, "
+        "including labelled ones, in the epoch of the tested checkpoint, compared with labels hidden from training"
     )
     yield f"- Differences: paired by seed, with 95 % intervals of {COUNT} resamples of seeds and of test subjects"
 
@@ -115,11 +115,11 @@ def _scores(part: Part, results: pd.DataFrame, compared: pd.DataFrame) -> Iterat
 
 
 def _centred(results: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
-    """Raw against centred scores of the methods that have both; nothing where none has."""
+    """Raw against centred scores of the methods that have both; empty if none has."""
     centred = set(compared.loc[compared["reference"] == RAW, "method"])
     if not centred:
         return
-    yield "Centred by subject: the median of each test subject's scores was taken from them, without labels."
+    yield "Centred by subject: each test subject's median score was subtracted, without labels."
     yield ""
     columns = [f"{HEADERS[metric]}{kind}" for metric in ("ap", "f1_val") for kind in ("", " centred", ", change")]
     yield from _head(["method", "test", *columns])

@@ -1,4 +1,4 @@
-"""Points under a transform, which the product applies to images only."""
+"""Transforms points; the product transforms only images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A calibration made by hand."""
+"""A hand-made calibration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faceflow.calibration import PLATT, Calibration
 
 
 def calibration_of(aus: Sequence[str], *, levels: int = 0) -> Calibration:
-    """Logits halve and rise by 0.5 for the first AU, by 1 for the second, ...; level l doubles and falls by l."""
+    """Logits are halved and raised by 0.5 for the first AU, by 1 for the second, ...; level l becomes 2 * logit - l."""
     names = list(dict.fromkeys([*aus, *map(joined, aus)]))
     steps = list(dict.fromkeys(map(joined, aus)))
     return Calibration(

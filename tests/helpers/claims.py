@@ -21,7 +21,7 @@ held.release()
 
 
 def start_claim(path: Path, *, folder: bool) -> subprocess.Popen[str]:
-    """Start a process that claims a place; it ends, and releases it, with the next line on its stdin."""
+    """Start a process that claims a path; it exits, and releases the claim, at the next line on its stdin."""
     command = [sys.executable, "-c", _HOLD, str(path), "folder" if folder else "file"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
@@ -31,7 +31,7 @@ def start_claim(path: Path, *, folder: bool) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def claimed_elsewhere(path: Path, *, folder: bool) -> Iterator[subprocess.Popen[str]]:
-    """Let another process claim a place while the block runs."""
+    """Let another process claim a path while the block runs."""
     with start_claim(path, folder=folder) as process:
         try:
             yield process
@@ -40,5 +40,5 @@ def claimed_elsewhere(path: Path, *, folder: bool) -> Iterator[subprocess.Popen[
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too."""
+    """Every file in a folder, including hidden ones."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

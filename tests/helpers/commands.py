@@ -1,4 +1,4 @@
-"""Runs the installed commands as a user does, in a process of their own."""
+"""Runs the installed commands as a user does, in a separate process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_command(name: str, *overrides: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run `faceflow-NAME` beside this interpreter and expect it to succeed."""
+    """Run the `faceflow-NAME` installed beside this interpreter, and expect success."""
     command = [str(Path(sys.executable).with_name(f"faceflow-{name}")), *overrides]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr
@@ -20,7 +20,7 @@ def run_command(name: str, *overrides: str, timeout: float = 600) -> subprocess.
 def start_command(
     name: str, *overrides: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
 ) -> subprocess.Popen[str]:
-    """Start `faceflow-NAME` of this checkout, in a group of processes that can be signalled as one."""
+    """Start `faceflow-NAME` from this checkout in its own process group, which can be signalled as a whole."""
     return subprocess.Popen(
         [sys.executable, "-c", f"from faceflow.cli.{name} import main; main()", *overrides],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Tests to compare: folders with predictions of two systems on the same faces, and CSVs of them."""
+"""Tests to compare: folders and CSVs with predictions of two systems on the same faces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROTOCOL = {"split": "val 15% of the subjects, seed 0", "labels": "faces: occurr
 def predictions(
     seed: int, *, noise: float = 0.3, subjects: int = 8, frames: int = 12, intensity: bool = False
 ) -> pd.DataFrame:
-    """Predictions of a system; labels are the same for all seeds."""
+    """Predictions of a system; the labels are the same for all seeds."""
     fixed, own = np.random.default_rng(99), np.random.default_rng(seed)
     graded = fixed.integers(0, 6, (subjects * frames, len(AUS)))
     columns: dict[str, Any] = {
@@ -38,7 +38,7 @@ def predictions(
 def write_run(
     folder: Path, frame: pd.DataFrame, *, content: str = "abc", threshold: float = 0.4, **protocol: str
 ) -> Path:
-    """Write what a comparison reads of a test."""
+    """Write the files of a test that a comparison reads."""
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / "predictions.csv", index=False)
     aus = [name.removesuffix("_prob") for name in frame.columns if name.endswith("_prob")]

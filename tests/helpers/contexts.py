@@ -1,4 +1,4 @@
-"""Contexts of runs that no command started."""
+"""Contexts of runs that were not started by a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faceflow.evaluation.run_context import RunContext
 
 
 def run_context(output: Path, **changes: Any) -> RunContext:
-    """Context of a training in a folder, without pictures, with changes."""
+    """Context of a training in a folder, without pictures; keyword arguments change it."""
     values: dict[str, Any] = {
         "task": "train",
         "fold": None,

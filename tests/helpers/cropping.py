@@ -1,4 +1,4 @@
-"""One clip cropped with the detector of markers."""
+"""One clip, cropped with the marker detector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EYES = Recipe.from_dict(
 
 
 def settings(**changes: Any) -> CropSettings:
-    """Plain ones, with changes."""
+    """Plain settings; keyword arguments change them."""
     values: dict[str, Any] = {
         "recipe": EYES,
         "policy": "track",

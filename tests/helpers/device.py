@@ -14,7 +14,7 @@ DEVICE = torch.device("meta")
 
 
 class NoDoubles(TorchDispatchMode):
-    """Refuses fp64 tensors on the device; what is copied to the CPU is 0."""
+    """Rejects fp64 tensors on the device; copies to the CPU are 0."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -35,13 +35,13 @@ class NoDoubles(TorchDispatchMode):
 
 
 class ValuelessAccelerator(Accelerator):
-    """Lets Lightning train on that device."""
+    """Lets Lightning train on this device."""
 
     def setup_device(self, device: torch.device) -> None:
-        """There is nothing to set up."""
+        """Do nothing: the device needs no setup."""
 
     def teardown(self) -> None:
-        """Nor to take down."""
+        """Do nothing: the device needs no teardown."""
 
     def get_device_stats(self, device: str | torch.device) -> dict[str, Any]:
         return {}

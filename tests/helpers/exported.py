@@ -1,4 +1,4 @@
-"""Small ONNX models whose outputs can be worked out by hand, with the metadata of an exported one."""
+"""Small ONNX models whose outputs can be worked out by hand, with the metadata of an exported model."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ def feature_contract(**changes: Any) -> ModelContract:
 
 
 def write_model(path: Path, says: ModelContract | None = None, *, metadata: str | None = None) -> Path:
-    """Write a colour model, or one of points where `says` reads features.
+    """Write a colour model, or a landmark model if `says` reads features.
 
     Args:
         path: the file.
-        says: what it is; None: `contract()`.
-        metadata: text in place of what `says` would be.
+        says: contract of the model; None: `contract()`.
+        metadata: text that replaces the metadata from `says`.
     """
     found = contract() if says is None else says
     model = feature_graph(found) if FEATURES in found.inputs else colour_graph(found)

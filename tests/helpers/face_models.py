@@ -1,4 +1,4 @@
-"""A made-up face model of some hundred vertices in the form of ICT-FaceKit: half a barrel with eyes and shapes."""
+"""A generated face model of a few hundred vertices in the format of ICT-FaceKit: half a barrel with eyes and shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceflow.rendering.facekit import EXPRESSIONS, PARTS, write_facekit
 Array = NDArray[np.float64]
 _COLUMNS, _ROWS = 25, 21
 _EYES = ((3.094, 3.614), (-3.094, 3.614))
-_LIPS = -3.7  # height of the line between them
+_LIPS = -3.7  # height of the line between the lips
 # Where a shape acts (x on the subject's left, y), and where it moves the skin.
 _ACTIONS = {
     "browInnerUp": ((1.5, 5.8), (0, 0.9)),
@@ -35,7 +35,7 @@ def write_face_model(path: Path) -> Path:
 
 
 def face_arrays() -> dict[str, NDArray[np.generic]]:
-    """Arrays of the model, by their names in its file."""
+    """Arrays of the model, by name in the file."""
     vertices, uv, triangles = _skin()
     parts = [0] * len(triangles)
     for side, (x, y) in zip("lr", _EYES, strict=True):
@@ -78,7 +78,7 @@ def _skin() -> tuple[Array, Array, list[list[int]]]:
 
 
 def _expression(name: str, vertices: Array) -> Array:
-    """Offsets of a shape: a soft push around a place, or none for shapes that tests do not look at."""
+    """Offsets of a shape: a soft push around a point, or none for shapes that no test uses."""
     shape, _, side = name.partition("_")
     on_skin = np.arange(len(vertices)) < _COLUMNS * _ROWS
     if name == "mouthClose":
@@ -94,7 +94,7 @@ def _expression(name: str, vertices: Array) -> Array:
 
 
 def _landmarks(skin: Array) -> NDArray[np.int32]:
-    """The skin's vertices nearest to where the 68 landmarks of a face lie."""
+    """The skin vertices nearest to the 68 landmarks of a face."""
 
     def ring(x: float, y: float, width: float, height: float, count: int) -> list[tuple[float, float]]:
         angle = np.pi - np.arange(count) * 2 * np.pi / count  # from the image's left over the top

@@ -1,4 +1,4 @@
-"""Small CSV data sets of real image files, and the settings and tables made from them."""
+"""Small CSV data sets of real image files, and settings and tables made from them."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def write_csv_dataset(
 ) -> Path:
     """Write `labels.csv` and `images/<subject>/<frame>.jpg` (odd frames .png) under a folder, and return the folder.
 
-    Scores are FACS intensities 0-5; with two frames or more, every subject shows every AU both below 2 and at 2 or
-    more.
+    Scores are FACS intensities 0-5; with two or more frames, every subject has scores below 2 and of at least 2 for
+    every AU.
 
     Args:
-        folder: created where it does not exist.
+        folder: created if missing.
         aus: headers of the label columns.
-        subjects, frames: subjects s0, s1, ..., and images of each.
+        subjects, frames: number of subjects s0, s1, ..., and of images per subject.
         size: height and width of the images, px.
-        seed: of the pixels.
-        domains: subjects take these in turn; none leaves the column out.
-        columns: further columns, or others in place of the usual ones; None leaves a column out.
+        seed: seed of the pixels.
+        domains: assigned to the subjects in turn; if empty, there is no such column.
+        columns: additional or replaced columns; None leaves a column out.
     """
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
@@ -59,24 +59,24 @@ def write_csv_dataset(
 
 
 def made_up_hashes(files: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Hashes for tables whose files do not exist: other paths hold other pictures."""
+    """Hashes for tables whose files do not exist: different paths have different hashes."""
     paths = [str(file) for file in np.asarray(files).tolist()]
     return np.array([int.from_bytes(hashlib.sha256(path.encode()).digest()[:7]) for path in paths], np.int64)
 
 
 def smooth_image(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint8]:
-    """RGB image of slow random colours, which JPEG keeps and no two images share."""
+    """RGB image of smooth random colours, which survive JPEG and are unique to each image."""
     coarse = rng.integers(20, 235, (4, 4, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def write_image(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    """Write an RGB image in the format that its file name says."""
+    """Write an RGB image in the format given by its suffix."""
     assert cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
 
 
 def source_settings(**changes: Any) -> dict[str, Any]:
-    """Settings of one data set as `configs/data/source/default.yaml` states them, with changes."""
+    """Settings of one data set from `configs/data/source/default.yaml`; keyword arguments change them."""
     settings: dict[str, Any] = {
         **dict.fromkeys(("labels", "train", "val", "test", "images", "name", "identities"), None),
         **dict.fromkeys(("score_max", "occurrence_min", "domains"), None),
@@ -89,7 +89,7 @@ def source_settings(**changes: Any) -> dict[str, Any]:
 
 
 def unlabeled_settings(path: Path | str | Sequence[Path] | None, **changes: Any) -> dict[str, Any]:
-    """Settings of one set as `configs/data/unlabeled/default.yaml` states them, with changes."""
+    """Settings of one set from `configs/data/unlabeled/default.yaml`; keyword arguments change them."""
     settings: dict[str, Any] = {
         **dict.fromkeys(("images", "name", "identities", "domains", "score_max", "occurrence_min"), None),
         "path": path if path is None or isinstance(path, str | Path) else [str(part) for part in path],
@@ -104,12 +104,12 @@ def unlabeled_settings(path: Path | str | Sequence[Path] | None, **changes: Any)
 
 
 def read_tables_of(key: str = "faces", *, prefer: Kind = "intensity", **settings: Any) -> list[FaceTable]:
-    """Read one data set with the default settings, except those given."""
+    """Read one data set with default settings; keyword arguments change them."""
     return read_source(key, SourceConfig(**source_settings(**settings)), prefer=prefer)
 
 
 def read_folder(folder: Path, **settings: Any) -> FaceTable:
-    """Table of a folder that `write_csv_dataset` wrote, named by the folder."""
+    """Table of a folder written by `write_csv_dataset`, named after the folder."""
     labels, images = folder / "labels.csv", folder / "images"
     (table,) = read_tables_of(folder.name, labels=labels, images=images, **settings)
     return table

@@ -1,4 +1,4 @@
-"""Features of made-up faces, and crops that have them."""
+"""Features of generated faces, and crops with features."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Vectors = NDArray[np.float32]
 
 
 def feature_spec(*parts: str, **changes: int) -> FeatureSpec:
-    """Small layers over some parts of the features, both by default."""
+    """Small layers over parts of the features, by default both."""
     values = {"hidden": 8, "components": 6} | changes
     return FeatureSpec(parts=parts or ("blendshapes", "landmarks"), **values)
 
 
 def pixel_free(*parts: str, **changes: Any) -> dict[str, Any]:
-    """Values of a `NetworkSpec` that reads features alone."""
+    """Values of a `NetworkSpec` that reads only features."""
     return {"backbone": None, "mean": (), "std": (), "features": feature_spec(*parts)} | changes
 
 
 def random_vectors(rows: int, seed: int = 0) -> Vectors:
-    """Features (N, F) of unlike faces of some 100 pixels, turned a little."""
+    """Features (N, F) of different faces about 100 pixels in size, slightly turned."""
     rng = np.random.default_rng(seed)
     faces = [
         FaceFeatures(
@@ -44,7 +44,7 @@ def random_vectors(rows: int, seed: int = 0) -> Vectors:
 
 
 def give_features(folder: Path, files: Sequence[Path], vectors: Vectors) -> None:
-    """Write what faceflow-crop leaves beside crops, which lie in folders below `folder`/crops."""
+    """Write the files that faceflow-crop writes beside the crops in `folder`/crops."""
     (folder / "crops.json").write_text(json.dumps({"align": {}, "detector": {}, "selection": {}}))
     for below in {file.parent for file in files}:
         rows = [row for row, file in enumerate(files) if file.parent == below]

@@ -1,4 +1,4 @@
-"""Tables of subjects without images, and who is in which split of a fold."""
+"""Tables of subjects without images, and the split of each subject in a fold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def table(
     split: str | None = None,
     folder: str | None = None,
 ) -> FaceTable:
-    """Two images of every subject; `people` are subjects by domain, or subjects of a table without the column."""
+    """Two images of every subject; `people` has subjects by domain, or the subjects of a table without domains."""
     grouped = people if isinstance(people, Mapping) else {"": people}
     rows = [(domain, subject) for domain, subjects in grouped.items() for subject in subjects for _ in range(2)]
     files = np.array([f"/{folder or name}/{split}/{row}.jpg" for row in range(len(rows))])

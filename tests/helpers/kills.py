@@ -1,4 +1,4 @@
-"""Commands that are ended by a signal at random moments: FACEFLOW_KILLS of them, repeated by FACEFLOW_KILLS_SEED."""
+"""Ends commands with a signal at FACEFLOW_KILLS random moments, which FACEFLOW_KILLS_SEED reproduces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.helpers.commands import start_command
 KILLS = int(os.environ.get("FACEFLOW_KILLS", "1"))  # moments per command and signal
 SEED = int(os.environ.get("FACEFLOW_KILLS_SEED", random.SystemRandom().randrange(2**32)))
 TERMINATED = 143
-# For scripts/release_check; CI runs the others as a sample.
+# Only in scripts/release_check; CI runs the others as a sample.
 release_only = pytest.mark.skipif("FACEFLOW_KILLS" not in os.environ, reason="set FACEFLOW_KILLS for all kill tests")
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (negative: of a signal that it did not handle) and what it printed."""
+    """How a command ended: its exit code (negative for an unhandled signal) and its output."""
 
     code: int
     stdout: str
@@ -40,7 +40,7 @@ class Ended:
 
 
 class Kills:
-    """Ends starts of one command at random moments of its life, half of them by SIGTERM, half by SIGKILL."""
+    """Starts one command repeatedly and ends it at random moments, half of the time by SIGTERM, half by SIGKILL."""
 
     def __init__(self, command: str, name: str | None = None) -> None:
         self.command, self.name = command, name or command
@@ -51,7 +51,7 @@ class Kills:
         self.ends: Counter[str] = Counter()
 
     def finish(self, *arguments: str) -> Ended:
-        """Run the command to its end; the time that it takes is the range of later moments."""
+        """Run the command to its end; later moments are drawn from its duration."""
         began = time.monotonic()
         process = start_command(self.command, *arguments)
         ended = Ended(0, *process.communicate(timeout=300))
@@ -60,7 +60,7 @@ class Kills:
         return ended
 
     def end(self, number: signal.Signals, *arguments: str) -> Ended:
-        """Start the command and send it a signal some time later; what must hold for every command is checked."""
+        """Start the command, signal it after a while, and check what must hold for every command."""
         moment = self.random.uniform(0, self.seconds)
         process, sent = start_command(self.command, *arguments), False
         try:
@@ -68,7 +68,7 @@ class Kills:
         except subprocess.TimeoutExpired:
             process.send_signal(number)
             sent = True
-            output = process.communicate(timeout=60)  # also waits for its children: they hold the same pipes
+            output = process.communicate(timeout=60)  # also waits for its children, which hold the same pipes
         ended = Ended(process.returncode, *output)
         story = f"{number.name} after {moment:.2f} s, FACEFLOW_KILLS_SEED={SEED}: {ended}"
         assert ended.code in (0, -number, TERMINATED if number == signal.SIGTERM else 0), story
@@ -85,7 +85,7 @@ class Kills:
 
 
 def _is_gone(group: int) -> bool:
-    """Whether no process of a group is left, soon: loader processes look for their parent every 5 s."""
+    """Whether a process group ends soon; loader processes look for their parent every 5 s."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
         try:

@@ -27,10 +27,10 @@ class MarkerDetector:
     """Finds pairs of a red disc (eye on the left) and a green one; a blue disc between them lowers the score.
 
     Args:
-        delay: seconds that an image takes.
-        needs: file without which the detector does not open.
-        level: a setting that changes nothing but says that it does.
-        features: whether faces have some, made up of their eyes.
+        delay: seconds per image.
+        needs: file that the detector needs to open.
+        level: a setting that is reported but has no effect.
+        features: whether faces have features, derived from their eyes.
     """
 
     name = "markers"
@@ -82,7 +82,7 @@ def _face(left: NDArray[np.float64], right: NDArray[np.float64], unsure: list[ND
 
 
 def _features(face: Detection) -> FaceFeatures:
-    """Landmarks on a line between the corners of the mouth, so that each has numbers of its own."""
+    """Landmarks on a line between the corners of the mouth, so that all differ."""
     shares = np.linspace(0, 1, LANDMARKS)[:, None]
     line = face.points[3] * (1 - shares) + face.points[4] * shares
     landmarks = np.column_stack([line, np.linspace(-20, 20, LANDMARKS)])
@@ -102,7 +102,7 @@ def blank(width: int = 96, height: int = 96, grey: int = 90) -> Image:
 
 
 def draw_face(image: Image, left: Point, right: Point, *, radius: int = 4, low: bool = False) -> Image:
-    """Draw the eyes of a face, at fractions of a pixel; `low`: one of which the detector is unsure."""
+    """Draw the eyes of a face with subpixel precision; `low`: with a low detector score."""
     middle = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2)
     for point, colour in ((left, _LEFT), (right, _RIGHT), *(((middle, _UNSURE),) if low else ())):
         centre = round(point[0] * 2**_SHIFT), round(point[1] * 2**_SHIFT)
@@ -116,13 +116,13 @@ def face_at(x: float, y: float, *, width: int = 96, height: int = 96, low: bool 
 
 
 def covered(image: Image) -> Image:
-    """The same frame with something white over the eye on the right, so that the face is missed."""
+    """The same frame with a white patch over the eye on the right, so that the detector misses the face."""
     (x, y), *_ = _discs(image, _RIGHT)
     return cv2.circle(image.copy(), (round(x), round(y)), 5, (255, 255, 255), -1)
 
 
 def moving_faces(count: int) -> list[Image]:
-    """Frames of a face that moves right by a third of a pixel per frame, and differs in shade from frame to frame."""
+    """Frames of a face that moves right by a third of a pixel per frame, each with a different shade."""
     return [draw_face(blank(grey=60 + n % 40), (30 + n / 3 % 20, 40), (54 + n / 3 % 20, 40)) for n in range(count)]
 
 
@@ -141,7 +141,7 @@ def write_video(path: Path, frames: Iterable[Image], fps: float = 10) -> Path:
 
 
 def write_photo(path: Path, image: NDArray[Any]) -> Path:
-    """Write an RGB image; 16-bit, grayscale and alpha (RGBA) as they are."""
+    """Write an RGB image; 16-bit, grayscale and RGBA images are written unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Any
 
-# Pseudo-labels of FixMatch as in its paper, on labels of the AUs' own weights.
+# Pseudo-labels of FixMatch as in its paper, with a weight for each AU.
 UNCENTRED: dict[str, Any] = {"center": "none", "targets": "hard", "prior_strength": 0, "weighted": True}

@@ -19,7 +19,7 @@ from tests.helpers.faces import made_up_hashes
 
 
 def network_spec(backbone: str = "test_resnet", *, levels: int = 1, **changes: Any) -> NetworkSpec:
-    """Spec of a network for 64 px images of two AUs, with changes."""
+    """Spec of a network for 64 px images and two AUs; keyword arguments change it."""
     values: dict[str, Any] = {
         "aus": ("AU1", "AU12"),
         "cutpoints": cutpoints(levels),
@@ -43,14 +43,14 @@ def random_images(rows: int, size: int = 64, seed: int = 0) -> Tensor:
 
 
 def label_counts(positives: Sequence[Sequence[int]], observed: Sequence[int]) -> LabelCounts:
-    """Counts of lists."""
+    """Counts from lists."""
     return LabelCounts(positives=torch.tensor(positives), observed=torch.tensor(observed))
 
 
 def label_table(
     name: str, scores: Mapping[str, Sequence[float]], *, score_max: float = 5, occurrence_min: float = 2
 ) -> FaceTable:
-    """Table of the given labels, one subject per row; its images do not exist."""
+    """Table of the given labels, one subject per row, without image files."""
     rows = len(next(iter(scores.values())))
     files = np.array([f"/{name}/{row}.png" for row in range(rows)])
     return FaceTable(

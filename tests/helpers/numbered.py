@@ -1,4 +1,4 @@
-"""Videos whose frames show their number, in blocks that compression leaves readable, beside a face."""
+"""Videos whose frames show a face and their frame number, in blocks that stay readable after compression."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from tests.helpers.markers import Image, blank, draw_face, write_video
 
-SIDE = 224  # of a frame; the preset `eyes` crops a face at (0, 0) of shift as it is
+SIDE = 224  # size of a frame; the preset `eyes` leaves a face with shift (0, 0) unchanged
 _EYES = ((77.9, 80.1), (145.1, 80.1))
 _BITS, _BLOCK, _LEFT, _TOP = 12, 24, 40, 130
 AUS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)  # of DISFA
 
 
 def numbered_frame(number: int, *, face: bool = True) -> Image:
-    """Frame with a face and its number; both move from frame to frame."""
+    """Frame with a face and its number; both move between frames."""
     x, y = 7 * (number % 5), 5 * (number % 3)
     image = blank(SIDE + 40, SIDE + 20)
     for bit in range(_BITS):
@@ -27,7 +27,7 @@ def numbered_frame(number: int, *, face: bool = True) -> Image:
 
 
 def read_number(crop: Image) -> int:
-    """Number that an aligned crop shows."""
+    """The number shown in an aligned crop."""
     number = 0
     for bit in range(_BITS):
         row, column = divmod(bit, _BITS // 2)
@@ -42,7 +42,7 @@ def read_number(crop: Image) -> int:
 def write_disfa(
     root: Path, subjects: Sequence[str], frames: int, *, labels: int | None = None, without_face: Sequence[int] = ()
 ) -> Path:
-    """Write DISFA's layout, left camera: frame n of each video shows n, and AU1 is n % 6 there, AU2 (n + 1) % 6, ..."""
+    """Write DISFA's layout, left camera: frame n of each video shows n, with AU1 n % 6, AU2 (n + 1) % 6, ..."""
     for subject in subjects:
         images = [numbered_frame(n, face=n not in without_face) for n in range(1, frames + 1)]
         write_video(root / f"Videos_LeftCamera/LeftVideo{subject}_comp.avi", images, fps=20)

@@ -12,7 +12,7 @@ COLUMNS = {"filename": "filename"}
 
 
 def make_pack(folder: Path, output: Path, *, shard_bytes: int = 4000, keep_broken: bool = False) -> Packed:
-    """Pack the labels.csv of a folder, whose images lie in its folder `images`."""
+    """Pack the labels.csv of a folder, with the images in its subfolder `images`."""
     rows = find_rows(str(folder / "labels.csv"), str(folder / "images"), COLUMNS)
     return write_pack(rows, output, shard_bytes=shard_bytes, keep_broken=keep_broken)
 

@@ -1,4 +1,4 @@
-"""Code blocks of Markdown pages, and what runs them as a reader would."""
+"""Finds the code blocks of Markdown pages and runs them as a reader would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROGRAMS = {"bash": ("bash", "-e", "-c"), "python": (sys.executable, "-c")}
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A fenced block: its language, its text, the line that this starts on, and why it is not run ("": it is)."""
+    """A fenced block: its language, its text, the line of its start, and why it is not run ("" if it is run)."""
 
     language: str
     text: str
@@ -29,7 +29,7 @@ class Block:
 
 
 def blocks(text: str, *languages: str) -> list[Block]:
-    """Blocks of a page in these languages; one below `<!-- not run: REASON -->` has a reason."""
+    """Blocks of a page in these languages; a block below `<!-- not run: REASON -->` has that reason."""
     return [block for block in _all(text) if block.language in languages]
 
 

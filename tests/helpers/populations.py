@@ -1,4 +1,4 @@
-"""Random collections of faces whose true people are known: ids in many spellings, links, copies, moved files."""
+"""Random collections of faces with known true subjects: ids in many spellings, links, copies, moved files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STYLES = (
 
 @dataclass(frozen=True)
 class Row:
-    """A face as its file names it: `subject` is the id, in any spelling; None where nobody is named."""
+    """A face as its file names it: `subject` is the id, in any spelling; None if there is no subject."""
 
     picture: tuple[int, int]  # true subject, number
     subject: tuple[str, int, int] | None  # namespace, style, subject
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass
 class Population:
-    """People 1, 2, ..., with a few pictures each, and the files that show them."""
+    """Subjects 1, 2, ..., with a few images each, and the files that show them."""
 
     folder: Path
     rng: np.random.Generator
@@ -40,7 +40,7 @@ class Population:
     _count: int = 0
 
     def csv(self, namespace: str, people: Iterable[int], *, labels: bool, named: bool) -> Path:
-        """Write a CSV of some pictures of some people, beside its images."""
+        """Write a CSV of some images of some subjects, beside the images."""
         self._count += 1
         folder = self.folder / f"set{self._count}"
         folder.mkdir()
@@ -49,7 +49,7 @@ class Population:
         for who in people:
             for number in self.rng.choice(4, int(self.rng.integers(1, 4)), replace=False).tolist():
                 name = f"{len(rows):02d}.png"
-                stated = who if self.rng.random() < 0.98 else int(self.rng.integers(1, 9))  # a slip of the pen
+                stated = who if self.rng.random() < 0.98 else int(self.rng.integers(1, 9))  # a typing error
                 self._show(folder / name, who, number)
                 subject = (namespace, style, stated) if named else None
                 self.rows[str(folder / name)] = Row((who, number), subject)
@@ -63,12 +63,12 @@ class Population:
         return next(folder.glob("*.csv"))
 
     def some(self, least: int, people: Iterable[int] = range(1, 10)) -> list[int]:
-        """Draw at least so many people."""
+        """Draw at least this many subjects."""
         pool = np.array(list(people))
         return sorted(self.rng.choice(pool, int(self.rng.integers(least, len(pool) + 1)), replace=False).tolist())
 
     def sources(self) -> dict[str, dict[str, Any]]:
-        """Settings of one to three labelled sets, as one CSV or one per split; some share their people."""
+        """Settings of one to three labelled sets, as one CSV or one per split; some share subjects."""
         found = {}
         for key in ("csv", "mine", "theirs")[: int(self.rng.integers(1, 4))]:
             identities = "own" if key == "csv" else str(self.rng.choice([key, "own", "people"]))
@@ -105,7 +105,7 @@ class Population:
         return found
 
     def people_of(self, files: Iterable[str], *, mean_nothing: str | None = None) -> list[set[str]]:
-        """Files that show one subject as far as ids and pictures tell; ids of one namespace may mean nothing."""
+        """Files that show one subject according to ids and images; ids of one namespace can be ignored."""
         graph = nx.Graph()
         for file in files:
             row = self.rows[file]
@@ -115,7 +115,7 @@ class Population:
         return [{node for node in part if isinstance(node, str)} for part in nx.connected_components(graph)]
 
     def _show(self, path: Path, subject: int, number: int) -> None:
-        """Write a picture, or a link to one of the files that show it already."""
+        """Write an image, or a link to a file that already shows it."""
         there = [file for file, row in self.rows.items() if row.picture == (subject, number)]
         way = self.rng.choice(["new", "symlink", "hardlink", "copy"]) if there else "new"
         if way == "symlink":
@@ -128,7 +128,7 @@ class Population:
             path.write_bytes(b"\x89PNG\r\n\x1a\n" + f"face {number} of {subject}".encode() + b"IEND\xaeB`\x82")
 
     def _relative(self, file: Path, common: Path) -> Path:
-        """The same CSV with file names below a common folder."""
+        """The same CSV with file names relative to a common folder."""
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)
         frame["filename"] = [str((file.parent / name).relative_to(common)) for name in frame["filename"]]
         frame.to_csv(file, index=False)

@@ -1,4 +1,4 @@
-"""Predictions made by hand."""
+"""Hand-made predictions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def face(
     box: tuple[float, float, float, float] = (10, 20, 40, 60),
     score: float = 0.75,
 ) -> FacePrediction:
-    """A found face; without probabilities there is nothing to score."""
+    """A found face; without probabilities, it cannot be scored."""
     found = Detection(box=np.array(box, np.float64), points=np.full((5, 2), np.nan), score=score)
     scored = {} if probability is None else {"": estimates(probability, intensity)}
     return FacePrediction(face=Face(number=number, status=status, detection=found), estimates=scored)

@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).parents[2] / "configs/dataset"
 
 
 def write_file(path: Path, content: bytes = b"never opened") -> Path:
-    """Write a file and the folders it needs."""
+    """Write a file and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -32,7 +32,7 @@ def build(name: str, root: Path | None, **options: Any) -> Dataset:
 
 
 def read(name: str, root: Path, **options: Any) -> dict[str, Recording]:
-    """Recordings of a data set by name; they come sorted, each name once."""
+    """Recordings of a data set by name; checks that they are sorted and each name occurs once."""
     found = build(name, root, **options).recordings()
     names = [recording.name for recording in found]
     assert names == sorted(set(names))
@@ -40,7 +40,7 @@ def read(name: str, root: Path, **options: Any) -> dict[str, Recording]:
 
 
 def error_of(name: str, root: Path | None, **options: Any) -> str:
-    """One-line message of the error that reading a data set ends with; the root is written ROOT."""
+    """One-line error message from reading a data set, with the root replaced by ROOT."""
     with pytest.raises((ConfigError, DataError)) as caught:
         build(name, root, **options).recordings()
     message = str(caught.value)

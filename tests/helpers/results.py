@@ -1,4 +1,4 @@
-"""Results of a test made by hand, or at random."""
+"""Test results made by hand or at random."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_results(
     thresholds: Any = THRESHOLD,
     subjects: list[str] | None = None,
 ) -> Results:
-    """`grades` are predicted intensities, the truth is 3 where an AU occurs; one subject is on all faces by default."""
+    """`grades` are predicted intensities; the truth is 3 if an AU occurs; by default all faces show one subject."""
     probability = np.asarray(probability, float)
     observed = np.broadcast_to(observed, probability.shape).copy()
     truth = np.asarray(truth, bool) & observed

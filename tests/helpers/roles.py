@@ -1,4 +1,4 @@
-"""One random case of training and testing by the data layer alone, checked for subjects in two roles."""
+"""One random case of training and testing with only the data layer, checked for subjects in two roles."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Streams = Mapping[str, Sequence[FaceTable]]
 
 
 def play(folder: Path, *, seed: int) -> str:
-    """Split random data, fill the unlabelled pool, and test a checkpoint of it on other random data.
+    """Split random data, fill the unlabelled pool, and test its checkpoint on other random data.
 
     Returns:
-        How far it got: "refused" (the data cannot be used, in one line), "trained" or "tested".
+        How far it got: "refused" (one line says why the data cannot be used), "trained" or "tested".
     """
     folder.mkdir()
     people = Population(folder, np.random.default_rng(seed))

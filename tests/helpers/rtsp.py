@@ -1,6 +1,6 @@
-"""A camera in the network: an RTSP server (RFC 2326) that plays one MPEG transport stream, once.
+"""A network camera: an RTSP server (RFC 2326) that plays one MPEG transport stream, once.
 
-What ends its last frame never comes, so nobody sees it.
+The end of the last frame is never sent, so clients do not see that frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PACKET = 7 * 188  # bytes of a transport stream that fit into a packet
 
 @contextmanager
 def rtsp_server(stream: bytes) -> Iterator[str]:
-    """Serve a transport stream; gives the address, which asks for no password but may hold one."""
+    """Serve a transport stream; yields the address, which needs no password but can contain one."""
 
     class Player(socketserver.StreamRequestHandler):
         def handle(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings of trainings that no config composed, and small configs of commands."""
+"""Training settings that do not come from a config, and small configs of commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MODEL = {
 
 
 def data_settings(**changes: Any) -> DataSettings:
-    """All AUs, occurrence only, supervised; four of ten subjects are held out."""
+    """All AUs, occurrence only, supervised, with four of ten subjects held out."""
     values: dict[str, Any] = {
         "aus": None,
         "levels": 1,
@@ -75,7 +75,7 @@ def module_settings(**changes: Any) -> ModuleSettings:
 
 
 def batch_settings(**changes: Any) -> BatchSettings:
-    """Batches of eight faces in this process, 32 px, without augmentation."""
+    """Batches of eight 32 px faces, loaded in this process without augmentation."""
     values: dict[str, Any] = {
         "transforms": {"labeled": RESIZE, "weak": RESIZE, "strong": RESIZE, "eval": RESIZE},
         "feature_views": {},
@@ -90,7 +90,7 @@ def batch_settings(**changes: Any) -> BatchSettings:
 
 
 def run_settings(output: Path, **changes: Any) -> RunSettings:
-    """One epoch that ends with a test; checkpoints go to `output`."""
+    """One epoch and a test; checkpoints go to `output`."""
     best = {
         "_target_": "faceflow.training.best.BestCheckpoint",
         "dirpath": str(output / "checkpoints"),
@@ -119,6 +119,6 @@ def run_settings(output: Path, **changes: Any) -> RunSettings:
 
 
 def command_config(command: str, output: Path, *overrides: str) -> DictConfig:
-    """Config of a command, as it is handed to its task, that writes to a folder."""
+    """Config of a command that writes to a folder, as its task receives it."""
     config = compose(command, [f"paths.output={output}", *overrides])
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

@@ -1,4 +1,4 @@
-"""Stores on the loopback over real HTTP: one of bytes in memory, one that passes on to another; both can fail."""
+"""Object stores over real HTTP on the loopback interface: one in memory and one proxy; both can inject faults."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Answer = tuple[int, dict[str, str], bytes]  # status, headers, content
 
 @dataclass
 class Faults:
-    """What goes wrong, by a part of the path: `kinds[part]` is one of
+    """Faults by part of the path: `kinds[part]` is one of
 
-    403, 404, 500: this status; cut: half of the content, then the connection ends; stall: no content for long;
-    slow: each piece after a moment; flip: other bytes of the same length; change: from then on it is another object.
-    `left[part]` counts how often it still happens; without an entry it always does. Content fails in answers to GET
-    alone.
+    403, 404, 500: this status; cut: half of the content, then the connection closes; stall: no content for a long time;
+    slow: a delay before each piece; flip: other bytes of the same length; change: from then on a different object.
+    `left[part]` counts the remaining faults; without an entry there is no limit. Faults in content affect responses to
+    GET only.
     """
 
     kinds: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Faults:
 
 @dataclass
 class StoreServer:
-    """A running server: `url`, its faults, how often each path was asked for, and of one in memory its objects."""
+    """A running server: `url`, faults, number of requests per path, and the objects of a store in memory."""
 
     url: str
     faults: Faults
@@ -67,7 +67,7 @@ def web_server(objects: Mapping[str, bytes]) -> Iterator[StoreServer]:
 
 @contextlib.contextmanager
 def proxy(upstream: str) -> Iterator[StoreServer]:
-    """Pass all on to another server, but for the faults."""
+    """Forward all requests to another server, except for faults."""
     place = urlsplit(upstream)
 
     def answer(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -142,7 +142,7 @@ def _serving(
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            pass  # clients that went away
+            pass  # the client disconnected
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

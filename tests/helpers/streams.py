@@ -1,4 +1,4 @@
-"""Videos written frame by frame, each at its own time, whose grey value tells the number of the frame, up to 20."""
+"""Videos written frame by frame, each frame with its own time and a grey value that encodes its number, up to 20."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def grey_of(number: int) -> int:
 
 
 def number_of(frame: Frame) -> int:
-    """The number that a frame shows, whatever number it bears."""
+    """The number encoded in a frame's grey value, whatever its frame number."""
     assert frame.image is not None
     return round((float(frame.image.mean()) - 20) / 10)
 
@@ -42,18 +42,18 @@ def write_stream(
     options: Mapping[str, str] | None = None,
     prepare: Callable[[Any], None] = lambda stream: None,
 ) -> Path:
-    """Write frame n = 1, 2, ... to show at times_ms[n - 1].
+    """Write frames n = 1, 2, ... with the times times_ms[n - 1].
 
     Args:
-        path: its suffix names the container.
-        codec: an encoder of FFmpeg.
-        times_ms: milliseconds, rising.
+        path: the suffix sets the container.
+        codec: an FFmpeg encoder.
+        times_ms: milliseconds, increasing.
         draw: RGB image of a frame by its number.
-        rate: what the header claims.
-        pixels: format of them.
-        aspect: width to height of a pixel.
-        options: of the encoder.
-        prepare: called with the stream before anything is encoded.
+        rate: frame rate in the header.
+        pixels: pixel format.
+        aspect: ratio of width to height of a pixel.
+        options: options of the encoder.
+        prepare: called with the stream before encoding.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -68,7 +68,7 @@ def write_stream(
             "mpeg4",
             "mjpeg",
             "h263",
-        ):  # which know their rates only
+        ):  # containers that store only a frame rate
             stream.codec_context.time_base = MS
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
@@ -87,7 +87,7 @@ def steady(count: int, first: int = 0) -> list[int]:
 
 
 def copy_stream(source: Path, path: Path, *, keep: Callable[[int, Any], bool], shift_ms: int = 0) -> Path:
-    """Copy packets without decoding, as lossless cutters do: those that `keep` takes by position and packet."""
+    """Copy the packets for which `keep(position, packet)` is true, without decoding, as lossless cutters do."""
     with av.open(str(source)) as whole, av.open(str(path), "w") as part:
         stream = whole.streams.video[0]
         copied = part.add_stream_from_template(stream)

@@ -1,4 +1,4 @@
-"""Scores at random, and folders of tests as the commands leave them."""
+"""Random scores, and folders of tests as the commands write them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AUS = ("AU1", "AU4", "AU12")
 
 
 def random_scores(rng: np.random.Generator, subjects: Sequence[str], *, faces: int = 6) -> Scored:
-    """Scores with ties of some faces per subject, a tenth of the labels missing; AU12 on faces of one subject alone."""
+    """Scores with ties for some faces per subject and a tenth of the labels missing; one subject alone shows AU12."""
     who = np.repeat(list(subjects), faces)
     truth = rng.random((len(who), len(AUS))) < 0.4
     truth[:, 2] &= who == who[0]
@@ -48,12 +48,12 @@ def random_scores(rng: np.random.Generator, subjects: Sequence[str], *, faces: i
 def scores_of_run(
     scored: Scored, *, method: str, seed: int, test: str = "studio", centred: Scored | None = None
 ) -> RunScores:
-    """A test with scores alone."""
+    """A test with only scores."""
     return RunScores(method=method, seed=seed, test=test, numbers={}, scored=scored, centred=centred, protocol={})
 
 
 def evaluation(scored: Scored) -> Evaluation:
-    """What the commands say of scores."""
+    """Metrics that the commands compute from scores."""
     return evaluate(
         Prediction(probability=scored.probability, intensity=None),
         aus=scored.aus,

@@ -1,4 +1,4 @@
-"""A terminal for tests: a text file in place of stderr that says it is one."""
+"""A terminal for tests: a text file in place of stderr that reports being a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 class Terminal(io.StringIO):
-    """Text that was shown, with its control sequences."""
+    """Text that was shown, including control sequences."""
 
     def isatty(self) -> bool:
         return True
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 @contextlib.contextmanager
 def terminal() -> Iterator[Terminal]:
-    """Let stderr be a terminal of 120 columns for the length of the block."""
+    """Make stderr a terminal of 120 columns inside the block."""
     with pytest.MonkeyPatch.context() as environment, contextlib.redirect_stderr(Terminal()) as screen:
         for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
             environment.delenv(name, raising=False)

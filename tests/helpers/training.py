@@ -1,4 +1,4 @@
-"""Training modules of tiny networks, and a trainer that leaves nothing behind."""
+"""Training modules of tiny networks, and a trainer that leaves no files behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.networks import label_counts, label_table, network_spec
 _ADVICE = (
     ".*does not have many workers.*",
     ".*have no `val_dataloader`.*",
-    ".*in eval mode at the start of training.*",  # the average is meant to be
+    ".*in eval mode at the start of training.*",  # intended for the average
     ".*smaller than the logging interval.*",
     ".*checkpoint that ended before the epoch ended.*",
     ".*isinstance.treespec, LeafSpec.*",  # Lightning 2.6 with torch 2.15
@@ -31,7 +31,7 @@ _ADVICE = (
 
 
 def make_module(*, spec: NetworkSpec | None = None, **changes: Any) -> AUModule:
-    """Module of a tiny network with plain settings (SGD, constant rate, no average), with changes."""
+    """Module of a tiny network with plain settings (SGD, constant rate, no average); keyword arguments change them."""
     spec = spec or network_spec()
     levels = [[5] * spec.levels for _ in spec.aus]
     settings: dict[str, Any] = {
@@ -67,7 +67,7 @@ class _Watch(L.Callback):
 
 
 class SaveAfter(L.Callback):
-    """Writes a checkpoint after an epoch, or after so many batches of it."""
+    """Writes a checkpoint after an epoch, or after a number of its batches."""
 
     def __init__(self, epoch: int, path: Path, *, batches: int | None = None) -> None:
         self.epoch, self.path, self.batches = epoch, path, batches
@@ -94,10 +94,10 @@ def fit(
     resume: Path | None = None,
     **trainer_settings: Any,
 ) -> L.Trainer:
-    """Train on ready batches for one epoch, on the CPU where the settings name no other device.
+    """Train on prepared batches for one epoch, on the CPU unless the settings name another device.
 
     `before_step(optimizer)` runs before every optimizer step. `after_batch()` runs after every batch, before the
-    module's own hook of that name. Both come after the same hooks of `callbacks`.
+    module's own hook of that name. Both run after the same hooks of `callbacks`.
     """
     settings: dict[str, Any] = {
         "accelerator": "cpu",

@@ -1,4 +1,4 @@
-"""Reads the log that W&B writes offline: LevelDB's record format after a header of seven bytes."""
+"""Reads W&B's offline log: LevelDB's record format after a header of seven bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OfflineRun:
 
     @classmethod
     def read(cls, folder: Path) -> OfflineRun:
-        """Read a finished run: W&B's own process may write its last records a moment after `finish` returned."""
+        """Read a finished run; W&B's own process can write its last records shortly after `finish` has returned."""
         (log,) = folder.glob("run-*.wandb")
         deadline = time.monotonic() + _PATIENCE
         while not (found := cls(folder, list(_records(log.read_bytes())))).exit_codes:
@@ -51,7 +51,7 @@ class OfflineRun:
         return [record.exit_code for record in self.kind("exit")]
 
     def history(self, key: str) -> list[Any]:
-        """Values that were logged under a key."""
+        """Values logged under a key."""
         items = [item for record in self.kind("history") for item in record.item]
         return [json.loads(item.value_json) for item in items if list(item.nested_key) == [key] or item.key == key]
 
@@ -67,7 +67,7 @@ class OfflineRun:
         return [artifact for artifact in self.kind("artifact") if artifact.type == kind]
 
     def tables(self, name: str) -> list[dict[str, Any]]:
-        """Tables of a key in the order of their steps."""
+        """Tables of a key, in order of their steps."""
         files = (self.folder / "files" / "media" / "table").glob(f"{name}_*.table.json")
         return [
             json.loads(file.read_text("utf-8"))
@@ -82,7 +82,7 @@ class OfflineRun:
 
 
 def offline_runs(folder: Path) -> list[OfflineRun]:
-    """Offline runs below a run folder, in the order of their start."""
+    """Offline runs in a run folder, in order of their start."""
     return [OfflineRun.read(path) for path in sorted((folder / "wandb").glob("offline-run-*"))]
 
 

@@ -1,4 +1,4 @@
-"""The commands, run in this process: a process of their own would spend most of its time on imports."""
+"""Runs the commands in this process, because a separate process would spend most of its time on imports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SMALL = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a command left behind: exit code, output, run folder."""
+    """Results of a command: exit code, output, run folder."""
 
     code: int
     stdout: str
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def error(self) -> str:
-        """The one line about a mistake; nothing but warnings may stand beside it."""
+        """The one error line; apart from it, stderr can contain only warnings."""
         assert "Traceback" not in self.stderr, self.stderr
         errors = [line for line in self.stderr.splitlines() if line and not line.startswith("WARNING ")]
         assert len(errors) == 1, self.stderr or "nothing on stderr"
@@ -61,7 +61,7 @@ class Outcome:
         return self.folder / "checkpoints" / f"{name}.ckpt"
 
     def files(self) -> set[str]:
-        """Paths below the run folder, without Hydra's own records."""
+        """Paths in the run folder, without Hydra's own records."""
         files = {path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()}
         return {str(path) for path in files if path.parts[0] != ".hydra"}
 
@@ -105,7 +105,7 @@ def make_faces(folder: Path, *, aus: tuple[str, ...] = AUS, subjects: int = 10, 
 
 
 def run(command: str, folder: Path, *overrides: str) -> Outcome:
-    """Run faceflow-COMMAND with its results in a folder."""
+    """Run faceflow-COMMAND and write its results to a folder."""
     stdout, stderr = io.StringIO(), io.StringIO()
     main: Callable[[], None] = importlib.import_module(f"faceflow.cli.{command}").main
     with pytest.MonkeyPatch.context() as patch, _own_process_state():
@@ -117,14 +117,14 @@ def run(command: str, folder: Path, *overrides: str) -> Outcome:
 
 
 def train(folder: Path, *overrides: str) -> Outcome:
-    """Run faceflow-train with small settings and expect it to succeed."""
+    """Run faceflow-train with small settings and expect success."""
     outcome = run("train", folder, *SMALL, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome
 
 
 def evaluate(trained: Outcome, folder: Path, *overrides: str) -> Outcome:
-    """Run faceflow-test on the best checkpoint of a run and expect it to succeed."""
+    """Run faceflow-test on the best checkpoint of a run and expect success."""
     where = ("accelerator=cpu", "loader.workers=0", "pictures=false", f"checkpoint={trained.checkpoint()}")
     outcome = run("test", folder, *where, *overrides)
     assert outcome.code == 0, outcome.stderr
@@ -141,7 +141,7 @@ def _exit_code(main: Callable[[], None]) -> int:
 
 @contextlib.contextmanager
 def _own_process_state() -> Iterator[None]:
-    """Undo what a command changes in its process and what would end with it."""
+    """Undo changes that a command makes to its process, which would normally end with it."""
     root, environment, interrupt = logging.getLogger(), dict(os.environ), signal.getsignal(signal.SIGINT)
     handlers, level = list(root.handlers), root.level
     try:

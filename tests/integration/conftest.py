@@ -1,4 +1,4 @@
-"""One data set and one finished run that tests share; nobody writes to them."""
+"""One data set and one finished run, shared read-only by the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.integration.command import Faces, Outcome, make_faces, train
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    """Ten subjects, four images each, AU1, AU6 and AU12 graded 0-5."""
+    """Ten subjects with four images each; AU1, AU6 and AU12 graded 0-5."""
     return make_faces(tmp_path_factory.mktemp("data") / "faces")
 
 

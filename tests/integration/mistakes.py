@@ -1,4 +1,4 @@
-"""Mistakes of users, each with the one line that it must print."""
+"""User errors, each with the one line that the command must print."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST = "s0/0.jpg"  # image of line 2
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A mistake and the line that it prints; `*` stands for any text, {names} for the paths of `places`."""
+    """A user error and its error line; `*` stands for any text, {names} for the paths of `places`."""
 
     name: str
     line: str
@@ -68,7 +68,7 @@ def parts(**subjects: range) -> Callable[[Faces], object]:
 
 
 def leak(faces: Faces) -> None:
-    """Give the odd frames of s5 to b.csv and the others to a.csv: the subject leaks, the images do not."""
+    """Write the odd frames of s5 to b.csv and everything else to a.csv: the subject leaks, the images do not."""
     parts(a=range(6), b=range(5, 10))(faces)
     for name, dropped in (("a.csv", "png"), ("b.csv", "jpg")):
         frame = pd.read_csv(faces.folder / name, dtype=str)

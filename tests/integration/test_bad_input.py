@@ -1,4 +1,4 @@
-"""Every mistake of a user ends in one line that names the place, with exit code 2 and no half-written result."""
+"""Every user error gives one line that names its location, exit code 2 and no half-written result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.integration.mistakes import CASES, Case, parts
 
 
 class Code:
-    """Unpickling makes a folder: proof that a file's code ran."""
+    """Unpickling creates a folder, which proves that code from the file ran."""
 
     def __init__(self, proof: Path) -> None:
         self.proof = proof

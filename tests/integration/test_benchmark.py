@@ -1,4 +1,4 @@
-"""The benchmark script: subcommands run, pair every round with its reference and write what they measured."""
+"""The benchmark script: subcommands run, pair every round with its reference and write their measurements."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ TRAIN = ("train", *COMMON, *TINY, "model.backbone=test_resnet", "trainer=cpu", "
 METHODS = "supervised,fixmatch_miro"
 SEMI = ("train", "--methods", METHODS, "--steps", "2", *TRAIN[1:], "split.labeled=0.7", "loader.mu=1")
 
-# From Python 3.12 on, forking a worker warns where any library has started a thread.
+# From Python 3.12 on, forking a worker gives a warning if any library has started a thread.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
@@ -41,7 +41,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """The script's `main`; it sets numbers of threads, which are put back."""
+    """The script's `main`; restores the numbers of threads that it changes."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setenv("COLUMNS", "200")
     threads = torch.get_num_threads(), cv2.getNumThreads()

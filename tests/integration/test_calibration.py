@@ -1,4 +1,4 @@
-"""Calibrated probabilities through the commands: trained, tested, exported, and tested as a file."""
+"""Calibrated probabilities in all commands: training, test, export, and test of the exported model."""
 
 from __future__ import annotations
 

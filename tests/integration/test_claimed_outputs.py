@@ -1,4 +1,4 @@
-"""Exports, tables and crops: of two commands with one output, the second is refused while the first still runs."""
+"""Exports, tables and crops: a command fails if another running command writes to the same output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="l
 
 
 def refused(command: str, folder: Path, *overrides: str) -> str:
-    """Run a command that leaves nothing behind."""
+    """Run a command that writes no files."""
     before = {*folder.rglob("*")}
     outcome = run(command, folder, *overrides)
     assert outcome.code == 2, outcome.stderr

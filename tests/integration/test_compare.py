@@ -1,4 +1,4 @@
-"""faceflow-compare and faceflow.compare on tests that the commands wrote."""
+"""faceflow-compare and faceflow.compare on tests written by the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""faceflow-crop: a crop, a row and a label for the right frame, whatever became of the run in between."""
+"""faceflow-crop: a crop, a row and a label for the right frame, even if the run was interrupted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNSTEADIED = ("selection.smooth=0", "selection.hold=0")  # the faces of numbered
 
 
 def crop(output: Path, *overrides: str) -> Outcome:
-    """Run faceflow-crop with the detector of markers and expect it to succeed."""
+    """Run faceflow-crop with the marker detector and expect success."""
     outcome = run("crop", output, f"output={output}", *MARKERS, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome
@@ -39,7 +39,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Every file in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -185,7 +185,7 @@ def test_a_killed_worker_is_one_line_and_what_it_did_is_kept(tmp_path: Path) -> 
 
 
 def _kill_a_worker(output: Path) -> None:
-    """Wait for the first crop and kill one of the worker processes of this one."""
+    """Wait for the first crop, then kill a worker process of this process."""
     _wait_for_crops(output)
     os.kill(int(multiprocessing.active_children()[0].pid or 0), signal.SIGKILL)
 
@@ -205,7 +205,7 @@ def _wait_for_crops(output: Path) -> None:
         pytest.param(2, signal.SIGINT, 130, "Interrupted", marks=pytest.mark.slow),
     ],
 )
-def test_stopped_it_says_so_and_goes_on_where_it_stopped(
+def test_stopped_it_says_so_and_continues_where_it_stopped(
     tmp_path: Path, workers: int, number: signal.Signals, code: int, line: str
 ) -> None:
     for name in "ab":

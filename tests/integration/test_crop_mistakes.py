@@ -1,4 +1,4 @@
-"""faceflow-crop on bad input: one line and exit code 2 for the run, a row and a status for one file among others."""
+"""faceflow-crop on bad input: one line and exit code 2 for the run, or a row and a status for one file of several."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.integration.command import Outcome, run
 
 
 def crop(folder: Path, *overrides: str) -> Outcome:
-    """Run faceflow-crop with the detector of markers and results in `out`."""
+    """Run faceflow-crop with the marker detector, writing to `out`."""
     outcome = run("crop", folder, f"output={folder}/out", *MARKERS, *overrides)
     assert "Traceback" not in outcome.stderr
     return outcome
 
 
 def rows(folder: Path) -> dict[str, list[dict[str, str]]]:
-    """Rows of the results by the name of their file."""
+    """Rows of the results by file name."""
     found: dict[str, list[dict[str, str]]] = {}
     with (folder / "out/crops.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -95,7 +95,7 @@ def test_without_any_face_rows_and_failures_say_what_there_was(tmp_path: Path, w
         ("all", ["faces_f0.jpg", "faces_f1.jpg"]),
     ],
 )
-def test_of_many_faces_those_of_the_policy_are_cropped(tmp_path: Path, policy: str, crops: list[str]) -> None:
+def test_the_policy_decides_which_of_many_faces_are_cropped(tmp_path: Path, policy: str, crops: list[str]) -> None:
     faces = draw_face(draw_face(blank(200, 96), (20, 40), (44, 40)), (130, 40), (170, 40))
     write_photo(tmp_path / "faces.png", faces)
     assert crop(tmp_path, f"source={tmp_path}/faces.png", f"selection.policy={policy}").code == 0
@@ -115,7 +115,7 @@ def test_faces_cut_by_the_border_and_tiny_ones_fill_their_crops(tmp_path: Path) 
 
 
 def test_photographs_of_every_kind_give_the_same_crop(tmp_path: Path) -> None:
-    """Alpha, 16 bits, and a portrait that an EXIF tag turns; grey has no markers but is read."""
+    """An alpha channel, 16 bits, and a portrait with an EXIF rotation; the grey image is read but has no markers."""
     face = face_at(48, 40)
     source = tmp_path / "in"
     write_photo(source / "plain.png", face)
@@ -194,7 +194,7 @@ def _other_settings(folder: Path) -> None:
     assert crop(folder, f"source={folder}/video.avi", "align.size=64").code == 0
 
 
-def test_settings_may_change_as_long_as_no_crop_was_written(tmp_path: Path) -> None:
+def test_settings_can_change_as_long_as_no_crop_was_written(tmp_path: Path) -> None:
     video = write_video(tmp_path / "video.avi", moving_faces(3))
     (tmp_path / "out").mkdir()
     (tmp_path / "out/crops").touch()

@@ -1,4 +1,4 @@
-"""The script that makes the pictures of the documentation, with a made-up face model."""
+"""The script that makes the pictures of the documentation, with a generated face model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints and model files of earlier versions go on working, with the outputs that those versions gave."""
+"""Checkpoints and exported models of earlier versions still work, with unchanged outputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ each_model = pytest.mark.parametrize("name", EXPECTED)
 
 
 def patterns() -> Image:
-    """The images (4, 32, 32, 3) whose outputs `expected.json` holds."""
+    """The images (4, 32, 32, 3) whose outputs are in `expected.json`."""
     y, x = np.mgrid[:SIZE, :SIZE]
     channels = [[x * (3 + n) + 40 * n, y * 7 + x * n, x * y + 30 * n] for n in range(4)]
     return np.moveaxis(np.array(channels) % 256, 1, -1).astype(np.uint8)
@@ -43,7 +43,7 @@ def model(name: str) -> Path:
 
 
 def assert_kept(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Later versions may add entries, and raise the format; what was there stays."""
+    """Later versions can add entries and raise the format number, but keep the existing entries."""
     assert {key: found.get(key) for key in expected if key != "format"} == {
         key: value for key, value in expected.items() if key != "format"
     }

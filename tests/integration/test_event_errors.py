@@ -1,4 +1,4 @@
-"""`scripts/event_errors.py`: which events meet, and how far apart they are."""
+"""`scripts/event_errors.py`: which events are matched, and how far apart they are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_events_meet_where_they_overlap_most() -> None:
 
 
 @pytest.mark.parametrize(("true", "expected"), [(table(), (0, 0, 1)), (table((1, 2, 3, 4, 5)), (1, 1, 1))])
-def test_nothing_meets_nothing(true: pd.DataFrame, expected: tuple[int, int, int]) -> None:
+def test_without_events_there_are_no_errors(true: pd.DataFrame, expected: tuple[int, int, int]) -> None:
     errors = SCRIPT["compare"](true, table((50, 51, 52, 53)))
     assert (errors.true, errors.missed, errors.spurious) == expected
     assert errors.row()[3:] == ["-"] * 4

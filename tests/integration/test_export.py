@@ -1,4 +1,4 @@
-"""faceflow-export and faceflow-test of what it wrote: the same numbers as torch, the file whole or not there."""
+"""faceflow-export, and faceflow-test on its output: the same numbers as torch, and a complete file or none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_against_torch(model: OnnxModel, checkpoint: Path) -> None:
 
 
 class CroppedFaces(Faces):
-    """A data set whose images lie where faceflow-crop leaves them."""
+    """A data set whose images are where faceflow-crop writes them."""
 
     @property
     def images(self) -> Path:
@@ -58,7 +58,7 @@ class CroppedFaces(Faces):
 
 @pytest.fixture(scope="module")
 def cropped(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    """Faces with the recipe of their crops."""
+    """Faces with their crop recipe."""
     faces = make_faces(tmp_path_factory.mktemp("data") / "faces")
     faces.images.rename(faces.folder / "crops")
     (faces.folder / "crops.json").write_text(json.dumps({"format": 1, **RECIPE}), "utf-8")

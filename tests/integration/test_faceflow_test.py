@@ -1,4 +1,4 @@
-"""faceflow-test: the same numbers as training, on unseen subjects, checked against scikit-learn and by brute force."""
+"""faceflow-test: the same numbers as in training, on unseen subjects, checked with scikit-learn and by brute force."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_thresholds_are_the_best_ones_on_the_validation_subjects(
 
 
 def bagged_by_brute_force(probability: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over the frames and 50 resamples of them of the cut with the best F1, the one nearest 0.5 of several."""
+    """Mean over all frames and 50 resamples of the cut with the best F1; of equal cuts, the one nearest 0.5."""
     rng = np.random.default_rng(0)
     draws = [np.arange(len(truth)), *(rng.integers(0, len(truth), len(truth)) for _ in range(50))]
     cuts = []
@@ -110,7 +110,7 @@ def test_sides_are_trained_apart_and_scored_joined_where_labels_name_no_side(tmp
 
 
 def regrouped(faces: Faces, folder: Path, *, subjects: int) -> tuple[str, ...]:
-    """Overrides for the same images of as many other subjects, and labels of the same."""
+    """Overrides for the same images and labels under the names of as many other subjects."""
     frame = faces.read()
     csv = Faces(folder).write(frame.assign(subject=[f"new{row % subjects}" for row in range(len(frame))]), "new.csv")
     return ("data=csv", f"data.labels={csv}", f"data.images={faces.images}", "subset=all")

@@ -1,4 +1,4 @@
-"""Models that read features of faces through the commands: training, test, export, and what is said where none are."""
+"""Models that read face features in all commands: training, test, export, and messages if there are no features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FUSED = ("model=fused", "model.backbone=test_resnet", "model.head_lr_mult=1.0", 
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    """Faces with features beside them, as faceflow-crop leaves them; a smile widens with AU12."""
+    """Faces with features, as faceflow-crop writes them; a smile widens with AU12."""
     faces = make_faces(tmp_path_factory.mktemp("features") / "faces")
     (faces.folder / "images").rename(faces.folder / "crops")
     table = faces.read()
@@ -95,7 +95,9 @@ def test_mistakes_are_one_line(settings: tuple[str, ...], message: str, crops: F
         ("average=wise_ft", "average: expected a model with a backbone"),
     ],
 )
-def test_what_needs_a_backbone_is_refused_before_data_are_read(setting: str, message: str, tmp_path: Path) -> None:
+def test_settings_that_need_a_backbone_are_refused_before_data_are_read(
+    setting: str, message: str, tmp_path: Path
+) -> None:
     outcome = run("train", tmp_path, *SMALL, *FEATURES, "data=csv", "data.labels=none.csv", setting)
     assert outcome.code == 2
     assert f"Error: {message}" in outcome.error
@@ -150,7 +152,7 @@ def test_an_exported_file_as_its_own_baseline_has_the_same_scores(crops: Faces, 
 
 @pytest.fixture(scope="module")
 def kept(crops: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A checkpoint, and the file exported from it that keeps its weights in half precision."""
+    """A checkpoint, and a model exported from it with half-precision weights."""
     folder = tmp_path_factory.mktemp("kept")
     checkpoint = train(folder / "run", *overrides(crops), *FUSED, "levels=5", "test=false").checkpoint()
     path = folder / "m.onnx"
@@ -160,7 +162,7 @@ def kept(crops: Faces, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_an_exported_file_and_says_whether_it_helped(
+def test_training_continues_from_an_exported_file_and_says_whether_it_helped(
     kept: tuple[Path, Path], crops: Faces, tmp_path: Path
 ) -> None:
     checkpoint, path = kept

@@ -1,4 +1,4 @@
-"""The commands as Python functions: the same files and numbers, mistakes raised, and a kernel that stays as it was."""
+"""The commands as Python functions: the same files and numbers, errors raised, and an unchanged interpreter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUICK = [override for override in SMALL if not override.startswith(("loader.", "
 
 
 def train(faces: Faces, output: Path, *overrides: str, **keywords: Any) -> TrainingRun:
-    """Train one epoch on the faces of a CSV, as the tests of the command do."""
+    """Train one epoch on the faces of a CSV, as the command's tests do."""
     settings: dict[str, Any] = {"data": "csv", "labels": faces.csv, "images": faces.images, "max_epochs": 1}
     settings |= {"batch_size": 8, "workers": 0, "output": output}
     return faceflow.train([*QUICK, *overrides], **(settings | keywords))
@@ -62,7 +62,7 @@ def process_state() -> dict[str, object]:
 
 
 def numbers(folder: Path) -> dict[str, Any]:
-    """What a run measured, without times and places."""
+    """Measurements of a run, without times and paths."""
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     return {key: metrics[key] for key in ("monitor", "test", "protocol") if key in metrics}
 
@@ -174,7 +174,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_that_leaves_no_state(faces: Faces, tmp_p
 
 
 @pytest.mark.slow
-def test_a_program_of_hydra_trains_and_goes_on(
+def test_a_program_of_hydra_trains_and_continues(
     trained_here: TrainingRun, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.yaml").write_text("output: ${hydra:runtime.output_dir}/run\n", "utf-8")

@@ -1,4 +1,4 @@
-"""Who is who across commands: data that were renamed, moved or copied since a checkpoint was trained."""
+"""Identities across commands: data that were renamed, moved or copied after a checkpoint was trained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEFT_OUT = "WARNING left out 32 images of subjects that the checkpoint was train
 
 @pytest.fixture
 def moved(faces: Faces, tmp_path: Path) -> Faces:
-    """The same faces in another folder, under another label file and other file names."""
+    """The same faces in another folder, with another label file and other file names."""
     shutil.copytree(faces.images, tmp_path / "elsewhere" / "images")
     frame = faces.read()
     for name in frame["filename"]:
@@ -91,7 +91,7 @@ def test_every_table_of_a_test_on_training_subjects_says_so(trained: Outcome, fa
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_path: Path) -> None:
+def test_a_run_continues_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_path: Path) -> None:
     longer = ("trainer.max_epochs=3", "scheduler=constant")
     whole = train(tmp_path / "whole", *faces.overrides, *longer)
     broken = train(tmp_path / "broken", *faces.overrides, "scheduler=constant")
@@ -104,7 +104,7 @@ def test_a_run_goes_on_with_its_data_elsewhere(faces: Faces, moved: Faces, tmp_p
 @pytest.mark.parametrize(
     ("column", "said"), [("AU12", "got other labels for 1 of them"), ("subject", " other faces and ")]
 )
-def test_a_run_does_not_go_on_with_other_labels_or_subjects(
+def test_a_run_does_not_continue_with_other_labels_or_subjects(
     trained: Outcome, moved: Faces, tmp_path: Path, column: str, said: str
 ) -> None:
     frame = moved.read()

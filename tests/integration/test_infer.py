@@ -1,4 +1,4 @@
-"""faceflow-infer: a row for every frame, whatever happens to it, and one line for every mistake."""
+"""faceflow-infer: a row for every frame, even if it fails, and one line for every user error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def done(outcome: Outcome) -> Outcome:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Model of intensities, a video of 12 frames without a face in 5 and 6, and photographs of two sizes."""
+    """A model with intensities, a video of 12 frames without a face in 5 and 6, and photographs of two sizes."""
     write_model(tmp_path / "model.onnx", intensity_contract(image_size=32))
     images = moving_faces(12)
     images[4:6] = map(covered, images[4:6])
@@ -175,7 +175,7 @@ def test_no_frames_at_all_leave_no_table(folder: Path) -> None:
     assert not list(folder.glob("a.*"))
 
 
-def test_what_an_interrupted_run_left_is_gone_after_a_complete_one(folder: Path) -> None:
+def test_files_of_an_interrupted_run_are_removed_by_a_complete_one(folder: Path) -> None:
     for name in ("a.partial.csv", "a.partial.json"):
         (folder / name).write_text("of another run", encoding="utf-8")
     done(infer(folder, f"source={folder}/video.avi", f"output={folder}/a.csv", *MARKERS))
@@ -348,7 +348,7 @@ assert not {{"torch", "lightning", "timm", "albumentations"}} & set(sys.modules)
 
 
 def test_a_real_face_is_found_and_cut(tmp_path: Path) -> None:
-    """The whole way with MediaPipe, on a rendered head."""
+    """The whole pipeline with MediaPipe, on a rendered head."""
     shared = ROOT.parent / "shared"
     pictures = sorted((shared / "data/ictfaces/studio").rglob("*.jpg"))[:1]
     model = Path(os.environ.get("FACEFLOW_MODELS", shared / "models")) / "face_landmarker.task"

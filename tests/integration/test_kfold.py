@@ -1,4 +1,4 @@
-"""Folds by subject as commands: drawn, published, legacy, and what sums them up."""
+"""Folds by subject in the commands: drawn, published and legacy folds, and their summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDS = ("fold1", "fold2", "fold3")
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    """Nine subjects; some labels are missing, and those whom the first fold tests never show AU6."""
+    """Nine subjects; some labels are missing, and the test subjects of the first fold never show AU6."""
     faces = Faces(write_csv_dataset(tmp_path_factory.mktemp("data") / "faces", aus=AUS, subjects=9, frames=4))
     frame = faces.read()
     frame.loc[::7, "AU1"] = ""
@@ -192,7 +192,7 @@ def test_legacy_numbers_are_marked_everywhere(faces: Faces, tmp_path: Path) -> N
         assert set(outcome.table(table)["protocol"]) == {"legacy"}
     assert "Legacy test of fold1" in outcome.stdout
     assert "Mean of the best val/f1_val (legacy): " in outcome.stdout
-    # The best value of the monitor is the test's own, at threshold 0.5.
+    # The best value of the monitor is that of the test, at threshold 0.5.
     scores = one.metrics()["test"]["faces"]["summary"]
     assert one.metrics()["monitor"]["best"] == pytest.approx(scores["f1_0.5"], abs=1e-6)
     assert scores["f1_val"] == scores["f1_0.5"]

@@ -1,4 +1,4 @@
-"""faceflow-test labels=check: by the unseen subjects of a checkpoint, and by the predictions of folds."""
+"""faceflow-test labels=check: on the unseen subjects of a checkpoint, and with the predictions of folds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREDICTED = "predictions.csv"
 
 @pytest.fixture
 def own(tmp_path: Path) -> Faces:
-    """Ten subjects of four images, and who coded them."""
+    """Ten subjects with four images each, and their coders."""
     faces = make_faces(tmp_path / "own")
     frame = faces.read()
     frame["coder"] = ["ann", "bob"] * (len(frame) // 2)
@@ -26,7 +26,7 @@ def own(tmp_path: Path) -> Faces:
 
 
 def write_folds(folder: Path, faces: Faces, wrong: int) -> Path:
-    """Predictions of two folds that agree with all labels of AU1 but one, as a training by folds leaves them."""
+    """Predictions of two folds that agree with all labels of AU1 but one, as a training with folds writes them."""
     frame = faces.read()
     occurs = (frame["AU1"].astype(int) >= 2).to_numpy()
     probability = np.where(occurs, 0.9, 0.1)

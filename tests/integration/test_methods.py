@@ -1,4 +1,4 @@
-"""Whole runs of the methods that learn from unlabelled faces or from a pretrained backbone."""
+"""Complete runs of the methods that learn from unlabelled faces or from a pretrained backbone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEMI = ("loader.mu=2", "loader.steps_per_epoch=3", "test=false")
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree of unlabelled images, with a file that is none."""
+    """A tree of unlabelled images, with one file that is not an image."""
     folder = write_csv_dataset(tmp_path_factory.mktemp("unlabeled") / "u", aus=("AU1",), subjects=4, frames=3, seed=9)
     return folder / "images"
 
@@ -80,7 +80,7 @@ def test_every_combination_trains_and_logs_its_terms(
 
 
 class Domains(Objective):
-    """Writes down what it is told of domains and subjects, and sums the logits of the first domain."""
+    """Records the domains and subjects that it receives, and sums the logits of the first domain."""
 
     views = frozenset({LABELED, "unlabeled/strong"})
     told: ClassVar[list[tuple[tuple[str, ...], int, Batch]]] = []

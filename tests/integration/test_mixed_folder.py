@@ -1,4 +1,4 @@
-"""A folder as people have it: every picture has a row, one that cannot be read costs no other, the rest is counted."""
+"""A mixed folder: every image has a row, an unreadable one does not affect the others, other files are counted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Guards the numbers of training: nobody changes them without noticing.
+"""Guards the numbers of training against unnoticed changes.
 
-A failure means that the same config, seed and data train another network than before. If that is wanted, copy the
-losses that the failure prints into golden_losses.json and say so under "Numerics" in CHANGELOG.md: published results
-no longer repeat. The tolerance covers processors and releases of torch, whose sums differ in the last digits.
+A failure means that the same config, seed and data train a different network than before. If that is intended, copy the
+losses that the failure prints into golden_losses.json and add an entry under "Numerics" in CHANGELOG.md, because
+published results no longer repeat. The tolerance covers processors and torch releases, which differ in the last digits.
 """
 
 from __future__ import annotations

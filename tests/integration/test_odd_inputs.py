@@ -1,6 +1,6 @@
 """Unusual inputs, many from public issue threads: the right result or one line, never a traceback.
 
-`docs/reference/odd_inputs.md` shows them; after a change of the rows run this file with FACEFLOW_WRITE_ODD_INPUTS=1.
+`docs/reference/odd_inputs.md` lists them; after changing the rows, run this file with FACEFLOW_WRITE_ODD_INPUTS=1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""faceflow-crop with a table of labels: each crop has the labels of its picture, frame and face."""
+"""faceflow-crop with a label table: each crop has the labels of its image, frame and face."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Four pictures: of one face, of two, of nobody, and one that no table names."""
+    """Four images: with one face, with two, with none, and one that is in no table."""
     write_photo(tmp_path / "in/anna/one.png", face_at(40, 40))
     write_photo(tmp_path / "in/two.png", draw_face(draw_face(blank(200, 96), *LEFT), *RIGHT))
     write_photo(tmp_path / "in/nobody.png", blank())

@@ -1,4 +1,4 @@
-"""Packed sets stand for folders: training, tests and checks of the data come to the same numbers."""
+"""Packed sets replace folders: training, tests and data checks give the same numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """Faces with features, named by a table with a line that is there twice and one of another spelling."""
+    """Faces with features, listed in a table with one duplicate line and one line with a different spelling."""
     root = tmp_path_factory.mktemp("packed")
     faces = make_faces(root / "faces")
     (faces.folder / "images").rename(faces.folder / "crops")
@@ -56,7 +56,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
 
 
 def results(outcome: Outcome) -> str:
-    """Metrics and losses of a run, and what it printed, without times and its own paths."""
+    """Metrics, losses and output of a run, without times and its own paths."""
     table = outcome.table("metrics.csv")
     kept = [name for name in table.columns if not name.startswith("speed")]
     content = {

@@ -1,4 +1,4 @@
-"""Files with odd names through the commands, as the shell hands the names over."""
+"""Files with odd names in the commands, as the shell passes them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_python_takes_paths_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_faceflow_train_reads_writes_and_goes_on_under_any_name(tmp_path: Path) -> None:
+def test_faceflow_train_reads_writes_and_continues_under_any_name(tmp_path: Path) -> None:
     faces = make_faces(tmp_path / ODD)
     folder = tmp_path / "runs" / ODD
     train(folder, *faces.overrides, "test=false")

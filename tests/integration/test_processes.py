@@ -1,4 +1,4 @@
-"""A predictor that was used goes on in other processes: forked, spawned, or made from its pickled form."""
+"""A used predictor also works in other processes: forked, spawned, or unpickled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 IMAGE = np.full((64, 64, 3), (255, 51, 102), np.uint8)
 
-# The child answers with the first AU and ends as Python programs do, which destroys what is left.
+# The child answers with the first AU and ends like any Python program, which destroys the remaining objects.
 FORK = """
 import os, signal, sys, time
 import numpy as np, faceflow
@@ -69,7 +69,7 @@ def test_a_forked_child_predicts_and_ends(model: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_forked_child_opens_the_detector_anew(model: Path) -> None:
+def test_a_forked_child_opens_the_detector_again(model: Path) -> None:
     assert fork(model, "idle", *with_detector()) == ["0"]
 
 

@@ -1,4 +1,4 @@
-"""Leave one domain out: whole runs of all folds, and what is kept when they start again."""
+"""Leave one domain out: complete runs of all folds, and what is kept after a restart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 @pytest.fixture(scope="module")
 def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """An unbroken run of all folds; nobody writes to it."""
+    """An uninterrupted run of all folds, shared read-only."""
     return leave_out(tmp_path_factory.mktemp("runs") / "whole", faces, EPOCHS)
 
 
@@ -131,7 +131,7 @@ def test_started_again_finished_folds_are_kept_and_lost_ones_trained(
 
 
 class InterruptOnce(L.Callback):
-    """Stops the second epoch of a domain's training as Ctrl-C does, the first time that it comes by."""
+    """Stops the second epoch of a domain's training as Ctrl-C does, the first time only."""
 
     def __init__(self, domain: str, marker: str) -> None:
         self.domain, self.marker = domain, Path(marker)
@@ -143,7 +143,7 @@ class InterruptOnce(L.Callback):
             raise KeyboardInterrupt
 
 
-def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_goes_on(
+def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_continues(
     whole: Outcome, tmp_path: Path
 ) -> None:
     callback = {"_target_": f"{__name__}.InterruptOnce", "domain": "infrared", "marker": tmp_path / "marker"}
@@ -187,7 +187,7 @@ def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, 
 
 
 @pytest.mark.slow
-def test_overwrite_trains_all_folds_anew_and_leaves_none_of_the_earlier_ones(
+def test_overwrite_trains_all_folds_again_and_leaves_none_of_the_earlier_ones(
     whole: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     before = copied(whole, tmp_path / "run")

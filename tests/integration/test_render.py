@@ -1,4 +1,4 @@
-"""faceflow-render: the same faces whatever became of the run in between, and labels that train a network."""
+"""faceflow-render: the same faces even if the run was interrupted, and labels that train a network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def render(output: Path, model: Path, *overrides: str) -> Outcome:
-    """Run faceflow-render and expect it to succeed."""
+    """Run faceflow-render and expect success."""
     outcome = run("render", output, f"output={output}", f"facekit={model}", *FEW, *overrides)
     assert outcome.code == 0, outcome.stderr
     return outcome
@@ -53,7 +53,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Every file in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -111,20 +111,20 @@ def test_several_workers_render_the_same_bytes_and_another_seed_other_ones(
     assert tree(other)["crops/studio/S001_0000.jpg"] != tree(faces)["crops/studio/S001_0000.jpg"]
 
 
-def test_what_is_lost_is_rendered_again_and_ends_with_the_same_bytes(faces: Path, model: Path, tmp_path: Path) -> None:
+def test_lost_files_are_rendered_again_with_the_same_bytes(faces: Path, model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "faces"
     shutil.copytree(faces, broken)
     (broken / ".progress/studio/S002.json").unlink()
     (broken / "crops/studio/S002_0001.jpg").unlink()
     (broken / "crops/studio/.S002_0001.jpg.123.tmp").write_bytes(b"half")
     (broken / "labels.csv").unlink()
-    assert "2 of 3 subjects were finished before" in render(broken, model).stderr
+    assert "2 of 3 subjects already finished" in render(broken, model).stderr
     assert tree(broken) == tree(faces)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
+def test_a_run_that_is_killed_continues_and_ends_with_the_same_bytes(
     model: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
     many = [*FEW, f"facekit={model}", "subjects=4", "frames=20"]
@@ -137,7 +137,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     _, said = process.communicate(timeout=30)
     if kind is signal.SIGTERM:
         assert process.returncode == 143
-        assert f"Terminated: what is rendered is kept in {killed}; start the same command again" in said
+        assert f"Terminated: finished recordings are kept in {killed}; rerun the same command to resume" in said
     assert not (killed / "labels.csv").exists()
     for folder in (killed, whole):
         render(folder, model, *many[-2:])
@@ -169,15 +169,15 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["subjects=0"], "subjects: expected a whole number >= 2, a subject for each domain, got 0"),
-        (["subjects=1"], "subjects: expected a whole number >= 2, a subject for each domain, got 1"),
+        (["subjects=0"], "subjects: expected a whole number >= 2, at least one subject per domain, got 0"),
+        (["subjects=1"], "subjects: expected a whole number >= 2, at least one subject per domain, got 1"),
         (["frames=0"], "frames: expected a whole number from 1 to 10000, got 0"),
         (["image.size=8"], "image.size: expected a whole number from 32 to 1024, got 8"),
         (["domains=[]"], "domains: expected an option or a list of options, got []"),
         (["domains=[studoi]"], "domains=studoi: expected an option of 'domains'; did you mean 'studio'?"),
         (["expression.aus=[AU99]"], "expression.aus: expected AUs that can be rendered, got 'AU99'"),
         (["facekit=/no/such"], "facekit: expected a clone of ICT-FaceKit or ict_face.npz, got '/no/such'"),
-        (["facekit=pyproject.toml"], "facekit: expected ICT-FaceKit, as a clone of its repository or converted"),
+        (["facekit=pyproject.toml"], "facekit: expected a clone of ICT-FaceKit or its converted file, got"),
         (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got [5, 2]"),
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
@@ -235,7 +235,7 @@ def test_python_renders_as_the_command_does(faces: Path, model: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.skipif(not MODEL.is_file(), reason="needs ../shared/tools/render/ict_face.npz and ../shared/data/ictfaces")
 def test_the_benchmark_is_the_one_that_was_published(tmp_path: Path) -> None:
-    """Its first subject of each domain: labels are equal, pixels nearly (other versions of NumPy and OpenCV)."""
+    """The first subject of each domain: equal labels, nearly equal pixels (versions of NumPy and OpenCV differ)."""
     few = ("experiment=benchmark", "subjects=5", "frames=6", "sheet=0")
     outcome = run("render", tmp_path, f"output={tmp_path}/faces", f"facekit={MODEL}", *few)
     assert outcome.code == 0, outcome.stderr

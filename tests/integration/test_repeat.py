@@ -1,4 +1,4 @@
-"""Runs repeat bit for bit, and go on after an interruption as if there had been none."""
+"""Runs repeat bit for bit, and resume after an interruption with the same result."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_finished_run_that_is_resumed_keeps_its_best_checkpoint(
     assert again.metrics()["test"] == trained.metrics()["test"]
 
 
-def test_a_finished_run_goes_on_for_more_epochs_at_the_rates_of_their_number(
+def test_a_finished_run_continues_for_more_epochs_at_the_rates_of_their_number(
     trained: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
     more = train(tmp_path, *faces.overrides, "trainer.max_epochs=4", f"resume={trained.checkpoint('last')}")
@@ -121,7 +121,7 @@ def test_a_finished_run_goes_on_for_more_epochs_at_the_rates_of_their_number(
 
 
 @pytest.mark.slow
-def test_time_alone_may_end_a_run_and_batches_of_another_size_may_continue_it(faces: Faces, tmp_path: Path) -> None:
+def test_time_alone_can_end_a_run_and_batches_of_another_size_can_continue_it(faces: Faces, tmp_path: Path) -> None:
     endless = (*faces.overrides, "trainer.max_epochs=-1", "scheduler=constant", "test=false")
     timed = train(tmp_path / "timed", *endless, "+trainer.max_time={seconds: 2}")
     assert timed.table("metrics.csv")["train/lr"].unique() == pytest.approx([1e-3])

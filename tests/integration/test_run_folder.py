@@ -1,4 +1,4 @@
-"""Whose folder: commands that meet in one, and what is left of an earlier run."""
+"""Run folders: commands that use the same one, and files of an earlier run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 
 @pytest.fixture
 def earlier(trained: Outcome, tmp_path: Path) -> Outcome:
-    """A finished run in a folder of its own, with a file that no run writes."""
+    """A finished run in a separate folder, with a file that no run writes."""
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     (folder / "model.onnx").write_text("mine")
     return Outcome(0, "", "", folder)
@@ -74,7 +74,7 @@ def test_overwrite_leaves_nothing_of_the_earlier_run(earlier: Outcome, faces: Fa
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_in_its_folder_and_a_test_is_made_again(earlier: Outcome, faces: Faces, tmp_path: Path) -> None:
+def test_a_run_continues_in_its_folder_and_a_test_is_made_again(earlier: Outcome, faces: Faces, tmp_path: Path) -> None:
     again = f"resume={earlier.checkpoint('last')}"
     resumed = train(earlier.folder, *faces.overrides, again, "trainer.max_epochs=2")
     assert resumed.table("metrics.csv")["epoch"].tolist() == [0, 1]

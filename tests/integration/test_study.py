@@ -1,4 +1,4 @@
-"""`scripts/study.py`: what it reads of real runs, and a study from start to end."""
+"""`scripts/study.py`: what it reads from real runs, and a complete study."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_scores_of_the_predictions_are_those_of_metrics_json(trained: Outcome) -
 
 
 def write_benchmark(folder: Path) -> None:
-    """Grey pictures, brighter where AU12 is stronger, of subjects of their own in each domain."""
+    """Grey images, brighter for stronger AU12, with different subjects in each domain."""
     rng, rows = np.random.default_rng(0), []
     for place, domain in enumerate(DOMAINS):
         (folder / "crops" / domain).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Sweeps as commands: all jobs run, failures are listed, and what is missing runs again."""
+"""Sweeps in the commands: all jobs run, failures are listed, and missing jobs run again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sweep(folder: Path, faces: Faces, *more: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def swept(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """Eight jobs, of which those with an unknown backbone fail."""
+    """Eight jobs; those with an unknown backbone fail."""
     return sweep(tmp_path_factory.mktemp("sweep") / "s", faces, *JOBS)
 
 
@@ -102,7 +102,7 @@ def test_two_jobs_never_write_to_one_folder(faces: Faces, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
+def test_a_search_continues_in_its_study_and_no_other(faces: Faces, tmp_path: Path) -> None:
     space = ("sweep=search", "loss=bce,focal", "optimizer.lr=tag(log,interval(1e-4,1e-2))", "hydra.sweeper.n_trials=2")
     assert sweep(tmp_path, faces, "model.backbone=test_resnet", *space).code == 0
     study = optuna.load_study(study_name="faceflow", storage=f"sqlite:///{tmp_path / 'study.db'}")

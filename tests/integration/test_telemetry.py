@@ -1,4 +1,4 @@
-"""Nothing calls home: ONNX Runtime would leave a device id and queued events in the user's cache."""
+"""No telemetry: ONNX Runtime would leave a device id and queued events in the user's cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "WANDB_ERROR_REPORTING": "false",
 }
-# Any of these keeps ONNX Runtime or MLflow silent by itself.
+# Any one of these disables telemetry of ONNX Runtime or MLflow.
 SILENCERS = ("CI", "GITHUB_ACTIONS", "DO_NOT_TRACK", "ORT_RUNNING_UNIT_TESTS", "PYTEST_CURRENT_TEST")
 SHOW = f"import json, os, faceflow; print(json.dumps({{name: os.environ[name] for name in {list(SWITCHES)}}}))"
 LOAD = """
@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def run_at(home: Path, *command: str | Path, **variables: str) -> str:
-    """Run a command as a user whose home folder is empty and who has set no switch."""
+    """Run a command as a user with an empty home folder and no such variables set."""
     kept = {name: value for name, value in os.environ.items() if name not in SWITCHES and name not in SILENCERS}
     kept = {name: value for name, value in kept.items() if not name.startswith("XDG_")}
     environment = {**kept, "HOME": str(home), **variables}
@@ -55,7 +55,7 @@ def test_every_switch_is_set_before_anything_else_is_imported(home: Path) -> Non
     assert json.loads(run_at(home, sys.executable, "-c", SHOW)) == SWITCHES
 
 
-def test_what_the_user_has_set_stays(home: Path) -> None:
+def test_settings_of_the_user_are_kept(home: Path) -> None:
     theirs = dict.fromkeys(SWITCHES, "0")
     assert json.loads(run_at(home, sys.executable, "-c", SHOW, **theirs)) == theirs
 

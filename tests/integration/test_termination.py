@@ -1,4 +1,4 @@
-"""SIGTERM, at every stage of a command, and loader processes that die: exit codes, and one line on what is kept."""
+"""SIGTERM at every stage of a command, and dying loader processes: exit codes, and one line on what is kept."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def at_image(call: int) -> tuple[str, ...]:
         ("on_train_epoch_start", 2, None),
     ],
 )
-def test_terminated_in_training_it_names_the_checkpoint_to_go_on_from(
+def test_terminated_in_training_it_names_the_checkpoint_to_continue_from(
     hook: str, epoch: int, kept: str | None, faces: Faces, tmp_path: Path
 ) -> None:
     settings = (*SMALL, *faces.overrides, "trainer.max_epochs=3", *in_hook(hook, epoch))
@@ -75,7 +75,7 @@ def test_terminated_in_training_it_names_the_checkpoint_to_go_on_from(
         assert torch.load(outcome.checkpoint("last"), weights_only=True)["epoch"] == epoch - 1
 
 
-def test_terminated_in_the_final_test_it_goes_on_there(faces: Faces, tmp_path: Path) -> None:
+def test_terminated_in_the_final_test_it_continues_there(faces: Faces, tmp_path: Path) -> None:
     settings = (*faces.overrides, "split.val=0.2", "split.test=0.5")  # 12, 8 and 20 images
     outcome = run("train", tmp_path, *SMALL, *settings, *at_image(13))
     last = outcome.checkpoint("last")
@@ -117,7 +117,7 @@ def test_a_terminated_sweep_names_the_command_that_runs_the_rest(faces: Faces, t
 
 
 class KillALoader(L.Callback):
-    """Kills a loader process in the second epoch, as a system does that is short of memory."""
+    """Kills a loader process in the second epoch, as a system short of memory does."""
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.current_epoch == 1:

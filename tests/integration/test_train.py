@@ -1,4 +1,4 @@
-"""Whole runs: what they write, that it is true, and that they repeat and go on bit for bit."""
+"""Complete runs: their files are right, and they repeat and resume bit for bit."""
 
 from __future__ import annotations
 

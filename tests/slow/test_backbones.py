@@ -1,4 +1,4 @@
-"""Every family of backbones trains an epoch and is exported by the real commands, as occurrence and as intensity."""
+"""Every family of backbones is trained for an epoch and exported by the real commands, for occurrence or intensity."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ FAMILIES = {
 SAMPLE = ("ResNet", "ViT")  # that CI runs too
 
 
-# Families and numbers of levels do not meet in the code: every family once, both numbers in turn.
+# Families and numbers of levels are independent in the code, so each family runs once, with alternating numbers.
 @pytest.mark.parametrize(
     ("family", "levels"),
     [
@@ -72,7 +72,7 @@ def step(network: AUNetwork, images: torch.Tensor, *, mixed: bool = False) -> tu
 
 
 def difference(ours: torch.Tensor, reference: torch.Tensor) -> float:
-    """Length of the difference of two vectors, relative to that of the reference."""
+    """Length of the difference between two vectors, relative to the length of the reference."""
     return (torch.linalg.vector_norm(ours - reference) / torch.linalg.vector_norm(reference)).item()
 
 

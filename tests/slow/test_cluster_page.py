@@ -1,4 +1,4 @@
-"""The commands of docs/how_to/cluster.md, as they stand there, with a small network and two processes on the CPU."""
+"""The unchanged commands of docs/how_to/cluster.md, with a small network and two processes on the CPU."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RESULTS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands name."""
+    """Files that the commands name."""
     folder = tmp_path_factory.mktemp("cluster")
     faces = write_csv_dataset(folder, aus=AUS, subjects=10, frames=4)
     (faces / "labels.csv").rename(folder / "faces.csv")
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_small_settings(block: str) -> str:
-    """The commands of a block, each followed by what makes it quick."""
+    """The commands of a block, each followed by settings that make it quick."""
 
     def longer(match: re.Match[str]) -> str:
         return " ".join([match[0].rstrip(" &"), *map(_quoted, SMALLER[match[1]])]) + (" &" if "&" in match[0] else "")
@@ -85,7 +85,7 @@ def test_a_block_of_the_page_runs(name: str, folder: Path) -> None:
 
 
 def slurm(task: int, tasks: int, **more: str) -> dict[str, str]:
-    """What Slurm sets for a task on one machine."""
+    """Variables that Slurm sets for a task on one machine."""
     return {
         **os.environ,
         "SLURM_JOB_ID": "100",

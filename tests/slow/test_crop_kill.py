@@ -1,4 +1,4 @@
-"""faceflow-crop killed or terminated again and again ends with the same bytes as a run that nobody disturbed.
+"""faceflow-crop, killed or terminated repeatedly, ends with the same bytes as an uninterrupted run.
 
 FACEFLOW_KILLS and FACEFLOW_KILLS_SEED as in `tests.helpers.kills`.
 """
@@ -40,7 +40,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Results of a run that nobody disturbed."""
+    """Results of an uninterrupted run."""
     output = tmp_path_factory.mktemp("whole") / "out"
     finish(clips, output)
     return tree(output)
@@ -65,7 +65,7 @@ def finish(source: Path, output: Path, *overrides: str) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Every file in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -109,7 +109,7 @@ def _crops(output: Path) -> int:
 
 
 def _wait_for_more(output: Path, crops: int) -> None:
-    """Wait until more crops are there than before, so that each kill finds other work half done."""
+    """Wait until there are more crops than before, so that each kill interrupts different work."""
     until = time.monotonic() + 60
     while _crops(output) <= crops and time.monotonic() < until:
         time.sleep(0.01)

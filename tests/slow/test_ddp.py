@@ -1,4 +1,4 @@
-"""Two processes on the CPU: one result, no row counted twice."""
+"""Two processes on the CPU: one result, and no row is counted twice."""
 
 import json
 

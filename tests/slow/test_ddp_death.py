@@ -1,4 +1,4 @@
-"""One of two processes is killed in mid-epoch: the other ends with one line, and the run goes on."""
+"""One of two processes is killed in mid-epoch: the other ends with one line, and the run can be resumed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_for_epoch(running: subprocess.Popen[str], last: Path) -> None:
 
 
 @pytest.mark.parametrize("dies", ["first", pytest.param("other", marks=pytest.mark.release)])
-def test_the_others_end_with_one_line_and_the_run_goes_on(dies: str, tmp_path: Path) -> None:
+def test_the_others_end_with_one_line_and_the_run_continues(dies: str, tmp_path: Path) -> None:
     faces = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     folder = tmp_path / "run"
     last = folder / "checkpoints/last.ckpt"
@@ -63,7 +63,7 @@ def test_the_others_end_with_one_line_and_the_run_goes_on(dies: str, tmp_path: P
     assert not list(folder.glob("*ddp*"))
 
 
-def test_a_mistake_that_all_processes_meet_is_said_once(tmp_path: Path) -> None:
+def test_a_mistake_that_all_processes_meet_is_reported_once(tmp_path: Path) -> None:
     faces = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     running = start(tmp_path / "run", faces, "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=0")
     _, stderr = running.communicate(timeout=240)

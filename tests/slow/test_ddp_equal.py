@@ -1,4 +1,4 @@
-"""A whole training by two processes is that by one with their batches together."""
+"""A training with two processes equals one with a single process on their joined batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOSSES = {"supervised": "bce", "fixmatch": "distribution_balanced", "fixmatch_ad
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Faces a third of whose labels are missing: a process has more of them in a step than the other."""
+    """Faces with a third of the labels missing, so that one process has more labels in a step than the other."""
     folder = write_csv_dataset(tmp_path_factory.mktemp("data"), aus=("AU1", "AU12"), subjects=10, frames=7)
     labels = pd.read_csv(folder / "labels.csv")
     known = np.random.default_rng(0).random((len(labels), 2)) > 1 / 3

@@ -1,6 +1,6 @@
-"""MediaPipe's library uploads usage metrics of its own accord; none may get through.
+"""MediaPipe's library uploads usage metrics by default; none must get through.
 
-A proxy stands in for the receiver. It ends TLS with a certificate that the detector is told to trust.
+A proxy replaces the receiver. It terminates TLS with a certificate that the detector trusts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 
 class Receiver:
-    """Listens as a proxy, and keeps what is asked for and what arrives behind the encryption."""
+    """Listens as a proxy, and records the requests and the decrypted content."""
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[bytes] = []

@@ -69,7 +69,7 @@ def test_hadolint_finds_nothing() -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A Debian root on which the steps of a stage ran, its environment, entry point and the command that follows it."""
+    """A Debian root after the steps of a stage, with its environment, entry point and command."""
 
     root: Path
     settings: dict[str, str]
@@ -147,7 +147,7 @@ def test_the_readmes_command_finds_and_scores_the_face_of_a_video(small: Contain
 
 @pytest.mark.slow
 def test_the_readmes_training_command_is_understood(small: Container) -> None:
-    """Without the gigabytes of torch, which `scripts/release_check` installs: keys are checked before any import."""
+    """Without torch, which `scripts/release_check` installs (gigabytes); keys are checked before any import."""
     line = arguments("faceflow")
     assert line.startswith("faceflow-train ")
     assert "backbone:" in small.run(f"{line} --cfg job")
@@ -170,7 +170,7 @@ def test_a_library_that_a_bare_debian_lacks_is_one_line_with_its_package(small: 
 
 
 def arguments(image: str) -> str:
-    """What the page on containers hands to `docker run ... IMAGE`."""
+    """Arguments that the page on containers passes to `docker run ... IMAGE`."""
     text = (ROOT / "docs/how_to/containers.md").read_text("utf-8")
     (line,) = re.findall(rf"^docker run .* {image} (.*)$", text, re.MULTILINE)
     return line

@@ -22,7 +22,7 @@ from tests.helpers.faces import write_csv_dataset
 from tests.helpers.pages import ROOT
 from tests.integration.command import AUS
 
-# Those behind others use what these made: `run`, `model`.
+# Later examples use results of earlier ones: `run`, `model`.
 IN_ORDER = ("train", "test", "export", "compare", "pack", "render", "load", "crop")
 FIND_FACES = ("load", "crop")
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files by the names that the examples give them."""
+    """Files with the names used in the examples."""
     folder = tmp_path_factory.mktemp("examples")
     for labels, images, seed in (("faces.csv", "crops", 0), ("new.csv", "new", 1)):
         written = write_csv_dataset(folder / f"{images}_made", aus=AUS, subjects=10, frames=4, seed=seed)
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
-    """What the examples know, and what they leave for later ones."""
+    """Variables available to the examples, including those that earlier examples set."""
     return {"faceflow": faceflow}
 
 
@@ -86,7 +86,7 @@ def examples(name: str) -> list[doctest.Example]:
 
 
 def shown(source: str, names: dict[str, Any]) -> str:
-    """What Python's prompt would show of the value of a statement; what the commands print does not count."""
+    """What Python's prompt would show for a statement's value; output of the commands is ignored."""
     values: list[object] = []
     before, sys.displayhook = sys.displayhook, values.append
     try:

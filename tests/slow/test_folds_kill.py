@@ -1,4 +1,4 @@
-"""A run of three folds that is killed inside the second one goes on to the numbers of an undisturbed run."""
+"""A run of three folds, killed in the second one and resumed, gives the numbers of an uninterrupted run."""
 
 from __future__ import annotations
 

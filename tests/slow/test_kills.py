@@ -1,6 +1,6 @@
-"""SIGTERM and SIGKILL at random moments: nothing finished is lost, and going on ends as an unbroken run does.
+"""SIGTERM and SIGKILL at random moments: no finished work is lost, and a resumed run equals an uninterrupted one.
 
-FACEFLOW_KILLS sets the moments per command and signal, FACEFLOW_KILLS_SEED repeats those of a failure.
+FACEFLOW_KILLS sets the number of moments per command and signal; FACEFLOW_KILLS_SEED reproduces those of a failure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def settings(faces: tuple[str, ...]) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def whole(settings: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Kills, Path]:
-    """A run that nobody disturbed."""
+    """An uninterrupted run."""
     kills, folder = Kills("train"), tmp_path_factory.mktemp("runs") / "whole"
     kills.finish(*settings, f"hydra.run.dir={folder}")
     return kills, folder
@@ -54,7 +54,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.release
-def test_a_killed_training_goes_on_to_the_weights_and_numbers_of_an_unbroken_run(
+def test_a_killed_training_continues_to_the_weights_and_numbers_of_an_unbroken_run(
     whole: tuple[Kills, Path], settings: tuple[str, ...], tmp_path: Path
 ) -> None:
     kills, unbroken = whole
@@ -80,7 +80,7 @@ def test_a_killed_training_goes_on_to_the_weights_and_numbers_of_an_unbroken_run
 
 
 def named(ended: Ended, key: str) -> str | None:
-    """Value of a key in the line that says how to go on."""
+    """Value of a key in the line that says how to resume."""
     found = re.search(rf"{key}=([^ ,]+)", ended.line)
     return found[1] if found else None
 
@@ -143,7 +143,7 @@ def test_a_killed_export_leaves_a_whole_file_or_none(whole: tuple[Kills, Path], 
 
 
 @pytest.mark.release
-def test_a_killed_sweep_keeps_finished_jobs_and_goes_on_with_the_others(
+def test_a_killed_sweep_keeps_finished_jobs_and_continues_with_the_others(
     settings: tuple[str, ...], tmp_path: Path
 ) -> None:
     kills = Kills("train", "sweep")

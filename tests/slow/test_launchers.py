@@ -1,4 +1,4 @@
-"""Launchers of sweeps: jobs side by side give what they give one after another."""
+"""Launchers of sweeps: parallel jobs give the same results as sequential ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRAIN = str(Path(sys.executable).with_name("faceflow-train"))
 
 
 def command_of(folder: Path, data: Path, *more: str) -> list[str]:
-    """Two jobs, whose data loaders have processes of their own."""
+    """Two jobs whose data loaders have worker processes."""
     faces = ["data=csv", f"data.labels={data / 'labels.csv'}", f"data.images={data / 'images'}"]
     return [TRAIN, "-m", f"hydra.sweep.dir={folder}", *SMALL, "loader.workers=1", *faces, "seed=0,1", *more]
 
@@ -58,7 +58,7 @@ def test_jobs_of_this_machine_write_to_a_folder_that_is_there_before_they_start(
 
 
 @pytest.mark.release
-def test_a_sweep_goes_on_with_another_launcher(tmp_path: Path) -> None:
+def test_a_sweep_continues_with_another_launcher(tmp_path: Path) -> None:
     data = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     before = sweep(tmp_path / "a", data)
     record = next((tmp_path / "a").glob("1_*/job.json"))
@@ -106,7 +106,7 @@ def is_held(path: Path) -> bool:
 
 
 def test_a_sweep_becomes_one_slurm_array_with_the_resources_of_the_preset(tmp_path: Path) -> None:
-    """No cluster runs here: sbatch keeps the script that it is given and refuses the job."""
+    """There is no cluster here: sbatch keeps the script that it receives and refuses the job."""
     for name, text in (("srun", "exit 0"), ("sbatch", f'cp "$1" {tmp_path}/script; exit 1')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
         (tmp_path / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""The notebooks of docs/ run in a real kernel, and show the numbers that are on disk."""
+"""The notebooks in docs/ run in a real kernel and show the numbers on disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.No
 
 
 def results(notebook: nbformat.NotebookNode) -> list[str]:
-    """What the last lines of cells show."""
+    """Output of the last lines of cells."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     return [output["data"]["text/plain"] for output in outputs if output.output_type == "execute_result"]
 

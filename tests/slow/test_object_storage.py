@@ -1,4 +1,4 @@
-"""Data, models and runs on a real S3-compatible server over HTTP: as from local files, and one line where it fails."""
+"""Data, models and runs on a real S3-compatible server: the same results as with local files, and one-line errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TINY = (
 
 @dataclass(frozen=True)
 class S3:
-    """A server with the buckets `faces` and `runs`, and a proxy before it that can fail."""
+    """A server with the buckets `faces` and `runs`, behind a proxy that can inject faults."""
 
     system: Any
     web: StoreServer
@@ -133,7 +133,7 @@ def test_a_packed_set_on_the_store_trains_as_its_folder(s3: S3, tmp_path: Path) 
 
 
 @pytest.mark.release
-def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of_local_files(
+def test_a_run_from_the_store_that_is_killed_and_continues_elsewhere_equals_one_of_local_files(
     s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("train", *TINY, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
@@ -166,7 +166,7 @@ def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of
     assert (tmp_path / "t1/per_au.csv").read_bytes() == (tmp_path / "t2/per_au.csv").read_bytes()
     assert (tmp_path / "t1/predictions.csv").read_bytes() == (tmp_path / "t2/predictions.csv").read_bytes()
 
-    # The model goes its way over the store: exported from there, and applied to pictures there.
+    # The model stays on the store: it is exported from there and applied to images there.
     for where, checkpoint in (
         ("local", f"{tmp_path}/local/checkpoints/best.ckpt"),
         ("s3", "s3://runs/killed/checkpoints/best.ckpt"),
@@ -185,7 +185,7 @@ def test_a_run_from_the_store_that_is_killed_and_goes_on_elsewhere_equals_one_of
 
 
 @pytest.mark.release
-def test_folds_go_on_from_their_mirror(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folds_continue_from_their_mirror(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folds = ("protocol=kfold", "protocol.k=2", "trainer.max_epochs=3")
     run("train", *TINY, *folds, *local_data(s3), f"hydra.run.dir={tmp_path}/local")
     killed = start_command(

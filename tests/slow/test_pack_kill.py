@@ -1,4 +1,4 @@
-"""faceflow-pack killed or terminated again and again ends with what a run has that nobody disturbed.
+"""faceflow-pack, killed or terminated repeatedly, ends with the same content as an uninterrupted run.
 
 FACEFLOW_KILLS and FACEFLOW_KILLS_SEED as in `tests.helpers.kills`.
 """
@@ -39,7 +39,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """What the files of a packed set hold; only its id, drawn anew for each, is left out."""
+    """Content of the files of a packed set, without its random id."""
     found: dict[str, Any] = {}
     for path in folder.iterdir():
         if path.suffix == ".arrow":
@@ -52,7 +52,7 @@ def content(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_killed_packing_goes_on_to_the_same_set(labels: Path, tmp_path: Path) -> None:
+def test_a_killed_packing_continues_to_the_same_set(labels: Path, tmp_path: Path) -> None:
     kills = Kills("pack")
     settings = (f"labels={labels}", "shard_mb=0.5")
     kills.finish(*settings, f"output={tmp_path / 'whole'}")

@@ -1,4 +1,4 @@
-"""faceflow-render killed or terminated again and again ends with the same bytes as a run that nobody disturbed.
+"""faceflow-render, killed or terminated repeatedly, ends with the same bytes as an uninterrupted run.
 
 FACEFLOW_KILLS and FACEFLOW_KILLS_SEED as in `tests.helpers.kills`.
 """
@@ -21,7 +21,7 @@ VIDEOS = ("video=disfa", "video.width=64", "video.height=64")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Every file in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

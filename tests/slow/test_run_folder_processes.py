@@ -1,4 +1,4 @@
-"""Whole commands that start at once, and one that was killed: nobody writes into the results of another."""
+"""Commands that start at the same time, and one that was killed: none writes into the results of another."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_commands_of_one_moment_have_a_folder_each(faces: tuple[str, ...], tmp_p
     assert sorted(record["run"]["seed"] for record in records) == [0, 1, 2]
 
 
-def test_of_two_commands_with_one_folder_one_is_refused(faces: tuple[str, ...], tmp_path: Path) -> None:
+def test_one_of_two_commands_with_the_same_folder_is_refused(faces: tuple[str, ...], tmp_path: Path) -> None:
     outcomes = ended([start(*faces, f"hydra.run.dir={tmp_path}", f"seed={seed}") for seed in range(2)])
     assert sorted(code for code, _ in outcomes) == [0, 2], outcomes
     first = [code for code, _ in outcomes].index(0)
@@ -58,7 +58,7 @@ def test_of_two_commands_with_one_folder_one_is_refused(faces: tuple[str, ...], 
     assert "hydra.run.dir: expected " in outcomes[1 - first][1]
 
 
-def test_a_killed_run_is_not_started_anew_by_mistake_and_goes_on(faces: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_killed_run_is_not_started_again_by_mistake_and_continues(faces: tuple[str, ...], tmp_path: Path) -> None:
     command = (*faces, f"hydra.run.dir={tmp_path}", "loader.workers=1")
     last = tmp_path / "checkpoints/last.ckpt"
     with start(*command, "trainer.max_epochs=100000") as killed:

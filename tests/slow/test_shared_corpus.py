@@ -1,4 +1,4 @@
-"""Several jobs crop, or predict, one corpus into one output: nothing twice, and the result is that of one job."""
+"""Several jobs crop or predict one corpus into one output: no work is repeated, and the result equals one job's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file but those that say when a clip was begun."""
+    """Every file except those that record when a clip was started."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

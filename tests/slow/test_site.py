@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning and without a network, and its pages have what they promise."""
+"""The documentation site builds without warnings or network access, and its generated pages are complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site; a link to a page or heading that is not there is a warning of Sphinx, and fails."""
+    """The site; a link to a missing page or heading gives a Sphinx warning and fails."""
     folder = tmp_path_factory.mktemp("site")
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]

@@ -1,4 +1,4 @@
-"""A file of faceflow-export runs where neither torch nor any other library of the training is installed."""
+"""An exported model runs without torch and all other training libraries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Programs of an environment with the base install alone."""
+    """Programs of an environment with only the base install."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=True)
     install(folder / "bin", str(ROOT))
@@ -36,7 +36,7 @@ def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """File exported from a network that saw a few batches."""
+    """Model exported from a network that was trained on a few batches."""
     folder = tmp_path_factory.mktemp("model")
     faces = write_csv_dataset(folder / "faces", aus=["AU6", "AU12"], subjects=6, frames=4)
     run_command(
@@ -55,7 +55,7 @@ def install(binaries: Path, what: str) -> None:
 
 
 def infer(binaries: Path, folder: Path, *overrides: str) -> None:
-    """Run faceflow-infer away from the checkout."""
+    """Run faceflow-infer outside the checkout."""
     outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [binaries / "faceflow-infer", *overrides], cwd=folder, env=outside, capture_output=True, text=True, check=False
@@ -114,7 +114,7 @@ def test_with_the_crop_extra_it_finds_the_face_of_a_video(binaries: Path, model:
 def test_an_opencv_that_was_removed_is_one_line_with_a_repair_that_works(
     binaries: Path, model: Path, tmp_path: Path
 ) -> None:
-    """The last test: the crop extra brings a second OpenCV, and pip removes the files of both with either."""
+    """Must run last: the crop extra adds a second OpenCV, and pip removes the files of both with either."""
     install(binaries, f"{ROOT}[crop]")
     subprocess.run([binaries / "pip", "uninstall", "--quiet", "--yes", "opencv-python-headless"], check=True)
     command = [str(binaries / "faceflow-infer"), f"onnx={model}", "source=x.png", "output=a.csv"]

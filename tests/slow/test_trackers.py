@@ -1,4 +1,4 @@
-"""Trackers as users meet them: a whole run offline, what it keeps back, and what Ctrl-C leaves behind."""
+"""Trackers in real use: a complete offline run, what it does not upload, and what remains after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SMALL = (
 
 @pytest.fixture(scope="module", autouse=True)
 def nobody_is_logged_in(tmp_path_factory: pytest.TempPathFactory):
-    """Commands inherit it: no account and no home folder of whoever runs the tests."""
+    """Environment of the commands, without the account and home folder of whoever runs the tests."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_"))]:
@@ -64,7 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def tracked(data: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run of two epochs with three trackers, and what it wrote to its output."""
+    """A run of two epochs with three trackers, and its output."""
     root = tmp_path_factory.mktemp("tracked")
     done = run_command(
         "train",
@@ -168,7 +168,7 @@ def test_with_log_images_the_faces_are_in_the_table(data: tuple[str, ...], tmp_p
 
 
 @pytest.mark.release
-def test_a_server_out_of_reach_turns_the_run_offline_and_training_goes_on(
+def test_a_server_out_of_reach_turns_the_run_offline_and_training_continues(
     data: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as closed:
@@ -224,7 +224,7 @@ def test_the_sweep_of_the_how_to_lands_in_the_agents_run_as_does_its_export(
 
 @pytest.mark.release
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c_leaves_a_closed_run_that_goes_on_under_its_id(data: tuple[str, ...], tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_closed_run_that_continues_under_its_id(data: tuple[str, ...], tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     command = [str(Path(sys.executable).with_name("faceflow-train")), *SMALL, *data, "logger=[wandb,mlflow]"]
     command += [f"paths.runs={tmp_path}", "trainer.max_epochs=1000"]

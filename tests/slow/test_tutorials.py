@@ -1,4 +1,4 @@
-"""The commands of docs/tutorials, page by page, as they stand there."""
+"""The unchanged commands of docs/tutorials, page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel works away from the checkout: configs inside, and a base install without torch that says what to add."""
+"""The wheel works outside the checkout: it contains the configs, and a base install without torch names the extra."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ def test_a_base_install_has_no_torch_and_names_the_extra(wheel, tmp_path):
 
 @pytest.mark.release
 def test_a_base_install_of_the_lowest_versions_that_the_wheel_allows_runs(wheel):
-    """A sample of `scripts/release_check`, which does it with every extra on every Python."""
+    """A sample of `scripts/release_check`, which tests every extra on every Python."""
     check = [sys.executable, ROOT / "scripts" / "release_checks" / "installs.py", wheel]
     done = subprocess.run(
         [*check, "--pythons", sys.executable, "--extras", "base", "--versions", "lowest"],

@@ -1,4 +1,4 @@
-"""Nobody is in two roles, whatever files and ids are called: random collections of faces, FACEFLOW_CASES of them."""
+"""No subject is in two roles, whatever the names of files and ids, in FACEFLOW_CASES random collections of faces."""
 
 from __future__ import annotations
 

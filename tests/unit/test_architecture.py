@@ -1,4 +1,4 @@
-"""The shape of the package: which layer may import which, how long a file is, and what starts without torch."""
+"""The structure of the package: allowed imports between layers, file lengths, and what starts without torch."""
 
 from __future__ import annotations
 

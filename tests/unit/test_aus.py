@@ -65,12 +65,12 @@ def test_au_names_keep_their_order() -> None:
     assert check_aus(["AU12", "AU6_R", "AU6_L"], key="aus.names") == ("AU12", "AU6_R", "AU6_L")
 
 
-def test_an_au_may_be_asked_for_joined_and_by_side() -> None:
+def test_an_au_can_be_asked_for_joined_and_by_side() -> None:
     assert check_aus(["AU12", "AU12_L", "AU12_R"], key="aus.names") == ("AU12", "AU12_L", "AU12_R")
     assert flip_order(["AU12", "AU12_L", "AU12_R"]) == [0, 2, 1]
 
 
-def test_one_name_may_stand_without_a_list() -> None:
+def test_one_name_can_stand_without_a_list() -> None:
     assert check_aus("AU12", key="aus.names") == ("AU12",)
 
 

@@ -1,4 +1,4 @@
-"""The map of calibrated probabilities: values by hand, decisions that stay, and files that are not ours."""
+"""The calibration map: values worked out by hand, unchanged decisions, and invalid files."""
 
 from __future__ import annotations
 

@@ -122,6 +122,6 @@ def test_files_bring_back_what_was_written() -> None:
         (PLAIN | {"intensity": {}}, "no constants of centred scores for AU1"),
     ],
 )
-def test_what_cannot_centre_is_refused(raw: Any, message: str) -> None:
+def test_invalid_constants_are_refused(raw: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Centring.from_dict(raw, aus=["AU1"], graded=True)

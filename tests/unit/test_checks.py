@@ -1,4 +1,4 @@
-"""What a setting may be: numbers, choices, installed packages, and texts that no file can be named by."""
+"""Valid settings: numbers, choices, installed packages, and strings that cannot be file names."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def test_packages_that_are_not_there_are_named_with_what_installs_them() -> None
 
 
 @pytest.mark.parametrize("text", ["", "a b.png", "Grüße/顔.png", "a\udcff.png"])  # the last: bytes that are no UTF-8
-def test_what_a_file_can_be_named(text: str) -> None:
+def test_valid_file_names(text: str) -> None:
     assert names_file(text)
     check_texts({"source": [text]}, key="")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "a\ud800b"])
-def test_what_no_file_can_be_named(text: str) -> None:
+def test_invalid_file_names(text: str) -> None:
     assert not names_file(text)
 
 

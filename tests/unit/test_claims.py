@@ -48,7 +48,7 @@ def test_a_file_of_that_name_is_passed_over(tmp_path: Path) -> None:
 
 
 @posix
-def test_what_another_process_writes_to_is_refused_with_its_number_until_it_ends(tmp_path: Path) -> None:
+def test_a_path_claimed_by_another_process_is_refused_with_its_number_until_it_ends(tmp_path: Path) -> None:
     with claimed_elsewhere(tmp_path, folder=True) as other:
         expected = rf"^output: expected a place .* got '{tmp_path}', in use \(process {other.pid} on "
         with pytest.raises(ConfigError, match=expected):
@@ -98,9 +98,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 @posix
-def test_of_those_who_ask_whether_the_holder_died_one_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_one_caller_learns_that_the_holder_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken_over: list[TextIO] = []
     monkeypatch.setattr("faceflow.files._taken_over", taken_over)
     run = tmp_path / "run"

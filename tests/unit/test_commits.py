@@ -1,4 +1,4 @@
-"""Subjects of commits: what is let through, and what is refused with its reason."""
+"""Commit subjects: what is accepted, and what is refused with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bands of unsure decisions: what they call unsure, and what of a file is refused."""
+"""Bands of unsure decisions: which decisions are unsure, and which file contents are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_interval_ends_where_intensities_do() -> None:
     assert np.isnan(BAND.interval([2.0], "AU4")).all()
 
 
-def test_nothing_is_said_of_a_probability_that_is_none() -> None:
+def test_a_missing_probability_has_no_decision() -> None:
     assert np.isnan(BAND.unsure(NAN, 0.5, "AU1"))
 
 
@@ -66,7 +66,7 @@ def test_a_band_survives_a_file_and_says_what_it_promises() -> None:
         {"subjects": None},
     ],
 )
-def test_what_is_no_band_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_band_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="conformal"):
         Conformal.from_dict({**BAND.to_dict(), **change})
 

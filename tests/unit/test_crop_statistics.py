@@ -57,7 +57,7 @@ def test_limits_lie_beyond_the_quantiles_and_farther_where_subjects_are_few() ->
     assert unknown[1] == pytest.approx(190 + (0.15 + 4 / 12) * 180)
 
 
-def test_what_has_no_sign_is_compared_by_ratio() -> None:
+def test_unsigned_measures_are_compared_by_ratio() -> None:
     assert training(40).limits["brightness"] == pytest.approx((1, 190 * 19**0.35))  # 1: of 99 %
 
 

@@ -1,4 +1,4 @@
-"""Where levels are cut, and off which level occurrence is read."""
+"""Cutpoints of levels, and the level from which occurrence is read."""
 
 from __future__ import annotations
 

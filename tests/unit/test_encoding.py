@@ -128,7 +128,7 @@ def test_a_scale_knows_whether_it_grades() -> None:
     assert str(FACS) == "occurrence = intensity >= 2 on a 0-5 scale"
 
 
-def test_every_au_may_have_a_scale_of_its_own() -> None:
+def test_every_au_can_have_a_scale_of_its_own() -> None:
     scores = np.array([[1.0, 1.0, 0.5], [2.0, 0.0, NAN]])
     scales = (FACS, BINARY, NORMALISED)
     assert encode(scores, scales, ())[..., 0].tolist() == [[0, 1, 1], [1, 0, 0]]

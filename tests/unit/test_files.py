@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what killed processes leave of them."""
+"""Files are complete or absent, and leftovers of killed processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_what_a_killed_process_began_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     others = {".hidden", ".coverage.host.1234", ".python-version", "a.12.tmp", ".lib.so.1", ".draft.tmp", ".x.tmp.12"}
     for name in others:
         (tmp_path / name).write_text("mine")
@@ -45,7 +45,7 @@ def test_what_a_killed_process_began_is_removed_and_nothing_else(tmp_path: Path)
     assert below(tmp_path) == others | {".folder.12.tmp", "crops", "crops/a"}
 
 
-def test_what_is_young_may_still_be_written(tmp_path: Path) -> None:
+def test_recent_partial_files_are_kept(tmp_path: Path) -> None:
     old, young = tmp_path / ".a.csv.17.tmp", tmp_path / ".b.csv.18.tmp"
     for path in (old, young):
         path.touch()

@@ -1,4 +1,4 @@
-"""Fields that a file lacks, fields that it has too many, and numbers of formats."""
+"""Missing fields, extra fields, and format numbers of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as people have them, written by Pillow: what is read of each kind, and what a file says that is not."""
+"""Common image formats, written by Pillow: what is read from each, and the error for other files."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_names_beyond_ascii_are_read_and_told_apart_like_others(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tif", ".avif"])
-def test_what_is_encoded_can_be_read(tmp_path: Path, suffix: str) -> None:
+def test_encoded_images_can_be_read(tmp_path: Path, suffix: str) -> None:
     path = written(tmp_path / f"a{suffix}", encode_image(RGB, suffix, quality=90))
     assert np.abs(read_image(path).astype(int) - RGB).mean() < 8  # lossy formats
 
@@ -220,7 +220,7 @@ def test_a_jpeg_is_decoded_no_larger_than_needed(tmp_path: Path, shortest: int |
     assert np.abs(image.astype(int) - smaller).mean() < 2.5
 
 
-def test_what_is_no_whole_jpeg_is_decoded_as_before(tmp_path: Path) -> None:
+def test_an_incomplete_jpeg_is_decoded_as_before(tmp_path: Path) -> None:
     png = written(tmp_path / "a.png", encoded(".png"))
     np.testing.assert_array_equal(read_image(png, shortest=2), RGB)
     jpeg = encode_image(RGB, ".jpg")

@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does; who stops it is told what is kept."""
+"""SIGTERM ends a command as Ctrl-C does, and the message says what is kept."""
 
 from __future__ import annotations
 
@@ -146,5 +146,5 @@ def test_a_child_that_died_of_a_signal_to_the_group_is_seen_as_such() -> None:
     timer.join()
 
 
-def test_an_event_that_nobody_set_stops_nothing() -> None:
+def test_an_unset_event_stops_nothing() -> None:
     StopEvent().raise_if_set()

@@ -47,7 +47,7 @@ def test_one_process_holds_it_and_leaves_nothing(tmp_path: Path) -> None:
         assert again is not None
 
 
-def test_of_a_process_that_lives_it_is_kept_and_of_a_killed_one_taken_over(tmp_path: Path) -> None:
+def test_a_living_process_keeps_its_lease_and_a_killed_one_loses_it(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         with leased(tmp_path) as held:
             assert held is None
@@ -77,7 +77,7 @@ def test_a_process_of_this_machine_that_stands_still_keeps_it(tmp_path: Path) ->
             assert second is None
 
 
-def test_who_lost_it_leaves_it_to_the_other(tmp_path: Path) -> None:
+def test_a_process_that_lost_its_lease_leaves_it_to_the_new_holder(tmp_path: Path) -> None:
     with leased(tmp_path) as held:
         assert held is not None
         taken = of_another_machine(tmp_path, number=1)
@@ -97,7 +97,7 @@ def take(folder: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_of_many_that_take_a_dead_one_over_at_once_one_gets_it(tmp_path: Path) -> None:
+def test_only_one_of_many_processes_takes_over_a_dead_lease(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         for number in range(3):
             folder = tmp_path / str(number)

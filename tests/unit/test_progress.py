@@ -1,4 +1,4 @@
-"""Bars and waiting texts, on a terminal that is a text file which says that it is one."""
+"""Bars and waiting messages, on a text file that reports being a terminal."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_a_bar_counts_names_its_unit_and_goes_when_the_work_is_done() -> None:
     assert shown.endswith("\x1b[2K")  # the line is wiped
 
 
-def test_what_is_over_soon_shows_nothing() -> None:
+def test_short_work_shows_no_bar() -> None:
     with terminal() as screen, progress_bar("Cropping", 2, unit="frames") as bar:
         bar.advance(2)
     assert screen.getvalue() == ""
 
 
-def test_a_total_may_be_unknown() -> None:
+def test_a_total_can_be_unknown() -> None:
     with terminal() as screen, progress_bar("Predicting", 0, unit="frames", patience_s=0) as bar:
         bar.advance(3)
     assert "3/?" in screen.getvalue()
@@ -52,7 +52,7 @@ def test_a_total_is_counted_only_for_a_terminal() -> None:
     assert "1/7" in screen.getvalue()
 
 
-def test_it_stays_away_where_a_file_is_written_or_nobody_wants_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_is_shown_in_a_file_or_if_it_is_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("Cropping", 1, unit="frames", patience_s=0) as bar:
         bar.advance()
         bar.note("x")
@@ -90,7 +90,7 @@ def test_other_lines_stand_above_the_bar() -> None:
     assert "Cropping" in after
 
 
-def test_waiting_says_what_for() -> None:
+def test_waiting_names_its_reason() -> None:
     with terminal() as screen, waiting("Exporting resnet18"):
         pass
     assert "Exporting resnet18 ..." in screen.getvalue()

@@ -1,4 +1,4 @@
-"""Packages that several wheels share, whole and broken: folders as pip leaves them, in a Python of its own."""
+"""Packages shared by several wheels, intact and broken: folders as pip leaves them, in a separate Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shells, schedulers and counts of threads in which a command finds itself."""
+"""Shells, schedulers and thread counts under which a command runs."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations

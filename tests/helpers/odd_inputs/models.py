@@ -1,4 +1,4 @@
-"""Networks, weights and exported models that are not what they are called."""
+"""Networks, weights and exported models that are not what they claim to be."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.integration.command import Outcome
 
 
 class WindowsFolder:
-    """Is pickled as the path that a checkpoint written on Windows may hold."""
+    """Pickles as a path of the kind found in checkpoints written on Windows."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pathlib.PureWindowsPath, ("C:\\runs",)
@@ -33,7 +33,7 @@ def text(name: str, content: str) -> Any:
 
 
 def saved(name: str, **around: Any) -> Any:
-    """Write weights of test_resnet with more beside them."""
+    """Write weights of test_resnet with additional entries."""
 
     def prepare(folder: Path) -> None:
         faces(folder)

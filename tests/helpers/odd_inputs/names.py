@@ -1,4 +1,4 @@
-"""Names of files, and kinds of pictures: issue 16, points 3 and 4."""
+"""File names and image formats: issue 16, points 3 and 4."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def named(name: str) -> Callable[[Path], None]:
 
 
 def kind(suffix: str, written_as: str) -> Callable[[Path], None]:
-    """A face in another format; the marker's disc survives its compression."""
+    """A face in another format; the marker discs survive its compression."""
 
     def prepare(folder: Path) -> None:
         photos(folder)
@@ -40,7 +40,7 @@ def kind(suffix: str, written_as: str) -> Callable[[Path], None]:
 
 
 def huge(folder: Path) -> None:
-    """40,000 x 40,000 px of one bit, 194 KB, beside a good picture."""
+    """A one-bit image of 40,000 x 40,000 px, 194 KB, beside a good image."""
     photos(folder)
     side = 40_000
     packed = zlib.compressobj(9)

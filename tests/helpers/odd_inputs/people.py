@@ -1,4 +1,4 @@
-"""Folders of pictures, videos, labels and data sets as they come from other systems and other tools."""
+"""Folders of images, videos, labels and data sets as other systems and tools write them."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def decomposed(folder: Path) -> None:
 
 
 def locked_zip(folder: Path) -> None:
-    """Mark the only member as encrypted, where the archive's two lists say so."""
+    """Mark the only member as encrypted in both headers of the archive."""
     root = write_disfa(folder / "disfa", ["SN001"], 2)
     video, archive = root / "Videos_LeftCamera/LeftVideoSN001_comp.avi", root / "Videos_LeftCamera.zip"
     with zipfile.ZipFile(archive, "w") as file:
@@ -84,7 +84,7 @@ def crop_of_each(outcome: Outcome, folder: Path) -> None:
 
 
 def columns_of_their_files(outcome: Outcome, folder: Path) -> None:
-    """`write_disfa` gives the AU in place p of frame n the intensity (n + p) % 6; AU4 is in place 2, AU12 in place 6."""
+    """`write_disfa` gives the AU at position p the intensity (n + p) % 6 in frame n; AU4 is at position 2, AU12 at 6."""
     table = pd.read_csv(folder / "crops/labels.csv").sort_values("frame")
     assert table["AU4"].tolist() == [3, 4, 5, 0]
     assert table["AU12"].tolist() == [1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""A row of the table of bad and odd inputs, and the material that rows share."""
+"""A row of the table of bad and odd inputs, and data shared by the rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Row:
     shell: str = ""
 
     def pattern(self, folder: Path) -> str:
-        """Regular expression of the line."""
+        """Regular expression for the line."""
         return re.escape(self.line.replace("{folder}", str(folder))).replace(r"\*", ".*")
 
 
@@ -50,7 +50,7 @@ def faces(folder: Path) -> None:
 
 
 def labels(change: Callable[[str], str]) -> Callable[[Path], None]:
-    """Write `faces`, with a change to the text of their labels."""
+    """Write `faces` with a change to the text of their labels."""
 
     def prepare(folder: Path) -> None:
         faces(folder)
@@ -61,7 +61,7 @@ def labels(change: Callable[[str], str]) -> Callable[[Path], None]:
 
 
 def photos(folder: Path) -> None:
-    """A model, and a photograph of one face."""
+    """A model and a photograph of one face."""
     write_model(folder / "model.onnx", intensity_contract(image_size=32))
     write_photo(folder / "photos/a.png", face_at(40, 40))
 

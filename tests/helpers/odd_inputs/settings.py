@@ -1,4 +1,4 @@
-"""Command lines as people type and paste them, and config files as editors save them."""
+"""Command lines as users type and paste them, and config files as editors save them."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OWN = ("--config-dir", "{folder}/my configs")
 
 
 def config(name: str, content: bytes) -> Any:
-    """Write a config file of the user's own beside `faces`, which know the domains no and se."""
+    """Write the user's own config file beside `faces`, which have the domains no and se."""
 
     def prepare(folder: Path) -> None:
         write_csv_dataset(folder / "faces", aus=AUS, subjects=10, frames=4, domains=("no", "se"))

@@ -1,4 +1,4 @@
-"""Label tables as people and their tools write them: issue 16, points 5 and 6; and trackers' variables, point 9."""
+"""Label tables as users and tools write them (issue 16, points 5 and 6), and variables of trackers (point 9)."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def encoded(encoding: str, change: Callable[[str], str] = lambda text: text) -> 
 
 
 def german(text: str) -> str:
-    """Semicolons between columns, and a comma in every number."""
+    """Semicolons between columns, and decimal commas."""
     header, *rows = (line.split(",") for line in text.splitlines())
     cells = [[*(f"{score},0" for score in row[:3]), *row[3:]] for row in rows]
     return "".join(f"{';'.join(row)}\n" for row in [header, *cells])

@@ -1,4 +1,4 @@
-"""Videos as phones, browsers, camcorders and trims leave them: issue 16, point 1."""
+"""Videos as phones, browsers, camcorders and trimming tools write them: issue 16, point 1."""
 # ruff: noqa: E501 (a row of the table is a line)
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TICK = Fraction(1, 1000)  # s
 
 
 def write(path: Path, codec: str, images: Sequence[Image], times_ms: Sequence[int], **settings: Any) -> None:
-    """Encode frames with their own times."""
+    """Encode frames with the given times."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=settings.get("rate", 30))
         stream.height, stream.width = images[0].shape[:2]
@@ -45,7 +45,7 @@ def video(name: str, codec: str, times_ms: Sequence[int], **settings: Any) -> Ca
 
 
 def camcorder(folder: Path) -> None:
-    """DV of PAL: 720 x 576, interlaced."""
+    """PAL DV: 720 x 576, interlaced."""
     photos(folder)
     image = draw_face(np.full((576, 720, 3), 90, np.uint8), (300, 280), (420, 280), radius=20)
     with av.open(str(folder / "v.avi"), "w") as container:
@@ -77,7 +77,7 @@ def sound_alone(folder: Path) -> None:
 
 
 def rows(count: int, times_s: Sequence[float] | None = None) -> Callable[[Outcome, Path], None]:
-    """All frames have a face, with their numbers and, to the millisecond, their times from the first on."""
+    """All frames have a face, the right number and, to the millisecond, the right time since the first frame."""
 
     def check(outcome: Outcome, folder: Path) -> None:
         table = pd.read_csv(folder / "out.csv")
@@ -90,7 +90,7 @@ def rows(count: int, times_s: Sequence[float] | None = None) -> Callable[[Outcom
 
 
 def box_is_wide(outcome: Outcome, folder: Path) -> None:
-    """The marker detector's box is 2.5 eye distances wide: 24 px squeezed are 48 px in square pixels."""
+    """The marker detector's box is 2.5 eye distances wide: 24 squeezed pixels are 48 square pixels."""
     table = pd.read_csv(folder / "out.csv")
     np.testing.assert_allclose(table["x2"] - table["x1"], 2.5 * 48, atol=2.5)
 

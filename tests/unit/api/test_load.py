@@ -1,4 +1,4 @@
-"""`faceflow.load`: keywords are keys of the config, and neither threads nor other applications disturb it."""
+"""`faceflow.load`: keywords are config keys, and it works beside threads and other Hydra applications."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_keyword_sets_its_key(model: Path, keyword: str, value: object) -> Non
         assert read(predictor) == value
 
 
-def test_what_is_left_out_has_the_default_of_the_command(model: Path) -> None:
+def test_omitted_arguments_have_the_defaults_of_the_command(model: Path) -> None:
     with faceflow.load(model, same_detector=False) as predictor:
         found = [READ[name](predictor) for name in ("selection", "hold", "selection_smooth", "every", "end_s", "align")]
     assert found == ["track", 5, 2, 1, None, "eyes"]  # smoothing and alignment are those of the model's crops

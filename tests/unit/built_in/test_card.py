@@ -50,7 +50,7 @@ def test_means_have_intervals_and_what_too_few_faces_show_has_no_score(tmp_path:
 
 
 @pytest.mark.slow
-def test_scores_that_are_measured_anew_replace_those_of_their_set_alone(tmp_path: Path) -> None:
+def test_scores_that_are_measured_again_replace_those_of_their_set_alone(tmp_path: Path) -> None:
     scores, figures = tmp_path / "scores.csv", tmp_path / "figures.json"
     earlier = pd.read_csv(model_card.SCORES)
     earlier.to_csv(scores, index=False)

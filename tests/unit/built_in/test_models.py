@@ -1,4 +1,4 @@
-"""The models that come with FaceFlow: whole, small, and refused where one is not what was released."""
+"""The built-in models: complete, small, and refused if a file differs from the released one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAST, _BOTH = 1_000_000, 8_000_000  # bytes
 
 @pytest.fixture
 def copies(tmp_path: Path) -> Path:
-    """Built-in models that a test may damage."""
+    """Built-in models that a test can damage."""
     return Path(shutil.copytree(FOLDER, tmp_path / "built_in"))
 
 

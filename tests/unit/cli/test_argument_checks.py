@@ -30,7 +30,7 @@ def test_a_mistake_in_an_override_is_found(command: str, arguments: list[str], l
 @pytest.mark.parametrize(
     "arguments", [["seed"], ["loss=focall", "loader=4"], ["a b=c"], ["--cfg", "job"], ["x=[", "y"]]
 )
-def test_what_hydra_refuses_is_left_to_hydra(arguments: list[str]) -> None:
+def test_arguments_that_hydra_refuses_are_left_to_hydra(arguments: list[str]) -> None:
     check_arguments("train", arguments)
 
 

@@ -1,4 +1,4 @@
-"""Command lines as people type them, and as they paste them."""
+"""Command lines as users type and paste them."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_all_options_of_hydra_are_known_with_or_without_a_value() -> None:
         ),
     ],
 )
-def test_what_is_no_setting_is_named(typed: list[str], line: str) -> None:
+def test_an_argument_that_is_not_a_setting_is_named(typed: list[str], line: str) -> None:
     assert refusal(*typed) == line
 
 
-def test_a_file_may_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_can_have_typographic_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("„a“").touch()
     assert ordered(["source=„a“"], "crop") == ["source=„a“"]

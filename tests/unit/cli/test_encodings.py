@@ -1,4 +1,4 @@
-"""Names that a terminal cannot show are escaped there and stay as they are in files."""
+"""Names that a terminal cannot show are escaped there and unchanged in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--help` lists the groups that the command takes, and is there at once."""
+"""`--help` lists the groups that the command takes, and is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real mistakes, made to the real configs, and the one line that each of them gives."""
+"""Real mistakes in the real configs, and the one line that each gives."""
 
 from __future__ import annotations
 

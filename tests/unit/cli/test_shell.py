@@ -1,4 +1,4 @@
-"""What a shell hands over: closed outputs, encodings, a folder that is gone, a limit of open files."""
+"""Conditions set by the shell: closed outputs, encodings, a missing working directory, a limit on open files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons of runs: what they find and write, and what they refuse."""
+"""Comparisons of runs: results, written files and refused inputs."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused_with_what_differs(
+def test_incomparable_runs_are_refused_and_the_difference_is_named(
     tmp_path: Path, first: Path, change: Callable[[pd.DataFrame], object], line: str
 ) -> None:
     assert refusal(tmp_path, first, write_run(tmp_path / "second", edited(change))) == line
@@ -288,7 +288,7 @@ def test_one_subject_is_refused_and_few_are_told_what_they_cannot_show(
     assert said in capsys.readouterr().out
 
 
-def test_what_is_no_finished_run_is_refused(tmp_path: Path, first: Path) -> None:
+def test_an_unfinished_run_is_refused(tmp_path: Path, first: Path) -> None:
     assert refusal(tmp_path, first, tmp_path / "nowhere").startswith("runs: expected folders of faceflow-train or ")
     assert "got none; run: faceflow-compare RUN_A RUN_B" in refusal(tmp_path)
     assert "got 1; run: faceflow-compare RUN_A RUN_B" in refusal(tmp_path, first)

@@ -1,4 +1,4 @@
-"""Differences in each group of faces are those of a comparison of its faces alone."""
+"""Differences in each group of faces equal those of a comparison on its faces alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def system(seed: int, **columns: Any) -> pd.DataFrame:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> tuple[Path, Path]:
-    """The second is not better in general, and right about everything for the women."""
+    """The second system is not better in general, but always right for women."""
     second = system(2).drop(columns="sex")
     women = second["subject"].map(SEX) == "f"
     for au in AUS:
@@ -98,7 +98,7 @@ def test_columns_that_differ_most_come_first(runs: tuple[Path, Path], tmp_path: 
     assert set(rows[rows["column"] == "camera"]["group"]) == {"0", "1"}, "texts, though they look like numbers"
 
 
-def test_a_csv_may_hold_groups_and_empty_cells_are_left_out(
+def test_a_csv_can_hold_groups_and_empty_cells_are_left_out(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = system(1)
@@ -145,7 +145,7 @@ def test_without_a_group_of_enough_subjects_there_is_an_empty_file(runs: tuple[P
         ({"audit_least_subjects": 0}, "audit_least_subjects: expected a whole number >= 1, got 0"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_a_line(
+def test_incomparable_groups_are_refused_in_one_line(
     runs: tuple[Path, Path], tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(FaceFlowError) as caught:

@@ -1,4 +1,4 @@
-"""`augment` is what labelled faces show; weak and strong views stay as they are."""
+"""`augment` sets the view of labelled faces; weak and strong views are unchanged."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def test_an_experiment_chooses_it_and_the_command_line_beats_the_experiment(tmp_
     assert transforms(*own, "augment=strong") == strong  # as a job of `-m augment=light,strong` gets it
 
 
-def test_labelled_faces_may_show_any_other_pipeline() -> None:
+def test_labelled_faces_can_show_any_other_pipeline() -> None:
     found = transforms("transforms@transforms.labeled=eval")
     assert found["labeled"] == found["eval"]

@@ -1,4 +1,4 @@
-"""Configs from Python are those of the command line, whatever Hydra application or thread asks for them."""
+"""Configs composed in Python equal those of the command line, from any thread or Hydra application."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_it_is_what_hydra_composes(command: str, overrides: list[str]) -> None:
     assert OmegaConf.is_struct(ours)
 
 
-def test_another_application_goes_on_as_before(tmp_path: Path) -> None:
+def test_another_application_continues_as_before(tmp_path: Path) -> None:
     with other_application(tmp_path):
         before = (GlobalHydra.instance().hydra, version.getbase(), JobRuntime.instance().get("name"))
         assert compose_config("infer", INFER)["onnx"] == "a.onnx"

@@ -1,4 +1,4 @@
-"""Every config of `configs/` against the Python it configures. YAML holds all defaults; Python holds none."""
+"""Every config in `configs/` against the Python it configures: all defaults are in YAML, none in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task inside a program: it runs as a command does, and the program is afterwards as it was."""
+"""A task inside a program: it runs like a command and leaves the program unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(folder: Path, *overrides: str) -> DictConfig:
 
 @contextmanager
 def no_handlers() -> Iterator[None]:
-    """Root logger of a program that set up no logging, such as a notebook."""
+    """Root logger of a program without logging setup, such as a notebook."""
     root = logging.getLogger()
     before, root.handlers[:] = list(root.handlers), []
     try:
@@ -91,7 +91,7 @@ def test_the_task_sees_its_run_folder_and_its_result_comes_back(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("task", [upset, fail, interrupt])
-def test_whatever_the_task_does_the_process_is_as_before(task: object, tmp_path: Path) -> None:
+def test_the_process_is_unchanged_whatever_the_task_does(task: object, tmp_path: Path) -> None:
     before = state()
     try:
         run_in_process(config(tmp_path / "run"), task)  # type: ignore[arg-type]

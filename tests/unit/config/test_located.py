@@ -1,4 +1,4 @@
-"""Configs that name objects on a store: local files for what is read, addresses for what is recorded."""
+"""Configs that name objects on a store: local copies are read, addresses are recorded."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_table_comes_with_the_images_that_it_names(tmp_path: Path) -> None:
     assert given.data.sources.csv.labels == "memory://lab/faces.csv"
 
 
-def test_a_local_table_may_name_images_on_a_store(tmp_path: Path) -> None:
+def test_a_local_table_can_name_images_on_a_store(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_bytes(LABELS)
     given = source(labels=str(tmp_path / "mine.csv"), images="memory://lab")
     found = located(config(tmp_path, data={"sources": {"csv": given}})).data.sources.csv

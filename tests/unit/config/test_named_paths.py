@@ -1,4 +1,4 @@
-"""An empty text in the place of a file or folder is refused by its key, wherever it comes from."""
+"""An empty string for a file or folder is refused by its key, wherever it comes from."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def test_a_run_has_a_folder() -> None:
         enter_folder(config)
 
 
-def test_other_keys_may_be_empty() -> None:
+def test_other_keys_can_be_empty() -> None:
     check_named(OmegaConf.create({"licence": "", "source": "a", "output": None, "unlabeled": []}))

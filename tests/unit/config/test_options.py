@@ -1,4 +1,4 @@
-"""What is no option of a group is one line that names the group, whichever command and however it is written."""
+"""An unknown option of a group gives one line that names the group, for every command and spelling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(*overrides: str, own: Path | None = None) -> None:
         *(("data=disfa,3", "3"), ("++data=3", "3"), ("~data=3", "3")),
     ],
 )
-def test_what_is_no_option_of_a_group_that_takes_several(override: str, got: str) -> None:
+def test_unknown_options_of_groups_that_take_several(override: str, got: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(override)
     line = str(caught.value)
@@ -45,7 +45,7 @@ def test_what_is_no_option_of_a_group_that_takes_several(override: str, got: str
         ("hydra/launcher=3", "hydra/launcher: expected one option, got 3; leave hydra/launcher=... out *"),
     ],
 )
-def test_what_is_no_option_of_other_groups(override: str, line: str) -> None:
+def test_unknown_options_of_other_groups(override: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check(override)
     assert str(caught.value).startswith(line.removesuffix("*"))
@@ -59,7 +59,7 @@ def test_what_is_no_option_of_other_groups(override: str, line: str) -> None:
         *("data=disfa,[disfa,bp4d]", "optimizer.lr=interval(0,1)", "hydra/launcher=joblib", "aus=disfa8,bp4d12"),
     ],
 )
-def test_what_hydra_can_do_passes(override: str) -> None:
+def test_valid_hydra_syntax_passes(override: str) -> None:
     check(override)
 
 

@@ -67,12 +67,12 @@ def test_other_forms_of_overrides_are_a_type_error(overrides: Any, got: str) -> 
 
 
 @pytest.mark.parametrize("config_dir", [3, b"mine", ["mine"]])
-def test_a_folder_of_configs_is_a_text_or_a_path(config_dir: Any) -> None:
+def test_a_config_folder_is_a_string_or_a_path(config_dir: Any) -> None:
     with pytest.raises(TypeError, match="^config_dir: expected a str or a path, got "):
         faceflow.crop(output="a", config_dir=config_dir)
 
 
-def test_what_was_not_given_is_left_to_the_config() -> None:
+def test_omitted_arguments_keep_the_config_values() -> None:
     assert spell_overrides({"a": None, "b.c": 1, "d": False}) == ["b.c=1", "d=false"]
 
 

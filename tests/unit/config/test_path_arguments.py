@@ -1,4 +1,4 @@
-"""Names of files on the command line, through Hydra's own parser and composition: the text comes back as it was."""
+"""File names on the command line pass through Hydra's parser and composition unchanged."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_every_listed_key_is_one_of_some_command() -> None:
     assert [key for keys in listed.values() for key in keys if not any(fnmatchcase(name, key) for name in known)] == []
 
 
-def test_what_python_takes_as_a_path_is_a_path_on_the_command_line() -> None:
+def test_paths_mean_the_same_in_python_and_on_the_command_line() -> None:
     for file in sorted((Path(__file__).parents[3] / "faceflow/api").glob("*.py")):
         for function in [node for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]:
             arguments = [*function.args.args, *function.args.kwonlyargs]

@@ -1,4 +1,4 @@
-"""Configs of earlier versions: moved components are found, and old keys say what to write."""
+"""Configs of earlier versions: moved components are found, and old keys name the new ones."""
 
 from __future__ import annotations
 

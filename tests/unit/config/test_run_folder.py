@@ -1,4 +1,4 @@
-"""Which commands may write to which folders: the rules, on small configs and real files."""
+"""Which commands can write to which folders, tested on small configs and real files."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_any_result_is_kept(result: str, tmp_path: Path) -> None:
     assert line in refused(tmp_path)
 
 
-def test_a_refusal_names_the_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+def test_a_refusal_names_the_checkpoint_to_continue_from(tmp_path: Path) -> None:
     write(tmp_path, *RUN)
     assert f"; go on with resume={tmp_path}/checkpoints/last.ckpt, choose another folder, or " in refused(tmp_path)
     last = tmp_path / "checkpoints/last.ckpt"
@@ -135,7 +135,7 @@ def test_a_resumed_run_keeps_its_checkpoints_and_log_but_not_the_scores_of_fewer
 
 
 @pytest.mark.parametrize("key", ["init_weights", "unlabeled"])
-def test_what_overwrite_removes_is_no_input(key: str, tmp_path: Path) -> None:
+def test_an_input_that_overwrite_would_remove_is_refused(key: str, tmp_path: Path) -> None:
     write(tmp_path, *RUN)
     assert f"{key}: expected a file that overwrite=true does not remove" in refused(
         tmp_path, overwrite=True, **{key: str(tmp_path / RUN[0])}
@@ -159,7 +159,7 @@ def test_a_test_neither_replaces_checkpoints_nor_is_told_to_resume(tmp_path: Pat
     assert not (tmp_path / "test/metrics.json").exists()
 
 
-def test_folds_go_on_by_themselves_but_not_with_another_protocol(tmp_path: Path) -> None:
+def test_folds_continue_by_themselves_but_not_with_another_protocol(tmp_path: Path) -> None:
     write_folds(tmp_path)
     assert "protocol._target_: expected KFold as for the folds" in refused(tmp_path)
     assert "protocol.k: expected 3 as for the folds in " in refused(tmp_path, protocol={**KFOLD, "k": 5})
@@ -189,7 +189,7 @@ def test_runs_stay_out_of_sweeps(tmp_path: Path) -> None:
     assert f"go on with resume_sweep={tmp_path}, or" in refused(tmp_path / "0_a")
 
 
-def test_a_job_that_slurm_starts_again_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_slurm_starts_again_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, *RUN)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
     assert "expected a folder without results" in refused(tmp_path)

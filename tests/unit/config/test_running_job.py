@@ -33,7 +33,7 @@ def job() -> Iterator[None]:
         ("lossy", True),
     ],
 )
-def test_what_a_command_sets(key: str, expected: bool) -> None:
+def test_overridden_keys_are_detected(key: str, expected: bool) -> None:
     assert overridden(key) is expected
 
 

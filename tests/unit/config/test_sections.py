@@ -1,4 +1,4 @@
-"""A plain value in the place of a section is refused, with the keys of the section."""
+"""A plain value in place of a section is refused, and the section's keys are listed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_in_a_sweep_every_value_is_looked_at() -> None:
         check_overrides("train", ["split={val:0.1},0.2"], further_dir=None, sweeps=True)
 
 
-def test_keys_components_and_other_values_may_be_set() -> None:
+def test_keys_components_and_other_values_can_be_set() -> None:
     config = compose("infer", [*INFER, "selection={hold:3}", "frames.every=2"])
     assert (config.selection.hold, config.selection.policy, config.frames.every) == (3, "track", 2)
     config = compose("train", ["transforms.labeled.affine=null", "unlabeled=faces", "optimizer.lr=1", "loss=focal"])

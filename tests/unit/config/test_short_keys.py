@@ -1,4 +1,4 @@
-"""Short keys of a command: only theirs, and only where they are short."""
+"""Short keys apply only to their own commands, and only where they are not written out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Config files of a user that are no YAML: the file, the line, and what to do."""
+"""User config files that are not YAML: the error names file, line and next step."""
 
 from __future__ import annotations
 

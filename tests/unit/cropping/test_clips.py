@@ -1,4 +1,4 @@
-"""What is cropped, and how its crops are named."""
+"""Which files are cropped, and the names of their crops."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_columns_are_named_and_rounded(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_unknown_is_empty(tmp_path: Path) -> None:
+def test_unknown_values_are_empty(tmp_path: Path) -> None:
     points = np.full((5, 2), np.nan)
     points[0] = 1, 2
     held = FaceRow(

@@ -1,4 +1,4 @@
-"""One clip: which faces become crops, where they lie in them, and what the rows say."""
+"""One clip: which faces are cropped, their position in the crops, and the rows."""
 
 from __future__ import annotations
 

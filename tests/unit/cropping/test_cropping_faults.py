@@ -22,11 +22,11 @@ from tests.helpers.markers import Image, MarkerDetector, blank, face_at, moving_
 
 
 class Stopped(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 class Interrupted(MarkerDetector):
-    """Breaks off at an image."""
+    """Stops at a given image."""
 
     def __init__(self, at: int) -> None:
         super().__init__(features=True)
@@ -141,7 +141,7 @@ def test_a_broken_archive_is_a_row_and_a_warning(tmp_path: Path, caplog: pytest.
     assert message.endswith("'; replace the archive or leave it out")
 
 
-def test_a_file_that_changed_since_is_refused_and_cropped_anew_when_asked(tmp_path: Path) -> None:
+def test_a_file_that_changed_since_is_refused_and_cropped_again_when_asked(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.avi", moving_faces(6))
     clip, output = only_clip(path), tmp_path / "out"
     with pytest.raises(Stopped):
@@ -180,7 +180,7 @@ def test_crops_that_cannot_be_written_end_the_clip_in_one_line(tmp_path: Path) -
     assert not rows_file(tmp_path / "out", clip).exists()
 
 
-def test_a_folder_of_an_earlier_version_goes_on_without_features(tmp_path: Path) -> None:
+def test_a_folder_of_an_earlier_version_continues_without_features(tmp_path: Path) -> None:
     store_recipe(tmp_path, settings(), MarkerDetector())
     recipe = json.loads((tmp_path / "crops.json").read_text("utf-8"))
     assert recipe["detector"].pop("features") is False

@@ -1,4 +1,4 @@
-"""Cards of crops say what was counted; the Hub's own reader takes them."""
+"""Cards of crops report the counts and can be read by the Hub's own reader."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_hub_reads_the_metadata(tmp_path: Path) -> None:
     assert data.configs == [{"config_name": "default", "data_files": "labels.csv"}]
 
 
-def test_crops_without_labels_and_people_without_names_are_told(tmp_path: Path) -> None:
+def test_crops_without_labels_and_subjects_without_names_are_reported(tmp_path: Path) -> None:
     text = card(tmp_path, labels=None)
     assert "## Labels\n\nNone.\n" in text
     assert "configs" not in DatasetCard(text).data.to_dict()

@@ -81,7 +81,7 @@ def test_a_line_that_was_not_finished_is_written_again(tmp_path: Path, cut: int)
 
 
 @pytest.mark.parametrize("damage", [b"\0" * 50 + b"\n", b"[3, [[0.5, 1.0]]]\n", b"17\n", b"\xff\xfe\n"])
-def test_what_lies_behind_a_damaged_line_is_detected_again(tmp_path: Path, damage: bytes) -> None:
+def test_frames_after_a_damaged_line_are_detected_again(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "detections.jsonl"
     with DetectionLog(path) as log:
         log.add(1, faces(1, 1))

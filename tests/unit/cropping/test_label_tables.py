@@ -133,7 +133,7 @@ def test_annotated_aus_are_in_facs_order() -> None:
 PUBLISHED = {"three": {"1": ["S1", "S9"], "2": ["S2"], "3": ["S8"]}}
 
 
-def test_published_folds_keep_those_who_are_here(caplog: pytest.LogCaptureFixture) -> None:
+def test_published_folds_keep_the_subjects_present(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         folds = choose_folds("published", PUBLISHED, ["S2", "S1", "S1", "S5"])
     assert folds == {"three_1": ["S1"], "three_2": ["S2"]}

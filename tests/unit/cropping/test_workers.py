@@ -1,4 +1,4 @@
-"""One folder never mixes two ways to crop, whichever version began it."""
+"""A folder never mixes two cropping methods, whichever version started it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.helpers.cropping import settings
 from tests.helpers.markers import MarkerDetector
 
 
-def test_crops_of_a_version_that_found_no_cuts_and_enlarged_turned_faces_go_on_as_they_began(tmp_path: Path) -> None:
+def test_crops_of_a_version_that_found_no_cuts_and_enlarged_turned_faces_continue_as_they_began(tmp_path: Path) -> None:
     path = tmp_path / "crops.json"
     store_recipe(tmp_path, settings(cuts=False), MarkerDetector())
     stored = json.loads(path.read_text("utf-8"))

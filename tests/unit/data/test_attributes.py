@@ -1,4 +1,4 @@
-"""Further columns of the labels that are asked for stay with their faces, as texts."""
+"""Requested additional label columns stay with their faces, as strings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_columns_are_texts_without_outer_spaces_beside_their_faces(folder: Path)
     assert kept.attributes["Camera 1"].tolist() == ["left", "left"]
 
 
-def test_none_is_kept_that_nobody_asked_for_and_no_fingerprint_changes(folder: Path) -> None:
+def test_only_requested_attributes_are_kept_and_fingerprints_stay_equal(folder: Path) -> None:
     (bare,), (table,) = read(labels=folder / "labels.csv"), read("sex", labels=folder / "labels.csv")
     assert not bare.attributes
     assert bare.fingerprint() == table.fingerprint()
@@ -64,7 +64,7 @@ def test_a_column_goes_by_its_name_in_the_file_or_by_its_standard_name(folder: P
     assert table.domains.tolist() == ["left", "", "left", "right"]
 
 
-def test_a_file_may_lack_a_column(folder: Path) -> None:
+def test_a_file_can_lack_a_column(folder: Path) -> None:
     (folder / "train.csv").write_text("filename,subject,AU12\na.png,s0,3\nb.png,s0,0\n", "utf-8")
     (folder / "test.csv").write_text("filename,subject,AU12,sex\nc.png,s1,3,f\nd.png,s2,0,\n", "utf-8")
     train, test = read("sex", train=folder / "train.csv", test=folder / "test.csv")

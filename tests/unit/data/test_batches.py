@@ -1,4 +1,4 @@
-"""Packed batches, against tensors that were stacked one by one."""
+"""Packed batches, compared with tensors stacked one by one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_batch_holds_what_its_items_hold(rows: int) -> None:
         assert found.numpy().dtype == expected.dtype
 
 
-def test_a_column_may_be_one_array() -> None:
+def test_a_column_can_be_one_array() -> None:
     batch = pack({"index": np.arange(3), "mask": np.eye(3, dtype=np.bool_)}).unpacked()
     assert batch["index"].tolist() == [0, 1, 2]
     assert torch.equal(batch["mask"], torch.eye(3, dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""Camera faults are as strong at every image size."""
+"""Camera faults are equally strong at every image size."""
 
 from __future__ import annotations
 

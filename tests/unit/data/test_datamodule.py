@@ -147,7 +147,7 @@ class TestTraining:
     ) -> None:
         assert [len(rows) for rows in rows_of(module(table, batch_size=batch_size).train_dataloader())] == sizes
 
-    def test_rows_are_shuffled_anew_every_epoch(self, table: FaceTable) -> None:
+    def test_rows_are_shuffled_again_every_epoch(self, table: FaceTable) -> None:
         loader = module(table, batch_size=5).train_dataloader()
         sampler = loader.iterables["labeled"].sampler
         epochs = []
@@ -167,7 +167,7 @@ class TestTraining:
         assert not torch.equal(here[0]["index"], other[0]["index"])
 
     @pytest.mark.parametrize("workers", [0, 2])
-    def test_kept_images_are_those_that_are_decoded_anew(self, table: FaceTable, workers: int) -> None:
+    def test_kept_images_are_those_that_are_decoded_again(self, table: FaceTable, workers: int) -> None:
         def two_epochs(**changes: Any) -> list[dict[str, Tensor]]:
             loader = module(table, workers=workers, **changes).train_dataloader()
             return [batch["labeled"] for _ in range(2) for batch, _, _ in loader]

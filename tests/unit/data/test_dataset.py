@@ -94,7 +94,7 @@ class TestItems:
         assert item["mask"].tolist() == [True, False, False]
         np.testing.assert_array_equal(as_image(item["eval"]), resize()(read_image(folder / "images/s0/0.jpg"), 0))
 
-    def test_file_names_may_hold_any_letter(self, tmp_path: Path) -> None:
+    def test_file_names_can_hold_any_letter(self, tmp_path: Path) -> None:
         folder = write_csv_dataset(tmp_path / "d", aus=AUS, subjects=1, frames=2)
         (folder / "images/s0/0.jpg").rename(folder / "images/s0/jürgen 微笑.jpg")
         labels = (folder / "labels.csv").read_text("utf-8").replace("0.jpg", "jürgen 微笑.jpg")
@@ -227,7 +227,7 @@ class TestViews:
         assert {"weak", "strong"} < set(item)
         assert (weak.calls, strong.calls) == (1, 1)
 
-    def test_large_images_may_be_decoded_smaller(self, table: FaceTable) -> None:
+    def test_large_images_can_be_decoded_smaller(self, table: FaceTable) -> None:
         file = Path(table.files[0]).with_suffix(".jpg")
         large = smooth_image(np.random.default_rng(2), 8 * SIZE)
         file.write_bytes(encode_image(large, ".jpg"))

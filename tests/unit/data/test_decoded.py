@@ -64,7 +64,7 @@ def test_processes_find_what_others_decoded(decoded: DecodedImages, files: list[
         decoded.read(2, GONE)
 
 
-def test_what_has_no_room_is_decoded_anew(tmp_path: Path, files: list[str]) -> None:
+def test_images_that_do_not_fit_are_decoded_again(tmp_path: Path, files: list[str]) -> None:
     decoded = DecodedImages(None, limit=4 * 6 * 3 + 5 * 6 * 3)
     read_all(decoded, files)
     for row in (0, 1):
@@ -75,7 +75,7 @@ def test_what_has_no_room_is_decoded_anew(tmp_path: Path, files: list[str]) -> N
             decoded.read(row, GONE)
 
 
-def test_too_little_room_is_said_once_and_before(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_too_little_room_is_reported_once_and_before(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     DecodedImages(None, limit=30 * 72).check_room(30, files[0])
     assert caplog.messages == []
@@ -86,7 +86,9 @@ def test_too_little_room_is_said_once_and_before(files: list[str], caplog: pytes
     ]
 
 
-def test_a_full_disk_is_said_once_and_training_goes_on(files: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_reported_once_and_training_continues(
+    files: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     decoded = DecodedImages(None, limit=10**6)

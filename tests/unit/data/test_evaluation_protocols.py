@@ -89,7 +89,7 @@ def test_a_subject_of_the_left_out_domain_is_in_no_other_split(caplog: pytest.Lo
     ]
 
 
-def test_nobody_left_to_train_on_is_refused() -> None:
+def test_a_protocol_without_training_subjects_is_refused() -> None:
     sides = [table(name, range(6), identities="study") for name in ("left", "right")]
     with pytest.raises(DataError, match=r"^protocol: expected subjects outside the domain 'left'.*\(all 6"):
         EVERY.folds(sides, SPLIT)

@@ -73,7 +73,7 @@ class TestViews:
             ({"pose": 1.0}, "^feature_views.weak: expected .*, got none for landmarks"),
         ],
     )
-    def test_values_that_cannot_be_are_named_by_their_key(self, values: dict[str, Any], message: str) -> None:
+    def test_invalid_values_are_named_by_their_key(self, values: dict[str, Any], message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             build_feature_view(values, key="feature_views.weak")
 
@@ -97,7 +97,7 @@ def table(tmp_path: Path, vectors: Vectors) -> FaceTable:
 
 
 class _Unread(Pipeline):
-    """Stands for pictures that nobody may open."""
+    """Images that must not be opened."""
 
     def __init__(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Features are read for the rows of a table, from where faceflow-crop left them."""
+"""Features are read for the rows of a table, from where faceflow-crop wrote them."""
 
 from __future__ import annotations
 

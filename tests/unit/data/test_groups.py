@@ -11,7 +11,7 @@ from tests.helpers.networks import label_table
 
 
 def table(name: str, subjects: Sequence[str], *, domains: Sequence[str] | None = None, named: bool = True) -> FaceTable:
-    """One row per subject; `named` whether the data set says who they are."""
+    """One row per subject; `named`: whether the data set names the subjects."""
     rows = label_table(name, {"AU1": [0.0] * len(subjects)})
     names = np.array([f"own/{subject}" for subject in subjects])
     return dataclasses.replace(
@@ -55,7 +55,7 @@ class TestSubjects:
         assert groups.subject["unlabeled"].tolist() == [2, 3]
         assert groups.subject["unlabeled"].dtype == np.int64
 
-    def test_faces_of_whom_nobody_says_who_they_are_have_none(self) -> None:
+    def test_faces_without_subject_names_have_no_subject(self) -> None:
         folder = table("folder", ["0.jpg", "1.jpg"], named=False)
         groups = number_groups({"train": [table("a", ["s1"])], "unlabeled": [folder]})
         assert groups.subjects == 1

@@ -1,4 +1,4 @@
-"""Batches that loader processes hand over, against those that are loaded in this process."""
+"""Batches from loader processes, compared with batches loaded in this process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_loader_process_gives_what_this_one_gives(workers: int) -> None:
 
 
 @pytest.mark.slow
-def test_so_does_one_that_was_spawned() -> None:
+def test_a_spawned_loader_process_gives_what_this_one_gives() -> None:
     loader = Loader(Alike(), batch_size=3, num_workers=2, multiprocessing_context="spawn")
     for batch in loader:
         assert torch.equal(batch["eval"], alone(batch["index"].tolist())["eval"])

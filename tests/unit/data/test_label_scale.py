@@ -41,7 +41,7 @@ class TestScale:
             ((0, 1.5), 5, 2),
         ],
     )
-    def test_what_is_left_open_is_read_off_the_labels(
+    def test_unset_values_come_from_the_labels(
         self, scores: tuple[float, ...], score_max: float, occurrence_min: float
     ) -> None:
         scale = scale_of([labelled(*scores)], None, None)
@@ -65,7 +65,7 @@ class TestScale:
             ((None, 1), (0, 1, 2), (5, 1)),
         ],
     )
-    def test_what_the_user_says_counts(
+    def test_values_set_by_the_user_are_used(
         self, given: tuple[float | None, float | None], scores: tuple[float, ...], expected: tuple[float, float]
     ) -> None:
         scale = scale_of([labelled(*scores)], *given)

@@ -106,7 +106,7 @@ class TestMissingLabels:
         np.testing.assert_array_equal(column(tmp_path, "9", "1", "-1", missing=(9,)), [NAN, 1, NAN])
         np.testing.assert_array_equal(column(tmp_path, "9", "1"), [9, 1])
 
-    def test_several_codes_may_mean_missing(self, tmp_path: Path) -> None:
+    def test_several_codes_can_mean_missing(self, tmp_path: Path) -> None:
         np.testing.assert_array_equal(column(tmp_path, "9", "999", "2", missing=(9, 999)), [NAN, NAN, 2])
 
 
@@ -123,7 +123,9 @@ class TestColumnsOfOtherTools:
         assert file.aus == ("AU1", "AU12", "AU28")
         assert file.scores.tolist() == [[1, 1, 0]]
 
-    def test_an_au_in_other_units_is_left_out_aloud(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_au_in_other_units_is_left_out_with_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.WARNING):
             read_text(tmp_path, self.OPENFACE, prefer="intensity")
         assert "left out AU28, whose only columns have different units from 'AU01_r'" in caplog.text

@@ -1,4 +1,4 @@
-"""Shared memory of loader processes, and what is said when one is lost."""
+"""Shared memory of loader processes, and the error when one is lost."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_killed_process_is_one_line_about_memory() -> None:
         ("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)", "room in shared"),
     ],
 )
-def test_what_torch_says_is_told_by_its_likely_cause(text: str, said: str) -> None:
+def test_errors_of_torch_are_reported_with_their_likely_cause(text: str, said: str) -> None:
     try:
         try:
             raise RuntimeError(text)
@@ -167,7 +167,7 @@ def test_a_loader_process_says_nothing_where_the_training_ended_while_it_handed_
     assert capsys.readouterr().err == "ValueError: ours\n"
 
 
-def test_other_errors_are_none_of_its_business() -> None:
+def test_other_errors_pass_unchanged() -> None:
     assert explain_loss(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 2) is None
 
 

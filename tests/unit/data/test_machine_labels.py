@@ -1,4 +1,4 @@
-"""Labels by a model are read like others, and every protocol says so."""
+"""Labels made by a model are read like others, and every protocol states this."""
 
 from __future__ import annotations
 

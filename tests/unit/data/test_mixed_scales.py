@@ -43,7 +43,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class TestEvidence:
-    def test_an_au_of_zeros_and_ones_beside_graded_ones_has_0_1_labels_and_it_is_said(
+    def test_an_au_of_zeros_and_ones_beside_graded_ones_has_0_1_labels_and_it_is_reported(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         found = scales(labelled({"AU12": GRADED, "AU4": [0, 1, 1, 0, 1, 1, 0, NAN]}))
@@ -54,7 +54,7 @@ class TestEvidence:
         ]
 
     @pytest.mark.parametrize(("ones", "binary"), [(2, False), (3, True)])
-    def test_few_ones_may_be_weak_intensities_and_it_is_said(
+    def test_few_ones_can_be_weak_intensities_and_it_is_reported(
         self, ones: int, binary: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
         rare = [1.0] * ones + [0.0] * (8 - ones)
@@ -137,7 +137,7 @@ class TestStated:
             (None, {"AU4": 2, "AU9": 2}, (FACS, FACS, FACS)),
         ],
     )
-    def test_what_the_user_says_needs_no_guess(
+    def test_a_user_setting_replaces_the_guess(
         self,
         score_max: Limits,
         occurrence_min: Limits,
@@ -148,7 +148,7 @@ class TestStated:
         assert tuple(found.values()) == expected
         assert warnings(caplog) == []
 
-    def test_a_key_may_name_the_joined_au_or_a_side(self) -> None:
+    def test_a_key_can_name_the_joined_au_or_a_side(self) -> None:
         file = labelled({"AU12": GRADED, "AU4_L": [0, 1] * 4, "AU4_R": [0, 0] * 4})
         for key in ("AU4", "AU4_L"):
             assert scales(file, score_max={key: 1, "others": 5})["AU4_R"] == BINARY

@@ -1,4 +1,4 @@
-"""Where the images of a label file lie, also where a name is spelt otherwise than on the disk."""
+"""Where the images of a label file are, even if a name is spelled differently on disk."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class TestTable:
     def test_images_lie_beside_the_csv_unless_told_otherwise(self, folder: Path) -> None:
         assert read(folder, [face("a.png")]).files.tolist() == [str(folder / "a.png")]
 
-    def test_images_may_lie_anywhere_where_names_are_absolute(self, folder: Path) -> None:
+    def test_images_can_lie_anywhere_where_names_are_absolute(self, folder: Path) -> None:
         table = read(folder, [face(str(folder / "a.png"))], images="/")
         assert table.files.tolist() == [str(folder / "a.png")]
 
@@ -316,7 +316,7 @@ class TestFingerprint:
 
 
 class TestFilesFromWindows:
-    def test_backslashes_are_slashes_and_said(self, folder: Path) -> None:
+    def test_backslashes_become_slashes_and_are_reported(self, folder: Path) -> None:
         (folder / "anna").mkdir()
         write_image(folder / "anna/f.png", smooth_image(np.random.default_rng(1), 16))
         table = read(folder, [face(r"anna\f.png"), face("a.png")])

@@ -211,7 +211,7 @@ class TestStatedSplits:
         with pytest.raises(DataError, match=r"splits: expected rows in train, got none; set data\.sources\.\*\.train"):
             make_splits([table("abc", split=split)], CONFIG)
 
-    def test_real_files_of_the_splits_are_told_to_leak(self, tmp_path: Path) -> None:
+    def test_leaks_between_real_split_files_are_refused(self, tmp_path: Path) -> None:
         parts = {
             split: write_csv_dataset(tmp_path / folder, aus=["AU12"], subjects=subjects, frames=2)
             for split, folder, subjects in (("train", "a", 3), ("test", "b", 2))
@@ -274,7 +274,7 @@ class TestSharedPeople:
         assert subjects(splits, "test", "small") == {"people/e"}
         assert not subjects(splits, "train", "small")
 
-    def test_without_a_common_namespace_equal_names_are_other_people(self) -> None:
+    def test_without_a_common_namespace_equal_names_are_different_subjects(self) -> None:
         alone = placement(make_splits([table(range(10), name="a")], CONFIG))
         both = placement(make_splits([table(range(10), name="a"), table(range(4), name="b")], CONFIG))
         assert {subject: split for subject, split in both.items() if subject.startswith("a/")} == alone
@@ -296,7 +296,7 @@ class TestLeavingOut:
         assert set(kept.subjects.tolist()) == {"faces/b"}
         assert len(kept) == 2
 
-    def test_nobody_or_everybody(self) -> None:
+    def test_no_subject_or_every_subject_can_be_left_out(self) -> None:
         assert len(without_subjects(table("abc"), set())) == 6
         assert len(without_subjects(table("ab"), {"faces/a", "faces/b"})) == 0
 

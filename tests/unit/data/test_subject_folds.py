@@ -1,4 +1,4 @@
-"""Folds by subject: drawn, and as papers name them."""
+"""Folds by subject: drawn folds and published folds."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_rule_names_the_tested_subjects() -> None:
         (2.5, r"^protocol.k: expected a whole number >= 2, got 2.5"),
     ],
 )
-def test_a_number_of_folds_that_cannot_be_is_refused(k: Any, message: str) -> None:
+def test_an_invalid_number_of_folds_is_refused(k: Any, message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         kfold(k).folds([FACES], SPLIT)
 
@@ -150,7 +150,7 @@ def test_subjects_in_no_fold_are_refused_or_train(caplog: pytest.LogCaptureFixtu
     assert "7 subjects that are in no fold are trained on in every fold" in caplog.text
 
 
-def test_one_name_of_two_people_is_refused_until_it_is_said_whose_folds_they_are() -> None:
+def test_one_name_for_two_subjects_is_refused_until_the_fold_namespace_is_set() -> None:
     tables = [SIX, table("others", range(6))]
     with pytest.raises(ConfigError, match=r"^protocol.identities: expected a name, since faces/0 and others/0 may be"):
         stated(TWO, others="train").folds(tables, SPLIT)
@@ -184,7 +184,7 @@ def test_folds_that_contradict_themselves_are_refused(subjects: Any, changes: di
 
 
 def everybody(name: str) -> FaceTable:
-    """The people of a published data set."""
+    """The subjects of a published data set."""
     people = {"disfa": [f"SN{n:03d}" for n in (*range(1, 14), 16, 17, 18, 21, *range(23, 33))]}
     for data, women, men in (("bp4d", 23, 18), ("bp4d_plus", 82, 58)):
         people[data] = [f"F{n:03d}" for n in range(1, women + 1)] + [f"M{n:03d}" for n in range(1, men + 1)]

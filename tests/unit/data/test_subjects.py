@@ -80,7 +80,7 @@ def test_one_subject_gets_one_subject_and_what_met_is_named(caplog: pytest.LogCa
     ]
 
 
-def test_where_nothing_meets_nothing_changes(caplog: pytest.LogCaptureFixture) -> None:
+def test_subjects_without_matches_are_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     before = [rows("a", ["S10", "S2"], [1, 2]), rows("b", ["S10"], [3])]
     after = unify(before)
     assert [part.subjects.tolist() for part in after] == [part.subjects.tolist() for part in before]

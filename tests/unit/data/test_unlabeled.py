@@ -166,7 +166,7 @@ class TestCsv:
         assert table.duplicates == 1
         assert names(folder / "list.csv", domains=["studio"]) == ["b.png"]
 
-    def test_images_may_lie_elsewhere(self, web: Path, tmp_path: Path) -> None:
+    def test_images_can_lie_elsewhere(self, web: Path, tmp_path: Path) -> None:
         (table,) = read(csv(tmp_path / "list.csv", [{"filename": "anna/0.jpg"}]), images=web)
         assert table.files.tolist() == [str(web / "anna/0.jpg")]
         assert table.subjects.tolist() == ["web/anna/0.jpg"]
@@ -181,7 +181,7 @@ class TestCsv:
         assert table.scales == (LabelScale(score_max=5, occurrence_min=3),) * 2
         assert table.split == "unlabeled"
 
-    def test_folders_and_labelled_files_may_be_one_set(self, tmp_path: Path, web: Path) -> None:
+    def test_folders_and_labelled_files_can_be_one_set(self, tmp_path: Path, web: Path) -> None:
         folder = write_csv_dataset(tmp_path / "d", aus=["AU12"], subjects=1, frames=2)
         (folder / "labels.csv").rename(folder / "images/labels.csv")
         graded, plain = read([folder / "images/labels.csv", web])
@@ -298,7 +298,7 @@ class TestExclusion:
         rest = ["anna/0.jpg", "anna/neutral.jpg", "bert/deep/1.png", "bert/neutral.jpg", "anna/2.png"]
         assert names([web, other], exclude=[str(path)]) == rest
 
-    def test_excluded_images_may_be_broken(self, web: Path) -> None:
+    def test_excluded_images_can_be_broken(self, web: Path) -> None:
         (web / "anna/0.jpg").write_bytes(b"")
         (table,) = read(web, exclude=["anna/*"], bad_images="error")
         assert table.skipped == 0
@@ -336,7 +336,7 @@ class TestExclusion:
 
 
 class TestBrokenImages:
-    def test_they_are_skipped_counted_and_named(self, web: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_broken_images_are_skipped_counted_and_named(self, web: Path, caplog: pytest.LogCaptureFixture) -> None:
         for name in ("anna/0.jpg", "anna/neutral.jpg", "bert/neutral.jpg", "top.png"):
             (web / name).write_bytes(b"")
         (web / "anna/neutral.jpg").write_text("a text")
@@ -352,7 +352,7 @@ class TestBrokenImages:
             "and 1 more"
         )
 
-    def test_they_are_an_error_on_demand(self, web: Path) -> None:
+    def test_broken_images_are_an_error_on_demand(self, web: Path) -> None:
         (web / "top.png").write_bytes(b"")
         message = error_of(web, bad_images="error")
         assert message.startswith(

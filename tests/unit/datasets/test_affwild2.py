@@ -70,7 +70,7 @@ def test_columns_are_read_by_their_header(root: Path) -> None:
     assert read("affwild2", root)["video1"].labels == {1: {"AU26": 1, "AU1": 0}, 2: {"AU1": 1}}
 
 
-def test_padding_line_ends_and_folder_names_may_differ(root: Path) -> None:
+def test_padding_line_ends_and_folder_names_can_differ(root: Path) -> None:
     plain = read("affwild2", root)["video1"].labels
     write_file(
         root / f"{TRAIN}/video1.txt",

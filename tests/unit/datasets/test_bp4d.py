@@ -82,11 +82,11 @@ class TestOccurrence:
         write_file(root / "AUCoding/AU_OCC/F001_T1.csv", f"{header}\n2440,1,0,9,1\n".encode())
         assert read(root)["F001/T1"].labels == {2440: {"AU1": 1, "AU2": 0, "AU12": 1}}
 
-    def test_columns_may_be_in_any_order(self, root: Path) -> None:
+    def test_columns_can_be_in_any_order(self, root: Path) -> None:
         write_file(root / "AUCoding/AU_OCC/F001_T1.csv", b"0,12,6,99,4\n2440,1,0,1,0\n")
         assert read(root)["F001/T1"].labels == {2440: {"AU12": 1, "AU6": 0, "AU4": 0}}
 
-    def test_rows_may_be_unordered_with_crlf_spaces_and_no_last_newline(self, root: Path) -> None:
+    def test_rows_can_be_unordered_with_crlf_spaces_and_no_last_newline(self, root: Path) -> None:
         text = b"\xef\xbb\xbf 0 , 6 ,12\r\n 10,0, 1\r\n9, 1 ,0\r\n\r\n11,1,1\r\n9,1,0"
         write_file(root / "AUCoding/AU_OCC/M009_T8.csv", text)
         labels = read(root)["M009/T8"].labels
@@ -97,7 +97,7 @@ class TestOccurrence:
         write_wide(root / "AUCoding/AU_OCC/F001_T1.csv", {2440: {}, 2441: CODED})
         assert list(read(root)["F001/T1"].labels) == [2441]
 
-    def test_the_codes_may_lie_in_the_coding_folder_itself(self, root: Path) -> None:
+    def test_the_codes_can_lie_in_the_coding_folder_itself(self, root: Path) -> None:
         plain = read(root)
         for path in (root / "AUCoding/AU_OCC").glob("*.csv"):
             path.rename(root / "AUCoding" / path.name)

@@ -65,14 +65,14 @@ def test_a_peak_that_lists_nothing_is_neutral(root: Path) -> None:
     assert read("ck_plus", root)["S011/002"].labels == {3: {"AU1": 0, "AU12": 0}}
 
 
-def test_padding_spaces_and_line_ends_may_differ(root: Path) -> None:
+def test_padding_spaces_and_line_ends_can_differ(root: Path) -> None:
     plain = read("ck_plus", root)["S010/001"].labels
     facs_file(root, "S010/001", 14).unlink()
     write_file(root / "FACS/S010/001/S010_001_014_facs.txt", b"12.0 0\r\n\r\n 1   3.0")
     assert read("ck_plus", root)["S010/001"].labels == plain
 
 
-def test_the_folders_may_be_nested_once(root: Path) -> None:
+def test_the_folders_can_be_nested_once(root: Path) -> None:
     plain = {name: found.labels for name, found in read("ck_plus", root).items()}
     (root / "labels").mkdir()
     (root / "FACS").rename(root / "labels/FACS")

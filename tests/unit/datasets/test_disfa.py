@@ -73,7 +73,7 @@ class TestLabels:
         assert list(labels) == list(range(1, 13))
         assert list(labels[10]) == [f"AU{au}" for au in AUS]
 
-    def test_lines_may_be_unordered_with_crlf_spaces_a_byte_order_mark_and_no_last_newline(self, root: Path) -> None:
+    def test_lines_can_be_unordered_with_crlf_spaces_a_byte_order_mark_and_no_last_newline(self, root: Path) -> None:
         plain = read(root)["SN001/left"].labels
         lines = [f" {frame} , {score(1, 12, frame)} " for frame in (3, 12, 10, 1, 2, 4, 11, 9, 5, 6, 8, 7, 7)]
         content = b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\r\n  "
@@ -91,7 +91,7 @@ class TestLabels:
             in line
         )
 
-    def test_numbers_in_file_names_may_be_padded_and_in_upper_case(self, root: Path) -> None:
+    def test_numbers_in_file_names_can_be_padded_and_in_upper_case(self, root: Path) -> None:
         plain = read(root)["SN001/left"].labels
         folder = root / "ActionUnit_Labels/SN001"
         (folder / "SN001_au4.txt").rename(folder / "sn001_AU04.TXT")
@@ -216,7 +216,7 @@ class TestVideos:
         write_file(tmp_path / "Videos_LeftCamera.zip", b"PK\3\4 half")
         assert error_of(tmp_path).startswith("ROOT/Videos_LeftCamera.zip: expected a zip archive, got a broken file")
 
-    def test_people_without_labels_or_video_are_left_out_with_a_warning(
+    def test_subjects_without_labels_or_video_are_left_out_with_a_warning(
         self, root: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         write_labels(root / "ActionUnit_Labels", 2)

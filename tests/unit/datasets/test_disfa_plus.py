@@ -74,7 +74,7 @@ def test_frames_without_padding_are_ordered_as_numbers(root: Path) -> None:
     assert trial.frames[10] == folder / "10.JPG"
 
 
-def test_lines_may_be_unordered_with_crlf_tabs_comments_and_no_last_newline(root: Path) -> None:
+def test_lines_can_be_unordered_with_crlf_tabs_comments_and_no_last_newline(root: Path) -> None:
     plain = read(root)
     lines = [f"{frame:04d}.jpg\t {score(4, frame)} # coded twice" for frame in reversed(range(12))]
     write_file(root / f"Labels/SN001/{TRIAL}/AU4.txt", ("# x\r\n\r\n" + "\r\n".join(lines)).encode())

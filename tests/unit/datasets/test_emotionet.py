@@ -68,7 +68,7 @@ def test_every_folder_is_a_recording_of_people_unknown_numbered_by_the_line_of_t
     assert list(folder.labels) == [3]
 
 
-def test_images_may_lie_beside_the_table(root: Path) -> None:
+def test_images_can_lie_beside_the_table(root: Path) -> None:
     (root / "more/N_1_00002.png").rename(root / "N_1_00002.png")
     assert read("emotionet", root)[""].frames == {3: root / "N_1_00002.png"}
 

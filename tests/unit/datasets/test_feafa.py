@@ -46,7 +46,7 @@ def test_images_are_found_by_number_beside_the_labels_or_in_the_folder_of_the_cl
     assert found["PV002"].frames == {frame: root / f"PV002/{frame}.png" for frame in FRAMES}
 
 
-def test_clips_may_be_nested_once_with_crlf_tabs_and_no_last_newline(root: Path) -> None:
+def test_clips_can_be_nested_once_with_crlf_tabs_and_no_last_newline(root: Path) -> None:
     plain = {name: clip.labels for name, clip in read("feafa", root, columns=COLUMNS).items()}
     path = root / "PV001.output/00000994.auw"
     write_file(path, b"\r\n " + auw(994).strip().replace(b" ", b"\t "))

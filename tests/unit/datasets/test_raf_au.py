@@ -59,7 +59,7 @@ def test_lines_and_images_without_the_other_are_left_out(root: Path, caplog: pyt
     assert "RAF-AU: left out without labels: 1, such as 0700" in caplog.text
 
 
-def test_padding_line_ends_and_order_may_differ(root: Path) -> None:
+def test_padding_line_ends_and_order_can_differ(root: Path) -> None:
     plain = labels_of(root)
     write_file(
         root / "RAFAU_label.txt",

@@ -61,7 +61,7 @@ def test_an_au_whose_strength_was_not_graded_is_present_without_an_intensity(roo
     assert read("unbc", root, labels="occurrence")[NAME].labels[1]["AU9"] == 1
 
 
-def test_padding_spaces_and_line_ends_may_differ(root: Path) -> None:
+def test_padding_spaces_and_line_ends_can_differ(root: Path) -> None:
     plain = read("unbc", root)[NAME].labels
     folder = root / f"Frame_Labels/FACS/{SEQUENCE}"
     (folder / "ll042t1aaaff002_facs.txt").unlink()

@@ -1,4 +1,4 @@
-"""Advice of libraries to their developers is kept away from users; what concerns them is not."""
+"""Library warnings meant for developers are hidden; those that concern users are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit asks for, what it refuses, and that its groups are those of the tested faces."""
+"""Requirements of an audit, refused settings, and groups that match the tested faces."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_nothing_is_audited_by_default() -> None:
         (["sex"], 2.5, "^audit_least_subjects: expected a whole number >= 1, got 2.5$"),
     ],
 )
-def test_what_is_no_column_of_groups_is_refused(columns: object, least: object, message: str) -> None:
+def test_an_invalid_group_column_is_refused(columns: object, least: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         asked_audit(columns, least)
 
@@ -164,7 +164,7 @@ def test_groups_reach_over_data_sets() -> None:
     assert {group.name: (group.subjects, group.faces) for group in column.groups} == {"no": (3, 6), "yes": (1, 2)}
 
 
-def test_faces_without_subjects_count_each_and_it_is_said() -> None:
+def test_faces_without_subjects_count_each_and_it_is_reported() -> None:
     bare = label_table("bare", {"AU1": LABELS})
     faces = dataclasses.replace(bare, has_subjects=False, attributes={"glasses": np.array(GLASSES)})
     found = audited([faces])

@@ -1,4 +1,4 @@
-"""A baseline is scored on the AUs it shares with a model, and what keeps it from being fair is said."""
+"""A baseline is scored on the AUs it shares with a model, and unfair conditions are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration fitted to a validation, and where it is refused."""
+"""Calibration fitted to validation data, and cases in which it is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def scorer_of(
     )
 
 
-def test_none_is_none() -> None:
+def test_calibration_none_fits_nothing() -> None:
     scorer = scorer_of(("AU1",), calibration=NONE)
     assert fit_calibration(scorer, np.arange(120), noisy(scorer)) is None
 

@@ -1,4 +1,4 @@
-"""Centred scores of a test stand beside the raw ones, and are those of faceflow-infer."""
+"""Centred scores of a test are shown beside the raw ones and equal those of faceflow-infer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_faces_that_read_higher_are_told_apart_once_centred() -> None:
     assert found.columns["threshold_val"].tolist() == [0.5]
 
 
-def test_what_centring_changed_has_an_interval_over_subjects() -> None:
+def test_changes_by_centring_have_intervals_over_subjects() -> None:
     found = centred_scores(CENTRING, Bootstrap(resamples=20, seed=0))
     change = found.changes["mine"]["f1_val"]
     # Raw, the first has a hit and a miss, the second two hits and six false alarms.
@@ -113,7 +113,7 @@ def test_the_protocol_counts_images_and_who_keeps_its_scores(caplog: pytest.LogC
         ("subject", [table([*"aabbccddeeffgghh"])], r"^center: expected a subject with at least 8 images .*at most 2;"),
     ],
 )
-def test_what_cannot_be_centred_is_refused(center: str, tables: Sequence[FaceTable], message: str) -> None:
+def test_scores_that_cannot_be_centred_are_refused(center: str, tables: Sequence[FaceTable], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         check_center(center, tables)
 

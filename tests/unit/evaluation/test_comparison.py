@@ -1,4 +1,4 @@
-"""Two networks on the same faces: whose AUs, what the difference is, and what may be said of it."""
+"""Two networks on the same faces: the AUs compared, the difference, and the conclusion it allows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_networks_are_compared_on_the_aus_of_both_each_at_its_own_thresholds() -
         (math.nan, math.nan, "no interval, so this says little"),
     ],
 )
-def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -> None:
+def test_the_interval_decides_what_is_reported(low: float, high: float, says: str) -> None:
     found = Difference(metric="icc", before=0.5, after=0.51, change=0.01, low=low, high=high)
     comparison = Comparison(faces="f", images=9, subjects=3, aus=("AU1",), differences={"icc": found})
     assert comparison.line.startswith("f: ICC 0.500 -> 0.510, +0.010")
@@ -62,7 +62,7 @@ def test_the_interval_decides_what_is_said(low: float, high: float, says: str) -
     assert comparison.to_dict()["icc"]["low"] == (None if math.isnan(low) else low)
 
 
-def test_nothing_to_compare_is_said() -> None:
+def test_nothing_to_compare_is_reported() -> None:
     other = scored(("AU9",), TRUTH[:, :1], 0.4)
     found = compare(other, scored(("AU1", "AU12"), TRUTH, 0.4), BOOTSTRAP, faces="f")
     assert found.line == "f: none of the AUs that both networks have can be scored"

@@ -1,4 +1,4 @@
-"""Crops of training measured as the network sees them, over data sets and the unlabelled pool."""
+"""Training crops, measured as the network sees them, over data sets and the unlabelled pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data report counts what a split holds, and says which labels training does not see."""
+"""The data report counts the content of each split and names labels hidden from training."""
 
 from __future__ import annotations
 

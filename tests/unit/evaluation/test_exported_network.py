@@ -1,4 +1,4 @@
-"""The network of an exported file comes back into torch, from what the file says and holds."""
+"""The network of an exported model is restored in torch from the file's metadata and weights."""
 
 from __future__ import annotations
 

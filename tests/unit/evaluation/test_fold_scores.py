@@ -1,4 +1,4 @@
-"""What folds sum up to: means and deviations over folds, and scores of all predictions together."""
+"""Summary of folds: means and deviations over folds, and scores of all predictions pooled."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_means_are_over_folds_and_pooled_scores_over_faces(tmp_path: Path, capsy
     assert (tmp_path / "folds.txt").read_text("utf-8").splitlines()[0] == "Test by fold"
 
 
-def test_f1_of_those_who_do_not_look_stands_beside_scores(tmp_path: Path) -> None:
+def test_f1_of_guessing_is_shown_beside_scores(tmp_path: Path) -> None:
     report(tmp_path, [finish(tmp_path, name) for name in FOLDS])
     folds = pd.read_csv(tmp_path / "folds.csv").set_index("fold")
     # The AU occurs on 1 of 2 faces and on 1 of 3: 2b / (1 + b), and b.

@@ -1,4 +1,4 @@
-"""Intervals over subjects stand beside every score that declares one, and change none."""
+"""Every score that declares an interval over subjects has one, and the scores stay the same."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_weights_that_know_the_test_subjects_are_refused_and_remembered() -> Non
     check_same_faces("last.ckpt", later, faces=later.faces, seen=later.seen, key="resume")
 
 
-def test_a_run_of_0_1_0_without_subjects_goes_on() -> None:
+def test_a_run_of_0_1_0_without_subjects_continues() -> None:
     old = payload(table("own", ["1"]), faces={}, seen=["labels/0.jpg", "labels/1.png", "faces/s1"])
     check_same_faces("last.ckpt", old, faces={}, seen=["own/s1"], key="resume")
     with pytest.raises(CheckpointError, match="got others"):
@@ -128,7 +128,7 @@ def test_an_older_checkpoint_is_asked_by_names() -> None:
     assert seen_of(dataclasses.replace(same, name="renamed"), old) == ([False] * 4, [True, True, False, False])
 
 
-def test_who_is_left_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_excluded_subjects_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     known = payload(table("own", ["1", "2"]))
     kept, note = leave_out([strangers(["1", "3"])], known, everybody=False, same_subjects=None)

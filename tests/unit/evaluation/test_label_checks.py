@@ -1,4 +1,4 @@
-"""Which checks of labels are refused, and whom a suspicious label is counted for."""
+"""Which label checks are refused, and for whom a suspicious label counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the folds of a training said of faces that they did not know, found again by data set and file name."""
+"""Predictions of folds for faces unseen in training, looked up by data set and file name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_faces_are_found_whatever_fold_tested_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.of_faces([label_table("one", {"AU1": [0, 0, 1]})]), [[0.1], [np.nan], [0.6]])
 
 
-def test_one_data_set_may_have_another_name_now(tmp_path: Path) -> None:
+def test_one_data_set_can_have_another_name_now(tmp_path: Path) -> None:
     folds = {name: [row.replace("one,", "before,") for row in rows] for name, rows in FOLDS.items()}
     found = read_out_of_fold(str(write(tmp_path, folds)))
     np.testing.assert_array_equal(found.of_faces([label_table("one", {"AU1": [0, 0, 1]})])[2], [0.6])

@@ -63,7 +63,7 @@ def test_confusions_equal_scikit_learn_over_the_known_labels() -> None:
 
 
 @pytest.mark.parametrize("log_images", [False, True])
-def test_nothing_that_may_show_a_face_is_handed_over_unless_asked_for(log_images: bool, tmp_path: Path) -> None:
+def test_nothing_that_can_show_a_face_is_handed_over_unless_asked_for(log_images: bool, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     shown = ["pictures/hardest.png", "report.html", "results.png"]
     for name in (*shown, "config.yaml", "metrics.json"):
@@ -87,7 +87,7 @@ def test_nothing_that_may_show_a_face_is_handed_over_unless_asked_for(log_images
     ]
 
 
-def test_a_fold_belongs_to_the_group_of_its_protocol_and_goes_on_where_its_checkpoint_lies(tmp_path: Path) -> None:
+def test_a_fold_belongs_to_the_group_of_its_protocol_and_continues_where_its_checkpoint_lies(tmp_path: Path) -> None:
     output = tmp_path / "2026-01-31" / "fold_2"
     sources = {"disfa": {"labels": "a.csv", "train": None, "val": None, "test": None}}
     context = run_context(output, fold="2", label_files=label_files(sources))
@@ -101,6 +101,6 @@ def test_a_fold_belongs_to_the_group_of_its_protocol_and_goes_on_where_its_check
     assert (alone.group, alone.job_type, alone.continues) == (None, "train", None)
 
 
-def test_adding_to_a_run_that_nobody_tracked_is_refused(tmp_path: Path) -> None:
+def test_adding_to_an_untracked_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="track: expected a run that a tracker followed, got none in .*logger=wandb"):
         reopened(tmp_path / "checkpoints" / "best.ckpt")

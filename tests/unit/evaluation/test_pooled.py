@@ -1,4 +1,4 @@
-"""Predictions of all folds count as one test, each frame at the threshold of its own fold."""
+"""Predictions of all folds are pooled into one test, each frame at the threshold of its fold."""
 
 from __future__ import annotations
 

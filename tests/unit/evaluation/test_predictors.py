@@ -62,7 +62,7 @@ def test_a_file_of_another_network_than_the_checkpoint_is_refused(tmp_path: Path
         open_predictor(path, str(model), accelerator="cpu")
 
 
-def test_what_cannot_be_tested_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_tested_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="checkpoint: expected a value, got none"):
         open_predictor(None, None, accelerator="cpu")
     with pytest.raises(ConfigError, match="accelerator: expected .*auto, cpu.*, got 'tpus'"):

@@ -1,4 +1,4 @@
-"""What a report page says of a run is what the run wrote: headline, warnings, links, config."""
+"""The report page of a run agrees with its files: headline, warnings, links, config."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_test_is_headed_by_its_means_and_their_intervals(tmp_path: Path) -> No
     assert "versions.torch" in page
 
 
-def test_the_count_of_aus_behind_icc_is_said_where_it_is_another(tmp_path: Path) -> None:
+def test_the_count_of_aus_behind_icc_is_reported_where_it_is_another(tmp_path: Path) -> None:
     summary = {"valid_aus": 2.0, "valid_aus_icc": 1.0, "f1_val": 0.625, "icc": 0.5}
     found = content(test={"disfa": {"rows": 40, "summary": summary, "per_au": {"AU1": {}, "AU12": {}}}})
     page = report_run(context(tmp_path / "run"), found, title="Test", aus=["AU1", "AU12"], splits={}).read_text("utf-8")

@@ -156,7 +156,7 @@ def test_a_picture_is_drawn_of_any_maps(faces: FaceTable) -> None:
         ),
     ],
 )
-def test_what_cannot_be_shown_is_refused(count: int, inputs: tuple[str, ...], message: str) -> None:
+def test_saliency_that_is_impossible_is_refused(count: int, inputs: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_saliency(count, inputs)
     check_saliency(0, (FEATURES,))

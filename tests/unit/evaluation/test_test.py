@@ -1,4 +1,4 @@
-"""`test` needs a config and no command line."""
+"""`test` needs only a config, not a command line."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_test_without_an_audit_leaves_no_groups(faces: Path, tmp_path: Path) -
     assert not (tmp_path / "groups.csv").exists()
 
 
-def test_what_cannot_be_tested_leaves_no_results(faces: Path, tmp_path: Path) -> None:
+def test_a_refused_test_leaves_no_results(faces: Path, tmp_path: Path) -> None:
     everybody = checkpoint(faces, "s0", "s1", "s2", "s3")
     with pytest.raises(DataError, match="data: expected subjects that the checkpoint has not seen, got none"):
         score_checkpoint(config(faces, tmp_path, f"checkpoint={everybody}"))

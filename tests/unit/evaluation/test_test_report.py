@@ -1,4 +1,4 @@
-"""The files of a test hold what it found, row by row and AU by AU."""
+"""The files of a test contain its results, by row and by AU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test scores every row once, at thresholds that were tuned elsewhere."""
+"""A test scores every row once, at thresholds tuned on other data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bands fitted to a validation, and what they hold in a test."""
+"""Bands fitted to validation data, and their coverage in a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What views cost: the same faces, seen as evaluation sees them, through whole views and through single steps."""
+"""Cost of views: the same faces as in evaluation, through whole views and through single steps."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_faces_of_a_picture_are_what_the_pipelines_make_of_them(faces: FaceT
     assert {204, 255 - 204} <= set(last[:, 0].tolist())
 
 
-def test_what_cannot_be_measured_is_one_line() -> None:
+def test_views_that_cannot_be_measured_give_one_line() -> None:
     with pytest.raises(ConfigError, match=r"^view_faces: expected a whole number >= 1, got 0"):
         measured(faces=0)
     with pytest.raises(ConfigError, match=r"^views\.mine\.blur: expected a mapping with a _target_"):

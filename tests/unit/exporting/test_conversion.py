@@ -1,4 +1,4 @@
-"""A network becomes a file: compared, converted, measured, and only then given its name."""
+"""A network is exported: compared, converted, measured, and only then moved to its final name."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_lower_precision_is_measured_and_the_file_says_what_it_costs(faces: Ex
 
 
 @pytest.mark.slow
-def test_what_is_not_measured_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unmeasured_precision_cost_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     says = dataclasses.replace(contract(NETWORKS[1].spec), precision="fp16")
     with caplog.at_level(logging.WARNING):
         done = convert(

@@ -1,4 +1,4 @@
-"""What an exported file says, from the checkpoint and the metrics.json of its run."""
+"""Metadata of an exported model, from the checkpoint and the metrics.json of its run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom an export calibrates on, measures on and compares on."""
+"""Which subjects an export uses for calibration, measurement and comparison."""
 
 from __future__ import annotations
 

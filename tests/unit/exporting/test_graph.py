@@ -1,4 +1,4 @@
-"""An exported graph says what its network says, and what it is."""
+"""An exported graph gives the outputs of its network and describes itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards of models say what was measured, and that the rest was not; the Hub's own reader takes them."""
+"""Model cards report what was and was not measured, and can be read by the Hub's own reader."""
 
 from __future__ import annotations
 

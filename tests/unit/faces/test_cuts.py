@@ -60,7 +60,7 @@ def test_the_first_frame_of_another_shot_is_marked() -> None:
     assert marked([*SHOT, *[view(B)] * HALF, *SHOT]) == [HALF, 2 * HALF]
 
 
-def test_a_cut_may_be_the_last_frame_or_lie_in_a_shot_that_moves() -> None:
+def test_a_cut_can_be_the_last_frame_or_lie_in_a_shot_that_moves() -> None:
     assert marked([*SHOT, view(B)]) == [HALF]
     moving = [view(picture, x=0.03 * number) for picture in (A, B) for number in range(HALF)]
     assert marked(moving) == [HALF]
@@ -122,5 +122,5 @@ def test_only_what_looks_like_a_cut_waits_and_for_two_frames() -> None:
     assert ahead[HALF + 3 :] == [0] * (HALF - 3)
 
 
-def test_nothing_gives_nothing() -> None:
+def test_no_frames_give_no_cuts() -> None:
     assert marked([]) == []

@@ -1,4 +1,4 @@
-"""What native libraries print: logged, and named as the reason where they fail or end the process."""
+"""Output of native libraries is logged, and given as the reason if they fail or abort the process."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_an_abort_is_one_line_with_the_library_s_reason() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_an_abort_without_a_word_says_so() -> None:
+def test_an_abort_without_a_message_is_reported_as_such() -> None:
     assert "got 'no reason given', which aborted it; check the limits" in abort("", "inside").stderr
 
 
-def test_an_abort_after_the_block_is_none_of_ours() -> None:
+def test_an_abort_after_the_block_is_not_handled() -> None:
     done = abort(CHECK, "after")
     assert done.returncode == -6
     assert "ConfigError" not in done.stderr

@@ -1,4 +1,4 @@
-"""Workers side by side, whose results come in the order of their items."""
+"""Parallel workers whose results come in the order of their items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real photograph, turned, scaled and tiled: the eyes stay at their places in the crop."""
+"""A real photograph, turned, scaled and tiled: the eyes keep their positions in the crop."""
 
 from __future__ import annotations
 

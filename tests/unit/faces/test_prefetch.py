@@ -1,4 +1,4 @@
-"""Items made ahead in a thread."""
+"""Items prepared ahead in a thread."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_track_holds_the_last_place_for_so_many_frames_then_takes_the_largest() 
     assert only(following, seen(400, side=60), seen(100)) == (1, "ok", 400)
 
 
-def test_face_found_again_while_it_is_held_is_the_same_one_and_may_be_missed_anew() -> None:
+def test_face_found_again_while_it_is_held_is_the_same_one_and_can_be_missed_again() -> None:
     following = selector("track", hold=1)
     for detections in ([seen(100)], [], [seen(120)], [], [seen(140)]):
         number, status, _ = only(following, *detections)
@@ -145,7 +145,7 @@ def test_two_faces_never_share_a_number_though_both_overlap_one_of_before() -> N
     assert {face.number: face.detection.box[0] for face in found if face.detection} == {0: 110, 1: 140}
 
 
-def test_nobody_is_followed_into_another_shot_though_a_face_lies_where_the_old_one_was() -> None:
+def test_no_face_is_tracked_into_another_shot_even_at_the_same_position() -> None:
     following = selector("track", hold=5)
     assert only(following, seen(100), seen(300, side=60)) == (0, "ok", 100)
     following.begin_shot()
@@ -162,7 +162,7 @@ def test_faces_of_another_shot_have_new_numbers(policy: str) -> None:
     assert only(everyone, seen(100))[0] == 1
 
 
-def test_people_who_pass_each_other_keep_their_numbers() -> None:
+def test_faces_that_pass_each_other_keep_their_numbers() -> None:
     everyone = selector("all")
     for frame in range(20):
         near, far = seen(100 + 20 * frame, 80, side=140), seen(480 - 20 * frame, 100)
@@ -216,7 +216,7 @@ def numbers(searched: list[tuple[Frame, list[Detection]]], *, sequence: bool) ->
     return [face.number for _, faces in chosen for face in faces]
 
 
-def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_anew() -> None:
+def test_faces_of_a_sequence_keep_their_numbers_and_photographs_begin_afresh() -> None:
     searched = frames([seen(10)], [seen(300)], [seen(12)])
     first = numbers(searched, sequence=True)
     assert first[0] == first[2] != first[1]
@@ -265,7 +265,7 @@ def all_numbers(searched: list[list[Detection]]) -> list[list[int | None]]:
     return [[face.number for face in chosen(following, *found)] for found in searched]
 
 
-def test_who_comes_out_from_behind_a_face_gives_both_new_numbers() -> None:
+def test_a_face_that_reappears_from_behind_another_gives_both_new_numbers() -> None:
     found = all_numbers(crossing())
     assert found[:12] == [[0, 1]] * 3 + [[0]] * 9
     assert found[12:] == [[2, 3]] * 3

@@ -72,7 +72,7 @@ def test_jitter_shrinks_and_a_turn_does_not_lag() -> None:
     assert int(path(smoothed([[at(place)] for place in peak], 4)).argmax()) == 20
 
 
-def test_two_people_are_never_averaged() -> None:
+def test_two_subjects_are_never_averaged() -> None:
     x = [100.0] * 6 + [400.0] * 6
     frames = [[at(place, number=int(place > 200))] for place in x]
     result = smoothed(frames, 3)

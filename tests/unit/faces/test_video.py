@@ -1,4 +1,4 @@
-"""Frames of videos and folders of images, sound and broken ones."""
+"""Frames of videos and image folders, intact and broken."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _pictures(content: bytearray, name: str) -> list[tuple[int, int]]:
         ("none.mp4", None, "no such file or directory"),
     ],
 )
-def test_what_is_no_video_is_named(tmp_path: Path, name: str, content: bytes | None, got: str) -> None:
+def test_a_file_that_is_not_a_video_is_named(tmp_path: Path, name: str, content: bytes | None, got: str) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Kinds of videos that people have: as many rows as there are frames, each with its own time and true pixels."""
+"""Kinds of real-world videos: one row per frame, each with the right time and pixels."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def test_a_playlist_opens_no_address(tmp_path: Path) -> None:
         read(path)
 
 
-def test_what_was_cut_off_without_a_broken_frame_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncation_without_a_broken_frame_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(40)]
     path = write_stream(tmp_path / "a.mkv", "mjpeg", steady(40), draw=lambda n: noise[n - 1], pixels="yuvj420p")

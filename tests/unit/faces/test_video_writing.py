@@ -1,4 +1,4 @@
-"""Videos that are written, read back by FFmpeg: what players need to show them, times and sound."""
+"""Written videos, read back with FFmpeg: what players need, times and sound."""
 
 from __future__ import annotations
 

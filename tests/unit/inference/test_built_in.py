@@ -1,4 +1,4 @@
-"""Without `onnx=` the built-in model runs, and says so."""
+"""Without `onnx=` the built-in model runs and is named."""
 
 from __future__ import annotations
 

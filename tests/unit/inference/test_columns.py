@@ -1,4 +1,4 @@
-"""Columns by name and cell, ours and those of other tools."""
+"""Names and cells of columns, in our format and those of other tools."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_names_of_other_tools_leave_the_band_alone(alias: str) -> None:
 @pytest.mark.parametrize(
     ("nothing", "status"), [(NOBODY, "no_face"), (BROKEN, "decode_error"), (face(None, status="low_confidence"), None)]
 )
-def test_where_nothing_was_scored_aus_are_empty(nothing: Any, status: str | None) -> None:
+def test_aus_of_unscored_rows_are_empty(nothing: Any, status: str | None) -> None:
     cells = row(contract(), frame(3, nothing))
     assert cells["frame"] == 3
     assert cells["time_s"] is None

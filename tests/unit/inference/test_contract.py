@@ -1,4 +1,4 @@
-"""Metadata that do not fit are refused in one line."""
+"""Invalid metadata are refused in one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATISTICS = CropStatistics(faces=9, subjects=3, quantiles={"yaw": (-9.0, -5.0, 
         contract(crop_statistics=STATISTICS),
     ],
 )
-def test_what_was_written_is_read(says: ModelContract) -> None:
+def test_a_written_contract_is_read_back(says: ModelContract) -> None:
     assert ModelContract.from_json(says.to_json(), source="m.onnx") == says
 
 
@@ -76,7 +76,7 @@ def test_what_was_written_is_read(says: ModelContract) -> None:
         (changed(centring=Centring(thresholds={}, logit={}, intensity={}).to_dict()), "no constants of .* for AU1"),
     ],
 )
-def test_what_does_not_fit_is_refused(text: str, message: str) -> None:
+def test_an_invalid_contract_is_refused(text: str, message: str) -> None:
     with pytest.raises(ExportError, match=message) as caught:
         ModelContract.from_json(text, source="m.onnx")
     assert str(caught.value).startswith("m.onnx: expected")

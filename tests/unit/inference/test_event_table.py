@@ -97,7 +97,7 @@ def test_events_are_those_of_the_estimates_that_were_asked_for() -> None:
     assert frames(finder.end_video()) == [("AU1", 1, 3)]
 
 
-def test_the_next_video_begins_anew() -> None:
+def test_the_next_video_begins_afresh() -> None:
     finder = EventFinder(contract(), suffix="", rule=RULE)
     for file in ("a.mp4", "b.mp4"):
         finder.add(frame(1, face(SMILE), time_s=0.0, file=file))

@@ -48,7 +48,7 @@ def test_a_rest_that_is_not_zero_is_taken_from_the_curve() -> None:
     assert phases(found) == (3, 4, 5, 6)
 
 
-def test_a_probability_above_the_lower_threshold_goes_on() -> None:
+def test_a_probability_above_the_lower_threshold_continues() -> None:
     (found,) = events([0.0, 0.6, 0.3, 0.3, 0.3, 0.3, 0.6, 0.0])
     assert phases(found) == (1, 1, 6, 6)
 
@@ -66,7 +66,7 @@ def test_events_without_rest_between_them_share_no_frame() -> None:
     assert (phases(first), phases(second)) == ((1, 1, 1, 3), (5, 7, 7, 7))
 
 
-def test_what_lasts_less_than_the_shortest_time_is_none() -> None:
+def test_events_below_the_minimum_duration_are_dropped() -> None:
     assert events([0.0, 0.9, 0.0, 0.0]) == []
     assert len(events([0.0, 0.9, 0.9, 0.0])) == 1
 
@@ -75,7 +75,7 @@ def test_a_curve_that_stays_below_the_threshold_has_none() -> None:
     assert events([0.0, 0.4, 0.45, 0.49, 0.4]) == []
 
 
-def test_an_event_that_was_there_before_or_goes_on_after_is_not_complete() -> None:
+def test_an_event_that_was_there_before_or_continues_after_is_not_complete() -> None:
     (begun,) = events([0.9, 0.9, 0.4, 0.0, 0.0])
     (lasts,) = events([0.0, 0.0, 0.7, 0.9, 0.9])
     assert (phases(begun), begun.complete) == ((0, 0, 1, 2), False)
@@ -88,7 +88,7 @@ def test_the_rise_is_followed_back_for_a_limited_time() -> None:
     assert [found.onset for found in events(curve, rise_s=0.3)] == [3]
 
 
-def test_what_does_not_stand_out_of_the_noise_is_none() -> None:
+def test_events_within_the_noise_are_dropped() -> None:
     trembling = np.where(np.arange(40) % 2 == 0, 0.45, 0.47)
     trembling[20:24] = 0.5, 0.53, 0.52, 0.5
     # Second differences are 0.04, so the noise is 1.4826 * 0.04 / sqrt(6) = 0.0242; it rises by 0.08 above 0.45.
@@ -131,7 +131,7 @@ def test_frames_that_a_video_lacks_lose_no_face() -> None:
     assert list(seen_stretches(times, np.ones(4, bool), step=0.1, bridge_s=0.2)) == [(0, 3)]
 
 
-def test_what_holds_for_every_curve() -> None:
+def test_invariants_hold_for_random_curves() -> None:
     rng = np.random.default_rng(0)
     count = 0
     for _ in range(60):

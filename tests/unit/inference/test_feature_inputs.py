@@ -1,4 +1,4 @@
-"""Models that read features of faces: what they take, and what is said where there are none."""
+"""Models that read face features: their inputs, and the error if there are no features."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_file_from_before_reads_images_and_a_new_one_of_pixels_still_has_the_o
     [{"inputs": ("sound",)}, {"inputs": ()}, {"inputs": ("images",)}, {"features": 3}],
     ids=["unknown", "none", "no backbone", "no mapping"],
 )
-def test_inputs_that_cannot_be_are_refused(values: dict[str, Any]) -> None:
+def test_invalid_inputs_are_refused(values: dict[str, Any]) -> None:
     raw = json.loads(feature_contract().to_json()) | values
     with pytest.raises(ExportError, match=r"^m.onnx: expected consistent metadata"):
         ModelContract.from_json(json.dumps(raw), source="m.onnx")

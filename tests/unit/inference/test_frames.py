@@ -1,4 +1,4 @@
-"""What a user may name as a source, and what is read of it."""
+"""What a user can name as a source, and what is read from it."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def test_arrays_of_another_kind_are_refused(image: Any, got: str) -> None:
         (99, "source: expected camera 99 to open, got no answer; check that it is connected"),
     ],
 )
-def test_sources_that_cannot_be_are_one_line(wanted: Any, line: str) -> None:
+def test_invalid_sources_are_one_line(wanted: Any, line: str) -> None:
     with pytest.raises((ConfigError, DataError)) as caught:
         find_sources(wanted, ALL)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
 
 
-def test_a_video_that_does_not_open_is_a_broken_frame_and_is_said_once(
+def test_a_video_that_does_not_open_is_a_broken_frame_and_is_reported_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.mp4"
@@ -139,7 +139,7 @@ def test_a_number_is_a_camera_where_no_file_has_that_name(
     assert caplog.messages == ["source=99: reading the file of this name; for the camera use source=/dev/video99"]
 
 
-def test_what_is_passed_over_in_folders_is_counted(tmp_path: Path) -> None:
+def test_files_skipped_in_folders_are_counted(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", blank(4, 4))
     (tmp_path / "a.txt").touch()
     found = search_sources(tmp_path, ALL)

@@ -1,4 +1,4 @@
-"""ONNX files that are damaged, no models, or made to read what is not theirs: each is refused in one line."""
+"""ONNX files that are damaged, not models, or crafted to read other files: each is refused in one line."""
 
 from __future__ import annotations
 

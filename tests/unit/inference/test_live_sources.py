@@ -1,4 +1,4 @@
-"""Streams by their address, and devices: read as cameras are."""
+"""Stream addresses and devices are read like cameras."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_a_camera_in_the_network_is_read(tmp_path: Path) -> None:
         check(address, steady(10))
 
 
-def test_a_stream_that_breaks_off_is_said_and_adds_no_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_breaks_off_is_reported_and_adds_no_frame(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     content = write_stream(tmp_path / "a.ts", "mpeg2video", steady(10)).read_bytes()
 
     def answer(listener: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Estimates as labels: what they say, what stays empty, and whom they show."""
+"""Estimates as labels: their values, empty cells and subjects."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_nothing_but_rows_goes_to_stdout(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_provider_that_does_not_work_is_said_or_refused(
+def test_a_provider_that_does_not_work_is_reported_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_model(tmp_path / "m.onnx")

@@ -1,4 +1,4 @@
-"""Tables that grow row by row: what is in them at the end, and when the end comes early."""
+"""Tables that grow row by row: their content after a normal and an early end."""
 
 from __future__ import annotations
 

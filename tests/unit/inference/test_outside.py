@@ -1,4 +1,4 @@
-"""Sources unlike the training of a model: a line for each, and the faces by name."""
+"""Sources unlike a model's training data: one line for each, with the names of the faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames through threads: every one comes out, in order, scored as it is alone."""
+"""Frames in threads: all come out, in order, with the same scores as alone."""
 
 from __future__ import annotations
 

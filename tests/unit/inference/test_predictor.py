@@ -165,7 +165,7 @@ def endless(*, live: bool) -> Source:
 
 
 @pytest.mark.parametrize(("calibrate", "live"), [("median", True), ("running", False)])
-def test_what_has_no_end_is_calibrated_to_the_median_so_far(model: Path, calibrate: str, live: bool) -> None:
+def test_endless_sources_are_calibrated_to_the_median_so_far(model: Path, calibrate: str, live: bool) -> None:
     predictor = faceflow.load(model, crops=True, calibrate=calibrate, neutral_probability=0.1)
     with closing(predictor.stream(endless(live=live))) as frames:
         found = [frame.faces[0].estimates for frame in itertools.islice(frames, 110)]
@@ -283,7 +283,7 @@ def test_a_model_that_asks_for_huge_crops_is_refused(tmp_path: Path) -> None:
         faceflow.load(write_model(tmp_path / "m.onnx", contract(crop=huge)), *MARKERS)
 
 
-def test_what_nobody_closed_is_closed_with_the_predictor(model: Path) -> None:
+def test_detectors_are_closed_with_the_predictor(model: Path) -> None:
     predictor = faceflow.load(model, "detectors=2", *MARKERS)
     predictor.predict([blank()])
     detectors = cast("list[MarkerDetector]", predictor.detectors)

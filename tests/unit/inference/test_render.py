@@ -186,7 +186,7 @@ def test_a_picture_that_turns_in_mid_stream_is_fitted_and_its_boxes_too(tmp_path
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
-def test_a_full_disk_is_said_and_leaves_no_video(tmp_path: Path, suffix: str) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_video(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a.partial{suffix}").symlink_to("/dev/full")
     noise = Picture(pixels=np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8), scale=1.0)
     with pytest.raises(DataError) as caught:

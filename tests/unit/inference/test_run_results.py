@@ -1,4 +1,4 @@
-"""What a run leaves behind when it ends well, early, or before its first row."""
+"""Results of a run that ends normally, early, or before its first row."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_the_running_median_ends_at_that_of_the_whole_video() -> None:
     assert running(values)[-1] == float(whole[-1].faces[0].estimates["_cal"].probability[0])
 
 
-def test_of_many_frames_the_running_median_is_that_of_an_even_part_of_all() -> None:
+def test_the_running_median_of_many_frames_uses_evenly_spaced_frames() -> None:
     # The face smiles through the last third. Odds at rest of 1/4 become 1/9, and those of the smile, 9, become 4.
     assert running([0.2] * 800 + [0.9] * 400)[-1] == pytest.approx(4 / 5, abs=1e-6)
 

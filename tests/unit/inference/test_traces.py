@@ -1,4 +1,4 @@
-"""What is kept of frames for a timeline, and what is counted of them."""
+"""Data kept from frames for a timeline, and counts of frames."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_pictures_alone_have_no_events(tmp_path: Path) -> None:
         files.check_sources(find_sources(photo, ALL))
 
 
-def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
+def test_invalid_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.csv").mkdir()
     source = write_photo(tmp_path / "a.png", face_at(40, 40))
     for name, keywords, line in (

@@ -1,4 +1,4 @@
-"""What every loss promises, whatever its formula."""
+"""Properties of every loss, whatever its formula."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_an_au_that_never_occurs_keeps_a_finite_shift() -> None:
     assert shift(torch.full((1, 1, 1), 30.0)).sigmoid().item() == pytest.approx(1e-3, rel=0.01)
 
 
-def test_the_shift_goes_on_from_a_checkpoint() -> None:
+def test_the_shift_continues_from_a_checkpoint() -> None:
     generator = torch.Generator().manual_seed(1)
     batches = [torch.randn(5, 2, 1, generator=generator) for _ in range(4)]
     unbroken, before, after = (BaseRateShift(torch.full((2, 1), 0.2)) for _ in range(3))

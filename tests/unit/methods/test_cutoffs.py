@@ -66,7 +66,7 @@ def test_cutoffs_per_au() -> None:
     torch.testing.assert_close(rule.negative.sigmoid(), torch.tensor([[0.05], [0.2]]))
 
 
-def test_cutoffs_of_absent_aus_may_be_stricter() -> None:
+def test_cutoffs_of_absent_aus_can_be_stricter() -> None:
     rule = cutoff_rule(torch.full((2, 5), 0.1), p_cutoff=0.8, n_cutoff={"AU12": 0.98, "others": 0.9})
     torch.testing.assert_close(rule.positive.sigmoid(), torch.full((2, 5), 0.8))
     torch.testing.assert_close(rule.negative.sigmoid()[:, 4], torch.tensor([0.1, 0.02]))
@@ -153,7 +153,7 @@ def test_a_rare_au_is_labelled_by_its_surest_predictions() -> None:
 
 
 @pytest.mark.parametrize("steps", [3, 60])
-def test_cutoffs_go_on_from_a_checkpoint_bit_for_bit(steps: int) -> None:
+def test_cutoffs_continue_from_a_checkpoint_bit_for_bit(steps: int) -> None:
     batches = list(spreading(RATES, epochs=1))
     rule = cutoff_rule(RATES, coverage=0.3)
     for logits in batches[:steps]:

@@ -101,7 +101,7 @@ def test_levels_are_labelled_in_order_and_contradictions_are_unsure(
     assert labels.target[labels.confident].tolist() == known
 
 
-def test_levels_may_be_labelled_one_by_one() -> None:
+def test_levels_can_be_labelled_one_by_one() -> None:
     labels = pseudo_labels(probabilities([[[0.02, 0.5, 0.97]]]), cutoffs(0.95), rank_consistent=False)
     assert labels.confident.tolist() == [[[True, False, True]]]
 
@@ -253,7 +253,7 @@ def test_values_out_of_range_are_named(changes: dict[str, Any], message: str) ->
         fixmatch(**changes)
 
 
-def test_unlabelled_faces_may_be_free_of_the_weights_of_the_labels() -> None:
+def test_unlabelled_faces_can_be_free_of_the_weights_of_the_labels() -> None:
     z, sure = torch.ones(1, 2, 1), probabilities([[[0.99], [0.01]]])
     outcome = {}
     for weighted in (True, False):

@@ -46,7 +46,7 @@ def one_batch() -> dict[str, dict[str, Tensor]]:
     return {"labeled": {"labeled": random_images(2), "target": target, "mask": torch.ones(2, 2, dtype=torch.bool)}}
 
 
-def test_objective_may_own_a_head_that_is_trained_at_its_rate_without_decay() -> None:
+def test_objective_can_own_a_head_that_is_trained_at_its_rate_without_decay() -> None:
     module = make_module(
         objectives=two_heads(weight=0.5),
         optimizer=partial(torch.optim.SGD, lr=0.01, weight_decay=0.3),

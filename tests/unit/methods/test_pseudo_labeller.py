@@ -96,7 +96,7 @@ def test_both_streams_are_centred_by_the_same_faces() -> None:
         ({"targets": "soft", "coverage": 0.5}, "coverage: expected null with targets=soft"),
     ],
 )
-def test_what_cannot_be_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         labeller(**wrong)
 

@@ -58,7 +58,7 @@ def test_a_constant_on_all_logits_of_a_subject_changes_nothing(seed: int) -> Non
         torch.testing.assert_close(moved(others, origin), plain(rows, origin), atol=1e-5, rtol=0)
 
 
-def test_what_one_subject_shows_never_reaches_another() -> None:
+def test_subjects_never_affect_each_other() -> None:
     plain, busy = SubjectCentres(2, (1, 1)), SubjectCentres(2, (1, 1))
     assert centred(plain, logits(3, 4), [0, 0]) == [0, 1]
     busy.follow(logits(100, -100, 7), torch.tensor([1, 1, 1]))

@@ -60,7 +60,7 @@ def test_separated_classes_have_finite_coefficients() -> None:
     assert np.isfinite(huge).all()
 
 
-def test_what_cannot_be_fitted_stays_as_it_is() -> None:
+def test_aus_that_cannot_be_fitted_are_unchanged() -> None:
     z, truth, who = overconfident(faces=200)
     assert fit_map(z, np.zeros(200, bool), who, method=PLATT) == AUMap(note=ONE_CLASS)
     assert fit_map(-z, truth, who, method=PLATT) == AUMap(note=REVERSED)

@@ -1,4 +1,4 @@
-"""F1 of those who do not look, against sklearn and a simulation."""
+"""F1 of guessing without looking, against sklearn and a simulation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 from faceflow.metrics.guesses import always_f1, guessed_f1, prior_f1
 
 
-def test_saying_yes_to_every_frame() -> None:
+def test_always_predicting_yes() -> None:
     truth = np.repeat([1, 0], [35, 165])
     assert always_f1(0.175) == pytest.approx(f1_score(truth, np.ones(200)))
 

@@ -1,4 +1,4 @@
-"""Confident learning finds the labels that a network contradicts, and nothing where it cannot know."""
+"""Confident learning finds labels that a network contradicts, and nothing without enough evidence."""
 
 from __future__ import annotations
 

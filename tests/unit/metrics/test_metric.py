@@ -1,4 +1,4 @@
-"""Metrics that declare themselves: where each is shown, and that one in a file of its own reaches all of these."""
+"""Metric declarations: where each metric is shown, and that a metric in a new file is shown everywhere."""
 
 from __future__ import annotations
 

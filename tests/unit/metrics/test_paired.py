@@ -1,4 +1,4 @@
-"""Means of two models over the AUs that both have a score of."""
+"""Means of two models over the AUs for which both have a score."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_it_is_the_correlation_ratio_of_an_analysis_of_variance() -> None:
     np.testing.assert_allclose(subject_share(probabilities(logits), subjects), expected, rtol=1e-6)
 
 
-def test_nobody_or_nothing_to_tell_apart_has_no_share() -> None:
+def test_the_share_is_undefined_without_variance_or_faces() -> None:
     assert np.isnan(subject_share([[0.2], [0.4]], ["a", "a"])).all()
     assert np.isnan(subject_share([[0.3], [0.3]], ["a", "b"])).all()
     assert np.isnan(subject_share(np.empty((0, 2)), [])).all()

@@ -146,7 +146,7 @@ def test_weights_are_found_by_what_fits(kind: str, source: nn.Module, tmp_path: 
     assert all(torch.equal(found[key], value) for key, value in source.state_dict().items())
 
 
-def test_where_weights_were_found_and_what_is_left_is_one_line(
+def test_the_source_of_weights_and_unused_entries_are_one_line(
     source: nn.Module, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = {f"net.{key}": value for key, value in source.state_dict().items()} | {"head.weight": torch.ones(3, 96)}

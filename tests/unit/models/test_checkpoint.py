@@ -267,7 +267,7 @@ def test_full_disk_leaves_the_previous_checkpoint_and_no_fragment(tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_place_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+def test_place_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"could not write the checkpoint \(File exists\)"):
         write(tmp_path / "file" / "last.ckpt", {})

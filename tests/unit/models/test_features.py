@@ -163,7 +163,7 @@ class TestNetwork:
             ({"parts": ("landmarks",), "components": 2000}, "model.components"),
         ],
     )
-    def test_layers_that_cannot_be_are_refused(self, values: dict[str, Any], message: str) -> None:
+    def test_invalid_layers_are_refused(self, values: dict[str, Any], message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             FeatureSpec(**({"hidden": 8, "components": 6} | values))
 

@@ -132,7 +132,7 @@ def test_pickled_code_in_a_torch_file_is_called_so(tmp_path: Path) -> None:
         (PAGE, "expected a file of tensors, got a web page: '{path}'; download the file itself"),
     ],
 )
-def test_what_stands_in_for_a_file_that_was_not_fetched_is_named(tmp_path: Path, content: str, got: str) -> None:
+def test_a_placeholder_for_a_file_that_was_not_fetched_is_named(tmp_path: Path, content: str, got: str) -> None:
     for name in ("w.pth", "w.safetensors"):
         path = tmp_path / name
         path.write_text(content, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A packed set holds what its source does, whatever happened while it was written, and says when the source changed."""
+"""A packed set equals its source even after interrupted writing, and reports changes of the source."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_file_that_two_rows_name_is_packed_once(tmp_path: Path) -> None:
     assert read_rows(opened(str(tmp_path / "pack")), key="x").columns[1][2] == "./s0/../s0/0.jpg"
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_continues_to_the_same_bytes(tmp_path: Path) -> None:
     faces, pack = packed_faces(tmp_path)
     whole = {path.name: path.read_bytes() for path in pack.iterdir()}
     begun = {"id": json.loads(whole["pack.json"])["id"], "shard_bytes": 4000}
@@ -112,7 +112,7 @@ def test_shards_of_two_sizes_are_not_mixed(tmp_path: Path) -> None:
         make_pack(faces, pack)
 
 
-def test_nothing_else_may_lie_in_the_folder(tmp_path: Path) -> None:
+def test_nothing_else_can_lie_in_the_folder(tmp_path: Path) -> None:
     faces = write_csv_dataset(tmp_path / "faces", aus=("AU1",), subjects=1, frames=1)
     with pytest.raises(ConfigError, match=r"^output: expected a new or empty folder, got '.*faces' with files"):
         make_pack(faces, faces)

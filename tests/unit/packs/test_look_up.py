@@ -1,4 +1,4 @@
-"""Many pictures are looked up at once as each is alone, in packed sets and outside."""
+"""Looking up many images at once gives the same results as one by one, in packed sets and folders."""
 
 from __future__ import annotations
 

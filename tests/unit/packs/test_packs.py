@@ -1,4 +1,4 @@
-"""Packed sets are read whole or refused in one line, in any process."""
+"""Packed sets are read completely or refused in one line, in any process."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def scribble(pack: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_belong_together_is_refused_in_one_line(damage: Damage, line: str, tmp_path: Path) -> None:
+def test_inconsistent_files_are_refused_in_one_line(damage: Damage, line: str, tmp_path: Path) -> None:
     _, pack = packed_faces(tmp_path)
     damage(pack)
     with pytest.raises(DataError, match=line) as error:
@@ -177,7 +177,7 @@ def test_a_path_means_a_packed_set_by_its_folder_or_by_names_of_its_source(tmp_p
         assert pack_folder(path) is None
 
 
-def test_a_set_may_be_moved(tmp_path: Path) -> None:
+def test_a_set_can_be_moved(tmp_path: Path) -> None:
     _, pack = packed_faces(tmp_path)
     content = read_content(inside(pack) / "s1/2.jpg")
     shutil.move(pack, tmp_path / "elsewhere")

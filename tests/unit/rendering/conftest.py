@@ -1,4 +1,4 @@
-"""What the tests of the renderer share: the made-up face model, and a subject and domains."""
+"""Fixtures shared by the renderer's tests: a generated face model, a subject and domains."""
 
 from __future__ import annotations
 

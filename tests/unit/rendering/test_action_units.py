@@ -1,4 +1,4 @@
-"""Weights of shapes: how AUs add up, and what limits them. All values are worked out by hand from the table."""
+"""Weights of shapes: how AUs add up, and their limits. All values are worked out by hand from the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling of AUs, and what excludes what; cases worked out by hand."""
+"""Sampling of AUs, and which AUs exclude each other; cases worked out by hand."""
 
 from __future__ import annotations
 

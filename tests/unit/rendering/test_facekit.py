@@ -1,4 +1,4 @@
-"""The face model's file: what is read, what is refused, and how a clone becomes one."""
+"""The face model's file: what is read, what is refused, and how a clone is converted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 CONVERTED = ROOT.parent / "shared/tools/render/ict_face.npz"
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_model_is_read_back(tmp_path: Path) -> None:
     arrays = face_arrays()
     write_facekit(tmp_path / "a.npz", arrays)
     kit = read_facekit(tmp_path / "a.npz", key="facekit")
@@ -41,8 +41,8 @@ def test_parts_are_found_by_name_in_any_order(tmp_path: Path) -> None:
     ("key", "change", "found"),
     [
         ("neutral", lambda a: a[:, :2], "'neutral' of shape (551, 2) instead of (551, 3)"),
-        ("neutral", lambda a: a * np.nan, "'neutral' that is not all finite numbers"),
-        ("tri", lambda a: a + 60_000, "'tri' that is not all numbers from 0 to 550"),
+        ("neutral", lambda a: a * np.nan, "non-finite values in 'neutral'"),
+        ("tri", lambda a: a + 60_000, "values other than integers from 0 to 550 in 'tri'"),
         ("landmarks68", lambda a: a[:5], "'landmarks68' of shape (5,) instead of (68,)"),
         ("expression_names", lambda a: np.char.replace(a, "jawOpen", "jaw"), "no shape 'jawOpen'"),
         ("part_names", lambda a: np.char.replace(a, "teeth", "beak"), "an unknown part 'beak'"),
@@ -57,7 +57,7 @@ def test_another_model_is_refused_in_one_line(tmp_path: Path, key: str, change: 
     write_facekit(tmp_path / "a.npz", arrays)
     with pytest.raises(DataError, match=re.escape(found)) as caught:
         read_facekit(tmp_path / "a.npz", key="facekit")
-    assert str(caught.value).startswith("facekit: expected ICT-FaceKit, as a clone")
+    assert str(caught.value).startswith("facekit: expected a clone of ICT-FaceKit or its converted file, got")
 
 
 @pytest.mark.parametrize("cut", [0, 10, 5_000, -1])
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, cut: int) -> None:
     write_facekit(tmp_path / "a.npz", face_arrays())
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(content[:cut])
-    with pytest.raises(DataError, match="facekit: expected ICT-FaceKit"):
+    with pytest.raises(DataError, match="facekit: expected a clone of ICT-FaceKit or its converted file"):
         read_facekit(tmp_path / "a.npz", key="facekit")
 
 
@@ -126,7 +126,7 @@ def test_another_model_is_used_with_a_warning(tmp_path: Path, caplog: pytest.Log
     path, kit = find_facekit(str(tmp_path / "a.npz"), cache=tmp_path / "cache")
     assert path == tmp_path / "a.npz"
     assert kit.sha256 != SHA256
-    assert "got another model; faces will differ" in caplog.text
+    assert "got a different model; faces will differ" in caplog.text
 
 
 def test_a_folder_of_models_is_looked_into_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Which pixels a triangle covers, which one is in front, and what light a pixel sends; by hand."""
+"""Which pixels a triangle covers, which triangle is in front, and the light of a pixel; worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lamps, poses, sensors and colours of domains; by hand."""
+"""Lamps, poses, sensors and colours of domains; values worked out by hand."""
 
 from __future__ import annotations
 
@@ -174,13 +174,13 @@ def test_an_occluder_covers_part_of_a_face(kind: str) -> None:
         ),
         ("domains.office.background.blur=0", "domains.office.background.blur: expected a number > 0, got 0"),
         ("domains.studio.camera.stages.0.colour=-1", "domains.studio.camera.stages[0].colour: expected a number >= 0"),
-        ("domains.studio.stream=1", "domains.office.stream: expected another number than that of 'studio', got 1"),
+        ("domains.studio.stream=1", "domains.office.stream: expected a different number from that of 'studio', got 1"),
         ("domains.studio.head.yaw.limit=90", "domains.studio.head.limit: expected degrees in 0..60, got 90"),
         ("+domains.studio.light.moon=1", "domains.studio: expected the keys of configs/domains/studio.yaml"),
         ("domains.webcam.camera.stages.0.smallest=0", "domains.webcam.camera.stages[0].smallest: expected two numbers"),
     ],
 )
-def test_values_of_a_domain_that_cannot_be_are_named(override: str, message: str) -> None:
+def test_invalid_values_of_a_domain_are_named(override: str, message: str) -> None:
     values = compose_config("render", ["output=-", override])
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
         build_domains(values["domains"])

@@ -128,7 +128,7 @@ def test_labels_in_disfas_layout_are_the_larger_side_of_every_frame(tmp_path: Pa
         ({"width": 10}, "video.width: expected a whole number from 64 to 4096, got 10"),
     ],
 )
-def test_values_that_cannot_be_are_named(values: dict[str, object], message: str) -> None:
+def test_invalid_values_are_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         settings(**values)
 
@@ -153,7 +153,7 @@ except DataError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert re.match(rf"{tmp_path}/a\.avi: expected room for 60 frames, got it for \d+; check the disk", done.stdout)
+    assert re.match(rf"{tmp_path}/a\.avi: expected 60 frames on disk, got \d+; free disk space", done.stdout)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""A subject: deterministic, with sides where they belong, and an AU25 that is what is seen."""
+"""A subject: deterministic, with left and right in place, and AU25 labelled as visible."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def shown(folds: list[FoldScores], capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_counts_of_aus_behind_a_mean_are_said_where_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_of_aus_behind_a_mean_are_reported_where_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
     alike = fold("fold1", 2, [0.5, 1.0], [0.25, 0.75])
     assert shown([alike], capsys).endswith("split: by subject")
     other = fold("fold2", 2, [0.5, 1.0], [0.25, np.nan])

@@ -1,4 +1,4 @@
-"""Groups as a table, a file and a picture: every number with its interval, and what is left out in the caption."""
+"""Groups as a table, a file and a picture: all numbers have intervals, and the caption names what is left out."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_intervals_stand_beside_the_means() -> None:
     assert "ICC" in text(table(found))
 
 
-def test_what_is_left_out_is_named_and_counted() -> None:
+def test_excluded_groups_are_named_and_counted() -> None:
     shown = text(table(scored(least=2, camera=["a", "a", "a", "a", "b", "b", "", "c"])))
     assert "camera: groups with fewer than 2 subjects are not reported: b (1), c (1)" in shown
     assert "camera: only one group, so there is nothing to compare it with" in shown

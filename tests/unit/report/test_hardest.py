@@ -1,4 +1,4 @@
-"""Which faces are the hardest of an AU, and that their picture shows them."""
+"""Which faces are the hardest for an AU, and that the picture shows them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_long_file_names_keep_their_end_and_touch_no_neighbour(tmp_path: Path) -
     assert min(gaps) > 0.02 * figure.dpi  # inches
 
 
-def test_faces_that_cannot_be_read_are_said_to_be_so() -> None:
+def test_unreadable_faces_are_reported() -> None:
     results = make_results(("AU12",), [[0.9], [0.9]], [[0], [1]], files=["nowhere.png"] * 2)
     shown = [text.get_text() for text in draw_hardest(results, "t", {}).texts]
     assert "no image can be read" in shown

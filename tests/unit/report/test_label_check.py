@@ -97,12 +97,12 @@ def test_the_picture_shows_aus_with_suspicious_labels(tmp_path: Path) -> None:
     ]
 
 
-def test_pictures_that_cannot_be_read_are_said_to_be_so() -> None:
+def test_unreadable_pictures_are_reported() -> None:
     texts = [text.get_text() for text in draw_label_check(some_check(), "t", {}).texts]
     assert texts.count("no image can be read") == 2
 
 
-def test_nothing_suspicious_is_said_in_every_place() -> None:
+def test_nothing_suspicious_is_reported_in_every_place() -> None:
     check = some_check()
     none = find_label_errors(check.probability, check.occurs, np.zeros((20, 3), bool))
     empty = LabelCheck(**{**vars(some_check()), "errors": none})

@@ -1,4 +1,4 @@
-"""The pictures of a whole test: which are written, from many AUs and from next to no data."""
+"""The pictures of a complete test: which are written for many AUs and for almost no data."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_calibration_error_weighs_bins_by_their_faces() -> None:
     assert found.ece == pytest.approx((3 * abs(1 / 3 - 0.1) + 0.9) / 4)
 
 
-def test_a_network_that_tells_its_odds_has_no_error() -> None:
+def test_a_calibrated_network_has_no_error() -> None:
     probability = np.repeat([0.25, 0.75], 4)
     found = reliability(probability, np.array([1, 0, 0, 0, 1, 1, 1, 0], bool))
     assert found.ece == pytest.approx(0)

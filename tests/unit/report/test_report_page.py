@@ -1,4 +1,4 @@
-"""The report page: everything is on it, nothing on it comes from elsewhere, and no name can break it."""
+"""The report page is complete and self-contained, and no name can break it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which combination of a search is ringed, and on which axes."""
+"""Which combination of a search is marked with a ring, and on which axes."""
 
 from __future__ import annotations
 

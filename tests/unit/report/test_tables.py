@@ -141,7 +141,7 @@ def test_caption_counts_the_aus_of_icc(capsys: pytest.CaptureFixture[str]) -> No
     assert "where not 1: ICC 0, MSE 2, MAE 2" in " ".join(capsys.readouterr().out.split())
 
 
-def test_what_rounds_to_zero_has_no_sign() -> None:
+def test_values_that_round_to_zero_have_no_sign() -> None:
     assert [number(np.float64(value)) for value in (-0.0004, 0.0, -0.0006, np.nan)] == ["0.000", "0.000", "-0.001", "-"]
     assert [rounded(np.float64(value)) for value in (-0.004, -0.006, np.nan)] == ["0.00", "-0.01", "-"]
 

@@ -1,4 +1,4 @@
-"""Training curves draw what metrics.csv holds, and mark the checkpoint that was chosen."""
+"""Training curves show the values in metrics.csv and mark the chosen checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and a picture of what views cost."""
+"""Tables and a picture of the cost of views."""
 
 from __future__ import annotations
 

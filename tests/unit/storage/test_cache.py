@@ -1,4 +1,4 @@
-"""Copies of objects over real HTTP: whole, checked, shared, within their limit."""
+"""Cached copies of objects over real HTTP: complete, verified, shared, and within the size limit."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_faults_that_stay_are_one_line_and_leave_nothing(
     assert not [path for path in tmp_path.rglob("*.csv*") if path.is_file()]
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_one_line(tmp_path: Path) -> None:
     with (
         opened(tmp_path) as cache,
         pytest.raises(StorageError, match=r"checkpoint: expected an object that can be read"),
@@ -149,7 +149,7 @@ def test_a_file_that_is_gone_from_the_store_is_gone_from_its_copy(web: StoreServ
     assert (folder / "s0/2.jpg").exists()
 
 
-def test_what_was_not_used_for_longest_goes(web: StoreServer, tmp_path: Path) -> None:
+def test_the_least_recently_used_copy_is_removed(web: StoreServer, tmp_path: Path) -> None:
     room = {"gb": 3500 / 1e9}  # three of the crops
     for names in (["s0/1.jpg"], ["s0/2.jpg"], ["s0/1.jpg"], ["s0/3.jpg", "s0/4.jpg"]):
         with opened(tmp_path, **room) as cache:
@@ -157,7 +157,7 @@ def test_what_was_not_used_for_longest_goes(web: StoreServer, tmp_path: Path) ->
     assert sorted(path.name for path in folder.rglob("*.jpg")) == ["1.jpg", "3.jpg", "4.jpg"]
 
 
-def test_what_jobs_use_must_fit(web: StoreServer, tmp_path: Path) -> None:
+def test_the_copies_in_use_must_fit(web: StoreServer, tmp_path: Path) -> None:
     names = [f"s0/{number}.jpg" for number in range(5)]
     with (
         opened(tmp_path, gb=3500 / 1e9) as cache,
@@ -232,7 +232,7 @@ def test_a_job_keeps_the_versions_that_it_uses(web: StoreServer, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_what_a_killed_job_used_is_free(web: StoreServer, tmp_path: Path) -> None:
+def test_copies_used_by_a_killed_job_are_free(web: StoreServer, tmp_path: Path) -> None:
     code = """
 import os, signal, sys
 from faceflow.storage.cache import Cache, StorageSettings

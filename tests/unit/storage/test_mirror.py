@@ -1,4 +1,4 @@
-"""A run folder on a store: what is there after checkpoints, after failures, and after the end."""
+"""A run folder on a store: its content after checkpoints, after failures, and at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses: what is one, where its copy lies, and what is refused."""
+"""Addresses: what counts as one, where its copy is kept, and what is refused."""
 
 from __future__ import annotations
 

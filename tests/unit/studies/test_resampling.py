@@ -15,7 +15,7 @@ TESTED = {(0, "studio"): "abc", (1, "studio"): "d", (0, "office"): "ef", (1, "of
 
 
 def repeated(scored: Scored, weights: dict[str, float]) -> dict[str, np.ndarray]:
-    """Scores of the product on a set in which every face lies as often as its subject was drawn."""
+    """Scores of FaceFlow on a set that repeats every face as often as its subject was drawn."""
     rows = np.repeat(np.arange(len(scored.faces)), [int(weights[name]) for name in scored.subjects])
     faces = scored.probability[rows], scored.truth[rows].astype(int), scored.observed[rows]
     return {"f1_val": decision_metrics(*faces, scored.thresholds)["f1"], "ap": occurrence_metrics(*faces, 0.5)["ap"]}

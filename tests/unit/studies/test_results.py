@@ -19,7 +19,7 @@ METHODS = ("supervised", "miro", "fixmatch")
 
 
 def runs(tests: tuple[str, ...]) -> list[RunScores]:
-    """Two seeds of three methods, each with scores of its own on the same faces; centred ones of FixMatch."""
+    """Two seeds of three methods, each with different scores on the same faces, and centred scores of FixMatch."""
     found = []
     for seed in (0, 1):
         for test in tests:
@@ -114,7 +114,7 @@ def test_a_report_has_scores_differences_centred_scores_and_settings() -> None:
     text = report(few, CONDITIONS, choices=choices, run_scores=cells, results=results_frame(cells), compared=found)
     lines = text.splitlines()
     assert "- Train, seed 0: 3 subjects" in lines
-    assert any("3 candidates of every method" in line and "seeds 0 to 1;" in line for line in lines)
+    assert any("3 candidates of every method" in line and "seeds 0 to 1 was chosen" in line for line in lines)
     assert "| fixmatch | studio | 0.350 ± 0.212 | 0.500 ± 0.000 |  | +0.200 ± 0.010 [-0.100, +0.500] |  | 8 |" in lines
     assert (
         "| fixmatch | studio | 0.500 ± 0.000 | 0.750 ± 0.000 | +0.250 ± 0.020 [+0.125, +0.375] "

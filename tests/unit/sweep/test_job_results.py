@@ -80,9 +80,7 @@ def test_folds_of_a_job_give_the_mean_of_their_scores_and_costs(tmp_path: Path) 
     assert (frame["icc"].item(), frame["images_per_second"].item(), frame["parameters"].item()) == (0.7, 200, 1e6)
 
 
-def test_f1_of_those_who_do_not_look_stands_beside_that_of_jobs(
-    sweep: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_f1_of_guessing_is_shown_beside_that_of_jobs(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rates = {"0_job": 0.5, "1_job": 0.2, "2_job": 0.25}  # of AU1; AU2 never occurs and has no F1
     for name, rate in rates.items():
         file = sweep / name / "metrics.json"
@@ -184,6 +182,6 @@ def test_a_folder_without_jobs_and_a_broken_record_are_named(tmp_path: Path) -> 
         read_job(tmp_path)
 
 
-def test_a_value_may_hold_equals_signs() -> None:
+def test_a_value_can_hold_equals_signs() -> None:
     job = Job(number=0, overrides=("+a.b=c=d",), status="finished", seconds=0, value=None, error=None)
     assert job.settings == {"a.b": "c=d"}

@@ -1,4 +1,4 @@
-"""The search is a plugin of Hydra wherever other plugins are installed, and where none are."""
+"""The search is registered as a Hydra plugin, with or without other plugins installed."""
 
 from __future__ import annotations
 

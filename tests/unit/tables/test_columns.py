@@ -1,4 +1,4 @@
-"""Names of columns that come near a standard name, and what a config calls them."""
+"""Column names close to a standard name, and column names set in a config."""
 
 from __future__ import annotations
 

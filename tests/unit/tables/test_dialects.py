@@ -95,7 +95,7 @@ def test_an_archive_of_one_table_is_that_table(tmp_path: Path) -> None:
                 read_table(tmp_path / "t.zip", key="data.labels")
 
 
-def test_a_guessed_encoding_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_guessed_encoding_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         table, _ = read(tmp_path / "t.csv", "AU1,filename\n1,jürgen.jpg\n".encode("cp1252"))
     assert table.named("filename") == ["jürgen.jpg"]
@@ -104,7 +104,7 @@ def test_a_guessed_encoding_is_said(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_a_separator_that_is_no_comma_is_said(tmp_path: Path, separator: str) -> None:
+def test_a_separator_other_than_a_comma_is_reported(tmp_path: Path, separator: str) -> None:
     table, _ = read(tmp_path / "t.csv", f"AU1{separator}filename\n1{separator}a,b.jpg\n".encode())
     assert table.named("filename") == ["a,b.jpg"]
     assert table.notes == ({";": "semicolons", "\t": "tabs", "|": "bars"}[separator] + " between columns",)
@@ -139,7 +139,7 @@ def test_blank_lines_columns_without_a_name_and_empty_cells_at_the_end_do_not_ma
         (b"PAR1rest", ": expected a complete Parquet file, got '"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unreadable_table_gives_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_table(tmp_path / "t.csv", key="data.labels")

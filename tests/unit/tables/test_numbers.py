@@ -54,7 +54,7 @@ def test_a_number_is_what_its_table_says(text: str, marks: Marks, number: float 
 
 
 @pytest.mark.parametrize("marks", [NOTHING, Marks(comma=True, point=True)])
-def test_a_fraction_that_may_be_thousands_is_refused(marks: Marks) -> None:
+def test_a_fraction_that_can_be_thousands_is_refused(marks: Marks) -> None:
     with pytest.raises(AmbiguousNumberError):
         read_number("1,500", marks)
 

@@ -156,7 +156,7 @@ def test_label_files_are_referred_to_and_not_copied(finished: OfflineRun) -> Non
     assert finished.pictures() == []
 
 
-def test_an_interrupted_run_is_closed_with_its_pictures_and_goes_on_under_its_id(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_closed_with_its_pictures_and_continues_under_its_id(tmp_path: Path) -> None:
     first = tracker(tmp_path)
     with pytest.raises(KeyboardInterrupt), tracked([first], described(tmp_path)):  # noqa: PT012
         first.log_samples(samples(pictures=True), epoch=0, step=0)
@@ -281,7 +281,7 @@ def forgotten_logins() -> Iterator[None]:
     wandb.teardown()  # it remembers a login
 
 
-def test_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_logins: None) -> None:
+def test_the_mode_depends_on_the_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_logins: None) -> None:
     assert choose_mode("auto") == "offline"
     with pytest.raises(ConfigError, match="logger.wandb.mode: expected a login for mode=online, got none; run: wandb"):
         choose_mode("online")

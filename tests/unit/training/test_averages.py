@@ -89,7 +89,7 @@ class TestEveryAverage:
 
     @each
     @pytest.mark.parametrize("interruption", [1, 3])
-    def test_restored_average_goes_on_where_it_stopped(
+    def test_restored_average_continues_where_it_stopped(
         self, build: Callable[[], NetworkAverage], interruption: int
     ) -> None:
         network = make_network()
@@ -206,7 +206,7 @@ class TestSWA:
             swa.update(network, value / 4)
         assert_filled(floats(swa.network), 3.0)
 
-    def test_run_that_is_continued_for_longer_starts_its_mean_anew(self) -> None:
+    def test_run_that_is_continued_for_longer_restarts_its_mean(self) -> None:
         network = make_network()
         swa = bound(SWA(start=0.5), network)
         for value, progress, by_hand in ((2.0, 0.5, 2.0), (4.0, 1.0, 3.0), (9.0, 0.45, 9.0), (1.0, 0.6, 1.0)):

@@ -1,4 +1,4 @@
-"""A resumed run takes its best checkpoint along into its own folder."""
+"""A resumed run copies its best checkpoint into its own folder."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_in_its_own_folder_nothing_is_copied(tmp_path: Path) -> None:
     assert best.best_model_score == 0.5
 
 
-def test_a_lost_best_checkpoint_is_said_and_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_best_checkpoint_is_reported_and_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     best = callback(tmp_path / "new")
     best.load_state_dict(state(tmp_path / "gone"))
     assert best.best_model_score is None

@@ -1,4 +1,4 @@
-"""Parts of a run are built from plain values; what a part refuses is named by its config key."""
+"""Parts of a run are built from plain values; errors name the config key."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def test_a_checkpoint_is_written_in_a_new_folder_and_read_back(tmp_path: Path) -
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
 
 
-def test_what_cannot_be_written_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
 

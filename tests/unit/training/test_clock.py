@@ -1,4 +1,4 @@
-"""Schedules of resumed runs, update by update, against unbroken runs of the new length."""
+"""Schedules of resumed runs, update by update, against uninterrupted runs of the new length."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_rates_of_a_run_resumed_for_other_steps_are_those_of_an_unbroken_one(
 
 
 @pytest.mark.parametrize("batches", [2, 8])
-def test_epochs_of_another_length_go_on_at_the_same_share_of_the_run(
+def test_epochs_of_another_length_continue_at_the_same_share_of_the_run(
     batches: int, saved: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     unbroken = Run().train(batches, max_epochs=3)
@@ -252,9 +252,7 @@ class TestWithoutEnd:
             ({"scheduler": None, "objectives": {"x": Scaled(paced="ramp_up")}}, "method.x.ramp_up", "0"),
         ],
     )
-    def test_what_counts_in_shares_of_the_run_is_refused(
-        self, settings: dict[str, Any], key: str, instead: str
-    ) -> None:
+    def test_settings_in_shares_of_the_run_are_refused(self, settings: dict[str, Any], key: str, instead: str) -> None:
         with pytest.raises(ConfigError) as caught:
             fit(make_module(**{"scheduler": COSINE, **settings}), faces(1), max_epochs=-1)
         assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""What an earlier start left of a fold decides how the next one goes on."""
+"""Files of an earlier start decide how a fold is continued."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def finish(folder: Path, *, tested: bool, **config: Any) -> None:
     (folder / "metrics.json").write_text(json.dumps(record | ({"test": {}} if tested else {})), "utf-8")
 
 
-def test_an_empty_folder_starts_anew(tmp_path: Path) -> None:
+def test_an_empty_folder_starts_afresh(tmp_path: Path) -> None:
     assert find_earlier(context_of(tmp_path), data_of(), test=True) == NOTHING
 
 

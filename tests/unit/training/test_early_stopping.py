@@ -1,4 +1,4 @@
-"""The patience of a resumed run is that of its config."""
+"""A resumed run uses the patience of its own config."""
 
 from __future__ import annotations
 

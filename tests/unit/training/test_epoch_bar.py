@@ -1,4 +1,4 @@
-"""What a training shows of itself, with a real trainer on a terminal and into a file."""
+"""Progress output of a training with a real trainer, on a terminal and in a file."""
 
 from __future__ import annotations
 

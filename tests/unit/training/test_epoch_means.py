@@ -1,4 +1,4 @@
-"""Means of an epoch, against sums by hand."""
+"""Means of an epoch, against sums worked out by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_steps_weigh_as_many_rows_as_they_have() -> None:
     assert {name: float(value) for name, value in means.compute().items()} == {"a": 2.0, "b": 15.0}
 
 
-def test_the_next_epoch_starts_anew() -> None:
+def test_the_next_epoch_starts_afresh() -> None:
     means = EpochMeans()
     means.update({"a": torch.tensor(1.0)}, weight=2)
     means.compute()

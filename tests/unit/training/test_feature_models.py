@@ -1,4 +1,4 @@
-"""Models that read features in what trains them: one pass over both inputs, methods that need pixels, warm starts."""
+"""Training of models that read features: one pass over both inputs, methods that need pixels, warm starts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_step_moves_every_part_and_the_average_follows(pixels: bool) -> None:
     assert not torch.equal(followed["branches.landmarks.hidden.weight"], before["branches.landmarks.hidden.weight"])
 
 
-def test_what_reads_features_has_the_rate_of_the_heads() -> None:
+def test_layers_that_read_features_have_the_rate_of_the_heads() -> None:
     groups = parameter_groups(
         network(features=feature_spec()), {}, lr=1.0, weight_decay=0.1, layer_decay=0.5, head_lr_mult=10.0
     )

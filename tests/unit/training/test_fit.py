@@ -1,4 +1,4 @@
-"""What a stopped run tells its user depends on what it has written since it began."""
+"""The message of a stopped run depends on what it has written since its start."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ def test_a_trained_network_can_be_tested_alone_and_results_are_all(tmp_path: Pat
     assert state.trained() == state.kept() == f"all results are in {tmp_path}"
 
 
-def test_a_fold_goes_on_in_the_folder_of_all_and_further_processes_say_nothing(tmp_path: Path) -> None:
+def test_a_fold_continues_in_the_folder_of_all_and_further_processes_say_nothing(tmp_path: Path) -> None:
     assert f"hydra.run.dir={tmp_path}" in state_of(tmp_path / "fold1", fold=True).trained()
     assert state_of(tmp_path, first=False).kept() == ""

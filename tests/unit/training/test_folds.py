@@ -1,4 +1,4 @@
-"""Folds: what they are called, where they lie, and what a second start keeps of the first."""
+"""Folds: their names, their folders, and what a second start keeps from the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""metrics.csv holds what each epoch logged, and nothing of the epochs before."""
+"""metrics.csv has the values that each epoch logged, and none from earlier epochs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_epoch_without_validation_repeats_no_score(tmp_path: Path) -> None:
     assert frame["train/loss"].nunique() == 5
 
 
-def test_a_resumed_run_goes_on_after_the_rows_of_its_checkpoint(tmp_path: Path) -> None:
+def test_a_resumed_run_continues_after_the_rows_of_its_checkpoint(tmp_path: Path) -> None:
     first, second = (EpochHistory(path=str(tmp_path / f"{name}.csv")) for name in ("first", "second"))
     fit(make_module(), [labeled()], callbacks=[first])
     second.load_state_dict(first.state_dict())

@@ -131,7 +131,7 @@ def test_batch_norm_that_the_module_freezes_stays_frozen_after_the_probe() -> No
 
 
 @pytest.mark.parametrize("epoch", [0, 1])  # 3 of 9 steps, inside of the probe, and 6, behind it
-def test_resumed_run_goes_on_in_the_phase_in_which_it_stopped(epoch: int, tmp_path: Path) -> None:
+def test_resumed_run_continues_in_the_phase_in_which_it_stopped(epoch: int, tmp_path: Path) -> None:
     whole, resumed = make(), make()
     path = tmp_path / "last.ckpt"
     fit(whole, batches(3), callbacks=[LinearProbe(share=0.5), SaveAfter(epoch, path)], max_epochs=3)

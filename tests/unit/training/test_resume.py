@@ -36,7 +36,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         ("after", {}),
     ],
 )
-def test_what_is_done_may_be_all_that_is_asked_for(
+def test_a_run_that_is_already_long_enough_is_accepted(
     name: str, trainer: dict[str, Any], saved: dict[str, dict[str, Any]]
 ) -> None:
     check_left(saved[name], ENDLESS | trainer, path="last.ckpt")
@@ -72,7 +72,7 @@ def test_damaged_counters_are_refused(loops: Any, saved: dict[str, dict[str, Any
         check_left(saved["after"] | {"loops": loops}, ENDLESS, path="last.ckpt")
 
 
-def test_patience_is_that_of_the_config_and_the_count_goes_on() -> None:
+def test_patience_is_that_of_the_config_and_the_count_continues() -> None:
     first = callbacks.EarlyStopping(monitor="val/f1_val", mode="max", patience=3)  # as it was before
     resumed = EarlyStopping(monitor="val/f1_val", mode="max", patience=20)
     first.wait_count = 2

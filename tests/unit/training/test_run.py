@@ -1,4 +1,4 @@
-"""A run is prepared and trained from values, without a config and without a command line."""
+"""A run is prepared and trained from plain values, without a config or command line."""
 
 from __future__ import annotations
 

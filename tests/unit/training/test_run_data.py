@@ -1,4 +1,4 @@
-"""What a run takes of its fold: AUs, streams, counts, and what they are called."""
+"""What a run takes from its fold: AUs, streams, counts and their names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_protocol_says_how_data_were_split_and_whether_numbers_are_legacy() 
     assert next(iter(legacy.protocol)) == "legacy", "said before anything else"
 
 
-def test_what_is_remembered_of_the_data_is_worked_out_once() -> None:
+def test_data_fingerprints_are_computed_once() -> None:
     data = choose_data(fold(), data_settings())
     assert data.fingerprints["train"]["train"]["rows"] == 4
     assert data.fingerprints is data.fingerprints

@@ -16,7 +16,7 @@ def subjects(*numbers: int) -> dict[str, torch.Tensor]:
     return {"subject": torch.tensor(numbers)}
 
 
-def test_shares_are_those_of_a_whole_epoch_and_start_anew() -> None:
+def test_shares_are_those_of_a_whole_epoch_and_start_afresh() -> None:
     shares = SubjectShares(subjects=3, aus=1, level=1)
     shares.update({"labeled": output(0.0, 4.0)}, {"labeled": subjects(0, 2)})
     shares.update({"labeled": output(2.0, 6.0)}, {"labeled": subjects(0, 2)})

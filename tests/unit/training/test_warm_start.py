@@ -56,7 +56,7 @@ def assert_same(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("levels", [1, 3])
-def test_the_same_network_is_taken_over_whole_and_without_a_word(
+def test_the_same_network_is_loaded_whole_without_a_message(
     levels: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = trained(network_spec(levels=levels, aus=BP4D))
@@ -152,7 +152,7 @@ def test_miro_and_wise_ft_start_from_the_backbone_that_was_taken_over(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_image_size_may_differ(tmp_path: Path) -> None:
+def test_image_size_can_differ(tmp_path: Path) -> None:
     source = trained(network_spec("test_vit"))
     path = save(tmp_path / "best.ckpt", checkpoint(source))
     network = start(network_spec("test_vit", image_size=96), path)
@@ -173,7 +173,7 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_tag_of_the_pretraining_may_differ(tmp_path: Path) -> None:
+def test_tag_of_the_pretraining_can_differ(tmp_path: Path) -> None:
     source = trained(network_spec())
     network = start(network_spec("test_resnet.r160_in1k"), save(tmp_path / "best.ckpt", checkpoint(source)))
     assert_same(network.state_dict(), source.state_dict())

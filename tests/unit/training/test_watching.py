@@ -1,4 +1,4 @@
-"""What a training costs: every face of every stream counts once."""
+"""Cost of a training: every face of every stream counts once."""
 
 from __future__ import annotations
 

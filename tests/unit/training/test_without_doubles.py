@@ -1,4 +1,4 @@
-"""Nothing that runs on the device may need fp64: Apple GPUs have none."""
+"""Nothing on the device must need fp64, because Apple GPUs lack it."""
 
 from __future__ import annotations
 
