@@ -147,7 +147,7 @@ def _check_protocol(reference: Predictions, run: Predictions) -> None:
     if reference.protocol is None or run.protocol is None:
         return
     for key, what in PROTOCOL.items():
-        ours, theirs = (_current(each.protocol.get(key, "none")) for each in (reference, run))
+        ours, theirs = (_current(rules.get(key, "none")) for rules in (reference.protocol, run.protocol))
         if ours != theirs:
             raise ConfigError(
                 f"{run.path}: expected the protocol of '{reference.path}', got one that differs in {what}: '{theirs}' "
