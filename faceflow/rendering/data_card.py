@@ -74,7 +74,7 @@ def write_data_card(output: Path, counts: Counts, settings: Mapping[str, Any], v
         + markdown_table(["AU", "", *map(str, range(6)), "one side only"], _au_rows(counts)),
         "## Subjects\n\n" + _subjects(counts),
         "## Settings\n\n```yaml\n" + yaml.safe_dump(dict(settings), sort_keys=False) + "```",
-        _limits(),
+        _limits(counts, settings),
         _terms(),
     ]
     write_card(output / CARD, front, parts)
@@ -121,11 +121,13 @@ def _subjects(counts: Counts) -> str:
     return "\n".join(lines)
 
 
-def _limits() -> str:
+def _limits(counts: Counts, settings: Mapping[str, Any]) -> str:
+    children = "; the proportions of faces under 20 years change too" if min(counts.ages) < 20 else ""
+    both_sides = [] if settings["expression"]["uneven"] else ["AU17", "AU22"]
     return (
         "## Limits\n\nThe faces come from a model, not from people: use them to train and to test software, and "
-        "evaluate on real people. Age changes skin, hair and wrinkles on the face shapes of adults. AU17, AU22, "
-        "AU25, AU26 and AU28 move both sides together."
+        f"evaluate on real people. Age changes skin, hair and wrinkles on the face shapes of adults{children}. "
+        f"{', '.join([*both_sides, 'AU25', 'AU26'])} and AU28 move both sides together."
     )
 
 

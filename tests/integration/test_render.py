@@ -95,7 +95,15 @@ def test_the_data_card_says_what_is_there(faces: Path, model: Path) -> None:
     for au in ("AU1", "AU25"):
         counts = [sum(row[au] == str(level) for row in labels) for level in range(6)]
         assert re.search(rf"\| {au} \| [^|]+ \| {' [|] '.join(map(str, counts))} \|", text)
+    limits = text[text.index("## Limits") : text.index("## Licence")]
+    assert "shapes of adults. AU17, AU22, AU25, AU26 and AU28 move both sides together." in limits
     assert "Copyright (c) 2020 USC" in (faces / "LICENSE.ICT-FaceKit").read_text("utf-8")
+
+
+def test_the_limits_in_a_data_card_follow_its_settings(model: Path, tmp_path: Path) -> None:
+    render(tmp_path / "faces", model, "age=children", "expression.uneven=0.5")
+    text = (tmp_path / "faces" / "README.md").read_text("utf-8")
+    assert "the proportions of faces under 20 years change too. AU25, AU26 and AU28 move both sides" in text
 
 
 @pytest.mark.slow
