@@ -138,7 +138,7 @@ def label_check_tables(check: LabelCheck, *, title: str) -> list[Table]:
 
 def _aus_table(check: LabelCheck, title: str) -> Table:
     few = [au for au, counts in check.per_au.items() if not counts["labels"]]
-    notes = [_METHOD, *([f"not checked: {', '.join(few)} (fewer than {LEAST} labels 0, or 1)"] if few else [])]
+    notes = [_METHOD, *([f"not checked: {', '.join(few)} (fewer than {LEAST} labels of 0, or of 1)"] if few else [])]
     headers = ["labels", "suspicious", "share", "0, probably 1", "1, probably 0"]
     table = plain_table(f"Suspicious labels: {title}", ["AU", "description"], headers, caption="\n".join(notes))
     for au, counts in check.per_au.items():

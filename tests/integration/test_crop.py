@@ -130,7 +130,7 @@ def test_two_shards_are_the_whole(clips: Path, tmp_path: Path) -> None:
     assert said in whole.stdout.replace("\n", " ")
     assert json.loads((tmp_path / "whole/summary.json").read_text("utf-8"))["features"] == 27
     first = crop(tmp_path / "out", f"source={clips}", "shard={index:1,count:2}", "+detector.features=true")
-    assert "INFO 2 clips of other shards are not finished; crops.csv is written when all are" in first.stderr
+    assert "INFO 2 clips of other shards are not finished; crops.csv is written when all clips are" in first.stderr
     assert not (tmp_path / "out/crops.csv").exists()
     assert {path.name for path in (tmp_path / "out/crops").iterdir()} == {"b"}
     crop(tmp_path / "out", f"source={clips}", "shard={index:0,count:2}", "+detector.features=true")

@@ -78,7 +78,7 @@ def test_a_test_shows_suspicious_labels_beside_unchanged_scores(trained: Outcome
     pd.testing.assert_frame_equal(checked.table("per_au.csv"), plain.table("per_au.csv"))
     pd.testing.assert_frame_equal(checked.table(PREDICTED), plain.table(PREDICTED))
     assert checked.table("label_check.csv").empty, "eight faces are too few to check anything"
-    assert f"not checked: {', '.join(AUS)}, with fewer than 10 labels 0 or 1" in " ".join(checked.stdout.split())
+    assert f"not checked: {', '.join(AUS)} (fewer than 10 labels of 0, or of 1)" in " ".join(checked.stdout.split())
     assert checked.metrics()["label_check"]["suspicious"] == 0
     assert "per_au.csv, predictions.csv, label_check.csv" in checked.stdout
     assert "Suspicious labels" in (checked.folder / "report.html").read_text("utf-8")

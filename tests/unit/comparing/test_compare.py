@@ -217,7 +217,7 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
         ),
         (
             lambda frame: frame.assign(AU1_occurs=1 - frame["AU1_occurs"]),
-            "/second: expected the labels of '/first', got 96 others, such as AU1_occurs of s0/0.jpg: 1 in the first, "
+            "/second: expected the labels of '/first', got 96 different ones, such as AU1_occurs of s0/0.jpg: 1 in the first, "
             "0 here; test both with the same labels and occurrence_min",
         ),
         (

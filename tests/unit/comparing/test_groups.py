@@ -83,7 +83,9 @@ def test_files_tables_and_notes_say_what_is_there(
     assert "sex: groups with fewer than 2 subjects are not reported: d (1)." in shown
     assert "AP: not compared by group, as ranking each group would take too long." in shown
     assert "comparison_groups.csv" in shown
-    assert "sex: not reported" in (tmp_path / "out/comparison.md").read_text("utf-8")
+    assert "sex: groups with fewer than 2 subjects are not reported: d (1)" in (
+        tmp_path / "out/comparison.md"
+    ).read_text("utf-8")
     compared(tmp_path, *runs, audit=None, overwrite=True)
     assert not (tmp_path / "out/comparison_groups.csv").exists()
 

@@ -179,7 +179,7 @@ def test_parts_of_a_protocol_run_side_by_side_but_not_the_same_fold_twice(tmp_pa
     with claimed_elsewhere(tmp_path / "fold2", folder=False):
         entered(tmp_path, protocol={**KFOLD, "only": ["fold1"]})
         claim_fold(tmp_path / "fold1")
-        with pytest.raises(ConfigError, match=r"hydra.run.dir: expected a place that .* got '.*/fold2' of one that "):
+        with pytest.raises(ConfigError, match=r"hydra.run.dir: expected a place that .* got '.*/fold2', in use "):
             claim_fold(tmp_path / "fold2")
 
 

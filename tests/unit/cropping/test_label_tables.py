@@ -156,7 +156,7 @@ def test_a_number_of_folds_tests_everybody_once() -> None:
         ("publisht", PUBLISHED, "folds: expected published, a whole number >= 2, or null, got 'publisht'"),
         (1, {}, "folds: expected published, a whole number >= 2, or null, got 1"),
         (True, {}, "folds: expected published, a whole number >= 2, or null, got True"),
-        (3, {}, "folds: expected at most as many folds as subjects (2), got 3; use fewer"),
+        (3, {}, "folds: expected at most as many folds as subjects (2), got 3; use fewer folds"),
     ],
 )
 def test_other_folds_are_refused(folds: Any, published: Any, line: str) -> None:

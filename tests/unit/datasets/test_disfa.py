@@ -240,7 +240,7 @@ class TestSettings:
             video.unlink()
         for camera in ("right", "both"):
             assert error_of(root, camera=camera) == (
-                "dataset.camera: expected videos of the right camera in 'ROOT', got only those of the left one; "
+                "dataset.camera: expected videos of the right camera in 'ROOT', got only those of the left camera; "
                 "set dataset.camera=left or add the others"
             )
 

@@ -77,7 +77,7 @@ def test_nothing_is_audited_by_default() -> None:
             5,
             "^audit: expected columns of groups such as sex, got 'filename', which makes a group of each",
         ),
-        (["subject"], 5, "^audit: .* got 'subject', which puts each"),
+        (["subject"], 5, "^audit: .* got 'subject', which makes a group of each"),
         (["sex"], 0, "^audit_least_subjects: expected a whole number >= 1, got 0$"),
         (["sex"], 2.5, "^audit_least_subjects: expected a whole number >= 1, got 2.5$"),
     ],

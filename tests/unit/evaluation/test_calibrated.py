@@ -106,7 +106,7 @@ def test_a_legacy_protocol_is_refused_and_few_subjects_are_named(caplog: pytest.
     scorer.known[:], scorer.subjects[:] = True, np.arange(120) % 2
     with caplog.at_level(logging.WARNING):
         check_probabilities(scorer)
-    assert "validation has 2 known subjects" in caplog.text
+    assert "validation has only 2 known subjects" in caplog.text
     found = fit_calibration(scorer, np.arange(120), noisy(scorer))
     assert found is not None
     assert (found.subjects, found.chosen) == (2, False)

@@ -85,5 +85,5 @@ def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"fold1/predictions.csv: expected the predictions of a test, got none"):
         read_out_of_fold(str(torn))
     seen = write(tmp_path / "seen", FOLDS, caution="includes subjects seen in training or validation")
-    with pytest.raises(DataError, match=r"got '.*seen': includes subjects seen in training or validation; take"):
+    with pytest.raises(DataError, match=r"got '.*seen': includes subjects seen in training or validation; name"):
         read_out_of_fold(str(seen))

@@ -160,7 +160,7 @@ def test_training_data_and_the_export_are_described(tmp_path: Path) -> None:
     training = section(text, "Training data")
     assert "| faces | 120 | 47e2 |" in training
     assert "align=eyes, faces found by markers" in training
-    assert "What 120 of the crops of 9 subjects look like" in training
+    assert "Statistics of 120 of the crops of 9 subjects, as quantiles:" in training
     assert "| sharpness | 50 | 60 | 200 | 400 | 512 |" in training
     assert "| file | model.onnx (3 MB) |" in section(text, "Export")
     assert str(tmp_path) not in text

@@ -112,7 +112,7 @@ def test_a_stream_that_does_not_open_is_one_line(address: str, got: str) -> None
     (source,) = find_sources(address, ALL)
     with pytest.raises(DataError) as caught:
         list(source.read())
-    assert str(caught.value) == f"{got}; check the address and that it is on"
+    assert str(caught.value) == f"{got}; check the address and that the stream is running"
 
 
 @pytest.mark.parametrize("device", ["/dev/video99", "/dev/v4l/by-id/usb-none"])
