@@ -217,8 +217,8 @@ def cell(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], object]:
         ),
         (
             lambda frame: frame.assign(AU1_occurs=1 - frame["AU1_occurs"]),
-            "/second: expected the labels of '/first', got 96 different ones, such as AU1_occurs of s0/0.jpg: 1 in the first, "
-            "0 here; test both with the same labels and occurrence_min",
+            "/second: expected the labels of '/first', got 96 different ones, such as AU1_occurs of s0/0.jpg: 1 in the "
+            "first, 0 here; test both with the same labels and occurrence_min",
         ),
         (
             lambda frame: frame.drop(columns=["AU1_prob", "AU1_occurs"]),
