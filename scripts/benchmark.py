@@ -56,8 +56,8 @@ against pandas, which parses its cells and checks nothing.
 time) and torchmetrics (all AUs at once). These compute F1 at two thresholds, AP and AUROC, and must give equal values.
     ratio         a note gives the additional time for the intervals over subjects.
 
-`sweep`: jobs/h of small trainings that run in parallel with launcher=joblib, against one after another; from the start
-of the command to the table.
+`sweep`: jobs/h of small training runs in parallel with launcher=joblib, against one after another; from the start of
+the command to the table.
     ratio         1 means no gain; the limit is the number of parallel jobs. Sequential jobs also use all cores, as far
                   as a small network can, and import the libraries once.
 """

@@ -42,7 +42,7 @@ def new_subjects() -> list[str]:
 
 
 def main() -> int:
-    """Print a line for every subject that breaks the rule; the exit code is 1 if there is one."""
+    """Print a line for every subject that breaks the rule; the exit code is 2 if there is one."""
     given = [*Path(sys.argv[1]).read_text("utf-8").splitlines(), ""][:1] if len(sys.argv) > 1 else new_subjects()
     faults = [(subject, reason) for subject in given if (reason := fault(subject))]
     for subject, reason in faults:

@@ -1,7 +1,7 @@
 """Score the built-in models and write their card: `python scripts/model_card.py --help`.
 
     python scripts/model_card.py --rendered rendered_test --real realfaces --output faceflow/built_in/README.md
-    python scripts/model_card.py --output faceflow/built_in/README.md  # from the scores as they are
+    python scripts/model_card.py --output faceflow/built_in/README.md  # from the stored scores
 
 A set of faces is an output folder of faceflow-crop: crops, their features and labels.csv. Every model is tested on it
 with `faceflow.test` at the thresholds stored in the model. Means are over the AUs, without the rows for one side, that
@@ -55,10 +55,10 @@ TITLES = {"rendered": "Rendered faces of subjects not trained on", "real": "Real
 NOTES = {
     "real": (
         "The real faces are {faces} photographs and film frames from public repositories' test data, most of them of "
-        "one woman, coded by eye for this project by one coder; AU14, AU24 and AU28 are hard to code from stills. They "
-        "were not trained on. What was chosen while looking at them: that AU4, AU5, AU7 and AU17 of the renderer had "
-        "to be 1.3 to 2.2 times as strong (four numbers of `configs/render.yaml`), and that pixels weigh 0.35 (one "
-        "number). Thresholds are those of the rendered validation subjects."
+        "one woman, coded by eye for this project by one coder; AU14, AU24 and AU28 are hard to code from stills. No "
+        "model was trained on them, but five numbers were chosen by looking at them: AU4, AU5, AU7 and AU17 of the "
+        "renderer were made 1.3 to 2.2 times as strong (`configs/render.yaml`), and pixels weigh 0.35. Thresholds are "
+        "those of the rendered validation subjects."
     )
 }
 

@@ -1,6 +1,6 @@
-"""Write a video of a synthetic face with three expressions, to try faceflow-infer without data of your own.
+"""Write a video of a drawn face with three expressions, to try faceflow-infer without data of your own.
 
-The subject is not in the embedded data set. `python scripts/synthetic_video.py face.avi`
+The subject is not in `data=synthetic`. `python scripts/synthetic_video.py face.avi`
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def one_line(error: BaseException, command: str) -> str:
     if limit := no_more_files(error):
         return f"ConfigError: {limit}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing config is both
-        return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, its rights and the disk"
+        return f"{type(error).__name__}: {error.filename}: {error.strerror}; check the path, permissions and disk"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return f"ConfigError: {_explain(error, command)}"

@@ -100,7 +100,7 @@ def _explain(plain: dict[str, Any], cause: BaseException) -> str:
         return f"expected an importable _target_, got '{target}'; {suggest(name, vars(module))}"
     if isinstance(cause, OSError) and cause.filename is not None:
         reason = cause.strerror or type(cause).__name__
-        return f"expected a usable path, got '{cause.filename}' ({reason}); check the path, its rights and the disk"
+        return f"expected a usable path, got '{cause.filename}' ({reason}); check the path, permissions and disk"
     text = " ".join(str(cause).split())
     for argument in plain:
         if (instead := renamed(argument)) and f"'{argument}'" in text:

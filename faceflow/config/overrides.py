@@ -29,8 +29,8 @@ def override_texts(overrides: object) -> list[str]:
         TypeError: anything else.
     """
     if isinstance(overrides, str):
-        raise TypeError(f"overrides: expected a list of texts, got one text; write [{overrides!r}]")
-    expected = 'overrides: expected a list of texts such as ["seed=1"]'
+        raise TypeError(f"overrides: expected a list of strings, got one string; write [{overrides!r}]")
+    expected = 'overrides: expected a list of strings such as ["seed=1"]'
     if isinstance(overrides, bytes | Mapping) or not isinstance(overrides, Iterable):
         raise TypeError(f"{expected}, got {type(overrides).__name__}")
     texts: list[str] = []
@@ -56,4 +56,4 @@ def _spell(value: object, key: str) -> str:
         return f"{{{','.join(f'{name}:{_spell(item, key)}' for name, item in value.items())}}}"
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return f"[{','.join(_spell(item, key) for item in value)}]"
-    raise TypeError(f"{key}: expected a text, a number, true or false, a list or a dict, got {type(value).__name__}")
+    raise TypeError(f"{key}: expected a string, a number, true or false, a list or a dict, got {type(value).__name__}")

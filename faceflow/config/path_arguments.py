@@ -73,7 +73,7 @@ def _literal(argument: str, before: str, sweep: bool) -> str:
         argument.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"{name if equals else 'arguments'}: expected a text in UTF-8, got {os.fsencode(value or name)!r}; rename "
+            f"{name if equals else 'arguments'}: expected text in UTF-8, got {os.fsencode(value or name)!r}; rename "
             "the file"
         ) from error
     if before in _FOLDERS:

@@ -1,4 +1,4 @@
-"""Where the built-in configs lie: beside the package in a checkout, inside it in a wheel."""
+"""Where the built-in configs are: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def config_dir() -> str:
     """Absolute path of the built-in configs.
 
     Found by path, not as `pkg://`: an editable install resolves the package to the checkout, where the configs
-    lie one folder up, and only a wheel carries them inside.
+    are one folder up, and only a wheel contains them.
     """
     package = Path(__file__).resolve().parents[1]
     inside = package / "configs"

@@ -37,7 +37,7 @@ def differing_setting(
         theirs = {**earlier, **leaves(json.loads(path.read_text("utf-8")))}
     except (ValueError, AttributeError) as error:
         raise DataError(
-            f"{path}: expected the settings of these {results}, got no JSON of them; choose another output"
+            f"{path}: expected the settings of these {results}, got no valid JSON; choose another output"
         ) from error
     ours = leaves(json.loads(json.dumps(wanted)))
     for key in sorted(ours.keys() | theirs.keys() - _SAID):

@@ -37,7 +37,7 @@ def check_kind(folder: Path) -> None:
         raise ConfigError(f"{KEY}: expected the folder of one run, got the sweep '{folder}'; choose another folder")
     if (folder / "job.json").exists():
         raise ConfigError(
-            f"{KEY}: expected the folder of one run, got '{folder}' of a sweep's job; go on with "
+            f"{KEY}: expected the folder of one run, got the sweep job '{folder}'; go on with "
             f"{quote(f'resume_sweep={folder.parent}')}, or choose another folder"
         )
 

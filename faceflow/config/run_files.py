@@ -42,7 +42,7 @@ def fold_folders(folder: Path) -> list[Path]:
 
 
 def run_files(folder: Path) -> list[Path]:
-    """Everything that a training, its folds or a test wrote: files, and folders with nothing else in them."""
+    """Everything that a training run, its folds or a test wrote: files, and folders with nothing else in them."""
     patterns = (*_SCORES, *CHECKPOINTS, *_RECORDS, *_LOGS)
     return [path for each in (folder, *fold_folders(folder)) for path in _found(each, patterns)]
 
@@ -56,7 +56,7 @@ def remove_scores(folder: Path) -> list[str]:
 
 
 def remove_run(folder: Path, *, keep: Path) -> None:
-    """Remove everything that a training, its folds or a test wrote, except one file; other files stay."""
+    """Remove everything that a training run, its folds or a test wrote, except one file; other files stay."""
     folds = fold_folders(folder)
     for path in run_files(folder):
         if path != keep:

@@ -20,7 +20,7 @@ from faceflow.metrics.occurrence import macro
 class CalibrationChange:
     """Number of labelled faces per AU, (A,), and calibration errors before and after; NaN without labels.
 
-    `ece_floor` is the ECE that exact probabilities would have on as many faces.
+    `ece_floor` is the ECE that exact probabilities would have on these faces.
     """
 
     aus: Sequence[str]
@@ -75,7 +75,7 @@ def calibration_table(change: CalibrationChange, *, title: str, protocol: str) -
     """Show one data set on the terminal; `protocol` says how probabilities were calibrated."""
     caption = (
         f"ECE: expected calibration error over {BINS} bins of equal width (Guo et al. 2017); Brier: mean squared "
-        "difference from the label; 0 is best. floor: ECE that exact probabilities would have on as many faces.\n"
+        "difference from the label; 0 is best. floor: ECE that exact probabilities would have on these faces.\n"
         f"calibration: {protocol}"
     )
     headers = ["faces", "ECE before", "ECE", "floor", "Brier before", "Brier"]

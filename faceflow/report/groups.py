@@ -153,11 +153,11 @@ def _explained(columns: Sequence[ColumnScores], least_subjects: int, subjects_kn
     yield "means over AUs with 95 % intervals over subjects; columns with the largest F1 gap first"
     yield (
         "false alarms: share of faces without the AU that are predicted to show it; rate error: mean probability - "
-        "base rate; ECE: calibration error, without a gap, as chance alone makes it larger in smaller groups"
+        "base rate; ECE: calibration error; it has no gap, because chance alone makes it larger in smaller groups"
     )
     yield "largest gap: highest - lowest mean; among many groups, some differ widely by chance"
     if not subjects_known:
-        yield "subjects?: some labels name no subjects; each of their faces counts as one, so intervals are too narrow"
+        yield "subjects?: some faces have no subject id; each of them counts as a subject, so intervals are too narrow"
     for each in columns:
         if each.small:
             names = [f"{name} ({count})" for name, count in each.small.items()]

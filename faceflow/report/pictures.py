@@ -1,4 +1,4 @@
-"""All pictures of a test or a training, in a folder of their own beside the results."""
+"""All pictures of a test or a training run, in a separate folder beside the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves of a training: losses, validation scores and learning rate over its epochs, and the F1 of every AU."""
+"""Curves of a training run: losses, validation scores and learning rate over its epochs, and the F1 of every AU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded data set: procedural faces with known AUs, written once as an ordinary CSV data set."""
+"""The drawn faces: procedural faces with known AUs, written once as an ordinary CSV data set."""
 
 from __future__ import annotations
 

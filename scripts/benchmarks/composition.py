@@ -17,9 +17,9 @@ _SYNTHETIC_SUBJECTS = 180  # 60 of each domain
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the images and how they are loaded."""
-    parser.add_argument("--labels", type=Path, metavar="CSV", help="label file; default: synthetic faces")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="label file; default: drawn faces")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="folder of the images; default: that of the CSV")
-    parser.add_argument("--faces", type=int, default=5400, help="number of synthetic faces; default: %(default)s")
+    parser.add_argument("--faces", type=int, default=5400, help="number of drawn faces; default: %(default)s")
     parser.add_argument("--size", type=int, default=112, help="input size in pixels; default: %(default)s")
     parser.add_argument("--batch", type=int, default=32, help="images per batch; default: %(default)s")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="further overrides of faceflow-train")

@@ -18,7 +18,7 @@ from studies.parts import labels_of
 from studies.progress import Progress, say
 from studies.runs import MONITOR, QUICK, TEST, Conditions, Run
 
-DONE = "done.json"  # marks a finished training
+DONE = "done.json"  # marks a finished training run
 
 
 def train(run: Run, conditions: Conditions, progress: Progress) -> None:
@@ -39,7 +39,7 @@ def train(run: Run, conditions: Conditions, progress: Progress) -> None:
 
 
 def training_record(run: Run, conditions: Conditions) -> dict[str, float]:
-    """Results of a finished training: `ap`, its best validation AP, and `seconds`."""
+    """Results of a finished training run: `ap`, its best validation AP, and `seconds`."""
     found: dict[str, float] = json.loads((run.folder(conditions) / DONE).read_text("utf-8"))
     return found
 

@@ -66,7 +66,7 @@ class Part:
     Args:
         name: name on the command line and in file names.
         question: title of the report.
-        data: settings of every training.
+        data: settings of every training run.
         pool: additional settings of methods that read unlabelled faces.
         tests: label file of each test by name; if empty, the training tests on its own subjects, under `own_test`.
         methods: methods to compare, the baseline first.

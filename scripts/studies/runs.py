@@ -1,4 +1,4 @@
-"""One training and its tests: settings and result folder."""
+"""One training run and its tests: settings and result folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Conditions:
         jobs: number of parallel runs.
         workers: loader processes per run.
         trainer: name in configs/trainer.
-        overrides: additional overrides for every training.
+        overrides: additional overrides for every training run.
     """
 
     images: Path
@@ -46,7 +46,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: a candidate of a method with a seed, which also draws the subjects."""
+    """One training run: a candidate of a method with a seed, which also draws the subjects."""
 
     part: Part
     method: str

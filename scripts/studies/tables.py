@@ -80,7 +80,7 @@ def _protocol(
         "best AP is tested"
     )
     if conditions.overrides:
-        yield f"- Additional settings of every training: `{' '.join(conditions.overrides)}`"
+        yield f"- Additional settings of every training run: `{' '.join(conditions.overrides)}`"
     for key in ("split", "train", "val", "unlabeled", "labels"):
         if said := next((each.protocol[key] for each in first if key in each.protocol), ""):
             yield f"- {key.capitalize()}, seed {seeds[0]}: {said}"

@@ -297,7 +297,7 @@ def test_a_mistake_is_raised_in_one_line_and_leaves_nothing(name: str, tmp_path:
 
 
 def test_one_text_in_place_of_overrides_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="overrides: expected a list of texts, got one text; write"):
+    with pytest.raises(TypeError, match="overrides: expected a list of strings, got one string; write"):
         faceflow.train("seed=1")
 
 

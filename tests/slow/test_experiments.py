@@ -1,4 +1,4 @@
-"""The experiments that learn from unlabelled faces run on the embedded faces, without a network connection."""
+"""The experiments that learn from unlabelled faces run on the drawn faces, without a network connection."""
 
 from __future__ import annotations
 

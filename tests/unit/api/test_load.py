@@ -103,7 +103,7 @@ def test_overrides_are_texts_or_lists_of_them(model: Path) -> None:
     for overrides in (given, [given], [["batch_size=3"], ("smooth=1",)]):
         with faceflow.load(model, *overrides, same_detector=False, crops=np.bool_(True)) as predictor:
             assert (predictor.settings.batch_size, predictor.settings.smooth) == (3, 1)
-    with pytest.raises(TypeError, match="^overrides: expected a list of texts such as .*, got dict$"):
+    with pytest.raises(TypeError, match="^overrides: expected a list of strings such as .*, got dict$"):
         faceflow.load(model, {"smooth": 1})  # type: ignore[arg-type]
 
 

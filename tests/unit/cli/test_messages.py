@@ -233,7 +233,7 @@ def test_system_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         (tmp_path / "no.csv").read_text()
     assert one_line(caught.value, "train") == (
-        f"FileNotFoundError: {tmp_path}/no.csv: No such file or directory; check the path, its rights and the disk"
+        f"FileNotFoundError: {tmp_path}/no.csv: No such file or directory; check the path, permissions and disk"
     )
 
 

@@ -129,7 +129,7 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = f"{tmp_path}/file/folder"
     assert refusal({"_target_": "os.mkdir", "path": folder}) == (
-        f"loss: expected a usable path, got '{folder}' (Not a directory); check the path, its rights and the disk"
+        f"loss: expected a usable path, got '{folder}' (Not a directory); check the path, permissions and disk"
     )
 
 

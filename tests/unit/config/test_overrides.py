@@ -63,7 +63,9 @@ def test_other_forms_of_overrides_are_a_type_error(overrides: Any, got: str) -> 
     for call in (override_texts, faceflow.train, faceflow.crop):
         with pytest.raises(TypeError) as caught:
             call(overrides)
-        assert re.fullmatch(f'overrides: expected a list of texts such as \\["seed=1"\\], got {got}', str(caught.value))
+        assert re.fullmatch(
+            f'overrides: expected a list of strings such as \\["seed=1"\\], got {got}', str(caught.value)
+        )
 
 
 @pytest.mark.parametrize("config_dir", [3, b"mine", ["mine"]])
@@ -77,7 +79,7 @@ def test_omitted_arguments_keep_the_config_values() -> None:
 
 
 def test_other_objects_are_a_type_error_that_names_the_key() -> None:
-    with pytest.raises(TypeError, match="labels: expected a text, a number, true or false, .* got object"):
+    with pytest.raises(TypeError, match="labels: expected a string, a number, true or false, .* got object"):
         spell_overrides({"labels": object()})
-    with pytest.raises(TypeError, match="data: expected a text, .*, got bytes"):
+    with pytest.raises(TypeError, match="data: expected a string, .*, got bytes"):
         spell_overrides({"data": b"csv"})

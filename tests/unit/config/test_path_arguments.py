@@ -159,7 +159,7 @@ def test_references_stay_references_where_no_file_has_that_name() -> None:
 
 
 def test_bytes_that_are_no_utf8_are_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"^output: expected a text in UTF-8, got b'a\\xff\.csv'; rename the file$"):
+    with pytest.raises(ConfigError, match=r"^output: expected text in UTF-8, got b'a\\xff\.csv'; rename the file$"):
         literal_paths(["output=a\udcff.csv"])
 
 
