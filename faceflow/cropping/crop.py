@@ -85,7 +85,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
     check_replaced(card := check_card(cfg["card"]))
     shared = cfg["shared"]
-    with kept(lambda: f"finished crops are kept in {output}; start the same command again to resume"):
+    with kept(lambda: f"finished crops are kept in {output}; rerun the same command to resume"):
         frames = FrameRange(**cfg["frames"])
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])

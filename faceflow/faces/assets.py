@@ -133,7 +133,7 @@ def _download(file: ModelFile, path: Path) -> Path:
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"paths.cache: expected a folder that can be written, for {file.name}, got '{path.parent}' "
+            f"paths.cache: expected a writable folder, for {file.name}, got '{path.parent}' "
             f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own "
             "copy with detector.model=FILE"
         ) from error

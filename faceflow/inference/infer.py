@@ -125,7 +125,7 @@ def _infer_shared(
     )
     log.info("Running %s", described(predictor.model))
     with (
-        kept(lambda: f"finished recordings are kept in {corpus.folder}; start the same command again"),
+        kept(lambda: f"finished recordings are kept in {corpus.folder}; rerun the same command to resume"),
         stop_on_interrupt() as stop,
     ):
         corpus.predict(stop)

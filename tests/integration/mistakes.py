@@ -149,7 +149,7 @@ KEYS = [
     Case("limited test", "ConfigError: trainer.limit_test_batches: expected null, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got no '='; write it as one word, key=value", ("epochs",)),
-    Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
+    Case("run folder", "DataError: {csv}/run: expected a writable folder, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
 ]
 NUMBERS = [
     Case("batch size", "ConfigError: loader.batch_size: expected a whole number >= 1, got 0", ("loader.batch_size=0",)),

@@ -250,13 +250,13 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "output below a file": (
         _file_as_output,
         ["output={folder}/file/out"],
-        "DataError: {folder}/file/out: expected a folder that can be written, got 'Not a directory'",
+        "DataError: {folder}/file/out: expected a writable folder, got 'Not a directory'",
     ),
     "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file: expected a folder that"),
     "crops are a file": (
         _file_as_crops,
         ["output={folder}/full"],
-        "DataError: {folder}/full/crops/video/000001.jpg: expected a file that can be written, got",
+        "DataError: {folder}/full/crops/video/000001.jpg: expected a writable file, got",
     ),
     "crops are a file, in workers": (
         _file_as_crops,

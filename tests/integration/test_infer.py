@@ -313,7 +313,7 @@ def test_stopped_the_rows_so_far_are_complete(
     assert 0 < len(rows) < 400
     assert rows["frame"].tolist() == list(range(1, len(rows) + 1))
     assert rows["AU12_L"].notna().all()
-    said = f"{line}: {len(rows)} complete rows are in {partial}; start the same command again for all"
+    said = f"{line}: {len(rows)} complete rows are in {partial}; rerun the same command for all"
     assert stderr.splitlines()[-1] == said
     says = json.loads((folder / "a.partial.json").read_text("utf-8"))
     assert (says["rows"], says["complete"]) == (len(rows), False)

@@ -189,7 +189,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
         (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got [5, 2]"),
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
-        (["output=/dev/full/faces"], "/dev/full/faces: expected a folder that can be written"),
+        (["output=/dev/full/faces"], "/dev/full/faces: expected a writable folder"),
         (["experiment=disfa"], "experiment=disfa: expected an option for faceflow-render, got one that sets 'data'"),
     ],
 )

@@ -184,7 +184,7 @@ def test_cache_that_cannot_be_written_is_named(tmp_path: Path, server: Server) -
     with pytest.raises(ConfigError) as caught:
         find_model(None, cache=cache, file=model(server))
     assert str(caught.value) == (
-        f"paths.cache: expected a folder that can be written, for face.task, got '{cache}' (Not a directory); "
+        f"paths.cache: expected a writable folder, for face.task, got '{cache}' (Not a directory); "
         "set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own copy with detector.model=FILE"
     )
 
