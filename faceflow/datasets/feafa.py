@@ -88,7 +88,7 @@ def _check_columns(columns: Sequence[str | None] | None) -> tuple[str | None, ..
         got = "nothing" if columns is None else repr(columns) if isinstance(columns, str) else f"{len(columns)} names"
         raise ConfigError(
             f"dataset.columns: expected the AU of each of the {VALUES} values of an .auw file, got {got}; list them "
-            "as documented with your copy, null for a value that is no AU: dataset.columns=[AU43_L,AU43_R,null,...]"
+            "as documented with your copy, null for a value that is not an AU: dataset.columns=[AU43_L,AU43_R,null,...]"
         )
     check_aus([au for au in columns if au is not None], key="dataset.columns")
     return tuple(columns)

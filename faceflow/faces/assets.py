@@ -127,8 +127,8 @@ def _download(file: ModelFile, path: Path) -> Path:
     except (RequestException, ValueError, _UnreachableError) as error:  # ValueError: other bytes than expected
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(
-            f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
-            f"another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
+            f"detector.model: expected to download {file.name} from {file.url}, got an error ({reason}); download it "
+            f"on another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
             f"{FOLDER_VARIABLE}, or set detector.model=FILE"
         ) from error
     except OSError as error:

@@ -106,7 +106,9 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 advice = "if the images are face crops already, add crops=true"
                 if FEATURES in predictor.model.contract.inputs:  # which bare crops lack
                     advice = "check that faces are upright and not tiny"
-                raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
+                raise DataError(
+                    f"source: expected a face in at least one frame, got none in {results.tally.seen()}; {advice}"
+                )
 
 
 def _infer_shared(
@@ -178,7 +180,7 @@ def _notes(predictor: Predictor, sources: Sequence[Source]) -> Iterator[str]:
     if predictor.model.contract.centring is None:
         yield (
             "the model has no thresholds for centred scores; what a face shows at rest above neutral_probability is "
-            "subtracted, and the usual thresholds decide"
+            "subtracted, and the usual thresholds are used"
         )
     if calibrate == MEDIAN and sources[0].live:
         yield (

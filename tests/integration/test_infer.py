@@ -186,7 +186,7 @@ def test_a_source_without_any_face_keeps_its_rows_and_is_an_error(folder: Path) 
     write_video(folder / "empty.avi", [blank()] * 3)
     outcome = infer(folder, f"source={folder}/empty.avi", f"output={folder}/a.csv", f"plot={folder}/a.html", *MARKERS)
     assert outcome.code == 2
-    line = "ERROR DataError: source: expected a face in some frame, got none in 3 frames: 3 no_face; "
+    line = "ERROR DataError: source: expected a face in at least one frame, got none in 3 frames: 3 no_face; "
     assert line in outcome.stderr
     assert pd.read_csv(folder / "a.csv")["status"].tolist() == ["no_face"] * 3
     assert not (folder / "a.html").exists()

@@ -202,7 +202,7 @@ def test_overwrite_trains_all_folds_again_and_leaves_none_of_the_earlier_ones(
 
 def test_resume_is_refused_with_the_way_that_works(whole: Outcome, faces: Faces, tmp_path: Path) -> None:
     message = refused(tmp_path, faces, f"resume={fold(whole, 'studio').checkpoint('last')}")
-    assert "resume: expected null with a training per domain" in message
+    assert "resume: expected null with one network per domain" in message
     assert "hydra.run.dir=FOLDER" in message
 
 

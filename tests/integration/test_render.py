@@ -287,7 +287,7 @@ def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(
             assert shown[int(event["onset_frame"])] == shown[int(event["end_frame"])] == 0
     source = ("dataset=disfa", f"root={tmp_path}/videos")
     cropped = run("crop", tmp_path / "crops", f"output={tmp_path}/crops", *source, *MARKERS)
-    assert "expected a face in some frame" in cropped.error  # the detector of markers; the recordings were read
+    assert "expected a face in at least one frame" in cropped.error  # the detector of markers; the recordings were read
     seen = rows(tmp_path / "crops/crops.csv")
     assert [row["status"] for row in seen] == ["no_face"] * 140
     again = tmp_path / "again/videos"

@@ -137,7 +137,7 @@ def test_a_broken_archive_is_a_row_and_a_warning(tmp_path: Path, caplog: pytest.
         (row,) = crop(clip, tmp_path / "out")
     assert row["status"] == "decode_error"
     (message,) = caplog.messages
-    assert message.startswith(f"{clip.file}: expected a file in a zip archive, got '")
+    assert message.startswith(f"{clip.file}: expected a file that can be unpacked, got '")
     assert message.endswith("'; replace the archive or leave it out")
 
 

@@ -163,7 +163,7 @@ def test_failure_says_what_to_put_where_and_leaves_nothing(
         find_model(None, cache=cache, file=file)
     text = str(caught.value)
     assert "\n" not in text
-    assert text.startswith(f"detector.model: expected to download face.task from {file.url}, got none (")
+    assert text.startswith(f"detector.model: expected to download face.task from {file.url}, got an error (")
     for part in (reason, f"SHA-256 {SHA256}", str(cache / "face.task"), "FACEFLOW_MODELS", "detector.model=FILE"):
         assert part in text
     assert list(cache.iterdir()) == []
