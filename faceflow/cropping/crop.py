@@ -137,8 +137,8 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
                 raise DataError(
-                    f"source: expected a face in at least one frame, got none in {len(clips)} clips; see "
-                    f"{output}/crops.csv"
+                    f"source: expected a face in at least one frame, got none in {len(clips)} "
+                    f"clip{'' if len(clips) == 1 else 's'}; see {output}/crops.csv"
                 )
             labelled = dataset is not None or rows is not None
             if card is not None:

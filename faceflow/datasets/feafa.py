@@ -100,7 +100,7 @@ def _clip_folders(root: Path) -> dict[str, Path]:
     for folder in [*sorted(root.glob("*/")), *sorted(root.glob("*/*/"))]:
         match = _CLIP.fullmatch(folder.name)
         if match and clips.setdefault(match[1], folder) != folder:
-            raise DataError(f"{folder}: expected one folder for {match[1]}, got also '{clips[match[1]]}'; remove one")
+            raise DataError(f"{folder}: expected one folder for {match[1]}, got '{clips[match[1]]}' too; remove one")
     return clips
 
 

@@ -150,7 +150,7 @@ def command_line(arguments: list[str]) -> list[str]:
     look = next((argument for argument in rest if argument.partition("=")[0] in _LOOKS), None)
     if look and (asked or len(rest) < len(arguments)):
         raise ConfigError(
-            f"{look}: expected the settings of one job, got a sweep; give one value each and leave -m out"
+            f"{look}: expected the settings of one job, got a sweep; give each key one value and leave -m out"
         )
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
@@ -160,7 +160,7 @@ def command_line(arguments: list[str]) -> list[str]:
     if strange := [argument for argument in rest if _is_task_override(argument)]:
         raise ConfigError(
             f"resume_sweep: expected no other settings beside it, got '{strange[0]}'; the sweep is repeated as it was "
-            "started, only launcher=... and hydra.*=... can change"
+            "started, and only launcher=... and hydra.*=... can change"
         )
     replaced = {_key(argument) for argument in rest} | {"hydra.sweep.dir", "hydra.mode"}
     kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]

@@ -123,5 +123,5 @@ ROWS = [
     Row(fed="DISFA's label files, listed by the system in any order", thread="ihp-lab/LibreFace#2", command="crop", overrides=DISFA, prepare=lambda folder: write_disfa(folder / "disfa", ["SN001"], 4),
         right="each AU gets the labels of its own file", check=columns_of_their_files),
     Row(fed="password-protected archive of a data set", thread="GW2Raidar/gw2raidar#162", command="crop", overrides=DISFA, prepare=locked_zip,
-        line="DataError: source: expected a face in at least one frame, got none in 1 clips; see {folder}/crops/crops.csv"),
+        line="DataError: source: expected a face in at least one frame, got none in 1 clip; see {folder}/crops/crops.csv"),
 ]
