@@ -159,7 +159,7 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
     )
     onnx, name = cfg["onnx"], cfg["model"]["name"]
     if onnx is not None and name is not None:
-        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one of them out")
+        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one out")
     path, key = (built_in_model(name), "model") if onnx is None else (onnx, "onnx")
     return Predictor(OnnxModel(path, provider=cfg["provider"], threads=cfg["threads"], key=key), settings)
 
