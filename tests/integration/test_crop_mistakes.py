@@ -254,7 +254,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
         ["output={folder}/file/out"],
         "DataError: {folder}/file/out: expected a writable folder, got 'Not a directory'",
     ),
-    "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file: expected a folder that"),
+    "output is a file": (
+        _file_as_output,
+        ["output={folder}/file"],
+        "DataError: {folder}/file: expected a writable folder",
+    ),
     "crops are a file": (
         _file_as_crops,
         ["output={folder}/full"],
