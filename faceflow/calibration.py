@@ -136,10 +136,10 @@ class Calibration:
                 notes={str(au): str(note) for au, note in raw.get("notes", {}).items()},
             )
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ValueError("a calibration of probabilities that is no numbers by AU") from error
+            raise ValueError("a calibration of probabilities without numbers per AU") from error
         pairs = [pair for pairs in found.levels.values() for pair in pairs]
         if found.levels and (not set(aus) <= found.levels.keys() or any(len(pair) != 2 for pair in pairs)):
-            raise ValueError("a calibration of levels that is no slope and offset for each")
+            raise ValueError("a calibration of levels without a slope and an offset for each")
         for au in {*aus, *map(joined, aus)}:
             if au not in slope or au not in offset:
                 raise ValueError(f"no calibration of probabilities for {au}")

@@ -93,7 +93,7 @@ class Centring:
                 for name in ("thresholds", "logit", "intensity")
             }
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ValueError("thresholds and constants of centred scores that are no numbers by AU") from error
+            raise ValueError("thresholds and constants of centred scores that are not numbers per AU") from error
         for au in aus:
             if au not in found["logit"] or (graded and au not in found["intensity"]):
                 raise ValueError(f"no constants of centred scores for {au}")

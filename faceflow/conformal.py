@@ -82,7 +82,7 @@ class Conformal:
                 notes={str(au): str(note) for au, note in raw.get("notes", {}).items()},
             )
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise ValueError("a conformal band that is no numbers by AU") from error
+            raise ValueError("a conformal band without numbers per AU") from error
         inside = all(0 <= cut <= 1 for cut in (*low.values(), *high.values()))
         if not 0 < found.coverage < 1 or low.keys() != high.keys() or not inside:
             raise ValueError("a conformal band with values out of range")

@@ -39,7 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{path}: expected a file that can be written, got '{reason}'; check disk and path") from error
+        raise DataError(f"{path}: expected a writable file, got '{reason}'; check disk and path") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -156,9 +156,7 @@ def claim(path: Path, *, key: str, folder: bool) -> Claim:
         file.flush()
     except OSError as error:
         kind, reason = "folder" if folder else "file", error.strerror or str(error)
-        raise DataError(
-            f"{path}: expected a {kind} that can be written, got '{reason}'; check disk and path"
-        ) from error
+        raise DataError(f"{path}: expected a writable {kind}, got '{reason}'; check disk and path") from error
     _claims[lock] = Claim(lock, file, made)
     return _claims[lock]
 

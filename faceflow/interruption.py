@@ -146,7 +146,7 @@ def kept(tell: Callable[[], str]) -> Iterator[None]:
 def told(stop: KeyboardInterrupt) -> str:
     """Line for the user; empty if another process of the run prints it."""
     name = "Terminated" if isinstance(stop, Terminated) else "Interrupted"
-    notes: list[str] = getattr(stop, "__notes__", ["start the same command again"])
+    notes: list[str] = getattr(stop, "__notes__", ["rerun the same command"])
     return f"{name}: {notes[0]}" if notes[0] else ""
 
 

@@ -77,9 +77,7 @@ def _take(folder: Path) -> Lease | None:
         return None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(
-            f"{folder}: expected a folder that can be written, got '{reason}'; check disk and path"
-        ) from error
+        raise DataError(f"{folder}: expected a writable folder, got '{reason}'; check disk and path") from error
     return Lease(path)
 
 

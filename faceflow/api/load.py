@@ -79,7 +79,7 @@ def load(
             first two seconds) or an image of the neutral face: adds columns corrected for the face at rest.
         neutral_probability: an AU with a lower probability than this at rest is not corrected.
         smooth: frames on either side over which estimates are averaged, in additional columns.
-        alias: column names: "none" (ours), "openface" or "pyfeat".
+        alias: column names: "none" (FaceFlow's), "openface" or "pyfeat".
         columns: any of "aus", "pose", "gaze", "blendshapes" and "landmarks"; default: those of the first three that
             the detector supports.
         provider: where the network runs: "auto", "cuda", "coreml" or "cpu".

@@ -76,9 +76,9 @@ def train(
     ['AU1', 'AU6', 'AU12', 'mean']
 
     Prints and writes what the command does, including train.log and config.yaml. A setting that you leave out has its
-    default, which `faceflow-train --cfg job` prints. Only one training runs at a time; other threads wait for it. While
-    it runs, `seed` seeds the random numbers of Python, NumPy and torch. Their state is restored afterwards, as are
-    logging, warnings, environment variables, signal handlers and Hydra.
+    default, which `faceflow-train --cfg job` prints. Only one training run is active at a time; other
+    threads wait for it. While it is active, `seed` seeds the random numbers of Python, NumPy and torch. Their state is
+    restored afterwards, as are logging, warnings, environment variables, signal handlers and Hydra.
 
     Args:
         overrides: any settings, written as on the command line, such as ["scheduler=poly", "optimizer.lr=1e-4"].

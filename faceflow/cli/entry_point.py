@@ -170,7 +170,7 @@ def _stopped(stop: KeyboardInterrupt) -> tuple[int, str]:
 
 def _start_again() -> str:
     """What to do if nothing was kept; printed by the first process of a run."""
-    return "start the same command again" if os.environ.get("LOCAL_RANK", "0") == "0" else ""
+    return "rerun the same command" if os.environ.get("LOCAL_RANK", "0") == "0" else ""
 
 
 def _code_of(end: SystemExit) -> int:

@@ -102,7 +102,7 @@ def _check(cfg: Mapping[str, Any], output: Path) -> None:
     check_whole(cfg["bootstrap"]["seed"], key="bootstrap.seed", lowest=0)
     if not cfg["overwrite"] and any((output / name).exists() for name in _FILES):
         raise ConfigError(
-            f"output: expected a folder without a comparison, got '{output}'; name another, or replace that one with "
+            f"output: expected a folder without a comparison, got '{output}'; choose another, or replace that one with "
             "overwrite=true"
         )
 

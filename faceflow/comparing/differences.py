@@ -94,7 +94,7 @@ def differences(
     )
     if not kept:
         raise ConfigError(
-            f"metrics: expected one that all runs have, got none: {' '.join(notes).rstrip('.')}; name another"
+            f"metrics: expected one that all runs have, got none: {' '.join(notes).rstrip('.')}; choose another"
         )
     rankings = any(column.metric.needs is Needs.RANKING for column in kept)
     steps = len(others) * len(reference.aus) if rankings else 0

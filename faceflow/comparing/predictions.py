@@ -182,6 +182,8 @@ def _damaged(folder: Path) -> DataError:
 
 def _unfinished(folder: Path) -> str:
     if (folder / "config.yaml").exists():
-        return "; it is not finished: start the same command again"
+        return "; it is not finished: rerun the command that started it"
     found = sorted(path.parent.name for path in folder.glob(f"*/{METRICS}"))
-    return f"; did you mean '{folder / found[0]}'?" if found else "; name the folder that faceflow-train or -test wrote"
+    if found:
+        return f"; did you mean '{folder / found[0]}'?"
+    return "; name the folder that faceflow-train or faceflow-test wrote"

@@ -37,7 +37,7 @@ def check_kind(folder: Path) -> None:
         raise ConfigError(f"{KEY}: expected the folder of one run, got the sweep '{folder}'; choose another folder")
     if (folder / "job.json").exists():
         raise ConfigError(
-            f"{KEY}: expected the folder of one run, got the sweep job '{folder}'; go on with "
+            f"{KEY}: expected the folder of one run, got the sweep job '{folder}'; resume the sweep with "
             f"{quote(f'resume_sweep={folder.parent}')}, or choose another folder"
         )
 
@@ -91,7 +91,7 @@ def check_reuse(config: DictConfig, folder: Path, *, overwrite: bool, part: bool
         return
     last = folder / _LAST
     found = results_in(folder)[0].relative_to(folder)
-    on = f"go on with {quote(f'resume={last}')}, " if "resume" in config and last.is_file() else ""
+    on = f"resume it with {quote(f'resume={last}')}, " if "resume" in config and last.is_file() else ""
     a_training = "checkpoint" in config and any(path.suffix == ".ckpt" for path in run_files(folder))
     replace = "" if a_training else ", or replace them with overwrite=true"  # a test cannot write checkpoints again
     raise ConfigError(

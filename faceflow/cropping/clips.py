@@ -211,7 +211,7 @@ def _absolute(path: Path) -> Path:
 def _unknown_kind(path: Path) -> str | None:
     """Kind of a file that is skipped; None for files that are read."""
     if not _is_utf8(path):
-        return "with a name that is no UTF-8"
+        return "with a name that is not UTF-8"
     suffix = path.suffix.lower()
     return None if suffix in SUFFIXES else suffix or "no suffix"
 

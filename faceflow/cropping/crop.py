@@ -85,7 +85,7 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
     output, sheet = Path(str(cfg["output"])), cfg["sheet"]
     check_replaced(card := check_card(cfg["card"]))
     shared = cfg["shared"]
-    with kept(lambda: f"finished crops are kept in {output}; start the same command again to resume"):
+    with kept(lambda: f"finished crops are kept in {output}; rerun the same command to resume"):
         frames = FrameRange(**cfg["frames"])
         recipe = Recipe.from_dict(cfg["align"])
         settings = CropSettings(recipe=recipe, **cfg["selection"], frames=frames, **cfg["image"])
@@ -137,7 +137,8 @@ def crop(cfg: Mapping[str, Any]) -> CropResult:
                 print_lines(f"Features: {shown}: landmarks, blendshapes and pose of {features} crops")
             if not crops:
                 raise DataError(
-                    f"source: expected a face in some frame, got none in {len(clips)} clips; see {output}/crops.csv"
+                    f"source: expected a face in at least one frame, got none in {len(clips)} "
+                    f"clip{'' if len(clips) == 1 else 's'}; see {output}/crops.csv"
                 )
             labelled = dataset is not None or rows is not None
             if card is not None:
@@ -163,14 +164,16 @@ def _find(
     """Data set, if one is named, and the clips to crop."""
     if node:
         if source is not None:
-            raise ConfigError("source: expected either source or dataset, got both; drop one of them")
+            raise ConfigError("source: expected either source or dataset, got both; leave one out")
         dataset: Dataset = instantiate(node, key="dataset")
         return dataset, FoundClips(clips=clips_of(dataset.recordings()), passed_over=Counter())
     sources = source if isinstance(source, list) else [source]
     if not sources or None in sources:
         raise ConfigError("source: expected files to crop, got none; add source=PATH, or dataset=NAME root=FOLDER")
     if root is not None:
-        raise ConfigError("root: expected the folder of a data set, got one without its name; add dataset=NAME")
+        raise ConfigError(
+            "root: expected the folder of the data set that dataset names, got no dataset; add dataset=NAME"
+        )
     results = [output / name for name in (CROPS, FOLDER, FOLDER + SUFFIX, PACK, *_PICTURES, *_TABLES)]
     return None, search([str(each) for each in sources], skip=results, copies=copies)
 
@@ -179,7 +182,7 @@ def _label_rows(labels: object, columns: Any, dataset: Dataset | None, clips: Se
     if labels is None:
         return None
     if dataset is not None:
-        raise ConfigError("labels: expected labels of the files in source, got dataset= too; drop one of them")
+        raise ConfigError("labels: expected labels of the files in source, got dataset= too; leave one out")
     check_columns(columns, key="columns")
     return read_label_rows(Path(str(labels)), columns, clips)
 
@@ -206,7 +209,7 @@ def _check_use(settings: CropSettings, dataset: Dataset | None, clips: Sequence[
 def _folds(wanted: Any, dataset: Dataset | None, clips: Sequence[Clip], rows: LabelRows | None) -> dict[str, list[str]]:
     if wanted is not None and dataset is None and rows is None:
         raise ConfigError(
-            "folds: expected a data set with labels, got files; drop folds, or add dataset=NAME root=FOLDER"
+            "folds: expected a data set with labels, got files; leave folds out, or add dataset=NAME root=FOLDER"
         )
     subjects: Sequence[str] = [clip.recording.subject for clip in clips if clip.recording]
     if wanted is not None and rows is not None:

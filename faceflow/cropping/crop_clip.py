@@ -234,7 +234,7 @@ def _local_file(clip: Clip, folder: Path) -> Iterator[Path]:
             shutil.copyfileobj(packed, file)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:  # the last: encrypted
         raise UnreadableClipError(
-            f"{member}: expected a file in a zip archive, got '{error}'; replace the archive or leave it out"
+            f"{member}: expected a file that can be unpacked, got '{error}'; replace the archive or leave it out"
         ) from error
     try:
         yield unpacked

@@ -24,7 +24,7 @@ _LIMITS = (
     f"Age, sex and skin tone of the subjects: {NOT_MEASURED}. Agreement between coders: {NOT_MEASURED}. Frames in "
     "which no face was found have no crop; `failures.png` shows some of them."
 )
-_TERMS = "Not stated: the terms of the images and labels, and the consent of the subjects, also apply to the crops."
+_TERMS = "Not stated. The terms of the images and labels and the consent of the subjects also apply to the crops."
 
 
 @dataclass(frozen=True, kw_only=True)

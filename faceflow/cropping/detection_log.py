@@ -94,7 +94,7 @@ class DetectionLog:
 
     def _unwritable(self, error: OSError) -> DataError:
         reason = error.strerror or str(error)
-        return DataError(f"{self.path}: expected a file that can be written, got '{reason}'; check disk and path")
+        return DataError(f"{self.path}: expected a writable file, got '{reason}'; check disk and path")
 
 
 def _text(face: Detection) -> str | None:

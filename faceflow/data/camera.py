@@ -35,7 +35,8 @@ class Blur(albumentations.GaussianBlur):  # type: ignore[misc]
 class Noise(albumentations.GaussNoise):  # type: ignore[misc]
     """Gaussian noise whose mean over a given share of the face has the same standard deviation at any size.
 
-    A mean over k times as many pixels has 1 / sqrt(k) of the deviation, so that of one pixel grows with the side.
+    A mean over k times as many pixels has 1 / sqrt(k) of the deviation, so the deviation of one pixel grows with
+    the side.
     """
 
     def __init__(self, *, std_range: Sequence[float], at_side: int, p: float) -> None:

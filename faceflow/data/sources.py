@@ -213,7 +213,7 @@ def list_faces(
 def _label_paths(key: str, config: SourceConfig) -> dict[str | None, str]:
     parts: dict[str | None, str] = {split: path for split in SPLITS if (path := getattr(config, split))}
     if config.labels and parts:
-        raise ConfigError(f"{key}: expected either labels or train/val/test, got both; remove one")
+        raise ConfigError(f"{key}: expected either labels or train/val/test, got both; leave one out")
     if not config.labels and not parts:
         raise ConfigError(f"{key}.labels: expected the path of a CSV, got none; set it")
     return {None: config.labels} if config.labels else parts

@@ -119,7 +119,7 @@ def _by_task(files: Iterator[Path]) -> dict[str, list[Path]]:
 
 def _read_occurrence(files: Sequence[Path]) -> Labels:
     if len(files) > 1:
-        raise DataError(f"{files[1]}: expected one file for the task, got also '{files[0]}'; remove one")
+        raise DataError(f"{files[1]}: expected one file for the task, got '{files[0]}' too; remove one")
     lines = read_lines(files[0])
     columns, width = _read_header(files[0], lines)
     rows: dict[int, dict[str, float | None]] = {}

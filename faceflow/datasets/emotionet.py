@@ -57,7 +57,7 @@ class EmotioNet:
         if not tables:
             raise not_found("EmotioNet", _LAYOUT, self.root)
         if len(tables) > 1:
-            raise DataError(f"{tables[1]}: expected one table, got also '{tables[0]}'; remove one")
+            raise DataError(f"{tables[1]}: expected one table, got '{tables[0]}' too; remove one")
         folders: dict[str, dict[int, Path]] = {}
         rows = self._rows_of_images(tables[0])
         for path, (line, _) in rows.items():

@@ -88,7 +88,7 @@ def _check_columns(columns: Sequence[str | None] | None) -> tuple[str | None, ..
         got = "nothing" if columns is None else repr(columns) if isinstance(columns, str) else f"{len(columns)} names"
         raise ConfigError(
             f"dataset.columns: expected the AU of each of the {VALUES} values of an .auw file, got {got}; list them "
-            "as documented with your copy, null for a value that is no AU: dataset.columns=[AU43_L,AU43_R,null,...]"
+            "as documented with your copy, null for a value that is not an AU: dataset.columns=[AU43_L,AU43_R,null,...]"
         )
     check_aus([au for au in columns if au is not None], key="dataset.columns")
     return tuple(columns)
@@ -100,7 +100,7 @@ def _clip_folders(root: Path) -> dict[str, Path]:
     for folder in [*sorted(root.glob("*/")), *sorted(root.glob("*/*/"))]:
         match = _CLIP.fullmatch(folder.name)
         if match and clips.setdefault(match[1], folder) != folder:
-            raise DataError(f"{folder}: expected one folder for {match[1]}, got also '{clips[match[1]]}'; remove one")
+            raise DataError(f"{folder}: expected one folder for {match[1]}, got '{clips[match[1]]}' too; remove one")
     return clips
 
 

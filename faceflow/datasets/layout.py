@@ -87,7 +87,7 @@ def index_files(places: Iterable[Path], key_of: Callable[[str], Key | None]) -> 
                 continue
             known = found.setdefault(key, file)
             if known != file and isinstance(known, Path) == isinstance(file, Path):
-                raise DataError(f"{file}: expected one such file, got also '{known}'; remove one")
+                raise DataError(f"{file}: expected one such file, got '{known}' too; remove one")
     return found
 
 
@@ -102,7 +102,7 @@ def subfolders(places: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Pa
         for folder in sorted(place.glob("*/*/")):
             name = f"{folder.parent.name.upper()}/{folder.name}"
             if pattern.fullmatch(name) and found.setdefault(name, folder) != folder:
-                raise DataError(f"{folder}: expected one folder for {name}, got also '{found[name]}'; remove one")
+                raise DataError(f"{folder}: expected one folder for {name}, got '{found[name]}' too; remove one")
     return found
 
 

@@ -32,7 +32,7 @@ def numbered_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
         if match := pattern.fullmatch(path.name):
             number = int(match[1])
             if files.setdefault(number, path) != path:
-                raise DataError(f"{path}: expected one file for frame {number}, got also '{files[number]}'; remove one")
+                raise DataError(f"{path}: expected one file for frame {number}, got '{files[number]}' too; remove one")
     return dict(sorted(files.items()))
 
 

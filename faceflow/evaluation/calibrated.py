@@ -48,7 +48,7 @@ def check_probabilities(scorer: SplitScorer) -> None:
         )
     if method != NONE and count < LEAST_SUBJECTS:
         log.warning(
-            "%s: validation has only %d known subjects, too few to hold some out; the maps are used without a check, "
+            "%s: validation has only %d known subjects, too few to hold some out; the calibration is not checked, "
             "and may make probabilities of other subjects worse; raise split.val",
             *(PROTOCOL, count),
         )

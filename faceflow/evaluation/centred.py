@@ -127,7 +127,7 @@ def centred_test(center: str | None, centring: Centring | None, tables: Sequence
         said += f"; {kept}"
     if centring is None:
         log.warning(
-            "center: the model has no thresholds for centred scores: it comes from an earlier FaceFlow, or no "
+            "center: the model has no thresholds for centred scores: it comes from an earlier version, or no "
             "validation subject had %d images; AP and AUROC of centred scores are reported, F1@val is not",
             LEAST_FRAMES,
         )

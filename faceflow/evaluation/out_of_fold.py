@@ -62,7 +62,7 @@ class OutOfFold:
                 dataset, filename = self.probability.index[0]
                 raise DataError(
                     f"data: expected the faces that '{self.folder}' tested, such as {filename} of {dataset}, got "
-                    f"{files[0]} of {tables[0].name}; name the data of that training with data=csv data.labels=FILE"
+                    f"{files[0]} of {tables[0].name}; name the data of that run with data=csv data.labels=FILE"
                 )
             log.warning("%d of %d faces have no prediction in '%s'", lacking, len(places), self.folder)
         values = self.probability.to_numpy(np.float64)
@@ -79,14 +79,14 @@ def read_out_of_fold(path: str) -> OutOfFold:
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ConfigError(
-            f"predictions: expected the folder of a training by folds, got '{path}', which is no folder; check the path"
+            f"predictions: expected the folder of a run with folds, got '{path}', which is not a folder; check the path"
         )
     record = _record(folder)
     folders = fold_folders(folder) if "folds" in record else [folder]
     if "caution" in record["protocol"]:
         raise DataError(
             f"predictions: expected tests on subjects that no network was trained on, got '{path}': "
-            f"{record['protocol']['caution']}; name the folder of a training with protocol=kfold"
+            f"{record['protocol']['caution']}; name the folder of a run with protocol=kfold"
         )
     frames = [_read(each) for each in folders]
     aus = tuple(sorted({au for frame in frames for au in predicted_aus(frame)}, key=sort_key))
@@ -110,8 +110,8 @@ def _record(folder: Path) -> dict[str, Any]:
         dict(record["protocol"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"predictions: expected the folder of a finished training, got '{folder}' without a readable metrics.json; "
-            "name the folder that faceflow-train wrote, or start its command again"
+            f"predictions: expected the folder of a finished run, got '{folder}' without a readable metrics.json; "
+            "name the folder that faceflow-train wrote, or rerun its command"
         ) from error
     return record
 

@@ -102,14 +102,14 @@ def open_predictor(checkpoint: str | None, onnx: str | None, *, accelerator: str
         key = next(key for key in ours | theirs if ours.get(key) != theirs.get(key))
         raise ConfigError(
             f"onnx: expected a model exported from '{checkpoint}', got one with another {key} ({theirs.get(key)} "
-            f"instead of {ours.get(key)}); name the checkpoint that it comes from, or leave it out"
+            f"instead of {ours.get(key)}); name the checkpoint that it comes from, or leave onnx out"
         )
     if payload.outdated:  # the file still decodes occurrence as they were tuned, unless it left them out
         payload.thresholds, payload.centring = dict(contract.thresholds), contract.centring
     elif payload.calibration != contract.calibration:
         raise ConfigError(
             f"onnx: expected a model exported from '{checkpoint}', got one with another calibration of "
-            "probabilities; name the checkpoint that it comes from, or leave it out"
+            "probabilities; name the checkpoint that it comes from, or leave onnx out"
         )
     return predictor, payload
 

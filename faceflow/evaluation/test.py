@@ -223,4 +223,4 @@ def _kept(output: Path, *, finished: bool) -> str:
     """Say what is kept of a test that was stopped."""
     if finished:
         return f"all results are in {output}"
-    return "the test is not finished and none of its results are kept; start the same command again"
+    return "the test is not finished, and none of its results are kept; rerun the same command"

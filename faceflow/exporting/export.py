@@ -60,7 +60,7 @@ def export(config: DictConfig) -> ExportResult:
     """
     silence_advice()
     watch = FileWatch(path := Path(str(config.output)))
-    whole, nothing = f"the model is complete, in {path}", "no file was written; start the same command again"
+    whole, nothing = f"the model is complete, in {path}", "no file was written; rerun the same command"
     with kept(lambda: whole if watch.written(path) else nothing):
         output, card = check_output(config.output, overwrite=config.overwrite), check_card(config.get("card"))
         if card is not None:

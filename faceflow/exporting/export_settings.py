@@ -66,7 +66,7 @@ def check_output(output: object, *, overwrite: bool) -> Path:
     check_new(path, overwrite=overwrite)
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f"output: expected a folder that can be written, got '{folder}'; choose another folder")
+        raise ConfigError(f"output: expected a writable folder, got '{folder}'; choose another folder")
     return path
 
 

@@ -62,8 +62,8 @@ def check_finite(network: AUNetwork, model: OnnxModel, samples: Mapping[str, Sam
     difference = max(largest_difference(network, model, faces) for faces in samples.values())
     if not np.isfinite(difference):
         raise ExportError(
-            f"precision: expected finite outputs, got others from a {model.contract.precision} model; use another "
-            "precision, or a checkpoint whose training did not diverge"
+            f"precision: expected finite outputs, got NaN or infinity from an {model.contract.precision} model; "
+            "use another precision, or a checkpoint whose training did not diverge"
         )
     return difference
 

@@ -52,7 +52,9 @@ def reduced(model: onnx.ModelProto, precision: str, *, faces: Sample | None) -> 
             return _converted(model, precision, faces, Path(folder) / "converted.onnx")
     except (RuntimeError, ValueError, KeyError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"precision: expected a network that fits {precision}, got ({reason}); use fp32") from error
+        raise ExportError(
+            f"precision: expected a network that fits {precision}, got one that does not ({reason}); use fp32"
+        ) from error
 
 
 def _converted(model: onnx.ModelProto, precision: str, faces: Sample | None, path: Path) -> onnx.ModelProto:

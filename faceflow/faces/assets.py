@@ -127,13 +127,13 @@ def _download(file: ModelFile, path: Path) -> Path:
     except (RequestException, ValueError, _UnreachableError) as error:  # ValueError: other bytes than expected
         reason = " ".join(str(error).split())[:_LONGEST]
         raise ConfigError(
-            f"detector.model: expected to download {file.name} from {file.url}, got none ({reason}); download it on "
-            f"another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
+            f"detector.model: expected to download {file.name} from {file.url}, got an error ({reason}); download it "
+            f"on another machine (SHA-256 {file.sha256}) and put it at {path} or in the folder named by "
             f"{FOLDER_VARIABLE}, or set detector.model=FILE"
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"paths.cache: expected a folder that can be written, for {file.name}, got '{path.parent}' "
+            f"paths.cache: expected a writable folder, for {file.name}, got '{path.parent}' "
             f"({error.strerror or error}); set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own "
             "copy with detector.model=FILE"
         ) from error

@@ -160,9 +160,7 @@ class FeatureSpool:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
-            raise DataError(
-                f"{self._folder}: expected files that can be written, got '{reason}'; check disk and path"
-            ) from error
+            raise DataError(f"{self._folder}: expected writable files, got '{reason}'; check disk and path") from error
 
 
 def open_records(path: Path) -> np.memmap[Any, np.dtype[np.void]]:

@@ -106,7 +106,9 @@ def infer(cfg: Mapping[str, Any]) -> None:
                 advice = "if the images are face crops already, add crops=true"
                 if FEATURES in predictor.model.contract.inputs:  # which bare crops lack
                     advice = "check that faces are upright and not tiny"
-                raise DataError(f"source: expected a face in some frame, got none in {results.tally.seen()}; {advice}")
+                raise DataError(
+                    f"source: expected a face in at least one frame, got none in {results.tally.seen()}; {advice}"
+                )
 
 
 def _infer_shared(
@@ -125,7 +127,7 @@ def _infer_shared(
     )
     log.info("Running %s", described(predictor.model))
     with (
-        kept(lambda: f"finished recordings are kept in {corpus.folder}; start the same command again"),
+        kept(lambda: f"finished recordings are kept in {corpus.folder}; rerun the same command to resume"),
         stop_on_interrupt() as stop,
     ):
         corpus.predict(stop)
@@ -157,7 +159,7 @@ def open_predictor(cfg: Mapping[str, Any]) -> Predictor:
     )
     onnx, name = cfg["onnx"], cfg["model"]["name"]
     if onnx is not None and name is not None:
-        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one of them out")
+        raise ConfigError(f"onnx: expected a file or the built-in model={name}, got both; leave one out")
     path, key = (built_in_model(name), "model") if onnx is None else (onnx, "onnx")
     return Predictor(OnnxModel(path, provider=cfg["provider"], threads=cfg["threads"], key=key), settings)
 
@@ -178,7 +180,7 @@ def _notes(predictor: Predictor, sources: Sequence[Source]) -> Iterator[str]:
     if predictor.model.contract.centring is None:
         yield (
             "the model has no thresholds for centred scores; what a face shows at rest above neutral_probability is "
-            "subtracted, and the usual thresholds decide"
+            "subtracted, and the usual thresholds are used"
         )
     if calibrate == MEDIAN and sources[0].live:
         yield (

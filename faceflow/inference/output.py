@@ -99,7 +99,7 @@ class RowFile(abc.ABC):
 
     def _unwritable(self, error: OSError) -> DataError:
         reason = error.strerror or str(error)
-        return DataError(f"{self.path}: expected a file that can be written, got '{reason}'; check disk and path")
+        return DataError(f"{self.path}: expected a writable file, got '{reason}'; check disk and path")
 
 
 class CsvRows(RowFile):
@@ -136,7 +136,7 @@ class StdoutRows(CsvRows):
 
     def __enter__(self) -> Self:
         if sys.__stdout__ is None:
-            raise DataError("output: expected a standard output that can be written, got a closed one; name a file")
+            raise DataError("output: expected a writable standard output, got a closed one; name a file")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal's encoding
         self.file = sys.stdout
@@ -166,7 +166,7 @@ class StdoutRows(CsvRows):
 
     def _unwritable(self, error: OSError) -> DataError:
         reason = error.strerror or str(error)
-        return DataError(f"output: expected a standard output that can be written, got '{reason}'; check where it goes")
+        return DataError(f"output: expected a writable standard output, got '{reason}'; check where it goes")
 
 
 class JsonRows(RowFile):

@@ -75,8 +75,9 @@ class Predictor:
         self.selection = choose_selection(contract, settings.selection)
         if settings.crops and settings.neutral and FEATURES in contract.inputs:
             raise ConfigError(
-                "calibrate: expected none or median with crops=true and a model that reads features, which a single "
-                f"image lacks, got '{settings.neutral}'; leave crops out, or use a model that reads pixels only"
+                "calibrate: expected none or median with crops=true and a model that reads features, got "
+                f"'{settings.neutral}', an image without features; leave crops out, or use a model that "
+                "reads pixels only"
             )
         self.recipe = None if settings.crops else choose_recipe(contract, settings.recipe)
         if settings.detector is not None:

@@ -138,8 +138,7 @@ class Renderer:
             if report:
                 reason = error.strerror or str(error)
                 raise DataError(
-                    f"render: expected a file that can be written, got '{reason.lower()}': '{self.path}'; "
-                    "check disk and path"
+                    f"render: expected a writable file, got '{reason.lower()}': '{self.path}'; check disk and path"
                 ) from error
 
     def _write(self, frame: FramePrediction) -> None:

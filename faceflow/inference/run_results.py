@@ -26,7 +26,7 @@ from faceflow.report.timeline_files import draw_timeline
 
 log = logging.getLogger(__name__)
 
-_AGAIN = "start the same command again"
+_AGAIN = "rerun the same command"
 NOTHING_KEPT = f"no rows were written; {_AGAIN}"
 
 

@@ -27,7 +27,7 @@ def asked_audit(columns: object, least_subjects: object) -> Audit | None:
     """Read the settings of a user; None if `columns` is None.
 
     Raises:
-        ConfigError: `columns` are not names of columns that can hold groups, or the number is not a whole one >= 1.
+        ConfigError: `columns` are not names of columns that can hold groups, or the number is not a whole number >= 1.
     """
     if columns is None:
         return None

@@ -231,7 +231,9 @@ def _reason(error: Exception) -> str:
 def _probe(backbone: Backbone, name: str, image_size: int) -> tuple[int, tuple[int, ...]]:
     """Run one blank image to find the widths, which timm names differently in each family."""
     if not hasattr(backbone.model, "forward_intermediates"):
-        raise ConfigError(f"model.backbone: expected a timm model with forward_intermediates, got {name}; use another")
+        raise ConfigError(
+            f"model.backbone: expected a timm model with forward_intermediates, got {name}; choose another"
+        )
     training = backbone.training
     backbone.eval()
     try:

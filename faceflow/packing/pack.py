@@ -65,7 +65,7 @@ def pack_rows(
     from faceflow.packing.source import find_rows
     from faceflow.packing.write import write_pack
 
-    with kept(lambda: f"complete shards are kept in {output}; start the same command again to resume"):
+    with kept(lambda: f"complete shards are kept in {output}; rerun the same command to resume"):
         rows = find_rows(labels, images, columns)
         with claimed(output, key="output", folder=True):
             packed = write_pack(rows, output, shard_bytes=int(shard_mb * 2**20), keep_broken=bad_images == KEEP)

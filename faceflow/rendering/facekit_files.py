@@ -86,7 +86,7 @@ def convert(folder: Path) -> dict[str, NDArray[np.generic]]:
     expressions = [name for name in names if not name.startswith("identity") and name != _NEUTRAL]
     if _NEUTRAL not in names or not identities or not expressions:
         raise DataError(
-            f"{_KEY}: expected the .obj files of ICT-FaceKit in '{folder}', got {len(names)}; clone it anew"
+            f"{_KEY}: expected the .obj files of ICT-FaceKit in '{folder}', got {len(names)}; clone it again"
         )
     neutral = _read_vertices(folder / f"{_NEUTRAL}.obj")
     uv, triangles, uv_triangles, parts = _read_topology(folder / f"{_NEUTRAL}.obj")
@@ -97,7 +97,7 @@ def convert(folder: Path) -> dict[str, NDArray[np.generic]]:
             vertices = _read_vertices(folder / f"{name}.obj")
             if vertices.shape != neutral.shape:
                 raise DataError(
-                    f"{folder / name}.obj: expected {len(neutral)} vertices, got {len(vertices)}; clone it anew"
+                    f"{folder / name}.obj: expected {len(neutral)} vertices, got {len(vertices)}; clone it again"
                 )
             loaded.append((vertices - neutral).astype(np.float16))
         return np.stack(loaded)
@@ -168,7 +168,7 @@ def _read_vertices(path: Path) -> NDArray[np.float32]:
         lines = [line[2:] for line in path.read_bytes().splitlines(keepends=True) if line.startswith(b"v ")]
         return np.array(b" ".join(lines).split(), dtype=np.float32).reshape(-1, 3)
     except ValueError as error:
-        raise DataError(f"{path}: expected vertices of three numbers, got a damaged file; clone it anew") from error
+        raise DataError(f"{path}: expected vertices of three numbers, got a damaged file; clone it again") from error
 
 
 def _read_topology(

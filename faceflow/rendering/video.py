@@ -108,7 +108,7 @@ def video_writer(path: Path, video: VideoSettings) -> Iterator[Callable[[Image],
 
         try:
             if not writer.isOpened():
-                raise DataError(f"{path}: expected a writable file; check the path and free disk space")
+                raise DataError(f"{path}: expected a writable file, got one that cannot be opened; check disk and path")
             yield write
             writer.release()
             if (kept := _count_frames(named)) != written:  # OpenCV does not report a full disk

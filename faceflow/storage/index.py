@@ -217,7 +217,7 @@ class Index:
             ) from error
         except OSError as error:
             raise StorageError(
-                f"storage.cache: expected a folder that can be written, got '{self.folder}' "
+                f"storage.cache: expected a writable folder, got '{self.folder}' "
                 f"({error.strerror or error}); set storage.cache=FOLDER"
             ) from error
 

@@ -83,7 +83,7 @@ class Mirror:
                 link.unlink(missing_ok=True)
             if self._failed and not before:
                 log.warning(
-                    "%s: expected a store that can be written, got '%s' (%s); the run goes on and tries again at its "
+                    "%s: expected a writable store, got '%s' (%s); the run goes on and tries again at its "
                     "next checkpoint",
                     *(KEY, self.url, self._failed),
                 )
@@ -170,7 +170,7 @@ def mirrored(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Ite
 def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirror:
     url = check_url(url, key=KEY)
     if scheme_of(url) in ("http", "https"):
-        raise ConfigError(f"{KEY}: expected a store that can be written, such as s3://bucket/run, got '{url}'")
+        raise ConfigError(f"{KEY}: expected a writable store, such as s3://bucket/run, got '{url}'")
     store = open_store(scheme_of(url), timeout_s=timeout_s, key=KEY)
     try:
         there = set(store.list(url))
@@ -196,7 +196,7 @@ def _opened(url: str, folder: Path, *, timeout_s: float, replaces: bool) -> Mirr
 
 def _unwritable(url: str, error: StoreError) -> StorageError:
     return StorageError(
-        f"{KEY}: expected a store that can be written, got '{url}' ({error}); check the address and the credentials, "
+        f"{KEY}: expected a writable store, got '{url}' ({error}); check the address and the credentials, "
         "see docs/how_to/object_storage.md"
     )
 

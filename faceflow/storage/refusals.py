@@ -44,9 +44,9 @@ def refused(error: StoreError, key: str, url: str) -> RefusedError:
             "credentials, see docs/how_to/object_storage.md"
         )
     elif str(error) == CHANGED:
-        text = f"{key}: expected an object that does not change, got '{url}' ({error}); start again when it is complete"
+        text = f"{key}: expected an object that does not change, got '{url}' ({error}); rerun when it is complete"
     else:
-        text = f"{key}: expected an object that can be read, got '{url}' ({error}); check the network, and start again"
+        text = f"{key}: expected an object that can be read, got '{url}' ({error}); check the network, and rerun"
     refused = RefusedError(text)
     refused.kind = error.kind
     return refused
@@ -62,6 +62,6 @@ def on_disk(folder: Path) -> Iterator[None]:
             raise
         reason = error.__cause__.strerror or error.__cause__
         raise StorageError(
-            f"storage.cache: expected a disk that can be written, got '{reason}' for '{folder}'; free space, or set "
+            f"storage.cache: expected a writable disk, got '{reason}' for '{folder}'; free space, or set "
             "storage.cache=FOLDER on another disk"
         ) from error

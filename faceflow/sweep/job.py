@@ -114,7 +114,7 @@ def run_job(
         elif found := results_in(folder):
             raise ConfigError(
                 f"hydra.sweep.subdir: expected a folder without results, got '{folder}' with "
-                f"{found[0].relative_to(folder)} of a run; take another folder"
+                f"{found[0].relative_to(folder)} of a run; choose another folder"
             )
         if not alone:
             raise ConfigError(
@@ -187,7 +187,7 @@ def _check_same(earlier: Job, job: Job, folder: Path) -> None:
     if earlier.overrides != job.overrides:
         raise ConfigError(
             f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with the results of "
-            f"{' '.join(earlier.overrides)}; take another folder"
+            f"{' '.join(earlier.overrides)}; choose another folder"
         )
 
 

@@ -122,7 +122,7 @@ class OptunaSweeper(Sweeper):
             different = next(part for part in asked if known.get(part) != asked[part])
             raise ConfigError(
                 f"hydra.sweeper.storage: expected a study of this search ({json.dumps(asked[different])}), got "
-                f"{self.storage} of another one ({json.dumps(known.get(different))}); take another file"
+                f"{self.storage} of another one ({json.dumps(known.get(different))}); choose another file"
             )
         study.set_user_attr(_SEARCH, asked)
         return study

@@ -70,7 +70,7 @@ class SweepStart(Callback):
             sys.exit(2)
         sys.stdout.write(f"Sweep of {total} jobs in {folder}\n")
         command = f"faceflow-{config.hydra.job.name}"
-        sys.stdout.write(f"After an interruption: {command} {quote(f'{RESUME}{folder}')}\n")
+        sys.stdout.write(f"To resume after an interruption, run: {command} {quote(f'{RESUME}{folder}')}\n")
         _running = _Running(
             progress=JobLines(folder, total, keys, sys.stdout),
             command=command,
@@ -101,7 +101,8 @@ class SweepEnd:
         """Says what is kept and how to continue, after the sweep was stopped."""
         finished = len(self.jobs) - len(self.missing)
         return (
-            f"{finished} of {self.planned} jobs finished; go on with {self.command} {quote(f'{RESUME}{self.folder}')}"
+            f"{finished} of {self.planned} jobs finished; to resume, run: "
+            f"{self.command} {quote(f'{RESUME}{self.folder}')}"
         )
 
 
@@ -149,7 +150,7 @@ def command_line(arguments: list[str]) -> list[str]:
     look = next((argument for argument in rest if argument.partition("=")[0] in _LOOKS), None)
     if look and (asked or len(rest) < len(arguments)):
         raise ConfigError(
-            f"{look}: expected the settings of one job, got a sweep; give one value each and leave -m out"
+            f"{look}: expected the settings of one job, got a sweep; give each key one value and leave -m out"
         )
     if not asked:
         return [*(argument for argument in arguments if argument in _FLAGS), *rest]
@@ -159,7 +160,7 @@ def command_line(arguments: list[str]) -> list[str]:
     if strange := [argument for argument in rest if _is_task_override(argument)]:
         raise ConfigError(
             f"resume_sweep: expected no other settings beside it, got '{strange[0]}'; the sweep is repeated as it was "
-            "started, only launcher=... and hydra.*=... can change"
+            "started, and only launcher=... and hydra.*=... can change"
         )
     replaced = {_key(argument) for argument in rest} | {"hydra.sweep.dir", "hydra.mode"}
     kept = [str(override) for override in (*hydra.overrides.task, *hydra.overrides.hydra)]
@@ -198,7 +199,7 @@ def _check_overwrite(overrides: Sequence[str]) -> None:
         if override.key_or_group == "overwrite" and override.value() is not False:
             raise ConfigError(
                 f"overwrite: expected false in a sweep, which keeps the jobs that finished, got {override.value()}; "
-                "take another hydra.sweep.dir, or remove the folder"
+                "choose another hydra.sweep.dir, or remove the folder"
             )
 
 
@@ -212,14 +213,14 @@ def _check_folder(folder: Path, overrides: Sequence[str]) -> None:
         if found := results_in(folder):
             raise ConfigError(
                 f"hydra.sweep.dir: expected an empty folder or the same sweep, got '{folder}' with "
-                f"{found[0].relative_to(folder)} of a run; take another folder"
+                f"{found[0].relative_to(folder)} of a run; choose another folder"
             )
         return
     theirs, ours = (set(without_launcher(each)) for each in (stored_sweep(folder).overrides.task, overrides))
     if different := sorted(theirs ^ ours):
         raise ConfigError(
             f"hydra.sweep.dir: expected an empty folder or the same sweep, got {folder} with another one (see "
-            f"{different[0]}); take another folder, or {quote(f'{RESUME}{folder}')} alone"
+            f"{different[0]}); choose another folder, or {quote(f'{RESUME}{folder}')} alone"
         )
 
 

@@ -84,7 +84,7 @@ def write_faces(*, folder: str | Path, subjects: int, frames: int, size: int, do
         _publish(unfinished, target)
     except OSError as error:
         raise DataError(
-            f"data.folder: expected a folder that can be written, got '{target}' ({error.strerror or error}); set "
+            f"data.folder: expected a writable folder, got '{target}' ({error.strerror or error}); set "
             "paths.cache=FOLDER or the variable FACEFLOW_CACHE, or data.folder=FOLDER"
         ) from error
     finally:

@@ -101,7 +101,7 @@ def _columns_by_kind(table: Table) -> dict[Kind, dict[str, int]]:
         if column.au in positions:
             raise DataError(
                 f"{table.path}: expected one column for {column.au}, got '{table.header[positions[column.au]]}' and "
-                f"'{header}'; drop one"
+                f"'{header}'; remove one"
             )
         positions[column.au] = position
     return found

@@ -124,8 +124,8 @@ class WiseFT(NetworkAverage):
     def check_without_backbone(self) -> None:
         """Refuse such a model: it has no initial backbone to keep."""
         raise ConfigError(
-            "average: expected a model with a backbone, as wise_ft keeps its start, got one that reads only "
-            "features; use average=ema or swa"
+            "average: expected a model with a backbone, as wise_ft averages with its initial weights, got one that "
+            "reads only features; use average=ema or swa"
         )
 
     def bind(self, network: AUNetwork) -> None:

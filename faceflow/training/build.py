@@ -228,7 +228,8 @@ def build_trainer(
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     if synced and built.strategy.root_device.type == "cpu":
         raise ConfigError(
-            "trainer.sync_batchnorm: expected GPUs, as torch syncs batch statistics only there, got the CPU; drop it"
+            "trainer.sync_batchnorm: expected GPUs, as torch syncs batch statistics only there, got the CPU; leave it "
+            "out"
         )
     return built
 

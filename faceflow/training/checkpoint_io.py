@@ -29,8 +29,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
         except (DataError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path}: could not write the checkpoint ({_reason(error)}); earlier checkpoints are untouched: free "
-                "space and continue with resume=PATH"
+                f"{path}: could not write the checkpoint ({_reason(error)}); earlier checkpoints are kept; free disk "
+                "space and resume with resume=PATH"
             ) from error
 
 

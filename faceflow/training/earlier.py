@@ -92,7 +92,7 @@ def _check_config(folder: Path, config: Mapping[str, Any]) -> None:
         if not free and (key not in theirs or key not in ours or theirs[key] != ours[key]):
             raise ConfigError(
                 f"{key}: expected {_stated(theirs, key)} as in '{path}', got {_stated(ours, key)}; repeat the settings "
-                "of that run, or use another hydra.run.dir"
+                "of that run, or choose another hydra.run.dir"
             )
 
 
@@ -108,7 +108,7 @@ def _check_data(folder: Path, record: Mapping[str, Any], ours: Mapping[str, Any]
     if changed := [split for split in {**theirs, **ours} if values(theirs, split) != values(ours, split)]:
         raise DataError(
             f"{folder / 'metrics.json'}: expected the data of that run, got other faces, subjects or labels in "
-            f"{', '.join(changed)}; restore the data, or use another hydra.run.dir"
+            f"{', '.join(changed)}; restore the data, or choose another hydra.run.dir"
         )
 
 

@@ -39,8 +39,8 @@ class RunState:
     """
 
     def __init__(self, output: Path, *, resume: str | None, fold: bool, first: bool, overwrite: bool) -> None:
-        self.again = f"the same command{' without overwrite=true' if overwrite else ''}"
         self.output, self.resume, self.fold, self.first = output, resume, fold, first
+        self._overwrite = overwrite
         self._metrics = output / "metrics.json"
         self._checkpoints = [output / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
         self._watch = FileWatch(self._metrics, *self._checkpoints)
@@ -55,24 +55,24 @@ class RunState:
         if not self.reports:
             return ""
         if self.fold:
-            return folds_kept(self.output.parent, self.again)
+            return folds_kept(self.output.parent, overwrite=self._overwrite)
         if self._watch.written(self._metrics):
             return f"all results are in {self.output}"
         if checkpoint := self._checkpoint():
-            lost = "finished epochs are kept, only the running one is lost"
-            return f"{lost}; go on with {self.again} and {quote(f'resume={checkpoint}')}"
+            lost = "finished epochs are kept, only the current one is lost"
+            return f"{lost}; to resume, {resumed_by(f'resume={checkpoint}', overwrite=self._overwrite)}"
         if self.resume:
-            return f"no further epoch was finished; start the same command again, with {quote(f'resume={self.resume}')}"
-        return "no epoch was finished, so nothing is kept; start the same command again"
+            return f"no further epoch was finished; rerun the same command with {quote(f'resume={self.resume}')}"
+        return "no epoch was finished, so nothing is kept; rerun the same command"
 
     def trained(self) -> str:
         """Say what is kept of a finished training whose test is not."""
         if not self.reports or self.fold or self._watch.written(self._metrics):
             return self.kept()
+        resume = resumed_by(f"resume={self._checkpoint() or self.resume}", overwrite=self._overwrite)
         return (
-            f"the network is trained, but its test is not finished; go on with {self.again} and "
-            f"{quote(f'resume={self._checkpoint() or self.resume}')}, or only test it: faceflow-test "
-            f"{quote(f'checkpoint={self._checkpoints[-1]}')}"
+            f"the network is trained, but its test is not finished; to resume, {resume}, or run only the test: "
+            f"faceflow-test {quote(f'checkpoint={self._checkpoints[-1]}')}"
         )
 
     def _checkpoint(self) -> Path | None:
@@ -80,10 +80,15 @@ class RunState:
         return next(filter(self._watch.written, self._checkpoints), None)
 
 
-def folds_kept(output: Path, again: str) -> str:
-    """Say what is kept of a run of several folds, and that the command `again` continues it."""
-    finished = "finished folds are kept, and finished epochs of the running one"
-    return f"{finished}; go on with {again} and {quote(f'hydra.run.dir={output}')}"
+def folds_kept(output: Path, *, overwrite: bool) -> str:
+    """Say what is kept of a run of several folds, and how to resume it; `overwrite` as for `RunState`."""
+    finished = "finished folds are kept, and finished epochs of the current one"
+    return f"{finished}; to resume, {resumed_by(f'hydra.run.dir={output}', overwrite=overwrite)}"
+
+
+def resumed_by(setting: str, *, overwrite: bool) -> str:
+    """Say how to resume a run by a setting; `overwrite` as for `RunState`."""
+    return f"rerun the same command with {quote(setting)}{' and without overwrite=true' if overwrite else ''}"
 
 
 def fit(trainer: L.Trainer, module: AUModule, data: AUDataModule, state: RunState) -> None:

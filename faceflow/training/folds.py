@@ -21,7 +21,7 @@ from faceflow.evaluation.run_context import RunContext
 from faceflow.interruption import kept
 from faceflow.storage.mirror import Mirror
 from faceflow.training.earlier import Earlier, find_earlier
-from faceflow.training.fit import folds_kept
+from faceflow.training.fit import folds_kept, resumed_by
 from faceflow.training.rank import is_rank_zero
 from faceflow.training.run import Run, prepare_run, train_run
 from faceflow.training.run_data import Look, RunData, choose_data, show_data
@@ -90,9 +90,9 @@ def train_folds(
         return None
     start = read_start(settings.module.init_weights, settings.module.model["weights"])
     runs = [prepare_run(plan.context, plan.settings, own, start) for plan, own in zip(plans, data, strict=True)]
-    again = f"the same command{' without overwrite=true' if settings.overwrite else ''}"
-    _announce(f"After an interruption, go on with {again} and hydra.run.dir={command.output}")
-    with kept(lambda: folds_kept(command.output, again) if is_rank_zero() else ""):
+    again = resumed_by(f"hydra.run.dir={command.output}", overwrite=settings.overwrite)
+    _announce(f"To resume after an interruption, {again}")
+    with kept(lambda: folds_kept(command.output, overwrite=settings.overwrite) if is_rank_zero() else ""):
         for plan, run, earlier in zip(plans, runs, found, strict=True):
             _train(plan.title, run, earlier, command, mirror)
         if not is_rank_zero():
@@ -190,5 +190,5 @@ def _check_others(output: Path, folders: Sequence[Path], *, in_parts: bool) -> N
     if others and not in_parts:
         raise ConfigError(
             f"hydra.run.dir: expected the folds {', '.join(folder.name for folder in folders)}, got '{output}' with "
-            f"{others[0]} of other data; take another folder, or replace all folds with overwrite=true"
+            f"{others[0]} of other data; choose another folder, or replace all folds with overwrite=true"
         )

@@ -289,7 +289,7 @@ class AUModule(L.LightningModule):
 def _teacher(objectives: Mapping[str, Objective], average: NetworkAverage | None) -> str:
     teachers = {objective.teacher for objective in objectives.values() if any(TEACHER in v for v in objective.views)}
     if len(teachers) > 1:
-        raise ConfigError("method: expected one teacher for all objectives, got student and ema; set them alike")
+        raise ConfigError("method: expected one teacher for all objectives, got student and ema; use the same for all")
     if "ema" in teachers and not isinstance(average, EMA):
         raise ConfigError("method: teacher=ema needs the network's average, got none; add average=ema")
     return teachers.pop() if teachers else "student"

@@ -284,7 +284,7 @@ def _plans(
     """
     if local.resume:
         raise ConfigError(
-            f"resume: expected null with a training per {protocol.unit}, got '{config.resume}'; to continue, repeat "
+            f"resume: expected null with one network per {protocol.unit}, got '{config.resume}'; to continue, repeat "
             "the command with hydra.run.dir=FOLDER of the interrupted run"
         )
     plans = []

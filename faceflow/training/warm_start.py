@@ -53,7 +53,7 @@ class Start:
         Raises:
             CheckpointError: the file is damaged.
         """
-        assert self.payload is not None, "weights of others are no network of AUs"
+        assert self.payload is not None, "weights from elsewhere hold no AU network"
         parts = {_BACKBONE: self.weights.tensors, _HEAD: self.head or {}, _BRANCHES: self.branches}
         network = AUNetwork(self.payload.spec)
         state = {prefix + name: tensor for prefix, tensors in parts.items() for name, tensor in tensors.items()}
@@ -115,7 +115,7 @@ class Start:
                 continue
             if differing := [key for key, value in own.items() if key not in found or found[key].shape != value.shape]:
                 raise CheckpointError(
-                    f"init_weights: expected {part} of features with model.hidden and model.components as here, got "
+                    f"init_weights: expected the branch of {part} with model.hidden and model.components as here, got "
                     f"another {differing[0]} in '{self.weights.path}'; set both to those of that run"
                 )
             branch.load_state_dict({key: found[key] for key in own}, strict=False)

@@ -94,7 +94,7 @@ LABELS = [
     Case("no path", "ConfigError: data.labels: expected a value, got none; add data.labels=... to the command", data=("data=csv",)),
     Case("no filename", "DataError: {csv}: expected a column 'filename', got AU1, AU6, AU12, subject; add it", (), table(lambda f: f.drop(columns="filename"))),
     Case("no AU", "DataError: {csv}: expected AU columns such as AU12, got filename, subject; rename the label columns", (), table(lambda f: f[["filename", "subject"]])),
-    Case("AU twice", "DataError: {csv}: expected one column for AU1, got 'AU1' and 'AU01'; drop one", (), table(lambda f: f.assign(AU01="0"))),
+    Case("AU twice", "DataError: {csv}: expected one column for AU1, got 'AU1' and 'AU01'; remove one", (), table(lambda f: f.assign(AU01="0"))),
     Case("AU without labels", "ConfigError: aus.names: expected AUs that the training data label, got AU9; did you mean *", ("aus.names=[AU9]",)),
     Case("unknown AU", "ConfigError: aus.names: expected FACS names like AU12 or AU12_L, got 'AU99'; did you mean *", ("aus.names=[AU99]",)),
     Case("label above the scale", "DataError: {csv}:5: expected AU1 in 0..5, got 7; correct the label, or set data.sources.csv.score_max, or data.sources.csv.missing_values=[7]", (), cell(5, "AU1", "7")),
@@ -129,7 +129,7 @@ SUBJECTS = [
     Case("audit of numbers", "ConfigError: audit: expected at most 20 groups in a column, got 40 values in 'age', such as '0' and '1'; put them *", ("audit=[age]",), table(lambda f: f.assign(age=range(len(f))))),
     Case("subject in train and val", "DataError: splits: expected no subject in two splits, got 'own/s5' in train and val (1 shared); *", ("data.train={folder}/a.csv", "data.val={folder}/b.csv"), leak, SPLITS),
     Case("subject in train and test", "DataError: splits: expected no subject in two splits, got 'own/s?' in * and test (1 shared); *", ("data.train={folder}/a.csv", "data.test={folder}/b.csv"), leak, SPLITS),
-    Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; remove one", ("data.sources.csv.train={csv}",)),
+    Case("labels and splits", "ConfigError: data.sources.csv: expected either labels or train/val/test, got both; leave one out", ("data.sources.csv.train={csv}",)),
     Case("two data sets of one name", "ConfigError: data.sources: expected different names, got 'csv' twice; *", (*MORE, "data.sources.more.name=csv", "data.sources.csv.name=csv")),
 ]
 KEYS = [
@@ -149,7 +149,7 @@ KEYS = [
     Case("limited test", "ConfigError: trainer.limit_test_batches: expected null, as the best checkpoint is tested on all faces, got 2; skip the test with test=false", ("+trainer.limit_test_batches=2",)),
     Case("added trainer key", "ConfigError: trainer: Trainer.__init__() got an unexpected keyword argument 'max_epoch'", ("+trainer.max_epoch=1",)),
     Case("not key=value", "ConfigError: 'epochs': expected key=value, got no '='; write it as one word, key=value", ("epochs",)),
-    Case("run folder", "DataError: {csv}/run: expected a folder that can be written, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
+    Case("run folder", "DataError: {csv}/run: expected a writable folder, got 'Not a directory'; check disk and path", ("hydra.run.dir={csv}/run",)),
 ]
 NUMBERS = [
     Case("batch size", "ConfigError: loader.batch_size: expected a whole number >= 1, got 0", ("loader.batch_size=0",)),

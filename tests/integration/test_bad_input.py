@@ -102,7 +102,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line_of_the_installed_command(faces
 
 def test_an_interrupt_exits_with_130(faces: Faces, tmp_path: Path) -> None:
     outcome = run("train", tmp_path, *SMALL, *faces.overrides, f"+callbacks.stop._target_={__name__}.Interrupt")
-    nothing = "no epoch was finished, so nothing is kept; start the same command again"
+    nothing = "no epoch was finished, so nothing is kept; rerun the same command"
     assert (outcome.code, outcome.stderr) == (130, f"Interrupted: {nothing}\n")
 
 

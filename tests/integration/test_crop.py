@@ -221,7 +221,7 @@ def test_stopped_it_says_so_and_continues_where_it_stopped(
     _wait_for_crops(tmp_path / "out")
     os.killpg(process.pid, number)  # as a terminal and Slurm do
     _, stderr = process.communicate(timeout=30)
-    kept = f"finished crops are kept in {tmp_path}/out; start the same command again to resume"
+    kept = f"finished crops are kept in {tmp_path}/out; rerun the same command to resume"
     assert (process.returncode, stderr) == (code, f"{line}: {kept}\n")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/crops").rglob("*.jpg")}
     assert 0 < len(done) < 60

@@ -76,7 +76,9 @@ def test_without_any_face_rows_and_failures_say_what_there_was(tmp_path: Path, w
     (tmp_path / "in/broken.mp4").touch()
     outcome = crop(tmp_path, f"source={tmp_path}/in", f"workers={workers}")
     assert outcome.code == 2
-    line = f"DataError: source: expected a face in some frame, got none in 3 clips; see {tmp_path}/out/crops.csv"
+    line = (
+        f"DataError: source: expected a face in at least one frame, got none in 3 clips; see {tmp_path}/out/crops.csv"
+    )
     assert outcome.error == line
     assert statuses(tmp_path) == {
         "broken.mp4": ["decode_error"],
@@ -229,7 +231,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "source and data set": (
         lambda folder: (folder / "disfa").mkdir(),
         ["dataset=disfa", "root={folder}/disfa"],
-        "ConfigError: source: expected either source or dataset, got both; drop one of them",
+        "ConfigError: source: expected either source or dataset, got both; leave one out",
     ),
     "unknown data set": (_nothing, ["dataset=disfaa"], "ConfigError: dataset=disfaa: expected an option of 'dataset'"),
     "empty data set": (
@@ -250,13 +252,17 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], Sequence[str], str]] = {
     "output below a file": (
         _file_as_output,
         ["output={folder}/file/out"],
-        "DataError: {folder}/file/out: expected a folder that can be written, got 'Not a directory'",
+        "DataError: {folder}/file/out: expected a writable folder, got 'Not a directory'",
     ),
-    "output is a file": (_file_as_output, ["output={folder}/file"], "DataError: {folder}/file: expected a folder that"),
+    "output is a file": (
+        _file_as_output,
+        ["output={folder}/file"],
+        "DataError: {folder}/file: expected a writable folder",
+    ),
     "crops are a file": (
         _file_as_crops,
         ["output={folder}/full"],
-        "DataError: {folder}/full/crops/video/000001.jpg: expected a file that can be written, got",
+        "DataError: {folder}/full/crops/video/000001.jpg: expected a writable file, got",
     ),
     "crops are a file, in workers": (
         _file_as_crops,

@@ -280,7 +280,7 @@ def test_cost_above_the_limit_leaves_the_earlier_file(ordinal: Outcome, cropped:
         (("checkpoint={cut}",), "CheckpointError: {cut}: expected a whole torch file, got a truncated or foreign one"),
         (("output=model.pt",), "ConfigError: output: expected the name of a .onnx file, got 'model.pt'"),
         (("output={old}",), "ConfigError: output: expected a new file, got one that exists: '{old}'; add overwrite="),
-        (("output={cut}/x/model.onnx",), "ConfigError: output: expected a folder that can be written, got '{cut}'"),
+        (("output={cut}/x/model.onnx",), "ConfigError: output: expected a writable folder, got '{cut}'"),
         (
             ("precision=int4",),
             "ConfigError: precision: expected fp32, fp16, fp16_stored, int8_stored, int8, int8_static, got 'int4'",

@@ -186,7 +186,7 @@ def test_a_source_without_any_face_keeps_its_rows_and_is_an_error(folder: Path) 
     write_video(folder / "empty.avi", [blank()] * 3)
     outcome = infer(folder, f"source={folder}/empty.avi", f"output={folder}/a.csv", f"plot={folder}/a.html", *MARKERS)
     assert outcome.code == 2
-    line = "ERROR DataError: source: expected a face in some frame, got none in 3 frames: 3 no_face; "
+    line = "ERROR DataError: source: expected a face in at least one frame, got none in 3 frames: 3 no_face; "
     assert line in outcome.stderr
     assert pd.read_csv(folder / "a.csv")["status"].tolist() == ["no_face"] * 3
     assert not (folder / "a.html").exists()
@@ -313,7 +313,7 @@ def test_stopped_the_rows_so_far_are_complete(
     assert 0 < len(rows) < 400
     assert rows["frame"].tolist() == list(range(1, len(rows) + 1))
     assert rows["AU12_L"].notna().all()
-    said = f"{line}: {len(rows)} complete rows are in {partial}; start the same command again for all"
+    said = f"{line}: {len(rows)} complete rows are in {partial}; rerun the same command for all"
     assert stderr.splitlines()[-1] == said
     says = json.loads((folder / "a.partial.json").read_text("utf-8"))
     assert (says["rows"], says["complete"]) == (len(rows), False)

@@ -183,7 +183,7 @@ def test_faceflow_crop_packs_what_it_cut(tmp_path: Path) -> None:
         (("output={new}", "labels={csv}", "columns.filename=AU1"), "labels.csv:2: expected an image, got no such file"),
         (("output={new}", "labels={csv}", "columns.filename=x"), "columns.filename: expected a column of .*, got 'x'"),
         (("output={folder}", "labels={csv}"), "output: expected a new or empty folder, got '.*' with files"),
-        (("output={csv}", "labels={csv}"), ".*labels.csv: expected a folder that can be written"),
+        (("output={csv}", "labels={csv}"), ".*labels.csv: expected a writable folder"),
         (
             ("output={pack}", "images={folder}/crops"),
             "output: expected '.*labels.csv', which '.*pack' was packed from, got '.*'",

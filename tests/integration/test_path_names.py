@@ -60,7 +60,7 @@ def test_faceflow_train_reads_writes_and_continues_under_any_name(tmp_path: Path
     train(folder, *faces.overrides, "test=false")
     refused = run("train", folder, *SMALL, *faces.overrides, "test=false")
     assert refused.code == 2
-    (resume,) = shlex.split(refused.error.partition("go on with ")[2].rpartition(", choose another")[0])
+    (resume,) = shlex.split(refused.error.partition("resume it with ")[2].rpartition(", choose another")[0])
     train(folder, *faces.overrides, "test=false", "trainer.max_epochs=2", resume)
     first = (folder / "config.yaml").read_text("utf-8").splitlines()[0]
     assert shlex.split(first.removeprefix("# Repeat this run: "))[2] == str(folder)

@@ -150,7 +150,7 @@ def test_the_stored_config_of_a_fold_repeats_it_alone_and_an_interrupted_fold_co
     settings = [f"+callbacks.stop.{key}={value}" for key, value in callback.items()]
     settings += ["--config-dir", str(whole.folder / "infrared"), "--config-name", "config"]
     broken = run("train", tmp_path / "run", *settings)
-    kept = "finished folds are kept, and finished epochs of the running one; go on with the same command and"
+    kept = "finished folds are kept, and finished epochs of the current one; to resume, rerun the same command with"
     assert (broken.code, broken.stderr) == (130, f"Interrupted: {kept} hydra.run.dir={tmp_path / 'run'}\n")
     last = tmp_path / "run" / "infrared" / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["epoch"] == 0
@@ -202,7 +202,7 @@ def test_overwrite_trains_all_folds_again_and_leaves_none_of_the_earlier_ones(
 
 def test_resume_is_refused_with_the_way_that_works(whole: Outcome, faces: Faces, tmp_path: Path) -> None:
     message = refused(tmp_path, faces, f"resume={fold(whole, 'studio').checkpoint('last')}")
-    assert "resume: expected null with a training per domain" in message
+    assert "resume: expected null with one network per domain" in message
     assert "hydra.run.dir=FOLDER" in message
 
 

@@ -189,7 +189,7 @@ def test_a_network_is_trained_on_it_at_once_and_knows_how_faces_were_cut(model: 
         (["skin.tone=[5,2]"], "skin.tone: expected two numbers from 0 to 9, the smaller one first, got [5, 2]"),
         (["hair.men=[1,1,0,0]"], "hair.men: expected shares of bald, short, medium, long that sum to 1"),
         (["output=null"], "output: expected a folder for the results, got null"),
-        (["output=/dev/full/faces"], "/dev/full/faces: expected a folder that can be written"),
+        (["output=/dev/full/faces"], "/dev/full/faces: expected a writable folder"),
         (["experiment=disfa"], "experiment=disfa: expected an option for faceflow-render, got one that sets 'data'"),
     ],
 )
@@ -287,7 +287,7 @@ def test_videos_have_a_row_for_every_frame_and_crop_reads_them_in_disfas_layout(
             assert shown[int(event["onset_frame"])] == shown[int(event["end_frame"])] == 0
     source = ("dataset=disfa", f"root={tmp_path}/videos")
     cropped = run("crop", tmp_path / "crops", f"output={tmp_path}/crops", *source, *MARKERS)
-    assert "expected a face in some frame" in cropped.error  # the detector of markers; the recordings were read
+    assert "expected a face in at least one frame" in cropped.error  # the detector of markers; the recordings were read
     seen = rows(tmp_path / "crops/crops.csv")
     assert [row["status"] for row in seen] == ["no_face"] * 140
     again = tmp_path / "again/videos"

@@ -37,7 +37,9 @@ def test_a_finished_run_is_kept_byte_by_byte_from_every_command(earlier: Outcome
     folder, settings = earlier.folder, (*SMALL, *faces.overrides)
     last, test = earlier.checkpoint("last"), ("accelerator=cpu", *faces.overrides)
     line = f"ConfigError: hydra.run.dir: expected a folder without results, got '{folder}' with "
-    assert refused("train", folder, *settings).startswith(f"{line}checkpoints/best.ckpt of an earlier run; go on with ")
+    assert refused("train", folder, *settings).startswith(
+        f"{line}checkpoints/best.ckpt of an earlier run; resume it with "
+    )
     assert f"resume={last}, " in refused("train", folder, *settings)
     assert refused("test", folder, *test, f"checkpoint={earlier.checkpoint()}").startswith(line)
     more = ("overwrite=true", f"checkpoint={earlier.checkpoint()}")

@@ -57,7 +57,7 @@ def at_image(call: int) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("hook", "epoch", "kept"),
     [
-        ("on_train_batch_start", 0, "no epoch was finished, so nothing is kept; start the same command again"),
+        ("on_train_batch_start", 0, "no epoch was finished, so nothing is kept; rerun the same command"),
         ("on_validation_batch_end", 1, None),
         ("on_train_epoch_start", 2, None),
     ],
@@ -67,7 +67,7 @@ def test_terminated_in_training_it_names_the_checkpoint_to_continue_from(
 ) -> None:
     settings = (*SMALL, *faces.overrides, "trainer.max_epochs=3", *in_hook(hook, epoch))
     outcome = run("train", tmp_path, *settings)
-    go_on = "finished epochs are kept, only the running one is lost; go on with the same command and"
+    go_on = "finished epochs are kept, only the current one is lost; to resume, rerun the same command with"
     expected = kept or f"{go_on} resume={outcome.checkpoint('last')}"
     assert (outcome.code, outcome.stderr) == (143, f"Terminated: {expected}\n")
     assert not (tmp_path / "metrics.json").exists()
@@ -81,8 +81,8 @@ def test_terminated_in_the_final_test_it_continues_there(faces: Faces, tmp_path:
     last = outcome.checkpoint("last")
     assert outcome.code == 143
     assert outcome.stderr.splitlines()[-1] == (
-        "Terminated: the network is trained, but its test is not finished; go on with the same command and "
-        f"resume={last}, or only test it: faceflow-test checkpoint={outcome.checkpoint()}"
+        "Terminated: the network is trained, but its test is not finished; to resume, rerun the same command with "
+        f"resume={last}, or run only the test: faceflow-test checkpoint={outcome.checkpoint()}"
     )
     leftover = tmp_path / "checkpoints/.last.ckpt.7.tmp"
     leftover.touch()
@@ -99,7 +99,7 @@ def test_a_terminated_test_leaves_no_metrics_and_runs_again(trained: Outcome, fa
     outcome = run("test", tmp_path, *settings, *at_image(1))
     assert outcome.code == 143
     assert outcome.stderr.splitlines()[-1] == (
-        "Terminated: the test is not finished, and none of its results are kept; start the same command again"
+        "Terminated: the test is not finished, and none of its results are kept; rerun the same command"
     )
     assert not (tmp_path / "metrics.json").exists()
 
@@ -109,7 +109,7 @@ def test_a_terminated_sweep_names_the_command_that_runs_the_rest(faces: Faces, t
     outcome = run("train", tmp_path, *many, "trainer.max_epochs=2", *in_hook("on_train_batch_start", 1))
     assert outcome.code == 143
     assert outcome.stderr == (
-        f"Terminated: 0 of 3 jobs finished; go on with faceflow-train resume_sweep={tmp_path / 'sweep'}\n"
+        f"Terminated: 0 of 3 jobs finished; to resume, run: faceflow-train resume_sweep={tmp_path / 'sweep'}\n"
     )
     (record,) = (tmp_path / "sweep").glob("*/job.json")
     assert json.loads(record.read_text("utf-8"))["status"] == "interrupted"

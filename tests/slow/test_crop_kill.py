@@ -95,7 +95,7 @@ def test_ended_again_and_again_it_ends_as_if_undisturbed(
         kill(process.pid, number)
         _, stderr = process.communicate()  # its workers hold stderr: this waits for their end too
         if number == signal.SIGTERM:
-            kept = f"finished crops are kept in {output}; start the same command again to resume"
+            kept = f"finished crops are kept in {output}; rerun the same command to resume"
             assert (process.returncode, stderr) == (TERMINATED, f"Terminated: {kept}\n")
         crops.append(_crops(output))
     assert crops == sorted(set(crops)), "every start went on where the last one stopped"

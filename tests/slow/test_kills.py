@@ -113,7 +113,7 @@ def test_a_killed_test_leaves_all_results_or_is_run_again(
             for table in ("predictions.csv", "per_au.csv"):
                 assert (folder / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
         elif ended.code == TERMINATED:
-            assert ended.line.endswith("start the same command again")
+            assert ended.line.endswith("rerun the same command")
     kills.finish(*settings, f"hydra.run.dir={tmp_path / 'again'}")
     kills.told()
 

@@ -83,7 +83,7 @@ def test_jobs_of_joblib_end_with_their_sweep(number: signal.Signals, code: int, 
     assert len(held) == 2
     wait_for(lambda: not any(map(is_held, held)))
     if number == signal.SIGTERM:
-        assert stderr == f"Terminated: 0 of 2 jobs finished; go on with faceflow-train resume_sweep={folder}\n"
+        assert stderr == f"Terminated: 0 of 2 jobs finished; to resume, run: faceflow-train resume_sweep={folder}\n"
         records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*/job.json")]
         assert [record["status"] for record in records] == ["interrupted"] * 2
 

@@ -303,7 +303,7 @@ def test_a_store_that_fails_while_training_ends_no_run(s3: S3, tmp_path: Path) -
     assert outcome.code == 0
     assert (tmp_path / "run/metrics.json").is_file()
     said = [line for line in outcome.stderr.splitlines() if line.startswith("WARNING mirror")]
-    assert said[0].startswith("WARNING mirror: expected a store that can be written, got 's3://runs/broken'")
+    assert said[0].startswith("WARNING mirror: expected a writable store, got 's3://runs/broken'")
     assert "files of the run were not copied to 's3://runs/broken'" in said[-1]
     assert "checkpoints/best.ckpt" in said[-1]
     assert str(tmp_path / "run") in said[-1]
@@ -318,7 +318,7 @@ def test_a_mirror_with_results_of_another_run_is_kept(s3: S3, tmp_path: Path) ->
     s3.web.faults.kinds["runs/shut"] = "403"
     outcome = command.run("train", tmp_path / "run", *TINY, *STORED, "mirror=s3://runs/shut")
     assert outcome.code == 2
-    assert "StorageError: mirror: expected a store that can be written, got 's3://runs/shut'" in outcome.stderr
+    assert "StorageError: mirror: expected a writable store, got 's3://runs/shut'" in outcome.stderr
 
 
 @pytest.mark.release

@@ -46,7 +46,7 @@ def test_ended_again_and_again_it_ends_as_if_undisturbed(tmp_path: Path, what: t
             assert tree(ended) == tree(tmp_path / "whole/faces")
             shutil.rmtree(ended)
         if end.code == TERMINATED:
-            assert "start the same command again" in end.line
+            assert "rerun the same command" in end.line
     kills.finish(f"output={ended}", *settings)
     kills.told()
     assert tree(ended) == tree(tmp_path / "whole/faces")

@@ -72,7 +72,7 @@ def test_a_killed_run_is_not_started_again_by_mistake_and_continues(faces: tuple
     del before[LOCK]  # of the killed process, which holds it no more
     ((code, error),) = ended([start(*command)])
     assert (code, contents(tmp_path)) == (2, before)
-    assert f"; go on with resume={last}, " in error
+    assert f"; resume it with resume={last}, " in error
     epochs = len((tmp_path / "metrics.csv").read_text("utf-8").splitlines())
     ((code, error),) = ended([start(*command, f"resume={last}", f"trainer.max_epochs={epochs}")])
     assert (code, error) == (0, "")

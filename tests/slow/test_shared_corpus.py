@@ -121,6 +121,6 @@ def test_two_settings_are_never_mixed(corpus: Path, tmp_path: Path) -> None:
         time.sleep(0.02)
     killed.send_signal(signal.SIGTERM)
     stderr = killed.communicate(timeout=120)[1]
-    assert f"finished recordings are kept in {tmp_path}/aus.csv.parts; start the same command again" in stderr
+    assert f"finished recordings are kept in {tmp_path}/aus.csv.parts; rerun the same command to resume" in stderr
     another = infer(corpus, tmp_path / "aus.csv", model, "shared=true", "smooth=1")
     assert "ConfigError: smooth: expected 0 as for the predictions in" in another.communicate(timeout=120)[1]

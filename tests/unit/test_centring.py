@@ -111,11 +111,11 @@ def test_files_bring_back_what_was_written() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (3, "no numbers by AU"),
-        ({}, "no numbers by AU"),
-        (PLAIN | {"logit": [1]}, "no numbers by AU"),
-        (PLAIN | {"logit": {"AU1": "low"}}, "no numbers by AU"),
-        (PLAIN | {"logit": {"AU1": 10**400}}, "no numbers by AU"),
+        (3, "that are not numbers per AU"),
+        ({}, "that are not numbers per AU"),
+        (PLAIN | {"logit": [1]}, "that are not numbers per AU"),
+        (PLAIN | {"logit": {"AU1": "low"}}, "that are not numbers per AU"),
+        (PLAIN | {"logit": {"AU1": 10**400}}, "that are not numbers per AU"),
         (PLAIN | {"logit": {"AU1": float("nan")}}, "out of range"),
         (PLAIN | {"thresholds": {"AU1": 1.5}}, "out of range"),
         (PLAIN | {"logit": {"AU2": 0.0}}, "no constants of centred scores for AU1"),

@@ -93,7 +93,7 @@ def test_folders_made_for_a_claim_go_with_it_unless_something_is_in_them(tmp_pat
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file/run: expected a folder that can be written, got 'Not a directory'; "):
+    with pytest.raises(DataError, match=r"file/run: expected a writable folder, got 'Not a directory'; "):
         claim(tmp_path / "file/run", key="output", folder=True)
 
 

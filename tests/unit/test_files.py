@@ -66,8 +66,6 @@ def test_a_whole_file_replaces_the_old_one_and_makes_its_folder(tmp_path: Path) 
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused = pytest.raises(
-        DataError, match=r"file/a.txt: expected a file that can be written, got '.*'; check disk and"
-    )
+    refused = pytest.raises(DataError, match=r"file/a.txt: expected a writable file, got '.*'; check disk and")
     with refused, whole_file(tmp_path / "file/a.txt"):
         pass

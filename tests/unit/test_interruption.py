@@ -110,7 +110,7 @@ def test_the_innermost_block_tells_what_is_kept() -> None:
     with pytest.raises(KeyboardInterrupt) as interrupted, kept(lambda: "one epoch"):
         raise KeyboardInterrupt
     assert told(interrupted.value) == "Interrupted: one epoch"
-    assert told(KeyboardInterrupt()) == "Interrupted: start the same command again"
+    assert told(KeyboardInterrupt()) == "Interrupted: rerun the same command"
 
 
 def test_an_error_that_comes_of_sigterm_is_no_error_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Evaluation protocols: ways to divide the data into folds, each with one training and its test."""
+"""Evaluation protocols: ways to divide the data into folds, each with one training run and its test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEGACY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """One training and its test.
+    """One training run and its test.
 
     `name` is None if a protocol has only one fold. `rule` describes how the rows were split, and `alone` holds the
     protocol's settings that select only this fold. In a `legacy` fold the test faces are also used for validation.

@@ -109,7 +109,7 @@ ROWS = [
     Row(fed="`a.jpg` and `a.png` in one folder", thread="flozz/yoga-image-optimizer#23", command="crop", overrides=CROP, prepare=same_stem,
         right="one crop for each", check=crop_of_each),
     Row(fed="image without a face", thread="cosanlab/py-feat#113", command="infer", overrides=INFER, prepare=nobody,
-        line="DataError: source: expected a face in some frame, got none in 1 frame: 1 no_face; if the images are face crops already, add crops=true"),
+        line="DataError: source: expected a face in at least one frame, got none in 1 frame: 1 no_face; if the images are face crops already, add crops=true"),
     Row(fed="MP4 file cut off before its index", thread="OpenDriveLab/AgiBot-World#23", command="infer", overrides=(*INFER, "source={folder}/v.mp4"), prepare=unfinished,
         line="DataError: source: expected *, got *"),
     Row(fed="OpenFace's CSV, with a space after every comma", thread="Fictionarry/ER-NeRF#115", command="train", overrides=TRAIN, prepare=labels(lambda text: re.sub(r"AU(\d+)", r"AU\1_r", text, count=3).replace(",", ", ")),
@@ -123,5 +123,5 @@ ROWS = [
     Row(fed="DISFA's label files, listed by the system in any order", thread="ihp-lab/LibreFace#2", command="crop", overrides=DISFA, prepare=lambda folder: write_disfa(folder / "disfa", ["SN001"], 4),
         right="each AU gets the labels of its own file", check=columns_of_their_files),
     Row(fed="password-protected archive of a data set", thread="GW2Raidar/gw2raidar#162", command="crop", overrides=DISFA, prepare=locked_zip,
-        line="DataError: source: expected a face in some frame, got none in 1 clips; see {folder}/crops/crops.csv"),
+        line="DataError: source: expected a face in at least one frame, got none in 1 clip; see {folder}/crops/crops.csv"),
 ]

@@ -94,7 +94,7 @@ def test_any_result_is_kept(result: str, tmp_path: Path) -> None:
 
 def test_a_refusal_names_the_checkpoint_to_continue_from(tmp_path: Path) -> None:
     write(tmp_path, *RUN)
-    assert f"; go on with resume={tmp_path}/checkpoints/last.ckpt, choose another folder, or " in refused(tmp_path)
+    assert f"; resume it with resume={tmp_path}/checkpoints/last.ckpt, choose another folder, or " in refused(tmp_path)
     last = tmp_path / "checkpoints/last.ckpt"
     assert entered(tmp_path, resume=str(last)) == tmp_path
     leave_folder()
@@ -186,7 +186,7 @@ def test_parts_of_a_protocol_run_side_by_side_but_not_the_same_fold_twice(tmp_pa
 def test_runs_stay_out_of_sweeps(tmp_path: Path) -> None:
     write(tmp_path, "multirun.yaml", "0_a/job.json")
     assert "expected the folder of one run, got the sweep" in refused(tmp_path, overwrite=True)
-    assert f"go on with resume_sweep={tmp_path}, or" in refused(tmp_path / "0_a")
+    assert f"resume the sweep with resume_sweep={tmp_path}, or" in refused(tmp_path / "0_a")
 
 
 def test_a_job_that_slurm_starts_again_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

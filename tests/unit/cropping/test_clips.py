@@ -111,7 +111,7 @@ def test_names_that_are_no_utf8_are_refused_and_in_folders_passed_over(tmp_path:
     touch(tmp_path, "a.mp4")
     found = search([str(tmp_path)])
     assert named(found.clips) == {"a": []}
-    assert found.passed_over == {"with a name that is no UTF-8": 1}
+    assert found.passed_over == {"with a name that is not UTF-8": 1}
 
 
 def test_recordings_are_sequences_named_by_number(tmp_path: Path) -> None:

@@ -65,5 +65,5 @@ def test_joined_rows_have_one_header_in_the_order_of_the_parts(tmp_path: Path) -
 
 def test_a_table_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"file/rows.csv: expected a file that can be written, got '.*'; check disk"):
+    with pytest.raises(DataError, match=r"file/rows.csv: expected a writable file, got '.*'; check disk"):
         write_rows(tmp_path / "file/rows.csv", [NONE])

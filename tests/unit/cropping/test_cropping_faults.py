@@ -137,7 +137,7 @@ def test_a_broken_archive_is_a_row_and_a_warning(tmp_path: Path, caplog: pytest.
         (row,) = crop(clip, tmp_path / "out")
     assert row["status"] == "decode_error"
     (message,) = caplog.messages
-    assert message.startswith(f"{clip.file}: expected a file in a zip archive, got '")
+    assert message.startswith(f"{clip.file}: expected a file that can be unpacked, got '")
     assert message.endswith("'; replace the archive or leave it out")
 
 
@@ -175,7 +175,7 @@ def test_crops_that_cannot_be_written_end_the_clip_in_one_line(tmp_path: Path) -
     clip = only_clip(write_video(tmp_path / "a.avi", moving_faces(5)))
     (tmp_path / "out").mkdir()
     (tmp_path / "out/crops").touch()  # no folder
-    with pytest.raises(DataError, match=r"crops/a/000001.png: expected a file that can be written, got '.*'"):
+    with pytest.raises(DataError, match=r"crops/a/000001.png: expected a writable file, got '.*'"):
         crop(clip, tmp_path / "out")
     assert not rows_file(tmp_path / "out", clip).exists()
 

@@ -102,10 +102,10 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         log._file = Path("/dev/full").open("ab")  # noqa: SIM115
         with pytest.raises(DataError) as caught:
             log.add(1, faces(1, 1))
-    assert str(caught.value).startswith(f"{path}: expected a file that can be written, got 'No space left on device'; ")
+    assert str(caught.value).startswith(f"{path}: expected a writable file, got 'No space left on device'; ")
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"expected a file that can be written, got '.*'; check disk and path"):
+    with pytest.raises(DataError, match=r"expected a writable file, got '.*'; check disk and path"):
         DetectionLog(tmp_path / "file/clip/detections.jsonl").__enter__()

@@ -181,7 +181,7 @@ class TestImages:
 
     def test_two_folders_of_one_task_are_refused(self, root: Path) -> None:
         write_images(root / "img/F001/T1", "2440.jpg")
-        assert "expected one folder for F001/T1, got also" in error_of(root)
+        assert "expected one folder for F001/T1, got " in error_of(root)
 
     def test_tasks_without_codes_are_left_out_with_a_warning(
         self, root: Path, caplog: pytest.LogCaptureFixture

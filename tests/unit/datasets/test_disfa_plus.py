@@ -107,7 +107,7 @@ def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: s
 def test_two_images_of_one_frame_are_refused(root: Path) -> None:
     write_file(root / "Images/SN001/Y1/3.png")
     assert error_of(root) == (
-        "ROOT/Images/SN001/Y1/3.png: expected one file for frame 3, got also 'ROOT/Images/SN001/Y1/003.jpg'; remove one"
+        "ROOT/Images/SN001/Y1/3.png: expected one file for frame 3, got 'ROOT/Images/SN001/Y1/003.jpg' too; remove one"
     )
 
 

@@ -139,7 +139,7 @@ def test_two_rows_of_an_image_must_agree(root: Path) -> None:
 def test_two_tables_are_refused(root: Path) -> None:
     write_file(root / "old/EmotioNet_FACS_aws.csv", b"")
     assert error_of("emotionet", root) == (
-        f"ROOT/old/EmotioNet_FACS_aws.csv: expected one table, got also 'ROOT/{TABLE}'; remove one"
+        f"ROOT/old/EmotioNet_FACS_aws.csv: expected one table, got 'ROOT/{TABLE}' too; remove one"
     )
 
 

@@ -85,7 +85,7 @@ def test_a_bad_file_is_refused_with_the_line(root: Path, content: bytes, line: i
 def test_two_label_files_of_one_frame_are_refused(root: Path) -> None:
     write_file(root / "PV001.output/0994.auw", auw(994))
     assert error_of("feafa", root, columns=COLUMNS) == (
-        "ROOT/PV001.output/0994.auw: expected one file for frame 994, got also 'ROOT/PV001.output/00000994.auw'; "
+        "ROOT/PV001.output/0994.auw: expected one file for frame 994, got 'ROOT/PV001.output/00000994.auw' too; "
         "remove one"
     )
 

@@ -93,7 +93,7 @@ def test_a_bad_line_is_refused_with_its_number(root: Path, line: str, problem: s
 def test_two_images_of_one_frame_are_refused(root: Path) -> None:
     write_file(root / f"Images/{SEQUENCE}/ll042t1aaaff02.png")
     assert error_of("unbc", root).endswith(
-        f"expected one file for frame 2, got also 'ROOT/Images/{SEQUENCE}/ll042t1aaaff002.png'; remove one"
+        f"expected one file for frame 2, got 'ROOT/Images/{SEQUENCE}/ll042t1aaaff002.png' too; remove one"
     )
 
 

@@ -18,7 +18,7 @@ HEADER = "dataset,filename,subject,AU1_prob,AU1_occurs"
 
 
 def write(folder: Path, folds: Mapping[str, list[str]], *, header: str = HEADER, **protocol: str) -> Path:
-    """Write what a training by folds leaves behind, as far as it is read."""
+    """Write what a run with folds leaves behind, as far as it is read."""
     for name, rows in folds.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "metrics.json").write_text("{}", "utf-8")
@@ -73,7 +73,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="predictions: expected the folder of a training by folds, got 'nowhere'"):
+    with pytest.raises(ConfigError, match="predictions: expected the folder of a run with folds, got 'nowhere'"):
         read_out_of_fold("nowhere")
     with pytest.raises(DataError, match="without a readable metrics.json"):
         read_out_of_fold(str(tmp_path))

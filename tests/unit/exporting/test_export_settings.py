@@ -40,7 +40,7 @@ def test_values_out_of_range_are_refused(changes: dict[str, Any], line: str) -> 
         ("a.pt", "output: expected the name of a .onnx file, got '{}/a.pt'"),
         ("folder.onnx", "output: expected the name of a file, got a folder: '{}/folder.onnx'; write output="),
         ("old.onnx", "output: expected a new file, got one that exists: '{}/old.onnx'; add overwrite=true"),
-        ("old.onnx/a.onnx", "output: expected a folder that can be written, got '{}/old.onnx'; choose another folder"),
+        ("old.onnx/a.onnx", "output: expected a writable folder, got '{}/old.onnx'; choose another folder"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(name: str | None, line: str, tmp_path: Path) -> None:

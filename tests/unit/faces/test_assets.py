@@ -163,7 +163,7 @@ def test_failure_says_what_to_put_where_and_leaves_nothing(
         find_model(None, cache=cache, file=file)
     text = str(caught.value)
     assert "\n" not in text
-    assert text.startswith(f"detector.model: expected to download face.task from {file.url}, got none (")
+    assert text.startswith(f"detector.model: expected to download face.task from {file.url}, got an error (")
     for part in (reason, f"SHA-256 {SHA256}", str(cache / "face.task"), "FACEFLOW_MODELS", "detector.model=FILE"):
         assert part in text
     assert list(cache.iterdir()) == []
@@ -184,7 +184,7 @@ def test_cache_that_cannot_be_written_is_named(tmp_path: Path, server: Server) -
     with pytest.raises(ConfigError) as caught:
         find_model(None, cache=cache, file=model(server))
     assert str(caught.value) == (
-        f"paths.cache: expected a folder that can be written, for face.task, got '{cache}' (Not a directory); "
+        f"paths.cache: expected a writable folder, for face.task, got '{cache}' (Not a directory); "
         "set paths.cache=FOLDER or the variable FACEFLOW_CACHE, or use your own copy with detector.model=FILE"
     )
 

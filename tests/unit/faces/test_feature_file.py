@@ -112,5 +112,5 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             spool.add("a.jpg", pack(vector(1), picture=0))
     assert str(caught.value) == (
-        f"{tmp_path}: expected files that can be written, got 'No space left on device'; check disk and path"
+        f"{tmp_path}: expected writable files, got 'No space left on device'; check disk and path"
     )

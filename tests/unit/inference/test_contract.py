@@ -70,9 +70,9 @@ def test_a_written_contract_is_read_back(says: ModelContract) -> None:
         (changed(backbone=None), "got backbone None"),
         (changed(licence={}), "got licence {}"),
         (changed(thresholds=3), "expected consistent metadata"),
-        (changed(conformal=[1]), "got a conformal band that is no numbers by AU"),
+        (changed(conformal=[1]), "got a conformal band without numbers per AU"),
         (changed(conformal={**BAND.to_dict(), "low": {"AU1": 2}}), "got a conformal band with values out of range"),
-        (changed(centring=[1]), "got thresholds and constants of centred scores that are no numbers by AU"),
+        (changed(centring=[1]), "got thresholds and constants of centred scores that are not numbers per AU"),
         (changed(centring=Centring(thresholds={}, logit={}, intensity={}).to_dict()), "no constants of .* for AU1"),
     ],
 )

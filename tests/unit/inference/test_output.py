@@ -99,14 +99,14 @@ def test_nothing_is_left_of_a_run_without_rows(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="expected a file that can be written, got '.+'; check disk and path"):
+    with pytest.raises(DataError, match="expected a writable file, got '.+'; check disk and path"):
         write(tmp_path / "file/a.csv")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.partial.csv").symlink_to("/dev/full")
-    with pytest.raises(DataError, match="a.csv: expected a file that can be written, got 'No space left on device'"):
+    with pytest.raises(DataError, match="a.csv: expected a writable file, got 'No space left on device'"):
         write(tmp_path / "a.csv")
 
 
@@ -118,7 +118,7 @@ def test_a_disk_that_fills_up_leaves_whole_rows(tmp_path: Path, suffix: str) -> 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(DataError, match="expected a file that can be written, got 'File too large'"):
+        with pytest.raises(DataError, match="expected a writable file, got 'File too large'"):
             write(path, ROWS * 50)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -133,7 +133,7 @@ def test_a_parquet_table_that_a_full_disk_cuts_is_removed(tmp_path: Path) -> Non
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(DataError, match="a.parquet: expected a file that can be written, got"):
+        with pytest.raises(DataError, match="a.parquet: expected a writable file, got"):
             write(tmp_path / "a.parquet", ROWS * 1000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -156,7 +156,7 @@ def test_a_full_disk_behind_stdout_is_one_line() -> None:
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
         )
     assert done.stderr == (
-        "output: expected a standard output that can be written, got 'No space left on device'; check where it goes\n"
+        "output: expected a writable standard output, got 'No space left on device'; check where it goes\n"
     )
     assert done.returncode == 1
 

@@ -192,8 +192,7 @@ def test_a_full_disk_is_reported_and_leaves_no_video(tmp_path: Path, suffix: str
     with pytest.raises(DataError) as caught:
         render(tmp_path / f"a{suffix}", [frame(n, picture=noise) for n in range(1, 4)])
     assert str(caught.value) == (
-        f"render: expected a file that can be written, got 'no space left on device': '{tmp_path}/a{suffix}'; "
-        "check disk and path"
+        f"render: expected a writable file, got 'no space left on device': '{tmp_path}/a{suffix}'; check disk and path"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -203,5 +202,5 @@ def test_another_format_or_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=line):
         Renderer(Path("a.gif"), contract(), None, None)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="render: expected a file that can be written"):
+    with pytest.raises(DataError, match="render: expected a writable file"):
         render(tmp_path / "file/a.avi", [frame(1, picture=grey())])

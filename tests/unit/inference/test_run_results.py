@@ -38,10 +38,7 @@ def test_a_run_that_ends_well_leaves_table_description_and_timeline(
     with results.open():
         results.add(frame(1, face([0.5, 1, 0]), time_s=0.0))
         results.add(frame(2, time_s=0.1))
-        assert (
-            results.kept()
-            == f"2 complete rows are in {tmp_path}/out/a.partial.csv; start the same command again for all"
-        )
+        assert results.kept() == f"2 complete rows are in {tmp_path}/out/a.partial.csv; rerun the same command for all"
     results.finish()
     results.report()
     assert written(tmp_path) == {"a.csv", "a.json", "a.html"}

@@ -162,7 +162,7 @@ def test_bands_of_unsure_decisions_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "best.ckpt", content)
     assert load_network(path, key="checkpoint")[1].conformal == band
     content[PAYLOAD][COVERAGE]["low"] = {"AU1": "low"}
-    with pytest.raises(CheckpointError, match="a conformal band that is no numbers by AU; the file is damaged"):
+    with pytest.raises(CheckpointError, match="a conformal band without numbers per AU; the file is damaged"):
         load_network(write(tmp_path / "odd.ckpt", content), key="checkpoint")
 
 

@@ -100,7 +100,7 @@ def test_parts_without_content_are_left_out(tmp_path: Path) -> None:
 def test_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = write_report(tmp_path / "new" / "report.html", Report(title="über", about=""))
     assert "über" in path.read_text("utf-8")
-    with pytest.raises(DataError, match="expected a file that can be written"):
+    with pytest.raises(DataError, match="expected a writable file"):
         write_report(tmp_path / "new", Report(title="t", about=""))
 
 

@@ -119,7 +119,7 @@ def test_full_disk_is_one_line_with_path_and_reason_and_leaves_the_old_file(tmp_
 def test_directory_in_the_way_is_reported_and_nothing_is_left(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     path.mkdir()
-    with pytest.raises(DataError, match=r"metrics\.json: expected a file that can be written"):
+    with pytest.raises(DataError, match=r"metrics\.json: expected a writable file"):
         write_json(path, {})
     assert path.is_dir()
     assert list(tmp_path.iterdir()) == [path]
@@ -128,7 +128,7 @@ def test_directory_in_the_way_is_reported_and_nothing_is_left(tmp_path: Path) ->
 def test_file_where_a_folder_should_be_is_reported_and_untouched(tmp_path: Path) -> None:
     blocker = tmp_path / "runs"
     blocker.write_text("a file")
-    with pytest.raises(DataError, match="expected a file that can be written"):
+    with pytest.raises(DataError, match="expected a writable file"):
         write_table(blocker / "deep" / "a.csv", pd.DataFrame({"a": [1]}))
     assert blocker.read_text() == "a file"
 

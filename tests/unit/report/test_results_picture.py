@@ -184,7 +184,7 @@ def test_same_results_make_the_same_file(tmp_path: Path) -> None:
 def test_page_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "page.png"
     (path / "inside").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"page\.png: expected a file that can be written"):
+    with pytest.raises(DataError, match=r"page\.png: expected a writable file"):
         draw_to(path, random_results(SOME, 5), "t", {})
     assert list(tmp_path.iterdir()) == [path]
     assert list(path.iterdir()) == [path / "inside"]

@@ -242,6 +242,6 @@ def test_saved_text_equals_what_is_printed(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_unwritable_text_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a file that can be written"):
+    with pytest.raises(DataError, match="expected a writable file"):
         print_tables(results_table(occurrence_evaluation(), title="t", protocol={}), saved_to=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -196,7 +196,7 @@ def test_other_formats_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="plot: expected a file that ends in .png or .html, got 'a.pdf'"):
         check_timeline(Path("a.pdf"))
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="expected a file that can be written"):
+    with pytest.raises(DataError, match="expected a writable file"):
         draw_timeline(tmp_path / "file/a.html", timeline())
 
 

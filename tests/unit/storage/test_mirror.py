@@ -109,7 +109,7 @@ def test_a_store_that_fails_costs_no_work(
     mirror.finish()
     first, last = [record.getMessage() for record in caplog.records]
     assert first == (
-        "mirror: expected a store that can be written, got 'memory://runs/one' (503 Slow Down); the run goes on "
+        "mirror: expected a writable store, got 'memory://runs/one' (503 Slow Down); the run goes on "
         "and tries again at its next checkpoint"
     )
     assert last == (
@@ -132,7 +132,7 @@ def test_a_run_that_fails_waits_for_what_is_being_copied(memory: fsspec.Abstract
 
 
 def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "mirror: expected a store that can be written, such as s3://bucket/run, got 'https://host/run'"
+    words = "mirror: expected a writable store, such as s3://bucket/run, got 'https://host/run'"
     with pytest.raises(ConfigError, match=words), mirrored("https://host/run", tmp_path, timeout_s=1, replaces=False):
         pass
 
@@ -141,8 +141,6 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
             raise StoreError("forbidden", "Access Denied")
 
     monkeypatch.setattr(module, "open_store", lambda *_, **__: ReadOnly(fsspec.filesystem("memory"), "memory"))
-    words = (
-        r"mirror: expected a store that can be written, got 'memory://runs/one' \(Access Denied\); check the address"
-    )
+    words = r"mirror: expected a writable store, got 'memory://runs/one' \(Access Denied\); check the address"
     with pytest.raises(StorageError, match=words), mirrored(URL, tmp_path, timeout_s=1, replaces=False):
         pass

@@ -43,7 +43,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_keys_that_decide(tmp_
     with pytest.raises(DataError) as caught:
         small(target)
     assert str(caught.value) == (
-        f"data.folder: expected a folder that can be written, got '{target}' (Not a directory); set paths.cache=FOLDER "
+        f"data.folder: expected a writable folder, got '{target}' (Not a directory); set paths.cache=FOLDER "
         "or the variable FACEFLOW_CACHE, or data.folder=FOLDER"
     )
 

@@ -109,5 +109,5 @@ class TestWarmStart:
     def test_layers_of_another_width_are_one_line(self, tmp_path: Path) -> None:
         source = trained(network_spec(**pixel_free("landmarks")))
         spec = network_spec(**pixel_free(features=feature_spec("landmarks", hidden=4)))
-        with pytest.raises(CheckpointError, match=r"^init_weights: expected landmarks of features with model.hidden"):
+        with pytest.raises(CheckpointError, match=r"^init_weights: expected the branch of landmarks with model.hidden"):
             self.start(spec, save(tmp_path / "best.ckpt", checkpoint(source)))

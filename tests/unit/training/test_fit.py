@@ -22,17 +22,17 @@ def write(path: Path) -> None:
 
 
 def test_without_an_epoch_nothing_is_kept(tmp_path: Path) -> None:
-    assert state_of(tmp_path).kept() == "no epoch was finished, so nothing is kept; start the same command again"
+    assert state_of(tmp_path).kept() == "no epoch was finished, so nothing is kept; rerun the same command"
     resumed = state_of(tmp_path, resume="old.ckpt")
-    assert resumed.kept() == "no further epoch was finished; start the same command again, with resume=old.ckpt"
+    assert resumed.kept() == "no further epoch was finished; rerun the same command with resume=old.ckpt"
 
 
 def test_an_epoch_is_kept_from_its_checkpoint_on(tmp_path: Path) -> None:
     state, replacing = state_of(tmp_path), state_of(tmp_path, overwrite=True)
     last = tmp_path / "checkpoints" / "last.ckpt"
     write(last)
-    assert state.kept().endswith(f"go on with the same command and resume={last}")
-    assert replacing.kept().endswith(f"go on with the same command without overwrite=true and resume={last}")
+    assert state.kept().endswith(f"; to resume, rerun the same command with resume={last}")
+    assert replacing.kept().endswith(f"rerun the same command with resume={last} and without overwrite=true")
 
 
 def test_a_checkpoint_of_an_earlier_start_is_not_one_of_this_run(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_trained_network_can_be_tested_alone_and_results_are_all(tmp_path: Pat
     state = state_of(tmp_path)
     best = tmp_path / "checkpoints" / "best.ckpt"
     write(best)
-    assert state.trained().endswith(f"or only test it: faceflow-test checkpoint={best}")
+    assert state.trained().endswith(f"or run only the test: faceflow-test checkpoint={best}")
     write(tmp_path / "metrics.json")
     assert state.trained() == state.kept() == f"all results are in {tmp_path}"
 
