@@ -117,7 +117,7 @@ class Companions:
         """Message that names the lost process."""
         expected = "trainer.devices: expected all processes to stay alive"
         if self._orphaned():
-            return f"{expected}, got a first process that died (pid {self.first})"
+            return f"{expected}, got the death of the first process (pid {self.first})"
         for rank, process in enumerate(self.started, 1):
             if code := process.poll():
                 how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"

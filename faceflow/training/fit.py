@@ -59,7 +59,7 @@ class RunState:
         if self._watch.written(self._metrics):
             return f"all results are in {self.output}"
         if checkpoint := self._checkpoint():
-            lost = "finished epochs are kept, only the current one is lost"
+            lost = "finished epochs are kept and the current one is lost"
             return f"{lost}; to resume, {resumed_by(f'resume={checkpoint}', overwrite=self._overwrite)}"
         if self.resume:
             return f"no further epoch was finished; rerun the same command with {quote(f'resume={self.resume}')}"

@@ -86,7 +86,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     whole = train(tmp_path / "whole", *settings)
     interrupt = (f"+callbacks.stop._target_={__name__}.InterruptIn", "+callbacks.stop.epoch=2")
     broken = run("train", tmp_path / "broken", *SMALL, *settings, *interrupt)
-    kept = "finished epochs are kept, only the current one is lost; to resume, rerun the same command with"
+    kept = "finished epochs are kept and the current one is lost; to resume, rerun the same command with"
     assert (broken.code, broken.stderr) == (130, f"Interrupted: {kept} resume={broken.checkpoint('last')}\n")
     assert any(key.startswith("average.network.") for key in load(broken.checkpoint("last"))["state_dict"])
     for source in sources:

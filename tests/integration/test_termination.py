@@ -67,7 +67,7 @@ def test_terminated_in_training_it_names_the_checkpoint_to_continue_from(
 ) -> None:
     settings = (*SMALL, *faces.overrides, "trainer.max_epochs=3", *in_hook(hook, epoch))
     outcome = run("train", tmp_path, *settings)
-    go_on = "finished epochs are kept, only the current one is lost; to resume, rerun the same command with"
+    go_on = "finished epochs are kept and the current one is lost; to resume, rerun the same command with"
     expected = kept or f"{go_on} resume={outcome.checkpoint('last')}"
     assert (outcome.code, outcome.stderr) == (143, f"Terminated: {expected}\n")
     assert not (tmp_path / "metrics.json").exists()

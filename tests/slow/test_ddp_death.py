@@ -53,7 +53,7 @@ def test_the_others_end_with_one_line_and_the_run_continues(dies: str, tmp_path:
     lines = [line for line in stderr.splitlines() if not line.startswith("INFO ")]
     assert len(lines) == 1, stderr
     assert lines[0].startswith("ERROR ProcessError: trainer.devices: expected all processes to stay alive, got ")
-    assert ("a first process that died" if dies == "first" else "SIGKILL") in lines[0]
+    assert ("the death of the first process" if dies == "first" else "SIGKILL") in lines[0]
     assert lines[0].endswith(f"; to resume, rerun the same command with resume={last}")
     epochs = len((folder / "metrics.csv").read_text("utf-8").splitlines()) - 1
     resumed = start(folder, faces, f"resume={last}", f"trainer.max_epochs={epochs + 1}")
