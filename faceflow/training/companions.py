@@ -121,7 +121,7 @@ class Companions:
         for rank, process in enumerate(self.started, 1):
             if code := process.poll():
                 how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
-                memory = "; most likely there was not enough memory" if code == -signal.SIGKILL else ""
+                memory = "; most likely it ran out of memory" if code == -signal.SIGKILL else ""
                 return f"{expected}, got one that {how} (process {rank}, pid {process.pid}){memory}"
         return f"{expected}, got one that no longer answers"
 

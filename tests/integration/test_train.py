@@ -126,7 +126,7 @@ def test_other_aus_start_from_a_checkpoint_and_say_which_heads_are_new(
     other = Faces(faces.folder).write(frame, "other.csv")
     data = (f"data.labels={other}", *still)
     warm = train(tmp_path / "warm", *faces.overrides, *data, f"init_weights={best}")
-    assert f"the heads of AU12 are those of '{best}'; the heads of AU9 are new" in warm.stderr
+    assert f"the backbone and the heads of AU12 are from '{best}'; the heads of AU9 are new" in warm.stderr
     given, _ = load_network(best, key="")
     started, _ = load_network(warm.checkpoint(), key="")
     torch.testing.assert_close(started.head.linear.weight[0], given.head.linear.weight[2], atol=1e-6, rtol=0)

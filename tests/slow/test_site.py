@@ -46,7 +46,7 @@ def test_every_page_is_built_and_reached(site: Path) -> None:
 def test_generated_pages_are_full(site: Path) -> None:
     python = (site / "reference/python.html").read_text("utf-8")
     assert all(f'id="faceflow.{name}"' in python for name in faceflow.__all__)
-    assert "learning rate that AdamW starts from" in (site / "reference/configs.html").read_text("utf-8")
+    assert "peak learning rate" in (site / "reference/configs.html").read_text("utf-8")
     parts = {"columns": "AU.._unsure", "onnx_contract": "occurrence_min", "glossary": "AU46", "changelog": "Unreleased"}
     for name, word in parts.items():
         assert word in (site / f"reference/{name}.html").read_text("utf-8")

@@ -130,7 +130,7 @@ def test_a_killed_process_is_one_line_about_memory() -> None:
             "shared memory was full",
         ),
         ("DataLoader worker (pid 7) is killed by signal: Segmentation fault. ", "loader.workers=0 shows where"),
-        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "not enough memory"),
+        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "it ran out of memory"),
         ("DataLoader timed out after 300 seconds", "loader.timeout_s: expected a batch within 300 s"),
         ("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)", "room in shared"),
     ],
