@@ -46,7 +46,8 @@ class _Requests:
 def terminable() -> Iterator[None]:
     """Make SIGTERM raise `Terminated` in the main thread.
 
-    Without a handler the process would die at once; as PID 1 of a container it would not even notice.
+    Without a handler the process would die at once; as PID 1 of a container it would not even notice. After a request
+    to stop, exceptions that Python cannot raise, as in destructors, are not printed.
     """
     _Requests.process, _Requests.latest = os.getpid(), None
     if threading.current_thread() is not threading.main_thread():
@@ -57,7 +58,7 @@ def terminable() -> Iterator[None]:
     def ask_again(lost: sys.UnraisableHookArgs) -> None:
         if isinstance(lost.exc_value, KeyboardInterrupt) and hasattr(signal, "setitimer"):
             _raise_soon(lost.exc_value)
-        else:
+        elif _Requests.latest is None:  # after a request, destructors of half-made objects may fail
             hook(lost)
 
     sys.unraisablehook = ask_again

@@ -95,6 +95,8 @@ def entry_point(config_name: str) -> Callable[[Task], Callable[[], None]]:
                 except KeyboardInterrupt as stop:  # while it printed how it ended
                     code, message = _stopped(stop)
                     _say(message)
+            if code in (INTERRUPTED, TERMINATED):  # pools and threads that were just stopped may fail at shutdown
+                sys.unraisablehook = lambda lost: None
             if code:
                 sys.exit(code)
 

@@ -19,6 +19,7 @@ from faceflow.encoding import FACS_MAX, occurrence_level
 from faceflow.errors import ExportError
 from faceflow.faces.features import FEATURES as NUMBERS
 from faceflow.inference.contract import INTENSITY, KEY, PROBABILITY, ModelContract
+from faceflow.interruption import finish_first
 from faceflow.models.network import AUNetwork
 from faceflow.views import FEATURES, IMAGES
 
@@ -102,7 +103,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
     rows = torch.export.Dim("N", min=1)
     outputs = (PROBABILITY, INTENSITY)[: 1 if network.spec.levels == 1 else 2]
     try:
-        with exporter_silenced():
+        with exporter_silenced(), finish_first() as stop:  # C++ of torch aborts if a signal handler raises in it
             program = torch.onnx.export(
                 DecodedNetwork(network),
                 kwargs=inputs,
@@ -119,6 +120,7 @@ def build_graph(network: AUNetwork, *, simplify: bool) -> onnx.ModelProto:
                 optimizer.inline(program.model)
                 optimizer.fold_constants(program.model, onnx_shape_inference=True, should_fold=_except_zeros)
                 optimizer.remove_unused_nodes(program.model)
+        stop.raise_if_set()
     except RuntimeError as error:  # base class of torch's errors
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ExportError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +63,24 @@ def test_a_signal_in_a_destructor_where_python_drops_exceptions_is_not_lost(
         lose()
     assert raised.type is kind
     assert capfd.readouterr().err == ""
+
+
+class Broken:
+    def __del__(self) -> None:
+        raise AttributeError("half made")
+
+
+def test_destructors_that_fail_are_reported_only_before_a_request_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    with terminable():
+        Broken()
+        assert [str(each.exc_value) for each in reported] == ["half made"]
+        with pytest.raises(Terminated):
+            terminate()
+        Broken()
+        assert len(reported) == 1
+    reported.clear()  # they refer to the object
 
 
 def test_sigterm_waits_for_what_is_to_be_finished_first() -> None:
