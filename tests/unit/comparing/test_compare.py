@@ -323,7 +323,7 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, first: Path) -> None:
 def test_an_earlier_comparison_is_kept_unless_overwritten(tmp_path: Path, first: Path) -> None:
     compared(tmp_path, first, first, pictures=True)
     before = (tmp_path / "out/comparison.csv").read_bytes()
-    with pytest.raises(FaceFlowError, match=r"^output: expected a folder without a comparison, got '.*out'; name "):
+    with pytest.raises(FaceFlowError, match=r"^output: expected a folder without a comparison, got '.*out'; choose "):
         compared(tmp_path, first, first)
     assert (tmp_path / "out/comparison.csv").read_bytes() == before
     compared(tmp_path, first, first, overwrite=True)

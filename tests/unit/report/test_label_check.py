@@ -63,7 +63,7 @@ def test_tables_count_labels_by_au_and_say_what_was_not_checked() -> None:
         ["AU12", "lip corner puller", "20", "1", "5.0 %", "1", "0"],
         ["all", "", "40", "3", "7.5 %", "2", "1"],
     ]
-    assert "not checked: AU9 (fewer than 10 labels 0, or 1)" in str(counts.caption)
+    assert "not checked: AU9 (fewer than 10 labels of 0, or of 1)" in str(counts.caption)
     assert cells(first)[0] == ["0.png", "p", "AU12", "0", "0.970", "0.940"]
 
 
