@@ -11,9 +11,9 @@ import numpy as np
 class Aggregate:
     """A metric of one AU, or its mean over AUs.
 
-    `values` has one value per fold, NaN if a fold has none, for example for an AU that nobody in it shows. `pooled` is
-    the metric on the predictions of all folds together, `low` and `high` bound its 95 % interval over subjects; NaN
-    if unknown.
+    `values` has one value per fold, NaN if a fold has none, for example for an AU that none of its faces shows.
+    `pooled` is the metric on the predictions of all folds together, `low` and `high` bound its 95 % interval over
+    subjects; NaN if unknown.
     """
 
     values: tuple[float, ...]

@@ -1,6 +1,6 @@
 """AU intensity metrics over a whole epoch, per AU.
 
-They replace those of torchmetrics for the reasons given in `occurrence`: speed, missing labels, and AUs that nobody
+They replace those of torchmetrics for the reasons given in `occurrence`: speed, missing labels, and AUs that no face
 shows; torchmetrics has no ICC.
 """
 
@@ -109,7 +109,7 @@ def _icc_of_moments(sums: Moments) -> FloatArray:
 def icc(rows: IntensityRows) -> FloatArray:
     """ICC(3,1) of the raters prediction and truth (Shrout and Fleiss 1979): for two raters 2 cov / (var + var).
 
-    NaN if the truth does not vary, as for an AU that nobody shows: predictions cannot be ranked, and PCC, F1 and AUROC
+    NaN if the truth does not vary, as for an AU that no face shows: predictions cannot be ranked, and PCC, F1 and AUROC
     are undefined too. 0 if only the prediction does not vary: it agrees with nothing and must not be left out of the
     mean over AUs.
     """
