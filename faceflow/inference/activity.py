@@ -17,13 +17,20 @@ from faceflow.inference.pipeline import FramePrediction
 
 
 class Tally:
-    """Counts frames, statuses and active AUs during a run, and measures its time."""
+    """Counts frames, statuses and active AUs during a run, and measures its time.
 
-    def __init__(self, contract: ModelContract) -> None:
+    Args:
+        contract: gives AUs and thresholds.
+        suffix: suffix of the estimates that `table` shows, "" for those of the model.
+    """
+
+    def __init__(self, contract: ModelContract, *, suffix: str = "") -> None:
         self.contract = contract
+        self.suffix = suffix
         self.frames = 0
         self.statuses: Counter[str] = Counter()
-        self.scored = 0
+        self.scored = 0  # faces
+        self.counted = 0  # faces with estimates of this suffix: a running median has none at first
         self._thresholds = thresholds_of(contract)
         self._active = np.zeros(len(contract.aus), np.int64)
         self._sum = np.zeros(len(contract.aus), np.float64)
@@ -35,9 +42,10 @@ class Tally:
         self.frames += 1
         for face in frame.faces:
             self.statuses[face.face.status] += 1
-            if found := face.estimates.get(""):
+            self.scored += bool(face.estimates)
+            if found := face.estimates.get(self.suffix):
                 values: NDArray[np.float32] = found.probability if found.intensity is None else found.intensity
-                self.scored += 1
+                self.counted += 1
                 self._active += found.probability >= self._thresholds
                 self._sum += values
                 self._highest = np.maximum(self._highest, values)
@@ -46,11 +54,11 @@ class Tally:
         """Share of faces in which each AU is active, mean and highest estimate."""
         what = "intensity" if self.contract.levels > 1 else "probability"
         table = plain_table(
-            f"AUs of {self.scored} face{'s' if self.scored > 1 else ''}",
+            f"AUs of {self.counted} face{'s' if self.counted > 1 else ''}{self.suffix and f', AU..{self.suffix}'}",
             ["AU", "action"],
             ["active", f"mean {what}", f"highest {what}"],
         )
-        faces = max(self.scored, 1)
+        faces = max(self.counted, 1)
         for au, index in self.contract.shown.items():
             share = f"{100 * self._active[index] / faces:.1f} %"
             table.add_row(au, description(au), share, f"{self._sum[index] / faces:.2f}", f"{self._highest[index]:.2f}")

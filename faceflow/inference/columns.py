@@ -58,6 +58,9 @@ class Table:
         check_choice(alias, key="alias", options=ALIASES)
         self.contract = contract
         self.suffixes, self.centred = tuple(suffixes), frozenset(centred)
+        self.final = self.suffixes[
+            -1
+        ]  # of the estimates after calibration and smoothing: shown, and searched for events
         theirs, names = _THEIRS[alias]
         aus = [column for suffix in suffixes for column in self._au_columns(suffix)]
         if alias != "none":

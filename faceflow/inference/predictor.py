@@ -136,7 +136,7 @@ class Predictor:
 
     def event_finder(self) -> EventFinder:
         """Finds events in frames from `stream`, in the estimates after calibration and smoothing."""
-        suffix = self.table.suffixes[-1]
+        suffix = self.table.final
         return EventFinder(self.table.contract_of(suffix), suffix=suffix, rule=self.settings.event_rule)
 
     def stream(

@@ -20,6 +20,7 @@ from faceflow.inference.output import STDOUT, partial_name, row_file
 from faceflow.inference.pipeline import FramePrediction
 from faceflow.inference.predictor import Predictor
 from faceflow.inference.render import Renderer
+from faceflow.inference.subject_calibration import RUNNING_FRAMES
 from faceflow.inference.traces import Traces
 from faceflow.inference.written_files import WrittenFiles
 from faceflow.report.timeline_files import draw_timeline
@@ -62,10 +63,11 @@ class Results:
         self.labels = labels
         self.label_rows = None if labels is None else row_file(str(files.labels), labels.fields, key="labels")
         self.traces: Traces | None = None
-        if files.plot is not None:  # shows the estimates in which events are found
-            suffix = "" if files.events is None else predictor.table.suffixes[-1]
-            self.traces = Traces(predictor.table.contract_of(suffix), Path(first.name).name, suffix=suffix)
-        self.tally = Tally(contract)
+        final = predictor.table.final
+        shown = predictor.table.contract_of(final)
+        if files.plot is not None:
+            self.traces = Traces(shown, Path(first.name).name, suffix=final)
+        self.tally = Tally(shown, suffix=final)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -112,15 +114,19 @@ class Results:
         if self.files.description is not None:
             self._describe(self.files.description, complete=True)
             partial_name(self.files.description).unlink(missing_ok=True)  # left by an earlier, interrupted run
-        if self.traces is not None and self.files.plot is not None and self.tally.scored:
+        if self.traces is not None and self.files.plot is not None and self.tally.counted:
             draw_timeline(self.files.plot, self.traces.timeline([event.mark() for event in self.events]))
 
     def report(self) -> None:
         """Print a summary and the files written; to stderr if the table is on stdout."""
         files, tally = self.files, self.tally
         with contextlib.redirect_stdout(sys.stderr) if files.table is None else contextlib.nullcontext():
-            if tally.scored:
+            if tally.counted:
                 print_tables(tally.table())
+            elif tally.scored:
+                print_lines(
+                    f"No summary: AU..{tally.suffix} starts at frame {RUNNING_FRAMES} of a face; no face has so many"
+                )
             print_lines(tally.line())
             if self.found.files and self.found.files.passed_over:
                 print_lines(self.found.files.line())
@@ -152,7 +158,7 @@ class Results:
             self.found,
             crop=predictor.crop,
             settings=self.settings,
-            event_estimates=None if self.finder is None else predictor.table.suffixes[-1],
+            event_estimates=None if self.finder is None else predictor.table.final,
             rows=self.rows.rows,
             complete=complete,
         )

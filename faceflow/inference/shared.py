@@ -148,7 +148,7 @@ class SharedCorpus:
             self.found,
             crop=self.predictor.crop,
             settings=self.settings,
-            event_estimates=None if files.events is None else self.predictor.table.suffixes[-1],
+            event_estimates=None if files.events is None else self.predictor.table.final,
             rows=rows,
             complete=True,
         )

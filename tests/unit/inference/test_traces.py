@@ -82,6 +82,21 @@ def test_the_tally_counts_frames_statuses_and_aus() -> None:
     ]
 
 
+def test_the_tally_shows_the_estimates_that_were_asked_for() -> None:
+    tally = Tally(contract(), suffix="_cal")
+    tally.add(frame(1, face((1, 1, 1)), time_s=0.0))  # before the face at rest is known
+    assert (tally.scored, tally.counted) == (1, 0)
+    tally.add(frame(2, face((1, 1, 1)).with_estimates("_cal", estimates((0.5, 0, 0))), time_s=0.1))
+    assert (tally.scored, tally.counted) == (2, 1)
+    table = tally.table()
+    assert str(table.title) == "AUs of 1 face, AU.._cal"
+    assert [list(column.cells) for column in table.columns[2:]] == [
+        ["100.0 %", "0.0 %", "0.0 %"],
+        ["0.50", "0.00", "0.00"],
+        ["0.50", "0.00", "0.00"],
+    ]
+
+
 def test_sides_of_an_au_that_is_given_joined_are_not_shown() -> None:
     sided = contract(aus=("AU12_L", "AU12", "AU1_R"), thresholds={"AU12_L": 0.0, "AU12": 0.5, "AU1_R": 0.9})
     traces, tally = Traces(sided, "a.mp4"), Tally(sided)
