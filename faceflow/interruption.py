@@ -38,7 +38,8 @@ class _Requests:
     """Requests to this process so far; signals reach only the main thread."""
 
     process = 0
-    latest: float | None = None
+    latest: float | None = None  # time of SIGTERM
+    interrupted = False  # by Ctrl-C
     waiting: StopEvent | None = None  # set instead of raising, while something must be finished first
 
 
@@ -46,19 +47,22 @@ class _Requests:
 def terminable() -> Iterator[None]:
     """Make SIGTERM raise `Terminated` in the main thread.
 
-    Without a handler the process would die at once; as PID 1 of a container it would not even notice. After a request
-    to stop, exceptions that Python cannot raise, as in destructors, are not printed.
+    Without a handler the process would die at once; as PID 1 of a container it would not even notice. After SIGTERM or
+    Ctrl-C, exceptions that Python cannot raise, as in destructors, are not printed.
     """
-    _Requests.process, _Requests.latest = os.getpid(), None
+    _Requests.process, _Requests.latest, _Requests.interrupted = os.getpid(), None, False
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before, hook = signal.signal(signal.SIGTERM, on_sigterm), sys.unraisablehook
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:  # else somebody handles or ignores it, as a shell's background does
+        signal.signal(signal.SIGINT, on_interrupt)
 
     def ask_again(lost: sys.UnraisableHookArgs) -> None:
         if isinstance(lost.exc_value, KeyboardInterrupt) and hasattr(signal, "setitimer"):
             _raise_soon(lost.exc_value)
-        elif _Requests.latest is None:  # after a request, destructors of half-made objects may fail
+        elif _Requests.latest is None and not _Requests.interrupted:  # then destructors of half-made objects may fail
             hook(lost)
 
     sys.unraisablehook = ask_again
@@ -67,7 +71,11 @@ def terminable() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
-        _Requests.latest = None  # what runs next in this process, as in a notebook, was not asked to end
+        signal.signal(signal.SIGINT, interrupt)
+        _Requests.latest, _Requests.interrupted = (
+            None,
+            False,
+        )  # what runs next in this process, as in a notebook, was not asked to end
 
 
 def _raise_soon(lost: KeyboardInterrupt) -> None:
@@ -79,6 +87,12 @@ def _raise_soon(lost: KeyboardInterrupt) -> None:
 
     before = signal.signal(signal.SIGALRM, ask)
     signal.setitimer(signal.ITIMER_REAL, _SOON_S)  # not at once, while still in this hook
+
+
+def on_interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle Ctrl-C as Python does, and remember it."""
+    _Requests.interrupted = True
+    raise KeyboardInterrupt
 
 
 def on_sigterm(number: int, frame: FrameType | None) -> None:
@@ -113,7 +127,7 @@ def stop_on_interrupt() -> Iterator[StopEvent]:
 
         def ask(number: int, frame: FrameType | None) -> None:
             if stop.is_set():
-                raise KeyboardInterrupt
+                on_interrupt(number, frame)
             stop.set()
 
         before = signal.signal(signal.SIGINT, ask)

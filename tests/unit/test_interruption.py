@@ -70,14 +70,17 @@ class Broken:
         raise AttributeError("half made")
 
 
-def test_destructors_that_fail_are_reported_only_before_a_request_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_destructors_that_fail_are_reported_only_before_a_request_to_stop(
+    number: signal.Signals, kind: type[KeyboardInterrupt], monkeypatch: pytest.MonkeyPatch
+) -> None:
     reported: list[sys.UnraisableHookArgs] = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
     with terminable():
         Broken()
         assert [str(each.exc_value) for each in reported] == ["half made"]
-        with pytest.raises(Terminated):
-            terminate()
+        with pytest.raises(kind):
+            signal.raise_signal(number)
         Broken()
         assert len(reported) == 1
     reported.clear()  # they refer to the object
