@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
 from tests.helpers.faces import write_csv_dataset
@@ -107,9 +108,12 @@ def make_faces(folder: Path, *, aus: tuple[str, ...] = AUS, subjects: int = 10, 
 def run(command: str, folder: Path, *overrides: str) -> Outcome:
     """Run faceflow-COMMAND and write its results to a folder."""
     stdout, stderr = io.StringIO(), io.StringIO()
+    may_sweep = any(text == "-m" or "sweep" in text or text.startswith("hydra.mode") for text in overrides)
     main: Callable[[], None] = importlib.import_module(f"faceflow.cli.{command}").main
     with pytest.MonkeyPatch.context() as patch, _own_process_state():
         patch.setattr(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # same parser, in C
+        if not may_sweep:  # Hydra would compose all configs once more, only to find no mode among them
+            patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
         patch.setattr("sys.argv", [f"faceflow-{command}", f"hydra.run.dir={folder}", *overrides])
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
             code = _exit_code(main)
