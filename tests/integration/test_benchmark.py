@@ -119,6 +119,7 @@ def test_inference_is_held_against_the_slowest_of_its_parts(benchmark, tmp_path,
     assert notes == [f"memory after {n} frames of one video" for n in (3, 7)]
 
 
+@pytest.mark.release
 def test_rendering_is_held_against_its_camera_alone(benchmark, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(SCRIPTS.parent)
     model, path = write_face_model(tmp_path / "in put.npz"), tmp_path / "figures.json"

@@ -12,6 +12,7 @@ from faceflow.images import read_image
 from tests.helpers.face_models import write_face_model
 
 
+@pytest.mark.slow
 def test_a_picture_of_an_au_shows_the_face_at_rest_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docs_pictures, "IMAGES", tmp_path / "docs/images")
     monkeypatch.setattr(docs_pictures, "AUS", ("AU12", "AU26"))

@@ -110,6 +110,7 @@ def test_file_says_what_the_checkpoint_and_its_run_said(
     assert statistics.faces == trained_on["rows"]
 
 
+@pytest.mark.slow
 def test_the_card_has_the_scores_of_the_test_in_the_format_of_the_hub(trained: Outcome, tmp_path: Path) -> None:
     card, checkpoint = tmp_path / "README.md", trained.checkpoint()
     outcome = export(checkpoint, tmp_path / "out", f"card={card}")

@@ -90,6 +90,7 @@ def bagged_by_brute_force(probability: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(cuts))
 
 
+@pytest.mark.slow
 def test_sides_are_trained_apart_and_scored_joined_where_labels_name_no_side(tmp_path: Path) -> None:
     sided = make_faces(tmp_path / "faces", aus=("AU12_L", "AU6", "AU12_R"))
     outcome = train(tmp_path / "run", *sided.overrides)

@@ -46,7 +46,9 @@ def test_training_losses_are_those_on_record(kind: str, crops: Faces, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [FEATURES, FUSED], ids=["features", "fused"])
+@pytest.mark.parametrize(
+    "model", [pytest.param(FEATURES, marks=pytest.mark.release, id="features"), pytest.param(FUSED, id="fused")]
+)
 @pytest.mark.parametrize("method", ["fixmatch", pytest.param("defixmatch", marks=pytest.mark.release)])
 def test_a_model_goes_from_training_through_its_export_to_the_same_scores(
     model: tuple[str, ...], method: str, crops: Faces, tmp_path: Path

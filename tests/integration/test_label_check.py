@@ -43,6 +43,7 @@ def write_folds(folder: Path, faces: Faces, wrong: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_folds_find_the_label_that_they_contradict(own: Faces, tmp_path: Path) -> None:
     folds = write_folds(tmp_path / "folds", own, wrong=13)
     before = own.csv.read_bytes()

@@ -186,7 +186,7 @@ def test_folds_of_other_settings_or_data_are_not_taken_for_ours(whole: Outcome, 
     assert "studio/metrics.json: expected the record of a finished fold" in refused(earlier, changed, EPOCHS)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_overwrite_trains_all_folds_again_and_leaves_none_of_the_earlier_ones(
     whole: Outcome, faces: Faces, tmp_path: Path
 ) -> None:
@@ -217,6 +217,7 @@ def test_report_and_preview_look_at_every_fold_and_train_none(faces: Faces, tmp_
     assert preview.files() == {"train.log", "studio/data.txt", "studio/transforms.png"}
 
 
+@pytest.mark.release
 def test_a_fold_trained_without_a_test_is_tested_later_and_intensities_have_icc(faces: Faces, tmp_path: Path) -> None:
     settings = ("levels=5", "protocol.domains=[studio]")
     untested = leave_out(tmp_path, faces, *settings, "test=false")

@@ -96,7 +96,7 @@ def test_runs_of_one_moment_have_a_folder_each(faces: Faces, tmp_path: Path) -> 
         assert len(list(tmp_path.glob("*/data.txt"))) == number
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_sweeps_of_one_moment_have_a_folder_each_with_all_their_jobs(faces: Faces, tmp_path: Path) -> None:
     moment = f"hydra.sweep.dir={tmp_path}/${{now:%Y}}"
     for number in (1, 2):

@@ -40,7 +40,8 @@ def sweep(folder: Path, data: Path, *more: str) -> pd.DataFrame:
     return pd.read_csv(folder / "sweep.csv")
 
 
-@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=pytest.mark.release)])
+@pytest.mark.release
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_jobs_side_by_side_have_the_scores_of_jobs_in_turn(launcher: str, tmp_path: Path) -> None:
     data = write_csv_dataset(tmp_path / "faces", aus=AUS, subjects=10, frames=4)
     alone, together = sweep(tmp_path / "a", data), sweep(tmp_path / "b", data, f"launcher={launcher}")

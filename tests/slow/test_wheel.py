@@ -58,6 +58,7 @@ def test_an_installed_wheel_composes_its_own_configs_from_any_folder(wheel, tmp_
     assert "batch_size: 32" in done.stdout
 
 
+@pytest.mark.release
 def test_a_base_install_has_no_torch_and_names_the_extra(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"

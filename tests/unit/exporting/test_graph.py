@@ -180,7 +180,13 @@ def test_difference_is_seen_where_file_and_network_differ(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("precision", "share", "near"),
-    [(FP16, 0.55, 0.01), (FP16_STORED, 0.6, 0.005), (INT8_STORED, 0.4, 0.1), (INT8, 0.3, 0.1), (INT8_STATIC, 0.3, 0.2)],
+    [
+        pytest.param(FP16, 0.55, 0.01, marks=pytest.mark.slow),
+        (FP16_STORED, 0.6, 0.005),
+        (INT8_STORED, 0.4, 0.1),
+        (INT8, 0.3, 0.1),
+        (INT8_STATIC, 0.3, 0.2),
+    ],
 )
 def test_lower_precision_is_smaller_and_near(tmp_path: Path, precision: str, share: float, near: float) -> None:
     path = tmp_path / "model.onnx"
@@ -269,7 +275,7 @@ def test_calibration_is_inside_the_file(levels: int, precision: str, tmp_path: P
         np.testing.assert_allclose(calibrated.intensity, raw.intensity, atol=1e-6)
 
 
-@pytest.mark.parametrize("simplify", [True, False])
+@pytest.mark.parametrize("simplify", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_calibrated_levels_are_inside_the_file(simplify: bool, tmp_path: Path) -> None:
     net, faces = NETWORKS[3], random_faces(NETWORKS[3].spec)
     calibration = calibration_of(net.spec.aus, levels=3)

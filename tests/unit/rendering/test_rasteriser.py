@@ -101,6 +101,7 @@ def shaded(direction: list[float], *, shadow: float = -1e30, kind: int = materia
     return image[0, 0]
 
 
+@pytest.mark.slow
 def test_a_matt_surface_reflects_by_lamberts_law() -> None:
     assert shaded([0, 0, 1]) == pytest.approx([0.02 * (0.25 + 1)] * 3, rel=1e-3)  # a lash's albedo is 0.02
     assert shaded([0, 0.8, 0.6]) == pytest.approx([0.02 * (0.25 + 0.6)] * 3, rel=1e-3)

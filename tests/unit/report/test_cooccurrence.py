@@ -36,7 +36,7 @@ def test_truth_prediction_and_difference_stand_side_by_side() -> None:
     assert shown == [["50", "50", "50", "50"], ["50", "100", "100", "50"], ["0", "50", "50", "0"]]
 
 
-@pytest.mark.parametrize("count", [2, 20])
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_numbers_stay_within_cells_that_are_no_larger_than_they_need_to_be(count: int) -> None:
     aus = tuple(f"AU{number}" for number in range(1, count + 1))
     probability = np.eye(count)[[0] * 8]  # only the first AU is predicted, all others occur

@@ -138,7 +138,7 @@ def test_strip_is_left_out_without_files_or_with_none_that_can_be_read(tmp_path:
     assert size(broken) == size(without)
 
 
-@pytest.mark.parametrize("count", [1, 41])
+@pytest.mark.parametrize("count", [1, pytest.param(41, marks=pytest.mark.slow)])
 def test_page_grows_with_the_aus_and_nothing_leaves_it(count: int, tmp_path: Path) -> None:
     aus = tuple(f"AU{number}" for number in DESCRIPTIONS)[:count]
     results = random_results(aus, 30, files=images(tmp_path, 12) + ["absent.png"] * 18, grades=np.ones(count))
