@@ -114,7 +114,7 @@ def check(wheel: Path, metadata: Message, python: str, versions: str, extra: str
         pins = constraints(metadata, versions, extras, work / "constraints.txt")
         steps: list[Command] = [
             (python, "-m", "venv", str(work / "venv")),
-            ("pip", "install", "--quiet", "--disable-pip-version-check", what, *pins),
+            ("pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", what, *pins),
             ("pip", "check"),
             ("python", "-c", f"import faceflow; assert faceflow.__file__.startswith({str(work)!r}), faceflow.__file__"),
             *commands(extra),

@@ -51,7 +51,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def install(binaries: Path, what: str) -> None:
     constraints = ROOT / "constraints.txt"
-    subprocess.run([binaries / "pip", "install", "--quiet", what, "--constraint", constraints], check=True)
+    subprocess.run(
+        [binaries / "pip", "install", "--quiet", "--no-compile", what, "--constraint", constraints], check=True
+    )
 
 
 def infer(binaries: Path, folder: Path, *overrides: str) -> None:
