@@ -105,7 +105,7 @@ class DecodedImages:
             return None
         size = height * width * 3
         pixels = self._images.read(size, at=end - size)
-        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3) if len(pixels) == size else None
+        return pixels.reshape(height, width, 3) if len(pixels) == size else None
 
     def _keep(self, row: int, image: Image) -> None:
         if not self._open or self._images.size + image.nbytes > self.limit:

@@ -1,4 +1,4 @@
-"""`data`: the training loader against decoding and augmenting alone."""
+"""`data`: the training loader against decoding and augmenting alone, or with a cache against without."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from faceflow.config.instantiate import instantiate, plain_dict
 from faceflow.data.assembly import choose_aus, read_tables
 from faceflow.data.datamodule import AUDataModule
 from faceflow.data.dataset import FaceDataset
+from faceflow.data.decoded import DISK, NONE, RAM, ImageCache
 from faceflow.data.groups import number_groups
 from faceflow.data.sampling import EpochSampler
 from faceflow.data.transforms import Pipeline
@@ -50,31 +51,39 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=whole_numbers, default="0,1,2", help="numbers of workers; default: %(default)s"
     )
+    parser.add_argument(
+        "--cache", choices=(RAM, DISK), help="compare the loader with this cache of decoded images to the one without"
+    )
     parser.add_argument("--epochs", type=int, default=5, help="counted rounds; default: %(default)s")
     return parser
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """Compare each number of workers with one bare process."""
+    """Compare each number of workers with one bare process, or with the same loader without a cache."""
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 with torch 2.15
     warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")  # a note reports it
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in the workers
     cfg = compose_config(options)
-    rows = [_compare(_data_module(cfg, options.view, workers), options) for workers in announced(options.workers)]
+    rows = [
+        _compare_cached(cfg, options, workers)
+        if options.cache
+        else _compare(_data_module(cfg, options.view, workers), options)
+        for workers in announced(options.workers)
+    ]
     notes = [
         f"workers {workers}: more than the {cores()} cores, which they share"
         for workers in options.workers
         if workers > cores()
     ]
     for row in rows:
-        epochs = " ".join(f"{mib:.1f}" for mib in row.series["memory_mib"])
-        notes.append(f"MiB after each epoch, {row.case}: {epochs}")
+        epochs = " ".join(f"{mib:.1f}" for mib in row.series.get("memory_mib", []))
+        notes += [f"MiB after each epoch, {row.case}: {epochs}"] if epochs else []
     title = f"Loader, labelled faces, transforms.{options.view}, {options.size} px, batches of {options.batch}"
     return Report(title=title, unit="images/s", comparisons=rows, notes=notes)
 
 
-def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
+def _data_module(cfg: DictConfig, view: str, workers: int, cache: str = NONE) -> AUDataModule:
     """Build the data module of a training run without a split, so that every row is read."""
     data, transforms = plain_dict(cfg.data), plain_dict(cfg.transforms)
     if view not in transforms:
@@ -97,7 +106,23 @@ def _data_module(cfg: DictConfig, view: str, workers: int) -> AUDataModule:
         workers=workers,
         timeout_s=cfg.loader.timeout_s,
         seed=cfg.seed,
+        cache=ImageCache(place=cache, gb=cfg.loader.cache_gb, folder=cfg.loader.cache_folder),
     )
+
+
+def _compare_cached(cfg: DictConfig, options: argparse.Namespace, workers: int) -> Comparison:
+    modules = [_data_module(cfg, options.view, workers, place) for place in (options.cache, NONE)]
+    loaders = [module.train_dataloader() for module in modules]
+    rates: tuple[list[float], list[float]] = ([], [])
+    for epoch in range(options.epochs + 1):  # the first one fills the cache
+        for module, loader, found in zip(modules, loaders, rates, strict=True):
+            stream: Any = loader.iterables["labeled"]
+            stream.sampler.set_epoch(epoch)
+            if epoch == 1:
+                _check_same(stream.dataset, stream.sampler, module.pipelines[options.view], options.view)
+            found.append(_loader_rate(loader))
+    ours, reference = rates
+    return Comparison(case=f"workers {workers}, cache {options.cache}", ours=ours[1:], reference=reference[1:])
 
 
 def _compare(data: AUDataModule, options: argparse.Namespace) -> Comparison:

@@ -20,6 +20,7 @@ from tests.helpers.markers import MARKERS, moving_faces, write_video
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 COMMON = ("--size", "32", "--batch", "4")
 DATA = ("data", *COMMON, "--epochs", "2", "--workers", "0,1")
+CACHED = ("data", *COMMON, "--epochs", "2", "--workers", "0", "--cache", "ram")
 TINY = ("--model", "compact", "--workers", "0", "--warmup", "1", "--rounds", "2")
 TRAIN = ("train", *COMMON, *TINY, "model.backbone=test_resnet", "trainer=cpu", "split.val=0.4", "logger=none")
 METHODS = "supervised,fixmatch_miro"
@@ -71,9 +72,10 @@ def test_metrics_and_their_reference_find_the_same(benchmark, tmp_path):
     ("arguments", "cases"),
     [
         (DATA, ["workers 0", "workers 1"]),
+        (CACHED, ["workers 0, cache ram"]),
         (SEMI, [f"{method}, workers 0" for method in METHODS.split(",")]),
     ],
-    ids=["data", "train"],
+    ids=["data", "cached", "train"],
 )
 def test_every_round_is_a_ratio_to_a_reference_of_its_own(benchmark, source, tmp_path, capsys, arguments, cases):
     path = tmp_path / "figures.json"
