@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 NONE, RAM, DISK = "none", "ram", "disk"
 _ENTRY = struct.Struct("<qii")  # end of an image in the file, height, width; zeros: none
 _GB = 10**9
+
+Decode = Callable[[str], Image]  # reads the image of a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +77,21 @@ class DecodedImages:
         self._images, self._entries = SharedFile(folder), SharedFile(folder)
         self._open = True
 
-    def read(self, row: int, file: str, *, shortest: int | None = None) -> Image:
-        """Read the image of a row from the cache, or from its file if it is not cached yet; see `read_image`.
+    def read(self, row: int, file: str, decode: Decode = read_image) -> Image:
+        """Read the image of a row from the cache, or from its file if it is not cached yet.
 
         Raises:
             DataError: see `read_image`.
         """
         kept = self._kept(row)
         if kept is None:
-            kept = read_image(file, shortest=shortest)
+            kept = decode(file)
             self._keep(row, kept)
         return kept
 
-    def check_room(self, rows: int, file: str, *, shortest: int | None = None) -> None:
+    def check_room(self, rows: int, file: str, decode: Decode = read_image) -> None:
         """Warn if not all rows will fit, judging by the size of the first."""
-        each = read_image(file, shortest=shortest).nbytes
+        each = decode(file).nbytes
         free = free_bytes(self._folder)
         fitting = min(self.limit, free) // each
         if fitting < rows:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +27,18 @@ class Pipeline:
 
     def __init__(self, compose: Compose) -> None:
         self._compose = compose
+
+    @property
+    def side(self) -> int | None:
+        """Side in pixels of the square to which the first step always resizes by area, or None.
+
+        Such a step leaves an image of this size as it is, so it can be done once for several pipelines.
+        """
+        from albumentations import Resize
+
+        first = next(iter(self._compose.transforms), None)
+        by_area = isinstance(first, Resize) and first.p == 1 and first.interpolation == cv2.INTER_AREA
+        return int(first.height) if by_area and first.height == first.width else None
 
     def __call__(self, image: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
         """Transform an RGB image of shape (H, W, 3) to (S, S, 3), C-contiguous; `seed` is not negative.

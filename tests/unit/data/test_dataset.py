@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import pickle
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,15 @@ NAN = float("nan")
 SIZE = 16
 
 
+STEPS = {
+    "resize": {"_target_": "albumentations.Resize", "height": SIZE, "width": SIZE, "interpolation": 3, "p": 1.0},
+    "affine": {"_target_": "albumentations.Affine", "rotate": [-20, 20], "p": 1.0},
+    "color": {"_target_": "albumentations.ColorJitter", "p": 1.0},
+}
+
+
 def resize() -> Pipeline:
-    step = {"_target_": "albumentations.Resize", "height": SIZE, "width": SIZE, "interpolation": 3}
-    return build_pipeline({"resize": step}, key="transforms.eval")
+    return build_pipeline({"resize": STEPS["resize"]}, key="transforms.eval")
 
 
 def noisy() -> Pipeline:
@@ -213,11 +220,12 @@ class CountingPipeline(Pipeline):
     """A real pipeline that counts its calls."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline, self.calls = pipeline, 0
+        super().__init__(pipeline._compose)
+        self.calls = 0
 
     def __call__(self, image: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
         self.calls += 1
-        return self.pipeline(image, seed)
+        return super().__call__(image, seed)
 
 
 class TestViews:
@@ -226,6 +234,31 @@ class TestViews:
         item = dataset(table, weak=weak, strong=strong)[0, 0]
         assert {"weak", "strong"} < set(item)
         assert (weak.calls, strong.calls) == (1, 1)
+
+    @pytest.mark.parametrize("cached", [False, True])
+    def test_resizing_once_for_all_views_changes_no_pixel(self, table: FaceTable, *, cached: bool) -> None:
+        rng = np.random.default_rng(5)
+        views = {"weak": build_pipeline(STEPS, key="transforms.weak"), "strong": resize()}
+        for _ in range(40):
+            write_image(Path(table.files[0]), rng.integers(0, 256, (*rng.integers(3, 90, 2), 3), np.uint8))
+            straight = read_image(table.files[0])
+            mirror = np.ascontiguousarray(straight[:, ::-1])
+            decoded = ImageCache(place="ram", gb=1, folder=None).open(1.0) if cached else None
+            faces = FaceDataset([table], aus=AUS, points=(), views=views, flip=0.5, numbers={}, decoded=decoded)
+            assert faces.side == SIZE
+            for seed in range(4):  # decoded, then from the cache
+                item = faces[0, seed]
+                for number, (view, pipeline) in enumerate(views.items()):
+                    shown = mirror if random.Random(seed).random() < 0.5 else straight
+                    np.testing.assert_array_equal(as_image(item[view]), pipeline(shown, seed + 1 + number))
+            if decoded is not None:
+                assert decoded._images.size == 2 * SIZE * SIZE * 3
+
+    def test_views_that_start_with_other_steps_get_the_image_as_it_is(self, table: FaceTable) -> None:
+        assert dataset(table, weak=resize(), strong=noisy()).side is None  # which resizes by linear interpolation
+        for change in ({"p": 0.5}, {"height": 2 * SIZE}):
+            steps = {"first": {**STEPS["resize"], **change}, "resize": STEPS["resize"]}
+            assert build_pipeline(steps, key="transforms.weak").side is None
 
     def test_large_images_can_be_decoded_smaller(self, table: FaceTable) -> None:
         file = Path(table.files[0]).with_suffix(".jpg")
