@@ -20,7 +20,7 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK = ".claim"
-_LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.\w+)?")  # some writers want the suffix of their format
 _taken_over: list[TextIO] = []  # locks of processes that died
 _claims: dict[Path, Claim] = {}  # of this process: POSIX locks do not separate two claims of one process
 
