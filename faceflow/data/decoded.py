@@ -103,7 +103,7 @@ class DecodedImages:
 
     def _kept(self, row: int) -> Image | None:
         entry = self._entries.read(_ENTRY.size, at=row * _ENTRY.size)
-        end, height, width = _ENTRY.unpack(entry) if len(entry) == _ENTRY.size else (0, 0, 0)
+        end, height, width = _ENTRY.unpack(entry.data) if len(entry) == _ENTRY.size else (0, 0, 0)
         if not end:
             return None
         size = height * width * 3

@@ -36,7 +36,7 @@ class Pipeline:
         """
         from albumentations import Resize
 
-        first = next(iter(self._compose.transforms), None)
+        first: Any = next(iter(self._compose.transforms), None)
         by_area = isinstance(first, Resize) and first.p == 1 and first.interpolation == cv2.INTER_AREA
         return int(first.height) if by_area and first.height == first.width else None
 
